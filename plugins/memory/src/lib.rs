@@ -1,0 +1,1 @@
+//! The in-process backends of dogpile: memory, memory_pickle and null.

@@ -1,0 +1,74 @@
+//! What the host lends to a library: at present, its log.
+
+use abi_stable::prefix_type::WithMetadata;
+use abi_stable::std_types::RStr;
+use abi_stable::{StableAbi, staticref};
+
+use crate::contain::contain_drop;
+
+/// A log record on its way to the host.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct LogRecord<'a> {
+    /// 1 error, 2 warning, 3 information, 4 debugging, 5 tracing.
+    pub level: u8,
+    /// Where it comes from, a module's path.
+    pub target: RStr<'a>,
+    /// What it says.
+    pub message: RStr<'a>,
+}
+
+/// What a host implements to receive its plugins' log records.
+pub trait Host: 'static {
+    /// Whether a record of `level` (as in [`LogRecord`]) from `target` would be kept. Asked for each record, so
+    /// that a change of the host's level takes effect at once.
+    fn log_enabled(level: u8, target: &str) -> bool;
+    /// Keeps a record.
+    fn log(record: LogRecord<'_>);
+}
+
+/// The functions behind [`HostRef`].
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = HostRef, prefix_fields = HostFields)))]
+pub struct HostTable {
+    log_enabled: extern "C" fn(u8, RStr<'_>) -> bool,
+    #[sabi(last_prefix_field)]
+    log: extern "C" fn(LogRecord<'_>),
+}
+
+struct TableOf<H>(std::marker::PhantomData<H>);
+
+impl<H: Host> TableOf<H> {
+    staticref!(const TABLE: WithMetadata<HostTable> = WithMetadata::new(HostTable {
+        log_enabled: log_enabled::<H>,
+        log: log::<H>,
+    }));
+}
+
+extern "C" fn log_enabled<H: Host>(level: u8, target: RStr<'_>) -> bool {
+    let mut enabled = false;
+    contain_drop(|| enabled = H::log_enabled(level, target.as_str()));
+    enabled
+}
+
+extern "C" fn log<H: Host>(record: LogRecord<'_>) {
+    contain_drop(|| H::log(record));
+}
+
+impl HostRef {
+    /// Lends the host `H`.
+    pub fn of<H: Host>() -> Self {
+        HostRef(TableOf::<H>::TABLE.as_prefix())
+    }
+
+    /// See [`Host::log_enabled`].
+    pub fn is_log_enabled(self, level: u8, target: &str) -> bool {
+        (self.log_enabled())(level, RStr::from_str(target))
+    }
+
+    /// See [`Host::log`].
+    pub fn write_log(self, level: u8, target: &str, message: &str) {
+        (self.log())(LogRecord { level, target: RStr::from_str(target), message: RStr::from_str(message) });
+    }
+}

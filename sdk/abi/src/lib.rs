@@ -1,0 +1,46 @@
+//! The stable binary interface between `dogpile` and its plugins.
+//!
+//! Everything that crosses the border between a host and a library it loaded is laid out here, and nowhere
+//! else: values ([`CachedValue`]), backends ([`BackendObject`]), mutexes ([`MutexObject`]), the library's root
+//! module ([`PluginRoot`]) and what the host lends to it ([`HostRef`]). It is also the only crate of the project
+//! with `unsafe` code, and the only one that knows `abi_stable`.
+//!
+//! Plugin authors do not use it: they implement the traits of `dogpile-sdk`, which adapts them to this form.
+//! Its version is part of the layout that is checked when a library is opened, so it moves only when the
+//! interface does: methods may be added behind the last one of a table (a minor version), and nothing else.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+#![allow(unreachable_pub, reason = "the StableAbi derive makes public companions of the tables")]
+
+mod backend;
+mod bytes;
+mod contain;
+mod error;
+mod host;
+mod interface;
+mod library;
+mod mutex;
+mod object;
+mod plugin;
+mod value;
+
+pub use crate::backend::{BackendObject, StableBackend};
+pub use crate::bytes::Bytes;
+pub use crate::contain::panic_message;
+pub use crate::error::{AbiError, AbiErrorParts};
+pub use crate::host::{Host, HostRef, LogRecord};
+pub use crate::library::{OpenError, OpenLibrary};
+pub use crate::mutex::{MutexObject, StableMutex};
+pub use crate::object::Object;
+pub use crate::plugin::{
+    EntryInfo, EntryKind, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
+};
+pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
+
+/// The types of `abi_stable` that appear in the signatures of this crate.
+pub mod std_types {
+    pub use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec, Tuple2};
+}
+
+/// The version of the binary interface that this crate was built as.
+pub const ABI_VERSION: &str = env!("CARGO_PKG_VERSION");

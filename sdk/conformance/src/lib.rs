@@ -1,0 +1,1 @@
+//! The behaviours that every dogpile backend owes, as a test suite.

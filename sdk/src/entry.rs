@@ -1,0 +1,215 @@
+//! Entry points: one line that registers a backend or a proxy, for both doors.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::arguments::Arguments;
+use crate::backend::CacheBackend;
+use crate::bytes::{BytesBackend, Enveloped};
+use crate::error::{BackendError, ErrorKind};
+use crate::proxy::{ProxyBackend, proxy};
+
+/// A backend's entry point, as [`register_backend!`](crate::register_backend) submits it.
+#[derive(Clone, Copy)]
+pub struct BackendEntry {
+    /// The name that configurations use, such as `dogpile.cache.redis`.
+    pub name: &'static str,
+    /// The crate that registered it.
+    pub package: &'static str,
+    /// That crate's version.
+    pub version: &'static str,
+    /// Builds the backend.
+    pub build: fn(Arguments) -> Result<Arc<dyn CacheBackend>, BackendError>,
+}
+
+/// A proxy's entry point, as [`register_proxy!`](crate::register_proxy) submits it.
+#[derive(Clone, Copy)]
+pub struct ProxyEntry {
+    /// The name that configurations use, such as `dogpile.proxy.logging`.
+    pub name: &'static str,
+    /// The crate that registered it.
+    pub package: &'static str,
+    /// That crate's version.
+    pub version: &'static str,
+    /// Builds the proxy around the backend that it wraps.
+    pub build: fn(Arguments, Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>,
+}
+
+inventory::collect!(BackendEntry);
+inventory::collect!(ProxyEntry);
+
+impl BackendEntry {
+    /// The entry points of all crates linked into this binary.
+    pub fn linked() -> impl Iterator<Item = &'static BackendEntry> {
+        inventory::iter::<BackendEntry>.into_iter()
+    }
+}
+
+impl ProxyEntry {
+    /// The entry points of all crates linked into this binary.
+    pub fn linked() -> impl Iterator<Item = &'static ProxyEntry> {
+        inventory::iter::<ProxyEntry>.into_iter()
+    }
+}
+
+impl fmt::Debug for BackendEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BackendEntry({} of {} {})", self.name, self.package, self.version)
+    }
+}
+
+impl fmt::Debug for ProxyEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyEntry({} of {} {})", self.name, self.package, self.version)
+    }
+}
+
+/// Registers a backend under its entry-point name.
+///
+/// `build` takes the `config`, read from the region's `arguments` (see [`Arguments::parse`]), and answers a
+/// `Result` of a [`CacheBackend`] or a [`BytesBackend`]; any error will do. See the crate's example.
+#[macro_export]
+macro_rules! register_backend {
+    (name: $name:expr, config: $config:ty, build: $build:expr $(,)?) => {
+        $crate::__private::inventory::submit! {
+            $crate::BackendEntry {
+                name: $name,
+                package: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                build: |arguments| $crate::__private::build_backend::<$config, _, _, _>(arguments, $build),
+            }
+        }
+    };
+}
+
+/// Registers a proxy under its entry-point name.
+///
+/// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`, and answers a
+/// `Result` of a [`ProxyBackend`]; any error will do.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dogpile_sdk::{BackendError, CacheBackend, NoArguments, ProxyBackend, register_proxy};
+///
+/// #[derive(Debug)]
+/// struct PassThrough(Arc<dyn CacheBackend>);
+///
+/// impl ProxyBackend for PassThrough {
+///     fn proxied(&self) -> &dyn CacheBackend { &*self.0 }
+/// }
+///
+/// register_proxy! {
+///     name: "acme.pass_through",
+///     config: NoArguments,
+///     build: |_, proxied| Ok::<_, BackendError>(PassThrough(proxied)),
+/// }
+/// ```
+#[macro_export]
+macro_rules! register_proxy {
+    (name: $name:expr, config: $config:ty, build: $build:expr $(,)?) => {
+        $crate::__private::inventory::submit! {
+            $crate::ProxyEntry {
+                name: $name,
+                package: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                build: |arguments, proxied| {
+                    $crate::__private::build_proxy::<$config, _, _>(arguments, proxied, $build)
+                },
+            }
+        }
+    };
+}
+
+/// Exports the crates named as a plugin library.
+///
+/// It stands in a crate of type `cdylib`, which does nothing else; that keeps two plugins linkable into one
+/// binary. The crates named are linked, so that what they register is in the library.
+///
+/// ```
+/// # mod dogpile_sdk_docs { }
+/// # #[cfg(any())]
+/// dogpile_sdk::export_plugin!(acme_shelf);
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    ($($krate:ident),+ $(,)?) => {
+        $(use $krate as _;)+
+
+        /// What makes this library a dogpile plugin.
+        #[unsafe(export_name = "dogpile_plugin_header")]
+        pub static DOGPILE_PLUGIN_HEADER: $crate::__private::abi::PluginHeader = {
+            struct Library;
+            impl $crate::__private::ExportedPlugin for Library {
+                const PACKAGE: &'static str = env!("CARGO_PKG_NAME");
+                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+            }
+            $crate::__private::abi::plugin_header::<$crate::__private::Exported<Library>>()
+        };
+    };
+}
+
+/// What a `build` may answer: a backend of either form. `Form` tells the two apart for the compiler.
+pub trait IntoBackend<Form> {
+    /// The backend behind one interface.
+    fn into_backend(self) -> Arc<dyn CacheBackend>;
+}
+
+/// Stands for [`CacheBackend`].
+#[derive(Debug)]
+pub struct ValueForm;
+
+/// Stands for [`BytesBackend`].
+#[derive(Debug)]
+pub struct BytesForm;
+
+impl<B: CacheBackend> IntoBackend<ValueForm> for B {
+    fn into_backend(self) -> Arc<dyn CacheBackend> {
+        Arc::new(self)
+    }
+}
+
+impl<B: BytesBackend> IntoBackend<BytesForm> for B {
+    fn into_backend(self) -> Arc<dyn CacheBackend> {
+        Arc::new(Enveloped::new(self))
+    }
+}
+
+/// What `register_backend!` calls.
+#[doc(hidden)]
+pub fn build_backend<C, B, E, Form>(
+    arguments: Arguments,
+    build: impl FnOnce(C) -> Result<B, E>,
+) -> Result<Arc<dyn CacheBackend>, BackendError>
+where
+    C: DeserializeOwned,
+    B: IntoBackend<Form>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    build(arguments.parse()?).map(IntoBackend::into_backend).map_err(|error| build_error(error.into()))
+}
+
+/// What `register_proxy!` calls.
+#[doc(hidden)]
+pub fn build_proxy<C, P, E>(
+    arguments: Arguments,
+    proxied: Arc<dyn CacheBackend>,
+    build: impl FnOnce(C, Arc<dyn CacheBackend>) -> Result<P, E>,
+) -> Result<Arc<dyn CacheBackend>, BackendError>
+where
+    C: DeserializeOwned,
+    P: ProxyBackend,
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    build(arguments.parse()?, proxied).map(proxy).map_err(|error| build_error(error.into()))
+}
+
+fn build_error(error: Box<dyn Error + Send + Sync>) -> BackendError {
+    match error.downcast::<BackendError>() {
+        Ok(error) => *error,
+        Err(error) => BackendError::new(ErrorKind::Configuration, error.to_string()),
+    }
+}

@@ -1,0 +1,76 @@
+//! What a dogpile backend, mutex or proxy implements, and how it is registered.
+//!
+//! A backend is a type with three methods and one line that registers it under its entry-point name:
+//!
+//! ```
+//! use std::{collections::HashMap, sync::Mutex};
+//!
+//! use dogpile_sdk::{BackendError, CacheBackend, CachedValue, NoArguments};
+//!
+//! #[derive(Debug, Default)]
+//! struct Shelf(Mutex<HashMap<String, CachedValue>>);
+//!
+//! impl CacheBackend for Shelf {
+//!     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+//!         Ok(self.0.lock().unwrap().get(key).cloned())
+//!     }
+//!     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+//!         self.0.lock().unwrap().insert(key.to_owned(), value);
+//!         Ok(())
+//!     }
+//!     fn delete(&self, key: &str) -> Result<(), BackendError> {
+//!         self.0.lock().unwrap().remove(key);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! dogpile_sdk::register_backend! {
+//!     name: "acme.shelf",
+//!     config: NoArguments,
+//!     build: |_| Ok::<_, BackendError>(Shelf::default()),
+//! }
+//! ```
+//!
+//! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as
+//! a library: a wrapper crate of type `cdylib`, which depends on it, calls [`export_plugin!`].
+//!
+//! A backend that stores bytes implements [`BytesBackend`] instead, and a wrapper around other backends
+//! [`ProxyBackend`]. `dogpile-conformance` checks what each of them owes.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod backend;
+mod bytes;
+mod entry;
+pub mod envelope;
+mod error;
+mod mutex;
+mod nearest;
+mod proxy;
+mod stable;
+mod value;
+
+pub use crate::arguments::{Arguments, NoArguments};
+pub use crate::backend::{CacheBackend, Capabilities, KeyBytes, KeyMangler};
+pub use crate::bytes::{BytesBackend, Enveloped};
+pub use crate::entry::{BackendEntry, ProxyEntry};
+pub use crate::error::{BackendError, ErrorKind};
+pub use crate::mutex::CacheMutex;
+pub use crate::nearest::{did_you_mean, nearest};
+pub use crate::proxy::{ProxyBackend, proxy};
+pub use crate::stable::{ExportedBackend, LoadedBackend};
+pub use crate::value::{Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
+
+/// The version of this crate.
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the macros expand to; not for direct use.
+#[doc(hidden)]
+pub mod __private {
+    pub use dogpile_abi as abi;
+    pub use inventory;
+
+    pub use crate::entry::{build_backend, build_proxy};
+    pub use crate::stable::{Exported, ExportedPlugin};
+}

@@ -1,0 +1,104 @@
+//! Our backends and mutexes, for the other side to call.
+
+use std::sync::Arc;
+
+use dogpile_abi::std_types::{ROption, RSlice, RStr, RString, RVec, Tuple2};
+use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject, StableBackend, StableMutex};
+
+use super::error::to_abi;
+use crate::backend::CacheBackend;
+use crate::error::BackendError;
+use crate::mutex::CacheMutex;
+
+/// A backend of this binary in the form that another one can call.
+#[derive(Debug)]
+pub struct ExportedBackend(Arc<dyn CacheBackend>);
+
+impl ExportedBackend {
+    /// `backend`, ready to cross.
+    pub fn object(backend: Arc<dyn CacheBackend>) -> BackendObject {
+        BackendObject::new(ExportedBackend(backend))
+    }
+}
+
+fn crossing<T, U: From<T>>(answer: Result<T, BackendError>) -> Result<U, AbiError> {
+    answer.map(U::from).map_err(|error| to_abi(&error))
+}
+
+impl StableBackend for ExportedBackend {
+    fn get(&self, key: RStr<'_>) -> Result<ROption<CachedValue>, AbiError> {
+        crossing(self.0.get(key.as_str()))
+    }
+
+    fn get_multi(&self, keys: RSlice<'_, RStr<'_>>) -> Result<RVec<ROption<CachedValue>>, AbiError> {
+        let keys: Vec<&str> = keys.iter().map(RStr::as_str).collect();
+        let values = self.0.get_multi(&keys).map_err(|error| to_abi(&error))?;
+        Ok(values.into_iter().map(ROption::from).collect())
+    }
+
+    fn set(&self, key: RStr<'_>, value: CachedValue) -> Result<(), AbiError> {
+        crossing(self.0.set(key.as_str(), value))
+    }
+
+    fn set_multi(&self, entries: RVec<Tuple2<RString, CachedValue>>) -> Result<(), AbiError> {
+        let entries = entries.into_iter().map(|Tuple2(key, value)| (key.into_string(), value)).collect();
+        crossing(self.0.set_multi(entries))
+    }
+
+    fn delete(&self, key: RStr<'_>) -> Result<(), AbiError> {
+        crossing(self.0.delete(key.as_str()))
+    }
+
+    fn delete_multi(&self, keys: RSlice<'_, RStr<'_>>) -> Result<(), AbiError> {
+        let keys: Vec<&str> = keys.iter().map(RStr::as_str).collect();
+        crossing(self.0.delete_multi(&keys))
+    }
+
+    fn get_mutex(&self, key: RStr<'_>) -> Result<ROption<MutexObject>, AbiError> {
+        Ok(self.0.get_mutex(key.as_str()).map(|mutex| MutexObject::new(ExportedMutex(mutex))).into())
+    }
+
+    fn mangle_key(&self, key: RStr<'_>) -> Result<ROption<RString>, AbiError> {
+        Ok(self.0.key_mangler().map(|mangler| mangler.mangle(key.as_str()).into()).into())
+    }
+
+    fn default_serializer(&self) -> Result<ROption<RString>, AbiError> {
+        Ok(self.0.default_serializer().map(RString::from).into())
+    }
+
+    fn has_lock_timeout(&self) -> Result<bool, AbiError> {
+        Ok(self.0.has_lock_timeout())
+    }
+
+    fn lock_scope(&self) -> Result<ROption<u64>, AbiError> {
+        Ok(self.0.lock_scope().into())
+    }
+
+    fn capabilities(&self) -> Result<RString, AbiError> {
+        Ok(serde_json::to_string(&self.0.capabilities()).unwrap_or_default().into())
+    }
+
+    fn describe(&self) -> Result<RString, AbiError> {
+        Ok(format!("{:?}", self.0).into())
+    }
+}
+
+struct ExportedMutex(Arc<dyn CacheMutex>);
+
+impl StableMutex for ExportedMutex {
+    fn acquire(&self, wait: bool) -> Result<bool, AbiError> {
+        crossing(self.0.acquire(wait))
+    }
+
+    fn release(&self) -> Result<(), AbiError> {
+        crossing(self.0.release())
+    }
+
+    fn locked(&self) -> Result<bool, AbiError> {
+        crossing(self.0.locked())
+    }
+
+    fn describe(&self) -> Result<RString, AbiError> {
+        Ok(format!("{:?}", self.0).into())
+    }
+}

@@ -1,0 +1,181 @@
+//! The other side's backends and mutexes, as ours.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dogpile_abi::std_types::{RSlice, RStr, Tuple2};
+use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject};
+
+use super::error::from_abi;
+use crate::backend::{CacheBackend, Capabilities, KeyMangler};
+use crate::error::BackendError;
+use crate::mutex::CacheMutex;
+
+/// A backend of another binary. A panic over there is an error that names its origin.
+///
+/// Questions that have no error to answer with are answered with the trait's default if the other side panics.
+pub struct LoadedBackend(Arc<Inner>);
+
+struct Inner {
+    object: BackendObject,
+    /// Whose it is, for errors: a plugin's package, version and path, or the host.
+    origin: Arc<str>,
+}
+
+impl LoadedBackend {
+    /// `object`, which came from `origin`.
+    pub fn new(object: BackendObject, origin: impl Into<Arc<str>>) -> Self {
+        LoadedBackend(Arc::new(Inner { object, origin: origin.into() }))
+    }
+
+    /// `error`, which a binary called `origin` answered.
+    pub fn error(error: AbiError, origin: &str) -> BackendError {
+        from_abi(error, origin)
+    }
+
+    fn failed(&self, operation: &'static str) -> impl FnOnce(AbiError) -> BackendError {
+        let origin = Arc::clone(&self.0.origin);
+        move |error| {
+            let error = from_abi(error, &origin);
+            if error.operation().is_some() { error } else { error.during(operation) }
+        }
+    }
+}
+
+fn stable_keys<'a>(keys: &[&'a str]) -> Vec<RStr<'a>> {
+    keys.iter().map(|key| RStr::from_str(key)).collect()
+}
+
+impl CacheBackend for LoadedBackend {
+    #[inline]
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        match self.0.object.get(RStr::from_str(key)) {
+            Ok(found) => Ok(found.into_option()),
+            Err(error) => Err(self.failed("get")(error).for_key(key)),
+        }
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        let stored = self.0.object.set(RStr::from_str(key), value);
+        stored.map_err(|error| self.failed("set")(error).for_key(key))
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        let deleted = self.0.object.delete(RStr::from_str(key));
+        deleted.map_err(|error| self.failed("delete")(error).for_key(key))
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        let keys = stable_keys(keys);
+        let found = self.0.object.get_multi(RSlice::from_slice(&keys)).map_err(self.failed("get_multi"))?;
+        Ok(found.into_iter().map(Into::into).collect())
+    }
+
+    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        let entries = entries.into_iter().map(|(key, value)| Tuple2(key.into(), value)).collect();
+        self.0.object.set_multi(entries).map_err(self.failed("set_multi"))
+    }
+
+    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
+        let keys = stable_keys(keys);
+        self.0.object.delete_multi(RSlice::from_slice(&keys)).map_err(self.failed("delete_multi"))
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        match self.0.object.get_mutex(RStr::from_str(key)) {
+            Ok(mutex) => mutex.into_option().map(|object| -> Arc<dyn CacheMutex> {
+                Arc::new(LoadedMutex { object, origin: Arc::clone(&self.0.origin) })
+            }),
+            // Going on without a mutex would let creators overlap across processes unnoticed.
+            Err(error) => Some(Arc::new(NoMutex(from_abi(error, &self.0.origin).to_string()))),
+        }
+    }
+
+    fn key_mangler(&self) -> Option<KeyMangler> {
+        let probe = self.0.object.mangle_key(RStr::from_str("")).ok()?;
+        probe.into_option()?;
+        let inner = Arc::clone(&self.0);
+        Some(KeyMangler::new(move |key| {
+            let mangled = inner.object.mangle_key(RStr::from_str(key)).ok().and_then(|key| key.into_option());
+            mangled.map_or_else(|| key.to_owned(), |key| key.into_string())
+        }))
+    }
+
+    fn default_serializer(&self) -> Option<String> {
+        self.0.object.default_serializer().ok().and_then(|name| name.into_option()).map(Into::into)
+    }
+
+    fn has_lock_timeout(&self) -> bool {
+        self.0.object.has_lock_timeout().unwrap_or_default()
+    }
+
+    fn lock_scope(&self) -> Option<u64> {
+        self.0.object.lock_scope().ok().and_then(|scope| scope.into_option())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let told = self.0.object.capabilities();
+        told.ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for LoadedBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.object.describe() {
+            Ok(text) => f.write_str(&text),
+            Err(_) => write!(f, "a backend of {}", self.0.origin),
+        }
+    }
+}
+
+struct LoadedMutex {
+    object: MutexObject,
+    origin: Arc<str>,
+}
+
+impl CacheMutex for LoadedMutex {
+    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+        self.object.acquire(wait).map_err(|error| from_abi(error, &self.origin).during("acquire"))
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        self.object.release().map_err(|error| from_abi(error, &self.origin).during("release"))
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        self.object.locked().map_err(|error| from_abi(error, &self.origin).during("locked"))
+    }
+}
+
+impl fmt::Debug for LoadedMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.object.describe() {
+            Ok(text) => f.write_str(&text),
+            Err(_) => write!(f, "a mutex of {}", self.origin),
+        }
+    }
+}
+
+/// Stands for a mutex that the other side failed to hand out: whoever acquires it learns why.
+#[derive(Debug)]
+struct NoMutex(String);
+
+impl NoMutex {
+    fn refuse<T>(&self) -> Result<T, BackendError> {
+        Err(BackendError::new(crate::ErrorKind::Panicked, self.0.clone()).during("get_mutex"))
+    }
+}
+
+impl CacheMutex for NoMutex {
+    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+        self.refuse()
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        self.refuse()
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        self.refuse()
+    }
+}

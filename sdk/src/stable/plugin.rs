@@ -1,0 +1,115 @@
+//! What a library answers to its host: its entry points, and its log records.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+
+use dogpile_abi::{AbiError, BackendObject, EntryInfo, EntryKind, HostRef, Plugin};
+
+use super::error::to_abi;
+use super::exported::ExportedBackend;
+use super::loaded::LoadedBackend;
+use crate::arguments::Arguments;
+use crate::backend::CacheBackend;
+use crate::entry::{BackendEntry, ProxyEntry};
+use crate::error::{BackendError, ErrorKind};
+
+/// The library that `export_plugin!` makes.
+pub trait ExportedPlugin: 'static {
+    /// Its package.
+    const PACKAGE: &'static str;
+    /// That package's version.
+    const VERSION: &'static str;
+}
+
+/// The [`Plugin`] of an [`ExportedPlugin`].
+#[derive(Debug)]
+pub struct Exported<P>(PhantomData<P>);
+
+impl<P: ExportedPlugin> Plugin for Exported<P> {
+    const PACKAGE: &'static str = P::PACKAGE;
+    const VERSION: &'static str = P::VERSION;
+    const SDK_VERSION: &'static str = crate::SDK_VERSION;
+
+    fn init(host: HostRef) -> Result<(), AbiError> {
+        if HOST.set(host).is_ok() {
+            forward_log_records();
+            forward_panics(P::PACKAGE);
+        }
+        Ok(())
+    }
+
+    fn entries() -> Result<Vec<EntryInfo>, AbiError> {
+        let info = |name: &str, kind, package: &str, version: &str| EntryInfo {
+            name: name.into(),
+            kind,
+            package: package.into(),
+            version: version.into(),
+        };
+        let backends = BackendEntry::linked().map(|e| info(e.name, EntryKind::Backend, e.package, e.version));
+        let proxies = ProxyEntry::linked().map(|e| info(e.name, EntryKind::Proxy, e.package, e.version));
+        Ok(backends.chain(proxies).collect())
+    }
+
+    fn build(name: &str, arguments: &str, proxied: Option<BackendObject>) -> Result<BackendObject, AbiError> {
+        let built = build(name, arguments, proxied).map_err(|error| to_abi(&error))?;
+        Ok(ExportedBackend::object(built))
+    }
+}
+
+fn build(
+    name: &str,
+    arguments: &str,
+    proxied: Option<BackendObject>,
+) -> Result<Arc<dyn CacheBackend>, BackendError> {
+    let arguments = Arguments::from_json(arguments)?;
+    let missing = || {
+        let message = format!("this library has no entry point {name:?} of that kind");
+        BackendError::new(ErrorKind::Configuration, message)
+    };
+    match proxied {
+        None => {
+            let entry = BackendEntry::linked().find(|entry| entry.name == name).ok_or_else(missing)?;
+            (entry.build)(arguments)
+        }
+        Some(proxied) => {
+            let entry = ProxyEntry::linked().find(|entry| entry.name == name).ok_or_else(missing)?;
+            (entry.build)(arguments, Arc::new(LoadedBackend::new(proxied, "the backend behind the proxy")))
+        }
+    }
+}
+
+static HOST: OnceLock<HostRef> = OnceLock::new();
+
+/// Gives this library's copy of the `log` crate a logger that hands everything to the host.
+fn forward_log_records() {
+    if log::set_logger(&Forwarder).is_ok() {
+        // The host is asked for each record, so that a change of its level takes effect at once.
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+}
+
+/// This library has its own copy of the standard library, and so its own panic hook: a contained panic goes to
+/// the host's log rather than to a terminal nobody watches.
+fn forward_panics(package: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| {
+        log::error!(target: "dogpile_sdk::plugin", "plugin {package} panicked: {panic}");
+    }));
+}
+
+struct Forwarder;
+
+impl log::Log for Forwarder {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        HOST.get().is_some_and(|host| host.is_log_enabled(metadata.level() as u8, metadata.target()))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if let Some(host) = HOST.get()
+            && self.enabled(record.metadata())
+        {
+            host.write_log(record.level() as u8, record.target(), &record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
