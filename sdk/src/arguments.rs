@@ -1,14 +1,17 @@
 //! [`Arguments`]: what a configuration says to a backend or proxy.
 
-use std::cell::Cell;
+mod lenient;
+
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, forward_to_deserialize_any};
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{BackendError, ErrorKind};
 use crate::nearest::did_you_mean;
+
+use self::lenient::{FieldNames, Lenient};
 
 /// The arguments of an entry point, by name. They may hold secrets, so `Debug` shows only the names.
 ///
@@ -48,6 +51,11 @@ impl Arguments {
         }
     }
 
+    /// Adds `more`; what is in both is taken from there.
+    pub fn extend(&mut self, more: Arguments) {
+        self.0.extend(more.0);
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -58,9 +66,9 @@ impl Arguments {
     /// # Errors
     /// If a name is unknown to `C` (the error lists those that are known), one is missing, or a value is wrong.
     pub fn parse<C: DeserializeOwned>(self) -> Result<C, BackendError> {
-        let fields = Cell::new(None);
+        let fields = FieldNames::new(None);
         let given = Value::Object(self.0.clone());
-        let parsed = C::deserialize(RecordFields { inner: given, fields: &fields });
+        let parsed = C::deserialize(Lenient { value: given, fields: Some(&fields) });
         if let Some(known) = fields.get()
             && let Some(unknown) = self.0.keys().find(|name| !known.contains(&name.as_str()))
         {
@@ -101,34 +109,4 @@ fn unknown_argument(unknown: &str, known: &[&'static str]) -> String {
     let list = known.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let list = if list.is_empty() { "none".to_owned() } else { list };
     format!("unknown argument {unknown:?} (known: {list}){}", did_you_mean(unknown, known.iter().copied()))
-}
-
-/// Passes everything on, and notes which names the struct that is read has, so that an unknown one is refused
-/// even where its author forgot to say `deny_unknown_fields`.
-struct RecordFields<'a> {
-    inner: Value,
-    fields: &'a Cell<Option<&'static [&'static str]>>,
-}
-
-impl<'de> Deserializer<'de> for RecordFields<'_> {
-    type Error = serde_json::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.inner.deserialize_any(visitor)
-    }
-
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        self.fields.set(Some(fields));
-        self.inner.deserialize_struct(name, fields, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
 }

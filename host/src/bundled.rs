@@ -1,0 +1,3 @@
+//! x
+#[cfg(feature = "memory")]
+use dogpile_memory as _;

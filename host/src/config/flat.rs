@@ -1,0 +1,117 @@
+//! A region from flat names with a prefix, as an ini file's section gives them.
+//!
+//! Source: dogpile.cache `region.py`, `CacheRegion.configure_from_config`.
+
+use dogpile_sdk::{Arguments, did_you_mean};
+
+use crate::expiration::Expiration;
+use crate::region::{BackendChoice, RegionConfig, Wrap};
+
+/// The names that may follow the prefix, besides those of arguments.
+const KNOWN: [&str; 7] = [
+    "backend",
+    "expiration_time",
+    "key_mangler",
+    "serializer",
+    "mangle_invalid_keys",
+    "wrap",
+    "arguments.NAME",
+];
+
+/// Why flat names make no configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} = {value:?}: {problem}")]
+pub struct FlatError {
+    name: String,
+    value: String,
+    problem: String,
+}
+
+impl RegionConfig {
+    /// What the names that begin with `prefix` say; others are left alone. The values are texts: they are
+    /// read as numbers and truth values where these are asked for, and `None` as nothing said.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use dogpile::{CacheRegion, RegionConfig};
+    ///
+    /// let ini = HashMap::from([
+    ///     ("cache.users.backend", "dogpile.cache.memory"),
+    ///     ("cache.users.expiration_time", "600"),
+    ///     ("cache.users.arguments.max_entries", "1000"),
+    ///     ("cache.users.wrap", "dogpile.proxy.logging, dogpile.proxy.readonly"),
+    /// ]);
+    /// let users = CacheRegion::new("users");
+    /// users.configure(RegionConfig::from_flat(ini, "cache.users.")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `backend` is missing, a name is unknown, or a value is wrong; the error tells which.
+    pub fn from_flat<K: AsRef<str>, V: AsRef<str>>(
+        entries: impl IntoIterator<Item = (K, V)>,
+        prefix: &str,
+    ) -> Result<Self, FlatError> {
+        let mut config = RegionConfig::default();
+        let (mut backend, mut arguments) = (None, std::collections::BTreeMap::new());
+        for (full_name, value) in entries {
+            let (full_name, value) = (full_name.as_ref(), value.as_ref());
+            let Some(name) = full_name.strip_prefix(prefix) else { continue };
+            let said = (value != "None").then_some(value);
+            if let Some(argument) = name.strip_prefix("arguments.") {
+                arguments.insert(argument.to_owned(), said.map(str::to_owned));
+            } else if name == "backend" {
+                backend = said.map(str::to_owned);
+            } else {
+                config = config.flat_setting(name, said).map_err(|problem| FlatError {
+                    name: full_name.to_owned(),
+                    value: value.to_owned(),
+                    problem,
+                })?;
+            }
+        }
+        let name = backend.ok_or_else(|| missing_backend(prefix))?;
+        let arguments = Arguments::from_serialize(arguments).unwrap_or_default();
+        Ok(config.with_backend(BackendChoice::Named { name, arguments }))
+    }
+
+    fn flat_setting(mut self, name: &str, said: Option<&str>) -> Result<Self, String> {
+        if !KNOWN.contains(&name) {
+            let hint = did_you_mean(name, KNOWN);
+            return Err(format!("the name is unknown (known: {}){hint}", KNOWN.join(", ")));
+        }
+        let Some(value) = said else { return Ok(self) };
+        match name {
+            "expiration_time" => {
+                let expiration: Expiration = value.parse().map_err(|error| format!("{error}"))?;
+                self.settings.expiration_time = Some(expiration);
+            }
+            "mangle_invalid_keys" => match value.to_ascii_lowercase().as_str() {
+                "true" => self.settings.mangle_invalid_keys = Some(true),
+                "false" => self.settings.mangle_invalid_keys = Some(false),
+                _ => return Err("it is neither true nor false".to_owned()),
+            },
+            "key_mangler" => self = self.key_mangler_named(value),
+            "serializer" => self = self.serializer_named(value),
+            _ => self = self.flat_wrap(value),
+        }
+        Ok(self)
+    }
+
+    /// Proxies, separated by commas or blanks, the outermost first.
+    fn flat_wrap(self, names: &str) -> Self {
+        let names = names.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
+        names.fold(self, |config, name| {
+            config.push(Wrap::Named { name: name.to_owned(), arguments: Arguments::default() })
+        })
+    }
+}
+
+fn missing_backend(prefix: &str) -> FlatError {
+    FlatError {
+        name: format!("{prefix}backend"),
+        value: String::new(),
+        problem: "it is missing; give the entry point of a backend".to_owned(),
+    }
+}

@@ -1,0 +1,302 @@
+//! [`Configuration`]: plugins and regions as a TOML document says them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dogpile_sdk::{Arguments, did_you_mean};
+use serde::Deserialize;
+
+use super::spelling::with_suggestion;
+use crate::error::RegionError;
+use crate::expiration::Expiration;
+use crate::region::{BackendChoice, CacheRegion, RegionConfig, Wrap};
+use crate::registry::{Registry, RegistryError};
+
+/// Plugins and regions, as a TOML document says them.
+///
+/// ```
+/// use dogpile::{CacheRegion, Configuration};
+///
+/// static USERS: CacheRegion = CacheRegion::new("users");
+///
+/// let configuration = Configuration::from_toml(
+///     r#"
+///     [regions.users]
+///     backend = "dogpile.cache.memory"
+///     expiration_time = "5m"
+///     wrap = ["dogpile.proxy.logging", { name = "dogpile.proxy.key_prefix", arguments = { prefix = "u:" } }]
+///
+///     [regions.users.arguments]
+///     max_entries = 10_000
+///     "#,
+/// )?;
+/// configuration.configure(&USERS)?;
+/// assert!(USERS.is_configured());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Configuration {
+    source: String,
+    regions: BTreeMap<String, RegionTable>,
+    registry: Arc<Registry>,
+}
+
+/// Regions that a configuration made, by name.
+#[derive(Debug)]
+pub struct Regions(BTreeMap<String, CacheRegion>);
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// The file cannot be read.
+    #[error("the configuration {path:?} cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The document is not what it should be.
+    #[error("{origin}, line {line}, column {column}: {problem}")]
+    Document {
+        /// The file, or that it is a text.
+        origin: String,
+        /// Where, from 1.
+        line: usize,
+        /// Where, from 1.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A plugin folder cannot be used.
+    #[error("{origin}: a plugin folder cannot be used")]
+    Plugins {
+        /// The file, or that it is a text.
+        origin: String,
+        /// Why not.
+        source: RegistryError,
+    },
+    /// No region of that name is configured.
+    #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
+    UnknownRegion {
+        /// The file, or that it is a text.
+        origin: String,
+        /// The name.
+        name: String,
+        /// The regions that are.
+        known: String,
+        /// The nearest of them.
+        hint: String,
+    },
+    /// The region refused it.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    plugins: PluginsTable,
+    #[serde(default)]
+    regions: BTreeMap<String, RegionTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PluginsTable {
+    /// Folders that are searched; a relative one starts at the folder of the document.
+    path: Vec<PathBuf>,
+}
+
+/// One `[regions.NAME]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegionTable {
+    backend: String,
+    #[serde(default)]
+    arguments: Arguments,
+    expiration_time: Option<Expiration>,
+    key_mangler: Option<String>,
+    serializer: Option<String>,
+    mangle_invalid_keys: Option<bool>,
+    wrap: Option<Vec<WrapItem>>,
+}
+
+/// A proxy: its name, or its name and arguments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "a proxy is a name, or a table of `name` and `arguments`")]
+enum WrapItem {
+    Name(String),
+    Table(WrapTable),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrapTable {
+    name: String,
+    #[serde(default)]
+    arguments: Arguments,
+}
+
+impl RegionTable {
+    fn config(&self, registry: &Arc<Registry>) -> RegionConfig {
+        let backend = BackendChoice::Named { name: self.backend.clone(), arguments: self.arguments.clone() };
+        let mut config = RegionConfig::default().with_backend(backend).registry(Arc::clone(registry));
+        config.settings.expiration_time = self.expiration_time;
+        config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
+        if let Some(name) = &self.key_mangler {
+            config = config.key_mangler_named(name);
+        }
+        if let Some(name) = &self.serializer {
+            config = config.serializer_named(name);
+        }
+        for item in self.wrap.iter().flatten() {
+            let (name, arguments) = match item.clone() {
+                WrapItem::Name(name) => (name, Arguments::default()),
+                WrapItem::Table(WrapTable { name, arguments }) => (name, arguments),
+            };
+            config = config.push(Wrap::Named { name, arguments });
+        }
+        config
+    }
+}
+
+impl Configuration {
+    /// Reads `document`, with the entry points of [`Registry::new`].
+    ///
+    /// # Errors
+    /// If it is no TOML, or says something unknown; the error tells line and column.
+    pub fn from_toml(document: &str) -> Result<Self, ConfigurationError> {
+        Self::read(document, "the configuration".to_owned(), Path::new(""), Arc::new(Registry::new()))
+    }
+
+    /// Reads the file at `path`, with the entry points of [`Registry::new`].
+    ///
+    /// # Errors
+    /// As for [`from_toml`](Self::from_toml), and if the file cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigurationError> {
+        Self::from_file_with(path, Arc::new(Registry::new()))
+    }
+
+    /// As [`from_toml`](Self::from_toml), with the entry points of `registry`; the document's plugin folders are
+    /// added to it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_toml_with(document: &str, registry: Arc<Registry>) -> Result<Self, ConfigurationError> {
+        Self::read(document, "the configuration".to_owned(), Path::new(""), registry)
+    }
+
+    /// As [`from_file`](Self::from_file), with the entry points of `registry`; the document's plugin folders are
+    /// added to it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_file_with(
+        path: impl AsRef<Path>,
+        registry: Arc<Registry>,
+    ) -> Result<Self, ConfigurationError> {
+        let path = path.as_ref();
+        let unreadable = |source| ConfigurationError::Unreadable { path: path.to_owned(), source };
+        let document = std::fs::read_to_string(path).map_err(unreadable)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::read(&document, path.display().to_string(), folder, registry)
+    }
+
+    fn read(
+        document: &str,
+        origin: String,
+        folder: &Path,
+        registry: Arc<Registry>,
+    ) -> Result<Self, ConfigurationError> {
+        let parsed: Document = toml::from_str(document).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let (line, column) = position(document, start);
+            let problem = with_suggestion(error.message());
+            ConfigurationError::Document { origin: origin.clone(), line, column, problem }
+        })?;
+        for path in parsed.plugins.path {
+            let added = registry.add_folder(folder.join(path));
+            added.map_err(|source| ConfigurationError::Plugins { origin: origin.clone(), source })?;
+        }
+        Ok(Configuration { source: origin, regions: parsed.regions, registry })
+    }
+
+    /// The names of the regions that it configures.
+    pub fn region_names(&self) -> impl Iterator<Item = &str> {
+        self.regions.keys().map(String::as_str)
+    }
+
+    /// What it says of the region called `name`, to be completed in code.
+    ///
+    /// # Errors
+    /// If it says nothing of it; the error lists the regions of which it does.
+    pub fn region_config(&self, name: &str) -> Result<RegionConfig, ConfigurationError> {
+        let table = self.regions.get(name).ok_or_else(|| ConfigurationError::UnknownRegion {
+            origin: self.source.clone(),
+            name: name.to_owned(),
+            known: self.region_names().collect::<Vec<_>>().join(", "),
+            hint: did_you_mean(name, self.region_names()),
+        })?;
+        Ok(table.config(&self.registry))
+    }
+
+    /// Configures `region` as the document says of its name.
+    ///
+    /// # Errors
+    /// If it says nothing of it, or the region refuses it.
+    pub fn configure(&self, region: &CacheRegion) -> Result<(), ConfigurationError> {
+        region.configure(self.region_config(region.name())?)?;
+        Ok(())
+    }
+
+    /// Makes and configures all its regions.
+    ///
+    /// # Errors
+    /// If one of them cannot be configured.
+    pub fn regions(&self) -> Result<Regions, ConfigurationError> {
+        let made = self.regions.iter().map(|(name, table)| {
+            let region = CacheRegion::with_defaults(name, RegionConfig::default());
+            region.configure(table.config(&self.registry))?;
+            Ok((name.clone(), region))
+        });
+        made.collect::<Result<_, RegionError>>().map(Regions).map_err(Into::into)
+    }
+
+    /// The entry points that its regions use.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+}
+
+impl Regions {
+    /// The region called `name`.
+    pub fn get(&self, name: &str) -> Option<&CacheRegion> {
+        self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &CacheRegion> {
+        self.0.values()
+    }
+}
+
+/// # Panics
+/// If there is no region of that name.
+impl std::ops::Index<&str> for Regions {
+    type Output = CacheRegion;
+
+    fn index(&self, name: &str) -> &CacheRegion {
+        &self.0[name]
+    }
+}
+
+/// Line and column, from 1, of the byte `at`.
+fn position(document: &str, at: usize) -> (usize, usize) {
+    let before = document.get(..at).unwrap_or(document);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}

@@ -1,0 +1,11 @@
+//! The proxies that are supplied: `dogpile.proxy.logging`, `dogpile.proxy.key_prefix`, `dogpile.proxy.readonly`.
+//!
+//! They are registered as any third party's would be.
+
+mod key_prefix;
+mod logging;
+mod readonly;
+
+pub use self::key_prefix::{KeyPrefix, KeyPrefixConfig};
+pub use self::logging::{Logging, LoggingConfig};
+pub use self::readonly::ReadOnly;

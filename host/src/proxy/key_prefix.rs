@@ -1,0 +1,96 @@
+//! `dogpile.proxy.key_prefix`: gives every key a prefix, so that regions can share a store.
+
+use std::sync::Arc;
+
+use dogpile_sdk::{
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, ErrorKind, ProxyBackend,
+    register_proxy,
+};
+use serde::Deserialize;
+
+/// Arguments of the `dogpile.proxy.key_prefix` entry point.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPrefixConfig {
+    /// What stands before every key. Required, at least one character.
+    pub prefix: String,
+}
+
+register_proxy! {
+    name: "dogpile.proxy.key_prefix",
+    config: KeyPrefixConfig,
+    build: |config: KeyPrefixConfig, proxied| KeyPrefix::new(config.prefix, proxied),
+}
+
+/// Puts a prefix before every key on its way to the backend, and so before the name of its mutex. It comes after
+/// the key mangler, so that the prefix can be read in the store.
+#[derive(Debug)]
+pub struct KeyPrefix {
+    prefix: String,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl KeyPrefix {
+    /// Wraps `proxied`.
+    ///
+    /// # Errors
+    /// If the prefix is empty.
+    pub fn new(prefix: String, proxied: Arc<dyn CacheBackend>) -> Result<Self, BackendError> {
+        if prefix.is_empty() {
+            let message = "the argument \"prefix\" is empty; give at least one character";
+            return Err(BackendError::new(ErrorKind::Configuration, message));
+        }
+        Ok(KeyPrefix { prefix, proxied })
+    }
+
+    fn prefixed(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    fn all_prefixed<R>(&self, keys: &[&str], call: impl FnOnce(&[&str]) -> R) -> R {
+        let prefixed: Vec<String> = keys.iter().map(|key| self.prefixed(key)).collect();
+        call(&prefixed.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
+impl ProxyBackend for KeyPrefix {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        self.proxied.get(&self.prefixed(key))
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        self.proxied.set(&self.prefixed(key), value)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        self.proxied.delete(&self.prefixed(key))
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        self.all_prefixed(keys, |keys| self.proxied.get_multi(keys))
+    }
+
+    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        self.proxied.set_multi(entries.into_iter().map(|(key, value)| (self.prefixed(&key), value)).collect())
+    }
+
+    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
+        self.all_prefixed(keys, |keys| self.proxied.delete_multi(keys))
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        self.proxied.get_mutex(&self.prefixed(key))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.proxied.capabilities();
+        // The prefix takes its share of a key's room.
+        capabilities.max_key_bytes =
+            capabilities.max_key_bytes.map(|limit| limit.saturating_sub(self.prefix.len()));
+        capabilities
+    }
+}

@@ -1,0 +1,108 @@
+//! `dogpile.proxy.logging`: one event for each call to the backend.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend, register_proxy};
+use serde::Deserialize;
+
+use crate::shorten::Shortened;
+
+/// Arguments of the `dogpile.proxy.logging` entry point.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoggingConfig {
+    /// What the events are labelled with, to tell two regions apart. Default: `cache`.
+    pub label: String,
+}
+
+impl Default for LoggingConfig {
+    fn default() -> Self {
+        LoggingConfig { label: "cache".to_owned() }
+    }
+}
+
+register_proxy! {
+    name: "dogpile.proxy.logging",
+    config: LoggingConfig,
+    build: |config, proxied| Ok::<_, BackendError>(Logging::new(config, proxied)),
+}
+
+/// Tells `tracing` of each call to the backend that it wraps: at level debug what was asked and how long it took,
+/// at level warn what failed.
+#[derive(Debug)]
+pub struct Logging {
+    label: String,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl Logging {
+    /// Wraps `proxied`.
+    pub fn new(config: LoggingConfig, proxied: Arc<dyn CacheBackend>) -> Self {
+        Logging { label: config.label, proxied }
+    }
+
+    fn logged<R>(
+        &self,
+        operation: &'static str,
+        keys: &dyn fmt::Debug,
+        call: impl FnOnce(&dyn CacheBackend) -> Result<R, BackendError>,
+        outcome: impl FnOnce(&R) -> String,
+    ) -> Result<R, BackendError> {
+        let began = Instant::now();
+        let answer = call(&*self.proxied);
+        let (label, keys, micros) = (&*self.label, Shortened(keys), began.elapsed().as_micros());
+        match &answer {
+            Ok(answer) => {
+                let outcome = outcome(answer);
+                tracing::debug!(label, operation, %keys, outcome, micros, "backend called");
+            }
+            Err(error) => {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(label, operation, %keys, error, micros, "backend failed");
+            }
+        }
+        answer
+    }
+}
+
+fn done(_: &()) -> String {
+    "done".to_owned()
+}
+
+impl ProxyBackend for Logging {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        let outcome = |found: &Option<_>| if found.is_some() { "hit" } else { "miss" }.to_owned();
+        self.logged("get", &key, |proxied| proxied.get(key), outcome)
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        self.logged("set", &key, |proxied| proxied.set(key, value), done)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        self.logged("delete", &key, |proxied| proxied.delete(key), done)
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        let outcome = |found: &Vec<Option<_>>| {
+            let hits = found.iter().flatten().count();
+            format!("{hits} of {} hit", found.len())
+        };
+        self.logged("get_multi", &keys, |proxied| proxied.get_multi(keys), outcome)
+    }
+
+    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        self.logged("set_multi", &keys, |proxied| proxied.set_multi(entries), done)
+    }
+
+    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
+        self.logged("delete_multi", &keys, |proxied| proxied.delete_multi(keys), done)
+    }
+}

@@ -1,0 +1,52 @@
+//! `dogpile.proxy.readonly`: serves what is stored, and refuses to change it.
+
+use std::sync::Arc;
+
+use dogpile_sdk::{
+    BackendError, CacheBackend, CachedValue, ErrorKind, NoArguments, ProxyBackend, register_proxy,
+};
+
+register_proxy! {
+    name: "dogpile.proxy.readonly",
+    config: NoArguments,
+    build: |_, proxied| Ok::<_, BackendError>(ReadOnly::new(proxied)),
+}
+
+/// Refuses every write, by an error of the kind [`ErrorKind::Refused`]: for a process that must not change a
+/// cache that others fill.
+#[derive(Debug)]
+pub struct ReadOnly(Arc<dyn CacheBackend>);
+
+impl ReadOnly {
+    /// Wraps `proxied`.
+    pub fn new(proxied: Arc<dyn CacheBackend>) -> Self {
+        ReadOnly(proxied)
+    }
+}
+
+fn refused(operation: &str) -> BackendError {
+    let message = "the region is read-only: its configuration wraps it in dogpile.proxy.readonly";
+    BackendError::new(ErrorKind::Refused, message).during(operation)
+}
+
+impl ProxyBackend for ReadOnly {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.0
+    }
+
+    fn set(&self, key: &str, _value: CachedValue) -> Result<(), BackendError> {
+        Err(refused("set").for_key(key))
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        Err(refused("delete").for_key(key))
+    }
+
+    fn set_multi(&self, _entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        Err(refused("set_multi"))
+    }
+
+    fn delete_multi(&self, _keys: &[&str]) -> Result<(), BackendError> {
+        Err(refused("delete_multi"))
+    }
+}

@@ -1,0 +1,237 @@
+//! A region as it was configured: immutable, and shared by the calls that are under way.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dogpile_sdk::{
+    BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, ErrorKind, KeyMangler, Metadata,
+    Object, Payload,
+};
+
+use super::settings::Settings;
+use crate::clock::Clock;
+use crate::decision::{Reading, Verdict, judge};
+use crate::error::RegionError;
+use crate::invalidation::RegionInvalidationStrategy;
+use crate::key::sha1_mangle_key;
+use crate::lock::Gates;
+use crate::runner::AsyncCreationRunner;
+use crate::serializer::Serializer;
+use crate::shorten::Shortened;
+use crate::value::CacheValue;
+
+/// What a region's calls work with.
+pub(crate) struct Configured {
+    pub(crate) region: Arc<str>,
+    pub(crate) settings: Settings,
+    /// The backend's entry point, or what an instance calls itself.
+    pub(crate) backend_name: String,
+    pub(crate) backend: Arc<dyn CacheBackend>,
+    pub(crate) actual_backend: Arc<dyn CacheBackend>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) limits_keys: bool,
+    pub(crate) mangle_invalid_keys: bool,
+    pub(crate) expiration: Option<Duration>,
+    pub(crate) key_mangler: Option<KeyMangler>,
+    pub(crate) serializer: Option<Arc<dyn Serializer>>,
+    pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
+    pub(crate) runner: Option<Arc<dyn AsyncCreationRunner>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gates: Arc<Gates>,
+}
+
+impl Configured {
+    /// What `key` is stored under.
+    #[inline]
+    pub(crate) fn mangle<'k>(&self, key: &'k str) -> Result<Cow<'k, str>, RegionError> {
+        if key.is_empty() {
+            return Err(self.invalid_key(key, "a key has at least one character"));
+        }
+        let mangled = match &self.key_mangler {
+            None => Cow::Borrowed(key),
+            Some(mangler) => Cow::Owned(mangler.mangle(key)),
+        };
+        if self.limits_keys { self.fit(key, mangled) } else { Ok(mangled) }
+    }
+
+    /// The mangled key, or its SHA-1 if the store cannot take it as it is.
+    fn fit<'k>(&self, key: &str, mangled: Cow<'k, str>) -> Result<Cow<'k, str>, RegionError> {
+        if self.capabilities.admits_key(&mangled) {
+            Ok(mangled)
+        } else if self.mangle_invalid_keys {
+            Ok(Cow::Owned(sha1_mangle_key(&mangled)))
+        } else {
+            let problem = "the store takes no such key; shorten it, replace its blanks, or set a key mangler";
+            Err(self.invalid_key(key, problem))
+        }
+    }
+
+    fn invalid_key(&self, key: &str, problem: &'static str) -> RegionError {
+        RegionError::InvalidKey { region: self.region.to_string(), key: Shortened(key).to_string(), problem }
+    }
+
+    /// Reads `mangled` and judges what is there against `expiration`.
+    #[inline]
+    pub(crate) fn read<T: CacheValue>(
+        &self,
+        mangled: &str,
+        expiration: Option<Duration>,
+    ) -> Result<Reading<T>, RegionError> {
+        match self.backend.get(mangled) {
+            Ok(Some(found)) => Ok(self.judge(mangled, &found, expiration)),
+            Ok(None) => {
+                self.log_absent(mangled);
+                Ok(Reading::Missing)
+            }
+            Err(error) => Err(self.failed("get", &mangled, error)),
+        }
+    }
+
+    /// Reads many keys.
+    pub(crate) fn read_multi<T: CacheValue>(
+        &self,
+        mangled: &[&str],
+        expiration: Option<Duration>,
+    ) -> Result<Vec<Reading<T>>, RegionError> {
+        let judged = |(mangled, found): (&&str, Option<CachedValue>)| match found {
+            Some(found) => self.judge(mangled, &found, expiration),
+            None => {
+                self.log_absent(mangled);
+                Reading::Missing
+            }
+        };
+        Ok(mangled.iter().zip(self.fetch_multi(mangled)?).map(judged).collect())
+    }
+
+    /// What is stored under many keys, one answer for each.
+    pub(crate) fn fetch_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
+        if mangled.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found =
+            self.backend.get_multi(mangled).map_err(|error| self.failed("get_multi", &mangled, error))?;
+        if found.len() != mangled.len() {
+            let message = format!("it was asked for {} keys and answered {}", mangled.len(), found.len());
+            return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
+        }
+        Ok(found)
+    }
+
+    #[inline]
+    pub(crate) fn judge<T: CacheValue>(
+        &self,
+        key: &str,
+        found: &CachedValue,
+        limit: Option<Duration>,
+    ) -> Reading<T> {
+        let verdict = judge(&found.metadata, limit, &*self.strategy, &*self.clock);
+        match verdict {
+            Verdict::Fresh => self.decode(key, found).map_or(Reading::Missing, Reading::Fresh),
+            Verdict::Stale => self.decode(key, found).map_or(Reading::Missing, Reading::Stale),
+            Verdict::OtherVersion => {
+                tracing::debug!(region = &*self.region, key = %Shortened(key), "dogpile version update for key");
+                Reading::Missing
+            }
+            Verdict::HardInvalidated => {
+                tracing::debug!(region = &*self.region, key = %Shortened(key), "hard invalidation detected for key");
+                Reading::Missing
+            }
+        }
+    }
+
+    /// The value itself; `None` if it is not of type `T`, or cannot be deserialised.
+    #[inline]
+    pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
+        let decoded = match (&found.payload, &self.serializer) {
+            (Payload::Object(object), None) => object.downcast_ref::<T>().cloned(),
+            (Payload::Bytes(bytes), Some(serializer)) => match T::deserialize(bytes, &**serializer) {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    self.log_unreadable(key, Some(&*error));
+                    return None;
+                }
+            },
+            (Payload::Object(_), Some(_)) | (Payload::Bytes(_), None) => None,
+        };
+        if decoded.is_none() {
+            self.log_unreadable(key, None);
+        }
+        decoded
+    }
+
+    /// As [`decode`](Self::decode), of a value however old, but of the current format.
+    pub(crate) fn decode_any<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
+        if found.metadata.version == Metadata::VERSION { self.decode(key, found) } else { None }
+    }
+
+    /// `value`, as it is stored.
+    pub(crate) fn encode<T: CacheValue>(
+        &self,
+        key: &str,
+        value: &T,
+        made: CreationTime,
+    ) -> Result<CachedValue, RegionError> {
+        let payload = match &self.serializer {
+            None => Payload::Object(Object::new(value.clone())),
+            Some(serializer) => {
+                let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
+                    region: self.region.to_string(),
+                    key: Shortened(key).to_string(),
+                    source,
+                })?;
+                Payload::Bytes(bytes.into())
+            }
+        };
+        Ok(CachedValue { payload, metadata: Metadata::new(made) })
+    }
+
+    /// Stores one value.
+    pub(crate) fn store(&self, mangled: &str, value: CachedValue) -> Result<(), RegionError> {
+        self.backend.set(mangled, value).map_err(|error| self.failed("set", &mangled, error))
+    }
+
+    /// Stores many values.
+    pub(crate) fn store_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), RegionError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
+    }
+
+    /// The error for a backend that failed.
+    pub(crate) fn failed(
+        &self,
+        operation: &'static str,
+        key: &dyn std::fmt::Debug,
+        source: BackendError,
+    ) -> RegionError {
+        RegionError::Backend {
+            region: self.region.to_string(),
+            backend: self.backend_name.clone(),
+            operation,
+            key: Shortened(key).to_string(),
+            source,
+        }
+    }
+
+    #[cold]
+    fn log_absent(&self, key: &str) {
+        tracing::debug!(region = &*self.region, key = %Shortened(key), "no value present for key");
+    }
+
+    #[cold]
+    fn log_unreadable(&self, key: &str, error: Option<&(dyn Error + Send + Sync + 'static)>) {
+        let error = error.map(tracing::field::display);
+        tracing::debug!(region = &*self.region, key = %Shortened(key), error, "the value for key cannot be read");
+    }
+
+    /// Says how long creating took.
+    pub(crate) fn log_created(&self, began: CreationTime, keys: &dyn std::fmt::Debug) {
+        let seconds = began.age(self.clock.now()).as_secs_f64();
+        let keys = Shortened(keys);
+        tracing::debug!(region = &*self.region, keys = %keys, "cache value generated in {seconds:.3} seconds");
+    }
+}

@@ -1,0 +1,332 @@
+//! [`CallOptions`]: what one call does otherwise than its region.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::time::Duration;
+
+use super::configured::Configured;
+use super::create::Single;
+use super::multi::Many;
+use super::{CacheRegion, ValueMetadata};
+use crate::decision::Reading;
+use crate::error::{CreateError, RegionError};
+use crate::expiration::Expiration;
+use crate::value::CacheValue;
+
+/// What one call does otherwise than its region: made by [`CacheRegion::options`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dogpile::{CacheRegion, Expiration, RegionConfig};
+///
+/// let region = CacheRegion::new("prices");
+/// region.configure(RegionConfig::new("dogpile.cache.memory").expiration_time(Duration::from_secs(5)))?;
+/// let price = region
+///     .options()
+///     .expiration_time(Expiration::Never)
+///     .should_cache(|price: &u32| *price > 0)
+///     .get_or_create("price", || 0)?;
+/// assert_eq!((price, region.get::<u32>("price")?), (0, None));
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it does nothing until a call is made through it"]
+pub struct CallOptions<'r, P = CacheAll> {
+    region: &'r CacheRegion,
+    expiration: Option<Expiration>,
+    ignore_expiration: bool,
+    predicate: P,
+}
+
+/// Which created values are stored: all, or those for which a function answers true.
+pub trait ShouldCache<T> {
+    /// Whether `value` is stored.
+    fn should_cache(&self, value: &T) -> bool;
+}
+
+/// Stores every value. The default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheAll;
+
+impl<T> ShouldCache<T> for CacheAll {
+    fn should_cache(&self, _value: &T) -> bool {
+        true
+    }
+}
+
+impl<T, F: Fn(&T) -> bool> ShouldCache<T> for F {
+    fn should_cache(&self, value: &T) -> bool {
+        self(value)
+    }
+}
+
+impl<'r> CallOptions<'r> {
+    #[inline]
+    pub(super) fn new(region: &'r CacheRegion) -> Self {
+        CallOptions { region, expiration: None, ignore_expiration: false, predicate: CacheAll }
+    }
+
+    /// Stores only created values for which `predicate` answers true; the others are returned all the same.
+    /// dogpile's `should_cache_fn`.
+    pub fn should_cache<T, F: Fn(&T) -> bool>(self, predicate: F) -> CallOptions<'r, F> {
+        let CallOptions { region, expiration, ignore_expiration, predicate: CacheAll } = self;
+        CallOptions { region, expiration, ignore_expiration, predicate }
+    }
+}
+
+impl<'r, P> CallOptions<'r, P> {
+    /// The age past which this call finds a value stale, in place of the region's.
+    pub fn expiration_time(mut self, expiration: impl Into<Expiration>) -> Self {
+        self.expiration = Some(expiration.into());
+        self
+    }
+
+    /// Has `get`, `get_multi` and `get_value_metadata` answer values however old, and invalidated ones.
+    pub fn ignore_expiration(mut self) -> Self {
+        self.ignore_expiration = true;
+        self
+    }
+
+    /// Has the region's [runner](crate::AsyncCreationRunner) create stale values, while the caller is served the
+    /// old ones. Without a runner, and for missing values, the caller creates.
+    pub fn background(self) -> BackgroundCall<'r, P> {
+        BackgroundCall(self)
+    }
+
+    #[inline]
+    fn limit(&self, current: &Configured) -> Option<Duration> {
+        match self.expiration {
+            None => current.expiration,
+            Some(expiration) => expiration.limit(),
+        }
+    }
+
+    /// See [`CacheRegion::get`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
+        let current = self.region.current()?;
+        let mangled = current.mangle(key)?;
+        if self.ignore_expiration {
+            let found =
+                current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
+            return Ok(found.and_then(|found| current.decode_any(&mangled, &found)));
+        }
+        match current.read(&mangled, self.limit(&current))? {
+            Reading::Fresh(value) => Ok(Some(value)),
+            Reading::Stale(_) | Reading::Missing => Ok(None),
+        }
+    }
+
+    /// See [`CacheRegion::get_multi`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_multi<T: CacheValue>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>, RegionError> {
+        let current = self.region.current()?;
+        let mangled =
+            keys.iter().map(|key| current.mangle(key.as_ref())).collect::<Result<Vec<_>, RegionError>>()?;
+        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
+        if self.ignore_expiration {
+            let found = current.fetch_multi(&mangled)?;
+            let values = mangled.iter().zip(found);
+            return Ok(values.map(|(key, found)| current.decode_any(key, &found?)).collect());
+        }
+        let fresh = |reading| if let Reading::Fresh(value) = reading { Some(value) } else { None };
+        Ok(current.read_multi(&mangled, self.limit(&current))?.into_iter().map(fresh).collect())
+    }
+
+    /// See [`CacheRegion::get_value_metadata`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_value_metadata<T: CacheValue>(
+        &self,
+        key: &str,
+    ) -> Result<Option<ValueMetadata<T>>, RegionError> {
+        let current = self.region.current()?;
+        let mangled = current.mangle(key)?;
+        let found = current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
+        let Some(found) = found else { return Ok(None) };
+        let value = if self.ignore_expiration {
+            current.decode_any(&mangled, &found)
+        } else if let Reading::Fresh(value) = current.judge(&mangled, &found, self.limit(&current)) {
+            Some(value)
+        } else {
+            None
+        };
+        let cached_time = found.metadata.creation_time;
+        let age = cached_time.age(current.clock.now());
+        Ok(value.map(|value| ValueMetadata { value, cached_time, age }))
+    }
+
+    /// See [`CacheRegion::get_or_create`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn get_or_create<T: CacheValue>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> T,
+    ) -> Result<T, RegionError>
+    where
+        P: ShouldCache<T>,
+    {
+        self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn try_get_or_create<T: CacheValue, E>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, CreateError<E>>
+    where
+        P: ShouldCache<T>,
+    {
+        let current = self.region.current()?;
+        let mangled = current.mangle(key)?;
+        let limit = self.limit(&current);
+        match current.read(&mangled, limit)? {
+            Reading::Fresh(value) => Ok(value),
+            other => Single::new(&current, key, &mangled, limit, creator, self.predicate).go_on(other),
+        }
+    }
+
+    /// See [`CacheRegion::get_or_create_multi`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_or_create_multi<T: CacheValue>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Vec<T>,
+    ) -> Result<Vec<T>, RegionError>
+    where
+        P: ShouldCache<T>,
+    {
+        let creator = |keys: &[&str]| Ok::<Vec<T>, Infallible>(creator(keys));
+        self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_multi`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_get_or_create_multi<T: CacheValue, E>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        P: ShouldCache<T>,
+    {
+        let current = self.region.current()?;
+        let limit = self.limit(&current);
+        Many::new(&current, limit, creator, self.predicate).run(keys)
+    }
+}
+
+/// Calls whose creators own what they use, so that a runner may have them: made by
+/// [`CallOptions::background`].
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use dogpile::{CacheRegion, RegionConfig, ThreadRunner};
+///
+/// let region = CacheRegion::new("reports");
+/// let config = RegionConfig::new("dogpile.cache.memory").async_creation_runner(Arc::new(ThreadRunner));
+/// region.configure(config)?;
+/// let year = 2026;
+/// let report = region.options().background().get_or_create("report", move || format!("of {year}"))?;
+/// assert_eq!(report, "of 2026");
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "it does nothing until a call is made through it"]
+pub struct BackgroundCall<'r, P = CacheAll>(CallOptions<'r, P>);
+
+impl<P> BackgroundCall<'_, P> {
+    /// See [`CacheRegion::get_or_create`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_or_create<T: CacheValue>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RegionError>
+    where
+        P: ShouldCache<T> + Send + 'static,
+    {
+        self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create`]. The error of a creator that a runner ran is logged.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + 'static>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, CreateError<E>>
+    where
+        P: ShouldCache<T> + Send + 'static,
+    {
+        let call = self.0;
+        let current = call.region.current()?;
+        let mangled = current.mangle(key)?;
+        let limit = call.limit(&current);
+        match current.read(&mangled, limit)? {
+            Reading::Fresh(value) => Ok(value),
+            other => {
+                let single = Single::new(&current, key, &mangled, limit, creator, call.predicate);
+                single.in_background().go_on(other)
+            }
+        }
+    }
+
+    /// See [`CacheRegion::get_or_create_multi`]. The stale values are created by the runner in one go.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn get_or_create_multi<T: CacheValue>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Vec<T> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, RegionError>
+    where
+        P: ShouldCache<T> + Clone + Send + 'static,
+    {
+        let creator = move |keys: &[&str]| Ok::<Vec<T>, Infallible>(creator(keys));
+        self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_multi`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + 'static>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        P: ShouldCache<T> + Clone + Send + 'static,
+    {
+        let call = self.0;
+        let current = call.region.current()?;
+        let limit = call.limit(&current);
+        Many::new(&current, limit, creator, call.predicate).in_background().run(keys)
+    }
+}

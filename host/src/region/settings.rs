@@ -1,0 +1,265 @@
+//! [`RegionConfig`]: what a region is configured with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::expiration::Expiration;
+use crate::invalidation::RegionInvalidationStrategy;
+use crate::registry::Registry;
+use crate::runner::AsyncCreationRunner;
+use crate::serializer::Serializer;
+
+/// What a region is configured with, built up setting by setting.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use dogpile::{CacheRegion, RegionConfig};
+///
+/// static USERS: CacheRegion = CacheRegion::new("users");
+///
+/// USERS.configure(
+///     RegionConfig::new("dogpile.cache.memory")
+///         .argument("max_entries", 10_000)
+///         .expiration_time(Duration::from_secs(300))
+///         .wrap("dogpile.proxy.logging"),
+/// )?;
+/// assert!(USERS.is_configured());
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+///
+/// Source: dogpile.cache `region.py`, `make_region` and `CacheRegion.configure`.
+#[derive(Clone, Default)]
+#[must_use = "it does nothing until it is given to `CacheRegion::configure`"]
+pub struct RegionConfig {
+    pub(crate) settings: Settings,
+    pub(crate) replace_existing_backend: bool,
+    /// A value that an earlier call could not take; told when the region is configured.
+    pub(crate) problem: Option<Arc<BackendError>>,
+}
+
+/// The settings themselves; what is `None` was not said.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) backend: Option<BackendChoice>,
+    pub(crate) expiration_time: Option<Expiration>,
+    pub(crate) key_mangler: Option<Choice<KeyMangler>>,
+    pub(crate) serializer: Option<Choice<Arc<dyn Serializer>>>,
+    pub(crate) wrap: Option<Vec<Wrap>>,
+    pub(crate) region_invalidator: Option<Arc<dyn RegionInvalidationStrategy>>,
+    pub(crate) async_creation_runner: Option<Arc<dyn AsyncCreationRunner>>,
+    pub(crate) mangle_invalid_keys: Option<bool>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) registry: Option<Arc<Registry>>,
+}
+
+/// The backend: an entry point with its arguments, or an instance.
+#[derive(Clone)]
+pub(crate) enum BackendChoice {
+    Named { name: String, arguments: Arguments },
+    Instance(Arc<dyn CacheBackend>),
+}
+
+/// Something given by name, or itself.
+#[derive(Clone)]
+pub(crate) enum Choice<T> {
+    Named(String),
+    Given(T),
+}
+
+/// A proxy: an entry point with its arguments, or how to make one.
+#[derive(Clone)]
+pub(crate) enum Wrap {
+    Named { name: String, arguments: Arguments },
+    With(ProxyFn),
+}
+
+/// Makes a proxy around a backend.
+pub(crate) type ProxyFn = Arc<dyn Fn(Arc<dyn CacheBackend>) -> Arc<dyn CacheBackend> + Send + Sync>;
+
+impl Settings {
+    /// These settings, with what they do not say taken from `others`.
+    pub(crate) fn or(self, others: &Settings) -> Settings {
+        let others = others.clone();
+        Settings {
+            backend: self.backend.or(others.backend),
+            expiration_time: self.expiration_time.or(others.expiration_time),
+            key_mangler: self.key_mangler.or(others.key_mangler),
+            serializer: self.serializer.or(others.serializer),
+            wrap: self.wrap.or(others.wrap),
+            region_invalidator: self.region_invalidator.or(others.region_invalidator),
+            async_creation_runner: self.async_creation_runner.or(others.async_creation_runner),
+            mangle_invalid_keys: self.mangle_invalid_keys.or(others.mangle_invalid_keys),
+            clock: self.clock.or(others.clock),
+            registry: self.registry.or(others.registry),
+        }
+    }
+}
+
+impl RegionConfig {
+    /// A configuration with the backend whose entry point is `backend`.
+    pub fn new(backend: impl Into<String>) -> Self {
+        let backend = BackendChoice::Named { name: backend.into(), arguments: Arguments::default() };
+        RegionConfig::default().with_backend(backend)
+    }
+
+    /// A configuration with a backend that was made elsewhere. Regions that are given the same one wait for each
+    /// other's creators.
+    pub fn from_instance(backend: Arc<dyn CacheBackend>) -> Self {
+        RegionConfig::default().with_backend(BackendChoice::Instance(backend))
+    }
+
+    pub(crate) fn with_backend(mut self, backend: BackendChoice) -> Self {
+        self.settings.backend = Some(backend);
+        self
+    }
+
+    /// Gives the backend's entry point one argument. A name that it does not know is refused by `configure`.
+    pub fn argument(mut self, name: &str, value: impl Serialize) -> Self {
+        let one = Arguments::from_serialize(std::collections::BTreeMap::from([(name, value)]));
+        match (&mut self.settings.backend, one) {
+            (Some(BackendChoice::Named { arguments, .. }), Ok(one)) => arguments.extend(one),
+            (_, Err(error)) => self.problem = Some(Arc::new(error)),
+            (_, Ok(_)) => self.problem = Some(Arc::new(no_arguments())),
+        }
+        self
+    }
+
+    /// Gives the backend's entry point these arguments, a struct or a map, besides any given before.
+    pub fn arguments(mut self, more: impl Serialize) -> Self {
+        match (&mut self.settings.backend, Arguments::from_serialize(more)) {
+            (Some(BackendChoice::Named { arguments, .. }), Ok(more)) => arguments.extend(more),
+            (_, Err(error)) => self.problem = Some(Arc::new(error)),
+            (_, Ok(_)) => self.problem = Some(Arc::new(no_arguments())),
+        }
+        self
+    }
+
+    /// The age past which a value is stale. Default: none.
+    pub fn expiration_time(mut self, expiration: impl Into<Expiration>) -> Self {
+        self.settings.expiration_time = Some(expiration.into());
+        self
+    }
+
+    /// What keys are stored under. Default: the backend's key mangler, or the keys themselves.
+    pub fn key_mangler(mut self, mangle: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        self.settings.key_mangler = Some(Choice::Given(KeyMangler::new(mangle)));
+        self
+    }
+
+    /// The key mangler of that name: `sha1`.
+    pub fn key_mangler_named(mut self, name: impl Into<String>) -> Self {
+        self.settings.key_mangler = Some(Choice::Named(name.into()));
+        self
+    }
+
+    /// What values are turned into bytes by. Default: the backend's, or none, which stores values as they are.
+    pub fn serializer(mut self, serializer: impl Serializer) -> Self {
+        self.settings.serializer = Some(Choice::Given(Arc::new(serializer)));
+        self
+    }
+
+    /// The serializer of that name: `json`, `msgpack`, `pickle`, or one that was
+    /// [registered](crate::serializer::register).
+    pub fn serializer_named(mut self, name: impl Into<String>) -> Self {
+        self.settings.serializer = Some(Choice::Named(name.into()));
+        self
+    }
+
+    /// Wraps the backend in the proxy whose entry point is `proxy`. The proxy named first is the outermost.
+    pub fn wrap(self, proxy: impl Into<String>) -> Self {
+        self.push(Wrap::Named { name: proxy.into(), arguments: Arguments::default() })
+    }
+
+    /// As [`wrap`](Self::wrap), with arguments for the proxy: a struct or a map.
+    pub fn wrap_with(mut self, proxy: impl Into<String>, arguments: impl Serialize) -> Self {
+        match Arguments::from_serialize(arguments) {
+            Ok(arguments) => self.push(Wrap::Named { name: proxy.into(), arguments }),
+            Err(error) => {
+                self.problem = Some(Arc::new(error));
+                self
+            }
+        }
+    }
+
+    /// As [`wrap`](Self::wrap), with a proxy that `make` makes around the backend that it is given.
+    pub fn wrap_in<P: ProxyBackend>(
+        self,
+        make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.push(Wrap::With(Arc::new(move |proxied| proxy(make(proxied)))))
+    }
+
+    pub(crate) fn push(mut self, wrap: Wrap) -> Self {
+        self.settings.wrap.get_or_insert_default().push(wrap);
+        self
+    }
+
+    /// Wraps the backend in nothing, where it would keep the proxies that it had before.
+    pub fn without_proxies(mut self) -> Self {
+        self.settings.wrap = Some(Vec::new());
+        self
+    }
+
+    /// What remembers the region's invalidations. Default: [`DefaultInvalidationStrategy`](crate::DefaultInvalidationStrategy).
+    pub fn region_invalidator(mut self, strategy: Arc<dyn RegionInvalidationStrategy>) -> Self {
+        self.settings.region_invalidator = Some(strategy);
+        self
+    }
+
+    /// Who creates stale values for calls made through [`background`](crate::CallOptions::background).
+    /// Default: the caller itself.
+    pub fn async_creation_runner(mut self, runner: Arc<dyn AsyncCreationRunner>) -> Self {
+        self.settings.async_creation_runner = Some(runner);
+        self
+    }
+
+    /// Whether a key that the store cannot take (too long, or with blanks) is stored under its SHA-1; otherwise
+    /// it is an error. Default: yes.
+    pub fn mangle_invalid_keys(mut self, mangle: bool) -> Self {
+        self.settings.mangle_invalid_keys = Some(mangle);
+        self
+    }
+
+    /// Where the time comes from. Default: the system.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings.clock = Some(clock);
+        self
+    }
+
+    /// Where entry points are looked up. Default: [`Registry::global`].
+    pub fn registry(mut self, registry: Arc<Registry>) -> Self {
+        self.settings.registry = Some(registry);
+        self
+    }
+
+    /// Lets the region be configured although it is already. What this configuration does not say stays as it
+    /// was; calls under way end with the backend that they began with. Default: refused.
+    pub fn replace_existing_backend(mut self) -> Self {
+        self.replace_existing_backend = true;
+        self
+    }
+}
+
+fn no_arguments() -> BackendError {
+    let message = "arguments belong to an entry point; name it first, by `RegionConfig::new`";
+    BackendError::new(dogpile_sdk::ErrorKind::Configuration, message)
+}
+
+/// Without arguments, which may be secret.
+impl fmt::Debug for RegionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let backend: Option<String> = self.settings.backend.as_ref().map(|backend| match backend {
+            BackendChoice::Named { name, .. } => name.clone(),
+            BackendChoice::Instance(backend) => format!("{backend:?}"),
+        });
+        f.debug_struct("RegionConfig")
+            .field("backend", &backend)
+            .field("expiration_time", &self.settings.expiration_time)
+            .finish_non_exhaustive()
+    }
+}

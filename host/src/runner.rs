@@ -1,0 +1,174 @@
+//! Runners, which create stale values in the background.
+//!
+//! Source: dogpile.cache `region.py`, `async_creation_runner`.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex};
+
+/// Takes creations over from callers who were served the old value.
+///
+/// Only calls made through [`background`](crate::CallOptions::background) are handed over: their creators own
+/// what they use. A creator that borrows cannot outlive its caller, and is run by it.
+pub trait AsyncCreationRunner: fmt::Debug + Send + Sync + 'static {
+    /// Has `creation` run soon, on another thread. Dropping it instead frees its keys.
+    fn run(&self, creation: Creation);
+}
+
+/// A creation that was handed over: it creates, stores and releases, or, if it is dropped, only releases.
+pub struct Creation {
+    region: Arc<str>,
+    keys: Vec<String>,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+impl Creation {
+    pub(crate) fn new(region: Arc<str>, keys: Vec<String>, work: impl FnOnce() + Send + 'static) -> Self {
+        Creation { region, keys, work: Box::new(work) }
+    }
+
+    /// The name of the region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The keys to be created, as the caller gave them.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Calls the creator, stores what it makes and releases the keys. Errors and panics of the creator are
+    /// logged: nobody is there to receive them.
+    pub fn run(self) {
+        let (region, work) = (self.region, self.work);
+        if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+            let panic = dogpile_abi::panic_message(payload);
+            tracing::error!(region = &*region, keys = ?self.keys, panic, "a creator panicked in the background");
+        }
+    }
+}
+
+impl fmt::Debug for Creation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Creation")
+            .field("region", &self.region)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs each creation on a thread of its own, which ends with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadRunner;
+
+impl AsyncCreationRunner for ThreadRunner {
+    fn run(&self, creation: Creation) {
+        let region = Arc::clone(&creation.region);
+        let thread = std::thread::Builder::new().name("dogpile-creation".to_owned());
+        if let Err(error) = thread.spawn(move || creation.run()) {
+            // The creation was dropped with the closure, and freed its keys.
+            tracing::warn!(
+                region = &*region,
+                error = &error as &dyn std::error::Error,
+                "no thread for a creation"
+            );
+        }
+    }
+}
+
+/// Runs creations on a fixed number of threads. What finds them busy waits in a queue of bounded length; what
+/// finds that full is dropped, and the next caller tries again.
+///
+/// Dropping the runner drops what waits in the queue, lets each thread end what it is at, and joins it.
+#[derive(Debug)]
+pub struct PoolRunner {
+    shared: Arc<Pool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Creation>,
+    closed: bool,
+}
+
+impl PoolRunner {
+    /// A runner of `threads` threads, with room for `capacity` creations that wait.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(threads: NonZeroUsize, capacity: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Pool { queue: Mutex::default(), changed: Condvar::new(), capacity });
+        let mut runner = PoolRunner { shared, threads: Vec::new() };
+        for number in 0..threads.get() {
+            let pool = Arc::clone(&runner.shared);
+            let thread = std::thread::Builder::new().name(format!("dogpile-pool-{number}"));
+            runner.threads.push(thread.spawn(move || pool.work())?);
+        }
+        Ok(runner)
+    }
+}
+
+impl Pool {
+    fn work(&self) {
+        while let Some(creation) = self.next() {
+            creation.run();
+        }
+    }
+
+    fn next(&self) -> Option<Creation> {
+        let mut queue = self.queue.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(creation) = queue.waiting.pop_front() {
+                return Some(creation);
+            }
+            self.changed.wait(&mut queue);
+        }
+    }
+}
+
+impl AsyncCreationRunner for PoolRunner {
+    fn run(&self, creation: Creation) {
+        let mut queue = self.shared.queue.lock();
+        if queue.waiting.len() < self.shared.capacity {
+            queue.waiting.push_back(creation);
+            self.shared.changed.notify_one();
+            return;
+        }
+        drop(queue);
+        tracing::warn!(region = creation.region(), keys = ?creation.keys(), "the pool's queue is full");
+    }
+}
+
+impl Drop for PoolRunner {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut queue = self.shared.queue.lock();
+            queue.closed = true;
+            std::mem::take(&mut queue.waiting)
+        };
+        drop(waiting);
+        self.shared.changed.notify_all();
+        let own = std::thread::current().id();
+        for thread in self.threads.drain(..) {
+            // A creation may hold the last handle to the region, and so drop the runner on one of its threads.
+            if thread.thread().id() != own {
+                let _ = thread.join();
+            }
+        }
+    }
+}

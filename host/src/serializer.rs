@@ -1,0 +1,93 @@
+//! Serializers, by name: what turns a value into the bytes behind the envelope.
+//!
+//! Source: dogpile.cache `api.py`, `Serializer` and `Deserializer`.
+
+mod json;
+mod msgpack;
+mod pickle;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::Mutex;
+
+pub use self::json::Json;
+pub use self::msgpack::MsgPack;
+pub use self::pickle::Pickle;
+
+/// Turns values into bytes and back.
+///
+/// What cannot be deserialised is a miss for the region, never an error: answer an error, and do not panic.
+///
+/// ```
+/// use dogpile::serializer::{Deserialise, Serializer, SerializerError};
+///
+/// #[derive(Debug)]
+/// struct PrettyJson;
+///
+/// impl Serializer for PrettyJson {
+///     fn serialize(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, SerializerError> {
+///         Ok(serde_json::to_vec_pretty(value)?)
+///     }
+///     fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
+///         let mut json = serde_json::Deserializer::from_slice(bytes);
+///         Ok(read(&mut <dyn erased_serde::Deserializer>::erase(&mut json))?)
+///     }
+/// }
+/// ```
+pub trait Serializer: fmt::Debug + Send + Sync + 'static {
+    /// The bytes for `value`.
+    ///
+    /// # Errors
+    /// If the format has no form for it.
+    fn serialize(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, SerializerError>;
+
+    /// Calls `read` once with a deserializer over `bytes`.
+    ///
+    /// # Errors
+    /// If the bytes are not of this format, or not of the type that `read` reads.
+    fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError>;
+}
+
+/// Reads a value from the deserializer that it is called with.
+pub type Deserialise<'a> =
+    &'a mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>;
+
+/// Why a value could not be serialised or deserialised.
+pub type SerializerError = Box<dyn Error + Send + Sync>;
+
+static NAMED: LazyLock<Mutex<BTreeMap<String, Arc<dyn Serializer>>>> = LazyLock::new(|| {
+    let supplied: [(&str, Arc<dyn Serializer>); 3] =
+        [("json", Arc::new(Json)), ("msgpack", Arc::new(MsgPack)), ("pickle", Arc::new(Pickle))];
+    Mutex::new(supplied.into_iter().map(|(name, serializer)| (name.to_owned(), serializer)).collect())
+});
+
+/// Lets configurations use `serializer` by `name`. Supplied are `json`, `msgpack` and `pickle`.
+///
+/// # Errors
+/// [`NameTaken`] if the name is in use.
+pub fn register(name: impl Into<String>, serializer: impl Serializer) -> Result<(), NameTaken> {
+    let (name, mut named) = (name.into(), NAMED.lock());
+    if named.contains_key(&name) {
+        return Err(NameTaken(name));
+    }
+    named.insert(name, Arc::new(serializer));
+    Ok(())
+}
+
+/// The name is that of another serializer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a serializer called {0:?} is registered already; choose another name")]
+pub struct NameTaken(String);
+
+/// The serializer called `name`.
+pub(crate) fn named(name: &str) -> Option<Arc<dyn Serializer>> {
+    NAMED.lock().get(name).cloned()
+}
+
+/// The names of all serializers.
+pub fn names() -> Vec<String> {
+    NAMED.lock().keys().cloned().collect()
+}

@@ -1,0 +1,70 @@
+//! [`CacheValue`]: what a region can cache.
+
+use std::any::type_name;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::serializer::{Serializer, SerializerError};
+
+/// What a region can cache: every `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`, and any
+/// [`InMemory`].
+///
+/// On a backend that stores objects, a value is stored as it is and each hit clones it: put an `Arc` in if it is
+/// large. Elsewhere it is serialised.
+pub trait CacheValue: Clone + Send + Sync + 'static {
+    /// The value's bytes.
+    ///
+    /// # Errors
+    /// If the serializer has no form for it.
+    fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError>;
+
+    /// The value that `bytes` are of.
+    ///
+    /// # Errors
+    /// If they are no value of this type.
+    fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError>;
+}
+
+impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue for T {
+    fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
+        serializer.serialize(self)
+    }
+
+    fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError> {
+        let mut read = None;
+        serializer.deserialize(bytes, &mut |deserializer| {
+            read = Some(erased_serde::deserialize(deserializer)?);
+            Ok(())
+        })?;
+        read.ok_or_else(|| "the serializer read nothing".into())
+    }
+}
+
+/// Admits a type without serde, for regions whose backend stores objects.
+///
+/// ```
+/// use dogpile::{CacheRegion, InMemory, RegionConfig};
+///
+/// #[derive(Clone)]
+/// struct Parsed(fn(i32) -> i32);
+///
+/// let region = CacheRegion::new("parsed");
+/// region.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// let InMemory(parsed) = region.get_or_create("double", || InMemory(Parsed(|n| 2 * n)))?;
+/// assert_eq!((parsed.0)(21), 42);
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InMemory<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> CacheValue for InMemory<T> {
+    fn serialize(&self, _serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
+        let name = type_name::<T>();
+        Err(format!("{name} was given as InMemory, which no serializer takes; use a region without one")
+            .into())
+    }
+
+    fn deserialize(_bytes: &[u8], _serializer: &dyn Serializer) -> Result<Self, SerializerError> {
+        Err("InMemory values are not read from bytes".into())
+    }
+}
