@@ -11,6 +11,8 @@
 
 mod gate;
 mod leadership;
+#[cfg(all(test, dogpile_loom))]
+mod model;
 mod name_registry;
 mod read_write;
 mod sync;

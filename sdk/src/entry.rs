@@ -12,6 +12,9 @@ use crate::bytes::{BytesBackend, Enveloped};
 use crate::error::{BackendError, ErrorKind};
 use crate::proxy::{ProxyBackend, proxy};
 
+/// Builds a backend of its arguments.
+pub type BuildBackend = fn(Arguments) -> Result<Arc<dyn CacheBackend>, BackendError>;
+
 /// A backend's entry point, as [`register_backend!`](crate::register_backend) submits it.
 #[derive(Clone, Copy)]
 pub struct BackendEntry {
@@ -22,8 +25,11 @@ pub struct BackendEntry {
     /// That crate's version.
     pub version: &'static str,
     /// Builds the backend.
-    pub build: fn(Arguments) -> Result<Arc<dyn CacheBackend>, BackendError>,
+    pub build: BuildBackend,
 }
+
+/// Builds a proxy around the backend that it wraps.
+pub type BuildProxy = fn(Arguments, Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>;
 
 /// A proxy's entry point, as [`register_proxy!`](crate::register_proxy) submits it.
 #[derive(Clone, Copy)]
@@ -35,7 +41,7 @@ pub struct ProxyEntry {
     /// That crate's version.
     pub version: &'static str,
     /// Builds the proxy around the backend that it wraps.
-    pub build: fn(Arguments, Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>,
+    pub build: BuildProxy,
 }
 
 inventory::collect!(BackendEntry);

@@ -54,7 +54,7 @@ mod value;
 pub use crate::arguments::{Arguments, NoArguments};
 pub use crate::backend::{CacheBackend, Capabilities, KeyBytes, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
-pub use crate::entry::{BackendEntry, ProxyEntry};
+pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry};
 pub use crate::error::{BackendError, ErrorKind};
 pub use crate::mutex::CacheMutex;
 pub use crate::nearest::{did_you_mean, nearest};

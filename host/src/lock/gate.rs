@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use super::sync::{Arc, Condvar, Mutex, ThreadId, current, wait};
+use super::sync::{Condvar, Mutex, ThreadId, current, wait};
 use super::waits::{Circle, Waits};
 
 /// How many maps the keys are spread over, so that creators of different keys do not meet.

@@ -2,7 +2,6 @@
 
 #[cfg(not(dogpile_loom))]
 mod primitives {
-    pub(crate) use std::sync::Arc;
     pub(crate) use std::thread::{ThreadId, current};
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -15,7 +14,7 @@ mod primitives {
 
 #[cfg(dogpile_loom)]
 mod primitives {
-    pub(crate) use loom::sync::{Arc, Condvar, MutexGuard};
+    pub(crate) use loom::sync::{Condvar, MutexGuard};
     pub(crate) use loom::thread::{ThreadId, current};
 
     /// loom's mutex with parking_lot's interface.
@@ -37,4 +36,4 @@ mod primitives {
     }
 }
 
-pub(crate) use primitives::{Arc, Condvar, Mutex, ThreadId, current, wait};
+pub(crate) use primitives::{Condvar, Mutex, ThreadId, current, wait};

@@ -4,9 +4,10 @@
 //! other's keys are the next. Touched only by callers that are about to block.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::gate::Gate;
-use super::sync::{Arc, ThreadId, current};
+use super::sync::{ThreadId, current};
 
 /// The caller would wait for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
