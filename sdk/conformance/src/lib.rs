@@ -1,1 +1,62 @@
 //! The behaviours that every dogpile backend owes, as a test suite.
+//!
+//! Add this crate as a dev-dependency, and a test target without the standard harness:
+//!
+//! ```toml
+//! [[test]]
+//! name = "conformance"
+//! harness = false
+//! ```
+//!
+//! Then `tests/conformance.rs` is one [`Setup`] for each way to set the backend up:
+//!
+//! ```no_run
+//! # use std::{collections::HashMap, sync::Mutex};
+//! # use dogpile_sdk::{BackendError, CacheBackend, CachedValue};
+//! # #[derive(Debug, Default)]
+//! # struct Shelf(Mutex<HashMap<String, CachedValue>>);
+//! # impl CacheBackend for Shelf {
+//! #     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+//! #         Ok(self.0.lock().unwrap().get(key).cloned())
+//! #     }
+//! #     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+//! #         self.0.lock().unwrap().insert(key.to_owned(), value);
+//! #         Ok(())
+//! #     }
+//! #     fn delete(&self, key: &str) -> Result<(), BackendError> {
+//! #         self.0.lock().unwrap().remove(key);
+//! #         Ok(())
+//! #     }
+//! # }
+//! use std::sync::Arc;
+//!
+//! use dogpile_conformance::Setup;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     dogpile_conformance::run([Setup::new("shelf", || Ok(Arc::new(Shelf::default())))])
+//! }
+//! ```
+//!
+//! A case is reported as `shelf::deleting_an_absent_key_succeeds`, and run alone by naming it
+//! (`cargo test --test conformance deleting_an`). The cases are the functions of the modules below. Those that
+//! need what a backend does not have, such as a mutex, are shown as ignored.
+//!
+//! The store may be shared and need not be empty: keys are new in each case. They are left behind. Room for a
+//! thousand small values and one of 1 MiB is enough.
+
+#![forbid(unsafe_code)]
+
+pub mod capabilities;
+pub mod concurrency;
+pub mod metadata;
+pub mod multi;
+pub mod mutex;
+pub mod store;
+
+mod expect;
+mod setup;
+mod suite;
+
+pub use crate::expect::{Outcome, Stop};
+pub use crate::setup::Setup;
+pub use crate::suite::{Case, cases, check, run, trials};

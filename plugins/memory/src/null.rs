@@ -1,0 +1,136 @@
+//! `dogpile.cache.null`: keeps nothing.
+//!
+//! Source: dogpile.cache `backends/null.py`.
+
+use std::sync::Arc;
+
+use dogpile_sdk::{
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, NoArguments, register_backend,
+};
+
+register_backend! {
+    name: "dogpile.cache.null",
+    config: NoArguments,
+    build: |_| Ok::<_, BackendError>(NullBackend),
+}
+
+/// A backend that keeps nothing: each creator runs, and none waits for another.
+///
+/// Source: dogpile.cache `backends/null.py`, `NullBackend`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NullBackend;
+
+impl CacheBackend for NullBackend {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Ok(None)
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn get_mutex(&self, _key: &str) -> Option<Arc<dyn CacheMutex>> {
+        Some(Arc::new(NullMutex))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().without_storage()
+    }
+}
+
+/// A mutex that is always taken and never held.
+///
+/// Source: dogpile.cache `backends/null.py`, `NullLock`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NullMutex;
+
+impl CacheMutex for NullMutex {
+    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dogpile_sdk::{Arguments, BackendEntry, CreationTime, Metadata, Object, Payload};
+
+    use super::*;
+
+    fn value() -> CachedValue {
+        let metadata = Metadata::new(CreationTime::from_seconds(1.0));
+        CachedValue { payload: Payload::Object(Object::new(7)), metadata }
+    }
+
+    fn keys() -> [&'static str; 3] {
+        ["a", "b", "c"]
+    }
+
+    /// Behaviour: `null-get`, `null-set-discards`
+    #[test]
+    fn what_is_set_is_not_kept() {
+        assert_eq!(NullBackend.get("a").unwrap(), None);
+        NullBackend.set("a", value()).unwrap();
+        assert_eq!(NullBackend.get("a").unwrap(), None);
+        assert!(!NullBackend.capabilities().stores);
+    }
+
+    /// Behaviour: `null-delete`
+    #[test]
+    fn deleting_is_accepted_and_changes_nothing() {
+        NullBackend.delete("a").unwrap();
+        assert_eq!(NullBackend.get("a").unwrap(), None);
+    }
+
+    /// Behaviour: `null-multi-get`, `null-multi-set-discards`
+    #[test]
+    fn what_is_set_at_once_is_not_kept() {
+        assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
+        NullBackend.set_multi(keys().map(|key| (key.to_owned(), value())).into()).unwrap();
+        assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
+    }
+
+    /// Behaviour: `null-multi-delete`
+    #[test]
+    fn deleting_many_is_accepted_and_changes_nothing() {
+        NullBackend.delete_multi(&keys()).unwrap();
+        assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
+    }
+
+    /// Behaviour: `null-mutex-always-acquires`
+    #[test]
+    fn its_mutex_is_always_acquired() {
+        let mutex = NullBackend.get_mutex("a").unwrap();
+        assert!(mutex.acquire(true).unwrap());
+        mutex.release().unwrap();
+        assert!(mutex.acquire(false).unwrap());
+        mutex.release().unwrap();
+    }
+
+    /// Behaviour: `null-mutex-does-not-exclude`
+    #[test]
+    fn its_mutex_keeps_nobody_out() {
+        let mutex = NullBackend.get_mutex("a").unwrap();
+        assert!(mutex.acquire(true).unwrap());
+        assert!(mutex.acquire(false).unwrap());
+        assert!(!mutex.locked().unwrap());
+    }
+
+    #[test]
+    fn it_is_found_by_name() {
+        let entry = BackendEntry::linked().find(|entry| entry.name == "dogpile.cache.null").unwrap();
+        let backend = (entry.build)(Arguments::default()).unwrap();
+        assert_eq!(format!("{backend:?}"), "NullBackend");
+    }
+}

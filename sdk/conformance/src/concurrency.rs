@@ -1,0 +1,93 @@
+//! Threads that share a backend.
+
+use std::sync::Barrier;
+use std::thread;
+
+use dogpile_sdk::{CacheBackend, CachedValue, CreationTime, Metadata};
+
+use crate::expect::{Outcome, described, ensure, ensure_absent, ensure_stored, joined};
+use crate::multi::{ensure_all, fresh};
+use crate::setup::Setup;
+
+const THREADS: u8 = 4;
+
+/// What one thread did, others see.
+pub fn what_one_thread_sets_another_reads(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let value = setup.value(&*backend, b"x");
+    let other = |run: &(dyn Fn() -> Outcome + Sync)| thread::scope(|scope| joined(scope.spawn(run).join()));
+    other(&|| Ok(backend.set(&key, value.clone())?))?;
+    ensure_stored(&*backend, &key, &value)?;
+    other(&|| ensure_stored(&*backend, &key, &value))?;
+    other(&|| Ok(backend.delete(&key)?))?;
+    ensure_absent(&*backend, &key)
+}
+
+/// While threads overwrite a value, each read gives one of them whole, with the metadata that belongs to it.
+pub fn a_value_is_never_torn(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
+    backend.set(&key, values[0].clone())?;
+    together(|thread| {
+        for _ in 0..50 {
+            backend.set(&key, values[thread].clone())?;
+            let found = backend.get(&key)?;
+            ensure(found.as_ref().is_some_and(|found| values.contains(found)), || {
+                format!("expected one of the values being set, whole, got {}", described(found.as_ref()))
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// A value that differs from other threads' in each byte, in length and in metadata.
+fn of_thread(setup: &Setup, backend: &dyn CacheBackend, thread: u8) -> CachedValue {
+    let payload = vec![b'a' + thread; 3000 + 1000 * usize::from(thread)];
+    let metadata = Metadata::new(CreationTime::from_seconds(1e9 + f64::from(thread)));
+    CachedValue { metadata, ..setup.value(backend, &payload) }
+}
+
+/// Threads that write different keys do not get in each other's way.
+pub fn threads_on_their_own_keys_lose_nothing(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
+    together(|thread| {
+        for (key, value) in &entries[thread] {
+            backend.set(key, value.clone())?;
+            ensure_stored(&*backend, key, value)?;
+        }
+        Ok(())
+    })?;
+    ensure_all(&*backend, &entries.concat())
+}
+
+/// The same with the multi calls.
+pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
+    together(|thread| {
+        for some in entries[thread].chunks(10) {
+            backend.set_multi(some.to_vec())?;
+            ensure_all(&*backend, some)?;
+        }
+        Ok(())
+    })?;
+    ensure_all(&*backend, &entries.concat())
+}
+
+/// Runs `run` on [`THREADS`] threads that start together; fails as the first that fails.
+fn together(run: impl Fn(usize) -> Outcome + Sync) -> Outcome {
+    let start = Barrier::new(THREADS.into());
+    thread::scope(|scope| {
+        let (run, start) = (&run, &start);
+        let threads: Vec<_> = (0..usize::from(THREADS))
+            .map(|thread| {
+                scope.spawn(move || {
+                    start.wait();
+                    run(thread)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| joined(thread.join())).fold(Ok(()), Result::and)
+    })
+}

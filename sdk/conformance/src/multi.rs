@@ -1,0 +1,164 @@
+//! Many values at once: get_multi, set_multi and delete_multi.
+
+use dogpile_sdk::{CacheBackend, CachedValue};
+
+use crate::expect::{Outcome, ensure, ensure_absent, ensure_stored, ensure_value};
+use crate::setup::Setup;
+
+/// One value for each key, in the order of the request.
+///
+/// Behaviour: `multi-get-keeps-request-order`
+pub fn values_come_back_in_the_order_asked(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries = stored(setup, &*backend, 3)?;
+    let asked = [&entries[2], &entries[0], &entries[1]];
+    ensure_multi(&*backend, &asked.map(|(key, value)| (key.as_str(), Some(value))))
+}
+
+/// A key without a value takes its place in the answer.
+///
+/// Behaviour: `multi-get-holes-are-no-value`
+pub fn absent_keys_leave_holes(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let (entries, absent) = (stored(setup, &*backend, 3)?, setup.fresh_keys(4));
+    ensure_multi(&*backend, &absent.iter().map(|key| (key.as_str(), None)).collect::<Vec<_>>())?;
+    let mut asked = Vec::new();
+    for ((key, value), absent) in entries.iter().zip(&absent) {
+        asked.extend([(key.as_str(), Some(value)), (absent.as_str(), None)]);
+    }
+    ensure_multi(&*backend, &asked)?;
+    asked.reverse();
+    ensure_multi(&*backend, &asked)
+}
+
+/// A key that stands in the request twice stands in the answer twice.
+pub fn a_key_asked_for_twice_is_answered_twice(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let (entries, absent) = (stored(setup, &*backend, 2)?, setup.fresh_key());
+    let [one, two] = [&entries[0], &entries[1]].map(|(key, value)| (key.as_str(), Some(value)));
+    let none = (absent.as_str(), None);
+    ensure_multi(&*backend, &[one, two, one, none, none, two, one])
+}
+
+/// An empty request has an empty answer.
+///
+/// Behaviour: `multi-get-no-keys`
+pub fn reading_no_keys_gives_no_values(setup: &Setup) -> Outcome {
+    ensure_multi(&*setup.backend()?, &[])
+}
+
+/// Setting nothing is not an error.
+///
+/// Behaviour: `multi-set-nothing`
+pub fn setting_nothing_succeeds(setup: &Setup) -> Outcome {
+    Ok(setup.backend()?.set_multi(Vec::new())?)
+}
+
+/// Deleting nothing is not an error.
+pub fn deleting_no_keys_succeeds(setup: &Setup) -> Outcome {
+    Ok(setup.backend()?.delete_multi(&[])?)
+}
+
+/// What one call set is there for single reads.
+///
+/// Behaviour: `multi-set-then-get-each`
+pub fn what_is_set_together_is_read_one_by_one(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries = stored(setup, &*backend, 5)?;
+    entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))
+}
+
+/// What single calls set is there for one read.
+pub fn what_is_set_one_by_one_is_read_together(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries = fresh(setup, &*backend, 5);
+    entries.iter().try_for_each(|(key, value)| backend.set(key, value.clone()))?;
+    ensure_all(&*backend, &entries)
+}
+
+/// Values set together take the place of what was there.
+pub fn setting_together_replaces_values(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let mut entries = stored(setup, &*backend, 3)?;
+    for (_, value) in &mut entries[1..] {
+        *value = setup.value(&*backend, b"new");
+    }
+    backend.set_multi(entries[1..].to_vec())?;
+    ensure_all(&*backend, &entries)
+}
+
+/// Deleting together removes what is there, and nothing else.
+///
+/// Behaviour: `multi-delete-skips-unknown`, `multi-delete-then-get-no-value`
+pub fn deleting_together_skips_absent_keys(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let (entries, absent) = (stored(setup, &*backend, 4)?, setup.fresh_key());
+    backend.delete_multi(&[&entries[0].0, &absent, &entries[2].0])?;
+    ensure_absent(&*backend, &entries[0].0)?;
+    let [one, three] = [&entries[1], &entries[3]].map(|(key, value)| (key.as_str(), Some(value)));
+    ensure_multi(&*backend, &[(&entries[0].0, None), one, (&entries[2].0, None), three])
+}
+
+/// Deleting keys that were never set is not an error, and they can be set afterwards.
+///
+/// Behaviour: `multi-delete-before-set-ok`
+pub fn deleting_absent_keys_together_succeeds(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries = fresh(setup, &*backend, 5);
+    backend.delete_multi(&entries.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())?;
+    backend.set_multi(entries.clone())?;
+    ensure_all(&*backend, &entries)
+}
+
+/// In a large request no key gets its neighbour's value.
+pub fn five_hundred_keys_get_their_own_values(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let entries = fresh(setup, &*backend, 500);
+    let present = entries.iter().enumerate().filter(|(place, _)| place % 7 != 3);
+    backend.set_multi(present.map(|(_, entry)| entry.clone()).collect())?;
+    let expected: Vec<_> = entries
+        .iter()
+        .enumerate()
+        .map(|(place, (key, value))| (key.as_str(), (place % 7 != 3).then_some(value)))
+        .collect();
+    ensure_multi(&*backend, &expected)
+}
+
+/// `count` keys with a value for each, not yet stored.
+pub(crate) fn fresh(setup: &Setup, backend: &dyn CacheBackend, count: usize) -> Vec<(String, CachedValue)> {
+    let keys = setup.fresh_keys(count).into_iter();
+    keys.map(|key| {
+        let value = setup.value(backend, format!("value of {key}").as_bytes());
+        (key, value)
+    })
+    .collect()
+}
+
+fn stored(
+    setup: &Setup,
+    backend: &dyn CacheBackend,
+    count: usize,
+) -> Result<Vec<(String, CachedValue)>, crate::Stop> {
+    let entries = fresh(setup, backend, count);
+    backend.set_multi(entries.clone())?;
+    Ok(entries)
+}
+
+/// Fails unless one read of all of `entries` answers their values.
+pub(crate) fn ensure_all(backend: &dyn CacheBackend, entries: &[(String, CachedValue)]) -> Outcome {
+    let expected: Vec<_> = entries.iter().map(|(key, value)| (key.as_str(), Some(value))).collect();
+    ensure_multi(backend, &expected)
+}
+
+fn ensure_multi(backend: &dyn CacheBackend, expected: &[(&str, Option<&CachedValue>)]) -> Outcome {
+    let keys: Vec<&str> = expected.iter().map(|(key, _)| *key).collect();
+    let found = backend.get_multi(&keys)?;
+    ensure(found.len() == keys.len(), || {
+        format!("expected get_multi of {} keys to give as many answers, got {}", keys.len(), found.len())
+    })?;
+    for (place, (found, (key, value))) in found.iter().zip(expected).enumerate() {
+        let asked = format!("get_multi of {} keys, at place {place} for key {key:?},", keys.len());
+        ensure_value(&asked, found.as_ref(), *value)?;
+    }
+    Ok(())
+}

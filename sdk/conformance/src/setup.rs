@@ -1,0 +1,121 @@
+//! [`Setup`]: one way to set a backend up.
+
+use std::fmt;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dogpile_sdk::{
+    BackendError, Bytes, CacheBackend, CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload,
+};
+
+use crate::expect::Stop;
+
+type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
+
+/// One way to set a backend up, for every case to run on. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Setup {
+    name: String,
+    build: Arc<Build>,
+    ignored: Option<String>,
+    time_limit: Duration,
+}
+
+impl Setup {
+    /// A setup called `name`, whose backends `build` makes: one for each case. They may share a store.
+    ///
+    /// A `BytesBackend` is wrapped: `Ok(Arc::new(Enveloped::new(backend)))`.
+    pub fn new(
+        name: impl Into<String>,
+        build: impl Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync + 'static,
+    ) -> Self {
+        Setup {
+            name: name.into(),
+            build: Arc::new(build),
+            ignored: None,
+            time_limit: Duration::from_secs(60),
+        }
+    }
+
+    /// The same, its cases being shown as ignored since `why`; for a server that is not there.
+    #[must_use]
+    pub fn ignored(mut self, why: impl Into<String>) -> Self {
+        self.ignored = Some(why.into());
+        self
+    }
+
+    /// The same, a case failing if it takes longer than `limit`. Default: 60 seconds.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// What its cases are reported under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn why_ignored(&self) -> Option<&str> {
+        self.ignored.as_deref()
+    }
+
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    /// A backend of this setup.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn backend(&self) -> Result<Arc<dyn CacheBackend>, Stop> {
+        (self.build)().map_err(|error| {
+            let name = &self.name;
+            let kind = error.kind();
+            Stop::failed(format!(
+                "expected setup {name:?} to build its backend, got an error ({kind:?}): {error}"
+            ))
+        })
+    }
+
+    /// A key that no other call gave out, in this process or another: short, and of letters, digits and `-`.
+    pub fn fresh_key(&self) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        format!("dogpile-{:x}-{now:x}-{:x}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// `count` keys as [`fresh_key`](Setup::fresh_key) gives them.
+    pub fn fresh_keys(&self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.fresh_key()).collect()
+    }
+
+    /// A value of `bytes` in the form that `backend` keeps where its region names no serializer: an object of its
+    /// own if it keeps objects, bytes otherwise.
+    pub fn value(&self, backend: &dyn CacheBackend, bytes: &[u8]) -> CachedValue {
+        let metadata = Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456));
+        let payload = match backend.default_serializer() {
+            None => Payload::Object(Object::new(bytes.to_vec())),
+            Some(_) => Payload::Bytes(Bytes::from(bytes)),
+        };
+        CachedValue { payload, metadata }
+    }
+
+    /// The backend's mutex for `key`.
+    ///
+    /// # Errors
+    /// [`Stop::Skipped`] if it has none of its own.
+    pub fn mutex(&self, backend: &dyn CacheBackend, key: &str) -> Result<Arc<dyn CacheMutex>, Stop> {
+        backend.get_mutex(key).ok_or_else(|| Stop::skipped("the backend has no mutex of its own"))
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setup { name, build: _, ignored, time_limit } = self;
+        let mut shown = f.debug_struct("Setup");
+        shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit).finish()
+    }
+}

@@ -1,0 +1,202 @@
+//! The list of the cases, and how they are run.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::expect::{Outcome, Stop};
+use crate::setup::Setup;
+
+/// One behaviour.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The sentence that names it.
+    pub name: &'static str,
+    /// Tries it.
+    pub run: fn(&Setup) -> Outcome,
+}
+
+macro_rules! list {
+    ($($module:ident { $($name:ident),+ $(,)? })+) => {
+        &[$($(Case { name: stringify!($name), run: crate::$module::$name }),+),+]
+    };
+}
+
+const CASES: &[Case] = list! {
+    store {
+        reading_an_absent_key_is_a_miss,
+        what_is_set_is_read_back,
+        setting_again_replaces_the_value,
+        deleting_removes_the_value,
+        deleting_an_absent_key_succeeds,
+        deleting_twice_succeeds,
+        a_deleted_key_can_be_set_again,
+        an_empty_payload_is_a_value,
+        every_byte_is_kept,
+        bars_and_line_ends_in_a_payload_are_kept,
+        a_payload_of_64_kib_and_a_byte_is_not_cut,
+        a_payload_of_1_mib_is_not_cut,
+        a_store_of_objects_keeps_bytes_too,
+        keys_that_nearly_agree_are_distinct,
+        keys_beyond_ascii_are_kept_apart,
+        a_key_is_found_by_its_text,
+        one_backend_reads_on_where_it_wrote,
+    }
+    multi {
+        values_come_back_in_the_order_asked,
+        absent_keys_leave_holes,
+        a_key_asked_for_twice_is_answered_twice,
+        reading_no_keys_gives_no_values,
+        setting_nothing_succeeds,
+        deleting_no_keys_succeeds,
+        what_is_set_together_is_read_one_by_one,
+        what_is_set_one_by_one_is_read_together,
+        setting_together_replaces_values,
+        deleting_together_skips_absent_keys,
+        deleting_absent_keys_together_succeeds,
+        five_hundred_keys_get_their_own_values,
+    }
+    metadata {
+        a_creation_time_comes_back_to_the_last_bit,
+        a_value_of_another_version_comes_back_as_it_was,
+        setting_again_replaces_the_metadata,
+        metadata_comes_back_from_the_multi_calls,
+    }
+    mutex {
+        a_mutex_starts_unlocked,
+        a_held_mutex_is_refused_without_waiting,
+        a_released_mutex_can_be_acquired_again,
+        a_mutex_fetched_twice_is_one,
+        a_mutex_keeps_threads_apart,
+        mutexes_of_other_keys_are_free,
+        a_mutex_may_be_released_by_another_thread,
+        a_waiting_thread_gets_a_released_mutex,
+        releasing_a_mutex_that_is_not_held_is_an_error,
+        a_mutex_leaves_the_value_alone,
+    }
+    capabilities {
+        the_longest_key_admitted_is_kept,
+        unusual_keys_that_are_admitted_are_kept,
+        a_key_that_is_not_admitted_is_refused_or_kept,
+        a_value_above_the_limit_is_never_cut,
+    }
+    concurrency {
+        what_one_thread_sets_another_reads,
+        a_value_is_never_torn,
+        threads_on_their_own_keys_lose_nothing,
+        threads_that_set_many_keys_together_lose_nothing,
+    }
+};
+
+/// All cases.
+pub fn cases() -> &'static [Case] {
+    CASES
+}
+
+/// Runs all cases on `setup`, and answers how each ended; for programs, where [`run`] is for people.
+///
+/// A backend that keeps nothing is no subject of the suite: the answer is then one failure that says so.
+pub fn check(setup: &Setup) -> Vec<(&'static str, Outcome)> {
+    match subject(setup) {
+        Err(stop) => vec![(NOT_A_SUBJECT, Err(stop))],
+        Ok(()) => CASES.iter().map(|case| (case.name, bounded(case, setup))).collect(),
+    }
+}
+
+/// Runs all cases on all `setups` as a test harness, with libtest's options and output.
+///
+/// Without a setup the run fails: a suite that ran on nothing has shown nothing.
+pub fn run(setups: impl IntoIterator<Item = Setup>) -> ExitCode {
+    let trials = trials(setups);
+    if trials.is_empty() {
+        eprintln!("error: the conformance suite was given no setup to run on");
+        return ExitCode::FAILURE;
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The cases on all `setups`, for a harness with more tests than these.
+pub fn trials(setups: impl IntoIterator<Item = Setup>) -> Vec<Trial> {
+    setups.into_iter().flat_map(|setup| trials_of(&setup)).collect()
+}
+
+const NOT_A_SUBJECT: &str = "the_backend_keeps_values";
+
+fn trials_of(setup: &Setup) -> Vec<Trial> {
+    if setup.why_ignored().is_none()
+        && let Err(stop) = subject(setup)
+    {
+        let name = format!("{}::{NOT_A_SUBJECT}", setup.name());
+        return vec![Trial::test(name, move || Err(Failed::from(stop.to_string())))];
+    }
+    CASES.iter().map(|case| trial(case, setup.clone())).collect()
+}
+
+fn trial(case: &'static Case, setup: Setup) -> Trial {
+    Trial::ignorable_test(format!("{}::{}", setup.name(), case.name), move || {
+        if let Some(why) = setup.why_ignored() {
+            return Ok(Completion::ignored_with(why));
+        }
+        match bounded(case, &setup) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(Stop::Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+            Err(Stop::Failed(message)) => Err(message.into()),
+        }
+    })
+}
+
+/// Fails for a backend that the suite does not apply to. One that cannot be built is left to the cases.
+fn subject(setup: &Setup) -> Outcome {
+    match setup.backend() {
+        Ok(backend) if !backend.capabilities().stores => Err(Stop::failed(format!(
+            "setup {:?} has a backend that keeps nothing (`capabilities().stores` is false); the suite is for \
+             backends that keep values, so leave it out",
+            setup.name()
+        ))),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Runs `case` on a thread of its own, so that whatever it waits for, it ends in time.
+fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
+    let (ended, end) = mpsc::channel();
+    let subject = setup.clone();
+    thread::spawn(move || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&subject)));
+        // Nobody listens any more if the case took too long.
+        let _ = ended.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
+    });
+    let limit = setup.time_limit();
+    end.recv_timeout(limit).unwrap_or_else(|_| {
+        Err(Stop::failed(format!("expected the case to end within {limit:?}, it still runs")))
+    })
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Stop {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    Stop::failed(format!("expected no panic, got: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_public_function_of_a_case_module_is_listed() {
+        let sources = [
+            include_str!("capabilities.rs"),
+            include_str!("concurrency.rs"),
+            include_str!("metadata.rs"),
+            include_str!("multi.rs"),
+            include_str!("mutex.rs"),
+            include_str!("store.rs"),
+        ];
+        let written: usize = sources.map(|source| source.matches("\npub fn ").count()).iter().sum();
+        assert_eq!(CASES.len(), written);
+    }
+}

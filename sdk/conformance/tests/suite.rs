@@ -1,0 +1,364 @@
+//! The suite passes on good backends, and fails by name on broken ones.
+
+#![allow(clippy::unwrap_used)] // Clippy takes the backends below for more than tests.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use dogpile_conformance::{Setup, Stop, check};
+use dogpile_sdk::{
+    BackendError, Bytes, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Enveloped,
+    ErrorKind, KeyBytes, Payload,
+};
+
+/// What is wrong with a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+    LosesAKeyOnMultiSet,
+    AnswersTheNeighboursValue,
+    SortsTheAnswers,
+    RoundsCreationTimes,
+    FailsToDeleteAbsentKeys,
+    FoldsCase,
+    CutsLargeValues,
+    MutexIsNotExclusive,
+    MutexIsReleasedByAnybody,
+    MutexIsNeverReleased,
+    Panics,
+}
+
+/// Keeps objects; has no mutex.
+#[derive(Debug)]
+struct Objects {
+    fault: Fault,
+    kept: Mutex<HashMap<String, CachedValue>>,
+}
+
+impl CacheBackend for Objects {
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        assert_ne!(self.fault, Fault::Panics, "planted");
+        Ok(self.kept.lock().unwrap().get(&self.stored_under(key)).cloned())
+    }
+
+    fn set(&self, key: &str, mut value: CachedValue) -> Result<(), BackendError> {
+        if self.fault == Fault::RoundsCreationTimes {
+            let seconds = value.metadata.creation_time.as_seconds();
+            value.metadata.creation_time = dogpile_sdk::CreationTime::from_seconds(seconds.round());
+        }
+        self.kept.lock().unwrap().insert(self.stored_under(key), value);
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        let removed = self.kept.lock().unwrap().remove(&self.stored_under(key));
+        if self.fault == Fault::FailsToDeleteAbsentKeys && removed.is_none() {
+            return Err(BackendError::new(ErrorKind::Other, "no such key").during("delete").for_key(key));
+        }
+        Ok(())
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        let mut keys = keys.to_vec();
+        match self.fault {
+            Fault::AnswersTheNeighboursValue if keys.len() > 100 => keys.rotate_left(1),
+            Fault::SortsTheAnswers => keys.sort_unstable(),
+            _ => {}
+        }
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn set_multi(&self, mut entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        if self.fault == Fault::LosesAKeyOnMultiSet {
+            entries.pop();
+        }
+        entries.into_iter().try_for_each(|(key, value)| self.set(&key, value))
+    }
+}
+
+impl Objects {
+    fn stored_under(&self, key: &str) -> String {
+        if self.fault == Fault::FoldsCase { key.to_lowercase() } else { key.to_owned() }
+    }
+}
+
+/// Keeps bytes under keys as memcached has them, and has mutexes.
+#[derive(Debug)]
+struct ByteStore {
+    fault: Fault,
+    kept: Mutex<HashMap<String, Vec<u8>>>,
+    held: Arc<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    keys: Mutex<Vec<String>>,
+    released: Condvar,
+}
+
+fn limits() -> Capabilities {
+    Capabilities::default().with_key_limit(100).with_key_bytes(KeyBytes::NoBlanks).with_value_limit(1 << 20)
+}
+
+impl BytesBackend for ByteStore {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+        Ok(self.kept.lock().unwrap().get(key).cloned())
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+        let mut value = value.to_vec();
+        if self.fault == Fault::CutsLargeValues {
+            value.truncate(64 << 10);
+        } else if value.len() as u64 > 1 << 20 {
+            return Err(BackendError::new(ErrorKind::InvalidValue, "too large"));
+        }
+        if !limits().admits_key(key) {
+            return Err(BackendError::new(ErrorKind::InvalidKey, "no such keys"));
+        }
+        self.kept.lock().unwrap().insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        self.kept.lock().unwrap().remove(key);
+        Ok(())
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        let (fault, key, held) = (self.fault, key.to_owned(), Arc::clone(&self.held));
+        Some(Arc::new(KeyMutex { fault, key, held }))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        limits()
+    }
+}
+
+#[derive(Debug)]
+struct KeyMutex {
+    fault: Fault,
+    key: String,
+    held: Arc<Held>,
+}
+
+impl CacheMutex for KeyMutex {
+    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+        let mut keys = self.held.keys.lock().unwrap();
+        while keys.contains(&self.key) && self.fault != Fault::MutexIsNotExclusive {
+            if !wait {
+                return Ok(false);
+            }
+            keys = self.held.released.wait(keys).unwrap();
+        }
+        keys.push(self.key.clone());
+        Ok(true)
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        let mut keys = self.held.keys.lock().unwrap();
+        let held = keys.iter().position(|key| *key == self.key);
+        match held {
+            _ if self.fault == Fault::MutexIsNeverReleased => {}
+            Some(place) => drop(keys.remove(place)),
+            None if self.fault == Fault::MutexIsReleasedByAnybody => {}
+            None => return Err(BackendError::new(ErrorKind::NotHeld, "not held")),
+        }
+        self.held.released.notify_all();
+        Ok(())
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        Ok(self.held.keys.lock().unwrap().contains(&self.key))
+    }
+}
+
+/// Keeps nothing, and says so.
+#[derive(Debug)]
+struct Nothing;
+
+impl CacheBackend for Nothing {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Ok(None)
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().without_storage()
+    }
+}
+
+fn objects(fault: Fault) -> Setup {
+    Setup::new("objects", move || Ok(Arc::new(Objects { fault, kept: Mutex::default() })))
+}
+
+fn byte_store(fault: Fault) -> Setup {
+    let build = move || ByteStore { fault, kept: Mutex::default(), held: Arc::default() };
+    let setup = Setup::new("byte store", move || Ok(Arc::new(Enveloped::new(build()))));
+    setup.with_time_limit(Duration::from_millis(if fault == Fault::MutexIsNeverReleased {
+        300
+    } else {
+        60_000
+    }))
+}
+
+/// The names of the cases that failed, each with its text.
+fn failures(setup: &Setup) -> HashMap<&'static str, String> {
+    let outcomes = check(setup).into_iter();
+    let failed = outcomes.filter_map(|(name, outcome)| match outcome {
+        Err(Stop::Failed(message)) => Some((name, message)),
+        Ok(()) | Err(Stop::Skipped(_)) => None,
+    });
+    failed.collect()
+}
+
+fn skipped(setup: &Setup) -> Vec<&'static str> {
+    let outcomes = check(setup).into_iter();
+    let skipped = outcomes.filter(|(_, outcome)| matches!(outcome, Err(Stop::Skipped(_))));
+    skipped.map(|(name, _)| name).collect()
+}
+
+#[track_caller]
+fn assert_caught(setup: &Setup, case: &str, says: &str) {
+    let failures = failures(setup);
+    let message = failures.get(case).unwrap_or_else(|| panic!("{case} should have failed, not {failures:?}"));
+    assert!(message.contains(says), "{message}");
+}
+
+#[test]
+fn good_backends_pass() {
+    assert_eq!(failures(&objects(Fault::None)), HashMap::new());
+    assert_eq!(failures(&byte_store(Fault::None)), HashMap::new());
+}
+
+#[test]
+fn what_a_backend_does_not_have_is_skipped_by_name() {
+    let without_mutex = skipped(&objects(Fault::None));
+    assert!(without_mutex.contains(&"a_mutex_keeps_threads_apart"), "{without_mutex:?}");
+    assert!(without_mutex.contains(&"a_key_that_is_not_admitted_is_refused_or_kept"), "{without_mutex:?}");
+    assert_eq!(without_mutex.len(), 12, "{without_mutex:?}");
+    assert_eq!(
+        skipped(&byte_store(Fault::None)),
+        ["a_payload_of_1_mib_is_not_cut", "a_store_of_objects_keeps_bytes_too"]
+    );
+}
+
+#[test]
+fn a_key_lost_on_multi_set_is_noticed() {
+    let setup = objects(Fault::LosesAKeyOnMultiSet);
+    assert_caught(
+        &setup,
+        "what_is_set_together_is_read_one_by_one",
+        "made at 1700000000.123456s, version 2, got no value",
+    );
+}
+
+#[test]
+fn a_neighbours_value_is_noticed() {
+    let setup = objects(Fault::AnswersTheNeighboursValue);
+    assert_caught(
+        &setup,
+        "five_hundred_keys_get_their_own_values",
+        "expected get_multi of 500 keys, at place 0",
+    );
+    assert_eq!(failures(&setup).len(), 3, "only the large requests");
+}
+
+#[test]
+fn answers_in_another_order_are_noticed() {
+    assert_caught(&objects(Fault::SortsTheAnswers), "values_come_back_in_the_order_asked", "at place 0");
+}
+
+#[test]
+fn a_rounded_creation_time_is_noticed() {
+    let setup = objects(Fault::RoundsCreationTimes);
+    assert_caught(
+        &setup,
+        "a_creation_time_comes_back_to_the_last_bit",
+        "expected the creation time 1700000000.1234567",
+    );
+}
+
+#[test]
+fn an_error_where_none_is_due_is_noticed() {
+    let setup = objects(Fault::FailsToDeleteAbsentKeys);
+    assert_caught(&setup, "deleting_an_absent_key_succeeds", "expected delete of key \"dogpile-");
+    assert_caught(&setup, "deleting_an_absent_key_succeeds", "to succeed, got an error (Other): no such key");
+}
+
+#[test]
+fn folded_keys_are_noticed() {
+    assert_caught(&objects(Fault::FoldsCase), "keys_that_nearly_agree_are_distinct", "expected get of key");
+}
+
+#[test]
+fn a_cut_value_is_noticed() {
+    let setup = byte_store(Fault::CutsLargeValues);
+    assert_caught(&setup, "a_payload_of_64_kib_and_a_byte_is_not_cut", "to answer 65537 bytes");
+    assert_caught(&setup, "a_value_above_the_limit_is_never_cut", "whole or not at all, got 655");
+}
+
+#[test]
+fn a_mutex_that_is_not_exclusive_is_noticed() {
+    let setup = byte_store(Fault::MutexIsNotExclusive);
+    assert_caught(&setup, "a_mutex_keeps_threads_apart", "two held it together");
+    assert_caught(&setup, "a_held_mutex_is_refused_without_waiting", "to answer false, got true");
+}
+
+#[test]
+fn a_release_in_vain_is_noticed() {
+    let setup = byte_store(Fault::MutexIsReleasedByAnybody);
+    assert_caught(&setup, "releasing_a_mutex_that_is_not_held_is_an_error", "of kind NotHeld, got None");
+}
+
+#[test]
+fn a_case_that_does_not_end_fails() {
+    let setup = byte_store(Fault::MutexIsNeverReleased);
+    assert_caught(&setup, "a_waiting_thread_gets_a_released_mutex", "expected the case to end within 300ms");
+}
+
+#[test]
+fn a_panic_fails_the_case() {
+    assert_caught(&objects(Fault::Panics), "reading_an_absent_key_is_a_miss", "expected no panic, got:");
+}
+
+#[test]
+fn a_backend_that_cannot_be_built_fails_every_case() {
+    let setup = Setup::new("gone", || Err(BackendError::new(ErrorKind::Unavailable, "nobody answers")));
+    let says = "expected setup \"gone\" to build its backend, got an error (Unavailable): nobody answers";
+    assert_caught(&setup, "what_is_set_is_read_back", says);
+    assert_eq!(failures(&setup).len(), dogpile_conformance::cases().len());
+}
+
+#[test]
+fn a_backend_that_keeps_nothing_is_no_subject() {
+    let outcomes = check(&Setup::new("nothing", || Ok(Arc::new(Nothing))));
+    let [(name, Err(Stop::Failed(message)))] = &*outcomes else { panic!("{outcomes:?}") };
+    assert_eq!(*name, "the_backend_keeps_values");
+    assert!(message.contains("so leave it out"), "{message}");
+}
+
+#[test]
+fn setups_that_are_ignored_are_shown_by_name() {
+    let trials =
+        dogpile_conformance::trials([objects(Fault::None), objects(Fault::Panics).ignored("no server")]);
+    assert_eq!(trials.len(), 2 * dogpile_conformance::cases().len());
+    assert_eq!(trials[0].name(), "objects::reading_an_absent_key_is_a_miss");
+}
+
+#[test]
+fn values_have_the_form_that_the_backend_keeps() {
+    let setup = objects(Fault::None);
+    let value = setup.value(&*setup.backend().unwrap(), b"x");
+    assert!(matches!(value.payload, Payload::Object(_)));
+    let setup = byte_store(Fault::None);
+    let value = setup.value(&*setup.backend().unwrap(), b"x");
+    assert_eq!(value.payload, Payload::Bytes(Bytes::from(b"x".to_vec())));
+}
