@@ -1,1 +1,11 @@
-//! A third party plugin: the backend acme.shelf and the proxy acme.hit_counter.
+//! A plugin as a third party writes one: the backend `acme.shelf` and the proxy `acme.hit_counter`.
+//!
+//! An application links it with `use acme_dogpile as _;`, or loads the library that `dylib/` makes of it.
+
+#![forbid(unsafe_code)]
+
+mod hit_counter;
+mod shelf;
+
+pub use crate::hit_counter::{HitCounter, HitCounterConfig};
+pub use crate::shelf::Shelf;

@@ -1,0 +1,123 @@
+//! `acme.hit_counter`: a proxy that counts hits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend, register_proxy};
+use serde::Deserialize;
+
+/// Arguments of the `acme.hit_counter` entry point.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HitCounterConfig {
+    /// What the log records are labelled with. Default: `cache`.
+    pub label: String,
+    /// How many reads pass between two log records, at least 1. Default: 1000.
+    pub log_every: u64,
+}
+
+impl Default for HitCounterConfig {
+    fn default() -> Self {
+        HitCounterConfig { label: "cache".to_owned(), log_every: 1000 }
+    }
+}
+
+register_proxy! {
+    name: "acme.hit_counter",
+    config: HitCounterConfig,
+    build: HitCounter::new,
+}
+
+/// Counts the reads of the backend that it wraps and those that found a value, and logs both at level info.
+#[derive(Debug)]
+pub struct HitCounter {
+    config: HitCounterConfig,
+    reads: AtomicU64,
+    hits: AtomicU64,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl HitCounter {
+    /// Wraps `proxied`.
+    ///
+    /// # Errors
+    /// If `log_every` is 0.
+    pub fn new(config: HitCounterConfig, proxied: Arc<dyn CacheBackend>) -> Result<Self, String> {
+        if config.log_every == 0 {
+            return Err("argument \"log_every\" of the hit counter is 0, and must be at least 1".to_owned());
+        }
+        Ok(HitCounter { config, reads: AtomicU64::new(0), hits: AtomicU64::new(0), proxied })
+    }
+
+    /// How many reads found a value.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
+    }
+
+    /// How many reads there were.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Relaxed)
+    }
+
+    fn count(&self, found: &Option<CachedValue>) {
+        let hits = self.hits.fetch_add(found.is_some().into(), Relaxed) + u64::from(found.is_some());
+        let reads = self.reads.fetch_add(1, Relaxed) + 1;
+        if reads.is_multiple_of(self.config.log_every) {
+            log::info!("{}: {hits} of {reads} reads hit", self.config.label);
+        }
+    }
+}
+
+/// Only the reads are named; everything else goes on to the wrapped backend by itself.
+impl ProxyBackend for HitCounter {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        let found = self.proxied.get(key)?;
+        self.count(&found);
+        Ok(found)
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        let found = self.proxied.get_multi(keys)?;
+        found.iter().for_each(|found| self.count(found));
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dogpile_sdk::{Arguments, CreationTime, ErrorKind, Metadata, Object, Payload, ProxyEntry};
+
+    use super::*;
+    use crate::Shelf;
+
+    fn counter() -> HitCounter {
+        HitCounter::new(HitCounterConfig::default(), Arc::new(Shelf::default())).unwrap()
+    }
+
+    #[test]
+    fn single_and_multiple_reads_are_counted() {
+        let counter = counter();
+        let metadata = Metadata::new(CreationTime::from_seconds(1.0));
+        counter.set("a", CachedValue { payload: Payload::Object(Object::new(7)), metadata }).unwrap();
+        counter.get("a").unwrap();
+        counter.get("b").unwrap();
+        counter.get_multi(&["a", "b", "a"]).unwrap();
+        assert_eq!((counter.hits(), counter.reads()), (3, 5));
+    }
+
+    #[test]
+    fn a_wrong_argument_is_refused_by_name() {
+        let entry = ProxyEntry::linked().find(|entry| entry.name == "acme.hit_counter").unwrap();
+        let build = |name: &str| {
+            let arguments = std::collections::HashMap::from([(name, 0)]);
+            (entry.build)(Arguments::from_serialize(arguments).unwrap(), Arc::new(Shelf::default()))
+                .unwrap_err()
+        };
+        assert_eq!(build("log_every").kind(), ErrorKind::Configuration);
+        assert!(build("log_evry").to_string().contains("did you mean \"log_every\"?"));
+    }
+}
