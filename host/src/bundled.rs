@@ -1,3 +1,17 @@
-//! x
+//! Links our own plugins, one line for each feature: a crate that is only named in a manifest is not linked, and
+//! its entry points would be missing without a word.
+
 #[cfg(feature = "memory")]
 use dogpile_memory as _;
+
+/// How the names of our entry points begin, the feature that brings them, and whether it is on.
+const OURS: [(&str, &str, bool); 2] = [
+    ("dogpile.cache.memory", "memory", cfg!(feature = "memory")),
+    ("dogpile.cache.null", "memory", cfg!(feature = "memory")),
+];
+
+/// The feature that would bring the entry point `name`, if it is one of ours that is not linked.
+pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
+    let ours = OURS.into_iter().find(|(start, _, linked)| name.starts_with(start) && !linked);
+    ours.map(|(_, feature, _)| feature)
+}

@@ -35,7 +35,7 @@ pub(crate) enum AsLeader<V> {
 
 impl<V> Reading<V> {
     /// What the leader does.
-    pub(crate) fn as_leader(self, has_runner: bool) -> AsLeader<V> {
+    pub(crate) fn for_leader(self, has_runner: bool) -> AsLeader<V> {
         match self {
             Reading::Fresh(value) => AsLeader::Serve(value),
             Reading::Stale(old) if has_runner => AsLeader::HandOver(old),
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_leader_hands_over_only_what_is_stale() {
-        assert_eq!(Reading::Fresh(1).as_leader(true), AsLeader::Serve(1));
-        assert_eq!(Reading::Stale(1).as_leader(true), AsLeader::HandOver(1));
-        assert_eq!(Reading::Stale(1).as_leader(false), AsLeader::Create);
-        assert_eq!(Reading::<u8>::Missing.as_leader(true), AsLeader::Create);
+        assert_eq!(Reading::Fresh(1).for_leader(true), AsLeader::Serve(1));
+        assert_eq!(Reading::Stale(1).for_leader(true), AsLeader::HandOver(1));
+        assert_eq!(Reading::Stale(1).for_leader(false), AsLeader::Create);
+        assert_eq!(Reading::<u8>::Missing.for_leader(true), AsLeader::Create);
     }
 }

@@ -41,7 +41,7 @@ pub enum RegionError {
         /// The region.
         region: String,
         /// Why not.
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     /// The backend failed.
     #[error("region {region:?} could not {operation} {key} in backend {backend:?}")]

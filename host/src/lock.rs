@@ -212,7 +212,7 @@ impl std::fmt::Debug for DogpileLock<'_> {
 
 /// What a leader does: reads again, since another caller may have stored the value before the lock was won.
 fn lead<R: Regeneration>(leadership: Leadership, regeneration: &mut R) -> Result<R::Value, R::Error> {
-    match regeneration.read()?.as_leader(regeneration.has_runner()) {
+    match regeneration.read()?.for_leader(regeneration.has_runner()) {
         AsLeader::Serve(value) => Ok(value),
         AsLeader::HandOver(old) => {
             leadership.hand_over();

@@ -215,7 +215,7 @@ impl CacheRegion {
     pub fn set<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
         let current = self.current()?;
         let mangled = current.mangle(key)?;
-        let value = current.encode(key, &value, current.clock.now())?;
+        let value = current.encode::<T>(key, Cow::Owned(value), current.clock.now())?;
         current.gates.supersede(&mangled);
         current.store(&mangled, value)
     }
@@ -232,7 +232,7 @@ impl CacheRegion {
         let now = current.clock.now();
         let encoded = values.into_iter().map(|(key, value)| {
             let mangled = current.mangle(key.as_ref())?.into_owned();
-            Ok((mangled, current.encode(key.as_ref(), &value, now)?))
+            Ok((mangled, current.encode::<T>(key.as_ref(), Cow::Owned(value), now)?))
         });
         let entries = encoded.collect::<Result<Vec<_>, RegionError>>()?;
         entries.iter().for_each(|(mangled, _)| current.gates.supersede(mangled));

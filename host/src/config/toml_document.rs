@@ -76,7 +76,7 @@ pub enum ConfigurationError {
         /// The file, or that it is a text.
         origin: String,
         /// Why not.
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     /// No region of that name is configured.
     #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
@@ -220,7 +220,9 @@ impl Configuration {
         })?;
         for path in parsed.plugins.path {
             let added = registry.add_folder(folder.join(path));
-            added.map_err(|source| ConfigurationError::Plugins { origin: origin.clone(), source })?;
+            let refused =
+                |source| ConfigurationError::Plugins { origin: origin.clone(), source: Box::new(source) };
+            added.map_err(refused)?;
         }
         Ok(Configuration { source: origin, regions: parsed.regions, registry })
     }

@@ -12,7 +12,7 @@ use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
 
 /// A region that works as `settings` say.
@@ -80,14 +80,17 @@ impl Builder<'_> {
         RegionError::Setting { region: self.region.to_owned(), problem }
     }
 
+    fn entry_point(&self, error: RegistryError) -> RegionError {
+        RegionError::EntryPoint { region: self.region.to_owned(), source: Box::new(error) }
+    }
+
     /// The backend itself, and what it is called.
     fn actual_backend(&self) -> Result<(String, Arc<dyn CacheBackend>), RegionError> {
         match &self.settings.backend {
             Some(BackendChoice::Instance(backend)) => Ok((format!("{backend:?}"), Arc::clone(backend))),
             Some(BackendChoice::Named { name, arguments }) => {
                 let built = self.registry().build_backend(name, arguments.clone());
-                let failed = |source| RegionError::EntryPoint { region: self.region.to_owned(), source };
-                Ok((name.clone(), built.map_err(failed)?))
+                Ok((name.clone(), built.map_err(|error| self.entry_point(error))?))
             }
             None => Err(self.problem("no backend is named; give the entry point of one".to_owned())),
         }
@@ -95,12 +98,12 @@ impl Builder<'_> {
 
     /// `backend` in its proxies, the one named first outermost.
     fn wrapped(&self, backend: Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, RegionError> {
-        let wraps = self.settings.wrap.iter().flatten().rev();
-        wraps.fold(Ok(backend), |proxied, wrap| match wrap {
-            Wrap::With(make) => Ok(make(proxied?)),
+        let mut wraps = self.settings.wrap.iter().flatten().rev();
+        wraps.try_fold(backend, |proxied, wrap| match wrap {
+            Wrap::With(make) => Ok(make(proxied)),
             Wrap::Named { name, arguments } => {
-                let built = self.registry().build_proxy(name, arguments.clone(), proxied?);
-                built.map_err(|source| RegionError::EntryPoint { region: self.region.to_owned(), source })
+                let built = self.registry().build_proxy(name, arguments.clone(), proxied);
+                built.map_err(|error| self.entry_point(error))
             }
         })
     }

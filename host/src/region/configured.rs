@@ -170,11 +170,11 @@ impl Configured {
     pub(crate) fn encode<T: CacheValue>(
         &self,
         key: &str,
-        value: &T,
+        value: Cow<'_, T>,
         made: CreationTime,
     ) -> Result<CachedValue, RegionError> {
         let payload = match &self.serializer {
-            None => Payload::Object(Object::new(value.clone())),
+            None => Payload::Object(Object::new(value.into_owned())),
             Some(serializer) => {
                 let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
                     region: self.region.to_string(),

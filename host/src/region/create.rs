@@ -1,5 +1,6 @@
 //! Creating the value of one key under the dogpile lock.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ where
         let (value, wanted) = self.make()?;
         if wanted {
             let made = stamp(began, &*current.strategy, &*current.clock);
-            let stored = current.encode(self.key, &value, made)?;
+            let stored = current.encode(self.key, Cow::Borrowed(&value), made)?;
             // The last moment to notice that the key was stored or deleted meanwhile.
             if !leadership.is_superseded() {
                 current.store(self.mangled, stored)?;

@@ -200,7 +200,7 @@ where
         let which: Vec<usize> = led.iter().map(|led| led.slot).collect();
         let (mut handed, mut own) = (Vec::new(), Vec::new());
         for ((slot, reading), led) in self.read(slots, &which)?.into_iter().zip(led) {
-            match reading.as_leader(has_runner) {
+            match reading.for_leader(has_runner) {
                 AsLeader::Serve(value) => slots[slot].value = Some(value),
                 AsLeader::HandOver(old) => {
                     slots[slot].value = Some(old);
@@ -240,7 +240,8 @@ where
         let current = self.current;
         let made = stamp(began, &*current.strategy, &*current.clock);
         let wanted = led.iter().zip(values).filter(|(_, value)| self.predicate.should_cache(value));
-        let encoded = wanted.map(|(led, value)| Ok((led, current.encode(&led.key, value, made)?)));
+        let encode = |led: &Led, value| current.encode(&led.key, Cow::Borrowed(value), made);
+        let encoded = wanted.map(|(led, value)| Ok((led, encode(led, value)?)));
         let encoded = encoded.collect::<Result<Vec<_>, RegionError>>()?;
         // The last moment to notice that a key was stored or deleted meanwhile.
         let current_ones = encoded.into_iter().filter(|(led, _)| !led.leadership.is_superseded());

@@ -33,7 +33,7 @@ pub use crate::library::{OpenError, OpenLibrary};
 pub use crate::mutex::{MutexObject, StableMutex};
 pub use crate::object::Object;
 pub use crate::plugin::{
-    EntryInfo, EntryKind, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
+    EntryInfo, EntryKind, HEADER_SYMBOL, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
 };
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
 

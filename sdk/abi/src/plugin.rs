@@ -10,7 +10,7 @@ use crate::{backend::BackendObject, contain::contain, error::AbiError, host::Hos
 
 /// The symbol under which a library exports its [`PluginHeader`]. `export_plugin!` repeats it, since an
 /// attribute takes no constant.
-pub(crate) const HEADER_SYMBOL: &str = "dogpile_plugin_header";
+pub const HEADER_SYMBOL: &str = "dogpile_plugin_header";
 
 /// The header that a library exports: abi_stable's, with the layout of [`PluginRoot`] in it.
 pub type PluginHeader = LibHeader;

@@ -1,0 +1,152 @@
+//! Who offers what.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dogpile_sdk::{Arguments, BackendError, CacheBackend};
+
+use super::entry_point::{EntryKind, EntryPoint, Origin};
+use super::error::{LibraryError, RegistryError};
+use super::library::PluginLibrary;
+
+/// An entry point, however it came in.
+pub(super) struct Offer {
+    pub(super) origin: Origin,
+    pub(super) make: Make,
+}
+
+/// What builds a backend, or a proxy around one.
+#[derive(Clone)]
+pub(super) enum Make {
+    Backend(Arc<dyn Fn(Arguments) -> Built + Send + Sync>),
+    Proxy(Arc<dyn Fn(Arguments, Arc<dyn CacheBackend>) -> Built + Send + Sync>),
+}
+
+pub(super) type Built = Result<Arc<dyn CacheBackend>, Failure>;
+
+/// Why nothing was built.
+pub(super) enum Failure {
+    Library(LibraryError),
+    Refused(BackendError),
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        Failure::Library(error)
+    }
+}
+
+impl From<BackendError> for Failure {
+    fn from(error: BackendError) -> Self {
+        Failure::Refused(error)
+    }
+}
+
+impl Failure {
+    /// The failure of the entry point `name`.
+    pub(super) fn of(self, kind: EntryKind, name: &str, origin: Origin) -> RegistryError {
+        match self {
+            Failure::Library(error) => RegistryError::Library(error),
+            Failure::Refused(source) => {
+                RegistryError::Refused { kind, name: name.to_owned(), origin, source }
+            }
+        }
+    }
+}
+
+impl Offer {
+    pub(super) fn backend(
+        origin: Origin,
+        build: impl Fn(Arguments) -> Built + Send + Sync + 'static,
+    ) -> Self {
+        Offer { origin, make: Make::Backend(Arc::new(build)) }
+    }
+
+    pub(super) fn proxy(
+        origin: Origin,
+        build: impl Fn(Arguments, Arc<dyn CacheBackend>) -> Built + Send + Sync + 'static,
+    ) -> Self {
+        Offer { origin, make: Make::Proxy(Arc::new(build)) }
+    }
+
+    /// The entry point `name` of `library`, which is opened when it is first built.
+    pub(super) fn library(library: &Arc<PluginLibrary>, kind: EntryKind, name: &str) -> Self {
+        let (origin, name, library) = (library.origin(), name.to_owned(), Arc::clone(library));
+        match kind {
+            EntryKind::Backend => {
+                Self::backend(origin, move |arguments| library.build(kind, &name, &arguments, None))
+            }
+            EntryKind::Proxy => Self::proxy(origin, move |arguments, proxied| {
+                library.build(kind, &name, &arguments, Some(proxied))
+            }),
+        }
+    }
+
+    fn kind(&self) -> EntryKind {
+        match self.make {
+            Make::Backend(_) => EntryKind::Backend,
+            Make::Proxy(_) => EntryKind::Proxy,
+        }
+    }
+}
+
+/// All offers, by name.
+#[derive(Default)]
+pub(super) struct Offers(BTreeMap<String, Vec<Offer>>);
+
+impl Offers {
+    pub(super) fn insert(&mut self, name: &str, offer: Offer) {
+        self.0.entry(name.to_owned()).or_default().push(offer);
+    }
+
+    /// Whether `name` can still be offered by `origin`.
+    pub(super) fn check_free(&self, name: &str, origin: &Origin) -> Result<(), RegistryError> {
+        check_name(name)?;
+        match self.0.get(name).and_then(|offers| offers.first()) {
+            None => Ok(()),
+            Some(first) => Err(duplicate(name, &first.origin, origin)),
+        }
+    }
+
+    /// The one offer of `name`, if there is any.
+    pub(super) fn find(&self, name: &str) -> Result<Option<&Offer>, RegistryError> {
+        match self.0.get(name).map_or(&[][..], Vec::as_slice) {
+            [] => Ok(None),
+            [offer] => Ok(Some(offer)),
+            [first, second, ..] => Err(duplicate(name, &first.origin, &second.origin)),
+        }
+    }
+
+    pub(super) fn names_of(&self, kind: EntryKind) -> Vec<String> {
+        let of_kind = |offers: &Vec<Offer>| offers.iter().any(|offer| offer.kind() == kind);
+        self.0.iter().filter(|(_, offers)| of_kind(offers)).map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn entry_points(&self) -> Vec<EntryPoint> {
+        let each = self.0.iter().flat_map(|(name, offers)| offers.iter().map(move |offer| (name, offer)));
+        each.map(|(name, offer)| EntryPoint {
+            name: name.clone(),
+            kind: offer.kind(),
+            origin: offer.origin.clone(),
+        })
+        .collect()
+    }
+
+    /// The names that cannot be used because two offer them.
+    pub(super) fn duplicates(&self) -> impl Iterator<Item = RegistryError> {
+        self.0.keys().filter_map(|name| self.find(name).err())
+    }
+}
+
+fn duplicate(name: &str, first: &Origin, second: &Origin) -> RegistryError {
+    RegistryError::Duplicate { name: name.to_owned(), origins: Box::new([first.clone(), second.clone()]) }
+}
+
+/// Whether `name` can be one that configurations use.
+pub(super) fn check_name(name: &str) -> Result<(), RegistryError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(RegistryError::InvalidName { name: name.to_owned() });
+    }
+    Ok(())
+}
