@@ -133,7 +133,8 @@ macro_rules! register_proxy {
 /// Exports the crates named as a plugin library.
 ///
 /// It stands in a crate of type `cdylib`, which does nothing else; that keeps two plugins linkable into one
-/// binary. The crates named are linked, so that what they register is in the library.
+/// binary. The crates named are linked, so that what they register is in the library; a plugin that is never
+/// linked into an application may register in the library's crate itself, and name none.
 ///
 /// ```
 /// # mod dogpile_sdk_docs { }
@@ -142,8 +143,8 @@ macro_rules! register_proxy {
 /// ```
 #[macro_export]
 macro_rules! export_plugin {
-    ($($krate:ident),+ $(,)?) => {
-        $(use $krate as _;)+
+    ($($krate:ident),* $(,)?) => {
+        $(use $krate as _;)*
 
         /// What makes this library a dogpile plugin.
         #[unsafe(export_name = "dogpile_plugin_header")]

@@ -1,1 +1,6 @@
-//! The runners of the test suites.
+//! What the test suites share.
+
+#![forbid(unsafe_code)]
+
+pub mod libraries;
+pub mod setup;

@@ -23,6 +23,9 @@ const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
 /// Whether the library at `path`, a canonical path, can be opened without harm. `pin` is the SHA-256 that it must
 /// have, if any.
 pub(super) fn check(path: &Path, pin: Option<&str>) -> Result<(), LibraryProblem> {
+    if !path.is_file() {
+        return Err(LibraryProblem::NotALibrary("it is not a library: it is no file".to_owned()));
+    }
     let folder = path.parent().unwrap_or(path);
     permission::check(folder).and_then(|()| permission::check(path)).map_err(LibraryProblem::Unsafe)?;
     let bytes = std::fs::read(path).map_err(LibraryProblem::Unreadable)?;

@@ -139,11 +139,13 @@ impl CacheBackend for MemoryBackend {
     }
 
     fn lock_scope(&self) -> Option<u64> {
-        match &self.store {
-            // The address tells one map from another for as long as a backend holds it.
-            Store::Map(map) => Some(Arc::as_ptr(map).cast::<()>() as u64),
-            Store::Unbounded(_) | Store::Bounded(_) => None,
-        }
+        // An address tells one store from another for as long as somebody holds it. Regions ask when the backend
+        // has come to its place, behind an `Arc`; through any number of proxies they find the same one.
+        let address = match &self.store {
+            Store::Map(map) => Arc::as_ptr(map).addr(),
+            Store::Unbounded(_) | Store::Bounded(_) => std::ptr::from_ref(self).addr(),
+        };
+        u64::try_from(address).ok()
     }
 }
 
@@ -287,7 +289,8 @@ mod tests {
         assert!(one.lock_scope().is_some());
         assert_eq!(one.lock_scope(), two.with_serialized_values().lock_scope());
         assert_ne!(one.lock_scope(), other.lock_scope());
-        assert_eq!(MemoryBackend::new(MemoryConfig::default()).unwrap().lock_scope(), None);
+        let [third, fourth] = [(); 2].map(|()| MemoryBackend::new(MemoryConfig::default()).unwrap());
+        assert_ne!(third.lock_scope(), fourth.lock_scope());
     }
 
     #[test]

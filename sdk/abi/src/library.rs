@@ -1,14 +1,16 @@
 //! Opens a library and checks that it is a plugin that this host can talk to.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
-    AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
+    AbiInstability, AbiInstabilityErrors, CheckingGlobals, ExpectedFound,
+    check_layout_compatibility_with_globals,
 };
-use abi_stable::library::{AbiHeaderRef, LibHeader};
+use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader};
 use abi_stable::std_types::RStr;
-use abi_stable::type_layout::TypeLayout;
+use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
 
 use crate::backend::BackendObject;
 use crate::error::AbiError;
@@ -28,7 +30,7 @@ pub enum OpenError {
     )]
     NotAPlugin,
     /// It was built with another abi_stable.
-    #[error("it was built with another abi_stable ({0}); rebuild it with the dogpile-sdk of this host")]
+    #[error("it was built with {0}; rebuild it with the dogpile-sdk of this host")]
     Foreign(String),
     /// Its tables are laid out otherwise.
     #[error(
@@ -151,7 +153,16 @@ fn header_of(path: &Path) -> Result<&'static LibHeader, OpenError> {
     // checked by `upgrade` before the rest is read; the library stays loaded for good.
     let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL.as_bytes()) };
     let header = *header.map_err(|_| OpenError::NotAPlugin)?;
-    header.upgrade().map_err(|error| OpenError::Foreign(first_line(&error.to_string())))
+    header.upgrade().map_err(|_| OpenError::Foreign(maker_of(&header)))
+}
+
+/// What a header says it was made with.
+fn maker_of(header: &AbiHeader) -> String {
+    if header.magic_string != AbiHeader::VALUE.magic_string {
+        return "something else than abi_stable".to_owned();
+    }
+    let version = |header: &AbiHeader| format!("{}.{}", header.abi_major, header.abi_minor);
+    format!("abi_stable {}, and this host with {}", version(header), version(&AbiHeader::VALUE))
 }
 
 /// Checks the layout both ways: a newer host accepts the older plugin whose tables are a prefix of its own, and
@@ -175,13 +186,40 @@ fn check_layout(header: &'static LibHeader) -> Result<(), OpenError> {
 
 /// The first difference of a report that can run to a thousand lines: where it is, and what.
 fn first_difference(report: &AbiInstabilityErrors) -> String {
-    let Some(error) = report.errors.first() else { return "no difference was told".to_owned() };
-    let place = error.stack_trace.last().map_or_else(String::new, |found| format!("{:?}", found.expected));
-    let what = error.errs.first().map_or_else(String::new, |what| format!("{what:?}"));
-    let cut =
-        |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(160).collect();
-    let (place, what): (String, String) = (cut(place), cut(what));
-    format!("{what} at {place}")
+    let found = report.errors.iter().find_map(|error| Some((error, error.errs.first()?)));
+    let Some((error, what)) = found else { return "no difference was told".to_owned() };
+    let name = |inside: &ExpectedFound<TLFieldOrFunction>| match inside.expected {
+        TLFieldOrFunction::Field(field) => field.name(),
+        TLFieldOrFunction::Function(function) => function.name.as_str(),
+    };
+    // A tuple's fields are numbers, which say nothing without its type.
+    let is_word = |name: &&str| name.parse::<u8>().is_err();
+    let place: Vec<&str> = error.stack_trace.iter().map(name).filter(is_word).collect();
+    let place = if place.is_empty() { "the root module".to_owned() } else { place.join(".") };
+    format!("in {place}, {}", difference(what))
+}
+
+/// What `what` says, short.
+fn difference(what: &AbiInstability) -> String {
+    let differ = |what: &str, here: &dyn Display, there: &dyn Display| {
+        format!("{what} is {here} here and {there} there")
+    };
+    match what {
+        AbiInstability::Name(it) => differ("the type", &it.expected, &it.found),
+        AbiInstability::Package(it) => differ("the package", &it.expected, &it.found),
+        AbiInstability::PackageVersion(it) => differ("the package's version", &it.expected, &it.found),
+        AbiInstability::Size(it) => differ("the size", &it.expected, &it.found),
+        AbiInstability::Alignment(it) => differ("the alignment", &it.expected, &it.found),
+        AbiInstability::MismatchedPrefixSize(it) => {
+            differ("the number of fields that are always there", &it.expected, &it.found)
+        }
+        AbiInstability::FieldCountMismatch(it) => differ("the number of fields", &it.expected, &it.found),
+        AbiInstability::UnexpectedField(it) => {
+            differ("the next field", &it.expected.name(), &it.found.name())
+        }
+        AbiInstability::UnexpectedVariant(it) => differ("the next variant", &it.expected, &it.found),
+        _ => "the layout is another".to_owned(),
+    }
 }
 
 /// The first line of `text` that says anything.

@@ -76,6 +76,9 @@ pub struct PluginRoot {
     pub(crate) version: RStr<'static>,
     pub(crate) sdk_version: RStr<'static>,
     pub(crate) abi_version: RStr<'static>,
+    /// Makes the table another one, which the tests see refused.
+    #[cfg(dogpile_abi_mismatched)]
+    pub(crate) mismatch: u64,
     /// False for a library built with `panic = "abort"`, whose panics nobody could contain.
     pub(crate) unwinds: bool,
     pub(crate) init: extern "C" fn(HostRef) -> RResult<(), AbiError>,
@@ -100,6 +103,8 @@ impl<P: Plugin> RootOf<P> {
         version: RStr::from_str(P::VERSION),
         sdk_version: RStr::from_str(P::SDK_VERSION),
         abi_version: RStr::from_str(crate::ABI_VERSION),
+        #[cfg(dogpile_abi_mismatched)]
+        mismatch: 0,
         unwinds: cfg!(panic = "unwind"),
         init: init::<P>,
         entries: entries::<P>,

@@ -1,0 +1,66 @@
+//! Plugin libraries: opened, refused, side by side, older and newer than the host.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "dylib/contained.rs"]
+mod contained;
+#[path = "dylib/folders.rs"]
+mod folders;
+#[path = "dylib/logging.rs"]
+mod logging;
+#[path = "dylib/names.rs"]
+mod names;
+#[path = "dylib/objects.rs"]
+mod objects;
+#[path = "dylib/refused.rs"]
+mod refused;
+#[path = "dylib/versions.rs"]
+mod versions;
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use dogpile::registry::RegistryError;
+use dogpile::sdk::{Arguments, CacheBackend};
+use dogpile::{CacheRegion, RegionConfig, Registry};
+use dogpile_tests::libraries::library;
+
+const MEMORY: &str = "dogpile.cache.memory";
+
+/// A registry with nothing but the libraries of `packages`.
+fn registry_of(packages: &[&str]) -> Arc<Registry> {
+    let registry = Registry::empty();
+    packages.iter().for_each(|package| registry.add_library(library(package)).unwrap());
+    Arc::new(registry)
+}
+
+/// The backend `name` of the library of `package`.
+fn loaded(package: &str, name: &str) -> Arc<dyn CacheBackend> {
+    registry_of(&[package]).build_backend(name, Arguments::default()).unwrap()
+}
+
+/// A region on the backend `name`, found in `registry`.
+fn region_on(registry: &Arc<Registry>, name: &str) -> CacheRegion {
+    let region = CacheRegion::new("tested");
+    region.configure(RegionConfig::new(name).registry(Arc::clone(registry))).unwrap();
+    region
+}
+
+/// What `error` and its causes say, a line each; checked to be of at most five lines.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}\n{error}");
+        cause = error.source();
+    }
+    assert!(text.lines().count() <= 5, "more than five lines: {text}");
+    text
+}
+
+/// Why `path` is refused as a plugin library.
+fn refusal(path: &Path) -> String {
+    let error: RegistryError = Registry::empty().add_library(path).unwrap_err();
+    told(&error)
+}

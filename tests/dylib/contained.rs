@@ -1,0 +1,93 @@
+//! A plugin's panic is an error that names the plugin, wherever it happens.
+
+use std::sync::Arc;
+
+use dogpile::sdk::{Arguments, CacheBackend, ErrorKind};
+use dogpile::{CacheRegion, RegionConfig, Registry};
+use dogpile_tests::libraries::library;
+
+use super::{registry_of, told};
+
+const PLUGIN: &str = "fixture-misbehaving";
+
+fn panicking(at: &str) -> Result<Arc<dyn CacheBackend>, dogpile::registry::RegistryError> {
+    let arguments = Arguments::from_serialize(std::collections::BTreeMap::from([("at", at)])).unwrap();
+    registry_of(&[PLUGIN]).build_backend("fixture.panicking", arguments)
+}
+
+fn names_the_plugin(text: &str) -> bool {
+    let path = library(PLUGIN).canonicalize().unwrap();
+    text.contains(PLUGIN) && text.contains("0.1.0") && text.contains(path.to_str().unwrap())
+}
+
+#[test]
+fn a_panic_in_any_operation_is_an_error_that_names_the_plugin() {
+    let errors = [
+        ("get", panicking("get").unwrap().get("key").unwrap_err()),
+        ("delete", panicking("delete").unwrap().delete("key").unwrap_err()),
+        ("get_multi", panicking("get_multi").unwrap().get_multi(&["a", "b"]).unwrap_err()),
+    ];
+    for (operation, error) in errors {
+        let text = told(&error);
+        assert_eq!(error.kind(), ErrorKind::Panicked, "{text}");
+        assert_eq!(error.operation(), Some(operation), "{text}");
+        assert!(text.contains(&format!("told to panic at {operation}")) && names_the_plugin(&text), "{text}");
+    }
+}
+
+#[test]
+fn a_panic_reaches_the_caller_of_a_region_with_region_backend_and_key() {
+    let arguments = std::collections::BTreeMap::from([("at", "set")]);
+    let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
+    let region = CacheRegion::new("prices");
+    region.configure(config).unwrap();
+    let text = told(&region.get_or_create("tea", || 350).unwrap_err());
+    for part in ["prices", "fixture.panicking", "set", "tea", "told to panic at set"] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+    assert!(!region.key_is_locked("tea").unwrap(), "the key stayed locked");
+}
+
+#[test]
+fn a_panic_while_a_backend_is_built_is_an_error() {
+    let text = told(&panicking("build").unwrap_err());
+    assert!(text.contains("told to panic at build") && names_the_plugin(&text), "{text}");
+}
+
+#[test]
+fn a_panic_in_a_mutex_is_an_error_and_frees_the_key() {
+    let arguments = std::collections::BTreeMap::from([("at", "acquire")]);
+    let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
+    let region = CacheRegion::new("locked");
+    region.configure(config).unwrap();
+    for _ in 0..2 {
+        let text = told(&region.get_or_create("tea", || 350).unwrap_err());
+        assert!(text.contains("told to panic at acquire"), "{text}");
+    }
+    assert!(!region.key_is_locked("tea").unwrap(), "the key stayed locked");
+}
+
+#[test]
+fn a_mutex_that_cannot_be_had_is_an_error_not_a_creation_without_it() {
+    let arguments = std::collections::BTreeMap::from([("at", "get_mutex")]);
+    let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
+    let region = CacheRegion::new("unlocked");
+    region.configure(config).unwrap();
+    let text = told(&region.get_or_create("tea", || 350).unwrap_err());
+    assert!(text.contains("told to panic at get_mutex"), "{text}");
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_backend_leaves_the_host_running() {
+    drop(panicking("drop").unwrap());
+    assert!(panicking("nothing").unwrap().get("key").unwrap().is_none());
+}
+
+#[test]
+fn a_panic_in_a_loaded_proxy_is_an_error_that_names_the_plugin() {
+    let memory = Registry::new().build_backend(super::MEMORY, Arguments::default()).unwrap();
+    let registry = registry_of(&[PLUGIN]);
+    let proxy = registry.build_proxy("fixture.panicking_proxy", Arguments::default(), memory).unwrap();
+    let error = proxy.get("key").unwrap_err();
+    assert!(names_the_plugin(&told(&error)), "{error}");
+}

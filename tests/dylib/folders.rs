@@ -1,0 +1,190 @@
+//! Plugin folders: manifests, lazy opening, `DOGPILE_PLUGIN_PATH`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dogpile::registry::{Manifest, RegistryError};
+use dogpile::sdk::Arguments;
+use dogpile::{Configuration, Registry};
+use dogpile_tests::libraries::{install, library, write_manifest};
+use tempfile::tempdir;
+
+use super::told;
+
+const SHELF: &str = "acme.shelf";
+
+/// What is said when the shelf of the plugin in `folder` is built.
+fn refusal_of_shelf(folder: &Path) -> String {
+    let registry = Registry::empty();
+    registry.add_folder(folder).unwrap();
+    told(&registry.build_backend(SHELF, Arguments::default()).unwrap_err())
+}
+
+fn problems_of(folder: &Path) -> String {
+    let registry = Registry::empty();
+    registry.add_folder(folder).unwrap();
+    registry.problems().iter().map(|problem| told(&**problem)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_library_is_opened_when_a_name_in_it_is_first_used() {
+    let folder = tempdir().unwrap();
+    let copy = folder.path().join("libacme_copy.so");
+    fs::copy(library("acme-dogpile-dylib"), &copy).unwrap();
+    let mut manifest = Manifest::describe(&library("acme-dogpile-dylib")).unwrap();
+    manifest.library = "libacme_copy.so".into();
+    write_manifest(&manifest, folder.path());
+    let is_open = || fs::read_to_string("/proc/self/maps").unwrap().contains("libacme_copy.so");
+
+    let registry = Registry::empty();
+    registry.add_folder(folder.path()).unwrap();
+    assert!(registry.entry_points().iter().any(|entry| entry.name == SHELF));
+    assert!(!is_open(), "listing opened it");
+    registry.build_backend(SHELF, Arguments::default()).unwrap();
+    assert!(is_open());
+}
+
+#[test]
+fn a_configuration_names_its_plugin_folders_from_where_it_lies() {
+    let folder = tempdir().unwrap();
+    let plugins = folder.path().join("plugins");
+    fs::create_dir(&plugins).unwrap();
+    install(&library("acme-dogpile-dylib"), &plugins);
+    let file = folder.path().join("regions.toml");
+    let text = "[plugins]\npath = [\"plugins\"]\n[regions.shelf]\nbackend = \"acme.shelf\"\n\
+                wrap = [{ name = \"acme.hit_counter\", arguments = { label = \"shelf\" } }]\n";
+    fs::write(&file, text).unwrap();
+    let regions = Configuration::from_file(&file).unwrap().regions().unwrap();
+    assert_eq!(regions.get("shelf").unwrap().get_or_create("key", || 3).unwrap(), 3);
+}
+
+#[test]
+fn the_environment_names_plugin_folders() {
+    let (folder, empty) = (tempdir().unwrap(), tempdir().unwrap());
+    install(&library("acme-dogpile-dylib"), folder.path());
+    let path = std::env::join_paths([empty.path(), folder.path(), Path::new("/nowhere/plugins")]).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_probe"))
+        .arg("names")
+        .env("DOGPILE_PLUGIN_PATH", path)
+        .output()
+        .unwrap();
+    let names = String::from_utf8(output.stdout).unwrap();
+    assert!(names.contains("backend acme.shelf: plugin acme-dogpile-dylib 0.1.0"), "{names}");
+    assert!(names.contains("problem: plugin folder \"/nowhere/plugins\""), "{names}");
+}
+
+#[test]
+fn nothing_is_searched_that_was_not_named() {
+    assert_eq!(Registry::empty().folders(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_manifest_reads_as_it_was_written() {
+    let folder = tempdir().unwrap();
+    let manifest = Manifest::describe(&library("acme-dogpile-dylib")).unwrap();
+    assert_eq!(Manifest::read(&write_manifest(&manifest, folder.path())).unwrap(), manifest);
+    assert_eq!(manifest.entry_points.len(), 2);
+}
+
+#[test]
+fn a_library_of_another_hash_is_not_opened() {
+    let folder = tempdir().unwrap();
+    let copy = install(&library("acme-dogpile-dylib"), folder.path());
+    let mut bytes = fs::read(&copy).unwrap();
+    bytes.push(0);
+    fs::write(&copy, bytes).unwrap();
+    let told = refusal_of_shelf(folder.path());
+    assert!(told.contains("SHA-256") && told.contains("install it again"), "{told}");
+}
+
+#[test]
+fn a_library_that_is_gone_is_reported_when_it_is_needed_and_found_once_it_is_back() {
+    let folder = tempdir().unwrap();
+    let copy = install(&library("acme-dogpile-dylib"), folder.path());
+    let away = folder.path().join("away");
+    fs::rename(&copy, &away).unwrap();
+    let registry = Registry::empty();
+    registry.add_folder(folder.path()).unwrap();
+    let error = registry.build_backend(SHELF, Arguments::default()).unwrap_err();
+    assert!(matches!(error, RegistryError::Library(_)));
+    assert!(told(&error).contains(copy.file_name().unwrap().to_str().unwrap()));
+    fs::rename(&away, &copy).unwrap();
+    registry.build_backend(SHELF, Arguments::default()).unwrap();
+}
+
+#[test]
+fn a_manifest_that_announces_what_is_not_inside_is_reported() {
+    let folder = tempdir().unwrap();
+    let mut manifest = Manifest::describe(&library("dogpile-memory-dylib")).unwrap();
+    fs::copy(library("dogpile-memory-dylib"), folder.path().join(&manifest.library)).unwrap();
+    manifest.entry_points[0].name = SHELF.to_owned();
+    write_manifest(&manifest, folder.path());
+    let told = refusal_of_shelf(folder.path());
+    assert!(told.contains("announces the backend \"acme.shelf\", which is not in it"), "{told}");
+    assert!(told.contains("backend dogpile.cache.memory"), "{told}");
+}
+
+#[test]
+fn two_plugins_that_offer_one_name_are_both_named_and_neither_is_used() {
+    let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
+    install(&library("acme-dogpile-dylib"), one.path());
+    install(&library("acme-dogpile-dylib"), two.path());
+    let registry = Registry::empty();
+    registry.add_folder(one.path()).unwrap();
+    registry.add_folder(two.path()).unwrap();
+    let told = told(&registry.build_backend(SHELF, Arguments::default()).unwrap_err());
+    for folder in [&one, &two] {
+        assert!(told.contains(folder.path().canonicalize().unwrap().to_str().unwrap()), "{told}");
+    }
+    assert_eq!(registry.problems().len(), 2, "both names of the plugin are offered twice");
+}
+
+#[test]
+fn a_broken_manifest_is_passed_over_and_told_with_its_file_and_line() {
+    let folder = tempdir().unwrap();
+    let broken = [
+        ("syntax", "name = \n", "line 1"),
+        ("unknown", "name = \"a\"\nversion = \"1\"\nlibrary = \"a.so\"\nentrypoints = []\n", "line 4"),
+        ("path", "name = \"a\"\nversion = \"1\"\nlibrary = \"../a.so\"\nentry_points = []\n", "plain name"),
+        (
+            "pin",
+            "name = \"a\"\nversion = \"1\"\nlibrary = \"a.so\"\nsha256 = \"x\"\nentry_points = []\n",
+            "64",
+        ),
+    ];
+    for (name, text, _) in broken {
+        fs::write(folder.path().join(format!("{name}.dogpile.toml")), text).unwrap();
+    }
+    install(&library("acme-dogpile-dylib"), folder.path());
+    let problems = problems_of(folder.path());
+    for (name, _, said) in broken {
+        let line = problems.lines().find(|line| line.contains(&format!("{name}.dogpile.toml")));
+        assert!(line.is_some_and(|line| line.contains(said)), "{name}: {problems}");
+    }
+    let registry = Registry::empty();
+    registry.add_folder(folder.path()).unwrap();
+    registry.build_backend(SHELF, Arguments::default()).unwrap();
+}
+
+#[test]
+fn a_folder_that_is_missing_is_refused() {
+    let told = told(&Registry::empty().add_folder("/nowhere/plugins").unwrap_err());
+    assert!(told.contains("/nowhere/plugins") && told.contains("No such file"), "{told}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_or_manifest_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempdir().unwrap();
+    install(&library("acme-dogpile-dylib"), folder.path());
+    let manifest = folder.path().join("acme-dogpile-dylib.dogpile.toml");
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o646)).unwrap();
+    assert!(problems_of(folder.path()).contains("others than its owner may write"));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let told = told(&Registry::empty().add_folder(folder.path()).unwrap_err());
+    assert!(told.contains("others than its owner may write") && told.contains("chmod go-w"), "{told}");
+}

@@ -1,0 +1,78 @@
+//! Values, backends and proxies on their way between host and libraries.
+
+use std::sync::Arc;
+
+use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Object, Payload};
+use dogpile::{InMemory, RegionConfig};
+
+use super::{MEMORY, loaded, region_on, registry_of};
+
+#[test]
+fn a_loaded_backend_stores_host_objects_without_serialising_them() {
+    let region = region_on(&registry_of(&["dogpile-memory-dylib"]), MEMORY);
+    let stored = Arc::new("no serde needed".to_owned());
+    region.set("key", InMemory(Arc::clone(&stored))).unwrap();
+    let InMemory(found): InMemory<Arc<String>> = region.get("key").unwrap().unwrap();
+    assert!(Arc::ptr_eq(&stored, &found));
+    region.delete("key").unwrap();
+    drop(found);
+    assert!(Arc::try_unwrap(stored).is_ok(), "the deleted value is still held somewhere");
+}
+
+#[test]
+fn a_value_whose_drop_panics_inside_a_library_leaves_the_host_running() {
+    struct Explosive;
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let backend = loaded("dogpile-memory-dylib", MEMORY);
+    let payload = Payload::Object(Object::new(Explosive));
+    let metadata = Metadata::new(CreationTime::from_seconds(1.0));
+    backend.set("key", CachedValue { payload, metadata }).unwrap();
+    backend.delete("key").unwrap();
+    drop(backend);
+    assert!(loaded("dogpile-memory-dylib", MEMORY).get("key").unwrap().is_none());
+}
+
+#[test]
+fn two_plugins_work_side_by_side() {
+    let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
+    let (memory, shelf) = (region_on(&registry, MEMORY), region_on(&registry, "acme.shelf"));
+    memory.set("key", 1).unwrap();
+    shelf.set("key", 2).unwrap();
+    assert_eq!(memory.get::<i32>("key").unwrap(), Some(1));
+    assert_eq!(shelf.get::<i32>("key").unwrap(), Some(2));
+}
+
+#[test]
+fn a_loaded_proxy_wraps_the_backend_of_another_library() {
+    let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
+    let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
+    let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
+    let region = dogpile::CacheRegion::new("wrapped");
+    region.configure(RegionConfig::from_instance(proxy)).unwrap();
+    region.set("key", 7).unwrap();
+    assert!(memory.get("key").unwrap().is_some(), "the proxy did not pass the value on");
+    assert_eq!(region.get::<i32>("key").unwrap(), Some(7));
+}
+
+#[test]
+fn one_store_seen_through_a_loaded_proxy_is_still_one_store_to_the_lock() {
+    let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
+    let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
+    let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
+    assert!(memory.lock_scope().is_some());
+    assert_eq!(memory.lock_scope(), proxy.lock_scope());
+}
+
+#[test]
+fn wrong_arguments_of_a_loaded_backend_are_refused_by_name() {
+    let registry = registry_of(&["dogpile-memory-dylib"]);
+    let region = dogpile::CacheRegion::new("mistyped");
+    let config = RegionConfig::new(MEMORY).argument("max_entires", 5).registry(registry);
+    let told = super::told(&region.configure(config).unwrap_err());
+    assert!(told.contains("max_entires") && told.contains("did you mean \"max_entries\"?"), "{told}");
+    assert!(told.contains("dogpile-memory"), "{told}");
+}

@@ -1,0 +1,61 @@
+//! A host in a process of its own, for what a test cannot do to itself: another environment, another build.
+//!
+//! `probe names` prints the entry points and problems of [`Registry::new`]; `probe use LIBRARY BACKEND` stores a
+//! value through a library and reads it back; `probe generation LIBRARY BACKEND` asks the method that only the
+//! later binary interface has.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dogpile::{CacheRegion, RegionConfig, Registry};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["names"] => names(),
+        ["use", library, backend] => store_and_read(library, backend),
+        ["generation", library, backend] => generation(library, backend),
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
+
+fn names() {
+    let registry = Registry::new();
+    registry
+        .entry_points()
+        .iter()
+        .for_each(|entry| println!("{} {}: {}", entry.kind, entry.name, entry.origin));
+    registry.problems().iter().for_each(|problem| println!("problem: {problem}"));
+}
+
+fn store_and_read(library: &str, backend: &str) {
+    let registry = Registry::empty();
+    registry.add_library(library).expect("the library opens");
+    let region = CacheRegion::new("probe");
+    region.configure(RegionConfig::new(backend).registry(Arc::new(registry))).expect("the backend is built");
+    let made = region.get_or_create("key", || "made".to_owned()).expect("the backend works");
+    println!("{made} {:?}", region.get::<String>("key").expect("the backend works"));
+}
+
+/// Asks for a method that plugins of today's binary interface do not have.
+#[cfg(dogpile_abi_next)]
+fn generation(library: &str, backend: &str) {
+    struct Silent;
+    impl dogpile_abi::Host for Silent {
+        fn log_enabled(_level: u8, _target: &str) -> bool {
+            false
+        }
+        fn log(_record: dogpile_abi::LogRecord<'_>) {}
+    }
+    let host = dogpile_abi::HostRef::of::<Silent>();
+    let library = dogpile_abi::OpenLibrary::open(library.as_ref(), host).expect("the library opens");
+    let backend = library.build(backend, "{}", None).expect("the backend is built");
+    println!("generation {}", backend.generation().expect("the fallback answers"));
+}
+
+#[cfg(not(dogpile_abi_next))]
+fn generation(_library: &str, _backend: &str) {
+    println!("generation unknown");
+}
