@@ -56,3 +56,8 @@ pub use crate::region::{
 pub use crate::registry::Registry;
 pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};
 pub use crate::value::{CacheValue, InMemory};
+
+/// Keeps the programs of the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

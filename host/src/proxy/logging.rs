@@ -54,10 +54,12 @@ impl Logging {
         let answer = call(&*self.proxied);
         let (label, keys, micros) = (&*self.label, Shortened(keys), began.elapsed().as_micros());
         match &answer {
-            Ok(answer) => {
+            // Asked first: a hit whose record nobody keeps is not to pay for its text.
+            Ok(answer) if tracing::enabled!(tracing::Level::DEBUG) => {
                 let outcome = outcome(answer);
                 tracing::debug!(label, operation, %keys, outcome, micros, "backend called");
             }
+            Ok(_) => {}
             Err(error) => {
                 let error = error as &dyn std::error::Error;
                 tracing::warn!(label, operation, %keys, error, micros, "backend failed");
