@@ -91,3 +91,21 @@ pub(crate) fn named(name: &str) -> Option<Arc<dyn Serializer>> {
 pub fn names() -> Vec<String> {
     NAMED.lock().keys().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::CacheValue;
+
+    #[test]
+    fn each_supplied_serializer_brings_a_value_back_and_refuses_what_goes_on_after_it() {
+        let value = vec![("text".to_owned(), Some(1.5)), ("ä|".to_owned(), None)];
+        for name in ["json", "msgpack", "pickle"] {
+            let serializer = named(name).unwrap();
+            let mut bytes = value.serialize(&*serializer).unwrap();
+            assert_eq!(Vec::deserialize(&bytes, &*serializer).ok(), Some(value.clone()), "{name}");
+            bytes.push(b'1');
+            assert!(Vec::<(String, Option<f64>)>::deserialize(&bytes, &*serializer).is_err(), "{name}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ impl Serializer for MsgPack {
     }
 
     fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
-        let mut msgpack = rmp_serde::Deserializer::from_read_ref(bytes);
+        let mut msgpack = rmp_serde::Deserializer::new(bytes);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))?;
         if msgpack.get_ref().is_empty() { Ok(()) } else { Err("bytes follow the value".into()) }
     }
