@@ -79,6 +79,11 @@ where
     /// The values of `keys`, in their order.
     pub(super) fn run(mut self, keys: &[impl AsRef<str>]) -> Result<Vec<T>, CreateError<E>> {
         let mut slots = self.slots(keys)?;
+        if !self.current.capabilities.stores {
+            // Nobody would find what another one created: they create side by side.
+            self.create_unled(&mut slots)?;
+            return Ok(in_request_order(keys, &slots));
+        }
         let (mut missing, stale) = self.read_all(&mut slots)?;
         let mut led = self.lead_stale(&mut slots, stale)?;
         loop {
@@ -219,20 +224,33 @@ where
         Ok(())
     }
 
+    fn create_unled(&mut self, slots: &mut [Slot<'_, T>]) -> Result<(), CreateError<E>> {
+        let keys: Vec<&str> = slots.iter().map(|slot| slot.key).collect();
+        let values = self.make(&keys, self.current.clock.now())?;
+        slots.iter_mut().zip(values).for_each(|(slot, value)| slot.value = Some(value));
+        Ok(())
+    }
+
     /// Calls the creator for `led`, and stores what it makes.
     fn create(&mut self, led: &[Led]) -> Result<Vec<T>, CreateError<E>> {
-        if led.is_empty() {
+        let began = self.current.clock.now();
+        let keys: Vec<&str> = led.iter().map(|led| led.key.as_str()).collect();
+        let values = self.make(&keys, began)?;
+        self.store(led, &values, began)?;
+        Ok(values)
+    }
+
+    /// Calls the creator for `keys`, if there are any.
+    fn make(&mut self, keys: &[&str], began: CreationTime) -> Result<Vec<T>, CreateError<E>> {
+        if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys: Vec<&str> = led.iter().map(|led| led.key.as_str()).collect();
-        let began = self.current.clock.now();
-        let values = (self.creator)(&keys).map_err(CreateError::Creator)?;
+        let values = (self.creator)(keys).map_err(CreateError::Creator)?;
         self.current.log_created(began, &keys);
         if values.len() != keys.len() {
             let (region, expected) = (self.current.region.to_string(), keys.len());
             return Err(RegionError::CreatorCount { region, expected, made: values.len() }.into());
         }
-        self.store(led, &values, began)?;
         Ok(values)
     }
 
