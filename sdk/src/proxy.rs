@@ -100,7 +100,9 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
         self.proxied().has_lock_timeout()
     }
 
-    /// See [`CacheBackend::lock_scope`].
+    /// See [`CacheBackend::lock_scope`]. A proxy that gives keys other names answers a number of its own, such as a
+    /// hash of how it names them and of the number of what it wraps: else a key here would share its lock with the
+    /// key of the same name beneath.
     fn lock_scope(&self) -> Option<u64> {
         self.proxied().lock_scope()
     }

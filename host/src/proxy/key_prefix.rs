@@ -1,5 +1,6 @@
 //! `dogpile.proxy.key_prefix`: gives every key a prefix, so that regions can share a store.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use dogpile_sdk::{
@@ -84,6 +85,13 @@ impl ProxyBackend for KeyPrefix {
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         self.proxied.get_mutex(&self.prefixed(key))
+    }
+
+    /// One for each prefix: a key of one region is not the key of the same name of another.
+    fn lock_scope(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        (&self.prefix, self.proxied.lock_scope()).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -59,7 +59,7 @@ fn assemble(
         strategy,
         runner: settings.async_creation_runner.clone(),
         clock: settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
-        gates: gates_of(&actual_backend),
+        gates: gates_of(&actual_backend, &*backend),
         backend,
         actual_backend,
         settings,
