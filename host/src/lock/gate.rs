@@ -139,6 +139,11 @@ pub(crate) struct GateGuard {
 }
 
 impl GateGuard {
+    /// The key that is led.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Whether the key was stored or deleted since the gate is led.
     pub(crate) fn is_superseded(&self) -> bool {
         self.gate.state.lock().superseded

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dogpile_sdk::{BackendError, CacheMutex};
 
 use super::gate::GateGuard;
+use crate::shorten::Shortened;
 
 /// The right to create, until it is dropped: by its caller, by a runner, or by a panic. May be dropped by
 /// another thread than the one that won it.
@@ -24,7 +25,8 @@ impl Leadership {
     ) -> Result<Option<Self>, BackendError> {
         let Some(mutex) = mutex else { return Ok(Some(Leadership { _mutex: None, gate })) };
         if mutex.acquire(wait)? {
-            Ok(Some(Leadership { _mutex: Some(HeldMutex(mutex)), gate }))
+            let held = HeldMutex { mutex, key: gate.key().into() };
+            Ok(Some(Leadership { _mutex: Some(held), gate }))
         } else {
             Ok(None)
         }
@@ -49,14 +51,18 @@ impl Leadership {
 
 /// A mutex that is held, until dropped.
 #[derive(Debug)]
-struct HeldMutex(Arc<dyn CacheMutex>);
+struct HeldMutex {
+    mutex: Arc<dyn CacheMutex>,
+    key: Box<str>,
+}
 
 impl Drop for HeldMutex {
     fn drop(&mut self) {
         // The value is made and stored: that its lock was lost meanwhile, or cannot be given back, is worth a
         // warning, and no reason to keep the value from its caller.
-        if let Err(error) = self.0.release() {
+        if let Err(error) = self.mutex.release() {
             tracing::warn!(
+                key = %Shortened(&self.key),
                 error = &error as &dyn std::error::Error,
                 "the mutex of a creator could not be released"
             );
