@@ -2,5 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod events;
 pub mod libraries;
+pub mod regions;
+pub mod scripted;
 pub mod setup;
+pub mod threads;

@@ -1,0 +1,38 @@
+//! dogpile.cache's own behaviours, under its areas, and what we do better on purpose.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "port/better.rs"]
+mod better;
+#[path = "port/config.rs"]
+mod config;
+#[path = "port/creators.rs"]
+mod creators;
+#[path = "port/fuzz.rs"]
+mod fuzz;
+#[path = "port/invalidation.rs"]
+mod invalidation;
+#[path = "port/keys.rs"]
+mod keys;
+#[path = "port/lock.rs"]
+mod lock;
+#[path = "port/logging.rs"]
+mod logging;
+#[path = "port/memory.rs"]
+mod memory;
+#[path = "port/multi.rs"]
+mod multi;
+#[path = "port/name_registry.rs"]
+mod name_registry;
+#[path = "port/proxy.rs"]
+mod proxy;
+#[path = "port/region.rs"]
+mod region;
+#[path = "port/runner.rs"]
+mod runner;
+#[path = "port/serializer.rs"]
+mod serializer;
+#[path = "port/simulation.rs"]
+mod simulation;
+#[path = "port/supplied_proxies.rs"]
+mod supplied_proxies;

@@ -1,0 +1,302 @@
+//! What a region is configured with: from code, flat names and TOML.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dogpile::sdk::{Arguments, BackendError, CacheBackend, CachedValue, KeyMangler, register_backend};
+use dogpile::{CacheRegion, Configuration, RegionConfig, RegionError};
+use dogpile_tests::regions::Subject;
+use dogpile_tests::scripted::Scripted;
+use serde::Deserialize;
+
+/// Shows in its `Debug` what it was built with.
+#[derive(Debug)]
+struct Recording<C>(#[allow(dead_code, reason = "read through Debug")] C);
+
+impl<C: std::fmt::Debug + Send + Sync + 'static> CacheBackend for Recording<C> {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Ok(None)
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
+}
+
+/// As an entry point might ask for them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    url: Option<String>,
+    password: Option<String>,
+    lock_timeout: Option<u32>,
+    distributed_lock: Option<bool>,
+    lock_sleep: Option<f64>,
+}
+
+register_backend! {
+    name: "tests.recording",
+    config: Arguments,
+    build: |arguments: Arguments| Ok::<_, BackendError>(Recording(arguments.to_json())),
+}
+
+register_backend! {
+    name: "tests.typed",
+    config: Asked,
+    build: |asked: Asked| Ok::<_, BackendError>(Recording(asked)),
+}
+
+fn built_with(region: &CacheRegion) -> String {
+    format!("{:?}", region.actual_backend().unwrap())
+}
+
+/// Checks that a region so configured serves values until they are older than `seconds`.
+fn expires_after(config: RegionConfig, seconds: u64) {
+    let Subject { region, clock } = Subject::new(config);
+    region.set("key", 1).unwrap();
+    clock.advance(Duration::from_secs(seconds));
+    assert_eq!(region.get("key").unwrap(), Some(1), "at {seconds} seconds");
+    clock.advance(Duration::from_millis(10));
+    assert_eq!(region.get::<i32>("key").unwrap(), None, "past {seconds} seconds");
+}
+
+fn region_of(config: RegionConfig) -> CacheRegion {
+    let region = CacheRegion::new("configured");
+    region.configure(config).unwrap();
+    region
+}
+
+/// Behaviour: `region-name`
+#[test]
+fn a_region_has_its_name() {
+    assert_eq!(CacheRegion::new("some name").name(), "some name");
+    assert_eq!(CacheRegion::with_defaults("other", RegionConfig::default()).name(), "other");
+}
+
+/// Behaviour: `config-from-dict`
+#[test]
+fn flat_names_with_the_prefix_name_the_backend_its_arguments_and_the_expiration() {
+    let flat = [
+        ("cache.example.backend", "tests.recording"),
+        ("cache.example.expiration_time", "600"),
+        ("cache.example.arguments.url", "127.0.0.1"),
+        ("cache.example.arguments.other", "x"),
+        ("cache.another.arguments.url", "10.0.0.1"),
+        ("unrelated", "y"),
+    ];
+    let region = region_of(RegionConfig::from_flat(flat, "cache.example.").unwrap());
+    assert_eq!(built_with(&region), r#"Recording("{\"other\":\"x\",\"url\":\"127.0.0.1\"}")"#);
+    let memory = flat.map(|(name, value)| (name, value.replace("tests.recording", "dogpile.cache.memory")));
+    let memory = memory.into_iter().filter(|(name, _)| !name.contains("arguments"));
+    expires_after(RegionConfig::from_flat(memory, "cache.example.").unwrap(), 600);
+}
+
+/// Behaviour: `config-string-coercion`
+/// Behaviour: `config-coerce-negative-int`
+/// Behaviour: `config-coerce-plus-int`
+/// Behaviour: `config-coerce-float`
+/// Behaviour: `config-coerce-exponent`
+#[test]
+fn the_texts_of_an_ini_file_become_what_the_entry_point_asks_for() {
+    let shown = |timeout: &str, sleep: &str| {
+        let flat = HashMap::from([
+            ("backend", "tests.typed"),
+            ("arguments.url", "127.0.0.1"),
+            ("arguments.password", "None"),
+            ("arguments.lock_timeout", timeout),
+            ("arguments.distributed_lock", "false"),
+            ("arguments.lock_sleep", sleep),
+        ]);
+        built_with(&region_of(RegionConfig::from_flat(flat, "").unwrap()))
+    };
+    let expected = |timeout: u32, sleep: f64| {
+        format!(
+            "Recording(Asked {{ url: Some(\"127.0.0.1\"), password: None, lock_timeout: Some({timeout}), \
+             distributed_lock: Some(false), lock_sleep: Some({sleep:?}) }})"
+        )
+    };
+    assert_eq!(shown("600", "0.1"), expected(600, 0.1));
+    assert_eq!(shown("+1", "-1"), expected(1, -1.0));
+    assert_eq!(shown("0", "-3.14e-10"), expected(0, -3.14e-10));
+}
+
+/// Behaviour: `config-timedelta`
+#[test]
+fn an_expiration_may_be_a_duration_or_its_text() {
+    let day_and_a_third = Duration::from_secs(115_200);
+    expires_after(RegionConfig::new("dogpile.cache.memory").expiration_time(day_and_a_third), 115_200);
+    let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", "1day 8h")];
+    expires_after(RegionConfig::from_flat(flat, "").unwrap(), 115_200);
+    let toml = "[regions.r]\nbackend = 'dogpile.cache.memory'\nexpiration_time = '1day 8h'";
+    expires_after(Configuration::from_toml(toml).unwrap().region_config("r").unwrap(), 115_200);
+}
+
+/// Behaviour: `config-rejects-bad-expiration`
+#[test]
+fn a_text_that_is_no_expiration_is_refused() {
+    let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", "one hour")];
+    let error = RegionConfig::from_flat(flat, "").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "expiration_time = \"one hour\": \"one hour\" is no expiration time; give a number of seconds from 0 up, a \
+         text such as \"5m\", or -1 for never"
+    );
+}
+
+/// Behaviour: `config-twice-rejected`
+#[test]
+fn a_region_is_configured_once() {
+    let region = region_of(RegionConfig::new("dogpile.cache.memory"));
+    region.set("key", 1).unwrap();
+    let error = region.configure(RegionConfig::new("dogpile.cache.memory")).unwrap_err();
+    assert!(matches!(error, RegionError::AlreadyConfigured { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "region \"configured\" is already configured, with backend \"dogpile.cache.memory\"; to replace it, say \
+         `replace_existing_backend`"
+    );
+    assert!(region.is_configured());
+    assert_eq!(region.get("key").unwrap(), Some(1));
+}
+
+/// Behaviour: `config-replace-backend`
+#[test]
+fn a_backend_can_be_replaced() {
+    let region = region_of(RegionConfig::new("dogpile.cache.memory"));
+    region.set("key", 1).unwrap();
+    region.configure(RegionConfig::new("tests.recording").replace_existing_backend()).unwrap();
+    assert!(region.is_configured());
+    assert_eq!(built_with(&region), "Recording(\"{}\")");
+    assert_eq!(region.get::<i32>("key").unwrap(), None);
+}
+
+/// Behaviour: `config-replace-swaps-backend-mangler`
+#[test]
+fn replacing_the_backend_replaces_its_mangler() {
+    let (old, new) = (Scripted::with_key_mangler("old:"), Scripted::with_key_mangler("new:"));
+    let region = region_of(RegionConfig::from_instance(old.clone()));
+    region.set("key", 1).unwrap();
+    region.configure(RegionConfig::from_instance(new.clone()).replace_existing_backend()).unwrap();
+    region.set("key", 1).unwrap();
+    assert_eq!((old.stored_keys(), new.stored_keys()), (vec!["old:key".into()], vec!["new:key".into()]));
+}
+
+/// Behaviour: `config-replace-keeps-user-mangler`
+#[test]
+fn a_users_mangler_outlives_the_backend() {
+    let mangler = KeyMangler::new(|key| format!("user:{key}"));
+    let defaults = RegionConfig::default().key_mangler(move |key| mangler.mangle(key));
+    let region = CacheRegion::with_defaults("configured", defaults);
+    for config in [
+        RegionConfig::from_instance(Scripted::with_key_mangler("old:")),
+        RegionConfig::from_instance(Scripted::with_key_mangler("new:")).replace_existing_backend(),
+    ] {
+        let store = Mutex::new(Vec::new());
+        region.configure(config).unwrap();
+        region.set("key", 1).unwrap();
+        let backend = region.actual_backend().unwrap();
+        store
+            .lock()
+            .unwrap()
+            .extend(["user:key", "old:key", "new:key"].map(|key| backend.get(key).unwrap().is_some()));
+        assert_eq!(*store.lock().unwrap(), [true, false, false]);
+    }
+}
+
+/// Behaviour: `config-missing-backend-error`
+#[test]
+fn a_region_that_is_not_configured_says_so() {
+    let region = CacheRegion::new("lazy");
+    assert!(!region.is_configured());
+    let told = "region \"lazy\" is not configured; call `configure` before it is used";
+    assert_eq!(region.backend().unwrap_err().to_string(), told);
+    assert_eq!(region.actual_backend().unwrap_err().to_string(), told);
+}
+
+/// Behaviour: `config-unknown-backend-error`
+#[test]
+fn an_unknown_backend_is_named_and_the_region_stays_unconfigured() {
+    let region = CacheRegion::new("configured");
+    let error = region.configure(RegionConfig::new("tests.recordign")).unwrap_err();
+    assert_eq!(error.to_string(), "region \"configured\" could not be configured");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.starts_with("no backend is called \"tests.recordign\"; did you mean \"tests.recording\"?"),
+        "{cause}"
+    );
+    assert!(!region.is_configured());
+}
+
+/// Behaviour: `configure-leaves-arguments-alone`
+#[test]
+fn the_callers_arguments_are_left_as_they_were() {
+    let arguments = BTreeMap::from([("url", "127.0.0.1"), ("other", "x")]);
+    let before = arguments.clone();
+    let region = region_of(RegionConfig::new("tests.recording").arguments(&arguments));
+    assert_eq!(arguments, before);
+    assert!(built_with(&region).contains("127.0.0.1"));
+}
+
+// DIFFERENCE: Python accepts arguments that nobody reads, so that a mistyped limit is no limit.
+
+/// Behaviour: `configure-accepts-unknown-arguments`
+#[test]
+fn an_unknown_argument_is_refused_with_the_nearest_that_is_known() {
+    let region = CacheRegion::new("configured");
+    let config = RegionConfig::new("dogpile.cache.memory").argument("max_entires", 5);
+    let error = region.configure(config).unwrap_err();
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    assert_eq!(
+        cause.to_string(),
+        "unknown argument \"max_entires\" (known: \"max_entries\", \"max_bytes\"); did you mean \"max_entries\"?"
+    );
+    assert!(!region.is_configured());
+}
+
+#[test]
+fn a_document_configures_all_of_its_regions_by_name() {
+    let document = r#"
+        [regions.users]
+        backend = "dogpile.cache.memory"
+        key_mangler = "sha1"
+        wrap = ["dogpile.proxy.logging", { name = "dogpile.proxy.key_prefix", arguments = { prefix = "u:" } }]
+        arguments = { max_entries = 10 }
+
+        [regions.none]
+        backend = "dogpile.cache.null"
+    "#;
+    let configuration = Configuration::from_toml(document).unwrap();
+    assert_eq!(configuration.region_names().collect::<Vec<_>>(), ["none", "users"]);
+    let regions = configuration.regions().unwrap();
+    regions["users"].set("key", 1).unwrap();
+    let stored = format!("u:{}", dogpile::sha1_mangle_key("key"));
+    assert!(regions["users"].actual_backend().unwrap().get(&stored).unwrap().is_some());
+    assert_eq!(regions["none"].get_or_create("key", || 2).unwrap(), 2);
+    assert!(regions.get("other").is_none());
+    assert_eq!(regions.iter().map(CacheRegion::name).collect::<Vec<_>>(), ["none", "users"]);
+}
+
+#[test]
+fn what_a_document_does_not_say_can_be_completed_in_code() {
+    let document = "[regions.users]\nbackend = 'dogpile.cache.memory'\nserializer = 'json'";
+    let config = Configuration::from_toml(document).unwrap().region_config("users").unwrap();
+    expires_after(config.expiration_time(Duration::from_secs(5)), 5);
+}
+
+#[test]
+fn regions_that_share_an_instance_share_their_values() {
+    let store = Scripted::new();
+    let [one, two] = [(); 2].map(|()| region_of(RegionConfig::from_instance(store.clone())));
+    one.set("key", 1).unwrap();
+    assert_eq!(two.get("key").unwrap(), Some(1));
+    let (store, actual): (Arc<dyn CacheBackend>, _) = (store, two.actual_backend().unwrap());
+    assert!(Arc::ptr_eq(&store, &actual));
+}

@@ -1,0 +1,325 @@
+//! Creators that fail, panic, or ask for what they are creating; backends that fail meanwhile.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use dogpile::lock::LockError;
+use dogpile::sdk::{CacheMutex, ErrorKind};
+use dogpile::{CacheRegion, CreateError, ManualClock, RegionConfig, RegionError};
+use dogpile_tests::regions::{Subject, on_each};
+use dogpile_tests::scripted::Scripted;
+use dogpile_tests::threads::{Signal, bounded, together, until};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Debug, PartialEq)]
+struct OutOfStock;
+
+fn region_on(store: &Arc<Scripted>) -> CacheRegion {
+    let region = CacheRegion::new("creating");
+    region.configure(RegionConfig::from_instance(store.clone())).unwrap();
+    region
+}
+
+fn fails<T>(region: &CacheRegion, key: &str) -> CreateError<OutOfStock>
+where
+    T: dogpile::CacheValue + std::fmt::Debug,
+{
+    region.try_get_or_create::<T, _>(key, || Err(OutOfStock)).unwrap_err()
+}
+
+#[test]
+fn an_error_frees_gate_and_mutex_and_stores_nothing() {
+    let store = Scripted::with_mutexes();
+    let region = region_on(&store);
+    assert_eq!(fails::<u32>(&region, "key").into_creator().unwrap(), OutOfStock);
+    assert!(!store.mutex("key").locked().unwrap() && !region.key_is_locked("key").unwrap());
+    assert_eq!(store.calls("set"), 0);
+    let many = region.try_get_or_create_multi::<u32, _>(&["a", "b"], |_| Err(OutOfStock));
+    assert_eq!(many.unwrap_err().into_creator().unwrap(), OutOfStock);
+    for key in ["a", "b"] {
+        assert!(!store.mutex(key).locked().unwrap() && !region.key_is_locked(key).unwrap());
+    }
+    assert_eq!(store.calls("set_multi"), 0);
+}
+
+#[test]
+fn a_panic_reaches_its_caller_and_frees_gate_and_mutex() {
+    let store = Scripted::with_mutexes();
+    let region = region_on(&store);
+    let one = AssertUnwindSafe(|| region.get_or_create("key", || -> u32 { panic!("out of tea") }));
+    assert_eq!(*catch_unwind(one).unwrap_err().downcast::<&str>().unwrap(), "out of tea");
+    let many = AssertUnwindSafe(|| {
+        region.get_or_create_multi(&["a", "b"], |_| -> Vec<u32> { panic!("out of tea") })
+    });
+    assert!(catch_unwind(many).is_err());
+    for key in ["key", "a", "b"] {
+        assert!(!store.mutex(key).locked().unwrap() && !region.key_is_locked(key).unwrap());
+        assert_eq!(region.get_or_create(key, || 1).unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_stale_value_survives_a_creator_that_fails() {
+    on_each(|Subject { region, clock }| {
+        region.set("key", 1).unwrap();
+        clock.advance(SECOND);
+        region.invalidate_soft().unwrap();
+        assert!(matches!(fails::<i32>(region, "key"), CreateError::Creator(OutOfStock)));
+        assert_eq!(region.options().ignore_expiration().get("key").unwrap(), Some(1));
+        assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
+    });
+}
+
+/// How the creators of a stampede end.
+#[derive(Clone, Copy)]
+enum End {
+    Error,
+    Panic,
+}
+
+/// Ten threads want one key; the first creators fail as `end` says, the last succeeds.
+fn stampede_over_failures(end: End) {
+    const FAILURES: usize = 3;
+    let store = Scripted::with_mutexes();
+    let (region, attempts) = (region_on(&store), AtomicUsize::new(0));
+    let create = || {
+        // The first one waits until all the others have looked, and found nothing.
+        let attempt = attempts.fetch_add(1, SeqCst);
+        until("all have looked", || attempt > 0 || store.calls("get") >= 11);
+        match end {
+            _ if attempt >= FAILURES => Ok(7),
+            End::Error => Err(OutOfStock),
+            End::Panic => panic!("out of tea"),
+        }
+    };
+    let call = || catch_unwind(AssertUnwindSafe(|| region.try_get_or_create("key", create)));
+    let (mut served, mut failed) = (0, 0);
+    for answer in together(10, |_| call()) {
+        match answer {
+            Ok(Ok(value)) => served += value / 7,
+            Ok(Err(CreateError::Creator(OutOfStock))) | Err(_) => failed += 1,
+            Ok(Err(CreateError::Region(error))) => panic!("{error}"),
+        }
+    }
+    assert_eq!((served, failed, attempts.load(SeqCst)), (10 - FAILURES, FAILURES, FAILURES + 1));
+    assert!(!store.mutex("key").locked().unwrap());
+}
+
+#[test]
+fn after_an_error_the_next_waiter_creates_and_each_failure_has_its_caller() {
+    bounded(|| stampede_over_failures(End::Error));
+}
+
+#[test]
+fn after_a_panic_the_next_waiter_creates() {
+    bounded(|| stampede_over_failures(End::Panic));
+}
+
+#[test]
+fn a_key_that_another_caller_failed_to_create_is_given_to_the_multi_creator_that_waits() {
+    bounded(|| {
+        let region = region_on(&Scripted::new());
+        let (begun, fail) = (Signal::default(), Signal::default());
+        thread::scope(|scope| {
+            let failing = scope.spawn(|| {
+                region.try_get_or_create::<String, _>("b", || {
+                    begun.give();
+                    fail.wait();
+                    Err(OutOfStock)
+                })
+            });
+            begun.wait();
+            let mut asked = Vec::new();
+            let values = region.get_or_create_multi(&["a", "b"], |keys| {
+                asked.push(keys.iter().map(|key| key.to_string()).collect::<Vec<_>>());
+                fail.give();
+                keys.iter().map(|key| key.to_string()).collect()
+            });
+            assert_eq!(values.unwrap(), ["a", "b"]);
+            assert_eq!(asked, [["a"], ["b"]]);
+            assert!(matches!(failing.join().unwrap(), Err(CreateError::Creator(OutOfStock))));
+        });
+    });
+}
+
+/// In Python a creator that answers too few values is accepted.
+#[test]
+fn a_creator_that_makes_too_few_or_too_many_values_is_refused_and_nothing_is_stored() {
+    on_each(|Subject { region, .. }| {
+        for made in [0, 2, 4] {
+            let error = region.get_or_create_multi(&["a", "b", "c"], |_| vec![1; made]).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "a creator of region \"tested\" was asked for 3 values and made {made}; nothing was stored"
+                )
+            );
+            assert_eq!(region.get_multi::<i32>(&["a", "b", "c"]).unwrap(), [None, None, None]);
+            assert!(!region.key_is_locked("b").unwrap());
+        }
+    });
+}
+
+fn is_circle(error: &RegionError) -> bool {
+    matches!(error, RegionError::Lock { source: LockError::Reentry, .. })
+}
+
+/// In Python it waits for itself, for ever.
+#[test]
+fn a_creator_that_asks_for_its_own_key_gets_an_error() {
+    bounded(|| {
+        on_each(|Subject { region, .. }| {
+            let made = region.get_or_create("key", || {
+                let error = region.get_or_create("key", || 2).unwrap_err();
+                assert!(is_circle(&error), "{error:?}");
+                let error =
+                    region.get_or_create_multi(&["other", "key"], |keys| vec![2; keys.len()]).unwrap_err();
+                assert!(is_circle(&error), "{error:?}");
+                1
+            });
+            assert_eq!(made.unwrap(), 1);
+            let many = region.get_or_create_multi(&["a", "b"], |keys| {
+                assert!(is_circle(&region.get_or_create("b", || 2).unwrap_err()));
+                vec![1; keys.len()]
+            });
+            assert_eq!(many.unwrap(), [1, 1]);
+        });
+    });
+}
+
+#[test]
+fn a_creator_of_a_stale_value_that_asks_for_its_own_key_gets_the_old_one() {
+    on_each(|Subject { region, clock }| {
+        region.set("key", 1).unwrap();
+        clock.advance(SECOND);
+        region.invalidate_soft().unwrap();
+        let made = region.get_or_create("key", || region.get_or_create("key", || 5).unwrap() + 1);
+        assert_eq!(made.unwrap(), 2);
+    });
+}
+
+#[test]
+fn creators_that_ask_for_each_others_keys_do_not_wait_for_ever() {
+    bounded(|| {
+        let region = region_on(&Scripted::with_mutexes());
+        let both = std::sync::Barrier::new(2);
+        let create = |own: &str, others: &str| {
+            region.try_get_or_create(own, || {
+                both.wait();
+                region.get_or_create(others, || 1).map(|value| value + 1)
+            })
+        };
+        thread::scope(|scope| {
+            let one = scope.spawn(|| create("a", "b"));
+            let two = create("b", "a");
+            let circles = [one.join().unwrap(), two].into_iter().filter(|answer| match answer {
+                Err(CreateError::Creator(error)) => is_circle(error),
+                other => {
+                    assert!(other.is_ok(), "{other:?}");
+                    false
+                }
+            });
+            // The one that would close the circle is told; the other one then creates by itself.
+            assert_eq!(circles.count(), 1);
+        });
+    });
+}
+
+#[test]
+fn a_creator_on_another_thread_than_its_caller_may_ask_for_other_keys() {
+    bounded(|| {
+        let region = region_on(&Scripted::new());
+        let made = region.get_or_create("outer", || {
+            thread::scope(|scope| {
+                scope.spawn(|| region.get_or_create("inner", || 1).unwrap()).join().unwrap()
+            }) + 1
+        });
+        assert_eq!(made.unwrap(), 2);
+    });
+}
+
+/// What the backend says to a region's calls while `operation` fails.
+fn failure(operation: &'static str, call: impl Fn(&CacheRegion) -> Result<(), RegionError>) -> String {
+    let store = Scripted::new();
+    let region = region_on(&store);
+    store.fail(operation, ErrorKind::Unavailable);
+    let error = call(&region).unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(error.backend_error().unwrap().kind(), ErrorKind::Unavailable);
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "told to fail");
+    store.heal();
+    call(&region).unwrap();
+    assert!(!region.key_is_locked("key").unwrap());
+    let text = error.to_string();
+    assert!(text.contains("region \"creating\"") && text.contains("backend \"Scripted"), "{text}");
+    text.split(" in backend").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_backend_that_fails_is_an_error_that_names_region_operation_and_key() {
+    let created = |region: &CacheRegion| region.get_or_create("key", || 1).map(drop);
+    let created_multi = |region: &CacheRegion| {
+        region.get_or_create_multi(&["key", "b"], |keys| vec![1; keys.len()]).map(drop)
+    };
+    let could_not = "region \"creating\" could not";
+    assert_eq!(
+        failure("get", |region| region.get::<i32>("key").map(drop)),
+        format!("{could_not} get \"key\"")
+    );
+    assert_eq!(failure("set", |region| region.set("key", 1)), format!("{could_not} set \"key\""));
+    assert_eq!(failure("delete", |region| region.delete("key")), format!("{could_not} delete \"key\""));
+    assert_eq!(failure("get", created), format!("{could_not} get \"key\""));
+    assert_eq!(failure("set", created), format!("{could_not} set \"key\""));
+    assert_eq!(
+        failure("get_multi", |region| region.get_multi::<i32>(&["a", "b"]).map(drop)),
+        format!("{could_not} get_multi [\"a\", \"b\"]")
+    );
+    assert_eq!(failure("get_multi", created_multi), format!("{could_not} get_multi [\"b\", \"key\"]"));
+    assert_eq!(failure("set_multi", created_multi), format!("{could_not} set_multi [\"b\", \"key\"]"));
+    assert_eq!(
+        failure("set_multi", |region| region.set_multi([("a", 1)])),
+        format!("{could_not} set_multi [\"a\"]")
+    );
+    assert_eq!(
+        failure("delete_multi", |region| region.delete_multi(&["a"])),
+        format!("{could_not} delete_multi [\"a\"]")
+    );
+}
+
+#[test]
+fn waiters_of_a_creator_whose_value_was_not_stored_create_themselves() {
+    bounded(|| {
+        let store = Scripted::new();
+        let (region, created) = (region_on(&store), AtomicUsize::new(0));
+        let refusing = || {
+            region.options().should_cache(|_: &usize| false).get_or_create("key", || {
+                let number = created.fetch_add(1, SeqCst);
+                until("all have looked", || number > 0 || store.calls("get") >= 6);
+                number
+            })
+        };
+        let mut values = together(5, |_| refusing().unwrap());
+        values.sort_unstable();
+        assert_eq!(values, [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn a_stale_value_is_served_while_another_process_creates() {
+    let (store, clock) = (Scripted::with_mutexes(), Arc::new(ManualClock::at(100.0)));
+    let region = CacheRegion::new("creating");
+    let config = RegionConfig::from_instance(store.clone()).expiration_time(SECOND).clock(clock.clone());
+    region.configure(config).unwrap();
+    region.set("key", 1).unwrap();
+    clock.advance(2 * SECOND);
+    assert!(store.mutex("key").acquire(false).unwrap());
+    assert_eq!(region.get_or_create("key", || 2).unwrap(), 1);
+    assert_eq!(region.get_or_create_multi(&["key"], |_| vec![2]).unwrap(), [1]);
+    assert_eq!(store.mutex("key").waits.load(SeqCst), 0, "nobody waited");
+    store.mutex("key").release().unwrap();
+    assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
+}

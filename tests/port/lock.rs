@@ -1,0 +1,295 @@
+//! The dogpile lock, on its own and under a region: one creates, the others keep the old value or wait.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
+use dogpile::sdk::CacheMutex;
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::regions::{Subject, on_each, on_each_with};
+use dogpile_tests::scripted::{Scripted, ScriptedMutex};
+use dogpile_tests::threads::{bounded, together};
+use parking_lot::Mutex;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn region_on(store: &Arc<Scripted>) -> CacheRegion {
+    let region = CacheRegion::new("locked");
+    region.configure(RegionConfig::from_instance(store.clone())).unwrap();
+    region
+}
+
+/// Behaviour: `region-key-unlocked-by-default`
+/// Behaviour: `key-lock-idle-reports-false`
+/// Behaviour: `key-lock-query-has-no-side-effect`
+#[test]
+fn asking_whether_a_key_is_locked_takes_nothing() {
+    on_each(|Subject { region, .. }| {
+        assert_eq!(region.get::<u32>("key").unwrap(), None);
+        assert!(!region.key_is_locked("key").unwrap());
+        assert!(!region.key_is_locked("key").unwrap());
+        region.get_or_create("key", || assert!(region.key_is_locked("key").unwrap())).unwrap();
+        assert!(!region.key_is_locked("key").unwrap());
+    });
+    let store = Scripted::with_mutexes();
+    assert!(!region_on(&store).key_is_locked("key").unwrap());
+    assert!(store.mutex("key").acquire(false).unwrap());
+}
+
+/// Behaviour: `key-lock-query-follows-backend-mutex`
+#[test]
+fn a_key_is_locked_while_anybody_holds_the_backends_mutex() {
+    let store = Scripted::with_mutexes();
+    let region = region_on(&store);
+    let mutex = store.mutex("key");
+    assert!(mutex.acquire(true).unwrap());
+    assert!(region.key_is_locked("key").unwrap());
+    mutex.release().unwrap();
+    assert!(!region.key_is_locked("key").unwrap());
+}
+
+/// In Python `key_is_locked` asks for the key as it is, not as it is stored.
+#[test]
+fn a_mangled_key_is_locked_under_its_mangled_name() {
+    let store = Scripted::with_mutexes();
+    let region = CacheRegion::new("locked");
+    region
+        .configure(RegionConfig::from_instance(store.clone()).key_mangler(|key| format!("HI!{key}")))
+        .unwrap();
+    assert!(store.mutex("HI!key").acquire(false).unwrap());
+    assert!(region.key_is_locked("key").unwrap());
+}
+
+/// Notes whether anybody is inside, and how often.
+#[derive(Default)]
+struct Section {
+    inside: AtomicBool,
+    entered: AtomicUsize,
+}
+
+impl Section {
+    fn enter(&self) {
+        assert!(!self.inside.swap(true, SeqCst), "two creators of one key at once");
+        self.entered.fetch_add(1, SeqCst);
+    }
+
+    fn leave(&self) {
+        self.inside.store(false, SeqCst);
+    }
+
+    fn within<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.enter();
+        let result = work();
+        self.leave();
+        result
+    }
+}
+
+/// Behaviour: `dogpile-single-creator-per-key`
+#[test]
+fn ten_threads_that_find_a_value_stale_make_one_creator_and_nine_users_of_the_old_value() {
+    bounded(ten_threads_in_five_rounds);
+}
+
+fn ten_threads_in_five_rounds() {
+    on_each_with(
+        |config| config.expiration_time(SECOND / 4),
+        |Subject { region, clock }| {
+            let section = Section::default();
+            region.set("key", 0).unwrap();
+            for round in 1..=5 {
+                clock.advance(SECOND / 2);
+                let served = ten_threads(region, &section, round);
+                assert_eq!(served.iter().filter(|value| **value == round).count(), 1, "{served:?}");
+                assert_eq!(region.get("key").unwrap(), Some(round));
+            }
+            assert_eq!(section.entered.load(SeqCst), 5);
+        },
+    );
+}
+
+/// What ten threads are served of a stale value, of which `new` is made.
+fn ten_threads(region: &CacheRegion, section: &Section, new: i32) -> Vec<i32> {
+    // The creator goes on when the nine others have their value: had one of them waited, nobody would.
+    let all_served = Barrier::new(10);
+    let create = || {
+        all_served.wait();
+        new
+    };
+    together(10, |_| {
+        let value = region.get_or_create("key", || section.within(create)).unwrap();
+        if value != new {
+            all_served.wait();
+        }
+        value
+    })
+}
+
+/// Small numbers that look random.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// Behaviour: `multi-goc-single-creator-per-key`
+#[test]
+fn threads_that_create_overlapping_keys_never_create_one_twice_at_once() {
+    on_each_with(
+        |config| config.expiration_time(SECOND / 4),
+        |Subject { region, clock }| {
+            let (sections, made): ([Section; 10], AtomicUsize) = Default::default();
+            let create = |keys: &[&str]| -> Vec<usize> {
+                let of = |key: &&str| &sections[key.parse::<usize>().unwrap()];
+                keys.iter().map(of).for_each(Section::enter);
+                thread::yield_now();
+                keys.iter().map(of).for_each(Section::leave);
+                keys.iter().map(|_| made.fetch_add(1, SeqCst)).collect()
+            };
+            let all: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+            region.get_or_create_multi(&all, create).unwrap();
+            together(5, |thread| {
+                let mut random = Random(thread as u64);
+                for _ in 0..20 {
+                    clock.advance(SECOND / 10);
+                    let keys: Vec<&String> =
+                        (0..1 + random.below(5)).map(|_| &all[random.below(10)]).collect();
+                    assert_eq!(region.get_or_create_multi(&keys, create).unwrap().len(), keys.len());
+                }
+            });
+            assert!(made.load(SeqCst) > 10);
+        },
+    );
+}
+
+/// Behaviour: `nested-get-or-create-no-deadlock`
+#[test]
+fn a_creator_may_ask_for_another_key() {
+    bounded(|| {
+        on_each(|Subject { region, .. }| {
+            let compose = || {
+                region.get_or_create("outer", || region.get_or_create("inner", || 1).unwrap() + 1).unwrap()
+            };
+            assert_eq!(compose(), 2);
+            assert_eq!(region.get("inner").unwrap(), Some(1));
+            assert_eq!(region.get_or_create("outer", || -> i32 { panic!("it is cached") }).unwrap(), 2);
+        });
+        let region = region_on(&Scripted::with_mutexes());
+        let inner = || region.get_or_create("inner", || 1).unwrap();
+        assert_eq!(region.get_or_create("outer", || inner() + 1).unwrap(), 2);
+    });
+}
+
+/// A cell under the bare lock.
+struct Cell<'a> {
+    value: &'a Mutex<Reading<u32>>,
+    reads: &'a AtomicUsize,
+    handed: &'a Mutex<Option<Leadership>>,
+    has_runner: bool,
+}
+
+impl Regeneration for Cell<'_> {
+    type Value = u32;
+    type Error = LockError;
+
+    fn read(&mut self) -> Result<Reading<u32>, LockError> {
+        self.reads.fetch_add(1, SeqCst);
+        Ok(*self.value.lock())
+    }
+
+    fn create(&mut self, _leadership: &Leadership) -> Result<u32, LockError> {
+        *self.value.lock() = Reading::Fresh(2);
+        Ok(2)
+    }
+
+    fn has_runner(&self) -> bool {
+        self.has_runner
+    }
+
+    fn hand_over(&mut self, leadership: Leadership) {
+        *self.handed.lock() = Some(leadership);
+    }
+}
+
+/// Behaviour: `lock-async-runner-owns-release`
+#[test]
+fn the_bare_lock_leaves_the_release_to_whom_it_handed_the_creation() {
+    let (gates, mutex) = (Arc::new(Gates::new()), Arc::new(ScriptedMutex::default()));
+    let get_mutex = |_: &str| Some(mutex.clone() as Arc<dyn CacheMutex>);
+    let lock = DogpileLock::new(&gates, "key").with_mutex(&get_mutex);
+    let (value, reads, handed) = (Mutex::new(Reading::Stale(1)), AtomicUsize::new(0), Mutex::new(None));
+    let mut cell = Cell { value: &value, reads: &reads, handed: &handed, has_runner: true };
+    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 1);
+    assert!(gates.is_closed("key") && mutex.locked().unwrap());
+    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 1, "the others get the old value");
+    drop(handed.lock().take());
+    assert!(!gates.is_closed("key") && !mutex.locked().unwrap());
+}
+
+// DIFFERENCE: Python renews an expired value without a second look, so that two callers that found it expired
+// create it one after the other; here the second finds the first's value once it has the lock.
+
+/// Behaviour: `lock-single-get-on-expired`
+#[test]
+fn an_expired_value_is_read_again_once_the_lock_is_won() {
+    let (gates, value) = (Arc::new(Gates::new()), Mutex::new(Reading::Stale(1)));
+    let (reads, handed) = (AtomicUsize::new(0), Mutex::new(None));
+    let mut cell = Cell { value: &value, reads: &reads, handed: &handed, has_runner: false };
+    assert_eq!(DogpileLock::new(&gates, "key").get_or_create(&mut cell).unwrap(), 2);
+    assert_eq!(reads.load(SeqCst), 2, "once on entry, once under the lock");
+
+    // Another process stores a value between the first read and the mutex.
+    *value.lock() = Reading::Stale(1);
+    let mutex = Arc::new(ScriptedMutex::default());
+    let get_mutex = |_: &str| {
+        *value.lock() = Reading::Fresh(7);
+        Some(mutex.clone() as Arc<dyn CacheMutex>)
+    };
+    let lock = DogpileLock::new(&gates, "key").with_mutex(&get_mutex);
+    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 7, "nothing is created twice");
+}
+
+#[test]
+fn sixty_four_threads_on_a_cold_key_make_one_creator() {
+    bounded(|| {
+        on_each(|Subject { region, .. }| {
+            let section = Section::default();
+            let served = together(64, |_| region.get_or_create("key", || section.within(|| 7)).unwrap());
+            assert_eq!(served, [7; 64]);
+            assert_eq!(section.entered.load(SeqCst), 1);
+        });
+    });
+}
+
+#[test]
+fn creators_of_overlapping_keys_run_side_by_side_and_do_not_wait_for_each_other() {
+    bounded(|| {
+        let region = region_on(&Scripted::with_mutexes());
+        let both_create = Barrier::new(2);
+        let made = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for keys in [["a", "b", "c"], ["c", "d", "a"]] {
+                let (region, both_create, made) = (&region, &both_create, &made);
+                scope.spawn(move || {
+                    let mut first = true;
+                    let values = region.get_or_create_multi(&keys, |keys| {
+                        if std::mem::take(&mut first) {
+                            both_create.wait();
+                        }
+                        made.lock().extend(keys.iter().map(|key| key.to_string()));
+                        keys.iter().map(|key| key.to_string()).collect()
+                    });
+                    assert_eq!(values.unwrap(), keys);
+                });
+            }
+        });
+        let mut made = made.into_inner();
+        made.sort();
+        assert_eq!(made, ["a", "b", "c", "d"]);
+    });
+}

@@ -1,0 +1,339 @@
+//! Proxies: wrappers that see each call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use dogpile::sdk::{
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, CreationTime, KeyMangler, Metadata,
+    Payload, ProxyBackend, proxy,
+};
+
+use dogpile::{CacheRegion, Configuration, ManualClock, RegionConfig};
+use dogpile_tests::regions::{PassThrough, START, Subject, on_each};
+use dogpile_tests::scripted::{ByteStore, Scripted};
+use parking_lot::Mutex;
+
+type Calls = Arc<Mutex<Vec<String>>>;
+
+/// Notes each get and set, with the value's creation time.
+#[derive(Debug)]
+struct Noting {
+    name: &'static str,
+    calls: Calls,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl Noting {
+    fn note(&self, call: &str, key: &str, value: Option<&CachedValue>) {
+        let made = value.map(|value| value.metadata.creation_time.as_seconds() - START);
+        self.calls.lock().push(format!("{} {call} {key} {made:?}", self.name));
+    }
+}
+
+impl ProxyBackend for Noting {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        let found = self.proxied.get(key)?;
+        self.note("get", key, found.as_ref());
+        Ok(found)
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        self.note("set", key, Some(&value));
+        self.proxied.set(key, value)
+    }
+}
+
+/// How to make a [`Noting`] proxy, and what it will have noted.
+fn noting(
+    name: &'static str,
+    calls: &Calls,
+) -> impl Fn(Arc<dyn CacheBackend>) -> Noting + Send + Sync + use<> {
+    let calls = Arc::clone(calls);
+    move |proxied| Noting { name, calls: Arc::clone(&calls), proxied }
+}
+
+fn region_of(config: RegionConfig) -> CacheRegion {
+    let region = CacheRegion::new("proxied");
+    region.configure(config.clock(Arc::new(ManualClock::at(START)))).unwrap();
+    region
+}
+
+/// Every other test of a region holds behind such a proxy too: see `dogpile_tests::regions::on_each`.
+///
+/// Behaviour: `proxy-transparent-for-region`
+#[test]
+fn a_proxy_that_changes_nothing_makes_no_difference() {
+    on_each(|Subject { region, .. }| {
+        region.set("before", 1).unwrap();
+        region.wrap(PassThrough).unwrap().wrap(PassThrough).unwrap();
+        assert_eq!(region.get("before").unwrap(), Some(1));
+        region.set_multi([("a", 2), ("b", 3)]).unwrap();
+        assert_eq!(region.get_or_create_multi(&["b", "c", "a"], |_| vec![4]).unwrap(), [3, 4, 2]);
+        region.delete("a").unwrap();
+        assert_eq!(region.get_multi::<i32>(&["a", "c"]).unwrap(), [None, Some(4)]);
+    });
+}
+
+/// Behaviour: `proxy-sees-cached-value-objects`
+#[test]
+fn a_proxy_sees_values_with_their_metadata() {
+    for backend in ["dogpile.cache.memory", "dogpile.cache.memory_pickle"] {
+        let calls = Calls::default();
+        let region = region_of(RegionConfig::new(backend).wrap_in(noting("one", &calls)));
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        region.set("key", 1).unwrap();
+        assert_eq!(region.get("key").unwrap(), Some(1));
+        let expected = ["one get key None", "one set key Some(0.0)", "one get key Some(0.0)"];
+        assert_eq!(*calls.lock(), expected);
+    }
+}
+
+/// In Python such a proxy must override `get_serialized` too, or it sees nothing of a store of bytes.
+#[test]
+fn a_proxy_that_overrides_get_sees_every_get_of_a_store_of_bytes_too() {
+    let (calls, store) = (Calls::default(), ByteStore::default());
+    let region = region_of(RegionConfig::from_instance(store.backend()).wrap_in(noting("one", &calls)));
+    region.get_or_create("key", || 1).unwrap();
+    region.get::<i32>("key").unwrap();
+    region.options().ignore_expiration().get::<i32>("key").unwrap();
+    region.get_value_metadata::<i32>("key").unwrap();
+    let calls = calls.lock();
+    assert_eq!(calls.iter().filter(|call| call.starts_with("one get")).count(), 5, "{calls:?}");
+    assert_eq!(calls.iter().filter(|call| call.starts_with("one set")).count(), 1, "{calls:?}");
+}
+
+/// Behaviour: `proxy-chain-intercepts`
+#[test]
+fn the_proxy_named_first_is_the_outermost_and_each_sees_every_call_once() {
+    let calls = Calls::default();
+    let config = RegionConfig::new("dogpile.cache.memory");
+    let region = region_of(config.wrap_in(noting("outer", &calls)).wrap_in(noting("inner", &calls)));
+    (0..10).for_each(|number| region.set(&format!("{number}"), number).unwrap());
+    assert_eq!(calls.lock()[..2], ["outer set 0 Some(0.0)", "inner set 0 Some(0.0)"]);
+    assert_eq!(calls.lock().len(), 20);
+    (0..10).for_each(|number| assert_eq!(region.get(&format!("{number}")).unwrap(), Some(number)));
+    let calls = calls.lock();
+    for (name, call) in [("outer", "set"), ("inner", "set"), ("outer", "get"), ("inner", "get")] {
+        let begin = format!("{name} {call} ");
+        assert_eq!(calls.iter().filter(|call| call.starts_with(&begin)).count(), 10, "{begin}");
+    }
+}
+
+/// Behaviour: `proxy-passes-through-rest`
+#[test]
+fn what_a_proxy_does_not_override_reaches_the_backend() {
+    let (calls, store) = (Calls::default(), Scripted::new());
+    let region = region_of(RegionConfig::from_instance(store.clone()).wrap_in(noting("one", &calls)));
+    region.set("key", 1).unwrap();
+    region.delete("key").unwrap();
+    assert_eq!(store.keys_of("delete"), ["key"]);
+    assert_eq!(region.get::<i32>("key").unwrap(), None);
+    region.set_multi([("a", 1), ("b", 2)]).unwrap();
+    region.delete_multi(&["a"]).unwrap();
+    assert_eq!((store.calls("set_multi"), store.calls("delete_multi")), (1, 1));
+    assert_eq!(calls.lock().len(), 2, "a set and a get");
+}
+
+/// Answers something else than the default wherever there is one, and counts the calls.
+#[derive(Debug, Default)]
+struct Everything(AtomicUsize);
+
+impl Everything {
+    fn called<R>(&self, answer: R) -> R {
+        self.0.fetch_add(1, SeqCst);
+        answer
+    }
+}
+
+#[derive(Debug)]
+struct FreeMutex;
+
+impl CacheMutex for FreeMutex {
+    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}
+
+fn some_value() -> CachedValue {
+    let metadata = Metadata::new(CreationTime::from_seconds(START));
+    CachedValue { payload: Payload::Bytes(b"1".to_vec().into()), metadata }
+}
+
+impl CacheBackend for Everything {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        self.called(Ok(Some(some_value())))
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+        self.called(Ok(()))
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        self.called(Ok(()))
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        self.called(Ok(vec![Some(some_value()); keys.len()]))
+    }
+
+    fn set_multi(&self, _entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        self.called(Ok(()))
+    }
+
+    fn delete_multi(&self, _keys: &[&str]) -> Result<(), BackendError> {
+        self.called(Ok(()))
+    }
+
+    fn get_mutex(&self, _key: &str) -> Option<Arc<dyn CacheMutex>> {
+        self.called(Some(Arc::new(FreeMutex)))
+    }
+
+    fn key_mangler(&self) -> Option<KeyMangler> {
+        self.called(Some(KeyMangler::new(|key| format!("<{key}>"))))
+    }
+
+    fn default_serializer(&self) -> Option<String> {
+        self.called(Some("pickle".to_owned()))
+    }
+
+    fn has_lock_timeout(&self) -> bool {
+        self.called(true)
+    }
+
+    fn lock_scope(&self) -> Option<u64> {
+        self.called(Some(7))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.called(Capabilities::default().with_key_limit(9))
+    }
+}
+
+/// In Python the serializer and `has_lock_timeout` stay behind.
+#[test]
+fn every_method_of_an_empty_proxy_arrives_at_the_backend() {
+    let everything = Arc::new(Everything::default());
+    let proxied = proxy(PassThrough(everything.clone()));
+    assert!(proxied.get("a").unwrap().is_some());
+    proxied.set("a", some_value()).unwrap();
+    proxied.delete("a").unwrap();
+    assert_eq!(proxied.get_multi(&["a", "b"]).unwrap().len(), 2);
+    proxied.set_multi(vec![("a".to_owned(), some_value())]).unwrap();
+    proxied.delete_multi(&["a"]).unwrap();
+    assert!(proxied.get_mutex("a").is_some());
+    assert_eq!(proxied.key_mangler().unwrap().mangle("a"), "<a>");
+    assert_eq!(proxied.default_serializer().as_deref(), Some("pickle"));
+    assert!(proxied.has_lock_timeout());
+    assert_eq!(proxied.lock_scope(), Some(7));
+    assert_eq!(proxied.capabilities().max_key_bytes, Some(9));
+    assert_eq!(everything.0.load(SeqCst), 12);
+}
+
+/// Counts sets, and drops those of the key that it was made with.
+#[derive(Debug)]
+struct Dropping {
+    unwanted: String,
+    sets: Arc<AtomicUsize>,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl ProxyBackend for Dropping {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        self.sets.fetch_add(1, SeqCst);
+        if key == self.unwanted { Ok(()) } else { self.proxied.set(key, value) }
+    }
+}
+
+fn region_that_drops(unwanted: &str, sets: &Arc<AtomicUsize>) -> CacheRegion {
+    let (unwanted, sets) = (unwanted.to_owned(), Arc::clone(sets));
+    region_of(RegionConfig::new("dogpile.cache.memory").wrap_in(move |proxied| Dropping {
+        unwanted: unwanted.clone(),
+        sets: Arc::clone(&sets),
+        proxied,
+    }))
+}
+
+/// Behaviour: `proxy-instances`
+#[test]
+fn proxies_of_two_regions_keep_their_own_state() {
+    let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
+    let regions = counts.each_ref().map(|sets| region_that_drops("", sets));
+    for region in &regions {
+        (0..15).for_each(|number| region.set(&format!("{number}"), number).unwrap());
+    }
+    assert_eq!(counts.map(|sets| sets.load(SeqCst)), [15, 15]);
+}
+
+/// Behaviour: `proxy-constructor-arguments`
+#[test]
+fn a_proxy_filters_by_the_arguments_that_it_was_made_with() {
+    let region = region_that_drops("5", &Arc::default());
+    region.set("5", 1).unwrap();
+    region.set("1", 1).unwrap();
+    assert_eq!(region.get_multi::<i32>(&["5", "1"]).unwrap(), [None, Some(1)]);
+}
+
+/// Behaviour: `proxy-actual-backend`
+#[test]
+fn beneath_its_proxies_a_region_has_its_actual_backend() {
+    let store = Scripted::new();
+    let region =
+        region_of(RegionConfig::from_instance(store.clone()).wrap_in(PassThrough).wrap_in(PassThrough));
+    assert!(format!("{:?}", region.backend().unwrap()).starts_with("PassThrough(PassThrough(Scripted"));
+    assert!(Arc::ptr_eq(&(store as Arc<dyn CacheBackend>), &region.actual_backend().unwrap()));
+}
+
+/// Behaviour: `proxy-actual-backend-without-proxy`
+#[test]
+fn without_proxies_the_outermost_backend_is_the_actual_one() {
+    let region = region_of(RegionConfig::new("dogpile.cache.memory"));
+    assert!(Arc::ptr_eq(&region.backend().unwrap(), &region.actual_backend().unwrap()));
+}
+
+/// In Python `actual_backend` stays the old one after a replacement, which also drops the proxies.
+#[test]
+fn replacing_the_backend_keeps_the_proxies_and_tells_the_new_actual_backend() {
+    let (calls, store) = (Calls::default(), Scripted::new());
+    let region = region_of(RegionConfig::new("dogpile.cache.memory").wrap_in(noting("one", &calls)));
+    region.wrap(noting("added", &calls)).unwrap();
+    region.configure(RegionConfig::from_instance(store.clone()).replace_existing_backend()).unwrap();
+    assert!(Arc::ptr_eq(&(store.clone() as Arc<dyn CacheBackend>), &region.actual_backend().unwrap()));
+    region.set("key", 1).unwrap();
+    assert_eq!(*calls.lock(), ["added set key Some(0.0)", "one set key Some(0.0)"]);
+    let bare = RegionConfig::from_instance(store).without_proxies().replace_existing_backend();
+    region.configure(bare).unwrap();
+    region.set("key", 2).unwrap();
+    assert_eq!(calls.lock().len(), 2);
+}
+
+/// In Python `wrap` from a configuration file fails.
+#[test]
+fn proxies_named_in_a_document_and_in_flat_names_wrap_the_backend_the_first_outermost() {
+    let document = r#"
+        [regions.r]
+        backend = "dogpile.cache.memory"
+        wrap = ["dogpile.proxy.readonly", { name = "dogpile.proxy.key_prefix", arguments = { prefix = "p:" } }]
+    "#;
+    let toml = Configuration::from_toml(document).unwrap().region_config("r").unwrap();
+    let outermost = |config| format!("{:?}", region_of(config).backend().unwrap());
+    assert!(outermost(toml).starts_with("ReadOnly(KeyPrefix { prefix: \"p:\", proxied: MemoryBackend"));
+    let flat =
+        [("backend", "dogpile.cache.memory"), ("wrap", "dogpile.proxy.readonly, dogpile.proxy.logging")];
+    assert!(outermost(RegionConfig::from_flat(flat, "").unwrap()).starts_with("ReadOnly(Logging {"));
+}

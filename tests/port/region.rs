@@ -1,0 +1,240 @@
+//! A region's calls for one key.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use dogpile::sdk::CreationTime;
+use dogpile::{CreateError, Expiration, RegionError, ValueMetadata};
+use dogpile_tests::regions::{START, Subject, on_each, on_each_with};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A creator whose values count up from 1.
+fn counting(counter: &Cell<i32>) -> impl Fn() -> i32 + '_ {
+    || {
+        counter.set(counter.get() + 1);
+        counter.get()
+    }
+}
+
+/// Behaviour: `region-set-then-get`
+/// Behaviour: `region-basic-set-get`
+#[test]
+fn a_value_that_is_set_is_there() {
+    on_each(|Subject { region, .. }| {
+        region.set("key", "some value".to_owned()).unwrap();
+        assert_eq!(region.get::<String>("key").unwrap().as_deref(), Some("some value"));
+        region.set("key", "another".to_owned()).unwrap();
+        assert_eq!(region.get::<String>("key").unwrap().as_deref(), Some("another"));
+    });
+}
+
+/// Behaviour: `region-get-absent`
+#[test]
+fn a_key_that_was_never_set_has_no_value_whatever_the_expiration_and_after_an_invalidation() {
+    on_each(|Subject { region, .. }| {
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        assert_eq!(region.options().expiration_time(10 * SECOND).get::<i32>("key").unwrap(), None);
+        region.invalidate().unwrap();
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_cached_none_is_a_value() {
+    on_each(|Subject { region, .. }| {
+        region.set::<Option<i32>>("key", None).unwrap();
+        assert_eq!(region.get::<Option<i32>>("key").unwrap(), Some(None));
+        assert_eq!(region.get_or_create("key", || Some(1_i32)).unwrap(), None);
+    });
+}
+
+/// Behaviour: `goc-miss-runs-creator`
+/// Behaviour: `region-goc-returns-creator-value`
+#[test]
+fn the_value_of_an_absent_key_is_created_and_kept() {
+    on_each(|Subject { region, .. }| {
+        assert_eq!(region.get_or_create("key", || 7).unwrap(), 7);
+        assert_eq!(region.get_or_create("key", || -> i32 { panic!("there is a value") }).unwrap(), 7);
+        assert_eq!(region.get("key").unwrap(), Some(7));
+    });
+}
+
+/// Behaviour: `delete-twice-ok`
+/// Behaviour: `region-delete-idempotent`
+#[test]
+fn deleting_twice_is_fine() {
+    on_each(|Subject { region, .. }| {
+        region.set("key", 1).unwrap();
+        region.delete("key").unwrap();
+        region.delete("key").unwrap();
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+    });
+}
+
+#[derive(Debug, PartialEq)]
+struct OutOfStock(&'static str);
+
+/// Behaviour: `creator-error-reaches-caller`
+#[test]
+fn a_creators_error_reaches_its_caller_with_type_and_text() {
+    on_each(|Subject { region, .. }| {
+        let error = region.try_get_or_create::<i32, _>("key", || Err(OutOfStock("tea"))).unwrap_err();
+        assert!(matches!(error, CreateError::Creator(OutOfStock("tea"))), "{error:?}");
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        assert!(!region.key_is_locked("key").unwrap());
+    });
+}
+
+/// Behaviour: `expire-get-answers-no-value`
+/// Behaviour: `expire-ignored-on-request`
+/// Behaviour: `expired-value-still-stored`
+#[test]
+fn an_expired_value_is_not_served_but_still_stored() {
+    on_each_with(
+        |config| config.expiration_time(SECOND),
+        |Subject { region, clock }| {
+            region.get_or_create("key", || 1).unwrap();
+            assert_eq!(region.get("key").unwrap(), Some(1));
+            clock.advance(2 * SECOND);
+            assert_eq!(region.get::<i32>("key").unwrap(), None);
+            assert_eq!(region.options().ignore_expiration().get("key").unwrap(), Some(1));
+        },
+    );
+}
+
+/// Behaviour: `expire-minus-one-means-never`
+/// Behaviour: `expire-goc-regenerates`
+/// Behaviour: `expired-value-regenerates`
+#[test]
+fn an_expired_value_is_created_again_unless_the_call_says_never() {
+    on_each_with(
+        |config| config.expiration_time(SECOND),
+        |Subject { region, clock }| {
+            let (counter, never) = (Cell::new(0), "-1".parse::<Expiration>().unwrap());
+            assert_eq!(region.get_or_create("key", counting(&counter)).unwrap(), 1);
+            clock.advance(2 * SECOND);
+            let accepted = region.options().expiration_time(never).get_or_create("key", counting(&counter));
+            assert_eq!(accepted.unwrap(), 1);
+            assert_eq!(region.get_or_create("key", counting(&counter)).unwrap(), 2);
+            assert_eq!(region.get("key").unwrap(), Some(2));
+        },
+    );
+}
+
+/// Behaviour: `get-honours-region-expiration`
+/// Behaviour: `get-ignore-expiration`
+/// Behaviour: `get-per-call-expiration`
+#[test]
+fn get_goes_by_the_regions_expiration_unless_the_call_has_its_own() {
+    on_each_with(
+        |config| config.expiration_time(SECOND / 2),
+        |Subject { region, clock }| {
+            region.set("key", 1).unwrap();
+            assert_eq!(region.get("key").unwrap(), Some(1));
+            clock.advance(SECOND);
+            assert_eq!(region.options().expiration_time(5 * SECOND).get("key").unwrap(), Some(1));
+            assert_eq!(region.get::<i32>("key").unwrap(), None);
+            assert_eq!(region.options().ignore_expiration().get("key").unwrap(), Some(1));
+        },
+    );
+}
+
+/// Behaviour: `goc-per-call-expiration`
+#[test]
+fn a_calls_own_expiration_is_not_remembered_with_the_value() {
+    on_each_with(
+        |config| config.expiration_time(5 * SECOND),
+        |Subject { region, clock }| {
+            let counter = Cell::new(0);
+            let short =
+                || region.options().expiration_time(SECOND).get_or_create("key", counting(&counter)).unwrap();
+            assert_eq!(short(), 1);
+            clock.advance(2 * SECOND);
+            assert_eq!(region.get("key").unwrap(), Some(1));
+            assert_eq!(short(), 2);
+            clock.advance(2 * SECOND);
+            assert_eq!(region.get("key").unwrap(), Some(2));
+        },
+    );
+}
+
+/// Behaviour: `should-cache-stores-accepted`
+/// Behaviour: `should-cache-refused-is-returned-not-stored`
+/// Behaviour: `should-cache-later-accepted-replaces`
+#[test]
+fn a_created_value_is_stored_only_if_the_predicate_accepts_it() {
+    on_each(|Subject { region, clock }| {
+        let create = |value: i32| {
+            let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
+            odd_only.get_or_create("key", || value).unwrap()
+        };
+        let stored = || region.options().ignore_expiration().get::<i32>("key").unwrap();
+        let age = || {
+            clock.advance(SECOND);
+            region.invalidate().unwrap();
+        };
+        assert_eq!((create(1), stored()), (1, Some(1)));
+        age();
+        assert_eq!((create(2), stored()), (2, Some(1)));
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        age();
+        assert_eq!((create(3), stored()), (3, Some(3)));
+        assert_eq!(create(5), 3);
+    });
+}
+
+/// Behaviour: `metadata-cached-time-and-age`
+/// Behaviour: `metadata-absent`
+/// Behaviour: `metadata-expired`
+/// Behaviour: `metadata-expired-ignored`
+#[test]
+fn a_value_is_told_with_its_cached_time_and_age() {
+    on_each(|Subject { region, clock }| {
+        assert_eq!(region.get_value_metadata::<String>("key").unwrap(), None);
+        region.set("key", "some value".to_owned()).unwrap();
+        clock.advance(5 * SECOND);
+        let cached_time = CreationTime::from_seconds(START);
+        let expected = Some(ValueMetadata { value: "some value".to_owned(), cached_time, age: 5 * SECOND });
+        assert_eq!(region.get_value_metadata("key").unwrap(), expected);
+        let short = region.options().expiration_time(4 * SECOND);
+        assert_eq!(short.get_value_metadata::<String>("key").unwrap(), None);
+        assert_eq!(short.ignore_expiration().get_value_metadata("key").unwrap(), expected);
+    });
+}
+
+#[test]
+fn values_of_other_types_under_one_key_are_misses_and_are_replaced() {
+    on_each(|Subject { region, .. }| {
+        region.set("key", "text".to_owned()).unwrap();
+        assert_eq!(region.get::<Vec<i32>>("key").unwrap(), None);
+        assert_eq!(region.get_or_create("key", || vec![1_u32]).unwrap(), [1]);
+        assert_eq!(region.get("key").unwrap(), Some(vec![1_u32]));
+        assert_eq!(region.get::<String>("key").unwrap(), None);
+    });
+}
+
+#[test]
+fn an_empty_key_is_refused_by_every_call() {
+    on_each(|Subject { region, .. }| {
+        let refusals = [
+            region.get::<i32>("").map(drop),
+            region.set("", 1),
+            region.delete(""),
+            region.get_or_create("", || 1).map(drop),
+            region.get_multi::<i32>(&["a", ""]).map(drop),
+            region.set_multi([("a", 1), ("", 2)]),
+            region.delete_multi(&["a", ""]),
+            region.get_or_create_multi(&["a", ""], |keys| vec![1; keys.len()]).map(drop),
+            region.get_value_metadata::<i32>("").map(drop),
+            region.key_is_locked("").map(drop),
+        ];
+        for refusal in refusals {
+            let error = refusal.unwrap_err();
+            assert!(matches!(error, RegionError::InvalidKey { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("tested") && text.contains("at least one character"), "{text}");
+        }
+        assert_eq!(region.get::<i32>("a").unwrap(), None, "nothing was stored beside the empty key");
+    });
+}

@@ -1,0 +1,309 @@
+//! Runners, which create stale values in the background.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use dogpile::sdk::CacheMutex;
+use dogpile::{
+    AsyncCreationRunner, CacheRegion, Creation, ManualClock, PoolRunner, RegionConfig, ThreadRunner,
+};
+use dogpile_tests::events::Events;
+use dogpile_tests::scripted::Scripted;
+use dogpile_tests::threads::{Signal, bounded, until};
+use parking_lot::Mutex;
+
+/// Keeps creations until the test runs or drops them.
+#[derive(Debug, Default)]
+struct Desk(Mutex<Vec<Creation>>);
+
+impl AsyncCreationRunner for Desk {
+    fn run(&self, creation: Creation) {
+        self.0.lock().push(creation);
+    }
+}
+
+impl Desk {
+    fn take(&self) -> Vec<Creation> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+/// Refuses every creation.
+#[derive(Debug)]
+struct Refusing;
+
+impl AsyncCreationRunner for Refusing {
+    fn run(&self, creation: Creation) {
+        drop(creation);
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A region whose values expire after a second, and its clock.
+fn region_with(name: &'static str, runner: Arc<dyn AsyncCreationRunner>) -> (CacheRegion, Arc<ManualClock>) {
+    region_over(name, RegionConfig::new("dogpile.cache.memory"), runner)
+}
+
+fn region_over(
+    name: &'static str,
+    config: RegionConfig,
+    runner: Arc<dyn AsyncCreationRunner>,
+) -> (CacheRegion, Arc<ManualClock>) {
+    let (region, clock) = (CacheRegion::new(name), Arc::new(ManualClock::at(100.0)));
+    region
+        .configure(config.expiration_time(SECOND).clock(clock.clone()).async_creation_runner(runner))
+        .unwrap();
+    (region, clock)
+}
+
+fn create(region: &CacheRegion, value: i32) -> i32 {
+    region.options().background().get_or_create("key", move || value).unwrap()
+}
+
+/// Behaviour: `async-runner-only-for-stale`
+/// Behaviour: `async-caller-gets-old-then-new`
+#[test]
+fn the_runner_creates_stale_values_only_and_its_caller_gets_the_old_one() {
+    let desk = Arc::new(Desk::default());
+    let (region, clock) = region_with("desk", desk.clone());
+    assert_eq!(create(&region, 1), 1);
+    assert_eq!(create(&region, 2), 1);
+    assert!(desk.take().is_empty(), "a missing value is created by its caller");
+
+    clock.advance(2 * SECOND);
+    assert_eq!(create(&region, 3), 1);
+    assert_eq!(create(&region, 4), 1, "while the runner has it, all get the old one");
+    let mut handed = desk.take();
+    assert_eq!(handed.len(), 1);
+    assert!(region.key_is_locked("key").unwrap());
+    handed.pop().unwrap().run();
+    assert!(!region.key_is_locked("key").unwrap());
+    assert_eq!(create(&region, 5), 3);
+    assert!(desk.take().is_empty());
+}
+
+// DIFFERENCE: Python hands the runner the region, the key, the creator and the mutex, and leaves to it to create,
+// store and release. Here a `Creation` knows its region's name and its keys, does the three by itself, and cannot
+// forget the last: dropping it releases.
+
+/// Behaviour: `async-runner-call-arguments`
+#[test]
+fn the_runner_gets_the_regions_name_the_plain_keys_and_a_creation_that_owns_the_mutex() {
+    let (desk, store) = (Arc::new(Desk::default()), Scripted::with_mutexes());
+    let config = RegionConfig::from_instance(store.clone()).key_mangler(|key| format!("HI!{key}"));
+    let (region, clock) = region_over("arguments", config, desk.clone());
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    create(&region, 2);
+    let handed = desk.take().pop().unwrap();
+    assert_eq!((handed.region(), handed.keys()), ("arguments", ["key".to_owned()].as_slice()));
+    assert_eq!(format!("{handed:?}"), "Creation { region: \"arguments\", keys: [\"key\"], .. }");
+    assert!(store.mutex("HI!key").locked().unwrap());
+    // Another thread than the one that acquired the mutex.
+    thread::spawn(move || handed.run()).join().unwrap();
+    assert!(!store.mutex("HI!key").locked().unwrap());
+    assert_eq!(region.get("key").unwrap(), Some(2));
+}
+
+#[test]
+fn a_runner_that_drops_a_creation_frees_its_keys_and_the_next_caller_tries_again() {
+    let store = Scripted::with_mutexes();
+    let (region, clock) =
+        region_over("refused", RegionConfig::from_instance(store.clone()), Arc::new(Refusing));
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    assert_eq!(create(&region, 2), 1);
+    assert!(!region.key_is_locked("key").unwrap() && !store.mutex("key").locked().unwrap());
+    assert_eq!(region.get_or_create("key", || 3).unwrap(), 3);
+}
+
+#[test]
+fn without_a_runner_and_for_calls_that_borrow_the_caller_creates() {
+    let (region, clock) = region_with("borrowing", Arc::new(Refusing));
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    let local = String::from("2");
+    assert_eq!(region.get_or_create("key", || local.parse::<i32>().unwrap()).unwrap(), 2);
+    let bare = CacheRegion::new("bare");
+    let config = RegionConfig::new("dogpile.cache.memory").expiration_time(SECOND).clock(clock.clone());
+    bare.configure(config).unwrap();
+    create(&bare, 1);
+    clock.advance(2 * SECOND);
+    assert_eq!(create(&bare, 2), 2);
+}
+
+#[test]
+fn a_softly_invalidated_value_goes_to_the_runner_and_a_hard_invalidated_one_does_not() {
+    let desk = Arc::new(Desk::default());
+    let (region, clock) = region_with("invalidated", desk.clone());
+    create(&region, 1);
+    clock.advance(SECOND / 2);
+    region.invalidate_soft().unwrap();
+    assert_eq!(create(&region, 2), 1);
+    desk.take().into_iter().for_each(Creation::run);
+    assert_eq!(region.get("key").unwrap(), Some(2));
+    clock.advance(SECOND / 2);
+    region.invalidate().unwrap();
+    assert_eq!(create(&region, 3), 3);
+    assert!(desk.take().is_empty());
+}
+
+/// In Python the multi call ignores the runner.
+#[test]
+fn the_runner_creates_many_stale_values_in_one_go() {
+    let desk = Arc::new(Desk::default());
+    let (region, clock) = region_with("many", desk.clone());
+    let create = |value: i32, keys: &[&str]| {
+        region.options().background().get_or_create_multi(keys, move |keys| vec![value; keys.len()]).unwrap()
+    };
+    assert_eq!(create(1, &["b", "a"]), [1, 1]);
+    clock.advance(2 * SECOND);
+    assert_eq!(create(2, &["b", "c", "a"]), [1, 2, 1], "what is missing its caller creates");
+    let mut handed = desk.take();
+    assert_eq!(handed.len(), 1);
+    assert_eq!(handed[0].keys(), ["a", "b"]);
+    assert!(region.key_is_locked("a").unwrap() && !region.key_is_locked("c").unwrap());
+    handed.pop().unwrap().run();
+    assert_eq!(region.get_multi(&["a", "b", "c"]).unwrap(), [Some(2), Some(2), Some(2)]);
+}
+
+#[test]
+fn the_predicate_decides_on_what_the_runner_creates_too() {
+    let desk = Arc::new(Desk::default());
+    let (region, clock) = region_with("choosy", desk.clone());
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
+    assert_eq!(odd_only.background().get_or_create("key", || 2).unwrap(), 1);
+    desk.take().into_iter().for_each(Creation::run);
+    assert_eq!(region.options().ignore_expiration().get("key").unwrap(), Some(1));
+    assert!(!region.key_is_locked("key").unwrap());
+}
+
+/// In Python the documented runner releases twice when the creator fails, and hides the error.
+#[test]
+fn errors_and_panics_in_the_background_are_logged_and_free_the_key() {
+    let (desk, events) = (Arc::new(Desk::default()), Events::of_region("failing"));
+    let (region, clock) = region_with("failing", desk.clone());
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    let failing = region.options().background().try_get_or_create("key", || Err::<i32, _>("out of tea"));
+    assert_eq!(failing.unwrap(), 1);
+    desk.take().into_iter().for_each(Creation::run);
+    let told = events.take().pop().unwrap();
+    assert_eq!(
+        (told.level, told.message.as_str()),
+        (tracing::Level::ERROR, "a creation in the background failed")
+    );
+    assert!(told.fields["error"].contains("out of tea") && told.fields["key"] == "key", "{told:?}");
+    assert!(!region.key_is_locked("key").unwrap());
+
+    let panicking = region.options().background().get_or_create("key", || -> i32 { panic!("out of cups") });
+    assert_eq!(panicking.unwrap(), 1);
+    desk.take().into_iter().for_each(Creation::run);
+    let told = events.take().pop().unwrap();
+    assert_eq!(told.message, "a creator panicked in the background");
+    assert!(told.fields["panic"].contains("out of cups"), "{told:?}");
+    assert!(!region.key_is_locked("key").unwrap());
+}
+
+#[test]
+fn a_creation_asks_for_its_own_key_in_vain_on_the_runners_thread_too() {
+    bounded(|| {
+        let desk = Arc::new(Desk::default());
+        let (region, clock) = region_with("circle", desk.clone());
+        let region = Arc::new(region);
+        create(&region, 1);
+        clock.advance(2 * SECOND);
+        let (inner, told) = (region.clone(), Arc::new(Mutex::new(None)));
+        let noted = told.clone();
+        let creator = move || {
+            inner.delete("key").unwrap();
+            *noted.lock() = inner.get_or_create("key", || 5).err().map(|error| error.to_string());
+            2
+        };
+        assert_eq!(region.options().background().get_or_create("key", creator).unwrap(), 1);
+        desk.take().into_iter().for_each(Creation::run);
+        assert_eq!(told.lock().as_deref(), Some("region \"circle\" could not lock \"key\""));
+    });
+}
+
+#[test]
+fn the_thread_runner_creates_on_a_thread_of_its_own() {
+    let (region, clock) = region_with("threads", Arc::new(ThreadRunner));
+    create(&region, 1);
+    clock.advance(2 * SECOND);
+    let (may_go_on, held) = (Signal::default(), Signal::default());
+    let (wait, own) = (may_go_on.clone(), thread::current().id());
+    let begun = held.clone();
+    let creator = move || {
+        assert_ne!(thread::current().id(), own);
+        begun.give();
+        wait.wait();
+        2
+    };
+    assert_eq!(region.options().background().get_or_create("key", creator).unwrap(), 1);
+    held.wait();
+    assert_eq!(create(&region, 9), 1);
+    may_go_on.give();
+    until("the runner is done", || !region.key_is_locked("key").unwrap());
+    assert_eq!(region.get("key").unwrap(), Some(2));
+}
+
+/// A region on a pool of one thread with room for one creation that waits, with stale values under a, b and c.
+fn pooled(name: &'static str) -> (CacheRegion, Arc<PoolRunner>) {
+    let pool = Arc::new(PoolRunner::new(NonZeroUsize::MIN, 1).unwrap());
+    let (region, clock) = region_with(name, pool.clone());
+    region.set_multi([("a", 1), ("b", 1), ("c", 1)]).unwrap();
+    clock.advance(2 * SECOND);
+    (region, pool)
+}
+
+/// Has the pool begin to create `a`, and answers what lets it go on.
+fn begun(region: &CacheRegion) -> Signal {
+    let (go_on, begun) = (Signal::default(), Signal::default());
+    let (wait, tell) = (go_on.clone(), begun.clone());
+    let slow = move || {
+        tell.give();
+        wait.wait();
+        2
+    };
+    assert_eq!(region.options().background().get_or_create("a", slow).unwrap(), 1);
+    begun.wait();
+    go_on
+}
+
+#[test]
+fn the_pool_runner_queues_up_to_its_limit_and_refuses_the_rest() {
+    let (region, _pool) = pooled("pool");
+    let (events, go_on) = (Events::of_region("pool"), begun(&region));
+    for key in ["b", "c"] {
+        assert_eq!(region.options().background().get_or_create(key, || 2).unwrap(), 1);
+    }
+    let locked = ["a", "b", "c"].map(|key| region.key_is_locked(key).unwrap());
+    assert_eq!(locked, [true, true, false], "a is created, b waits, c was refused");
+    assert!(events.messages().contains(&"the pool's queue is full".to_owned()));
+    go_on.give();
+    until("the pool is done", || !region.key_is_locked("b").unwrap());
+    assert_eq!(region.get_multi::<i32>(&["a", "b", "c"]).unwrap(), [Some(2), Some(2), None]);
+}
+
+#[test]
+fn a_region_that_is_dropped_lets_its_pool_end_what_it_has_and_then_the_pool_ends() {
+    let (region, pool) = pooled("dropped");
+    let go_on = begun(&region);
+    let (ran, held) = (Arc::new(AtomicUsize::new(0)), Arc::downgrade(&pool));
+    drop(pool);
+    let counter = ran.clone();
+    let waiting = move || i32::try_from(counter.fetch_add(1, SeqCst)).unwrap();
+    assert_eq!(region.options().background().get_or_create("b", waiting).unwrap(), 1);
+    drop(region);
+    assert!(held.upgrade().is_some(), "what it has to do holds the pool");
+    go_on.give();
+    until("the pool has ended", || held.upgrade().is_none());
+    assert_eq!(ran.load(SeqCst), 1);
+}

@@ -1,0 +1,113 @@
+//! The proxies that are supplied.
+
+use std::sync::Arc;
+
+use dogpile::sdk::ErrorKind;
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::events::Events;
+use dogpile_tests::scripted::Scripted;
+
+fn region_of(config: RegionConfig) -> CacheRegion {
+    let region = CacheRegion::new("proxied");
+    region.configure(config).unwrap();
+    region
+}
+
+/// A region over `store` whose keys begin with `prefix` there.
+fn prefixed(store: &Arc<Scripted>, prefix: &str) -> CacheRegion {
+    let arguments = serde_json::json!({ "prefix": prefix });
+    region_of(RegionConfig::from_instance(store.clone()).wrap_with("dogpile.proxy.key_prefix", arguments))
+}
+
+#[test]
+fn the_readonly_proxy_serves_and_refuses_to_write() {
+    let store = Scripted::new();
+    let writer = region_of(RegionConfig::from_instance(store.clone()));
+    let reader = region_of(RegionConfig::from_instance(store).wrap("dogpile.proxy.readonly"));
+    writer.set("key", 1).unwrap();
+    assert_eq!(reader.get("key").unwrap(), Some(1));
+    let refusals = [
+        reader.set("key", 2),
+        reader.delete("key"),
+        reader.set_multi([("key", 2)]),
+        reader.delete_multi(&["key"]),
+    ];
+    for refusal in refusals {
+        let error = refusal.unwrap_err();
+        assert_eq!(error.backend_error().unwrap().kind(), ErrorKind::Refused);
+        assert!(!error.is_transient());
+    }
+    assert_eq!(writer.get("key").unwrap(), Some(1));
+}
+
+#[test]
+fn the_key_prefix_proxy_keeps_regions_over_one_store_apart() {
+    let store = Scripted::with_mutexes();
+    let (users, orders) = (prefixed(&store, "u:"), prefixed(&store, "o:"));
+    users.set("1", 1).unwrap();
+    orders.get_or_create("1", || 2).unwrap();
+    orders.set_multi([("2", 3)]).unwrap();
+    assert_eq!(store.stored_keys(), ["o:1", "o:2", "u:1"]);
+    assert_eq!(store.keys_of("get_mutex"), ["o:1"]);
+    orders.delete("1").unwrap();
+    orders.delete_multi(&["2"]).unwrap();
+    assert_eq!(users.get_multi(&["1"]).unwrap(), [Some(1)]);
+    assert_eq!(store.stored_keys(), ["u:1"]);
+}
+
+#[test]
+fn regions_with_other_prefixes_over_one_store_do_not_share_locks() {
+    let store = Scripted::new();
+    let (users, orders) = (prefixed(&store, "u:"), prefixed(&store, "o:"));
+    let made = users.get_or_create("1", || {
+        assert!(users.key_is_locked("1").unwrap() && !orders.key_is_locked("1").unwrap());
+        orders.set("1", 5).unwrap();
+        orders.delete("1").unwrap();
+        orders.get_or_create("1", || 2).unwrap() + 1
+    });
+    assert_eq!(made.unwrap(), 3);
+    assert_eq!((users.get("1").unwrap(), orders.get("1").unwrap()), (Some(3), Some(2)));
+
+    let others = prefixed(&store, "u:");
+    users.delete("1").unwrap();
+    users
+        .get_or_create("1", || {
+            assert!(others.key_is_locked("1").unwrap(), "regions of one prefix share the lock");
+            4
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_logging_proxy_tells_of_each_call() {
+    let events = Events::with("label", "logged calls");
+    let store = Scripted::new();
+    let arguments = serde_json::json!({ "label": "logged calls" });
+    let config = RegionConfig::from_instance(store.clone()).wrap_with("dogpile.proxy.logging", arguments);
+    let region = region_of(config);
+    region.get::<i32>("key").unwrap();
+    region.set("key", 1).unwrap();
+    region.get_multi::<i32>(&["key", "other"]).unwrap();
+    store.fail("delete", ErrorKind::Timeout);
+    region.delete("key").unwrap_err();
+    let told: Vec<_> = events
+        .take()
+        .into_iter()
+        .map(|told| {
+            let field = |name| told.fields.get(name).cloned().unwrap_or_default();
+            (told.level.to_string(), field("operation"), field("keys"), field("outcome"))
+        })
+        .collect();
+    let line = |level: &str, operation: &str, keys: &str, outcome: &str| {
+        (level.to_owned(), operation.to_owned(), keys.to_owned(), outcome.to_owned())
+    };
+    assert_eq!(
+        told,
+        [
+            line("DEBUG", "get", "\"key\"", "miss"),
+            line("DEBUG", "set", "\"key\"", "done"),
+            line("DEBUG", "get_multi", "[\"key\", \"other\"]", "1 of 2 hit"),
+            line("WARN", "delete", "\"key\"", ""),
+        ]
+    );
+}

@@ -1,0 +1,112 @@
+//! Regions that a behaviour of every region is shown on.
+
+use std::sync::Arc;
+use std::thread;
+
+use dogpile::sdk::{CacheBackend, CreationTime, ProxyBackend};
+use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity};
+use parking_lot::Mutex;
+
+/// When the clock of a region under test starts, in seconds since the Unix epoch.
+pub const START: f64 = 1_700_000_000.0;
+
+/// A region under test, and the clock that it goes by.
+#[derive(Debug)]
+pub struct Subject {
+    /// The region.
+    pub region: CacheRegion,
+    /// Stands still until it is moved.
+    pub clock: Arc<ManualClock>,
+}
+
+type MakeConfig = fn() -> RegionConfig;
+type ChangeConfig = fn(RegionConfig) -> RegionConfig;
+
+/// Backends that keep their values here: as they are, serialised, and up to a limit.
+const BACKENDS: [(&str, MakeConfig); 4] = [
+    ("memory", || RegionConfig::new("dogpile.cache.memory")),
+    ("memory_pickle", || RegionConfig::new("dogpile.cache.memory_pickle")),
+    ("memory, bounded", || RegionConfig::new("dogpile.cache.memory").argument("max_entries", 1000)),
+    ("memory, with json", || RegionConfig::new("dogpile.cache.memory").serializer_named("json")),
+];
+
+/// What must make no difference.
+const COATS: [(&str, ChangeConfig); 3] = [
+    ("bare", |config| config),
+    ("behind a proxy", |config| config.wrap_in(PassThrough)),
+    ("with a strategy of its own", |config| config.region_invalidator(Arc::new(SeparateTimes::default()))),
+];
+
+/// Runs `test` on a region over each backend; bare, behind a proxy that changes nothing, and with a user's own
+/// invalidation strategy.
+pub fn on_each(test: impl Fn(&Subject)) {
+    on_each_with(|config| config, test);
+}
+
+/// As [`on_each`], with regions whose configuration is `changed`.
+///
+/// # Panics
+/// If a region cannot be configured.
+pub fn on_each_with(changed: impl Fn(RegionConfig) -> RegionConfig, test: impl Fn(&Subject)) {
+    for (backend, config) in BACKENDS {
+        for (coat, put_on) in COATS {
+            let _told = TellOnPanic(backend, coat);
+            let subject = Subject::new(changed(put_on(config())));
+            test(&subject);
+        }
+    }
+}
+
+impl Subject {
+    /// A region that is configured so, but for the clock.
+    ///
+    /// # Panics
+    /// If it cannot be.
+    pub fn new(config: RegionConfig) -> Self {
+        let (region, clock) = (CacheRegion::new("tested"), Arc::new(ManualClock::at(START)));
+        region.configure(config.clock(clock.clone())).expect("the region can be configured");
+        Subject { region, clock }
+    }
+}
+
+/// Says which region it was that a test failed on.
+struct TellOnPanic(&'static str, &'static str);
+
+impl Drop for TellOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("on a region over {}, {}", self.0, self.1);
+        }
+    }
+}
+
+/// A proxy that changes nothing.
+#[derive(Debug)]
+pub struct PassThrough(pub Arc<dyn CacheBackend>);
+
+impl ProxyBackend for PassThrough {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.0
+    }
+}
+
+/// A strategy as a user might write it: a time for each kind of invalidation, of which the one clears the other.
+#[derive(Debug, Default)]
+pub struct SeparateTimes(Mutex<(Option<CreationTime>, Option<CreationTime>)>);
+
+impl RegionInvalidationStrategy for SeparateTimes {
+    fn invalidate(&self, hard: bool, now: CreationTime) {
+        *self.0.lock() = if hard { (Some(now), None) } else { (None, Some(now)) };
+    }
+
+    fn judge(&self, made: CreationTime) -> Validity {
+        let (hard, soft) = *self.0.lock();
+        if hard.is_some_and(|hard| made < hard) {
+            Validity::HardInvalidated
+        } else if soft.is_some_and(|soft| made < soft) {
+            Validity::SoftInvalidated
+        } else {
+            Validity::Valid
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Stores that note what is asked of them, and fail when they are told to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use dogpile::sdk::{
+    BackendError, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Enveloped, ErrorKind,
+    KeyMangler,
+};
+use parking_lot::{Condvar, Mutex};
+
+use crate::threads::LIMIT;
+
+/// Keeps values in this process, has mutexes if asked to, notes each call and can be told to fail.
+#[derive(Debug, Default)]
+pub struct Scripted {
+    kept: Mutex<HashMap<String, CachedValue>>,
+    calls: Mutex<Vec<(&'static str, String)>>,
+    failing: Mutex<Option<(&'static str, ErrorKind)>>,
+    mutexes: Option<Mutex<HashMap<String, Arc<ScriptedMutex>>>>,
+    key_mangler: Option<KeyMangler>,
+    capabilities: Capabilities,
+}
+
+impl Scripted {
+    /// An empty store without mutexes.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// An empty store with a mutex for each key.
+    pub fn with_mutexes() -> Arc<Self> {
+        Arc::new(Scripted { mutexes: Some(Mutex::default()), ..Scripted::default() })
+    }
+
+    /// An empty store whose key mangler puts `prefix` before each key.
+    pub fn with_key_mangler(prefix: &'static str) -> Arc<Self> {
+        let mangler = KeyMangler::new(move |key| format!("{prefix}{key}"));
+        Arc::new(Scripted { key_mangler: Some(mangler), ..Scripted::default() })
+    }
+
+    /// An empty store with these limits.
+    pub fn with_capabilities(capabilities: Capabilities) -> Arc<Self> {
+        Arc::new(Scripted { capabilities, ..Scripted::default() })
+    }
+
+    /// Has `operation` fail until [`heal`](Self::heal).
+    pub fn fail(&self, operation: &'static str, kind: ErrorKind) {
+        *self.failing.lock() = Some((operation, kind));
+    }
+
+    /// Has nothing fail any more.
+    pub fn heal(&self) {
+        *self.failing.lock() = None;
+    }
+
+    /// How often `operation` was asked for.
+    pub fn calls(&self, operation: &str) -> usize {
+        self.calls.lock().iter().filter(|(called, _)| *called == operation).count()
+    }
+
+    /// With which keys `operation` was called, in order.
+    pub fn keys_of(&self, operation: &str) -> Vec<String> {
+        let calls = self.calls.lock();
+        calls.iter().filter(|(called, _)| *called == operation).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// The keys that are stored under, sorted.
+    pub fn stored_keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self.kept.lock().keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    /// Stores `value` as another process would: without a call that is noted.
+    pub fn put(&self, key: &str, value: CachedValue) {
+        self.kept.lock().insert(key.to_owned(), value);
+    }
+
+    /// Changes what is stored under `key`.
+    ///
+    /// # Panics
+    /// If there is nothing.
+    pub fn alter(&self, key: &str, alter: impl FnOnce(&mut CachedValue)) {
+        alter(self.kept.lock().get_mut(key).expect("a value is stored"));
+    }
+
+    /// The mutex of `key`.
+    ///
+    /// # Panics
+    /// If the store was made without.
+    pub fn mutex(&self, key: &str) -> Arc<ScriptedMutex> {
+        let mutexes = self.mutexes.as_ref().expect("the store has mutexes");
+        Arc::clone(mutexes.lock().entry(key.to_owned()).or_default())
+    }
+
+    fn called(&self, operation: &'static str, key: &str) -> Result<(), BackendError> {
+        self.calls.lock().push((operation, key.to_owned()));
+        match *self.failing.lock() {
+            Some((failing, kind)) if failing == operation => {
+                Err(BackendError::new(kind, "told to fail").during(operation).for_key(key))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl CacheBackend for Scripted {
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        self.called("get", key)?;
+        Ok(self.kept.lock().get(key).cloned())
+    }
+
+    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        self.called("set", key)?;
+        self.kept.lock().insert(key.to_owned(), value);
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        self.called("delete", key)?;
+        self.kept.lock().remove(key);
+        Ok(())
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
+        self.called("get_multi", &keys.join(" "))?;
+        Ok(keys.iter().map(|key| self.kept.lock().get(*key).cloned()).collect())
+    }
+
+    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+        let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+        self.called("set_multi", &keys.join(" "))?;
+        self.kept.lock().extend(entries);
+        Ok(())
+    }
+
+    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
+        self.called("delete_multi", &keys.join(" "))?;
+        keys.iter().for_each(|key| drop(self.kept.lock().remove(*key)));
+        Ok(())
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        self.mutexes.as_ref()?;
+        self.calls.lock().push(("get_mutex", key.to_owned()));
+        Some(self.mutex(key))
+    }
+
+    fn key_mangler(&self) -> Option<KeyMangler> {
+        self.key_mangler.clone()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+}
+
+/// A mutex that can be told to fail, to give up at once, or to have lost its lease.
+#[derive(Debug, Default)]
+pub struct ScriptedMutex {
+    held: Mutex<bool>,
+    released: Condvar,
+    /// Fails to be acquired.
+    pub fails: AtomicBool,
+    /// A blocking `acquire` answers `false` at once if somebody holds it.
+    pub gives_up: AtomicBool,
+    /// Is not the caller's any more when it is released.
+    pub loses_its_lease: AtomicBool,
+    /// How many calls of `acquire(true)` there were.
+    pub waits: AtomicUsize,
+}
+
+impl CacheMutex for ScriptedMutex {
+    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+        self.waits.fetch_add(usize::from(wait), SeqCst);
+        if self.fails.load(SeqCst) {
+            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("acquire"));
+        }
+        let mut held = self.held.lock();
+        while *held {
+            if !wait || self.gives_up.load(SeqCst) || self.released.wait_for(&mut held, LIMIT).timed_out() {
+                return Ok(false);
+            }
+        }
+        *held = true;
+        Ok(true)
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        let held = std::mem::replace(&mut *self.held.lock(), false);
+        self.released.notify_all();
+        if held && !self.loses_its_lease.load(SeqCst) {
+            return Ok(());
+        }
+        Err(BackendError::new(ErrorKind::NotHeld, "somebody else holds it").during("release"))
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        Ok(*self.held.lock())
+    }
+}
+
+/// Keeps bytes in this process, where a test can see and damage them.
+#[derive(Clone, Debug, Default)]
+pub struct ByteStore(Arc<Mutex<HashMap<String, Vec<u8>>>>);
+
+impl ByteStore {
+    /// The store as a region takes it.
+    pub fn backend(&self) -> Arc<dyn CacheBackend> {
+        Arc::new(Enveloped::new(self.clone()))
+    }
+
+    /// What is stored under `key`.
+    ///
+    /// # Panics
+    /// If nothing is.
+    pub fn raw(&self, key: &str) -> Vec<u8> {
+        self.0.lock().get(key).expect("something is stored").clone()
+    }
+
+    /// Stores `bytes` as a stranger would.
+    pub fn put_raw(&self, key: &str, bytes: impl Into<Vec<u8>>) {
+        self.0.lock().insert(key.to_owned(), bytes.into());
+    }
+}
+
+impl BytesBackend for ByteStore {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+        Ok(self.0.lock().get(key).cloned())
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+        self.0.lock().insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        self.0.lock().remove(key);
+        Ok(())
+    }
+}
