@@ -108,4 +108,19 @@ mod tests {
             assert!(Vec::<(String, Option<f64>)>::deserialize(&bytes, &*serializer).is_err(), "{name}");
         }
     }
+
+    #[test]
+    fn lists_in_lists_are_read_up_to_a_depth() {
+        use serde_json::Value;
+        let of = |depth: usize| -> [(&str, Vec<u8>); 2] {
+            let json = [vec![b'['; depth], vec![b']'; depth]].concat();
+            [("json", json), ("msgpack", [vec![0x91; depth - 1], vec![0x90]].concat())]
+        };
+        for (name, bytes) in of(100) {
+            assert!(Value::deserialize(&bytes, &*named(name).unwrap()).is_ok(), "{name}");
+        }
+        for (name, bytes) in of(100_000) {
+            assert!(Value::deserialize(&bytes, &*named(name).unwrap()).is_err(), "{name}");
+        }
+    }
 }
