@@ -1,0 +1,211 @@
+//! Documents, flat names and arguments that are wrong.
+
+use dogpile::{CacheRegion, Configuration, Expiration, RegionConfig};
+
+use super::{says, told};
+
+fn document_error(document: &str) -> String {
+    told(&Configuration::from_toml(document).unwrap_err())
+}
+
+/// Why a document with one region, `settings` beside its backend, is refused.
+fn region_error(settings: &str) -> String {
+    document_error(&format!("[regions.users]\nbackend = \"dogpile.cache.memory\"\n{settings}"))
+}
+
+#[test]
+fn a_malformed_document_is_refused_with_line_and_column() {
+    says(&document_error("[regions.users\nbackend = 1"), &["the configuration, line 1, column 15: "]);
+    says(&document_error("[regions.users]\nbackend = "), &["line 2, column 11: "]);
+    says(
+        &document_error("[regions.users]\nbackend = \"a\"\nbackend = \"b\""),
+        &["line 3, column 1: ", "duplicate key"],
+    );
+    says(&document_error("\u{0}"), &["line 1, column "]);
+    says(&document_error("regions = 5"), &["line 1, column 11: ", "integer `5`", "expected a map"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_with_its_place_and_what_was_expected() {
+    let cases = [
+        ("key_mangler = 5", "expected a string"),
+        ("serializer = [1]", "expected a string"),
+        ("mangle_invalid_keys = \"yes\"", "expected a boolean"),
+        ("arguments = 5", "expected a map"),
+        ("wrap = \"dogpile.proxy.logging\"", "expected a sequence"),
+        ("wrap = [5]", "a proxy is a name, or a table of `name` and `arguments`"),
+        ("wrap = [{ arguments = {} }]", "a proxy is a name, or a table of `name` and `arguments`"),
+        (
+            "wrap = [{ name = \"x\", arguments = 1 }]",
+            "a proxy is a name, or a table of `name` and `arguments`",
+        ),
+        ("expiration_time = true", "expected an expiration time: a number of seconds, a text such as \"5m\""),
+        ("expiration_time = [5]", "expected an expiration time"),
+    ];
+    for (settings, expected) in cases {
+        says(&region_error(settings), &["the configuration, line 3, column ", expected]);
+    }
+    says(&document_error("[regions.users]\nbackend = 5"), &["line 2, column 11: ", "expected a string"]);
+    says(&document_error("[plugins]\npath = 5"), &["line 2, column 8: ", "expected a sequence"]);
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_nearest_that_is_known() {
+    says(&region_error("expiraton_time = 5"), &["line 3, column 1: ", "did you mean \"expiration_time\"?"]);
+    says(
+        &region_error("max_entries = 5"),
+        &["line 3, column 1: ", "unknown field `max_entries`", "`arguments`"],
+    );
+    says(&document_error("[region.users]"), &["unknown field `region`", "did you mean \"regions\"?"]);
+    says(
+        &document_error("[plugins]\npaths = []"),
+        &["line 2, column 1: ", "unknown field `paths`", "`path`"],
+    );
+    says(&document_error("[regions.users]\nwrap = []"), &["line 1, column 1: ", "missing field `backend`"]);
+}
+
+#[test]
+fn an_expiration_that_is_none_is_refused_wherever_it_stands() {
+    let none =
+        "is no expiration time; give a number of seconds from 0 up, a text such as \"5m\", or -1 for never";
+    for given in
+        ["-5", "-0.5", "nan", "inf", "-inf", "1e300", "\"one hour\"", "\"\"", "\"-5\"", "\"5 parsecs\""]
+    {
+        let toml = region_error(&format!("expiration_time = {given}"));
+        says(&toml, &["the configuration, line 3, column 19: ", none]);
+        let text = given.trim_matches('"');
+        let flat = [("p.backend", "dogpile.cache.memory"), ("p.expiration_time", text)];
+        let error = told(&RegionConfig::from_flat(flat, "p.").unwrap_err());
+        says(&error, &[&format!("p.expiration_time = {text:?}: "), none]);
+    }
+    for seconds in [-5.0, -0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
+        says(&told(&Expiration::from_seconds(seconds).unwrap_err()), &[&seconds.to_string(), none]);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_is_malformed_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent.toml");
+    let error = told(&Configuration::from_file(&absent).unwrap_err());
+    says(&error, &["the configuration", "absent.toml", "cannot be read", "No such file"]);
+    let malformed = folder.path().join("malformed.toml");
+    std::fs::write(&malformed, "[regions.users]\nbackend = \n").unwrap();
+    says(&told(&Configuration::from_file(&malformed).unwrap_err()), &["malformed.toml, line 2, column 11: "]);
+    std::fs::write(&malformed, b"\xff\xfe").unwrap();
+    says(&told(&Configuration::from_file(&malformed).unwrap_err()), &["malformed.toml", "UTF-8"]);
+    says(&told(&Configuration::from_file(folder.path()).unwrap_err()), &["cannot be read"]);
+}
+
+#[test]
+fn a_region_that_a_document_does_not_configure_is_refused_with_those_that_it_does() {
+    let document = "[regions.users]\nbackend = \"dogpile.cache.memory\"\n[regions.orders]\nbackend = \"x\"";
+    let configuration = Configuration::from_toml(document).unwrap();
+    let region = CacheRegion::new("user");
+    let error = told(&configuration.configure(&region).unwrap_err());
+    let expected = "the configuration configures no region \"user\" (configured: orders, users); did you mean \"users\"?";
+    assert_eq!(error, expected);
+    assert!(!region.is_configured());
+    let error = told(&configuration.regions().unwrap_err());
+    says(&error, &["region \"orders\" could not be configured", "no backend is called \"x\""]);
+}
+
+fn flat_error(name: &str, value: &str) -> String {
+    let flat = [("p.backend", "dogpile.cache.memory"), (name, value)];
+    told(&RegionConfig::from_flat(flat, "p.").unwrap_err())
+}
+
+#[test]
+fn flat_names_that_are_wrong_are_named_with_their_prefix() {
+    assert_eq!(
+        flat_error("p.expiraton_time", "5"),
+        "p.expiraton_time = \"5\": the name is unknown (known: backend, expiration_time, key_mangler, serializer, \
+         mangle_invalid_keys, wrap, arguments.NAME); did you mean \"expiration_time\"?"
+    );
+    says(&flat_error("p.", "5"), &["p. = \"5\": the name is unknown"]);
+    let neither = "p.mangle_invalid_keys = \"yes\": it is neither true nor false";
+    assert_eq!(flat_error("p.mangle_invalid_keys", "yes"), neither);
+    for without in [vec![], vec![("p.backend", "None")], vec![("q.backend", "dogpile.cache.memory")]] {
+        let error = told(&RegionConfig::from_flat(without, "p.").unwrap_err());
+        assert_eq!(error, "p.backend = \"\": it is missing; give the entry point of a backend");
+    }
+}
+
+/// Why a region refuses `config`; it stays unconfigured.
+fn refused(config: RegionConfig) -> String {
+    let region = CacheRegion::new("users");
+    let error = told(&region.configure(config).unwrap_err());
+    assert!(!region.is_configured());
+    assert!(error.starts_with("region \"users\""), "{error}");
+    error
+}
+
+fn memory() -> RegionConfig {
+    RegionConfig::new("dogpile.cache.memory")
+}
+
+#[test]
+fn arguments_that_are_wrong_are_named_by_what_they_are_given_to() {
+    let built = "backend \"dogpile.cache.memory\" of the linked crate dogpile-memory";
+    for (given, expected) in
+        [("many", "\"many\" is not a number"), ("-1", "-1"), ("1.5", "1.5"), ("", "\"\"")]
+    {
+        let flat = [("backend", "dogpile.cache.memory"), ("arguments.max_entries", given)];
+        let error = refused(RegionConfig::from_flat(flat, "").unwrap());
+        says(&error, &[built, "could not be built", "wrong arguments: ", expected]);
+    }
+    says(&refused(memory().argument("max_entries", 0)), &[built, "\"max_entries\"", "must be at least 1"]);
+    says(&refused(memory().argument("max_entries", [1])), &["wrong arguments: ", "sequence"]);
+    says(&refused(memory().arguments(5)), &["arguments are a table of names and values, not 5"]);
+    let null = refused(RegionConfig::new("dogpile.cache.null").argument("max_entries", 1));
+    says(&null, &["unknown argument \"max_entries\" (known: none)"]);
+    let instance = RegionConfig::from_instance(dogpile_tests::scripted::Scripted::new());
+    says(&refused(instance.argument("a", 1)), &["arguments belong to an entry point; name it first"]);
+}
+
+#[test]
+fn names_that_nobody_has_are_refused_with_the_nearest_and_all_that_are_known() {
+    let backend = refused(RegionConfig::new("dogpile.cache.memroy"));
+    says(
+        &backend,
+        &["no backend is called \"dogpile.cache.memroy\"; did you mean \"dogpile.cache.memory\"?"],
+    );
+    says(&backend, &["known: ", "dogpile.cache.null", "plugin folders searched: none"]);
+    let proxy = refused(memory().wrap("dogpile.proxy.loging"));
+    says(&proxy, &["no proxy is called \"dogpile.proxy.loging\"; did you mean \"dogpile.proxy.logging\"?"]);
+    let mixed_up = refused(memory().wrap("dogpile.cache.null"));
+    says(&mixed_up, &["\"dogpile.cache.null\"", "is no proxy", "name it as `backend`"]);
+    let mangler = refused(memory().key_mangler_named("sha2"));
+    says(&mangler, &["no key mangler is called \"sha2\" (known: [\"sha1\"]); did you mean \"sha1\"?"]);
+    let serializer = refused(memory().serializer_named("jsno"));
+    says(&serializer, &["no serializer is called \"jsno\"", "msgpack", "did you mean \"json\"?"]);
+    says(&refused(RegionConfig::default()), &["no backend is named; give the entry point of one"]);
+}
+
+#[test]
+fn arguments_of_proxies_that_are_wrong_are_refused_too() {
+    says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing field `prefix`"]);
+    let empty = memory().wrap_with("dogpile.proxy.key_prefix", [("prefix", "")].into_iter().collect::<Map>());
+    says(&refused(empty), &["the argument \"prefix\" is empty; give at least one character"]);
+    let unknown = memory().wrap_with("dogpile.proxy.logging", [("lable", "x")].into_iter().collect::<Map>());
+    says(&refused(unknown), &["unknown argument \"lable\" (known: \"label\"); did you mean \"label\"?"]);
+    says(
+        &refused(memory().wrap_with("dogpile.proxy.readonly", 5)),
+        &["arguments are a table of names and values"],
+    );
+}
+
+type Map = std::collections::BTreeMap<&'static str, &'static str>;
+
+#[test]
+fn a_secret_among_arguments_is_in_no_error_and_no_debug_text() {
+    let config = memory().argument("password", "open sesame");
+    assert!(!format!("{config:?}").contains("sesame"));
+    assert!(!refused(config).contains("sesame"));
+    let flat = [("backend", "dogpile.cache.memory"), ("arguments.password", "open sesame")];
+    assert!(!refused(RegionConfig::from_flat(flat, "").unwrap()).contains("sesame"));
+    let document =
+        "[regions.users]\nbackend = \"dogpile.cache.memory\"\narguments = { password = \"open sesame\" }";
+    let configuration = Configuration::from_toml(document).unwrap();
+    assert!(!format!("{configuration:?}").contains("sesame"));
+}
