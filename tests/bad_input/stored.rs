@@ -112,7 +112,7 @@ struct Nested(Vec<Nested>);
 #[test]
 fn values_nested_beyond_all_measure_are_misses_and_do_not_exhaust_the_stack() {
     bounded(|| {
-        for serializer in ["json", "msgpack"] {
+        for serializer in ["json", "msgpack", "pickle"] {
             for depth in [100, 1000, 100_000] {
                 let store = ByteStore::default();
                 let region = region_on(&store, serializer);
