@@ -10,19 +10,6 @@ mod stored;
 #[path = "bad_input/use_of_a_region.rs"]
 mod use_of_a_region;
 
-use std::error::Error;
-
-/// What `error` and its causes say, a line each.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}\n{error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// Checks that `text` has all of `parts`.
 fn says(text: &str, parts: &[&str]) {
     for part in parts {

@@ -2,7 +2,9 @@
 
 use dogpile::{CacheRegion, Configuration, Expiration, RegionConfig};
 
-use super::{says, told};
+use dogpile_tests::errors::told;
+
+use super::says;
 
 fn document_error(document: &str) -> String {
     told(&Configuration::from_toml(document).unwrap_err())

@@ -2,15 +2,14 @@
 
 use dogpile::sdk::{CreationTime, Metadata, envelope};
 use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::ByteStore;
 use dogpile_tests::threads::bounded;
 use serde::Deserialize;
 use serde_json::Value;
 
 fn region_on(store: &ByteStore, serializer: &str) -> CacheRegion {
-    let region = CacheRegion::new("damaged");
-    region.configure(RegionConfig::from_instance(store.backend()).serializer_named(serializer)).unwrap();
-    region
+    region_of("damaged", RegionConfig::from_instance(store.backend()).serializer_named(serializer))
 }
 
 /// Checks that `bytes` under a key are a miss in every way of reading, and are replaced.

@@ -1,9 +1,8 @@
 //! Regions that are configured twice, or not, or not rightly.
 
 use dogpile::{CacheRegion, CreateError, RegionConfig, RegionError};
+use dogpile_tests::errors::told;
 use dogpile_tests::regions::{PassThrough, Subject, on_each};
-
-use super::told;
 
 #[test]
 fn a_region_that_is_not_configured_says_so_at_every_call() {

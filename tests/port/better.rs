@@ -9,16 +9,14 @@ use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regenera
 use dogpile::sdk::{CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload};
 use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionError};
 use dogpile_tests::events::Events;
-use dogpile_tests::regions::{Subject, on_each, on_each_with};
+use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{bounded, together, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn region_on(store: &Arc<Scripted>) -> CacheRegion {
-    let region = CacheRegion::new("locked");
-    region.configure(RegionConfig::from_instance(store.clone())).unwrap();
-    region
+    region_of("locked", RegionConfig::from_instance(store.clone()))
 }
 
 /// In Python a lock object is made at each call, hits included.

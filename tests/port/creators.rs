@@ -9,7 +9,7 @@ use std::time::Duration;
 use dogpile::lock::LockError;
 use dogpile::sdk::{CacheMutex, ErrorKind};
 use dogpile::{CacheRegion, CreateError, ManualClock, RegionConfig, RegionError};
-use dogpile_tests::regions::{Subject, on_each};
+use dogpile_tests::regions::{Subject, on_each, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{Signal, bounded, together, until};
 
@@ -19,9 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct OutOfStock;
 
 fn region_on(store: &Arc<Scripted>) -> CacheRegion {
-    let region = CacheRegion::new("creating");
-    region.configure(RegionConfig::from_instance(store.clone())).unwrap();
-    region
+    region_of("creating", RegionConfig::from_instance(store.clone()))
 }
 
 fn fails<T>(region: &CacheRegion, key: &str) -> CreateError<OutOfStock>

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use dogpile::sdk::{Capabilities, KeyBytes};
 use dogpile::{CacheRegion, RegionConfig, RegionError, length_conditional_mangler, sha1_mangle_key};
+use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::Scripted;
 
 fn region_on(store: &Arc<Scripted>, change: impl Fn(RegionConfig) -> RegionConfig) -> CacheRegion {
-    let region = CacheRegion::new("keys");
-    region.configure(change(RegionConfig::from_instance(store.clone()))).unwrap();
-    region
+    region_of("keys", change(RegionConfig::from_instance(store.clone())))
 }
 
 /// Behaviour: `key-mangler-default-none`

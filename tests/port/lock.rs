@@ -8,7 +8,7 @@ use std::time::Duration;
 use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
 use dogpile::sdk::CacheMutex;
 use dogpile::{CacheRegion, RegionConfig};
-use dogpile_tests::regions::{Subject, on_each, on_each_with};
+use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
 use dogpile_tests::scripted::{Scripted, ScriptedMutex};
 use dogpile_tests::threads::{bounded, together};
 use parking_lot::Mutex;
@@ -16,9 +16,7 @@ use parking_lot::Mutex;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn region_on(store: &Arc<Scripted>) -> CacheRegion {
-    let region = CacheRegion::new("locked");
-    region.configure(RegionConfig::from_instance(store.clone())).unwrap();
-    region
+    region_of("locked", RegionConfig::from_instance(store.clone()))
 }
 
 /// Behaviour: `region-key-unlocked-by-default`

@@ -6,20 +6,15 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use dogpile::sdk::CachedValue;
-use dogpile::{CacheRegion, InMemory, RegionConfig};
+use dogpile::{InMemory, RegionConfig};
 use dogpile_memory::MemoryBackend;
+use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{Signal, bounded, together};
-
-fn region_of(config: RegionConfig) -> CacheRegion {
-    let region = CacheRegion::new("in memory");
-    region.configure(config).unwrap();
-    region
-}
 
 /// Behaviour: `memory-generic-suite`
 #[test]
 fn memory_shares_the_values_themselves() {
-    let region = region_of(RegionConfig::new("dogpile.cache.memory"));
+    let region = region_of("in memory", RegionConfig::new("dogpile.cache.memory"));
     let value = Arc::new("a text".to_owned());
     region.set("key", value.clone()).unwrap();
     assert!(Arc::ptr_eq(&region.get::<Arc<String>>("key").unwrap().unwrap(), &value));
@@ -29,7 +24,7 @@ fn memory_shares_the_values_themselves() {
 /// Behaviour: `memory-pickle-generic-suite`
 #[test]
 fn memory_pickle_keeps_a_copy_that_later_changes_do_not_reach() {
-    let region = region_of(RegionConfig::new("dogpile.cache.memory_pickle"));
+    let region = region_of("in memory", RegionConfig::new("dogpile.cache.memory_pickle"));
     let value = Arc::new(Mutex::new(vec![1]));
     region.set("key", value.clone()).unwrap();
     value.lock().unwrap().push(2);
@@ -41,7 +36,8 @@ fn memory_pickle_keeps_a_copy_that_later_changes_do_not_reach() {
 #[test]
 fn regions_work_on_a_map_of_the_callers() {
     let map = Arc::new(Mutex::new(HashMap::<String, CachedValue>::new()));
-    let region = region_of(RegionConfig::from_instance(Arc::new(MemoryBackend::with_map(map.clone()))));
+    let region =
+        region_of("in memory", RegionConfig::from_instance(Arc::new(MemoryBackend::with_map(map.clone()))));
     region.set("key", InMemory(1)).unwrap();
     let value = map.lock().unwrap().remove("key").unwrap();
     assert_eq!(region.get::<InMemory<i32>>("key").unwrap(), None);
@@ -54,8 +50,12 @@ fn regions_work_on_a_map_of_the_callers() {
 fn regions_over_one_map_wait_for_each_others_creators() {
     bounded(|| {
         let map = Arc::new(Mutex::new(HashMap::<String, CachedValue>::new()));
-        let [one, two] = [(); 2]
-            .map(|()| region_of(RegionConfig::from_instance(Arc::new(MemoryBackend::with_map(map.clone())))));
+        let [one, two] = [(); 2].map(|()| {
+            region_of(
+                "in memory",
+                RegionConfig::from_instance(Arc::new(MemoryBackend::with_map(map.clone()))),
+            )
+        });
         let (created, asked) = (AtomicUsize::new(0), Signal::default());
         thread::scope(|scope| {
             let first = scope.spawn(|| {
@@ -77,7 +77,7 @@ fn regions_over_one_map_wait_for_each_others_creators() {
 #[test]
 fn memory_with_a_limit_drops_what_is_used_least() {
     for name in ["dogpile.cache.memory", "dogpile.cache.memory_pickle"] {
-        let region = region_of(RegionConfig::new(name).argument("max_entries", 100));
+        let region = region_of("in memory", RegionConfig::new(name).argument("max_entries", 100));
         for number in 0..1000 {
             region.set(&format!("{number}"), number).unwrap();
             assert_eq!(region.get::<i32>("0").unwrap(), Some(0), "what is read often stays");
@@ -96,7 +96,7 @@ fn memory_with_a_limit_drops_what_is_used_least() {
 /// Behaviour: `null-multi-delete`
 #[test]
 fn the_null_backend_takes_everything_and_keeps_nothing() {
-    let region = region_of(RegionConfig::new("dogpile.cache.null"));
+    let region = region_of("in memory", RegionConfig::new("dogpile.cache.null"));
     assert_eq!(region.get::<i32>("a").unwrap(), None);
     region.set("a", 1).unwrap();
     assert_eq!(region.get::<i32>("a").unwrap(), None);
@@ -112,7 +112,7 @@ fn the_null_backend_takes_everything_and_keeps_nothing() {
 #[test]
 fn creators_on_the_null_backend_run_side_by_side() {
     bounded(|| {
-        let region = region_of(RegionConfig::new("dogpile.cache.null"));
+        let region = region_of("in memory", RegionConfig::new("dogpile.cache.null"));
         let all_create = Barrier::new(4);
         let create = |number| {
             region.get_or_create("key", || {
@@ -127,7 +127,7 @@ fn creators_on_the_null_backend_run_side_by_side() {
 #[test]
 fn creators_of_many_keys_on_the_null_backend_run_side_by_side() {
     bounded(|| {
-        let region = region_of(RegionConfig::new("dogpile.cache.null"));
+        let region = region_of("in memory", RegionConfig::new("dogpile.cache.null"));
         let all_create = Barrier::new(4);
         let create = |number| {
             region.get_or_create_multi(&["a", "b"], |keys| {

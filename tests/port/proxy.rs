@@ -9,7 +9,7 @@ use dogpile::sdk::{
 };
 
 use dogpile::{CacheRegion, Configuration, ManualClock, RegionConfig};
-use dogpile_tests::regions::{PassThrough, START, Subject, on_each};
+use dogpile_tests::regions::{self, PassThrough, START, Subject, on_each};
 use dogpile_tests::scripted::{ByteStore, Scripted};
 use parking_lot::Mutex;
 
@@ -57,9 +57,7 @@ fn noting(
 }
 
 fn region_of(config: RegionConfig) -> CacheRegion {
-    let region = CacheRegion::new("proxied");
-    region.configure(config.clock(Arc::new(ManualClock::at(START)))).unwrap();
-    region
+    regions::region_of("proxied", config.clock(Arc::new(ManualClock::at(START))))
 }
 
 /// Every other test of a region holds behind such a proxy too: see `dogpile_tests::regions::on_each`.

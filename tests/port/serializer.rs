@@ -3,14 +3,12 @@
 use dogpile::sdk::envelope;
 use dogpile::serializer::{self, Deserialise, Json, Serializer, SerializerError};
 use dogpile::{CacheRegion, InMemory, RegionConfig};
-use dogpile_tests::regions::{Subject, on_each_with};
+use dogpile_tests::regions::{Subject, on_each_with, region_of};
 use dogpile_tests::scripted::ByteStore;
 use serde_json::{Value, json};
 
 fn region_on(store: &ByteStore, change: impl Fn(RegionConfig) -> RegionConfig) -> CacheRegion {
-    let region = CacheRegion::new("serialised");
-    region.configure(change(RegionConfig::from_instance(store.backend()))).unwrap();
-    region
+    region_of("serialised", change(RegionConfig::from_instance(store.backend())))
 }
 
 fn nested() -> Value {

@@ -5,25 +5,23 @@ use std::sync::Arc;
 use dogpile::sdk::ErrorKind;
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::events::Events;
+use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::Scripted;
-
-fn region_of(config: RegionConfig) -> CacheRegion {
-    let region = CacheRegion::new("proxied");
-    region.configure(config).unwrap();
-    region
-}
 
 /// A region over `store` whose keys begin with `prefix` there.
 fn prefixed(store: &Arc<Scripted>, prefix: &str) -> CacheRegion {
     let arguments = serde_json::json!({ "prefix": prefix });
-    region_of(RegionConfig::from_instance(store.clone()).wrap_with("dogpile.proxy.key_prefix", arguments))
+    region_of(
+        "proxied",
+        RegionConfig::from_instance(store.clone()).wrap_with("dogpile.proxy.key_prefix", arguments),
+    )
 }
 
 #[test]
 fn the_readonly_proxy_serves_and_refuses_to_write() {
     let store = Scripted::new();
-    let writer = region_of(RegionConfig::from_instance(store.clone()));
-    let reader = region_of(RegionConfig::from_instance(store).wrap("dogpile.proxy.readonly"));
+    let writer = region_of("proxied", RegionConfig::from_instance(store.clone()));
+    let reader = region_of("proxied", RegionConfig::from_instance(store).wrap("dogpile.proxy.readonly"));
     writer.set("key", 1).unwrap();
     assert_eq!(reader.get("key").unwrap(), Some(1));
     let refusals = [
@@ -84,7 +82,7 @@ fn the_logging_proxy_tells_of_each_call() {
     let store = Scripted::new();
     let arguments = serde_json::json!({ "label": "logged calls" });
     let config = RegionConfig::from_instance(store.clone()).wrap_with("dogpile.proxy.logging", arguments);
-    let region = region_of(config);
+    let region = region_of("proxied", config);
     region.get::<i32>("key").unwrap();
     region.set("key", 1).unwrap();
     region.get_multi::<i32>(&["key", "other"]).unwrap();

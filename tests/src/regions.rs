@@ -57,15 +57,24 @@ pub fn on_each_with(changed: impl Fn(RegionConfig) -> RegionConfig, test: impl F
     }
 }
 
+/// A region called `name` that is configured so.
+///
+/// # Panics
+/// If it cannot be.
+pub fn region_of(name: &'static str, config: RegionConfig) -> CacheRegion {
+    let region = CacheRegion::new(name);
+    region.configure(config).expect("the region can be configured");
+    region
+}
+
 impl Subject {
     /// A region that is configured so, but for the clock.
     ///
     /// # Panics
     /// If it cannot be.
     pub fn new(config: RegionConfig) -> Self {
-        let (region, clock) = (CacheRegion::new("tested"), Arc::new(ManualClock::at(START)));
-        region.configure(config.clock(clock.clone())).expect("the region can be configured");
-        Subject { region, clock }
+        let clock = Arc::new(ManualClock::at(START));
+        Subject { region: region_of("tested", config.clock(clock.clone())), clock }
     }
 }
 
