@@ -27,7 +27,7 @@ pub use self::leadership::Leadership;
 pub use self::name_registry::{NameRegistry, Named};
 pub use self::read_write::{ReadGuard, ReadWriteMutex, WriteGuard};
 
-use self::gate::Arrival;
+use self::gate::{Arrival, Opened};
 use self::waits::Circle;
 use crate::decision::AsLeader;
 
@@ -121,7 +121,7 @@ pub(crate) enum Turn {
     Busy,
     /// Somebody else did, and is done.
     Waited,
-    /// The backend's mutex gave up waiting.
+    /// The backend's mutex gave up waiting, for this caller or for the one that it waited for.
     TimedOut,
 }
 
@@ -189,8 +189,8 @@ impl<'a> DogpileLock<'a> {
     pub(crate) fn lead_or_wait(&self) -> Result<Turn, LockError> {
         match self.gates.arrive(self.key) {
             Arrival::Closed(gate) => {
-                gate.wait().map_err(|Circle| LockError::Reentry)?;
-                Ok(Turn::Waited)
+                let opened = gate.wait().map_err(|Circle| LockError::Reentry)?;
+                Ok(if opened == Opened::GaveUp { Turn::TimedOut } else { Turn::Waited })
             }
             Arrival::Leads(gate) => {
                 let led = Leadership::begin(gate, self.mutex(), true).map_err(LockError::Mutex)?;

@@ -45,6 +45,17 @@ struct State {
     open: bool,
     /// Set when the key was stored or deleted while its leader was creating.
     superseded: bool,
+    /// Set when the leader waited for the backend's mutex in vain.
+    gave_up: bool,
+}
+
+/// What a wait at a gate came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// The leader is done, one way or another.
+    Done,
+    /// The leader waited for the backend's mutex in vain.
+    GaveUp,
 }
 
 impl Gates {
@@ -107,7 +118,7 @@ impl fmt::Debug for Gates {
 
 impl Gate {
     fn led_by(leader: ThreadId) -> Self {
-        let state = State { leader: Some(leader), open: false, superseded: false };
+        let state = State { leader: Some(leader), open: false, superseded: false, gave_up: false };
         Gate { state: Mutex::new(state), opened: Condvar::new() }
     }
 
@@ -121,13 +132,13 @@ impl Gate {
     ///
     /// # Errors
     /// [`Circle`] if the leader waits, directly or through others, for the calling thread.
-    pub(crate) fn wait(self: &Arc<Self>) -> Result<(), Circle> {
+    pub(crate) fn wait(self: &Arc<Self>) -> Result<Opened, Circle> {
         let _waiting = Waits::begin(self)?;
         let mut state = self.state.lock();
         while !state.open {
             state = wait(&self.opened, state);
         }
-        Ok(())
+        Ok(if state.gave_up { Opened::GaveUp } else { Opened::Done })
     }
 }
 
@@ -147,6 +158,12 @@ impl GateGuard {
     /// Whether the key was stored or deleted since the gate is led.
     pub(crate) fn is_superseded(&self) -> bool {
         self.gate.state.lock().superseded
+    }
+
+    /// Says that the leader waited for the backend's mutex in vain: so have all who waited for the leader. Were they
+    /// to try one after the other, the last would wait many times as long as the mutex does.
+    pub(crate) fn give_up(&self) {
+        self.gate.state.lock().gave_up = true;
     }
 
     /// Says that the thread that calls next will create.
@@ -172,5 +189,30 @@ impl Drop for GateGuard {
         self.gates.shard(&self.key).lock().remove(&self.key);
         self.gate.state.lock().open = true;
         self.gate.opened.notify_all();
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_leader_that_gives_up_has_waited_in_vain_too() {
+        let gates = Arc::new(Gates::new());
+        let Arrival::Leads(leader) = gates.arrive("key") else { panic!("nobody leads yet") };
+        std::thread::scope(|scope| {
+            let Arrival::Closed(gate) = gates.arrive("key") else { panic!("somebody leads") };
+            let waiter = scope.spawn(move || gate.wait());
+            leader.give_up();
+            drop(leader);
+            assert_eq!(waiter.join().unwrap(), Ok(Opened::GaveUp));
+        });
+        let Arrival::Leads(leader) = gates.arrive("key") else { panic!("nobody leads any more") };
+        std::thread::scope(|scope| {
+            let Arrival::Closed(gate) = gates.arrive("key") else { panic!("somebody leads") };
+            let waiter = scope.spawn(move || gate.wait());
+            drop(leader);
+            assert_eq!(waiter.join().unwrap(), Ok(Opened::Done));
+        });
     }
 }

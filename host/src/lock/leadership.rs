@@ -28,6 +28,9 @@ impl Leadership {
             let held = HeldMutex { mutex, key: gate.key().into() };
             Ok(Some(Leadership { _mutex: Some(held), gate }))
         } else {
+            if wait {
+                gate.give_up();
+            }
             Ok(None)
         }
     }
