@@ -100,6 +100,29 @@ fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
     assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
 }
 
+#[test]
+fn threads_that_wait_for_one_that_gives_up_do_not_all_wait_for_the_mutex_in_turn() {
+    bounded(|| {
+        let store = Scripted::with_mutexes();
+        let region = region_on(&store);
+        let mutex = store.mutex("key");
+        assert!(mutex.acquire(false).unwrap());
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..30).map(|_| scope.spawn(|| region.get_or_create("key", || 1))).collect();
+            until("all have looked", || store.calls("get") >= 30);
+            until("one waits for the mutex", || mutex.waits.load(SeqCst) == 1);
+            mutex.give_up();
+            for thread in threads {
+                let error = thread.join().unwrap().unwrap_err();
+                assert!(matches!(error, RegionError::Lock { source: LockError::TimedOut, .. }), "{error:?}");
+            }
+        });
+        // One, and those that had looked but not yet begun to wait.
+        assert!(mutex.waits.load(SeqCst) < 30, "{} waited for the mutex", mutex.waits.load(SeqCst));
+    });
+}
+
 /// In Python exceeding the lease raises, although the value was stored.
 #[test]
 fn a_creator_that_outlives_its_lease_gives_its_caller_the_value_with_a_warning() {

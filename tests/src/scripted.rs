@@ -172,6 +172,15 @@ pub struct ScriptedMutex {
     pub waits: AtomicUsize,
 }
 
+impl ScriptedMutex {
+    /// Has all calls of `acquire` give up.
+    pub fn give_up(&self) {
+        self.gives_up.store(true, SeqCst);
+        let _held = self.held.lock();
+        self.released.notify_all();
+    }
+}
+
 impl CacheMutex for ScriptedMutex {
     fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
         self.waits.fetch_add(usize::from(wait), SeqCst);
