@@ -6,10 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
-use dogpile::sdk::{CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload};
+use dogpile::sdk::{CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload, proxy};
 use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionError};
 use dogpile_tests::events::Events;
-use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
+use dogpile_tests::regions::{PassThrough, Subject, on_each, on_each_with, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{bounded, together, until};
 
@@ -98,6 +98,24 @@ fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
     assert!(mutex.locked().unwrap(), "the holder's mutex is left alone");
     mutex.release().unwrap();
     assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
+}
+
+/// Regions with gates of their own over one store, as those of three processes are.
+#[test]
+fn three_processes_of_eight_threads_each_make_one_creator_and_one_waiter_for_the_mutex_each() {
+    bounded(|| {
+        let (store, created) = (Scripted::with_mutexes(), AtomicUsize::new(0));
+        let process = || region_of("process", RegionConfig::from_instance(proxy(PassThrough(store.clone()))));
+        let processes = [process(), process(), process()];
+        let create = || {
+            until("all have looked", || store.calls("get") >= 24);
+            created.fetch_add(1, SeqCst) + 1
+        };
+        let served = together(24, |thread| processes[thread % 3].get_or_create("key", create).unwrap());
+        assert_eq!((served, created.load(SeqCst)), (vec![1; 24], 1));
+        let waits = store.mutex("key").waits.load(SeqCst);
+        assert!(waits < 24, "{waits} of 24 threads waited for the mutex");
+    });
 }
 
 #[test]

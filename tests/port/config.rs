@@ -120,6 +120,16 @@ fn the_texts_of_an_ini_file_become_what_the_entry_point_asks_for() {
     assert_eq!(shown("0", "-3.14e-10"), expected(0, -3.14e-10));
 }
 
+/// In Python the password `0123` becomes 123.
+#[test]
+fn a_text_stays_one_where_a_text_is_asked_for() {
+    for password in ["0123", "1e5", "true", "-1", " none "] {
+        let flat = [("backend", "tests.typed"), ("arguments.password", password)];
+        let region = region_of("configured", RegionConfig::from_flat(flat, "").unwrap());
+        assert!(built_with(&region).contains(&format!("password: Some({password:?})")), "{password}");
+    }
+}
+
 /// Behaviour: `config-timedelta`
 #[test]
 fn an_expiration_may_be_a_duration_or_its_text() {
