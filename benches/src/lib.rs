@@ -1,1 +1,31 @@
-//! Criterion benches.
+//! What the benches share: the caches, those of others under `versus`, and the threads that ask them.
+//!
+//! All caches are asked by one loop, for the same keys in the same order, and answer clones of an `Arc`.
+
+#![forbid(unsafe_code)]
+
+mod command_line;
+mod ours;
+mod subject;
+mod summary;
+mod team;
+#[path = "../versus/versus.rs"]
+pub mod versus;
+mod workload;
+
+pub use crate::command_line::is_quick;
+pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, ours};
+pub use crate::subject::{Cache, Failure, Subject, Value};
+pub use crate::summary::Summary;
+pub use crate::team::Team;
+pub use crate::workload::{KEYS, Workload};
+
+/// Every cache: ours, and the rivals.
+///
+/// # Errors
+/// If the plugin library is not beside the bench, or a region cannot be configured.
+pub fn subjects() -> Result<Vec<Subject>, Failure> {
+    let mut all = ours()?;
+    all.extend(versus::rivals());
+    Ok(all)
+}

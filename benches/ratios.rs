@@ -1,0 +1,172 @@
+//! What a hit costs us as a ratio to what it costs others, beside the targets.
+//!
+//! `cargo bench -p dogpile-benches --bench ratios` (about two minutes; `-- --quick`: some seconds, to see that it
+//! runs). In each round every cache is measured once, and ratios are taken within a round: whatever else the
+//! machine does hits all of them alike.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use dogpile_benches::versus::{BARE_MAP, MOKA, MOKA_BOUNDED, QUICK_CACHE};
+use dogpile_benches::{
+    Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, Subject, Summary, Team,
+    Workload, is_quick, subjects,
+};
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// For each thread, in each round.
+    hits: usize,
+}
+
+const FULL: Effort = Effort { rounds: 61, hits: 200_000 };
+const QUICK: Effort = Effort { rounds: 3, hits: 10_000 };
+
+/// What was measured of one workload.
+struct Column {
+    heading: String,
+    /// Of each cache, nanoseconds for a hit in each round.
+    times: Vec<(&'static str, Vec<f64>)>,
+}
+
+impl Column {
+    fn of(&self, name: &str) -> &[f64] {
+        let found = self.times.iter().find(|(subject, _)| *subject == name);
+        found.map(|(_, times)| times.as_slice()).expect("every cache was measured")
+    }
+
+    /// `compare` of two caches, round by round.
+    fn compared(&self, ours: &str, theirs: &str, compare: fn(f64, f64) -> f64) -> Summary {
+        let rounds = self.of(ours).iter().zip(self.of(theirs));
+        Summary::of(rounds.map(|(ours, theirs)| compare(*ours, *theirs)))
+    }
+}
+
+/// Two caches compared, and the most that the outcome may be.
+struct Target {
+    ours: &'static str,
+    theirs: &'static str,
+    /// On the hot key, and on the Zipf keys.
+    most: Option<[f64; 2]>,
+}
+
+const fn target(ours: &'static str, theirs: &'static str, most: [f64; 2]) -> Target {
+    Target { ours, theirs, most: Some(most) }
+}
+
+const fn no_target(ours: &'static str, theirs: &'static str) -> Target {
+    Target { ours, theirs, most: None }
+}
+
+/// How many times as long a hit may take.
+const RATIOS: [Target; 8] = [
+    target(LINKED, MOKA, [0.7, 0.7]),
+    target(LINKED_EXPIRING, MOKA, [0.7, 0.7]),
+    target(LOADED, MOKA, [0.7, 0.7]),
+    no_target(LINKED_BOUNDED, MOKA_BOUNDED),
+    no_target(LINKED_BOUNDED, QUICK_CACHE),
+    target(LINKED, BARE_MAP, [3.0, 2.0]),
+    no_target(LINKED_EXPIRING, BARE_MAP),
+    no_target(LOADED, BARE_MAP),
+];
+
+/// How many nanoseconds more a hit may take.
+const DIFFERENCES: [Target; 2] =
+    [target(LOADED, LINKED, [20.0, 20.0]), target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 20.0])];
+
+fn main() -> Result<(), Failure> {
+    let effort = if is_quick()? { QUICK } else { FULL };
+    let mut columns = Vec::new();
+    for threads in [1, 2] {
+        columns.push(measure(Workload::hot(threads), effort)?);
+    }
+    for threads in [1, 2] {
+        columns.push(measure(Workload::zipf(threads), effort)?);
+    }
+    print_times(&columns, effort);
+    println!("\ntimes as long, median of the rounds");
+    print_compared(&columns, &RATIOS, |ours, theirs| ours / theirs);
+    println!("\nns more, median of the rounds");
+    print_compared(&columns, &DIFFERENCES, |ours, theirs| ours - theirs);
+    Ok(())
+}
+
+fn measure(workload: Workload, effort: Effort) -> Result<Column, Failure> {
+    let heading = format!("{}, {}", workload.name, workload.orders.len());
+    let workload = Arc::new(workload);
+    let all: Vec<Arc<Subject>> = subjects()?.into_iter().map(Arc::new).collect();
+    all.iter().for_each(|subject| subject.fill(&workload.keys));
+    let team = Team::new(&workload);
+    let mut times: Vec<_> = all.iter().map(|subject| (subject.name, Vec::new())).collect();
+    for round in 0..=effort.rounds {
+        tell(&heading, round, effort.rounds);
+        for turn in 0..all.len() {
+            // Each round begins with another cache, so that none always follows the same one.
+            let which = (round + turn) % all.len();
+            let time = team.time(&all[which], effort.hits);
+            // The first round only warms up.
+            if round > 0 {
+                times[which].1.push(time.as_nanos() as f64 / effort.hits as f64);
+            }
+        }
+    }
+    Ok(Column { heading, times })
+}
+
+/// Says how far the measurement is: on a terminal in one line.
+fn tell(heading: &str, round: usize, rounds: usize) {
+    let mut out = std::io::stderr();
+    // That nobody reads it is no reason to stop.
+    let _ = if out.is_terminal() {
+        let end = if round == rounds { "\n" } else { "" };
+        write!(out, "\r{heading} threads: round {round} of {rounds}{end}")
+    } else if round == 0 {
+        writeln!(out, "{heading} threads: {rounds} rounds")
+    } else {
+        Ok(())
+    };
+}
+
+fn print_times(columns: &[Column], effort: Effort) {
+    println!("\nns a hit, median of {} rounds (1st to 9th decile)", effort.rounds);
+    print_headings(columns);
+    for (name, _) in &columns[0].times {
+        print!("{name:48}");
+        for column in columns {
+            let Summary { median, low, high, .. } = Summary::of(column.of(name).iter().copied());
+            print!("  {median:>5.0} {:>9}", format!("({low:.0}-{high:.0})"));
+        }
+        println!();
+    }
+}
+
+fn print_headings(columns: &[Column]) {
+    print!("{:48}", "workload, threads");
+    columns.iter().for_each(|column| print!("  {:>15}", column.heading));
+    println!();
+}
+
+fn print_compared(columns: &[Column], targets: &[Target], compare: fn(f64, f64) -> f64) {
+    print_headings(columns);
+    for Target { ours, theirs, most } in targets {
+        print!("{:48}", format!("{ours} : {theirs}"));
+        let mut missed = 0;
+        for (number, column) in columns.iter().enumerate() {
+            let median = column.compared(ours, theirs, compare).median;
+            // The first two are of the hot key.
+            let missing = most.is_some_and(|most| median > most[number / 2]);
+            missed += usize::from(missing);
+            print!("  {median:>14.2}{}", if missing { "!" } else { " " });
+        }
+        match most {
+            Some([hot, zipf]) => println!("  at most {hot} and {zipf}: {}", verdict(missed)),
+            None => println!(),
+        }
+    }
+}
+
+fn verdict(missed: usize) -> String {
+    if missed == 0 { "met".to_owned() } else { format!("missed {missed} times (!)") }
+}

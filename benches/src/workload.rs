@@ -1,0 +1,94 @@
+//! [`Workload`]: which keys are asked for, and in which order.
+
+/// How many keys the Zipf workload has.
+pub const KEYS: usize = 100_000;
+
+/// After how many keys an order begins again: a power of two, and many times what the caches of a core hold.
+const ORDER: usize = 1 << 20;
+
+/// Keys, and for each thread the order in which it asks for them, made beforehand.
+pub struct Workload {
+    /// What the tables call it.
+    pub name: &'static str,
+    /// All keys.
+    pub keys: Vec<String>,
+    /// For each thread, indices into `keys`.
+    pub orders: Vec<Vec<u32>>,
+}
+
+impl Workload {
+    /// All `threads` ask for one key.
+    pub fn hot(threads: usize) -> Self {
+        Workload { name: "hot key", keys: keys(1), orders: vec![vec![0; ORDER]; threads] }
+    }
+
+    /// 100,000 keys, the n-th most popular of which is asked for 1/n times as often as the first.
+    pub fn zipf(threads: usize) -> Self {
+        let mut dice = Dice(1);
+        // Popular keys do not lie beside each other.
+        let mut by_rank: Vec<u32> = (0..).take(KEYS).collect();
+        for last in (1..KEYS).rev() {
+            by_rank.swap(last, dice.below(last + 1));
+        }
+        let shares: Vec<f64> = (1..=KEYS)
+            .scan(0.0, |sum, rank| {
+                *sum += 1.0 / rank as f64;
+                Some(*sum)
+            })
+            .collect();
+        let mut order = || {
+            let draw = || {
+                let drawn = dice.fraction() * shares[KEYS - 1];
+                by_rank[shares.partition_point(|share| *share < drawn)]
+            };
+            std::iter::repeat_with(draw).take(ORDER).collect()
+        };
+        let orders = (0..threads).map(|_| order()).collect();
+        Workload { name: "Zipf", keys: keys(KEYS), orders }
+    }
+}
+
+fn keys(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("user:{number:06}:profile")).collect()
+}
+
+/// SplitMix64: the same throws in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to 1, which is never reached.
+    fn fraction(&mut self) -> f64 {
+        (self.throw() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.fraction() * end as f64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_popular_key_gets_its_share_in_every_thread() {
+        let workload = Workload::zipf(2);
+        assert_eq!(workload.keys.len(), KEYS);
+        // The sum of 1/n up to 100,000 is 12.09.
+        let expected = ORDER as f64 / 12.09;
+        for order in &workload.orders {
+            let mut counts = vec![0_u32; KEYS];
+            order.iter().for_each(|index| counts[*index as usize] += 1);
+            let first = f64::from(*counts.iter().max().unwrap());
+            assert!((first / expected - 1.0).abs() < 0.02, "{first} of {ORDER}, {expected} expected");
+        }
+        assert_ne!(workload.orders[0], workload.orders[1]);
+    }
+}

@@ -1,0 +1,21 @@
+//! Caches of others, each as its documentation shows it.
+
+mod bare_map;
+mod moka;
+mod quick_cache;
+
+pub use self::bare_map::BARE_MAP;
+pub use self::moka::{MOKA, MOKA_BOUNDED};
+pub use self::quick_cache::QUICK_CACHE;
+
+use crate::subject::Subject;
+
+/// All rivals.
+pub fn rivals() -> Vec<Subject> {
+    vec![
+        Subject::new(MOKA, moka::unbounded()),
+        Subject::new(MOKA_BOUNDED, moka::bounded()),
+        Subject::new(QUICK_CACHE, quick_cache::bounded()),
+        Subject::new(BARE_MAP, bare_map::BareMap::default()),
+    ]
+}
