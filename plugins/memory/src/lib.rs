@@ -16,6 +16,7 @@
 mod backend;
 mod bounded;
 mod config;
+mod key;
 mod map;
 mod null;
 mod unbounded;

@@ -5,6 +5,8 @@ use foldhash::fast::RandomState;
 use papaya::{Guard, HashMap};
 use seize::Collector;
 
+use crate::key::{Asked, Key};
+
 /// How many replaced values a thread gathers before it frees them together. Each time costs a barrier across all
 /// threads, some microseconds; with papaya's own 32, a hundred threads could hold back thousands of old values.
 const BATCH: usize = 8;
@@ -13,7 +15,7 @@ const BATCH: usize = 8;
 ///
 /// Readers never wait and write to nothing that they share, except the value's own reference count. In return a
 /// value that was replaced is freed a little later.
-pub(crate) struct Unbounded(HashMap<Box<str>, CachedValue, RandomState>);
+pub(crate) struct Unbounded(HashMap<Key, CachedValue, RandomState>);
 
 impl Unbounded {
     pub(crate) fn new() -> Self {
@@ -23,12 +25,12 @@ impl Unbounded {
 
     #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<CachedValue> {
-        self.0.pin().get(key).cloned()
+        self.0.pin().get(&Asked(key)).cloned()
     }
 
     pub(crate) fn get_multi(&self, keys: &[&str]) -> Vec<Option<CachedValue>> {
         let map = self.0.pin();
-        keys.iter().map(|key| map.get(*key).cloned()).collect()
+        keys.iter().map(|key| map.get(&Asked(key)).cloned()).collect()
     }
 
     pub(crate) fn insert(&self, key: &str, value: CachedValue) {
@@ -37,7 +39,7 @@ impl Unbounded {
 
     pub(crate) fn remove(&self, keys: &[&str]) {
         let guard = self.0.guard();
-        let removed = keys.iter().filter(|key| self.0.remove(**key, &guard).is_some()).count();
+        let removed = keys.iter().filter(|key| self.0.remove(&Asked(key), &guard).is_some()).count();
         if removed > 0 {
             // Who deletes wants the memory back, and rarely.
             guard.flush();
