@@ -43,8 +43,13 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
-    /// What `key` is stored under.
+    /// Whether `key` is stored under itself: the quick half of [`mangle`](Self::mangle).
     #[inline]
+    pub(crate) fn keeps(&self, key: &str) -> bool {
+        self.key_mangler.is_none() && !self.limits_keys && !key.is_empty()
+    }
+
+    /// What `key` is stored under.
     pub(crate) fn mangle<'k>(&self, key: &'k str) -> Result<Cow<'k, str>, RegionError> {
         if key.is_empty() {
             return Err(self.invalid_key(key, "a key has at least one character"));

@@ -1,8 +1,9 @@
 //! [`CallOptions`]: what one call does otherwise than its region.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
+use std::convert::{Infallible, identity};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::configured::Configured;
@@ -103,22 +104,50 @@ impl<'r, P> CallOptions<'r, P> {
         }
     }
 
+    /// The options without their predicate, and the predicate.
+    #[inline]
+    fn apart(self) -> (CallOptions<'r, ()>, P) {
+        let CallOptions { region, expiration, ignore_expiration, predicate } = self;
+        (CallOptions { region, expiration, ignore_expiration, predicate: () }, predicate)
+    }
+
+    /// What `fresh` makes of the value of `key`, if it is fresh, or else what `otherwise` makes of what was found.
+    #[inline]
+    fn fresh_or<T: CacheValue, R, E: From<RegionError>>(
+        &self,
+        key: &str,
+        fresh: impl FnOnce(T) -> R,
+        otherwise: impl FnOnce(&Arc<Configured>, &str, Option<Duration>, Reading<T>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let current = self.region.current()?;
+        let changed;
+        // Not through a `Cow`: put together from parts and moved as one, the key would reach the backend only when
+        // the processor has written them to memory, and all else would wait for it.
+        let mangled = if current.keeps(key) {
+            key
+        } else {
+            changed = current.mangle(key)?;
+            &*changed
+        };
+        let limit = self.limit(&current);
+        match current.read(mangled, limit)? {
+            Reading::Fresh(value) => Ok(fresh(value)),
+            other => otherwise(&current, mangled, limit, other),
+        }
+    }
+
     /// See [`CacheRegion::get`].
     ///
     /// # Errors
     /// As there.
     pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
+        if !self.ignore_expiration {
+            return self.fresh_or(key, Some, |_, _, _, _| Ok(None));
+        }
         let current = self.region.current()?;
         let mangled = current.mangle(key)?;
-        if self.ignore_expiration {
-            let found =
-                current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
-            return Ok(found.and_then(|found| current.decode_any(&mangled, &found)));
-        }
-        match current.read(&mangled, self.limit(&current))? {
-            Reading::Fresh(value) => Ok(Some(value)),
-            Reading::Stale(_) | Reading::Missing => Ok(None),
-        }
+        let found = current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
+        Ok(found.and_then(|found| current.decode_any(&mangled, &found)))
     }
 
     /// See [`CacheRegion::get_multi`].
@@ -192,13 +221,10 @@ impl<'r, P> CallOptions<'r, P> {
     where
         P: ShouldCache<T>,
     {
-        let current = self.region.current()?;
-        let mangled = current.mangle(key)?;
-        let limit = self.limit(&current);
-        match current.read(&mangled, limit)? {
-            Reading::Fresh(value) => Ok(value),
-            other => Single::new(&current, key, &mangled, limit, creator, self.predicate).go_on(other),
-        }
+        let (call, predicate) = self.apart();
+        call.fresh_or(key, identity, |current, mangled, limit, found| {
+            Single::new(current, key, mangled, limit, creator, predicate).go_on(found)
+        })
     }
 
     /// See [`CacheRegion::get_or_create_multi`].
@@ -283,17 +309,10 @@ impl<P> BackgroundCall<'_, P> {
     where
         P: ShouldCache<T> + Send + 'static,
     {
-        let call = self.0;
-        let current = call.region.current()?;
-        let mangled = current.mangle(key)?;
-        let limit = call.limit(&current);
-        match current.read(&mangled, limit)? {
-            Reading::Fresh(value) => Ok(value),
-            other => {
-                let single = Single::new(&current, key, &mangled, limit, creator, call.predicate);
-                single.in_background().go_on(other)
-            }
-        }
+        let (call, predicate) = self.0.apart();
+        call.fresh_or(key, identity, |current, mangled, limit, found| {
+            Single::new(current, key, mangled, limit, creator, predicate).in_background().go_on(found)
+        })
     }
 
     /// See [`CacheRegion::get_or_create_multi`]. The stale values are created by the runner in one go.
