@@ -16,13 +16,18 @@ use dogpile_benches::{
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Effort {
+    /// For each filling.
     rounds: usize,
     /// For each thread, in each round.
     hits: usize,
 }
 
-const FULL: Effort = Effort { rounds: 41, hits: 100_000 };
-const QUICK: Effort = Effort { rounds: 3, hits: 10_000 };
+const FULL: Effort = Effort { rounds: 10, hits: 100_000 };
+const QUICK: Effort = Effort { rounds: 1, hits: 10_000 };
+
+/// How often all caches are made and filled anew, each time in another order: where in memory a cache comes to lie
+/// is worth some nanoseconds.
+const FILLINGS: usize = 5;
 
 /// What was measured of one workload.
 struct Column {
@@ -94,25 +99,38 @@ fn main() -> Result<(), Failure> {
 }
 
 fn measure(workload: Workload, effort: Effort) -> Result<Column, Failure> {
-    let heading = format!("{}, {}", workload.name, workload.orders.len());
     let workload = Arc::new(workload);
-    let all: Vec<Arc<Subject>> = subjects()?.into_iter().map(Arc::new).collect();
-    all.iter().for_each(|subject| subject.fill(&workload.keys));
+    let threads = workload.orders.len();
+    let mut column = Column { heading: format!("{}, {threads}", workload.name), times: Vec::new() };
     let team = Team::new(&workload);
-    let mut times: Vec<_> = all.iter().map(|subject| (subject.name, Vec::new())).collect();
-    for round in 0..=effort.rounds {
-        tell(&heading, round, effort.rounds);
-        for turn in 0..all.len() {
-            // Each round begins with another cache, so that none always follows the same one.
-            let which = (round + turn) % all.len();
-            let time = team.time(&all[which], effort.hits);
-            // The first round only warms up.
-            if round > 0 {
-                times[which].1.push(time.as_nanos() as f64 / effort.hits as f64);
-            }
+    for filling in 0..FILLINGS {
+        let mut all = subjects()?;
+        if column.times.is_empty() {
+            column.times = all.iter().map(|subject| (subject.name, Vec::new())).collect();
+        }
+        let first = filling * all.len() / FILLINGS;
+        all.rotate_left(first);
+        all.iter().for_each(|subject| subject.fill(&workload.keys));
+        all.rotate_right(first);
+        let all: Vec<Arc<Subject>> = all.into_iter().map(Arc::new).collect();
+        // The first round only warms up.
+        for round in 0..=effort.rounds {
+            tell(&column.heading, filling * effort.rounds + round, FILLINGS * effort.rounds);
+            measure_round(round, &all, &team, effort.hits, &mut column);
         }
     }
-    Ok(Column { heading, times })
+    Ok(column)
+}
+
+fn measure_round(round: usize, all: &[Arc<Subject>], team: &Team, hits: usize, column: &mut Column) {
+    for turn in 0..all.len() {
+        // Each round begins with another cache, so that none always follows the same one.
+        let which = (round + turn) % all.len();
+        let time = team.time(&all[which], hits).as_nanos() as f64 / hits as f64;
+        if round > 0 {
+            column.times[which].1.push(time);
+        }
+    }
 }
 
 /// Says how far the measurement is: on a terminal in one line.
@@ -130,7 +148,7 @@ fn tell(heading: &str, round: usize, rounds: usize) {
 }
 
 fn print_times(columns: &[Column], effort: Effort) {
-    println!("\nns a hit, median of {} rounds (1st to 9th decile)", effort.rounds);
+    println!("\nns a hit, median of {} rounds (1st to 9th decile)", FILLINGS * effort.rounds);
     print_headings(columns);
     for (name, _) in &columns[0].times {
         print!("{name:48}");

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::AbiError;
 
 /// Runs `work`; a panic in it becomes an error that says so.
+#[inline(always)]
 pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R, AbiError> {
     // Whatever `work` left half done is behind the backend's own locks: the caller sees only the error.
     match catch_unwind(AssertUnwindSafe(work)) {

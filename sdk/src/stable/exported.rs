@@ -21,11 +21,13 @@ impl ExportedBackend {
     }
 }
 
+#[inline(always)]
 fn crossing<T, U: From<T>>(answer: Result<T, BackendError>) -> Result<U, AbiError> {
     answer.map(U::from).map_err(|error| to_abi(&error))
 }
 
 impl StableBackend for ExportedBackend {
+    #[inline(always)]
     fn get(&self, key: RStr<'_>) -> Result<ROption<CachedValue>, AbiError> {
         crossing(self.0.get(key.as_str()))
     }
