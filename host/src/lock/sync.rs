@@ -1,39 +1,32 @@
-//! The primitives that the gates are made of: the real ones, or modelled ones under `--cfg dogpile_loom`.
+//! The primitives that the gates are made of: the standard library's, or modelled ones under `--cfg dogpile_loom`.
+//!
+//! Not parking_lot's: its condition variable lets the waiters go one after another, each woken by the one before,
+//! where a gate is to free all of them at once.
 
-#[cfg(not(dogpile_loom))]
-mod primitives {
-    pub(crate) use std::thread::{ThreadId, current};
-
-    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-
-    pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(&mut guard);
-        guard
-    }
-}
+use std::sync::PoisonError;
 
 #[cfg(dogpile_loom)]
-mod primitives {
-    pub(crate) use loom::sync::{Condvar, MutexGuard};
-    pub(crate) use loom::thread::{ThreadId, current};
+use loom::{sync, thread};
+#[cfg(not(dogpile_loom))]
+use std::{sync, thread};
 
-    /// loom's mutex with parking_lot's interface.
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) use sync::{Condvar, MutexGuard};
+pub(crate) use thread::{ThreadId, current};
 
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Mutex(loom::sync::Mutex::new(value))
-        }
+/// A mutex that a panic does not poison: what the gates keep under it is whole at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-        }
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(sync::Mutex::new(value))
     }
 
-    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(crate) use primitives::{Condvar, Mutex, ThreadId, current, wait};
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
