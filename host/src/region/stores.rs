@@ -42,3 +42,73 @@ pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>, outermost: &dyn CacheBack
     all.insert(keys, Arc::downgrade(&gates));
     gates
 }
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use dogpile_sdk::{BackendError, CachedValue};
+
+    use super::*;
+    use crate::{CacheRegion, RegionConfig};
+
+    /// A store that keeps one key, and forgets all others at once.
+    #[derive(Debug, Default)]
+    struct Forgetful(Mutex<Option<CachedValue>>);
+
+    impl CacheBackend for Forgetful {
+        fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+            Ok(if key == "kept" { self.0.lock().clone() } else { None })
+        }
+
+        fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+            if key == "kept" {
+                *self.0.lock() = Some(value);
+            }
+            Ok(())
+        }
+
+        fn delete(&self, _key: &str) -> Result<(), BackendError> {
+            Ok(())
+        }
+    }
+
+    fn forgetful() -> (CacheRegion, Arc<Gates>) {
+        let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
+        region.configure(RegionConfig::from_instance(backend.clone())).unwrap();
+        (region, gates_of(&(backend as Arc<dyn CacheBackend>)))
+    }
+
+    #[test]
+    fn a_million_keys_created_once_each_leave_no_gate() {
+        let (region, gates) = forgetful();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let region = &region;
+                scope.spawn(move || {
+                    for key in (thread..1_000_000).step_by(4) {
+                        // Some of the creators fail.
+                        let made = if key % 1000 == 0 { Err("failed") } else { Ok(key) };
+                        let answer = region.try_get_or_create(&format!("key:{key}"), || made);
+                        assert_eq!(answer.is_ok(), made.is_ok());
+                    }
+                });
+            }
+        });
+        assert_eq!(gates.len(), 0);
+    }
+
+    #[test]
+    fn a_hit_touches_no_gate() {
+        let (region, gates) = forgetful();
+        region.set("kept", 7).unwrap();
+        let (tell, told) = channel();
+        let found = gates.while_held(|| {
+            thread::spawn(move || tell.send(region.get_or_create("kept", || 8)));
+            told.recv_timeout(Duration::from_secs(60))
+        });
+        assert_eq!(found.expect("a hit does not wait for a gate").unwrap(), 7);
+    }
+}
