@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod command_line;
+mod dice;
 mod ours;
 mod subject;
 mod summary;
@@ -14,6 +15,7 @@ pub mod versus;
 mod workload;
 
 pub use crate::command_line::is_quick;
+pub use crate::dice::Dice;
 pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, ours};
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;

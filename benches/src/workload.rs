@@ -1,5 +1,7 @@
 //! [`Workload`]: which keys are asked for, and in which order.
 
+use crate::dice::Dice;
+
 /// How many keys the Zipf workload has.
 pub const KEYS: usize = 100_000;
 
@@ -24,12 +26,10 @@ impl Workload {
 
     /// 100,000 keys, the n-th most popular of which is asked for 1/n times as often as the first.
     pub fn zipf(threads: usize) -> Self {
-        let mut dice = Dice(1);
+        let mut dice = Dice::default();
         // Popular keys do not lie beside each other.
         let mut by_rank: Vec<u32> = (0..).take(KEYS).collect();
-        for last in (1..KEYS).rev() {
-            by_rank.swap(last, dice.below(last + 1));
-        }
+        dice.shuffle(&mut by_rank);
         let shares: Vec<f64> = (1..=KEYS)
             .scan(0.0, |sum, rank| {
                 *sum += 1.0 / rank as f64;
@@ -50,27 +50,6 @@ impl Workload {
 
 fn keys(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("user:{number:06}:profile")).collect()
-}
-
-/// SplitMix64: the same throws in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 up to 1, which is never reached.
-    fn fraction(&mut self) -> f64 {
-        (self.throw() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.fraction() * end as f64) as usize
-    }
 }
 
 #[cfg(test)]
