@@ -78,7 +78,8 @@ mod tests {
     fn forgetful() -> (CacheRegion, Arc<Gates>) {
         let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
         region.configure(RegionConfig::from_instance(backend.clone())).expect("nothing is wrong with it");
-        (region, gates_of(&(backend as Arc<dyn CacheBackend>)))
+        let backend: Arc<dyn CacheBackend> = backend;
+        (region, gates_of(&backend, &*backend))
     }
 
     #[test]
