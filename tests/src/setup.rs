@@ -1,4 +1,6 @@
-//! What the conformance suite runs on: one line for each way to configure a backend of ours.
+//! What the conformance suite runs on: every way to configure a backend of ours, linked and loaded.
+
+mod memory;
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,27 +12,20 @@ use dogpile_conformance::Setup;
 use crate::libraries::library;
 
 /// A backend as a configuration names it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 struct Subject {
     name: &'static str,
     /// The library that has it; the linked crate has it too.
     package: &'static str,
     backend: &'static str,
-    /// TOML.
-    arguments: &'static str,
+    /// What its server, started when first asked for, is reached by.
+    arguments: Arc<dyn Fn() -> Arguments + Send + Sync>,
+    /// Why it cannot be tried here.
+    missing: Option<String>,
 }
 
-const fn memory(name: &'static str, backend: &'static str, arguments: &'static str) -> Subject {
-    Subject { name, package: "dogpile-memory-dylib", backend, arguments }
-}
-
-const SUBJECTS: &[Subject] = &[
-    memory("memory", "dogpile.cache.memory", ""),
-    memory("memory_bounded_by_entries", "dogpile.cache.memory", "max_entries = 2000"),
-    memory("memory_bounded_by_bytes", "dogpile.cache.memory", "max_bytes = 16_000_000"),
-    memory("memory_pickle", "dogpile.cache.memory_pickle", ""),
-    memory("memory_pickle_bounded", "dogpile.cache.memory_pickle", "max_entries = 2000"),
-];
+/// One file for each family of backends.
+const FAMILIES: &[fn() -> Vec<Subject>] = &[memory::subjects];
 
 /// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one.
 pub fn setups() -> Vec<Setup> {
@@ -41,15 +36,23 @@ pub fn setups() -> Vec<Setup> {
         ("_behind_a_loaded_proxy", behind_a_loaded_proxy),
     ];
     let mut setups = Vec::new();
-    for subject in SUBJECTS {
+    for subject in FAMILIES.iter().flat_map(|family| family()) {
         for (door, build) in doors {
             for (coat, wrap) in coats {
-                let name = format!("{}_{door}{coat}", subject.name);
-                setups.push(Setup::new(name, move || wrap(build(subject)).map_err(as_backend_error)));
+                setups.push(setup(format!("{}_{door}{coat}", subject.name), subject.clone(), build, wrap));
             }
         }
     }
     setups
+}
+
+fn setup(name: String, subject: Subject, build: Door, wrap: Coat) -> Setup {
+    let missing = subject.missing.clone();
+    let setup = Setup::new(name, move || wrap(build(&subject)).map_err(as_backend_error));
+    match missing {
+        Some(why) => setup.ignored(why),
+        None => setup,
+    }
 }
 
 type Door = fn(&Subject) -> Built;
@@ -57,17 +60,13 @@ type Coat = fn(Built) -> Built;
 type Built = Result<Arc<dyn CacheBackend>, RegistryError>;
 
 fn linked(subject: &Subject) -> Built {
-    Registry::global().build_backend(subject.backend, arguments(subject))
+    Registry::global().build_backend(subject.backend, (subject.arguments)())
 }
 
 fn loaded(subject: &Subject) -> Built {
     let registry = Registry::empty();
     registry.add_library(library(subject.package))?;
-    registry.build_backend(subject.backend, arguments(subject))
-}
-
-fn arguments(subject: &Subject) -> Arguments {
-    toml::from_str(subject.arguments).expect("the arguments are TOML")
+    registry.build_backend(subject.backend, (subject.arguments)())
 }
 
 fn bare(backend: Built) -> Built {
