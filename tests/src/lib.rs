@@ -7,5 +7,6 @@ pub mod events;
 pub mod libraries;
 pub mod regions;
 pub mod scripted;
+pub mod servers;
 pub mod setup;
 pub mod threads;
