@@ -45,6 +45,7 @@ mod bytes;
 mod entry;
 pub mod envelope;
 mod error;
+pub mod lease;
 mod mutex;
 mod nearest;
 mod proxy;
