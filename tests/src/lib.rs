@@ -5,6 +5,7 @@
 pub mod errors;
 pub mod events;
 pub mod libraries;
+pub mod peer;
 pub mod regions;
 pub mod scripted;
 pub mod servers;
