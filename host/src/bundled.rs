@@ -3,11 +3,15 @@
 
 #[cfg(feature = "memory")]
 use dogpile_memory as _;
+#[cfg(feature = "redis")]
+use dogpile_redis as _;
 
 /// How the names of our entry points begin, the feature that brings them, and whether it is on.
-const OURS: [(&str, &str, bool); 2] = [
+const OURS: [(&str, &str, bool); 4] = [
     ("dogpile.cache.memory", "memory", cfg!(feature = "memory")),
     ("dogpile.cache.null", "memory", cfg!(feature = "memory")),
+    ("dogpile.cache.redis", "redis", cfg!(feature = "redis")),
+    ("dogpile.cache.valkey", "redis", cfg!(feature = "redis")),
 ];
 
 /// The feature that would bring the entry point `name`, if it is one of ours that is not linked.

@@ -6,6 +6,7 @@ pub mod errors;
 pub mod events;
 pub mod libraries;
 pub mod peer;
+pub mod redis;
 pub mod regions;
 pub mod scripted;
 pub mod servers;

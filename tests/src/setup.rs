@@ -1,6 +1,7 @@
 //! What the conformance suite runs on: every way to configure a backend of ours, linked and loaded.
 
 mod memory;
+mod redis;
 
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +26,7 @@ struct Subject {
 }
 
 /// One file for each family of backends.
-const FAMILIES: &[fn() -> Vec<Subject>] = &[memory::subjects];
+const FAMILIES: &[fn() -> Vec<Subject>] = &[memory::subjects, redis::subjects];
 
 /// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one.
 pub fn setups() -> Vec<Setup> {

@@ -1,0 +1,3 @@
+//! `dogpile-redis` as a plugin library.
+
+dogpile_sdk::export_plugin!(dogpile_redis);

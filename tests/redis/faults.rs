@@ -1,0 +1,131 @@
+//! What goes wrong with a server, and that it is over afterwards.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use dogpile_tests::regions::region_of;
+use dogpile_tests::threads::{bounded, together};
+
+use super::{config, region, server};
+
+/// Sends `command` as a stranger would, and waits for the first bytes of the answer.
+fn say(port: u16, command: &str) -> String {
+    let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stranger.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+    let mut answer = [0; 512];
+    let length = stranger.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
+}
+
+#[test]
+fn after_a_restart_no_call_fails() {
+    bounded(|| {
+        let Some(mut server) = server(&[]) else { return };
+        let region = region(&server);
+        together(4, |number| region.set(&format!("key {number}"), number).unwrap());
+        server.start_again();
+        together(4, |number| assert_eq!(region.get::<usize>(&format!("key {number}")).unwrap(), None));
+        region.set("key", 1).unwrap();
+        assert_eq!(region.get("key").unwrap(), Some(1));
+    });
+}
+
+#[test]
+fn a_killed_server_is_an_error_until_it_is_back() {
+    bounded(|| {
+        let Some(mut server) = server(&[]) else { return };
+        let region = region(&server);
+        region.set("key", 1).unwrap();
+        server.kill();
+        assert!(region.get::<i32>("key").is_err());
+        assert!(region.set("key", 2).is_err());
+        server.start_again();
+        region.set("key", 3).unwrap();
+        assert_eq!(region.get("key").unwrap(), Some(3));
+    });
+}
+
+#[test]
+fn a_server_that_stands_still_is_an_error_and_late_answers_reach_nobody() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        region.set("a", 1).unwrap();
+        region.set("b", 2).unwrap();
+        server.process().stop();
+        let failed = together(4, |_| region.get::<i32>("a").is_err());
+        server.process().go_on();
+        assert_eq!(failed, [true; 4]);
+        assert_eq!(region.get("b").unwrap(), Some(2));
+        assert_eq!(region.get("a").unwrap(), Some(1));
+    });
+}
+
+#[test]
+fn what_is_no_value_is_created_anew() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        say(server.port(), "SET foreign nonsense");
+        say(server.port(), "LPUSH list 1 2 3");
+        for key in ["foreign", "list"] {
+            assert_eq!(region.get_or_create(key, || 5).unwrap(), 5);
+            assert_eq!(region.get(key).unwrap(), Some(5));
+        }
+    });
+}
+
+#[test]
+fn a_full_server_is_an_error_and_still_reads() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        region.set("key", 1).unwrap();
+        assert!(say(server.port(), "CONFIG SET maxmemory 1").starts_with("+OK"));
+        assert!(region.set("other", 2).is_err());
+        assert_eq!(region.get("key").unwrap(), Some(1));
+        say(server.port(), "CONFIG SET maxmemory 0");
+        region.set("other", 2).unwrap();
+    });
+}
+
+#[test]
+fn the_lock_of_a_holder_that_died_is_free_after_its_lease() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        // What a killed holder leaves behind: its lock, which nobody renews.
+        assert!(say(server.port(), "SET _lockkey gone NX PX 300").starts_with("+OK"));
+        assert_eq!(region(&server).get_or_create("key", || 7).unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_creator_that_outlives_its_lease_still_answers_and_takes_nobodys_lock() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region_of("leased", config(&server).argument("lock_timeout", 60.0));
+        let port = server.port();
+        let made = region.get_or_create("key", || {
+            // The lease ended, and another creator began.
+            say(port, "SET _lockkey another");
+            8
+        });
+        assert_eq!(made.unwrap(), 8);
+        assert!(say(port, "GET _lockkey").contains("another"));
+    });
+}
+
+#[test]
+fn regions_of_one_server_run_one_creator() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        // Different databases have gates of their own here and values of their own there; one has both.
+        let regions = [region(&server), region(&server)];
+        let created = AtomicUsize::new(0);
+        let got = together(16, |number| {
+            regions[number % 2].get_or_create("key", || created.fetch_add(1, SeqCst)).unwrap()
+        });
+        assert_eq!((got, created.into_inner()), (vec![0; 16], 1));
+    });
+}
