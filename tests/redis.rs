@@ -7,6 +7,9 @@ mod faults;
 #[path = "redis/python.rs"]
 mod python;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
@@ -27,4 +30,13 @@ fn config(server: &RedisServer) -> RegionConfig {
         .argument("port", server.port())
         .argument("socket_timeout", 1.0)
         .argument("distributed_lock", true)
+}
+
+/// Sends `command` as a stranger would, and waits for the first bytes of the answer.
+fn say(port: u16, command: &str) -> String {
+    let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stranger.write_all(format!("{command}\r\n").as_bytes()).unwrap();
+    let mut answer = [0; 512];
+    let length = stranger.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..length]).into_owned()
 }

@@ -1,22 +1,11 @@
 //! What goes wrong with a server, and that it is over afterwards.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{bounded, together};
 
-use super::{config, region, server};
-
-/// Sends `command` as a stranger would, and waits for the first bytes of the answer.
-fn say(port: u16, command: &str) -> String {
-    let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stranger.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-    let mut answer = [0; 512];
-    let length = stranger.read(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[..length]).into_owned()
-}
+use super::{config, region, say, server};
 
 #[test]
 fn after_a_restart_no_call_fails() {

@@ -1,13 +1,14 @@
 //! One cache for Python's dogpile.cache and for us.
 
 use std::process::{Command, Output};
+use std::thread;
 
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::servers::python;
-use dogpile_tests::threads::bounded;
+use dogpile_tests::threads::{bounded, until};
 
-use super::{config, region, server};
+use super::{config, region, say, server};
 
 const REGION: &str = "
 import sys, json
@@ -28,6 +29,7 @@ fn run(server: &RedisServer, script: &str) -> Option<String> {
     Some(String::from_utf8(stdout).unwrap().trim().to_owned())
 }
 
+/// Behaviour: `redis-serializer-suite`
 #[test]
 fn values_in_json_are_read_by_both() {
     bounded(|| {
@@ -70,5 +72,59 @@ fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
         run(&server, "assert region_of().backend.get_mutex('key').acquire(False)").unwrap();
         assert!(mutex.locked().unwrap());
         assert!(!mutex.acquire(false).unwrap());
+    });
+}
+
+#[test]
+fn python_waits_for_our_creator() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        thread::scope(|scope| {
+            let mut waiting = None;
+            let made = region.get_or_create("key", || {
+                let script = "
+r = region_of(**with_json)
+r.backend.writer_client.set('asks', 1)
+def creator(): raise AssertionError('a second creator')
+print(r.get_or_create('key', creator))";
+                waiting = Some(scope.spawn(|| run(&server, script)));
+                until("python asks", || python().is_err() || say(server.port(), "EXISTS asks").contains('1'));
+                11
+            });
+            assert_eq!(made.unwrap(), 11);
+            if let Some(told) = waiting.unwrap().join().unwrap() {
+                assert_eq!(told, "11");
+            }
+        });
+    });
+}
+
+#[test]
+fn we_wait_for_pythons_creator() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        if python().is_err() {
+            return;
+        }
+        let region = region(&server);
+        let script = "
+import time
+r = region_of(**with_json)
+client = r.backend.writer_client
+def creator():
+    client.set('begun', 1)
+    while not client.exists('asked'): time.sleep(0.001)
+    return 12
+print(r.get_or_create('key', creator))";
+        thread::scope(|scope| {
+            let creating = scope.spawn(|| run(&server, script));
+            until("python creates", || say(server.port(), "EXISTS begun").contains('1'));
+            // Still held: the lock is Python's, and its creator has not been told to go on.
+            assert!(region.key_is_locked("key").unwrap());
+            say(server.port(), "SET asked 1");
+            assert_eq!(region.get_or_create("key", || -1).unwrap(), 12);
+            assert_eq!(creating.join().unwrap().as_deref(), Some("12"));
+        });
     });
 }
