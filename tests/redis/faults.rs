@@ -1,7 +1,10 @@
 //! What goes wrong with a server, and that it is over afterwards.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use dogpile::RegionConfig;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{bounded, together};
 
@@ -116,5 +119,36 @@ fn regions_of_one_server_run_one_creator() {
             regions[number % 2].get_or_create("key", || created.fetch_add(1, SeqCst)).unwrap()
         });
         assert_eq!((got, created.into_inner()), (vec![0; 16], 1));
+    });
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_an_error_and_no_value() {
+    bounded(|| {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Answers each greeting, and of each value only the head.
+        std::thread::spawn(move || {
+            for mut caller in listener.incoming().flatten() {
+                let mut asked = [0; 1024];
+                while let Ok(length @ 1..) = caller.read(&mut asked) {
+                    let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
+                    if asked.contains("GET") {
+                        let _ = caller.write_all(b"$100\r\n{\"ct\": 1.0, \"v\": 2}|");
+                        break;
+                    }
+                    let commands = asked.matches('*').count();
+                    let _ = caller.write_all("+OK\r\n".repeat(commands).as_bytes());
+                }
+            }
+        });
+        let config = RegionConfig::new("dogpile.cache.redis")
+            .argument("host", "127.0.0.1")
+            .argument("port", port)
+            .argument("socket_timeout", 1.0);
+        let region = region_of("broken off", config);
+        for _ in 0..3 {
+            assert!(region.get::<i32>("key").is_err());
+        }
     });
 }

@@ -15,6 +15,8 @@ pub(super) fn subjects() -> Vec<Subject> {
         redis("redis_lock_prefix", "dogpile.cache.redis", || {
             on_port("distributed_lock = true\nlock_prefix = '_lok.'")
         }),
+        // The protocol is one; that a Valkey server speaks it is for a test that has one.
+        redis("valkey_over_redis", "dogpile.cache.valkey", || on_port("distributed_lock = true")),
         redis("redis_expiring", "dogpile.cache.redis", || on_port("redis_expiration_time = 600")),
         redis("redis_unix_socket", "dogpile.cache.redis", || {
             format!("url = 'unix://{}?db=1'\ndistributed_lock = true", open_server().socket())
