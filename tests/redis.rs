@@ -4,6 +4,8 @@
 
 #[path = "redis/faults.rs"]
 mod faults;
+#[path = "redis/processes.rs"]
+mod processes;
 #[path = "redis/python.rs"]
 mod python;
 

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use dogpile::RegionConfig;
 use dogpile_tests::regions::region_of;
@@ -105,20 +104,6 @@ fn a_creator_that_outlives_its_lease_still_answers_and_takes_nobodys_lock() {
         });
         assert_eq!(made.unwrap(), 8);
         assert!(say(port, "GET _lockkey").contains("another"));
-    });
-}
-
-#[test]
-fn regions_of_one_server_run_one_creator() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        // Different databases have gates of their own here and values of their own there; one has both.
-        let regions = [region(&server), region(&server)];
-        let created = AtomicUsize::new(0);
-        let got = together(16, |number| {
-            regions[number % 2].get_or_create("key", || created.fetch_add(1, SeqCst)).unwrap()
-        });
-        assert_eq!((got, created.into_inner()), (vec![0; 16], 1));
     });
 }
 

@@ -12,3 +12,4 @@ pub mod scripted;
 pub mod servers;
 pub mod setup;
 pub mod threads;
+pub mod worker;

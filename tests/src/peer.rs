@@ -1,5 +1,6 @@
-//! A Python process with the real dogpile.cache, over the same servers and files as the test.
+//! Processes over the same servers and files as the test: Python's with the real dogpile.cache, and Rust's.
 
+use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -7,11 +8,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::threads::LIMIT;
 
-/// A running `tests/python/peer.py`, which says what can be asked. It ends with this value.
+/// A running process that is told what to do: `tests/python/peer.py` and [`worker`](crate::worker) say what can be
+/// asked. It ends with this value.
 #[derive(Debug)]
 pub struct Peer {
     process: Child,
@@ -21,15 +24,33 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A process whose region is configured as `configuration` says: `backend`, `arguments` and the like.
+    /// A Python process whose region is configured as `configuration` says: `backend`, `arguments` and the like.
     ///
     /// # Panics
     /// If it cannot be started or configured.
     pub fn start(python: &Path, configuration: &Value) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/peer.py");
-        let mut process = Command::new(python);
-        process.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = process.spawn().expect("Python starts");
+        Peer::run(Command::new(python).arg(script), configuration)
+    }
+
+    /// A Rust process whose region is configured so.
+    ///
+    /// # Panics
+    /// If it cannot be started or configured.
+    pub fn worker(configuration: &Value) -> Self {
+        let test = env::current_exe().expect("a test knows its binary");
+        // Cargo keeps tests one folder below the programs of their package.
+        let folder = test.parent().and_then(Path::parent).expect("cargo keeps tests in target/PROFILE/deps");
+        Peer::run(&mut Command::new(folder.join("worker")), configuration)
+    }
+
+    /// What `command` starts, which must talk as the others do.
+    ///
+    /// # Panics
+    /// If it cannot be started or configured.
+    pub fn run(command: &mut Command, configuration: &Value) -> Self {
+        let process = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = process.spawn().expect("the process starts");
         let asks = Mutex::new(process.stdin.take().expect("it is piped"));
         let said = BufReader::new(process.stdout.take().expect("it is piped"));
         let (heard, answers) = channel();
@@ -48,7 +69,7 @@ impl Peer {
     /// # Panics
     /// If the process has ended.
     pub fn tell(&self, command: &Value) {
-        writeln!(self.asks.lock(), "{command}").expect("the Python process listens");
+        writeln!(self.asks.lock(), "{command}").expect("the process listens");
     }
 
     /// The next answer.
@@ -56,9 +77,9 @@ impl Peer {
     /// # Panics
     /// If none comes in time, or it is an error.
     pub fn hear(&self) -> Value {
-        let line = self.answers.lock().recv_timeout(LIMIT).expect("the Python process answers in time");
+        let line = self.answers.lock().recv_timeout(LIMIT).expect("the process answers in time");
         let answer: Value = serde_json::from_str(&line).expect("an answer is JSON");
-        assert!(answer.get("error").is_none(), "Python said: {answer}");
+        assert!(answer.get("error").is_none(), "the process said: {answer}");
         answer
     }
 
@@ -71,7 +92,7 @@ impl Peer {
         self.hear()
     }
 
-    /// The value of `key` in Python's region; `None` if it has none.
+    /// The value of `key` in its region; `None` if it has none.
     ///
     /// # Panics
     /// As [`ask`](Self::ask) does.
@@ -79,7 +100,7 @@ impl Peer {
         self.ask(&json!({ "do": "get", "key": key })).get("value").cloned()
     }
 
-    /// Stores `value` through Python's region.
+    /// Stores `value` through its region.
     ///
     /// # Panics
     /// As [`ask`](Self::ask) does.
@@ -87,7 +108,7 @@ impl Peer {
         self.ask(&json!({ "do": "set", "key": key, "value": value }));
     }
 
-    /// Whether Python takes `key` for locked.
+    /// Whether it takes `key` for locked.
     ///
     /// # Panics
     /// As [`ask`](Self::ask) does.
@@ -95,7 +116,7 @@ impl Peer {
         self.ask(&json!({ "do": "key_is_locked", "key": key }))["value"] == json!(true)
     }
 
-    /// Has Python ask for `key`, which is made of `value` if it is missing; returns while its creator is at work.
+    /// Has it ask for `key`, which is made of `value` if it is missing; returns while its creator is at work.
     ///
     /// # Panics
     /// As [`ask`](Self::ask) does, or if the creator is not called.
@@ -104,7 +125,16 @@ impl Peer {
         assert_eq!(begun, json!({ "creating": key }));
     }
 
-    /// Lets the creator at work end; answers what Python got.
+    /// Kills it as `kill -9` does.
+    ///
+    /// # Panics
+    /// If it has ended and was waited for.
+    pub fn kill(&self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::KILL).expect("it is there until it is waited for");
+    }
+
+    /// Lets the creator at work end; answers what the process got.
     ///
     /// # Panics
     /// As [`ask`](Self::ask) does.

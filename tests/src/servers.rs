@@ -20,7 +20,7 @@ log=$1; shift; exec 3<&0
 "$@" >>"$log" 2>&1 </dev/null 3<&- &
 pid=$!; echo $pid
 (read -r _ <&3; kill -9 $pid) 2>/dev/null &
-guard=$!; wait $pid; kill $guard 2>/dev/null
+guard=$!; exec 2>/dev/null; wait $pid; kill $guard
 "#;
 
 /// A running program.

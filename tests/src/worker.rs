@@ -1,0 +1,162 @@
+//! The Rust process beside a test: what [`Peer::worker`](crate::peer::Peer::worker) talks to.
+//!
+//! Reads one JSON object a line and answers each by one, as `tests/python/peer.py` does. The first configures a
+//! region: `backend`, `arguments`, and, if wanted, `serializer` (its name), `expiration_time` and `mangled` (SHA-1
+//! keys). The others are commands: `do` names one of those in [`Worker::obey`]. It ends with its standard input.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dogpile::sdk::CacheMutex;
+use dogpile::{CacheRegion, RegionConfig, sha1_mangle_key};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::threads::together;
+
+type Outcome = Result<Value, Box<dyn std::error::Error>>;
+
+/// Does what the lines of the standard input say, until it ends.
+///
+/// # Panics
+/// If the region cannot be configured.
+pub fn serve() {
+    let Some(configuration) = hear() else { return };
+    let worker = Worker::new(&configuration).expect("the region is configured");
+    tell(&json!({ "ready": true }));
+    while let Some(command) = hear() {
+        let answer = worker.obey(&command);
+        tell(&answer.unwrap_or_else(|error| json!({ "error": error.to_string() })));
+    }
+}
+
+struct Worker {
+    region: CacheRegion,
+    mangled: bool,
+    held: Mutex<BTreeMap<String, Arc<dyn CacheMutex>>>,
+}
+
+impl Worker {
+    fn new(configuration: &Value) -> Result<Self, Box<dyn std::error::Error>> {
+        let backend = configuration["backend"].as_str().unwrap_or_default();
+        let mut config = RegionConfig::new(backend).arguments(&configuration["arguments"]);
+        if let Some(seconds) = configuration["expiration_time"].as_f64() {
+            config = config.expiration_time(Duration::try_from_secs_f64(seconds)?);
+        }
+        if let Some(serializer) = configuration["serializer"].as_str() {
+            config = config.serializer_named(serializer);
+        }
+        let mangled = configuration["mangled"] == json!(true);
+        if mangled {
+            config = config.key_mangler(sha1_mangle_key);
+        }
+        let region = CacheRegion::new("worker");
+        region.configure(config)?;
+        Ok(Worker { region, mangled, held: Mutex::default() })
+    }
+
+    fn obey(&self, command: &Value) -> Outcome {
+        let (region, key) = (&self.region, command["key"].as_str().unwrap_or_default());
+        match command["do"].as_str().unwrap_or_default() {
+            "get" => {
+                let found = region.get::<Value>(key)?;
+                Ok(found.map_or(json!({ "missing": true }), |value| json!({ "value": value })))
+            }
+            "set" => region.set(key, command["value"].clone()).map(|()| json!({})).map_err(Into::into),
+            "delete" => region.delete(key).map(|()| json!({})).map_err(Into::into),
+            "get_multi" => {
+                let keys: Vec<String> = serde_json::from_value(command["keys"].clone())?;
+                Ok(json!({ "values": region.get_multi::<Value>(&keys)? }))
+            }
+            "set_multi" => {
+                let values: BTreeMap<String, Value> = serde_json::from_value(command["values"].clone())?;
+                let entries: Vec<(String, Value)> = values.into_iter().collect();
+                region.set_multi(entries)?;
+                Ok(json!({}))
+            }
+            "get_or_create" => self.get_or_create(key, &command["value"]),
+            "crowd" => self.crowd(command, key),
+            "acquire" => self.acquire(key, command["wait"] == json!(true)),
+            "release" => {
+                let held = self.held.lock().remove(key);
+                held.ok_or("it is not held")?.release()?;
+                Ok(json!({}))
+            }
+            "key_is_locked" => Ok(json!({ "value": region.key_is_locked(key)? })),
+            other => Err(format!("no command is called {other:?}").into()),
+        }
+    }
+
+    /// Says `creating` when it creates, and then waits to be told to go on.
+    fn get_or_create(&self, key: &str, value: &Value) -> Outcome {
+        let mut created = false;
+        let found = self.region.get_or_create(key, || {
+            created = true;
+            wait_to_be_told(key);
+            value.clone()
+        })?;
+        Ok(json!({ "value": found, "created": created }))
+    }
+
+    /// As many `threads` at once ask for `key`, which takes `takes` seconds to make, or, without that, until the
+    /// process is told to go on. Answers what they got, how many created, and when, in microseconds since the Unix
+    /// epoch: `made`, when the last creator was done, and `got`, when the last of the threads had the value.
+    fn crowd(&self, command: &Value, key: &str) -> Outcome {
+        let threads = command["threads"].as_u64().unwrap_or(1) as usize;
+        let takes = command["takes"].as_f64().map(Duration::try_from_secs_f64).transpose()?;
+        let (created, made) = (AtomicU64::new(0), AtomicU64::new(0));
+        let answers = together(threads, |_| {
+            let found = self.region.get_or_create(key, || {
+                created.fetch_add(1, Ordering::Relaxed);
+                match takes {
+                    Some(takes) => thread::sleep(takes),
+                    None => wait_to_be_told(key),
+                }
+                made.store(now(), Ordering::Relaxed);
+                command["value"].clone()
+            });
+            found.map(|found| (found, now()))
+        });
+        let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let got = answers.iter().map(|(_, got)| *got).max();
+        let values: Vec<Value> = answers.into_iter().map(|(found, _)| found).collect();
+        Ok(json!({ "values": values, "created": created, "made": made, "got": got }))
+    }
+
+    fn acquire(&self, key: &str, wait: bool) -> Outcome {
+        let mangled = if self.mangled { sha1_mangle_key(key) } else { key.to_owned() };
+        let mutex = self.region.backend()?.get_mutex(&mangled).ok_or("the backend has no mutexes")?;
+        let taken = mutex.acquire(wait)?;
+        if taken {
+            self.held.lock().insert(key.to_owned(), mutex);
+        }
+        Ok(json!({ "value": taken }))
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+fn wait_to_be_told(key: &str) {
+    tell(&json!({ "creating": key }));
+    if hear().is_none() {
+        // Nobody is there any more who would look at what is made.
+        std::process::exit(0);
+    }
+}
+
+fn tell(answer: &Value) {
+    // Whoever listened may have ended; so will this process, with its standard input.
+    let _ = writeln!(stdout(), "{answer}");
+}
+
+fn hear() -> Option<Value> {
+    let mut line = String::new();
+    let read = stdin().lock().read_line(&mut line).ok()?;
+    if read == 0 { None } else { serde_json::from_str(&line).ok() }
+}
