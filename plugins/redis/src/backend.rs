@@ -1,4 +1,4 @@
-//! [`RedisBackend`]: `dogpile.cache.redis` and `dogpile.cache.valkey`.
+//! [`RedisBackend`]: `dogpile.cache.redis`, `dogpile.cache.valkey`, and their names for Sentinel and Cluster.
 //!
 //! Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
 
@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{BackendError, BytesBackend, CacheMutex, Capabilities, ErrorKind, register_backend};
-use redis::{Cmd, FromRedisValue};
+use redis::Value;
 
-use crate::config::RedisConfig;
+use crate::config::{Deployment, RedisConfig};
 use crate::mutex::RedisLocks;
-use crate::pool::{Pool, Repeat};
+use crate::servers::{Access, Command, Repeat, Servers, read, run_one, servers};
 
 register_backend! {
     name: "dogpile.cache.redis",
@@ -20,17 +20,41 @@ register_backend! {
 }
 
 register_backend! {
+    name: "dogpile.cache.redis_sentinel",
+    config: RedisConfig,
+    build: |config: RedisConfig| RedisBackend::sentinel(&config),
+}
+
+register_backend! {
+    name: "dogpile.cache.redis_cluster",
+    config: RedisConfig,
+    build: |config: RedisConfig| RedisBackend::cluster(&config),
+}
+
+register_backend! {
     name: "dogpile.cache.valkey",
     config: RedisConfig,
     build: |config: RedisConfig| RedisBackend::new(&config),
 }
 
-/// Values on one Redis or Valkey server. It connects when it is first used.
+register_backend! {
+    name: "dogpile.cache.valkey_sentinel",
+    config: RedisConfig,
+    build: |config: RedisConfig| RedisBackend::sentinel(&config),
+}
+
+register_backend! {
+    name: "dogpile.cache.valkey_cluster",
+    config: RedisConfig,
+    build: |config: RedisConfig| RedisBackend::cluster(&config),
+}
+
+/// Values on Redis or Valkey servers. It connects when it is first used.
 ///
 /// Source: dogpile.cache `backends/redis.py`, `RedisBackend`.
 #[derive(Debug)]
 pub struct RedisBackend {
-    pool: Arc<Pool>,
+    servers: Arc<dyn Servers>,
     expiration_time: Option<u64>,
     locks: Option<Leases>,
     has_lock_timeout: bool,
@@ -40,61 +64,101 @@ impl RedisBackend {
     /// The largest value that a server takes, unless it is configured otherwise.
     const LARGEST_VALUE: u64 = 512 << 20;
 
-    /// A backend over the server that `config` names.
+    /// A backend over the one server that `config` names.
     ///
     /// # Errors
     /// If `config` is wrong. The server is not asked.
     pub fn new(config: &RedisConfig) -> Result<Self, BackendError> {
-        config.check()?;
-        let pool = Arc::new(Pool::new(config)?);
+        RedisBackend::over(config, Deployment::Single)
+    }
+
+    /// A backend over the master, and for reads its replicas, that the sentinels of `config` tell. Reads may be a
+    /// moment old, but for keys that this process has just written or locked.
+    ///
+    /// # Errors
+    /// If `config` is wrong. The sentinels are not asked.
+    ///
+    /// Source: dogpile.cache `backends/redis.py`, `RedisSentinelBackend`.
+    pub fn sentinel(config: &RedisConfig) -> Result<Self, BackendError> {
+        RedisBackend::over(config, Deployment::Sentinel)
+    }
+
+    /// A backend over the masters of the cluster to which the `startup_nodes` of `config` belong.
+    ///
+    /// # Errors
+    /// If `config` is wrong. The nodes are not asked.
+    ///
+    /// Source: dogpile.cache `backends/redis.py`, `RedisClusterBackend`.
+    pub fn cluster(config: &RedisConfig) -> Result<Self, BackendError> {
+        RedisBackend::over(config, Deployment::Cluster)
+    }
+
+    fn over(config: &RedisConfig, deployment: Deployment) -> Result<Self, BackendError> {
+        let servers = servers(config, deployment)?;
         let options = config.leases()?;
-        let locks = config.distributed_lock.then(|| {
-            let locks = RedisLocks::new(Arc::clone(&pool), config.lock_prefix.clone());
+        let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
+        let locks = is_locking.then(|| {
+            let locks = RedisLocks::new(Arc::clone(&servers), config.lock_prefix.clone());
             Leases::new(Arc::new(locks), options)
         });
-        let has_lock_timeout = config.distributed_lock && config.lock_timeout.is_some();
-        Ok(RedisBackend { pool, expiration_time: config.redis_expiration_time, locks, has_lock_timeout })
+        let has_lock_timeout = is_locking && config.lock_timeout.is_some();
+        Ok(RedisBackend { servers, expiration_time: config.redis_expiration_time, locks, has_lock_timeout })
     }
 
-    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BackendError> {
-        self.pool.run(Repeat::Harmless, |connection| command.query(connection))
-    }
-
-    fn set_command(&self, key: &str, value: &[u8]) -> Cmd {
-        let mut set = Cmd::new();
+    fn set_command<'k>(&self, key: &'k str, value: &[u8]) -> Command<'k> {
         match self.expiration_time {
-            Some(seconds) => set.arg("SETEX").arg(key).arg(seconds).arg(value),
-            None => set.arg("SET").arg(key).arg(value),
-        };
-        set
+            Some(seconds) => Command::new("SETEX", key).arg(seconds).arg(value),
+            None => Command::new("SET", key).arg(value),
+        }
+    }
+
+    /// Runs commands that each have an answer of their own, all of which must be no refusals.
+    fn write_all(&self, commands: &[Command<'_>]) -> Result<(), BackendError> {
+        let answers = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
+        answers.into_iter().try_for_each(|answer| read::<Value>(answer).map(drop))
+    }
+
+    fn get_each(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
+        let gets: Vec<_> = keys.iter().map(|key| Command::new("GET", key)).collect();
+        let answers = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
+        answers.into_iter().map(value).collect()
+    }
+
+    fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
+        let Some((first, rest)) = keys.split_first() else { return Ok(Vec::new()) };
+        let get = Command::new("MGET", first).arg(rest);
+        run_one(&*self.servers, get, Access::Read, Repeat::Harmless)
+    }
+}
+
+/// The value that a `GET` answered. A list or the like that a stranger keeps there is no value, as `MGET` has it.
+fn value(answer: Value) -> Result<Option<Vec<u8>>, BackendError> {
+    match answer {
+        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
+        answer => read(answer),
     }
 }
 
 impl BytesBackend for RedisBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let get = redis::cmd("GET").arg(key).clone();
-        let found = self.pool.run(Repeat::Harmless, |connection| match get.query(connection) {
-            // A list or the like that a stranger keeps there: no value, as MGET has it.
-            Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
-            answer => answer,
-        });
+        let get = [Command::new("GET", key)];
+        let answers = self.servers.run(&get, Access::Read, Repeat::Harmless);
+        let found = answers.and_then(|answers| value(answers.into_iter().next().unwrap_or(Value::Nil)));
         found.map_err(|error| error.during("get").for_key(key))
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
-        self.ask(&self.set_command(key, value)).map_err(|error| error.during("set").for_key(key))
+        self.write_all(&[self.set_command(key, value)]).map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.ask(redis::cmd("DEL").arg(key)).map_err(|error| error.during("delete").for_key(key))
+        let delete = [Command::new("DEL", key)];
+        self.write_all(&delete).map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found: Vec<Option<Vec<u8>>> =
-            self.ask(redis::cmd("MGET").arg(keys)).map_err(|error| error.during("get_multi"))?;
+        let found = if self.servers.is_spread() { self.get_each(keys) } else { self.get_all(keys) };
+        let found = found.map_err(|error| error.during("get_multi"))?;
         if found.len() == keys.len() {
             return Ok(found);
         }
@@ -103,30 +167,27 @@ impl BytesBackend for RedisBackend {
     }
 
     fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let mut sets = redis::pipe();
-        if self.expiration_time.is_none() {
-            let mset = sets.cmd("MSET");
-            for (key, value) in entries {
-                mset.arg(*key).arg(*value);
-            }
+        let Some(((key, value), rest)) = entries.split_first() else { return Ok(()) };
+        let stored = if self.servers.is_spread() || self.expiration_time.is_some() {
+            let sets: Vec<_> = entries.iter().map(|(key, value)| self.set_command(key, value)).collect();
+            self.write_all(&sets)
         } else {
-            for (key, value) in entries {
-                sets.add_command(self.set_command(key, value));
-            }
-        }
-        let stored: Result<Vec<redis::Value>, _> =
-            self.pool.run(Repeat::Harmless, |connection| sets.query(connection));
-        stored.map(drop).map_err(|error| error.during("set_multi"))
+            let set = Command::new("MSET", key).arg(*value);
+            let set = rest.iter().fold(set, |set, (key, value)| set.arg(*key).arg(*value));
+            self.write_all(&[set])
+        };
+        stored.map_err(|error| error.during("set_multi"))
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.ask(redis::cmd("DEL").arg(keys)).map_err(|error| error.during("delete_multi"))
+        let Some((first, rest)) = keys.split_first() else { return Ok(()) };
+        let deleted = if self.servers.is_spread() {
+            let deletes: Vec<_> = keys.iter().map(|key| Command::new("DEL", key)).collect();
+            self.write_all(&deletes)
+        } else {
+            self.write_all(&[Command::new("DEL", first).arg(rest)])
+        };
+        deleted.map_err(|error| error.during("delete_multi"))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
@@ -139,7 +200,7 @@ impl BytesBackend for RedisBackend {
 
     fn lock_scope(&self) -> Option<u64> {
         let mut scope = DefaultHasher::new();
-        ("dogpile.cache.redis", self.pool.server()).hash(&mut scope);
+        ("dogpile.cache.redis", self.servers.name()).hash(&mut scope);
         Some(scope.finish())
     }
 

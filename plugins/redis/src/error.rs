@@ -4,8 +4,8 @@ use dogpile_sdk::{BackendError, ErrorKind};
 use redis::RedisError;
 
 /// Codes with which a server refuses now what it may do a little later.
-const LATER: [&str; 7] =
-    ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"];
+const LATER: [&str; 9] =
+    ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK"];
 
 /// Codes with which a server refuses who is not, or not rightly, logged in.
 const LOGIN: [&str; 3] = ["NOAUTH", "WRONGPASS", "NOPERM"];

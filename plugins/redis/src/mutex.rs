@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::LeaseStore;
+use redis::Value;
 
-use crate::pool::{Pool, Repeat};
+use crate::servers::{Access, Command, Repeat, Servers, read, run_one};
 
 const RELEASE: &str =
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
@@ -16,13 +17,13 @@ const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.
 
 #[derive(Debug)]
 pub(crate) struct RedisLocks {
-    pool: Arc<Pool>,
+    servers: Arc<dyn Servers>,
     prefix: String,
 }
 
 impl RedisLocks {
-    pub(crate) fn new(pool: Arc<Pool>, prefix: String) -> Self {
-        RedisLocks { pool, prefix }
+    pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String) -> Self {
+        RedisLocks { servers, prefix }
     }
 
     fn name(&self, key: &str) -> String {
@@ -36,29 +37,37 @@ fn millis(lease: Duration) -> u64 {
 
 impl LeaseStore for RedisLocks {
     fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
+        let name = self.name(key);
         // The second command, in the same round trip, finds a lock of ours whose answer was lost.
-        let mut attempt = redis::pipe();
-        attempt.cmd("SET").arg(self.name(key)).arg(token).arg("NX").arg("PX").arg(millis(lease));
-        attempt.cmd("GET").arg(self.name(key));
-        let (set, holder): (bool, Option<Vec<u8>>) =
-            self.pool.run(Repeat::Harmless, |connection| attempt.query(connection))?;
-        Ok(set || holder.as_deref() == Some(token.as_bytes()))
+        let attempt = [
+            Command::new("SET", &name).arg(token).arg("NX").arg("PX").arg(millis(lease)),
+            Command::new("GET", &name),
+        ];
+        let mut answers = self.servers.run(&attempt, Access::Write, Repeat::Harmless)?.into_iter();
+        let set: bool = read(answers.next().unwrap_or(Value::Nil))?;
+        let holder: Option<Vec<u8>> = read(answers.next().unwrap_or(Value::Nil))?;
+        let taken = set || holder.as_deref() == Some(token.as_bytes());
+        if taken {
+            self.servers.catch_up(key);
+        }
+        Ok(taken)
     }
 
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
-        let mut renewal = redis::cmd("EVAL");
-        renewal.arg(RENEW).arg(1).arg(self.name(key)).arg(token).arg(millis(lease));
-        self.pool.run(Repeat::Harmless, |connection| renewal.query(connection))
+        let name = self.name(key);
+        let renewal = Command::script(RENEW, &name).arg(token).arg(millis(lease));
+        run_one(&*self.servers, renewal, Access::Write, Repeat::Harmless)
     }
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
-        let mut removal = redis::cmd("EVAL");
-        removal.arg(RELEASE).arg(1).arg(self.name(key)).arg(token);
-        self.pool.run(Repeat::Never, |connection| removal.query(connection))
+        let name = self.name(key);
+        let removal = Command::script(RELEASE, &name).arg(token);
+        run_one(&*self.servers, removal, Access::Write, Repeat::Never)
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
-        let exists = redis::cmd("EXISTS").arg(self.name(key)).clone();
-        self.pool.run(Repeat::Harmless, |connection| exists.query(connection))
+        let name = self.name(key);
+        // A replica may be late.
+        run_one(&*self.servers, Command::new("EXISTS", &name), Access::Write, Repeat::Harmless)
     }
 }

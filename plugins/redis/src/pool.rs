@@ -1,67 +1,69 @@
 //! [`Pool`]: a bounded number of connections to one server.
 //!
-//! A connection is lent to one command at a time. After any failure other than an answer of the server it is closed:
-//! what comes next on it may be the answer to an earlier command.
+//! A connection is lent for one exchange at a time. After any failure it is closed: what comes next on it may be the
+//! answer to an earlier command. A refusal by the server is an answer.
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Client, Connection, ConnectionLike, RedisResult};
+use redis::{Client, Connection, ConnectionInfo, RedisResult, Value};
 
-use crate::config::RedisConfig;
+use crate::config::{ConnectionOptions, RedisConfig};
 use crate::error;
+use crate::servers::Repeat;
 
-/// Whether a command may be sent twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
-    Harmless,
-    /// It must not be done twice.
-    Never,
+/// What bounds the connections to a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) size: usize,
+    pub(crate) max_idle: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) retry: bool,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &RedisConfig, options: &ConnectionOptions) -> Result<Self, BackendError> {
+        Ok(Limits {
+            size: config.pool_size(),
+            max_idle: config.pool_max_idle,
+            idle_timeout: config.pool_idle_timeout()?,
+            timeout: options.timeout()?,
+            connect_timeout: options.connect_timeout()?,
+            retry: config.retry_on_reconnect,
+        })
+    }
 }
 
 pub(crate) struct Pool {
     client: Client,
-    size: usize,
-    max_idle: usize,
-    timeout: Duration,
-    connect_timeout: Duration,
-    retry: bool,
+    limits: Limits,
     connections: Mutex<Connections>,
     returned: Condvar,
 }
 
 #[derive(Default)]
 struct Connections {
-    /// The one used last is lent first.
-    idle: Vec<Connection>,
+    /// With the moment when each was returned. The one used last is lent first.
+    idle: Vec<(Connection, Instant)>,
     lent: usize,
 }
 
-/// A place among the connections, free again when this is dropped, however the command ended.
-struct Place<'p>(&'p Pool);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.connections().lent -= 1;
-        self.0.returned.notify_one();
-    }
+/// A place among the connections of a pool, and the connection in it. The place is free again when this is dropped,
+/// and the connection closed unless it was [given back](Lent::give_back).
+pub(crate) struct Lent<'p> {
+    pool: &'p Pool,
+    connection: Option<Connection>,
+    was_kept: bool,
 }
 
 impl Pool {
-    pub(crate) fn new(config: &RedisConfig) -> Result<Self, BackendError> {
-        Ok(Pool {
-            client: Client::open(config.connection()?).map_err(error::of)?,
-            size: config.pool_size,
-            max_idle: config.pool_max_idle,
-            timeout: config.timeout()?,
-            connect_timeout: config.connect_timeout()?,
-            retry: config.retry_on_reconnect,
-            connections: Mutex::default(),
-            returned: Condvar::new(),
-        })
+    pub(crate) fn new(server: ConnectionInfo, limits: Limits) -> Result<Self, BackendError> {
+        let client = Client::open(server).map_err(error::of)?;
+        Ok(Pool { client, limits, connections: Mutex::default(), returned: Condvar::new() })
     }
 
     /// The server's address and database.
@@ -70,74 +72,112 @@ impl Pool {
         format!("{}/{}", server.addr(), server.redis_settings().db())
     }
 
-    /// Runs `command` on a connection.
-    pub(crate) fn run<T>(
+    /// Sends `packed`, and waits for `count` answers.
+    pub(crate) fn ask(
         &self,
+        packed: &[u8],
+        count: usize,
         repeat: Repeat,
-        command: impl Fn(&mut Connection) -> RedisResult<T>,
-    ) -> Result<T, BackendError> {
-        let _place = self.place()?;
-        let kept = self.connections().idle.pop();
-        let was_kept = kept.is_some();
-        let answer = self.on(kept, &command);
-        match answer {
+    ) -> Result<Vec<Value>, BackendError> {
+        let mut lent = self.lend()?;
+        let answers = match lent.exchange(packed, count) {
             // A server that was started anew has closed the connection, and all others that wait here.
-            Err(error) if was_kept && self.retry && repeat == Repeat::Harmless && broke(&error) => {
-                let dead = std::mem::take(&mut self.connections().idle);
-                drop(dead);
-                self.on(None, &command)
+            Err(error)
+                if lent.was_kept && self.limits.retry && repeat == Repeat::Harmless && broke(&error) =>
+            {
+                self.close_idle();
+                lent.was_kept = false;
+                lent.connection = None;
+                lent.exchange(packed, count)
             }
-            answer => answer,
-        }
-        .map_err(error::of)
+            answers => answers,
+        };
+        let answers = answers.map_err(error::of)?;
+        lent.give_back();
+        Ok(answers)
     }
 
-    fn on<T>(
-        &self,
-        kept: Option<Connection>,
-        command: impl Fn(&mut Connection) -> RedisResult<T>,
-    ) -> RedisResult<T> {
-        let mut connection = kept.map_or_else(|| self.connect(), Ok)?;
-        let answer = command(&mut connection);
-        let sound = answer.as_ref().map_or_else(|error| error.code().is_some(), |_| true);
-        let mut connections = self.connections();
-        if sound && connection.is_open() && connections.idle.len() < self.max_idle {
-            connections.idle.push(connection);
-        }
-        answer
+    /// Closes the connections that are not lent.
+    pub(crate) fn close_idle(&self) {
+        let idle = std::mem::take(&mut self.connections().idle);
+        drop(idle);
     }
 
-    fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.client.get_connection_with_timeout(self.connect_timeout)?;
-        connection.set_read_timeout(Some(self.timeout))?;
-        connection.set_write_timeout(Some(self.timeout))?;
+    /// A connection that is not of the pool; for what a kept one must not be used for.
+    pub(crate) fn connect(&self) -> RedisResult<Connection> {
+        let connection = self.client.get_connection_with_timeout(self.limits.connect_timeout)?;
+        connection.set_read_timeout(Some(self.limits.timeout))?;
+        connection.set_write_timeout(Some(self.limits.timeout))?;
         Ok(connection)
     }
 
     /// Waits until one connection more may be used.
-    fn place(&self) -> Result<Place<'_>, BackendError> {
-        let until = Instant::now() + self.timeout;
+    pub(crate) fn lend(&self) -> Result<Lent<'_>, BackendError> {
+        let Limits { size, timeout, .. } = self.limits;
+        let until = Instant::now() + timeout;
         let mut connections = self.connections();
-        while connections.lent >= self.size {
+        while connections.lent >= size {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let message = format!(
-                    "all {} connections were in use for {:?}; raise \"pool_size\"",
-                    self.size, self.timeout
-                );
+                let message =
+                    format!("all {size} connections were in use for {timeout:?}; raise \"pool_size\"");
                 return Err(BackendError::new(ErrorKind::Timeout, message));
             }
             let waited = self.returned.wait_timeout(connections, left);
             connections = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         connections.lent += 1;
+        let kept = connections.idle.pop();
+        let fresh = kept.filter(|(_, since)| since.elapsed() < self.limits.idle_timeout);
+        // The others are older still.
+        let old = if fresh.is_none() { std::mem::take(&mut connections.idle) } else { Vec::new() };
         drop(connections);
-        Ok(Place(self))
+        drop(old);
+        let connection = fresh.map(|(connection, _)| connection);
+        Ok(Lent { pool: self, was_kept: connection.is_some(), connection })
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
         // Nothing panics while it is locked.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lent<'_> {
+    /// Sends `packed`; connects first, if need be.
+    pub(crate) fn send(&mut self, packed: &[u8]) -> RedisResult<()> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.pool.connect()?),
+        };
+        connection.send_packed_command(packed)
+    }
+
+    /// Waits for `count` answers.
+    pub(crate) fn receive(&mut self, count: usize) -> RedisResult<Vec<Value>> {
+        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
+        (0..count).map(|_| connection.recv_response()).collect()
+    }
+
+    fn exchange(&mut self, packed: &[u8], count: usize) -> RedisResult<Vec<Value>> {
+        self.send(packed)?;
+        self.receive(count)
+    }
+
+    /// Keeps the connection for the next who asks: all that was sent has been answered.
+    pub(crate) fn give_back(mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let mut connections = self.pool.connections();
+        if connections.idle.len() < self.pool.limits.max_idle {
+            connections.idle.push((connection, Instant::now()));
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.pool.connections().lent -= 1;
+        self.pool.returned.notify_one();
     }
 }
 
@@ -150,7 +190,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("server", &self.server())
-            .field("size", &self.size)
+            .field("size", &self.limits.size)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,256 @@
+//! [`Sentinel`]: a master and its replicas, which sentinels tell.
+//!
+//! Source: redis-py `sentinel.py`, as dogpile.cache uses it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::{BackendError, ErrorKind};
+use redis::Value;
+
+use super::recent::RecentWrites;
+use super::{Access, Command, Repeat, Servers, pack, read, refusal};
+use crate::config::{ConnectionOptions, Node, RedisConfig};
+use crate::pool::{Limits, Pool};
+
+/// How long what the sentinels said is taken for true while nothing fails.
+const TRUSTED: Duration = Duration::from_secs(10);
+
+/// The master for writes, a replica for reads, but for keys that this process has just written or locked.
+pub(crate) struct Sentinel {
+    sentinels: Vec<Pool>,
+    service_name: String,
+    options: ConnectionOptions,
+    limits: Limits,
+    known: Mutex<Option<Known>>,
+    /// Held by the one who asks the sentinels; when that failed last, and how.
+    asking: Mutex<Option<(Instant, String)>>,
+    recent: RecentWrites,
+    next_replica: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Known {
+    master: Arc<Pool>,
+    replicas: Vec<Arc<Pool>>,
+    since: Instant,
+    /// Whether something failed since, so that the sentinels are to be asked again.
+    is_in_doubt: bool,
+}
+
+impl Sentinel {
+    pub(crate) fn new(
+        config: &RedisConfig,
+        options: ConnectionOptions,
+        limits: Limits,
+    ) -> Result<Self, BackendError> {
+        let to_sentinels = config.sentinel_options();
+        let few = Limits { size: 1, max_idle: 1, ..Limits::new(config, &to_sentinels)? };
+        let pool = |node: &Node| Pool::new(to_sentinels.to(node)?, few.clone());
+        Ok(Sentinel {
+            sentinels: config.sentinels.iter().map(pool).collect::<Result<_, _>>()?,
+            service_name: config.service_name.clone().unwrap_or_else(|| "mymaster".to_owned()),
+            options,
+            limits,
+            known: Mutex::default(),
+            asking: Mutex::default(),
+            recent: RecentWrites::new(),
+            next_replica: AtomicUsize::new(0),
+        })
+    }
+
+    fn read(&self, commands: &[Command<'_>], packed: &[u8]) -> Result<Vec<Value>, BackendError> {
+        let known = self.known()?;
+        let now = Instant::now();
+        if !commands.iter().any(|command| self.recent.has(command.key, now))
+            && let Some(replica) = self.replica(&known)
+        {
+            match replica.ask(packed, commands.len(), Repeat::Harmless) {
+                Ok(answers) if !answers.iter().any(is_not_ready) => return Ok(answers),
+                Ok(_) => {}
+                Err(error) => {
+                    log::debug!("a replica of {:?} is left out: {error}", self.service_name);
+                    self.doubt(&known);
+                    if error.kind() == ErrorKind::Timeout {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        self.on_master(packed, commands.len(), Repeat::Harmless)
+    }
+
+    fn on_master(&self, packed: &[u8], count: usize, repeat: Repeat) -> Result<Vec<Value>, BackendError> {
+        let known = self.known()?;
+        let answers = known.master.ask(packed, count, repeat);
+        let again = match &answers {
+            // It is the master no more, and has changed nothing.
+            Ok(answers) => answers.iter().all(|answer| refusal(answer) == Some("READONLY")),
+            Err(error) => error.kind() == ErrorKind::Unavailable && repeat == Repeat::Harmless,
+        };
+        if again || answers.is_err() {
+            self.doubt(&known);
+        }
+        if again { self.known()?.master.ask(packed, count, repeat) } else { answers }
+    }
+
+    /// One replica after the other.
+    fn replica(&self, known: &Known) -> Option<Arc<Pool>> {
+        let next = self.next_replica.fetch_add(1, Ordering::Relaxed);
+        let count = known.replicas.len().max(1);
+        known.replicas.get(next % count).cloned()
+    }
+
+    /// The master and the replicas, as far as is known; asks the sentinels if that is nothing, old or in doubt.
+    fn known(&self) -> Result<Known, BackendError> {
+        let begun = Instant::now();
+        if let Some(known) = self.trusted() {
+            return Ok(known);
+        }
+        let mut failed = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another may have asked in the meantime.
+        if let Some(known) = self.trusted() {
+            return Ok(known);
+        }
+        if let Some((when, message)) = &*failed
+            && *when > begun
+        {
+            return Err(BackendError::new(ErrorKind::Unavailable, message.clone()));
+        }
+        let before = self.lock_known().clone();
+        match (self.ask_sentinels(before.as_ref()), before) {
+            (Ok(known), _) => {
+                *self.lock_known() = Some(known.clone());
+                Ok(known)
+            }
+            // Only the sentinels failed, and what they said last still works.
+            (Err(error), Some(before)) if !before.is_in_doubt => {
+                log::warn!("{error}; going on with {}", before.master.server());
+                let known = Known { since: Instant::now(), ..before };
+                *self.lock_known() = Some(known.clone());
+                Ok(known)
+            }
+            (Err(error), _) => {
+                *failed = Some((Instant::now(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    fn trusted(&self) -> Option<Known> {
+        let known = self.lock_known().clone();
+        known.filter(|known| !known.is_in_doubt && known.since.elapsed() < TRUSTED)
+    }
+
+    /// Has the sentinels asked again, unless they were since `known`.
+    fn doubt(&self, known: &Known) {
+        if let Some(current) = &mut *self.lock_known()
+            && current.since == known.since
+        {
+            current.is_in_doubt = true;
+        }
+    }
+
+    fn lock_known(&self) -> MutexGuard<'_, Option<Known>> {
+        // Nothing panics while it is locked.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the first sentinel says that answers. Pools of servers that were known before are kept.
+    fn ask_sentinels(&self, before: Option<&Known>) -> Result<Known, BackendError> {
+        let mut last = None;
+        for sentinel in &self.sentinels {
+            match self.ask_sentinel(sentinel) {
+                Ok(Some((master, replicas))) => return self.pools(&master, &replicas, before),
+                Ok(None) => last = Some(format!("{} knows no such name", sentinel.server())),
+                Err(error) => last = Some(format!("{}: {error}", sentinel.server())),
+            }
+        }
+        let message = format!(
+            "no sentinel tells where the master called {:?} is ({}); see \"sentinels\" and \"service_name\"",
+            self.service_name,
+            last.unwrap_or_default()
+        );
+        Err(BackendError::new(ErrorKind::Unavailable, message))
+    }
+
+    /// The master and those of its replicas that are up to it. None if the sentinel does not know the name.
+    fn ask_sentinel(&self, sentinel: &Pool) -> Result<Option<(Node, Vec<Node>)>, BackendError> {
+        let questions = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].map(|question| {
+            let mut command = redis::cmd("SENTINEL");
+            command.arg(question).arg(&self.service_name);
+            command.get_packed_command()
+        });
+        let mut answers = sentinel.ask(&questions.concat(), 2, Repeat::Harmless)?.into_iter();
+        let (Some(master), Some(replicas)) = (answers.next(), answers.next()) else { return Ok(None) };
+        let Some((host, port)) = read::<Option<(String, String)>>(master)? else { return Ok(None) };
+        let Ok(port) = port.parse() else { return Ok(None) };
+        let rows: Vec<HashMap<String, String>> = read(replicas).unwrap_or_default();
+        Ok(Some((Node { host, port }, rows.iter().filter_map(usable_replica).collect())))
+    }
+
+    fn pools(&self, master: &Node, replicas: &[Node], before: Option<&Known>) -> Result<Known, BackendError> {
+        let pool = |node: &Node| -> Result<Arc<Pool>, BackendError> {
+            let pool = Pool::new(self.options.to(node)?, self.limits.clone())?;
+            let mut known = before.into_iter().flat_map(|known| known.replicas.iter().chain([&known.master]));
+            let known = known.find(|known| known.server() == pool.server());
+            Ok(known.cloned().unwrap_or_else(|| Arc::new(pool)))
+        };
+        let replicas = replicas.iter().map(pool).collect::<Result<_, _>>()?;
+        Ok(Known { master: pool(master)?, replicas, since: Instant::now(), is_in_doubt: false })
+    }
+}
+
+/// The replica of a row of `SENTINEL REPLICAS`, if it is there and hears its master.
+fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
+    let is_away = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
+    let is_there = !row.get("flags")?.split(',').any(is_away);
+    let hears = row.get("master-link-status").is_some_and(|status| status == "ok");
+    let node = Node::new(row.get("ip")?, row.get("port")?.parse().ok()?);
+    (is_there && hears).then_some(node)
+}
+
+fn is_not_ready(answer: &Value) -> bool {
+    matches!(refusal(answer), Some("LOADING" | "MASTERDOWN"))
+}
+
+impl Servers for Sentinel {
+    fn run(
+        &self,
+        commands: &[Command<'_>],
+        access: Access,
+        repeat: Repeat,
+    ) -> Result<Vec<Value>, BackendError> {
+        let packed = pack(commands);
+        if access == Access::Read {
+            return self.read(commands, &packed);
+        }
+        let answers = self.on_master(&packed, commands.len(), repeat);
+        // Whether or not it was answered: it may have been done.
+        commands.iter().for_each(|command| self.catch_up(command.key));
+        answers
+    }
+
+    fn is_spread(&self) -> bool {
+        true
+    }
+
+    fn name(&self) -> String {
+        let mut sentinels: Vec<_> = self.sentinels.iter().map(Pool::server).collect();
+        sentinels.sort();
+        format!("{} of {} db {}", self.service_name, sentinels.join(","), self.options.db.unwrap_or(0))
+    }
+
+    fn catch_up(&self, key: &str) {
+        self.recent.note(key, Instant::now());
+    }
+}
+
+impl fmt::Debug for Sentinel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinel").field("servers", &self.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! [`Slots`]: which node of a cluster has which keys.
+
+use std::collections::BTreeMap;
+
+use crc::{CRC_16_XMODEM, Crc};
+use redis::{FromRedisValue, Value};
+
+use crate::config::Node;
+
+const SLOTS: u16 = 16384;
+const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
+
+/// The slot of `key`. Of a key with `{braces}`, only what stands in the first pair counts, unless that is empty.
+///
+/// Source: the Redis Cluster specification, "Hash tags".
+pub(super) fn slot(key: &str) -> u16 {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+    let counted = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+    CRC.checksum(counted.as_bytes()) % SLOTS
+}
+
+/// The masters, each with the slots that are its.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Slots {
+    /// By the first slot of each range: the last, and the node.
+    ranges: BTreeMap<u16, (u16, Node)>,
+}
+
+impl Slots {
+    /// What `answer`, to `CLUSTER SLOTS`, says; `asked` is who answered, which may not know its own name. None if it
+    /// says nothing of the kind.
+    pub(super) fn parse(answer: Value, asked: &Node) -> Option<Self> {
+        let rows: Vec<Vec<Value>> = FromRedisValue::from_redis_value(answer).ok()?;
+        let ranges = rows.into_iter().map(|row| range(row, asked)).collect::<Option<BTreeMap<_, _>>>()?;
+        (!ranges.is_empty()).then_some(Slots { ranges })
+    }
+
+    pub(super) fn node(&self, slot: u16) -> Option<&Node> {
+        let (_, (last, node)) = self.ranges.range(..=slot).next_back()?;
+        (slot <= *last).then_some(node)
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.ranges.values().map(|(_, node)| node)
+    }
+}
+
+/// The first slot of a row, the last, and the master.
+fn range(row: Vec<Value>, asked: &Node) -> Option<(u16, (u16, Node))> {
+    let mut row = row.into_iter();
+    let first = number(row.next()?)?;
+    let last = number(row.next()?)?;
+    let master = Vec::<Value>::from_redis_value(row.next()?).ok()?;
+    let mut master = master.into_iter();
+    let host = Option::<String>::from_redis_value(master.next()?).ok()?;
+    let port = number(master.next()?)?;
+    let host = host.filter(|host| !host.is_empty() && host != "?").unwrap_or_else(|| asked.host.clone());
+    Some((first, (last, Node { host, port })))
+}
+
+/// Not straight as `u16`, to which the client cuts a larger number.
+fn number(value: Value) -> Option<u16> {
+    i64::from_redis_value(value).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::*;
+
+    /// Values of `CLUSTER KEYSLOT` on Redis 7.0.15.
+    #[test]
+    fn keys_have_the_slots_that_the_server_gives_them() {
+        let slots = [
+            ("foo", 12182),
+            ("bar", 5061),
+            ("123456789", 12739),
+            ("{user1000}.following", 3443),
+            ("foo{}{bar}", 8363),
+            ("foo{{bar}}zap", 4015),
+            ("", 0),
+        ];
+        for (key, expected) in slots {
+            assert_eq!(slot(key), expected, "{key:?}");
+        }
+    }
+
+    fn row(first: i64, last: i64, host: Value, port: i64) -> Value {
+        Value::Array(vec![
+            Value::Int(first),
+            Value::Int(last),
+            Value::Array(vec![host, Value::Int(port), Value::BulkString(b"id".to_vec())]),
+        ])
+    }
+
+    #[test]
+    fn slots_are_found_by_their_ranges() {
+        let named = Value::BulkString(b"b".to_vec());
+        let answer = Value::Array(vec![row(0, 99, Value::Nil, 1), row(200, 16383, named, 2)]);
+        let slots = Slots::parse(answer, &Node::new("asked", 9)).unwrap();
+        assert_eq!(slots.node(99), Some(&Node::new("asked", 1)));
+        assert_eq!(slots.node(100), None);
+        assert_eq!(slots.node(200), Some(&Node::new("b", 2)));
+        assert_eq!(slots.nodes().count(), 2);
+    }
+
+    #[test]
+    fn what_lists_no_slots_is_none() {
+        let asked = Node::new("asked", 9);
+        let odd = [
+            Value::Nil,
+            Value::Int(3),
+            Value::Array(vec![]),
+            Value::Array(vec![Value::Array(vec![Value::Int(0)])]),
+            Value::Array(vec![row(0, 70_000, Value::Nil, 1)]),
+        ];
+        for answer in odd {
+            assert_eq!(Slots::parse(answer, &asked), None);
+        }
+    }
+}
