@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "redis/deployments.rs"]
+mod deployments;
 #[path = "redis/faults.rs"]
 mod faults;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]
 mod python;
+#[path = "redis/tls.rs"]
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

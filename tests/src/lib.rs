@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 pub mod errors;
 pub mod events;
 pub mod libraries;

@@ -1,11 +1,23 @@
-//! Redis servers for the tests.
+//! Redis and Valkey servers for the tests.
+
+mod cluster;
+mod sentinel;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use tempfile::TempDir;
 
+pub use self::cluster::ClusterServers;
+pub use self::sentinel::{SERVICE, SentinelServers};
+use crate::certificates::Certificates;
 use crate::servers::{Process, folder, free_port, installed};
 use crate::threads::until;
+
+/// The program of a Redis server.
+pub const REDIS: &str = "redis-server";
+/// The program of a Valkey server.
+pub const VALKEY: &str = "valkey-server";
 
 /// A server of its own folder and port, which can be started anew.
 #[derive(Debug)]
@@ -18,12 +30,35 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one with further `arguments`.
+    /// Starts a Redis server with further `arguments`.
     ///
     /// # Errors
-    /// If redis-server is not installed.
+    /// If it is not installed.
     pub fn start(arguments: &[&str]) -> Result<Self, String> {
-        let (program, folder, port) = (installed("redis-server")?, folder(), free_port());
+        RedisServer::start_program(REDIS, arguments)
+    }
+
+    /// Starts one that speaks TLS, to whom a certificate is shown.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    pub fn start_encrypted(certificates: &Certificates) -> Result<(Self, u16), String> {
+        let port = free_port();
+        let (certificate, key) = certificates.server();
+        let [certificate, key, authority] =
+            [certificate, key, certificates.authority()].map(|path| path.display().to_string());
+        let port_text = port.to_string();
+        let tls = ["--tls-port", &port_text, "--tls-cert-file", &certificate, "--tls-key-file", &key];
+        let tls = [&tls[..], &["--tls-ca-cert-file", &authority, "--tls-auth-clients", "yes"]].concat();
+        RedisServer::start(&tls).map(|server| (server, port))
+    }
+
+    /// Starts `program`, [`REDIS`] or [`VALKEY`], with further `arguments`.
+    ///
+    /// # Errors
+    /// If it is not installed.
+    pub fn start_program(program: &str, arguments: &[&str]) -> Result<Self, String> {
+        let (program, folder, port) = (installed(program)?, folder(), free_port());
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut server = RedisServer { program, arguments, folder, port, process: None };
         server.start_again();
@@ -64,8 +99,27 @@ impl RedisServer {
         self.port
     }
 
+    /// Sends `command` and answers what is said, through the server's own client.
+    ///
+    /// # Panics
+    /// If that cannot be run.
+    pub fn say(&self, command: &[&str]) -> String {
+        say(self.port, command)
+    }
+
     /// The unix socket that it listens on.
     pub fn socket(&self) -> String {
         self.folder.path().join("socket").display().to_string()
     }
+}
+
+/// Sends `command` to the server on `port`, and answers what is said.
+///
+/// # Panics
+/// If redis-cli cannot be run.
+pub fn say(port: u16, command: &[&str]) -> String {
+    let client = installed("redis-cli").expect("it comes with the server");
+    let port = port.to_string();
+    let said = Command::new(client).args(["-h", "127.0.0.1", "-p", &port]).args(command).output();
+    String::from_utf8_lossy(&said.expect("it runs").stdout).trim().to_owned()
 }

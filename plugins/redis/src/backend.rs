@@ -119,6 +119,9 @@ impl RedisBackend {
     }
 
     fn get_each(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let gets: Vec<_> = keys.iter().map(|key| Command::new("GET", key)).collect();
         let answers = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
         answers.into_iter().map(value).collect()

@@ -1,5 +1,9 @@
 //! What the client says, as a [`BackendError`].
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
 use dogpile_sdk::{BackendError, ErrorKind};
 use redis::RedisError;
 
@@ -34,9 +38,23 @@ fn describe(error: &RedisError) -> (ErrorKind, String) {
             let message = "the Redis server refuses the user; see \"username\" and \"password\"".to_owned();
             (ErrorKind::Configuration, message)
         }
+        None if tls_failure(error).is_some() => {
+            let why = tls_failure(error).unwrap_or_default();
+            let message =
+                format!("no TLS with the Redis server ({why}); see \"ssl\" and \"connection_kwargs\"");
+            (ErrorKind::Configuration, message)
+        }
         None if error.is_io_error() || error.is_connection_dropped() => {
             (ErrorKind::Unavailable, "the Redis server cannot be reached, or broke off".to_owned())
         }
         None => (ErrorKind::Other, "the Redis server gave an answer that cannot be read".to_owned()),
     }
+}
+
+/// What TLS finds wrong, a certificate mostly.
+fn tls_failure(error: &RedisError) -> Option<String> {
+    // The client keeps causes shared.
+    let source = error.source()?.downcast_ref::<Arc<dyn Error + Send + Sync>>()?;
+    let io = source.downcast_ref::<io::Error>()?;
+    io.get_ref()?.downcast_ref::<rustls::Error>().map(ToString::to_string)
 }
