@@ -2,7 +2,7 @@
 //!
 //! Reads one JSON object a line and answers each by one, as `tests/python/peer.py` does. The first configures a
 //! region: `backend`, `arguments`, and, if wanted, `serializer` (its name), `expiration_time` and `mangled` (SHA-1
-//! keys). The others are commands: `do` names one of those in [`Worker::obey`]. It ends with its standard input.
+//! keys). The others are commands: `do` names one of those in `Worker::obey`. It ends with its standard input.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write, stdin, stdout};

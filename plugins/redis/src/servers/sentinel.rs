@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
@@ -22,6 +22,8 @@ const TRUSTED: Duration = Duration::from_secs(10);
 /// The master for writes, a replica for reads, but for keys that this process has just written or locked.
 pub(crate) struct Sentinel {
     sentinels: Vec<Pool>,
+    /// The number of the sentinel that answered last; the others are asked after it.
+    first_sentinel: AtomicUsize,
     service_name: String,
     options: ConnectionOptions,
     limits: Limits,
@@ -52,6 +54,7 @@ impl Sentinel {
         let pool = |node: &Node| Pool::new(to_sentinels.to(node)?, few.clone());
         Ok(Sentinel {
             sentinels: config.sentinels.iter().map(pool).collect::<Result<_, _>>()?,
+            first_sentinel: AtomicUsize::new(0),
             service_name: config.service_name.clone().unwrap_or_else(|| "mymaster".to_owned()),
             options,
             limits,
@@ -110,7 +113,12 @@ impl Sentinel {
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
-        let mut failed = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = match (self.asking.try_lock(), self.lock_known().clone()) {
+            // It is only old: one caller who asks is enough.
+            (Err(TryLockError::WouldBlock), Some(known)) if !known.is_in_doubt => return Ok(known),
+            (Ok(asking), _) => asking,
+            (Err(_), _) => self.asking.lock().unwrap_or_else(PoisonError::into_inner),
+        };
         // Another may have asked in the meantime.
         if let Some(known) = self.trusted() {
             return Ok(known);
@@ -162,9 +170,14 @@ impl Sentinel {
     /// What the first sentinel says that answers. Pools of servers that were known before are kept.
     fn ask_sentinels(&self, before: Option<&Known>) -> Result<Known, BackendError> {
         let mut last = None;
-        for sentinel in &self.sentinels {
+        let (count, first) = (self.sentinels.len(), self.first_sentinel.load(Ordering::Relaxed));
+        for number in (0..count).map(|step| (first + step) % count) {
+            let sentinel = &self.sentinels[number];
             match self.ask_sentinel(sentinel) {
-                Ok(Some((master, replicas))) => return self.pools(&master, &replicas, before),
+                Ok(Some((master, replicas))) => {
+                    self.first_sentinel.store(number, Ordering::Relaxed);
+                    return self.pools(&master, &replicas, before);
+                }
                 Ok(None) => last = Some(format!("{} knows no such name", sentinel.server())),
                 Err(error) => last = Some(format!("{}: {error}", sentinel.server())),
             }
