@@ -113,7 +113,8 @@ impl Sentinel {
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
-        let mut failed = match (self.asking.try_lock(), self.lock_known().clone()) {
+        let known = self.lock_known().clone();
+        let mut failed = match (self.asking.try_lock(), known) {
             // It is only old: one caller who asks is enough.
             (Err(TryLockError::WouldBlock), Some(known)) if !known.is_in_doubt => return Ok(known),
             (Ok(asking), _) => asking,
