@@ -1,0 +1,278 @@
+//! [`MemcachedBackend`], under its four names.
+//!
+//! Source: dogpile.cache `backends/memcached.py`.
+
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use dogpile_sdk::lease::Leases;
+use dogpile_sdk::{
+    BackendError, BytesBackend, CacheMutex, Capabilities, ErrorKind, KeyBytes, register_backend,
+};
+
+use crate::client::{Answer, Client, Error, KEY_LIMIT, Operation, Outcome, When, check_key};
+use crate::compression::{COMPRESSED, deflate, inflate};
+use crate::config::{Failure, MemcachedConfig, Retries, Variant};
+use crate::mutex::{MemcachedLocks, PREFIX};
+use crate::{error, expiry};
+
+register_backend! {
+    name: "dogpile.cache.memcached",
+    config: MemcachedConfig,
+    build: |config: MemcachedConfig| MemcachedBackend::new(&config),
+}
+
+register_backend! {
+    name: "dogpile.cache.pymemcache",
+    config: MemcachedConfig,
+    build: |config: MemcachedConfig| MemcachedBackend::pymemcache(&config),
+}
+
+register_backend! {
+    name: "dogpile.cache.pylibmc",
+    config: MemcachedConfig,
+    build: |config: MemcachedConfig| MemcachedBackend::pylibmc(&config),
+}
+
+register_backend! {
+    name: "dogpile.cache.bmemcached",
+    config: MemcachedConfig,
+    build: |config: MemcachedConfig| MemcachedBackend::bmemcached(&config),
+}
+
+/// Values on memcached servers. It connects when it is first used. While a server is down its keys are misses, and what
+/// is stored there is not.
+#[derive(Debug)]
+pub struct MemcachedBackend {
+    client: Arc<Client>,
+    variant: Variant,
+    expire_time: Option<Duration>,
+    compressed_from: Option<usize>,
+    retries: Retries,
+    skip_oversized: bool,
+    locks: Option<Leases>,
+    has_lock_timeout: bool,
+}
+
+impl MemcachedBackend {
+    /// A backend that shares out keys as python-memcached does.
+    ///
+    /// # Errors
+    /// If `config` is wrong. The servers are not asked.
+    pub fn new(config: &MemcachedConfig) -> Result<Self, BackendError> {
+        MemcachedBackend::of(config, Variant::PythonMemcached)
+    }
+
+    /// A backend that shares out keys as pymemcache's `HashClient` does.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn pymemcache(config: &MemcachedConfig) -> Result<Self, BackendError> {
+        MemcachedBackend::of(config, Variant::Pymemcache)
+    }
+
+    /// A backend that shares out keys as libmemcached does.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn pylibmc(config: &MemcachedConfig) -> Result<Self, BackendError> {
+        MemcachedBackend::of(config, Variant::Pylibmc)
+    }
+
+    /// A backend that speaks the binary protocol, and keeps each key on each server, as python-binary-memcached does.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn bmemcached(config: &MemcachedConfig) -> Result<Self, BackendError> {
+        MemcachedBackend::of(config, Variant::Bmemcached)
+    }
+
+    fn of(config: &MemcachedConfig, variant: Variant) -> Result<Self, BackendError> {
+        config.check(variant)?;
+        let client = Arc::new(Client::new(config.addresses()?, config.options(variant)?));
+        let leases = config.leases()?;
+        let locks = config.distributed_lock.then(|| {
+            let locks = MemcachedLocks::new(Arc::clone(&client), bytes_flag(variant));
+            Leases::new(Arc::new(locks), leases)
+        });
+        Ok(MemcachedBackend {
+            client,
+            variant,
+            expire_time: config.memcached_expire_time.map(|seconds| Duration::from_secs(seconds.into())),
+            compressed_from: config.compressed_from(variant),
+            retries: config.retries()?,
+            skip_oversized: config.skip_oversized,
+            has_lock_timeout: config.distributed_lock && config.lock_timeout > 0,
+            locks,
+        })
+    }
+
+    /// Runs `operations`, whose keys are checked first, and those that failed again, if that is wanted.
+    fn run(&self, operations: &[Operation<'_>]) -> Result<Vec<Outcome>, BackendError> {
+        for operation in operations {
+            let key = operation.key();
+            check_key(key).map_err(|why| BackendError::new(ErrorKind::InvalidKey, why).for_key(key))?;
+        }
+        let mut outcomes = self.client.run(operations);
+        for _ in 1..self.retries.attempts {
+            let failed: Vec<usize> =
+                (0..outcomes.len()).filter(|number| self.is_tried_again(&outcomes[*number])).collect();
+            if failed.is_empty() {
+                break;
+            }
+            thread::sleep(self.retries.delay);
+            let again: Vec<_> = failed.iter().map(|number| operations[*number]).collect();
+            for (number, outcome) in failed.into_iter().zip(self.client.run_again(&again)) {
+                outcomes[number] = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn is_tried_again(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Ok(_) => false,
+            Err(error) => match **error {
+                Error::TimedOut { .. } | Error::Busy { .. } => self.retries.allow(Failure::Timeout),
+                Error::Login { .. } | Error::Tls { .. } => false,
+                _ => self.retries.allow(Failure::Unavailable),
+            },
+        }
+    }
+
+    /// A value as it is stored, and its flags.
+    fn encoded<'v>(&self, value: &'v [u8]) -> (Cow<'v, [u8]>, u32) {
+        let flags = bytes_flag(self.variant);
+        let long = self.compressed_from.is_some_and(|length| value.len() >= length);
+        match long.then(|| deflate(value)).flatten() {
+            Some(deflated) => (Cow::Owned(deflated), flags | COMPRESSED),
+            None => (Cow::Borrowed(value), flags),
+        }
+    }
+
+    fn store<'o>(&self, key: &'o str, (value, flags): &'o (Cow<'_, [u8]>, u32)) -> Operation<'o> {
+        let expiry = self.expire_time.map_or(0, expiry::of);
+        Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
+    }
+
+    /// Whether a value was stored. That its server is down was logged, and is no error.
+    fn stored(&self, outcome: Outcome) -> Result<(), BackendError> {
+        match outcome {
+            Ok(Answer::Refused(why)) if why.contains("too large") => self.oversized(),
+            Ok(Answer::Refused(why)) => Err(BackendError::new(
+                ErrorKind::Other,
+                format!("a memcached server refuses the value: {why}"),
+            )),
+            Ok(_) => Ok(()),
+            Err(error) if error::is_outage(&error) => Ok(()),
+            Err(error) => Err(error::of(error)),
+        }
+    }
+
+    fn oversized(&self) -> Result<(), BackendError> {
+        let why = "the value is larger than the memcached server takes: its item limit, 1 MiB unless it was started \
+                   with another -I; raise that, set \"min_compress_len\", or set \"skip_oversized\" to go on without";
+        if self.skip_oversized {
+            log::warn!("not stored: {why}");
+            return Ok(());
+        }
+        Err(BackendError::new(ErrorKind::InvalidValue, why))
+    }
+}
+
+/// How a Python client marks a value that is bytes.
+fn bytes_flag(variant: Variant) -> u32 {
+    const BINARY: u32 = 1 << 4;
+    if variant == Variant::Bmemcached { BINARY } else { 0 }
+}
+
+/// The value of an answer. What was compressed and cannot be read is none, as is anything of a server that is down.
+fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
+    match outcome {
+        Ok(Answer::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
+        Ok(Answer::Value { data, .. }) => {
+            Ok(inflate(&data).inspect_err(|error| log::warn!("a value cannot be inflated: {error}")).ok())
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error::is_outage(&error) => Ok(None),
+        Err(error) => Err(error::of(error)),
+    }
+}
+
+/// Whether a value is gone. A server that is down may have it still when it is back, so that it is told.
+fn deleted(outcome: Outcome) -> Result<(), BackendError> {
+    outcome.map(drop).map_err(error::of)
+}
+
+impl BytesBackend for MemcachedBackend {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+        let outcome = self.run(&[Operation::Get { key }]).map(|mut outcomes| outcomes.pop());
+        let value = outcome.and_then(|outcome| outcome.map_or(Ok(None), found));
+        value.map_err(|error| error.during("get").for_key(key))
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+        let encoded = self.encoded(value);
+        let outcome = self.run(&[self.store(key, &encoded)]).map(|mut outcomes| outcomes.pop());
+        let stored = outcome.and_then(|outcome| outcome.map_or(Ok(()), |outcome| self.stored(outcome)));
+        stored.map_err(|error| error.during("set").for_key(key))
+    }
+
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        let outcome = self.run(&[Operation::Delete { key, cas: None }]).map(|mut outcomes| outcomes.pop());
+        let gone = outcome.and_then(|outcome| outcome.map_or(Ok(()), deleted));
+        gone.map_err(|error| error.during("delete").for_key(key))
+    }
+
+    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
+        let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
+        let outcomes = self.run(&gets).map_err(|error| error.during("get_multi"))?;
+        let found: Result<_, _> = outcomes.into_iter().map(found).collect();
+        found.map_err(|error: BackendError| error.during("get_multi"))
+    }
+
+    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
+        let encoded: Vec<_> = entries.iter().map(|(_, value)| self.encoded(value)).collect();
+        let sets: Vec<_> =
+            entries.iter().zip(&encoded).map(|((key, _), encoded)| self.store(key, encoded)).collect();
+        let outcomes = self.run(&sets).map_err(|error| error.during("set_multi"))?;
+        let stored = outcomes
+            .into_iter()
+            .zip(entries)
+            .try_for_each(|(outcome, (key, _))| self.stored(outcome).map_err(|error| error.for_key(*key)));
+        stored.map_err(|error| error.during("set_multi"))
+    }
+
+    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
+        let deletes: Vec<_> = keys.iter().map(|key| Operation::Delete { key, cas: None }).collect();
+        let outcomes = self.run(&deletes).map_err(|error| error.during("delete_multi"))?;
+        outcomes.into_iter().try_for_each(deleted).map_err(|error| error.during("delete_multi"))
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        self.locks.as_ref().map(|locks| locks.mutex(key))
+    }
+
+    fn has_lock_timeout(&self) -> bool {
+        self.has_lock_timeout
+    }
+
+    fn lock_scope(&self) -> Option<u64> {
+        let mut servers: Vec<_> = self.client.addresses().map(ToString::to_string).collect();
+        servers.sort();
+        let mut scope = DefaultHasher::new();
+        ("dogpile.cache.memcached", servers).hash(&mut scope);
+        Some(scope.finish())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        // The name of a lock is a key too.
+        let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
+        let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoBlanks);
+        let able = able.with_native_batch();
+        if self.expire_time.is_some() { able.with_native_expiry() } else { able }
+    }
+}

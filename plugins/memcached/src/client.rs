@@ -1,0 +1,235 @@
+//! A small synchronous memcached client: what the backends need, usable without them.
+//!
+//! It pipelines, checks keys before anything is sent, keeps to a deadline, and closes every connection on which a question
+//! and its answer may not belong together any more.
+
+mod address;
+mod connection;
+mod distribution;
+mod key;
+mod protocol;
+mod server;
+mod stream;
+mod tls;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::address::Address;
+pub use self::distribution::{Distribution, Hash};
+use self::distribution::{Ring, Where};
+pub use self::key::{KEY_LIMIT, check_key};
+pub use self::protocol::{Answer, Kind, Operation, When};
+pub use self::server::Patience;
+pub use self::stream::Keepalive;
+pub use self::tls::Tls;
+
+use self::server::{Server, Urgency};
+
+/// How to reach servers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the servers speak.
+    pub kind: Kind,
+    /// How keys are shared out among them.
+    pub distribution: Distribution,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long all that a call asks of a server may take.
+    pub timeout: Duration,
+    /// What a server that failed is left alone for.
+    pub patience: Patience,
+    /// The user and the password, for a server in SASL mode.
+    pub login: Option<Login>,
+    /// How connections are encrypted; not, if none.
+    pub tls: Option<Tls>,
+    /// Whether the system probes connections on which nothing happens.
+    pub keepalive: Option<Keepalive>,
+    /// The most connections to a server at a time.
+    pub pool_size: usize,
+    /// Whether values are stored without waiting for the answer; complaints are only logged. Not in the binary protocol.
+    pub noreply: bool,
+}
+
+/// A user and a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// Why a server could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It cannot be reached, or broke off.
+    #[error("memcached server {server} cannot be reached, or broke off ({source})")]
+    Unreachable {
+        /// The server.
+        server: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// It did not answer in time.
+    #[error("memcached server {server} did not answer within {limit:?}")]
+    TimedOut {
+        /// The server.
+        server: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// What it answered is no answer to what was asked.
+    #[error("memcached server {server} answered what was not asked ({what})")]
+    Confused {
+        /// The server.
+        server: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// It refuses the user.
+    #[error("memcached server {server} refuses the user; see \"username\" and \"password\"")]
+    Login {
+        /// The server.
+        server: String,
+    },
+    /// TLS cannot be used.
+    #[error("no TLS with memcached server {server}: {what}")]
+    Tls {
+        /// The server.
+        server: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// All connections that are allowed are in use.
+    #[error("all {size} connections to memcached server {server} were in use for {limit:?}")]
+    Busy {
+        /// The server.
+        server: String,
+        /// How many.
+        size: usize,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// It failed a moment ago, and is left alone.
+    #[error("memcached server {server} failed a moment ago, and is left alone for now")]
+    LeftAlone {
+        /// The server.
+        server: String,
+    },
+}
+
+/// The servers, and which has which key.
+#[derive(Debug)]
+pub struct Client {
+    servers: Vec<Server>,
+    ring: Ring,
+}
+
+/// What came of one operation.
+pub type Outcome = Result<Answer, Arc<Error>>;
+
+impl Client {
+    /// A client of the servers at `addresses`. It connects when it is first used.
+    pub fn new(addresses: Vec<Address>, options: Options) -> Self {
+        let ring = Ring::new(options.distribution, &addresses);
+        let servers = addresses.into_iter().map(|address| Server::new(address, &options)).collect();
+        Client { servers, ring }
+    }
+
+    /// The servers' addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.servers.iter().map(Server::address)
+    }
+
+    /// Runs `operations`, all servers at once and those of a server in one go; blocks until each is answered, or until
+    /// the timeout. What came of each, in their order. Keys must have been [checked](check_key).
+    pub fn run(&self, operations: &[Operation<'_>]) -> Vec<Outcome> {
+        self.run_as(operations, Urgency::Normal)
+    }
+
+    /// As [`run`](Self::run), also on a server that failed a moment ago and is not out.
+    pub fn run_again(&self, operations: &[Operation<'_>]) -> Vec<Outcome> {
+        self.run_as(operations, Urgency::Insisting)
+    }
+
+    fn run_as(&self, operations: &[Operation<'_>], urgency: Urgency) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = operations.iter().map(|_| None).collect();
+        let places: Vec<Where> = operations.iter().map(|operation| self.place(operation)).collect();
+        let rounds = if places.contains(&Where::Everywhere) { self.servers.len() } else { 1 };
+        // Reads of replicated keys go to the next server where one has none; everything else is over in one round.
+        for round in 0..rounds {
+            let mut of_server: Vec<Vec<usize>> = vec![Vec::new(); self.servers.len()];
+            for (number, place) in places.iter().enumerate() {
+                let server = match place {
+                    Where::On(server) if round == 0 => *server,
+                    Where::Everywhere if goes_on(&operations[number], outcomes[number].as_ref()) => round,
+                    _ => continue,
+                };
+                of_server[server].push(number);
+            }
+            self.exchange(operations, &of_server, urgency, &mut outcomes);
+        }
+        let nowhere = || Err(Arc::new(Error::LeftAlone { server: "of the key, and any other,".to_owned() }));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(nowhere)).collect()
+    }
+
+    fn place(&self, operation: &Operation<'_>) -> Where {
+        let now = Instant::now();
+        self.ring.place(operation.key(), |number| self.servers[number].is_in(now))
+    }
+
+    /// Sends to all servers before the first is heard.
+    fn exchange(
+        &self,
+        operations: &[Operation<'_>],
+        of_server: &[Vec<usize>],
+        urgency: Urgency,
+        outcomes: &mut [Option<Outcome>],
+    ) {
+        let mut begun: Vec<_> = self
+            .servers
+            .iter()
+            .zip(of_server)
+            .filter(|(_, numbers)| !numbers.is_empty())
+            .map(|(server, numbers)| {
+                let asked: Vec<_> = numbers.iter().map(|number| &operations[*number]).collect();
+                (numbers, server.begin(asked, urgency))
+            })
+            .collect();
+        for (_, exchange) in &mut begun {
+            exchange.send();
+        }
+        for (numbers, exchange) in begun {
+            for (number, outcome) in numbers.iter().zip(exchange.finish()) {
+                note(&mut outcomes[*number], outcome);
+            }
+        }
+    }
+}
+
+/// Whether `operation` is for the next server too.
+fn goes_on(operation: &Operation<'_>, outcome: Option<&Outcome>) -> bool {
+    match operation {
+        Operation::Get { .. } => !matches!(outcome, Some(Ok(Answer::Value { .. }))),
+        Operation::Store { when: When::Always, .. } | Operation::Delete { cas: None, .. } => true,
+        // Cas values, and so locks, are those of one server.
+        Operation::Store { .. } | Operation::Delete { .. } => !matches!(outcome, Some(Ok(_))),
+    }
+}
+
+/// Keeps the better of two outcomes of one operation on two servers.
+fn note(place: &mut Option<Outcome>, outcome: Outcome) {
+    match (&place, &outcome) {
+        (Some(Ok(Answer::Value { .. } | Answer::Done)), _) | (Some(Ok(_)), Err(_)) => {}
+        _ => *place = Some(outcome),
+    }
+}

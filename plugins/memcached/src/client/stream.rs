@@ -1,0 +1,224 @@
+//! [`Stream`]: bytes to and from a server, until a deadline.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustls::{ClientConnection, StreamOwned};
+use socket2::{Domain, SockAddr, SockRef, TcpKeepalive, Type};
+
+use super::Options;
+use super::address::{Address, Place};
+
+/// What TCP does on a connection on which nothing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// After how long the first probe is sent.
+    pub idle: Duration,
+    /// How long after a probe the next is sent.
+    pub interval: Duration,
+    /// How many probes may go unanswered.
+    pub count: u32,
+}
+
+/// What answers are read from.
+pub(super) trait Input {
+    /// The next line, without its end. None much longer than `limit` is read.
+    fn line(&mut self, limit: usize) -> io::Result<&[u8]>;
+
+    /// The next `count` bytes.
+    fn bytes(&mut self, count: usize) -> io::Result<&[u8]>;
+}
+
+pub(super) struct Stream {
+    socket: Socket,
+    /// What was read; the first `used` bytes were asked for already.
+    buffer: Vec<u8>,
+    used: usize,
+    deadline: Instant,
+    /// What the socket's own timeouts are set to.
+    timeout: Duration,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// Connects, in `options.connect_timeout` at most for each address that the name has.
+    pub(super) fn connect(address: &Address, options: &Options) -> io::Result<Self> {
+        let socket = match &address.place {
+            Place::Unix(path) => {
+                let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+                socket.connect_timeout(&SockAddr::unix(path)?, options.connect_timeout)?;
+                Socket::Unix(socket.into())
+            }
+            Place::Tcp(host, port) => {
+                let tcp = connect_tcp(host, *port, options)?;
+                match &options.tls {
+                    None => Socket::Tcp(tcp),
+                    Some(tls) => Socket::Tls(Box::new(StreamOwned::new(tls.client(host)?, tcp))),
+                }
+            }
+        };
+        let (buffer, timeout) = (Vec::with_capacity(4096), options.timeout);
+        socket.set_timeout(timeout)?;
+        Ok(Stream { socket, buffer, used: 0, deadline: Instant::now() + timeout, timeout })
+    }
+
+    /// Everything must be sent and read until then.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    /// Sends all of `bytes`.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            self.bound()?;
+            match self.socket.write(&bytes[sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.socket.flush()
+    }
+
+    /// Whether something has come that nobody asked for.
+    pub(super) fn has_unread(&self) -> bool {
+        self.used < self.buffer.len()
+    }
+
+    /// Sees to it that the next call to the socket ends by the deadline. Costs a system call only when it has come much
+    /// nearer since the last time.
+    fn bound(&mut self) -> io::Result<()> {
+        const SLACK: Duration = Duration::from_millis(2);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.timeout < left || self.timeout > left + SLACK {
+            self.socket.set_timeout(left)?;
+            self.timeout = left;
+        }
+        Ok(())
+    }
+
+    /// Reads what comes, at least a byte; room is made for `wanted`, as it comes.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        // A length that a server names is believed only as far as bytes arrive.
+        const MOST_AT_ONCE: usize = 256 << 10;
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        let old = self.buffer.len();
+        self.buffer.resize(old + wanted.clamp(4096, MOST_AT_ONCE), 0);
+        let read = loop {
+            match self.bound().and_then(|()| self.socket.read(&mut self.buffer[old..])) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(old + *read.as_ref().unwrap_or(&0));
+        match read? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Input for Stream {
+    fn line(&mut self, limit: usize) -> io::Result<&[u8]> {
+        let mut looked_at = 0;
+        loop {
+            let unread = &self.buffer[self.used..];
+            if let Some(end) = unread[looked_at..].windows(2).position(|pair| pair == b"\r\n") {
+                let begin = self.used;
+                let end = begin + looked_at + end;
+                self.used = end + 2;
+                return Ok(&self.buffer[begin..end]);
+            }
+            if unread.len() > limit {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line has no end"));
+            }
+            looked_at = unread.len().saturating_sub(1);
+            self.fill(1)?;
+        }
+    }
+
+    fn bytes(&mut self, count: usize) -> io::Result<&[u8]> {
+        while self.buffer.len() - self.used < count {
+            self.fill(count - (self.buffer.len() - self.used))?;
+        }
+        let begin = self.used;
+        self.used += count;
+        Ok(&self.buffer[begin..self.used])
+    }
+}
+
+fn connect_tcp(host: &str, port: u16, options: &Options) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, options.connect_timeout) {
+            Ok(tcp) => {
+                tcp.set_nodelay(true)?;
+                if let Some(keepalive) = options.keepalive {
+                    let probes = TcpKeepalive::new()
+                        .with_time(keepalive.idle)
+                        .with_interval(keepalive.interval)
+                        .with_retries(keepalive.count);
+                    SockRef::from(&tcp).set_tcp_keepalive(&probes)?;
+                }
+                return Ok(tcp);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+impl Socket {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let timeout = Some(timeout);
+        match self {
+            Socket::Tcp(tcp) => tcp.set_read_timeout(timeout).and_then(|()| tcp.set_write_timeout(timeout)),
+            Socket::Unix(unix) => {
+                unix.set_read_timeout(timeout).and_then(|()| unix.set_write_timeout(timeout))
+            }
+            Socket::Tls(tls) => {
+                tls.sock.set_read_timeout(timeout).and_then(|()| tls.sock.set_write_timeout(timeout))
+            }
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(tcp) => tcp.read(buffer),
+            Socket::Unix(unix) => unix.read(buffer),
+            Socket::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(tcp) => tcp.write(bytes),
+            Socket::Unix(unix) => unix.write(bytes),
+            Socket::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(_) | Socket::Unix(_) => Ok(()),
+            Socket::Tls(tls) => tls.flush(),
+        }
+    }
+}

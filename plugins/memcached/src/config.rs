@@ -1,0 +1,370 @@
+//! [`MemcachedConfig`]: the arguments of the memcached backends.
+
+mod behaviors;
+mod tls;
+
+use std::fmt;
+use std::time::Duration;
+
+use dogpile_sdk::lease::LeaseOptions;
+use dogpile_sdk::{BackendError, ErrorKind};
+use serde::Deserialize;
+
+pub use self::behaviors::Behaviors;
+pub use self::tls::TlsContext;
+use crate::client::{Address, Distribution, Keepalive, Kind, Login, Options, Patience};
+
+/// Arguments of the memcached entry points; which of them has which is said beside them. Times are in seconds.
+///
+/// Source: dogpile.cache `backends/memcached.py`.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemcachedConfig {
+    /// The servers, one or several: `host`, `host:port`, `[address]:port`, `unix:/path` or `/path`; for all but
+    /// `dogpile.cache.bmemcached` also `host:port:weight`. It must be given.
+    pub url: Urls,
+    /// Whether creators in other processes are kept out, by a lock on a server. Default: no.
+    pub distributed_lock: bool,
+    /// How long a lock lasts, whether or not its creator is done, in whole seconds. Default: 30 seconds from when it was
+    /// last renewed, which it is while its creator runs.
+    pub lock_timeout: u32,
+    /// The longest pause between two looks at a lock that somebody else holds. Default: 0.1.
+    pub lock_sleep: Option<f64>,
+    /// After how long a server itself drops a value, in whole seconds. Default: never.
+    pub memcached_expire_time: Option<u32>,
+    /// Of what length on values are compressed, in bytes; 0 for none. Default: none; `dogpile.cache.bmemcached`: 129, and
+    /// `dogpile.cache.pymemcache` compresses nothing, since it would not read it.
+    pub min_compress_len: Option<usize>,
+    /// How long all that a call asks of a server may take, and a connection to it. Default: 3.
+    pub socket_timeout: Option<f64>,
+    /// How long to wait for a connection. Default: `socket_timeout`.
+    pub connect_timeout: Option<f64>,
+    /// The most connections to a server at a time. Default: 32.
+    pub pool_size: Option<usize>,
+    /// Whether a value larger than a server takes is left out, with a warning, and the creator's value returned all the
+    /// same. Default: no; it is an error.
+    pub skip_oversized: bool,
+    /// `dogpile.cache.memcached`: how long a server that failed is left alone, its keys being others' meanwhile.
+    /// Default: 30.
+    pub dead_retry: Option<f64>,
+    /// `dogpile.cache.pylibmc`: whether the binary protocol is spoken. Default: no.
+    pub binary: Option<bool>,
+    /// `dogpile.cache.pylibmc`: what libmemcached calls behaviors.
+    pub behaviors: Option<Behaviors>,
+    /// `dogpile.cache.bmemcached`: the user, for servers in SASL mode. Default: none.
+    pub username: Option<String>,
+    /// `dogpile.cache.bmemcached`: the password. Default: none.
+    pub password: Option<String>,
+    /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: encrypts connections. Default: none.
+    pub tls_context: Option<TlsContext>,
+    /// `dogpile.cache.pymemcache`: whether values are stored without waiting for the answer. Default: no.
+    pub default_noreply: Option<bool>,
+    /// `dogpile.cache.pymemcache`: has the system probe connections on which nothing happens. Default: none.
+    pub socket_keepalive: Option<KeepaliveOptions>,
+    /// `dogpile.cache.pymemcache`: whether what failed is tried again at once. Default: no.
+    pub enable_retry_client: Option<bool>,
+    /// `dogpile.cache.pymemcache`: how often in all, at least 1. Default: 2.
+    pub retry_attempts: Option<u32>,
+    /// `dogpile.cache.pymemcache`: how long to wait in between. Default: 0.
+    pub retry_delay: Option<f64>,
+    /// `dogpile.cache.pymemcache`: after which failures, `unavailable` or `timeout`. Default: after any.
+    pub retry_for: Option<Vec<Failure>>,
+    /// `dogpile.cache.pymemcache`: after which not. Default: none.
+    pub do_not_retry_for: Option<Vec<Failure>>,
+    /// `dogpile.cache.pymemcache`: how often a server that failed is tried again before its keys are others'. Default: 2.
+    pub hashclient_retry_attempts: Option<u32>,
+    /// `dogpile.cache.pymemcache`: how long it is left alone before that. Default: 1.
+    pub hashclient_retry_timeout: Option<f64>,
+    /// `dogpile.cache.pymemcache`: how long its keys are others'. Default: 60.
+    #[serde(alias = "dead_timeout")]
+    pub hashclient_dead_timeout: Option<f64>,
+}
+
+/// One server or several.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Urls {
+    /// None: the argument is missing.
+    #[default]
+    #[serde(skip)]
+    None,
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+/// A failure after which something may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The server could not be reached, or broke off.
+    Unavailable,
+    /// It did not answer in time.
+    Timeout,
+}
+
+/// When, and how often, TCP probes a connection, in whole seconds; pymemcache's `KeepaliveOpts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeepaliveOptions {
+    /// After how long the first probe is sent. Default: 1.
+    pub idle: u64,
+    /// How long after a probe the next is sent. Default: 1.
+    pub intvl: u64,
+    /// How many probes may go unanswered. Default: 5.
+    pub cnt: u32,
+}
+
+impl Default for KeepaliveOptions {
+    fn default() -> Self {
+        KeepaliveOptions { idle: 1, intvl: 1, cnt: 5 }
+    }
+}
+
+/// The Python client that is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    PythonMemcached,
+    Pymemcache,
+    Pylibmc,
+    Bmemcached,
+}
+
+impl Variant {
+    fn entry_point(self) -> &'static str {
+        match self {
+            Variant::PythonMemcached => "dogpile.cache.memcached",
+            Variant::Pymemcache => "dogpile.cache.pymemcache",
+            Variant::Pylibmc => "dogpile.cache.pylibmc",
+            Variant::Bmemcached => "dogpile.cache.bmemcached",
+        }
+    }
+}
+
+impl MemcachedConfig {
+    /// The servers.
+    pub(crate) fn addresses(&self) -> Result<Vec<Address>, BackendError> {
+        let urls = match &self.url {
+            Urls::None => &[][..],
+            Urls::One(url) => std::slice::from_ref(url),
+            Urls::Many(urls) => urls,
+        };
+        if urls.is_empty() {
+            return Err(wrong(
+                "argument \"url\" is missing: a server, \"host:11211\", or several".to_owned(),
+            ));
+        }
+        let parse = |url: &String| {
+            Address::parse(url).ok_or_else(|| {
+                wrong(format!(
+                    "argument \"url\": {url:?} is no server; write \"host:port\" or \"unix:/path\""
+                ))
+            })
+        };
+        urls.iter().map(parse).collect()
+    }
+
+    /// That nothing is said that `variant` would not heed.
+    pub(crate) fn check(&self, variant: Variant) -> Result<(), BackendError> {
+        use Variant::{Bmemcached, Pylibmc, Pymemcache, PythonMemcached};
+        let given: [(&str, bool, &[Variant]); 15] = [
+            ("dead_retry", self.dead_retry.is_some(), &[PythonMemcached]),
+            ("binary", self.binary.is_some(), &[Pylibmc]),
+            ("behaviors", self.behaviors.is_some(), &[Pylibmc]),
+            ("username", self.username.is_some(), &[Bmemcached]),
+            ("password", self.password.is_some(), &[Bmemcached]),
+            ("tls_context", self.tls_context.is_some(), &[Bmemcached, Pymemcache]),
+            ("default_noreply", self.default_noreply.is_some(), &[Pymemcache]),
+            ("socket_keepalive", self.socket_keepalive.is_some(), &[Pymemcache]),
+            ("enable_retry_client", self.enable_retry_client.is_some(), &[Pymemcache]),
+            ("retry_attempts", self.has_retry_options(), &[Pymemcache]),
+            ("hashclient_retry_attempts", self.hashclient_retry_attempts.is_some(), &[Pymemcache]),
+            ("hashclient_retry_timeout", self.hashclient_retry_timeout.is_some(), &[Pymemcache]),
+            ("hashclient_dead_timeout", self.hashclient_dead_timeout.is_some(), &[Pymemcache]),
+            ("min_compress_len", self.min_compress_len.is_some(), &[PythonMemcached, Pylibmc, Bmemcached]),
+            ("memcached_expire_time", self.memcached_expire_time == Some(0), &[]),
+        ];
+        for (name, is_given, variants) in given {
+            if is_given && variants.is_empty() {
+                return Err(wrong(format!(
+                    "argument {name:?} is at least 1; leave it out for values that stay"
+                )));
+            }
+            if is_given && !variants.contains(&variant) {
+                let whose: Vec<_> = variants.iter().map(|variant| variant.entry_point()).collect();
+                let (whose, here) = (whose.join(" and "), variant.entry_point());
+                return Err(wrong(format!("argument {name:?} is {whose}'s, and means nothing to {here}")));
+            }
+        }
+        if self.retry_attempts == Some(0) || self.pool_size == Some(0) {
+            return Err(wrong("arguments \"retry_attempts\" and \"pool_size\" are at least 1".to_owned()));
+        }
+        if self.has_retry_options() && self.enable_retry_client != Some(true) {
+            log::warn!("\"enable_retry_client\" is not set: the retry arguments mean nothing");
+        }
+        Ok(())
+    }
+
+    fn has_retry_options(&self) -> bool {
+        self.retry_attempts.is_some()
+            || self.retry_delay.is_some()
+            || self.retry_for.is_some()
+            || self.do_not_retry_for.is_some()
+    }
+
+    /// How the client is to reach the servers.
+    pub(crate) fn options(&self, variant: Variant) -> Result<Options, BackendError> {
+        let behaviors = self.behaviors.clone().unwrap_or_default();
+        let timeout = match (self.socket_timeout, behaviors.timeout()) {
+            (Some(given), _) => seconds("socket_timeout", given)?,
+            (None, Some(of_behaviors)) => of_behaviors,
+            (None, None) => Duration::from_secs(3),
+        };
+        let connect_timeout = match (self.connect_timeout, behaviors.connect_timeout()) {
+            (Some(given), _) => seconds("connect_timeout", given)?,
+            (None, Some(of_behaviors)) => of_behaviors,
+            (None, None) => timeout,
+        };
+        let is_binary = variant == Variant::Bmemcached || self.binary == Some(true);
+        Ok(Options {
+            kind: if is_binary { Kind::Binary } else { Kind::Text },
+            distribution: match variant {
+                Variant::PythonMemcached => Distribution::Crc,
+                Variant::Pymemcache => Distribution::Rendezvous,
+                Variant::Pylibmc => behaviors.distribution()?,
+                Variant::Bmemcached => Distribution::Replicated,
+            },
+            connect_timeout,
+            timeout,
+            patience: self.patience(variant, &behaviors)?,
+            login: self.login()?,
+            tls: self.tls_context.as_ref().map(TlsContext::tls).transpose()?,
+            keepalive: self.keepalive().or(behaviors.keepalive()),
+            pool_size: self.pool_size.unwrap_or(32),
+            noreply: self.default_noreply == Some(true),
+        })
+    }
+
+    fn patience(&self, variant: Variant, behaviors: &Behaviors) -> Result<Patience, BackendError> {
+        let time = |name, given: Option<f64>, default| seconds(name, given.unwrap_or(default));
+        Ok(match variant {
+            Variant::PythonMemcached => {
+                let dead_for = time("dead_retry", self.dead_retry, 30.0)?;
+                Patience { attempts: 0, retry_after: dead_for, dead_for }
+            }
+            Variant::Pymemcache => Patience {
+                attempts: self.hashclient_retry_attempts.unwrap_or(2),
+                retry_after: time("hashclient_retry_timeout", self.hashclient_retry_timeout, 1.0)?,
+                dead_for: time("hashclient_dead_timeout", self.hashclient_dead_timeout, 60.0)?,
+            },
+            Variant::Pylibmc => {
+                let retry_after = behaviors.retry_timeout();
+                Patience { attempts: u32::MAX, retry_after, dead_for: retry_after }
+            }
+            Variant::Bmemcached => {
+                let retry_after = Duration::from_secs(5);
+                Patience { attempts: u32::MAX, retry_after, dead_for: retry_after }
+            }
+        })
+    }
+
+    fn login(&self) -> Result<Option<Login>, BackendError> {
+        match (&self.username, &self.password) {
+            (Some(username), Some(password)) => {
+                Ok(Some(Login { username: username.clone(), password: password.clone() }))
+            }
+            (None, None) => Ok(None),
+            _ => Err(wrong("arguments \"username\" and \"password\" are given both or neither".to_owned())),
+        }
+    }
+
+    fn keepalive(&self) -> Option<Keepalive> {
+        self.socket_keepalive.map(|KeepaliveOptions { idle, intvl, cnt }| Keepalive {
+            idle: Duration::from_secs(idle),
+            interval: Duration::from_secs(intvl),
+            count: cnt,
+        })
+    }
+
+    /// Of what length on a value is compressed.
+    pub(crate) fn compressed_from(&self, variant: Variant) -> Option<usize> {
+        let default = if variant == Variant::Bmemcached { 129 } else { 0 };
+        Some(self.min_compress_len.unwrap_or(default)).filter(|length| *length > 0)
+    }
+
+    pub(crate) fn leases(&self) -> Result<LeaseOptions, BackendError> {
+        let mut options = LeaseOptions::default();
+        if self.lock_timeout > 0 {
+            options.lease = Duration::from_secs(self.lock_timeout.into());
+            options.renewed = false;
+        }
+        if let Some(pause) = self.lock_sleep {
+            options.longest_pause = seconds("lock_sleep", pause)?;
+        }
+        Ok(options)
+    }
+
+    /// How often something is asked, how long to wait in between, and after which failures.
+    pub(crate) fn retries(&self) -> Result<Retries, BackendError> {
+        let is_enabled = self.enable_retry_client == Some(true);
+        let delay = match self.retry_delay {
+            Some(delay) if delay > 0.0 => seconds("retry_delay", delay)?,
+            _ => Duration::ZERO,
+        };
+        Ok(Retries {
+            attempts: if is_enabled { self.retry_attempts.unwrap_or(2) } else { 1 },
+            delay,
+            only: self.retry_for.clone(),
+            never: self.do_not_retry_for.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// How what failed is tried again.
+#[derive(Clone, Debug)]
+pub(crate) struct Retries {
+    pub(crate) attempts: u32,
+    pub(crate) delay: Duration,
+    only: Option<Vec<Failure>>,
+    never: Vec<Failure>,
+}
+
+impl Retries {
+    pub(crate) fn allow(&self, failure: Failure) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&failure)) && !self.never.contains(&failure)
+    }
+}
+
+impl fmt::Debug for MemcachedConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No password.
+        let mut shown = f.debug_struct("MemcachedConfig");
+        shown
+            .field("url", &self.url)
+            .field("distributed_lock", &self.distributed_lock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Urls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Urls::None => f.write_str("none"),
+            Urls::One(url) => url.fmt(f),
+            Urls::Many(urls) => urls.fmt(f),
+        }
+    }
+}
+
+fn wrong(message: String) -> BackendError {
+    BackendError::new(ErrorKind::Configuration, message)
+}
+
+fn seconds(name: &str, given: f64) -> Result<Duration, BackendError> {
+    let duration = Duration::try_from_secs_f64(given).ok();
+    let usable = duration.filter(|duration| *duration >= Duration::from_millis(1));
+    usable.ok_or_else(|| {
+        wrong(format!("argument {name:?} is {given}, and must be a number of seconds, at least 0.001"))
+    })
+}
