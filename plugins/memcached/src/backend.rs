@@ -52,6 +52,7 @@ pub struct MemcachedBackend {
     expire_time: Option<Duration>,
     compressed_from: Option<usize>,
     retries: Retries,
+    item_size_max: usize,
     skip_oversized: bool,
     locks: Option<Leases>,
     has_lock_timeout: bool,
@@ -92,7 +93,7 @@ impl MemcachedBackend {
 
     fn of(config: &MemcachedConfig, variant: Variant) -> Result<Self, BackendError> {
         config.check(variant)?;
-        let client = Arc::new(Client::new(config.addresses()?, config.options(variant)?));
+        let client = Arc::new(Client::new(config.addresses()?, &config.options(variant)?));
         let leases = config.leases()?;
         let locks = config.distributed_lock.then(|| {
             let locks = MemcachedLocks::new(Arc::clone(&client), bytes_flag(variant));
@@ -104,10 +105,16 @@ impl MemcachedBackend {
             expire_time: config.memcached_expire_time.map(|seconds| Duration::from_secs(seconds.into())),
             compressed_from: config.compressed_from(variant),
             retries: config.retries()?,
+            item_size_max: config.item_size_max.unwrap_or(1 << 20),
             skip_oversized: config.skip_oversized,
             has_lock_timeout: config.distributed_lock && config.lock_timeout > 0,
             locks,
         })
+    }
+
+    /// The largest value that can be stored; an item has its key and a header too.
+    fn largest_value(&self) -> usize {
+        self.item_size_max.saturating_sub(1024)
     }
 
     /// Runs `operations`, whose keys are checked first, and those that failed again, if that is wanted.
@@ -153,15 +160,23 @@ impl MemcachedBackend {
         }
     }
 
-    fn store<'o>(&self, key: &'o str, (value, flags): &'o (Cow<'_, [u8]>, u32)) -> Operation<'o> {
+    /// What stores `encoded`; `None` if it is too large, and that is no error.
+    fn store<'o>(
+        &self,
+        key: &'o str,
+        (value, flags): &'o (Cow<'_, [u8]>, u32),
+    ) -> Result<Option<Operation<'o>>, BackendError> {
+        if value.len() > self.largest_value() {
+            return self.oversized(value.len()).map(|()| None).map_err(|error| error.for_key(key));
+        }
         let expiry = self.expire_time.map_or(0, expiry::of);
-        Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
+        Ok(Some(Operation::Store { key, value, flags: *flags, expiry, when: When::Always }))
     }
 
     /// Whether a value was stored. That its server is down was logged, and is no error.
-    fn stored(&self, outcome: Outcome) -> Result<(), BackendError> {
+    fn stored(&self, length: usize, outcome: Outcome) -> Result<(), BackendError> {
         match outcome {
-            Ok(Answer::Refused(why)) if why.contains("too large") => self.oversized(),
+            Ok(Answer::Refused(why)) if why.contains("too large") => self.oversized(length),
             Ok(Answer::Refused(why)) => Err(BackendError::new(
                 ErrorKind::Other,
                 format!("a memcached server refuses the value: {why}"),
@@ -172,9 +187,12 @@ impl MemcachedBackend {
         }
     }
 
-    fn oversized(&self) -> Result<(), BackendError> {
-        let why = "the value is larger than the memcached server takes: its item limit, 1 MiB unless it was started \
-                   with another -I; raise that, set \"min_compress_len\", or set \"skip_oversized\" to go on without";
+    fn oversized(&self, length: usize) -> Result<(), BackendError> {
+        let why = format!(
+            "the value, of {length} bytes as it is stored, is larger than the memcached servers take: their item limit is \
+             {} bytes; raise it (-I, and \"item_size_max\" here), or set \"skip_oversized\" to go on without the value",
+            self.item_size_max
+        );
         if self.skip_oversized {
             log::warn!("not stored: {why}");
             return Ok(());
@@ -215,10 +233,7 @@ impl BytesBackend for MemcachedBackend {
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
-        let encoded = self.encoded(value);
-        let outcome = self.run(&[self.store(key, &encoded)]).map(|mut outcomes| outcomes.pop());
-        let stored = outcome.and_then(|outcome| outcome.map_or(Ok(()), |outcome| self.stored(outcome)));
-        stored.map_err(|error| error.during("set").for_key(key))
+        self.set_multi(&[(key, value)]).map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -236,13 +251,15 @@ impl BytesBackend for MemcachedBackend {
 
     fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
         let encoded: Vec<_> = entries.iter().map(|(_, value)| self.encoded(value)).collect();
-        let sets: Vec<_> =
-            entries.iter().zip(&encoded).map(|((key, _), encoded)| self.store(key, encoded)).collect();
-        let outcomes = self.run(&sets).map_err(|error| error.during("set_multi"))?;
-        let stored = outcomes
-            .into_iter()
-            .zip(entries)
-            .try_for_each(|(outcome, (key, _))| self.stored(outcome).map_err(|error| error.for_key(*key)));
+        let sets = entries.iter().zip(&encoded).map(|((key, _), encoded)| self.store(key, encoded));
+        let sets: Result<Vec<_>, _> = sets.filter_map(Result::transpose).collect();
+        let stored = sets.and_then(|sets| {
+            let outcomes = self.run(&sets)?;
+            outcomes.into_iter().zip(&sets).try_for_each(|(outcome, set)| {
+                let length = if let Operation::Store { value, .. } = set { value.len() } else { 0 };
+                self.stored(length, outcome).map_err(|error| error.for_key(set.key()))
+            })
+        });
         stored.map_err(|error| error.during("set_multi"))
     }
 
@@ -272,7 +289,7 @@ impl BytesBackend for MemcachedBackend {
         // The name of a lock is a key too.
         let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
         let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoBlanks);
-        let able = able.with_native_batch();
+        let able = able.with_native_batch().with_value_limit(self.largest_value() as u64);
         if self.expire_time.is_some() { able.with_native_expiry() } else { able }
     }
 }

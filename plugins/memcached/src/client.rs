@@ -139,9 +139,9 @@ pub type Outcome = Result<Answer, Arc<Error>>;
 
 impl Client {
     /// A client of the servers at `addresses`. It connects when it is first used.
-    pub fn new(addresses: Vec<Address>, options: Options) -> Self {
+    pub fn new(addresses: Vec<Address>, options: &Options) -> Self {
         let ring = Ring::new(options.distribution, &addresses);
-        let servers = addresses.into_iter().map(|address| Server::new(address, &options)).collect();
+        let servers = addresses.into_iter().map(|address| Server::new(address, options)).collect();
         Client { servers, ring }
     }
 

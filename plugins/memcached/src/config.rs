@@ -41,6 +41,8 @@ pub struct MemcachedConfig {
     pub connect_timeout: Option<f64>,
     /// The most connections to a server at a time. Default: 32.
     pub pool_size: Option<usize>,
+    /// The item limit of the servers, in bytes: their `-I`. A larger value, as it is stored, is not sent. Default: 1 MiB.
+    pub item_size_max: Option<usize>,
     /// Whether a value larger than a server takes is left out, with a warning, and the creator's value returned all the
     /// same. Default: no; it is an error.
     pub skip_oversized: bool,

@@ -54,6 +54,11 @@ impl Connection {
         }
         for (number, operation) in (0..).zip(operations) {
             self.dialect.write(operation, number, self.is_unanswered(operation), &mut self.out);
+            if self.stream.is_encrypted() {
+                // Over TLS memcached may forget what follows a value in the record that ends it.
+                self.stream.send(&self.out)?;
+                self.out.clear();
+            }
         }
         self.stream.send(&self.out)?;
         if std::mem::take(&mut self.may_be_told) {

@@ -89,6 +89,11 @@ impl Stream {
         self.socket.flush()
     }
 
+    /// Whether each [`send`](Stream::send) begins a record of its own.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self.socket, Socket::Tls(_))
+    }
+
     /// Whether something has come that nobody asked for.
     pub(super) fn has_unread(&self) -> bool {
         self.used < self.buffer.len()

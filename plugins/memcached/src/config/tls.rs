@@ -37,7 +37,9 @@ impl TlsContext {
             (Some(certificate), Some(key)) => Some((read("certfile", certificate)?, read("keyfile", key)?)),
             (None, None) => None,
             _ => {
-                return Err(wrong("\"certfile\" and \"keyfile\" of \"tls_context\" come together".to_owned()));
+                return Err(wrong(
+                    "\"certfile\" and \"keyfile\" of \"tls_context\" come together".to_owned(),
+                ));
             }
         };
         let client = client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
