@@ -1,0 +1,18 @@
+//! The conformance suite on `depot.moka`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use depot_dogpile::{MokaBackend, MokaConfig};
+use dogpile_conformance::Setup;
+use dogpile_sdk::CacheBackend;
+
+fn setup(name: &str, config: MokaConfig) -> Setup {
+    Setup::new(name, move || Ok(Arc::new(MokaBackend::new(&config)?) as Arc<dyn CacheBackend>))
+}
+
+fn main() -> ExitCode {
+    let plain = MokaConfig::default();
+    let limited = MokaConfig { max_value_bytes: 1 << 20, time_to_live: Some(600.0), ..plain.clone() };
+    dogpile_conformance::run(vec![setup("plain", plain), setup("limited", limited)])
+}
