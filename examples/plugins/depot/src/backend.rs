@@ -82,8 +82,6 @@ impl CacheBackend for MokaBackend {
 mod tests {
     use dogpile_sdk::{Arguments, BackendEntry};
 
-    use super::*;
-
     fn refused(arguments: &[(&str, f64)]) -> String {
         let entry = BackendEntry::linked().find(|entry| entry.name == "depot.moka").unwrap();
         let arguments: std::collections::BTreeMap<_, _> = arguments.iter().copied().collect();
