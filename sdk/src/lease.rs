@@ -47,10 +47,26 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// If the server fails.
     fn locked(&self, key: &str) -> Result<bool, BackendError>;
 
-    /// Blocks for `limit` at most: until the lock of `key` may have been released, if the server tells that. Answers
-    /// whether it told. Default: sleeps for `limit`, and answers `false`.
-    fn wait(&self, key: &str, limit: Duration) -> bool {
+    /// Begins to wait for the lock of `key`, which somebody else holds. Default: a wait that knows nothing but time.
+    fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
         let _ = key;
+        Box::new(Asleep)
+    }
+}
+
+/// One thread's wait for a lock that somebody else holds. It is over when this is dropped.
+pub trait LeaseWait {
+    /// Blocks for `limit` at most: until the lock may have been released, if the server tells that. Answers whether it
+    /// told. What it takes to be told may be made ready in the first call that is worth it; that call then returns
+    /// `false` early, so that a release of the meantime is seen.
+    fn pause(&mut self, limit: Duration) -> bool;
+}
+
+/// The wait for a lock of whose release nobody tells.
+struct Asleep;
+
+impl LeaseWait for Asleep {
+    fn pause(&mut self, limit: Duration) -> bool {
         std::thread::sleep(limit);
         false
     }
@@ -151,6 +167,7 @@ impl CacheMutex for LeasedMutex {
         let (token, begun) = (new_token(), Instant::now());
         let options = &self.shared.options;
         let mut pause = Pause::new(options.longest_pause);
+        let mut waiting = None;
         loop {
             if self.attempt(&token)? {
                 return Ok(true);
@@ -159,7 +176,8 @@ impl CacheMutex for LeasedMutex {
             if !wait || left.is_zero() {
                 return Ok(false);
             }
-            if self.shared.store.wait(&self.key, pause.next(begun.elapsed()).min(left)) {
+            let waiting = waiting.get_or_insert_with(|| self.shared.store.wait(&self.key));
+            if waiting.pause(pause.next(begun.elapsed()).min(left)) {
                 pause.restart(begun.elapsed());
             }
         }

@@ -1,13 +1,13 @@
 //! Leased mutexes over a server that does, and fails, as each test wants it to.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
+use dogpile_sdk::lease::{LeaseOptions, LeaseStore, LeaseWait, Leases};
 use dogpile_sdk::{BackendError, CacheMutex, ErrorKind};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,14 +23,33 @@ struct Server {
     /// The answers to these commands are lost: they are done, and are errors.
     loses: Mutex<Vec<&'static str>>,
     panics: AtomicBool,
+    waits: AtomicUsize,
     asked: Sender<Command>,
+}
+
+/// A wait that the server tells of nothing.
+struct Wait<'s>(&'s Server, &'s str);
+
+impl LeaseWait for Wait<'_> {
+    fn pause(&mut self, limit: Duration) -> bool {
+        thread::sleep(limit);
+        // The test may have heard enough.
+        let _ = self.0.asked.send(("pause", self.1.to_owned()));
+        false
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.0.waits.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Server {
     fn start() -> (Arc<Self>, Receiver<Command>) {
         let (asked, commands) = channel();
-        let (locks, loses, panics) = Default::default();
-        (Arc::new(Server { locks, loses, panics, asked }), commands)
+        let (locks, loses, panics, waits) = Default::default();
+        (Arc::new(Server { locks, loses, panics, waits, asked }), commands)
     }
 
     fn answer<T>(&self, command: &'static str, key: &str, answer: T) -> Result<T, BackendError> {
@@ -85,6 +104,11 @@ impl LeaseStore for Server {
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
         let locked = self.has(key);
         self.answer("locked", key, locked)
+    }
+
+    fn wait<'s>(&'s self, key: &'s str) -> Box<dyn LeaseWait + 's> {
+        assert_eq!(self.waits.fetch_add(1, Ordering::SeqCst), 0, "an acquisition is one wait");
+        Box::new(Wait(self, key))
     }
 }
 
@@ -243,6 +267,25 @@ fn who_waits_gives_up_in_the_end() {
     let leases = leases(&server, |options| options.give_up_after = LEASE);
     taken(&*leases.mutex("key"));
     assert!(!leases.mutex("key").acquire(true).unwrap());
+}
+
+#[test]
+fn an_acquisition_is_one_wait_which_ends_with_it() {
+    let (server, commands) = Server::start();
+    let leases = leases(&server, |_| {});
+    let (held, wanted) = (leases.mutex("key"), leases.mutex("key"));
+    taken(&*held);
+    assert_eq!(server.waits.load(Ordering::SeqCst), 0);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| wanted.acquire(true));
+        for _ in 0..3 {
+            heard(&commands, "pause", "key");
+        }
+        assert_eq!(server.waits.load(Ordering::SeqCst), 1);
+        held.release().unwrap();
+        assert!(waiter.join().unwrap().unwrap());
+    });
+    assert_eq!(server.waits.load(Ordering::SeqCst), 0);
 }
 
 #[test]
