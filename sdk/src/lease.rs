@@ -47,7 +47,7 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// If the server fails.
     fn locked(&self, key: &str) -> Result<bool, BackendError>;
 
-    /// Begins to wait for the lock of `key`, which somebody else holds. Default: a wait that knows nothing but time.
+    /// Begins to wait for the lock of `key`, which somebody else holds. Default: [`Asleep`].
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
         let _ = key;
         Box::new(Asleep)
@@ -62,8 +62,9 @@ pub trait LeaseWait {
     fn pause(&mut self, limit: Duration) -> bool;
 }
 
-/// The wait for a lock of whose release nobody tells.
-struct Asleep;
+/// The wait for a lock of whose release nobody tells: it sleeps.
+#[derive(Debug)]
+pub struct Asleep;
 
 impl LeaseWait for Asleep {
     fn pause(&mut self, limit: Duration) -> bool {

@@ -98,7 +98,7 @@ impl RedisBackend {
         let options = config.leases()?;
         let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
         let locks = is_locking.then(|| {
-            let locks = RedisLocks::new(Arc::clone(&servers), config.lock_prefix.clone());
+            let locks = RedisLocks::new(Arc::clone(&servers), config.lock_prefix.clone(), config.lock_wakeup);
             Leases::new(Arc::new(locks), options)
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();

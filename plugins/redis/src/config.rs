@@ -72,6 +72,9 @@ pub struct RedisConfig {
     pub lock_blocking_timeout: Option<f64>,
     /// What the name of a lock begins with, before the key: 2 to 10 letters, digits or `_-.:`. Default: `_lock`.
     pub lock_prefix: String,
+    /// Whether the release of a lock is told to whoever waits for it, by `PUBLISH`, and waited for on a connection
+    /// beside the pool's. Default: yes.
+    pub lock_wakeup: bool,
     /// Python's; any thread may release a lock here, whatever it says.
     pub thread_local_lock: bool,
     /// The most connections to a server at a time, at least 1. Default: 32.
@@ -111,6 +114,7 @@ impl Default for RedisConfig {
             lock_blocking: true,
             lock_blocking_timeout: None,
             lock_prefix: "_lock".to_owned(),
+            lock_wakeup: true,
             thread_local_lock: true,
             pool_size: None,
             pool_max_idle: 32,

@@ -19,6 +19,7 @@ mod error;
 mod mutex;
 mod pool;
 mod servers;
+mod wakeup;
 
 pub use crate::backend::RedisBackend;
 pub use crate::config::{ConnectionOptions, KeepaliveOptions, Node, RedisConfig};

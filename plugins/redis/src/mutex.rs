@@ -6,24 +6,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile_sdk::BackendError;
-use dogpile_sdk::lease::LeaseStore;
+use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
 use redis::Value;
 
 use crate::servers::{Access, Command, Repeat, Servers, read, run_one};
+use crate::wakeup::Wakeups;
 
 const RELEASE: &str =
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
+/// As [`RELEASE`], and tells who waits. A user who may not publish releases none the less.
+const RELEASE_AND_TELL: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) redis.pcall('publish', ARGV[2], '') return 1 else return 0 end";
 const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
 
 #[derive(Debug)]
 pub(crate) struct RedisLocks {
     servers: Arc<dyn Servers>,
     prefix: String,
+    wakeups: Option<Wakeups>,
 }
 
 impl RedisLocks {
-    pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String) -> Self {
-        RedisLocks { servers, prefix }
+    pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String, wakeup: bool) -> Self {
+        let wakeups = wakeup.then(|| Wakeups::new(Arc::clone(&servers)));
+        RedisLocks { servers, prefix, wakeups }
     }
 
     fn name(&self, key: &str) -> String {
@@ -61,7 +66,10 @@ impl LeaseStore for RedisLocks {
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
-        let removal = Command::script(RELEASE, &name).arg(token);
+        let removal = match &self.wakeups {
+            Some(_) => Command::script(RELEASE_AND_TELL, &name).arg(token).arg(Wakeups::channel(&name)),
+            None => Command::script(RELEASE, &name).arg(token),
+        };
         run_one(&*self.servers, removal, Access::Write, Repeat::Never)
     }
 
@@ -69,5 +77,12 @@ impl LeaseStore for RedisLocks {
         let name = self.name(key);
         // A replica may be late.
         run_one(&*self.servers, Command::new("EXISTS", &name), Access::Write, Repeat::Harmless)
+    }
+
+    fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
+        match &self.wakeups {
+            Some(wakeups) => wakeups.wait(self.name(key)),
+            None => Box::new(Asleep),
+        }
     }
 }

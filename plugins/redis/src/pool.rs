@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Client, Connection, ConnectionInfo, RedisResult, Value};
+use redis::{Client, Connection, ConnectionInfo, ProtocolVersion, RedisResult, Value};
 
 use crate::config::{ConnectionOptions, RedisConfig};
 use crate::error;
@@ -105,7 +105,19 @@ impl Pool {
 
     /// A connection that is not of the pool; for what a kept one must not be used for.
     pub(crate) fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.client.get_connection_with_timeout(self.limits.connect_timeout)?;
+        self.connect_to(&self.client)
+    }
+
+    /// A connection, not of the pool, on which the server may tell what nobody asked it.
+    pub(crate) fn connect_to_listen(&self) -> RedisResult<Connection> {
+        let server = self.client.get_connection_info().clone();
+        // Channels are those of all databases.
+        let login = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_db(0);
+        self.connect_to(&Client::open(server.set_redis_settings(login))?)
+    }
+
+    fn connect_to(&self, client: &Client) -> RedisResult<Connection> {
+        let connection = client.get_connection_with_timeout(self.limits.connect_timeout)?;
         connection.set_read_timeout(Some(self.limits.timeout))?;
         connection.set_write_timeout(Some(self.limits.timeout))?;
         Ok(connection)

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{Cmd, Connection, FromRedisValue, Value};
 
 pub(crate) use self::cluster::Cluster;
 pub(crate) use self::sentinel::Sentinel;
@@ -80,6 +80,12 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
     /// What tells them from others, without a password.
     fn name(&self) -> String;
 
+    /// A connection to the server of `key` on which it may tell what nobody asked it.
+    ///
+    /// # Errors
+    /// If the server is not known, or cannot be reached.
+    fn listen(&self, key: &str) -> Result<Connection, BackendError>;
+
     /// Reads of `key` must see, from now on, all that was written before.
     fn catch_up(&self, key: &str) {
         let _ = key;
@@ -117,6 +123,10 @@ impl Servers for Pool {
 
     fn name(&self) -> String {
         self.server()
+    }
+
+    fn listen(&self, _key: &str) -> Result<Connection, BackendError> {
+        self.connect_to_listen().map_err(error::of)
     }
 }
 

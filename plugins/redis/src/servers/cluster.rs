@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{ConnectionAddr, Value};
+use redis::{Connection, ConnectionAddr, Value};
 
 use super::slots::{Slots, slot};
 use super::{Access, Command, Repeat, Servers, pack, refusal};
@@ -330,6 +330,15 @@ impl Servers for Cluster {
     fn name(&self) -> String {
         let nodes: Vec<_> = self.startup.iter().map(Node::to_string).collect();
         format!("cluster of {}", nodes.join(","))
+    }
+
+    /// Any node would do; from that of the key what is told comes without a detour.
+    fn listen(&self, key: &str) -> Result<Connection, BackendError> {
+        let mut map = Arc::clone(&locked(&self.slots));
+        if map.version == 0 {
+            map = self.slots_since(0)?;
+        }
+        self.pool(master(&map, key)?)?.listen(key)
     }
 }
 

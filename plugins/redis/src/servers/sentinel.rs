@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::Value;
+use redis::{Connection, Value};
 
 use super::recent::RecentWrites;
 use super::{Access, Command, Repeat, Servers, pack, read, refusal};
@@ -256,6 +256,10 @@ impl Servers for Sentinel {
         let mut sentinels: Vec<_> = self.sentinels.iter().map(Pool::server).collect();
         sentinels.sort();
         format!("{} of {} db {}", self.service_name, sentinels.join(","), self.options.db.unwrap_or(0))
+    }
+
+    fn listen(&self, key: &str) -> Result<Connection, BackendError> {
+        self.known()?.master.listen(key)
     }
 
     fn catch_up(&self, key: &str) {
