@@ -10,6 +10,7 @@ pub mod memcached;
 pub mod peer;
 pub mod redis;
 pub mod regions;
+pub mod relay;
 pub mod scripted;
 pub mod servers;
 pub mod setup;
