@@ -12,6 +12,8 @@ mod processes;
 mod python;
 #[path = "redis/tls.rs"]
 mod tls;
+#[path = "redis/waiting.rs"]
+mod waiting;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -38,11 +40,20 @@ fn config(server: &RedisServer) -> RegionConfig {
         .argument("distributed_lock", true)
 }
 
-/// Sends `command` as a stranger would, and waits for the first bytes of the answer.
+/// Sends `command` as a stranger would; the answer. Several commands, a line each, have their answers in a row.
 fn say(port: u16, command: &str) -> String {
     let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stranger.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-    let mut answer = [0; 512];
-    let length = stranger.read(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer[..length]).into_owned()
+    stranger.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+    let mut answers = Vec::new();
+    stranger.read_to_end(&mut answers).unwrap();
+    let answers = String::from_utf8_lossy(&answers).into_owned();
+    answers.strip_suffix("+OK\r\n").unwrap_or(&answers).to_owned()
+}
+
+/// How often the server ran `command` since its counts began: `CONFIG RESETSTAT` begins them anew.
+fn count(port: u16, command: &str) -> usize {
+    let told = say(port, "INFO commandstats");
+    let line = format!("cmdstat_{command}:calls=");
+    let calls = told.split_once(&line).map_or("0", |(_, rest)| rest.split(',').next().unwrap());
+    calls.parse().unwrap()
 }

@@ -1,0 +1,189 @@
+//! Who waits for a lock on the server is told of its release, and finds it free without being told.
+
+use std::sync::Arc;
+use std::thread;
+
+use dogpile::RegionConfig;
+use dogpile::sdk::CacheMutex;
+use dogpile_tests::redis::RedisServer;
+use dogpile_tests::regions::region_of;
+use dogpile_tests::threads::{bounded, together, until};
+
+use super::{config, count, region, say, server};
+
+/// How many connections hear of the release of the lock of `key`.
+fn listeners(server: &RedisServer, key: &str) -> usize {
+    let told = say(server.port(), &format!("PUBSUB NUMSUB _lock{key}:released"));
+    told.trim_end().rsplit(':').next().unwrap().parse().unwrap()
+}
+
+/// How many connections listen to anything.
+fn all_listeners(server: &RedisServer) -> usize {
+    say(server.port(), "CLIENT LIST TYPE pubsub").matches("sub=1 ").count()
+}
+
+fn mutex(config: RegionConfig, key: &str) -> Arc<dyn CacheMutex> {
+    region_of("waiting", config).backend().unwrap().get_mutex(key).unwrap()
+}
+
+/// Waits for `wanted` on a thread, does what is to be done meanwhile, and has it.
+fn while_waiting(wanted: &dyn CacheMutex, meanwhile: impl FnOnce()) {
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| wanted.acquire(true));
+        meanwhile();
+        assert!(waiter.join().unwrap().unwrap());
+    });
+    wanted.release().unwrap();
+}
+
+#[test]
+fn who_waits_listens_until_the_lock_is_theirs() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
+        assert!(held.acquire(true).unwrap());
+        while_waiting(&*wanted, || {
+            until("the waiter listens", || listeners(&server, "key") == 1);
+            held.release().unwrap();
+        });
+        until("the waiter listens no more", || listeners(&server, "key") == 0);
+    });
+}
+
+#[test]
+fn each_time_they_are_told_waiters_look() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        // Whoever only looks has longer and longer pauses: some two hundred looks in half a minute.
+        let wanted = mutex(config(&server).argument("lock_sleep", 3600.0), "key");
+        say(server.port(), "SET _lockkey another");
+        while_waiting(&*wanted, || {
+            until("the waiter listens", || listeners(&server, "key") == 1);
+            say(server.port(), "CONFIG RESETSTAT");
+            say(server.port(), &["PUBLISH _lockkey:released x"; 500].join("\r\n"));
+            until("it looked as often", || count(server.port(), "set") >= 500);
+            say(server.port(), "DEL _lockkey\r\nPUBLISH _lockkey:released x");
+        });
+    });
+}
+
+#[test]
+fn of_the_threads_of_a_process_one_listens() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        let mutexes = |_| region.backend().unwrap().get_mutex("key").unwrap();
+        let mutexes: Vec<_> = (0..4).map(mutexes).collect();
+        say(server.port(), "SET _lockkey another");
+        thread::scope(|scope| {
+            let waiting: Vec<_> = mutexes
+                .iter()
+                .map(|mutex| {
+                    scope.spawn(|| {
+                        assert!(mutex.acquire(true).unwrap());
+                        mutex.release().unwrap();
+                    })
+                })
+                .collect();
+            until("one listens", || listeners(&server, "key") == 1);
+            // Long enough for all to have had a mind to.
+            say(server.port(), "CONFIG RESETSTAT");
+            until("all have looked often", || count(server.port(), "set") >= 200);
+            assert_eq!(listeners(&server, "key"), 1);
+            say(server.port(), "DEL _lockkey");
+            waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
+        });
+        until("nobody listens any more", || all_listeners(&server) == 0);
+    });
+}
+
+#[test]
+fn those_who_listen_are_bounded_and_the_others_get_their_locks_too() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        let keys: Vec<String> = (0..20).map(|number| format!("key {number}")).collect();
+        let locks: Vec<String> = keys.iter().map(|key| format!("SET '_lock{key}' another")).collect();
+        say(server.port(), &locks.join("\r\n"));
+        thread::scope(|scope| {
+            let region = &region;
+            let waiting: Vec<_> =
+                keys.iter().map(|key| scope.spawn(|| region.get_or_create(key, || 1).unwrap())).collect();
+            until("as many listen as may", || all_listeners(&server) == 16);
+            let locks: Vec<String> = keys.iter().map(|key| format!("DEL '_lock{key}'")).collect();
+            say(server.port(), &locks.join("\r\n"));
+            waiting.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), 1));
+        });
+        until("nobody listens any more", || all_listeners(&server) == 0);
+    });
+}
+
+#[test]
+fn a_user_without_the_right_to_channels_waits_and_releases_all_the_same() {
+    bounded(|| {
+        let user = ["--user", "tester", "on", ">0123", "~*", "resetchannels", "+@all"];
+        let Some(server) = server(&user) else { return };
+        let config = || config(&server).argument("username", "tester").argument("password", "0123");
+        let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
+        for attempts in [1, 0] {
+            assert!(held.acquire(true).unwrap());
+            say(server.port(), "CONFIG RESETSTAT");
+            while_waiting(&*wanted, || {
+                until("it looked often", || count(server.port(), "set") >= 60);
+                held.release().unwrap();
+            });
+            // What was refused once is not asked for again.
+            assert_eq!(refused_subscriptions(&server), attempts);
+        }
+        assert_eq!(say(server.port(), "EXISTS _lockkey"), ":0\r\n");
+    });
+}
+
+fn refused_subscriptions(server: &RedisServer) -> usize {
+    let told = say(server.port(), "INFO commandstats");
+    let line = told.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap_or_default();
+    line.rsplit_once("rejected_calls=")
+        .map_or(0, |(_, rest)| rest.split(',').next().unwrap().parse().unwrap())
+}
+
+#[test]
+fn without_lock_wakeup_nothing_is_told_and_nobody_listens() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let config = || config(&server).argument("lock_wakeup", false);
+        let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
+        assert!(held.acquire(true).unwrap());
+        while_waiting(&*wanted, || {
+            // Those who are to be told listen after a third of that.
+            until("it looked often", || count(server.port(), "set") >= 60);
+            held.release().unwrap();
+        });
+        assert_eq!((count(server.port(), "subscribe"), count(server.port(), "publish")), (0, 0));
+    });
+}
+
+#[test]
+fn a_waiter_whose_connection_is_closed_looks_on() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
+        assert!(held.acquire(true).unwrap());
+        while_waiting(&*wanted, || {
+            until("the waiter listens", || listeners(&server, "key") == 1);
+            say(server.port(), "CLIENT KILL TYPE pubsub");
+            until("nobody listens", || listeners(&server, "key") == 0);
+            held.release().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_lock_that_vanishes_by_itself_is_found_free_by_those_who_listen() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        say(server.port(), "SET _lockkey gone PX 300");
+        assert_eq!(together(4, |_| region.get_or_create("key", || 7).unwrap()), [7; 4]);
+        assert!(count(server.port(), "subscribe") >= 1);
+    });
+}
