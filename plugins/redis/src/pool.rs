@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Client, Connection, ConnectionInfo, ProtocolVersion, RedisResult, Value};
+use redis::{Client, Connection, ConnectionInfo, ConnectionLike, ProtocolVersion, RedisResult, Value};
 
 use crate::config::{ConnectionOptions, RedisConfig};
 use crate::error;
@@ -40,6 +40,7 @@ impl Limits {
 
 pub(crate) struct Pool {
     client: Client,
+    db: i64,
     limits: Limits,
     connections: Mutex<Connections>,
     returned: Condvar,
@@ -62,14 +63,16 @@ pub(crate) struct Lent<'p> {
 
 impl Pool {
     pub(crate) fn new(server: ConnectionInfo, limits: Limits) -> Result<Self, BackendError> {
-        let client = Client::open(server).map_err(error::of)?;
-        Ok(Pool { client, limits, connections: Mutex::default(), returned: Condvar::new() })
+        let db = server.redis_settings().db();
+        // The client waits for the answer to each of its first commands as long as for the connection: to log in is one.
+        let login = server.redis_settings().clone().set_db(0).set_skip_set_lib_name();
+        let client = Client::open(server.set_redis_settings(login)).map_err(error::of)?;
+        Ok(Pool { client, db, limits, connections: Mutex::default(), returned: Condvar::new() })
     }
 
     /// The server's address and database.
     pub(crate) fn server(&self) -> String {
-        let server = self.client.get_connection_info();
-        format!("{}/{}", server.addr(), server.redis_settings().db())
+        format!("{}/{}", self.client.get_connection_info().addr(), self.db)
     }
 
     /// Sends `packed`, and waits for `count` answers.
@@ -105,14 +108,18 @@ impl Pool {
 
     /// A connection that is not of the pool; for what a kept one must not be used for.
     pub(crate) fn connect(&self) -> RedisResult<Connection> {
-        self.connect_to(&self.client)
+        let mut connection = self.connect_to(&self.client)?;
+        if self.db != 0 {
+            connection.req_command(redis::cmd("SELECT").arg(self.db))?.extract_error()?;
+        }
+        Ok(connection)
     }
 
     /// A connection, not of the pool, on which the server may tell what nobody asked it.
     pub(crate) fn connect_to_listen(&self) -> RedisResult<Connection> {
         let server = self.client.get_connection_info().clone();
         // Channels are those of all databases.
-        let login = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_db(0);
+        let login = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         self.connect_to(&Client::open(server.set_redis_settings(login))?)
     }
 
