@@ -2,12 +2,23 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::thread;
+use std::time::Instant;
 
 use dogpile::RegionConfig;
+use dogpile_tests::errors::told;
+use dogpile_tests::load::{Failure, Health, THREADS, under_load};
+use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
-use dogpile_tests::threads::{bounded, together};
+use dogpile_tests::relay::Relay;
+use dogpile_tests::threads::{LIMIT, bounded, together, until};
 
 use super::{config, region, say, server};
+
+/// How many connections the server has, but for the one that asks.
+fn connections(server: &RedisServer) -> usize {
+    say(server.port(), "CLIENT LIST").matches("id=").count() - 1
+}
 
 #[test]
 fn after_a_restart_no_call_fails() {
@@ -23,33 +34,125 @@ fn after_a_restart_no_call_fails() {
 }
 
 #[test]
-fn a_killed_server_is_an_error_until_it_is_back() {
+fn a_killed_server_fails_calls_until_it_is_back_and_none_afterwards() {
     bounded(|| {
         let Some(mut server) = server(&[]) else { return };
         let region = region(&server);
-        region.set("key", 1).unwrap();
-        server.kill();
-        assert!(region.get::<i32>("key").is_err());
-        assert!(region.set("key", 2).is_err());
-        server.start_again();
-        region.set("key", 3).unwrap();
-        assert_eq!(region.get("key").unwrap(), Some(3));
+        let failures = under_load(&region, |load| {
+            server.kill();
+            load.wait_until_calls_fail();
+            server.start_again();
+        });
+        assert!(failures.iter().all(|failure| failure.began != Health::WellAgain), "{failures:?}");
+        assert!(failures.iter().all(|failure| failure.ended != Health::Well), "{failures:?}");
+        let in_flight = failures.iter().filter(|failure| failure.began == Health::Well).count();
+        assert!(in_flight <= THREADS, "{failures:?}");
     });
 }
 
 #[test]
-fn a_server_that_stands_still_is_an_error_and_late_answers_reach_nobody() {
+fn without_retries_a_restart_fails_the_calls_that_use_old_connections_and_no_others() {
+    bounded(|| {
+        let Some(mut server) = server(&[]) else { return };
+        let region = region_of("once", config(&server).argument("retry_on_reconnect", false));
+        together(4, |number| region.set(&format!("key {number}"), number).unwrap());
+        let kept = connections(&server);
+        server.start_again();
+        let failed = (0..50).filter(|_| region.get::<usize>("key").is_err()).count();
+        assert!((1..=kept).contains(&failed), "{failed} calls failed, and {kept} connections were kept");
+    });
+}
+
+#[test]
+fn a_server_that_stands_still_fails_every_call_in_time_and_late_answers_reach_nobody() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
-        region.set("a", 1).unwrap();
-        region.set("b", 2).unwrap();
+        let failures = under_load(&region, |load| {
+            server.process().stop();
+            load.wait_until_calls_fail();
+            server.process().go_on();
+        });
+        assert!(failures.iter().all(|failure| failure.began != Health::WellAgain), "{failures:?}");
+        let in_time =
+            |failure: &Failure| failure.error.contains("in time") || failure.error.contains("in use");
+        assert!(failures.iter().all(in_time), "{failures:?}");
+    });
+}
+
+#[test]
+fn many_answers_that_do_not_come_are_waited_for_as_long_as_one() {
+    bounded(|| {
+        let Some(server) = server(&["--requirepass", "0123"]) else { return };
+        // A hundred answers, and three to log in.
+        let expiring = || config(&server).argument("redis_expiration_time", 600);
+        let region = region_of("expiring", expiring().argument("password", "0123").argument("db", 1));
+        let values: Vec<(String, i32)> = (0..100).map(|number| (format!("key {number}"), number)).collect();
+        region.set_multi(values.clone()).unwrap();
         server.process().stop();
-        let failed = together(4, |_| region.get::<i32>("a").is_err());
+        let begun = Instant::now();
+        region.set_multi(values.clone()).unwrap_err();
+        region.set_multi(values.clone()).unwrap_err();
+        // Far from a hundred seconds, and far from two.
+        assert!(begun.elapsed() < LIMIT / 2);
         server.process().go_on();
-        assert_eq!(failed, [true; 4]);
-        assert_eq!(region.get("b").unwrap(), Some(2));
-        assert_eq!(region.get("a").unwrap(), Some(1));
+        region.set_multi(values).unwrap();
+    });
+}
+
+#[test]
+fn connections_that_are_reset_in_the_middle_of_an_answer_change_no_value() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let relay = Relay::before(server.port());
+        let region = region_of("relayed", config(&server).argument("port", relay.port()));
+        let failures = under_load(&region, |load| {
+            for bytes in 0..60 {
+                relay.cut_next_answer(bytes);
+                until("an answer is cut", || relay.cuts() > bytes);
+            }
+            load.wait_for_rounds();
+        });
+        // The attempt anew may meet the next cut, and what must not be done twice is not.
+        assert!(failures.len() <= relay.cuts(), "{failures:?}");
+        assert!(failures.iter().all(|failure| failure.began != Health::WellAgain), "{failures:?}");
+    });
+}
+
+#[test]
+fn a_call_whose_kept_connection_is_reset_is_answered_none_the_less() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let relay = Relay::before(server.port());
+        let region = region_of("relayed", config(&server).argument("port", relay.port()));
+        region.set("key", "a value of some length".to_owned()).unwrap();
+        for bytes in 0..60 {
+            relay.cut_next_answer(bytes);
+            assert_eq!(region.get::<String>("key").unwrap().as_deref(), Some("a value of some length"));
+            assert_eq!(relay.cuts(), bytes + 1);
+        }
+    });
+}
+
+#[test]
+fn who_finds_all_connections_in_use_is_told_so() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let relay = Relay::before(server.port());
+        let config = config(&server).argument("port", relay.port()).argument("pool_size", 1);
+        let region = region_of("small", config);
+        region.set("key", "long".repeat(100)).unwrap();
+        relay.drip(true);
+        thread::scope(|scope| {
+            let turns = relay.turns();
+            let slow = scope.spawn(|| region.get::<String>("key"));
+            until("the connection is in use", || relay.turns() > turns);
+            let error = told(&region.get::<String>("key").unwrap_err());
+            assert!(error.contains("all 1 connections were in use for 1s; raise \"pool_size\""), "{error}");
+            relay.drip(false);
+            assert_eq!(slow.join().unwrap().unwrap(), Some("long".repeat(100)));
+        });
+        region.set("key", 1).unwrap();
     });
 }
 

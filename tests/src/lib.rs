@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod errors;
 pub mod events;
 pub mod libraries;
+pub mod load;
 pub mod memcached;
 pub mod peer;
 pub mod redis;
