@@ -12,6 +12,10 @@ mod processes;
 mod python;
 #[path = "redis/tls.rs"]
 mod tls;
+#[path = "redis/round_trips.rs"]
+mod round_trips;
+#[path = "redis/secrets.rs"]
+mod secrets;
 #[path = "redis/waiting.rs"]
 mod waiting;
 

@@ -2,18 +2,28 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dogpile::RegionConfig;
+use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::errors::told;
 use dogpile_tests::load::{Failure, Health, THREADS, under_load};
+use dogpile_tests::peer::Peer;
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::relay::Relay;
 use dogpile_tests::threads::{LIMIT, bounded, together, until};
+use serde_json::{Value, json};
 
 use super::{config, region, say, server};
+
+/// A process whose region is as that of [`config`], but for `more` arguments.
+fn worker(server: &RedisServer, more: &Value) -> Peer {
+    let mut arguments = json!({ "host": "127.0.0.1", "port": server.port(), "distributed_lock": true });
+    arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Peer::worker(&json!({ "backend": "dogpile.cache.redis", "arguments": arguments }))
+}
 
 /// How many connections the server has, but for the one that asks.
 fn connections(server: &RedisServer) -> usize {
@@ -163,10 +173,27 @@ fn what_is_no_value_is_created_anew() {
         let region = region(&server);
         say(server.port(), "SET foreign nonsense");
         say(server.port(), "LPUSH list 1 2 3");
-        for key in ["foreign", "list"] {
+        let keys = ["foreign", "list"];
+        assert_eq!(region.get_multi::<i32>(&keys).unwrap(), [None, None]);
+        for key in keys {
             assert_eq!(region.get_or_create(key, || 5).unwrap(), 5);
             assert_eq!(region.get(key).unwrap(), Some(5));
         }
+        assert_eq!(connections(&server), 1);
+    });
+}
+
+#[test]
+fn a_lock_that_is_no_lock_is_an_error_until_it_is_gone() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        say(server.port(), "LPUSH _lockkey 1");
+        let error = told(&region.get_or_create("key", || 1).unwrap_err());
+        assert!(error.contains("the Redis server refuses the command (WRONGTYPE)"), "{error}");
+        assert!(region.key_is_locked("key").unwrap());
+        say(server.port(), "DEL _lockkey");
+        assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
     });
 }
 
@@ -174,23 +201,47 @@ fn what_is_no_value_is_created_anew() {
 fn a_full_server_is_an_error_and_still_reads() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
-        let region = region(&server);
-        region.set("key", 1).unwrap();
-        assert!(say(server.port(), "CONFIG SET maxmemory 1").starts_with("+OK"));
-        assert!(region.set("other", 2).is_err());
-        assert_eq!(region.get("key").unwrap(), Some(1));
-        say(server.port(), "CONFIG SET maxmemory 0");
-        region.set("other", 2).unwrap();
+        let regions =
+            [region(&server), region_of("expiring", config(&server).argument("redis_expiration_time", 60))];
+        let both = [("a", 2), ("b", 2)];
+        for region in &regions {
+            region.set("key", 1).unwrap();
+            assert!(say(server.port(), "CONFIG SET maxmemory 1").starts_with("+OK"));
+            let errors = [
+                region.set("other", 2).unwrap_err(),
+                region.set_multi(both).unwrap_err(),
+                region.get_or_create("missing", || 2).unwrap_err(),
+            ];
+            let full = "the Redis server is full (its maxmemory is reached)";
+            assert!(errors.iter().all(|error| told(error).contains(full)), "{errors:?}");
+            assert_eq!(region.get("key").unwrap(), Some(1));
+            say(server.port(), "CONFIG SET maxmemory 0");
+            region.set_multi(both).unwrap();
+            assert_eq!(region.get_or_create("missing", || 3).unwrap(), 3);
+            region.delete("missing").unwrap();
+        }
+        // What the server refused has cost no connection; the removal of a lock in the background may have one more.
+        assert!(connections(&server) <= 4);
     });
 }
 
 #[test]
-fn the_lock_of_a_holder_that_died_is_free_after_its_lease() {
+fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
-        // What a killed holder leaves behind: its lock, which nobody renews.
-        assert!(say(server.port(), "SET _lockkey gone NX PX 300").starts_with("+OK"));
-        assert_eq!(region(&server).get_or_create("key", || 7).unwrap(), 7);
+        let lease = Duration::from_secs(2);
+        let holder = worker(&server, &json!({ "lock_timeout": lease.as_secs_f64() }));
+        holder.begin_to_create("key", &json!(1));
+        holder.kill();
+        let region = region(&server);
+        assert!(region.key_is_locked("key").unwrap());
+        let (began, beginning) = channel();
+        thread::scope(|scope| {
+            let next =
+                scope.spawn(|| region.get_or_create("key", || began.send(()).map(|()| 7).unwrap()).unwrap());
+            beginning.recv_timeout(lease + Duration::from_secs(1)).expect("the next creator begins");
+            assert_eq!(next.join().unwrap(), 7);
+        });
     });
 }
 
@@ -198,45 +249,86 @@ fn the_lock_of_a_holder_that_died_is_free_after_its_lease() {
 fn a_creator_that_outlives_its_lease_still_answers_and_takes_nobodys_lock() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
-        let region = region_of("leased", config(&server).argument("lock_timeout", 60.0));
-        let port = server.port();
-        let made = region.get_or_create("key", || {
-            // The lease ended, and another creator began.
-            say(port, "SET _lockkey another");
-            8
-        });
-        assert_eq!(made.unwrap(), 8);
-        assert!(say(port, "GET _lockkey").contains("another"));
+        let slow = worker(&server, &json!({ "lock_timeout": 0.3 }));
+        let next = worker(&server, &json!({ "lock_timeout": 60.0 }));
+        slow.begin_to_create("key", &json!("slow"));
+        next.begin_to_create("key", &json!("next"));
+        let lock = say(server.port(), "GET _lockkey");
+        assert_eq!(slow.end_creation(), json!({ "value": "slow", "created": true }));
+        assert_eq!(say(server.port(), "GET _lockkey"), lock);
+        assert_eq!(next.end_creation(), json!({ "value": "next", "created": true }));
+        assert_eq!(say(server.port(), "EXISTS _lockkey"), ":0\r\n");
+        assert_eq!(slow.get("key"), Some(json!("next")));
+    });
+}
+
+#[test]
+fn what_is_larger_than_any_value_of_ours_is_a_miss_and_replaced() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let region = region(&server);
+        say(server.port(), &format!("SETRANGE key {} x", 64 << 20));
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        assert_eq!(region.get_or_create("key", || 5).unwrap(), 5);
+        assert_eq!(region.get_multi(&["key", "other"]).unwrap(), [Some(5), None]);
+        assert_eq!(connections(&server), 1);
+    });
+}
+
+#[test]
+fn an_answer_that_says_it_is_larger_than_memory_is_an_error() {
+    bounded(|| {
+        let heads =
+            ["$1000000000000000\r\n", "*1000000000000\r\n", "*2000000000\r\n$1\r\na\r\n", "%4000000000\r\n"];
+        for head in heads {
+            let region = region_over_answers(head);
+            assert!(region.get::<i32>("key").is_err(), "{head:?}");
+            assert!(region.get_multi::<i32>(&["key", "other"]).is_err(), "{head:?}");
+        }
+    });
+}
+
+#[test]
+fn an_answer_to_more_or_fewer_keys_is_an_error() {
+    bounded(|| {
+        for answer in ["*1\r\n$-1\r\n", "*3\r\n$-1\r\n$-1\r\n$-1\r\n", "*0\r\n"] {
+            let error = told(&region_over_answers(answer).get_multi::<i32>(&["a", "b"]).unwrap_err());
+            assert!(error.contains("2 keys were asked for, and"), "{error}");
+        }
     });
 }
 
 #[test]
 fn an_answer_that_breaks_off_is_an_error_and_no_value() {
     bounded(|| {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // Answers each greeting, and of each value only the head.
-        std::thread::spawn(move || {
-            for mut caller in listener.incoming().flatten() {
-                let mut asked = [0; 1024];
-                while let Ok(length @ 1..) = caller.read(&mut asked) {
-                    let asked = String::from_utf8_lossy(&asked[..length]).into_owned();
-                    if asked.contains("GET") {
-                        let _ = caller.write_all(b"$100\r\n{\"ct\": 1.0, \"v\": 2}|");
-                        break;
-                    }
-                    let commands = asked.matches('*').count();
-                    let _ = caller.write_all("+OK\r\n".repeat(commands).as_bytes());
-                }
-            }
-        });
-        let config = RegionConfig::new("dogpile.cache.redis")
-            .argument("host", "127.0.0.1")
-            .argument("port", port)
-            .argument("socket_timeout", 1.0);
-        let region = region_of("broken off", config);
+        let region = region_over_answers("$100\r\n{\"ct\": 1.0, \"v\": 2}|");
         for _ in 0..3 {
             assert!(region.get::<i32>("key").is_err());
         }
     });
+}
+
+/// A region over a server that gives this `answer` to each `GET` and `MGET`, and then no other.
+fn region_over_answers(answer: &'static str) -> CacheRegion {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut caller in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut asked = [0; 1024];
+                while let Ok(length @ 1..) = caller.read(&mut asked) {
+                    let is_get = asked[..length].windows(3).any(|word| word == b"GET");
+                    let answer = if is_get { answer } else { "+OK\r\n" };
+                    if caller.write_all(answer.as_bytes()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    let config = RegionConfig::new("dogpile.cache.redis")
+        .argument("host", "127.0.0.1")
+        .argument("port", port)
+        .argument("socket_timeout", 0.3);
+    region_of("over answers", config)
 }
