@@ -1,130 +1,242 @@
 //! One cache for Python's dogpile.cache and for us.
 
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 
+use dogpile::{CacheRegion, RegionConfig, sha1_mangle_key};
+use dogpile_tests::peer::Peer;
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::servers::python;
-use dogpile_tests::threads::{bounded, until};
+use dogpile_tests::threads::{bounded, together, until};
+use serde_json::{Value, json};
 
-use super::{config, region, say, server};
+use super::{config, count, say, server};
 
-const REGION: &str = "
-import sys, json
-from dogpile.cache import make_region
-def region_of(**more):
-    return make_region(**more).configure('dogpile.cache.redis', arguments=dict(
-        host='127.0.0.1', port=int(sys.argv[1]), distributed_lock=True, thread_local_lock=False))
-with_json = dict(serializer=lambda v: json.dumps(v).encode(), deserializer=json.loads)
-";
+/// What both sides of a cache are told alike.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// Python's serializer, if it is named none.
+    serializer: &'static str,
+    mangled: bool,
+}
 
-/// What Python prints, or nothing if it is not installed, which is told.
-fn run(server: &RedisServer, script: &str) -> Option<String> {
-    let python = python().inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
-    let port = server.port().to_string();
-    let ran = Command::new(python).args(["-c", &format!("{REGION}{script}"), &port]).output().unwrap();
-    let Output { status, stdout, stderr } = ran;
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    Some(String::from_utf8(stdout).unwrap().trim().to_owned())
+/// All there are.
+const TERMS: [Terms; 4] = [
+    Terms { serializer: "pickle", mangled: false },
+    Terms { serializer: "pickle", mangled: true },
+    Terms { serializer: "json", mangled: false },
+    Terms { serializer: "json", mangled: true },
+];
+
+impl Terms {
+    fn python(self, python: &PathBuf, server: &RedisServer) -> Peer {
+        let arguments = json!({
+            "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "thread_local_lock": false,
+            "lock_sleep": 0.01,
+        });
+        Peer::start(
+            python,
+            &json!({
+                "backend": "dogpile.cache.redis", "arguments": arguments,
+                "serializer": self.serializer, "mangled": self.mangled,
+            }),
+        )
+    }
+
+    fn region(self, server: &RedisServer) -> CacheRegion {
+        region_of("shared with Python", self.config(config(server)))
+    }
+
+    fn config(self, config: RegionConfig) -> RegionConfig {
+        let config = config.serializer_named(self.serializer);
+        if self.mangled { config.key_mangler(sha1_mangle_key) } else { config }
+    }
+
+    /// What a key is called on the server.
+    fn key(self, key: &str) -> String {
+        if self.mangled { sha1_mangle_key(key) } else { key.to_owned() }
+    }
+}
+
+/// Runs `test` with a Python process and with a region of ours, over one server that is empty, on each of the terms.
+fn on_all_terms(test: impl Fn(Terms, &Peer, &CacheRegion, &RedisServer) + Send + 'static) {
+    bounded(move || {
+        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
+        let Some(server) = server(&[]) else { return };
+        for terms in TERMS {
+            say(server.port(), "FLUSHALL\r\nCONFIG RESETSTAT");
+            test(terms, &terms.python(&python, &server), &terms.region(&server), &server);
+        }
+    });
 }
 
 /// Behaviour: `redis-serializer-suite`
 #[test]
-fn values_in_json_are_read_by_both() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        let region = region(&server);
-        region.set("ours", vec![1, 2]).unwrap();
-        let script = "r = region_of(**with_json); print(r.get('ours')); r.set('theirs', [3, 4])";
-        let Some(told) = run(&server, script) else { return };
-        assert_eq!(told, "[1, 2]");
-        assert_eq!(region.get("theirs").unwrap(), Some(vec![3, 4]));
+fn values_are_read_by_both() {
+    on_all_terms(|terms, python, region, server| {
+        let values = [json!([1, 2.5]), json!({ "a": { "b": [] } }), json!("ä|é"), json!(null), json!(true)];
+        for (key, value) in ["a", "b", "a key", "Schlüssel", "e"].iter().zip(&values) {
+            region.set(key, value.clone()).unwrap();
+            assert_eq!(python.get(key).as_ref(), Some(value), "{terms:?}");
+            assert_eq!(say(server.port(), &format!("EXISTS '{}'", terms.key(key))), ":1\r\n");
+            region.delete(key).unwrap();
+            assert_eq!(python.get(key), None);
+            python.set(key, value);
+            assert_eq!(region.get(key).unwrap().as_ref(), Some(value), "{terms:?}");
+        }
     });
 }
 
 #[test]
-fn values_in_pythons_own_pickle_are_read_by_both() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        let region = region_of("pickled", config(&server).serializer_named("pickle"));
-        region.set("ours", vec![1, 2]).unwrap();
-        let Some(told) = run(&server, "r = region_of(); print(r.get('ours')); r.set('theirs', [3, 4])")
-        else {
-            return;
+fn many_values_at_once_are_read_by_both() {
+    on_all_terms(|_, python, region, _| {
+        region.set_multi([("a", 1), ("b", 2)]).unwrap();
+        python.ask(&json!({ "do": "set_multi", "values": { "c": 3, "d": 4 } }));
+        let keys = ["a", "missing", "c", "b", "d"];
+        let found = [Some(1), None, Some(3), Some(2), Some(4)];
+        assert_eq!(region.get_multi::<i32>(&keys).unwrap(), found);
+        assert_eq!(python.ask(&json!({ "do": "get_multi", "keys": keys })), json!({ "values": found }));
+    });
+}
+
+#[test]
+fn what_either_deletes_is_missing_for_the_other() {
+    on_all_terms(|_, python, region, _| {
+        region.set("key", 1).unwrap();
+        python.ask(&json!({ "do": "delete", "key": "key" }));
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+    });
+}
+
+#[test]
+fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
+    on_all_terms(|terms, python, region, _| {
+        let mutex = region.backend().unwrap().get_mutex(&terms.key("key")).unwrap();
+        let acquire = json!({ "do": "acquire", "key": "key" });
+        let both_see = |locked| {
+            assert_eq!((python.key_is_locked("key"), region.key_is_locked("key").unwrap()), (locked, locked));
         };
-        assert_eq!(told, "[1, 2]");
-        assert_eq!(region.get("theirs").unwrap(), Some(vec![3, 4]));
-    });
-}
-
-#[test]
-fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        let region = region(&server);
-        let mutex = region.backend().unwrap().get_mutex("key").unwrap();
-        assert!(mutex.acquire(true).unwrap());
-        let ask = "m = region_of().backend.get_mutex('key'); print(m.locked(), m.acquire(False))";
-        let Some(told) = run(&server, ask) else { return };
-        assert_eq!(told, "True False");
+        both_see(false);
+        assert!(mutex.acquire(false).unwrap());
+        both_see(true);
+        assert_eq!(python.ask(&acquire), json!({ "value": false }));
         mutex.release().unwrap();
-        run(&server, "assert region_of().backend.get_mutex('key').acquire(False)").unwrap();
-        assert!(mutex.locked().unwrap());
+        both_see(false);
+        assert_eq!(python.ask(&acquire), json!({ "value": true }));
+        both_see(true);
         assert!(!mutex.acquire(false).unwrap());
+        python.ask(&json!({ "do": "release", "key": "key" }));
+        both_see(false);
     });
 }
 
 #[test]
 fn python_waits_for_our_creator() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        let region = region(&server);
-        thread::scope(|scope| {
-            let mut waiting = None;
-            let made = region.get_or_create("key", || {
-                let script = "
-r = region_of(**with_json)
-r.backend.writer_client.set('asks', 1)
-def creator(): raise AssertionError('a second creator')
-print(r.get_or_create('key', creator))";
-                waiting = Some(scope.spawn(|| run(&server, script)));
-                until("python asks", || python().is_err() || say(server.port(), "EXISTS asks").contains('1'));
-                11
-            });
-            assert_eq!(made.unwrap(), 11);
-            if let Some(told) = waiting.unwrap().join().unwrap() {
-                assert_eq!(told, "11");
-            }
+    on_all_terms(|_, python, region, server| {
+        let made = region.get_or_create("key", || {
+            python.tell(&json!({ "do": "get_or_create", "key": "key", "value": "python's" }));
+            // Ours was the first attempt to set the lock; the others are Python's, which waits.
+            until("Python waits for the lock", || count(server.port(), "set") >= 4);
+            "ours".to_owned()
         });
+        assert_eq!(made.unwrap(), "ours");
+        assert_eq!(python.hear(), json!({ "value": "ours", "created": false }));
+        assert!(!python.key_is_locked("key"));
     });
 }
 
 #[test]
 fn we_wait_for_pythons_creator() {
-    bounded(|| {
-        let Some(server) = server(&[]) else { return };
-        if python().is_err() {
-            return;
-        }
-        let region = region(&server);
-        let script = "
-import time
-r = region_of(**with_json)
-client = r.backend.writer_client
-def creator():
-    client.set('begun', 1)
-    while not client.exists('asked'): time.sleep(0.001)
-    return 12
-print(r.get_or_create('key', creator))";
+    on_all_terms(|_, python, region, server| {
+        python.begin_to_create("key", &json!("python's"));
+        assert!(region.key_is_locked("key").unwrap());
         thread::scope(|scope| {
-            let creating = scope.spawn(|| run(&server, script));
-            until("python creates", || say(server.port(), "EXISTS begun").contains('1'));
-            // Still held: the lock is Python's, and its creator has not been told to go on.
-            assert!(region.key_is_locked("key").unwrap());
-            say(server.port(), "SET asked 1");
-            assert_eq!(region.get_or_create("key", || -1).unwrap(), 12);
-            assert_eq!(creating.join().unwrap().as_deref(), Some("12"));
+            let ask = || together(8, |_| region.get_or_create("key", || "ours".to_owned()).unwrap());
+            let waiting = scope.spawn(ask);
+            // Python's was the first attempt to set the lock; the others are ours.
+            until("we wait for the lock", || count(server.port(), "set") >= 4);
+            assert_eq!(python.end_creation(), json!({ "value": "python's", "created": true }));
+            assert_eq!(waiting.join().unwrap(), ["python's"; 8]);
         });
+        assert!(!region.key_is_locked("key").unwrap());
+    });
+}
+
+#[test]
+fn pythons_release_is_found_by_looking_while_we_listen() {
+    on_all_terms(|_, python, region, server| {
+        python.begin_to_create("key", &json!(1));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| region.get_or_create("key", || 2).unwrap());
+            until("we listen", || count(server.port(), "subscribe") == 1);
+            python.end_creation();
+            assert_eq!(waiting.join().unwrap(), 1);
+        });
+        // The one publication is that of our own release.
+        assert_eq!(count(server.port(), "publish"), 1);
+    });
+}
+
+#[test]
+fn a_lock_that_a_killed_python_left_is_held_until_its_timeout_and_no_longer() {
+    bounded(|| {
+        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
+        let Some(server) = server(&[]) else { return };
+        let arguments = json!({
+            "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "lock_timeout": 1,
+        });
+        let configuration = json!({ "backend": "dogpile.cache.redis", "arguments": arguments });
+        let python = Peer::start(&python, &configuration);
+        python.begin_to_create("key", &json!(1));
+        python.kill();
+        let region = TERMS[0].region(&server);
+        assert!(region.key_is_locked("key").unwrap());
+        assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
+    });
+}
+
+/// A cached function of Python's, called with what stands behind its name; prints what it answered.
+const CACHED_FUNCTION: &str = "
+import sys, json
+from dogpile.cache import make_region
+from dogpile.cache.util import sha1_mangle_key
+port, mangled = int(sys.argv[1]), sys.argv[2] == 'mangled'
+region = make_region(key_mangler=sha1_mangle_key if mangled else None).configure(
+    'dogpile.cache.redis', arguments=dict(host='127.0.0.1', port=port, distributed_lock=True))
+
+@region.cache_on_arguments()
+def plain(left, right):
+    return [left, right]
+
+@region.cache_on_arguments(namespace='space')
+def named(left, right):
+    return [left, right]
+
+print(json.dumps([plain(1, 'ä'), named(2, 'b')]))
+";
+
+#[test]
+fn values_of_functions_are_under_the_keys_that_python_generates() {
+    bounded(|| {
+        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
+        let Some(server) = server(&[]) else { return };
+        for terms in [TERMS[0], TERMS[1]] {
+            say(server.port(), "FLUSHALL");
+            let region = terms.region(&server);
+            let call = || -> Value {
+                let port = server.port().to_string();
+                let arguments = ["-c", CACHED_FUNCTION, &port, if terms.mangled { "mangled" } else { "" }];
+                let ran = Command::new(&python).args(arguments).output().unwrap();
+                assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+                serde_json::from_slice(&ran.stdout).unwrap()
+            };
+            assert_eq!(call(), json!([[1, "ä"], [2, "b"]]));
+            let keys = ["__main__:plain|1 ä", "__main__:named|space|2 b"];
+            assert_eq!(region.get_multi(&keys).unwrap(), [Some(json!([1, "ä"])), Some(json!([2, "b"]))]);
+            region.set(keys[0], json!("ours")).unwrap();
+            assert_eq!(call(), json!(["ours", [2, "b"]]));
+        }
     });
 }
