@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "redis/background.rs"]
+mod background;
 #[path = "redis/deployments.rs"]
 mod deployments;
 #[path = "redis/faults.rs"]
@@ -10,12 +12,12 @@ mod faults;
 mod processes;
 #[path = "redis/python.rs"]
 mod python;
-#[path = "redis/tls.rs"]
-mod tls;
 #[path = "redis/round_trips.rs"]
 mod round_trips;
 #[path = "redis/secrets.rs"]
 mod secrets;
+#[path = "redis/tls.rs"]
+mod tls;
 #[path = "redis/waiting.rs"]
 mod waiting;
 
@@ -37,7 +39,11 @@ fn region(server: &RedisServer) -> CacheRegion {
 }
 
 fn config(server: &RedisServer) -> RegionConfig {
-    RegionConfig::new("dogpile.cache.redis")
+    config_of("dogpile.cache.redis", server)
+}
+
+fn config_of(backend: &str, server: &RedisServer) -> RegionConfig {
+    RegionConfig::new(backend)
         .argument("host", "127.0.0.1")
         .argument("port", server.port())
         .argument("socket_timeout", 1.0)

@@ -10,26 +10,11 @@ use dogpile::sdk::CacheMutex;
 use dogpile::{
     AsyncCreationRunner, CacheRegion, Creation, ManualClock, PoolRunner, RegionConfig, ThreadRunner,
 };
+use dogpile_tests::desk::Desk;
 use dogpile_tests::events::Events;
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{Signal, bounded, until};
 use parking_lot::Mutex;
-
-/// Keeps creations until the test runs or drops them.
-#[derive(Debug, Default)]
-struct Desk(Mutex<Vec<Creation>>);
-
-impl AsyncCreationRunner for Desk {
-    fn run(&self, creation: Creation) {
-        self.0.lock().push(creation);
-    }
-}
-
-impl Desk {
-    fn take(&self) -> Vec<Creation> {
-        std::mem::take(&mut *self.0.lock())
-    }
-}
 
 /// Refuses every creation.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! One cache for Python's dogpile.cache and for us.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -31,7 +31,7 @@ const TERMS: [Terms; 4] = [
 ];
 
 impl Terms {
-    fn python(self, python: &PathBuf, server: &RedisServer) -> Peer {
+    fn python(self, python: &Path, server: &RedisServer) -> Peer {
         let arguments = json!({
             "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "thread_local_lock": false,
             "lock_sleep": 0.01,

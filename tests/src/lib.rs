@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
+pub mod desk;
 pub mod errors;
 pub mod events;
 pub mod libraries;

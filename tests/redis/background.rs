@@ -1,0 +1,107 @@
+//! Creation in the background with a lock on the server, which another thread releases than took it.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use dogpile::{AsyncCreationRunner, CacheRegion, ManualClock, ThreadRunner};
+use dogpile_tests::desk::Desk;
+use dogpile_tests::regions::region_of;
+use dogpile_tests::threads::{Signal, bounded, until};
+
+use super::{config_of, say, server};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A region whose lock is on a server, and the clock after a second of which its values expire.
+struct Subject {
+    region: CacheRegion,
+    clock: Arc<ManualClock>,
+    port: u16,
+}
+
+impl Subject {
+    fn create(&self, creator: impl FnOnce() -> i32 + Send + 'static) -> i32 {
+        self.region.options().background().get_or_create("key", creator).unwrap()
+    }
+
+    /// Whether the lock is there, as the server knows best.
+    fn is_locked(&self) -> bool {
+        say(self.port, "EXISTS _lockkey") == ":1\r\n"
+    }
+}
+
+/// Runs `test` on a region over each name of the backend.
+fn with_runner<R: AsyncCreationRunner>(runner: fn() -> R, test: impl Fn(&Subject, &R) + Send + 'static) {
+    bounded(move || {
+        let Some(server) = server(&[]) else { return };
+        for backend in ["dogpile.cache.redis", "dogpile.cache.valkey"] {
+            say(server.port(), "FLUSHALL");
+            let (clock, runner) = (Arc::new(ManualClock::at(100.0)), Arc::new(runner()));
+            let config = config_of(backend, &server).expiration_time(SECOND).clock(clock.clone());
+            let region = region_of("in the background", config.async_creation_runner(runner.clone()));
+            test(&Subject { region, clock, port: server.port() }, &runner);
+        }
+    });
+}
+
+/// Behaviour: `async-first-call-synchronous-distributed`
+#[test]
+fn what_is_missing_is_created_by_its_caller() {
+    with_runner(Desk::default, |subject, desk| {
+        let caller = thread::current().id();
+        let (told, creating) = channel();
+        let made = subject.create(move || {
+            told.send(thread::current().id()).unwrap();
+            1
+        });
+        assert_eq!((made, creating.recv().unwrap()), (1, caller));
+        assert!(desk.take().is_empty() && !subject.is_locked());
+    });
+}
+
+/// Behaviour: `async-stale-returned-while-runner-works`, `async-release-from-other-thread`
+#[test]
+fn the_stale_value_is_answered_while_another_thread_creates_which_then_releases() {
+    with_runner(
+        || ThreadRunner,
+        |subject, _| {
+            subject.create(|| 1);
+            subject.clock.advance(2 * SECOND);
+            let (begun, go_on) = (Signal::default(), Signal::default());
+            let (begins, goes_on) = (begun.clone(), go_on.clone());
+            let stale = subject.create(move || {
+                begins.give();
+                goes_on.wait();
+                2
+            });
+            begun.wait();
+            assert_eq!((stale, subject.create(|| 3), subject.is_locked()), (1, 1, true));
+            go_on.give();
+            until("the thread has released the lock", || !subject.is_locked());
+            assert_eq!(subject.create(|| 4), 2);
+        },
+    );
+}
+
+// DIFFERENCE: a runner gets a `Creation`, which does by itself what Python's is to do with region, key, creator and mutex.
+
+/// Behaviour: `async-runner-gets-region-key-creator-mutex`
+#[test]
+fn the_runner_gets_a_creation_that_owns_the_lock_on_the_server() {
+    with_runner(Desk::default, |subject, desk| {
+        subject.create(|| 1);
+        subject.clock.advance(2 * SECOND);
+        assert_eq!(subject.create(|| 2), 1);
+        let creation = desk.take().pop().unwrap();
+        assert_eq!(
+            (creation.region(), creation.keys()),
+            ("in the background", ["key".to_owned()].as_slice())
+        );
+        assert!(subject.is_locked());
+        thread::spawn(|| creation.run()).join().unwrap();
+        assert!(!subject.is_locked());
+        assert_eq!(subject.create(|| 3), 2);
+    });
+}
