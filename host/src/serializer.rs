@@ -6,6 +6,7 @@ mod json;
 mod msgpack;
 mod pickle;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -37,7 +38,7 @@ pub use self::pickle::Pickle;
 ///     }
 /// }
 /// ```
-pub trait Serializer: fmt::Debug + Send + Sync + 'static {
+pub trait Serializer: fmt::Debug + Any + Send + Sync {
     /// The bytes for `value`.
     ///
     /// # Errors

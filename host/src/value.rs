@@ -1,10 +1,10 @@
 //! [`CacheValue`]: what a region can cache.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::serializer::{Serializer, SerializerError};
+use crate::serializer::{Json, Serializer, SerializerError};
 
 /// What a region can cache: every `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`, and any
 /// [`InMemory`].
@@ -27,10 +27,16 @@ pub trait CacheValue: Clone + Send + Sync + 'static {
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue for T {
     fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
+        if is_json(serializer) {
+            return Ok(serde_json::to_vec(self)?);
+        }
         serializer.serialize(self)
     }
 
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError> {
+        if is_json(serializer) {
+            return Ok(serde_json::from_slice(bytes)?);
+        }
         let mut read = None;
         serializer.deserialize(bytes, &mut |deserializer| {
             read = Some(erased_serde::deserialize(deserializer)?);
@@ -38,6 +44,12 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue
         })?;
         read.ok_or_else(|| "the serializer read nothing".into())
     }
+}
+
+/// Whether it is the one that most regions have. Where the type is known, reading by it takes half as long as through an
+/// object.
+fn is_json(serializer: &dyn Serializer) -> bool {
+    (serializer as &dyn Any).is::<Json>()
 }
 
 /// Admits a type without serde, for regions whose backend stores objects.
