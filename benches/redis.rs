@@ -64,6 +64,12 @@ fn main() -> Result<(), Failure> {
     println!("µs, median of {} rounds (1st to 9th decile), and the ratio to the first", effort.rounds);
     compare("one key", effort, effort.hits, &mut one_key(&asked)?);
     compare("100 keys at once", effort, effort.hits / 4, &mut many_keys(&asked)?);
+    compare(
+        "100 keys of texts, which are hardly deserialised",
+        effort,
+        effort.hits / 4,
+        &mut many_texts(&asked)?,
+    );
     println!(
         "\n{PROCESSES} processes of {THREADS} threads, a cold key, a creator of 50 ms, {} rounds",
         effort.stampedes
@@ -79,6 +85,7 @@ struct Asked {
     region: CacheRegion,
     client: redis::Client,
     keys: Vec<String>,
+    keys_of_texts: Vec<String>,
 }
 
 impl Asked {
@@ -87,6 +94,7 @@ impl Asked {
         let arguments = json!({ "host": "127.0.0.1", "port": server.port() });
         region.configure(RegionConfig::new("dogpile.cache.redis").arguments(&arguments))?;
         let keys: Vec<String> = (0..KEYS).map(|number| format!("user:{number:06}")).collect();
+        let keys_of_texts: Vec<String> = (0..KEYS).map(|number| format!("text:{number:06}")).collect();
         let user = |id| User {
             id,
             name: format!("user number {id}"),
@@ -94,8 +102,9 @@ impl Asked {
             tags: vec!["some".to_owned(), "more".to_owned()],
         };
         region.set_multi(keys.iter().cloned().zip((0..).map(user)))?;
+        region.set_multi(keys_of_texts.iter().cloned().map(|key| (key, "0123456789".repeat(10))))?;
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", server.port()))?;
-        Ok(Asked { region, client, keys })
+        Ok(Asked { region, client, keys, keys_of_texts })
     }
 }
 
@@ -135,15 +144,29 @@ fn many_keys(asked: &Asked) -> Result<[Rival<'_>; 3], Failure> {
     let (mut bare, mut second) = (kept(&asked.client)?, kept(&asked.client)?);
     let keys = &asked.keys;
     Ok([
-        Rival::new("bare MGET", None, move || {
-            std::hint::black_box(query::<Vec<Vec<u8>>>(&mut bare, redis::cmd("MGET").arg(keys)));
-        }),
         Rival::new("bare MGET, and deserialising", None, move || {
             let found: Vec<Vec<u8>> = query(&mut second, redis::cmd("MGET").arg(keys));
             std::hint::black_box(found.iter().map(|found| deserialized(found)).collect::<Vec<_>>());
         }),
+        Rival::new("bare MGET", None, move || {
+            std::hint::black_box(query::<Vec<Vec<u8>>>(&mut bare, redis::cmd("MGET").arg(keys)));
+        }),
         Rival::new("get_multi", Some(1.3), move || {
             let found = asked.region.get_multi::<User>(keys).expect("it answers");
+            assert!(found.iter().all(Option::is_some), "all are cached");
+        }),
+    ])
+}
+
+fn many_texts(asked: &Asked) -> Result<[Rival<'_>; 2], Failure> {
+    let mut bare = kept(&asked.client)?;
+    let keys = &asked.keys_of_texts;
+    Ok([
+        Rival::new("bare MGET", None, move || {
+            std::hint::black_box(query::<Vec<Vec<u8>>>(&mut bare, redis::cmd("MGET").arg(keys)));
+        }),
+        Rival::new("get_multi", Some(1.3), move || {
+            let found = asked.region.get_multi::<String>(keys).expect("it answers");
             assert!(found.iter().all(Option::is_some), "all are cached");
         }),
     ])
