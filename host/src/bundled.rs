@@ -1,6 +1,8 @@
 //! Links our own plugins, one line for each feature: a crate that is only named in a manifest is not linked, and
 //! its entry points would be missing without a word.
 
+#[cfg(feature = "dbm")]
+use dogpile_dbm as _;
 #[cfg(feature = "memcached")]
 use dogpile_memcached as _;
 #[cfg(feature = "memory")]
@@ -11,6 +13,7 @@ use dogpile_redis as _;
 /// How the names of our entry points begin, the feature that brings them, and whether it is on.
 const OURS: &[(&str, &str, bool)] = &[
     ("dogpile.cache.bmemcached", "memcached", cfg!(feature = "memcached")),
+    ("dogpile.cache.dbm", "dbm", cfg!(feature = "dbm")),
     ("dogpile.cache.memcached", "memcached", cfg!(feature = "memcached")),
     ("dogpile.cache.memory", "memory", cfg!(feature = "memory")),
     ("dogpile.cache.null", "memory", cfg!(feature = "memory")),

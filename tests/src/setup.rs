@@ -1,5 +1,6 @@
 //! What the conformance suite runs on: every way to configure a backend of ours, linked and loaded.
 
+mod dbm;
 mod memcached;
 mod memory;
 mod redis;
@@ -27,7 +28,7 @@ struct Subject {
 }
 
 /// One file for each family of backends.
-const FAMILIES: &[fn() -> Vec<Subject>] = &[memcached::subjects, memory::subjects, redis::subjects];
+const FAMILIES: &[fn() -> Vec<Subject>] = &[dbm::subjects, memcached::subjects, memory::subjects, redis::subjects];
 
 /// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one.
 pub fn setups() -> Vec<Setup> {

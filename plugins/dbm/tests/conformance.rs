@@ -1,0 +1,27 @@
+//! The conformance suite on the file backend.
+//!
+//! Behaviour: `dbm-default-file-locks`, `dbm-both-locks-disabled`, `dbm-mutex-on-lock-file`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use dogpile_conformance::Setup;
+use dogpile_dbm::{DbmBackend, DbmConfig, Lockfile};
+use dogpile_sdk::Enveloped;
+
+fn main() -> ExitCode {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let setup = |name: &str, change: fn(&mut DbmConfig)| {
+        let mut config = DbmConfig::new(folder.path().join(name));
+        change(&mut config);
+        Setup::new(name, move || Ok(Arc::new(Enveloped::new(DbmBackend::new(config.clone())?))))
+    };
+    dogpile_conformance::run([
+        setup("dbm", |_| ()),
+        setup("dbm_with_one_stripe", |config| config.lock_stripes = 1),
+        setup("dbm_without_locks", |config| {
+            config.rw_lockfile = Some(Lockfile::Switch(false));
+            config.dogpile_lockfile = Some(Lockfile::Switch(false));
+        }),
+    ])
+}
