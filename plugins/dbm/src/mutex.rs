@@ -127,3 +127,59 @@ impl CacheMutex for DbmMutex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_stripe(folder: &tempfile::TempDir) -> [DbmMutex; 2] {
+        let stripes = Arc::new(Stripes::new(folder.path().join("lock"), 1));
+        ["foo", "bar"].map(|key| DbmMutex::new(Arc::clone(&stripes), key))
+    }
+
+    /// Behaviour: `dbm-release-by-non-holder`, `dbm-release-of-other-key`
+    #[test]
+    fn releasing_what_is_not_held_is_an_error_that_names_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let [foo, bar] = one_stripe(&folder);
+        assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
+        assert!(foo.acquire(true).unwrap());
+        let error = bar.release().unwrap_err();
+        assert_eq!(error.to_string(), "the mutex of key \"bar\" is released, but was not acquired");
+        foo.release().unwrap();
+        assert!(!foo.locked().unwrap());
+    }
+
+    /// Behaviour: `dbm-one-lock-reentrant-by-key`
+    #[test]
+    fn the_holder_of_a_stripe_may_take_its_other_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let [foo, bar] = one_stripe(&folder);
+        assert!(foo.acquire(true).unwrap());
+        assert!(!foo.acquire(false).unwrap());
+        assert!(bar.acquire(false).unwrap());
+        thread::scope(|scope| scope.spawn(|| assert!(!bar.acquire(false).unwrap())).join().unwrap());
+        foo.release().unwrap();
+        let python = FileLock::open(&folder.path().join("lock")).unwrap();
+        assert!(!python.acquire_exclusive(Duration::ZERO).unwrap());
+        bar.release().unwrap();
+        assert!(python.acquire_exclusive(Duration::ZERO).unwrap());
+        assert!(!foo.acquire(false).unwrap());
+        python.release().unwrap();
+    }
+
+    #[test]
+    fn a_python_holder_keeps_every_stripe_out_and_creators_keep_it_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let stripes = Arc::new(Stripes::new(path.clone(), 64));
+        let mutex = DbmMutex::new(stripes, "foo");
+        let python = FileLock::open(&path).unwrap();
+        assert!(python.acquire_exclusive(Duration::ZERO).unwrap());
+        assert!(!mutex.acquire(false).unwrap());
+        python.release().unwrap();
+        assert!(mutex.acquire(false).unwrap());
+        assert!(!python.acquire_exclusive(Duration::ZERO).unwrap());
+        mutex.release().unwrap();
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dogpile_conformance::Setup;
 use dogpile_dbm::{DbmBackend, DbmConfig, Lockfile};
@@ -12,9 +13,14 @@ use dogpile_sdk::Enveloped;
 fn main() -> ExitCode {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let setup = |name: &str, change: fn(&mut DbmConfig)| {
-        let mut config = DbmConfig::new(folder.path().join(name));
-        change(&mut config);
-        Setup::new(name, move || Ok(Arc::new(Enveloped::new(DbmBackend::new(config.clone())?))))
+        let (folder, name, built) = (folder.path().to_owned(), name.to_owned(), AtomicU64::new(0));
+        Setup::new(name.clone(), move || {
+            // Tests run side by side, and would find each other's locks on one file.
+            let number = built.fetch_add(1, Ordering::Relaxed);
+            let mut config = DbmConfig::new(folder.join(format!("{name} {number}.db")));
+            change(&mut config);
+            Ok(Arc::new(Enveloped::new(DbmBackend::new(config)?)))
+        })
     };
     dogpile_conformance::run([
         setup("dbm", |_| ()),

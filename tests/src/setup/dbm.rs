@@ -1,5 +1,7 @@
-//! The file backend: each backend that is built has a file of its own name, all in one folder.
+//! The file backend: each backend that is built has a file of its own, since the linked and the loaded SQLite, two
+//! copies in one process, would undo each other's locks on one file.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dogpile::sdk::Arguments;
@@ -17,11 +19,12 @@ pub(super) fn subjects() -> Vec<Subject> {
 
 /// `arguments` is TOML.
 fn dbm(name: &'static str, arguments: &'static str) -> Subject {
-    // Made when first asked for, and kept for the subject's setups, of which each may build its backend many times.
+    // Made when first asked for, and kept as long as the subject.
     let folder: OnceLock<TempDir> = OnceLock::new();
+    let built = AtomicU64::new(0);
     let arguments = Arc::new(move || -> Arguments {
         let folder = folder.get_or_init(|| tempfile::tempdir().expect("a folder can be made"));
-        let filename = folder.path().join("cache.db");
+        let filename = folder.path().join(format!("{}.db", built.fetch_add(1, Ordering::Relaxed)));
         toml::from_str(&format!("filename = '{}'\n{arguments}", filename.display()))
             .expect("the arguments are TOML")
     });
