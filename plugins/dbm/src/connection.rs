@@ -97,6 +97,10 @@ fn failed(config: &DbmConfig, error: rusqlite::Error) -> BackendError {
             (ErrorKind::Unavailable, "its folder must exist, and both must be writable")
         }
         Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite takes"),
+        // What SQLite says of a statement that does not fit the table.
+        _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => {
+            (ErrorKind::Configuration, "its table Dict has another shape; name another file, or remove it")
+        }
         _ => (ErrorKind::Unavailable, "SQLite refused"),
     };
     let message = format!("cache file {}: {hint} ({error})", config.filename.display());
