@@ -5,14 +5,18 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dogpile_sdk::{BackendError, BytesBackend, CacheMutex, Capabilities, register_backend};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::config::DbmConfig;
 use crate::connection::{Access, Opened};
-use crate::mutex::{DbmMutex, Stripes};
+use crate::disk;
+use crate::file_lock::LockFactory;
+use crate::limits::{Limits, vacuum};
+use crate::mutex::CreatorLocks;
 
 const GET: &str = "SELECT value FROM Dict WHERE key = ?1";
 const SET: &str = "REPLACE INTO Dict (key, value) VALUES (?1, ?2)";
@@ -26,12 +30,17 @@ register_backend! {
 
 /// Values in one SQLite file, shared by threads and processes, and with dogpile.cache in Python.
 ///
+/// A file that is deleted or replaced while it is open is opened anew: by a writer at once, by a reader within a tenth
+/// of a second.
+///
 /// Source: dogpile.cache `backends/file.py`, `DBMBackend`.
 pub struct DbmBackend {
     config: DbmConfig,
+    factory: LockFactory,
     /// Connections that no thread uses now; as many as there were threads at once.
     idle: Mutex<Vec<Opened>>,
-    stripes: Option<Arc<Stripes>>,
+    limits: Option<Limits>,
+    locks: Option<Arc<CreatorLocks>>,
 }
 
 impl DbmBackend {
@@ -40,28 +49,111 @@ impl DbmBackend {
     /// # Errors
     /// If an argument is wrong, or the file cannot be opened or is no such table.
     pub fn new(config: DbmConfig) -> Result<Self, BackendError> {
-        config.check()?;
-        let first = Opened::new(&config)?;
-        let stripes = config.dogpile_path().map(|path| Arc::new(Stripes::new(path, config.lock_stripes)));
-        Ok(DbmBackend { config, idle: Mutex::new(vec![first]), stripes })
+        let config = config.checked()?;
+        let (kind, stripes) = (config.lock_factory, config.lock_stripes);
+        let locks = config.dogpile_path()?.map(|path| CreatorLocks::shared(&path, stripes, kind));
+        Self::open(config, kind.factory(), locks)
     }
 
-    /// Runs `call` on a connection of this thread's alone. One whose call failed is closed.
+    /// The same, with locks that `factory` makes, whatever `lock_factory` names.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), or if `factory` fails.
+    pub fn with_lock_factory(config: DbmConfig, factory: LockFactory) -> Result<Self, BackendError> {
+        let config = config.checked()?;
+        let stripes = config.lock_stripes;
+        let locks = config.dogpile_path()?.map(|path| CreatorLocks::new(path, stripes, factory.clone()));
+        Self::open(config, factory, locks.map(Arc::new))
+    }
+
+    fn open(
+        config: DbmConfig,
+        factory: LockFactory,
+        locks: Option<Arc<CreatorLocks>>,
+    ) -> Result<Self, BackendError> {
+        let mut first = Opened::new(&config, &factory)?;
+        disk::warn_of_network(&config.filename);
+        if config.vacuum
+            && let Err(error) = first.run(Access::Write, |sqlite| vacuum(sqlite))
+        {
+            log::warn!("the file was not made smaller: {error}");
+        }
+        let limits = Limits::of(&config);
+        Ok(DbmBackend { config, factory, idle: Mutex::new(vec![first]), limits, locks })
+    }
+
+    /// Runs `call` on a connection of this thread's alone.
     fn run<T>(
         &self,
         access: Access,
         call: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, BackendError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut opened = idle.map_or_else(|| Opened::new(&self.config), Ok)?;
-        let done = opened.run(&self.config, access, call)?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(opened);
-        Ok(done)
+        let mut opened = self.connection(access)?;
+        let done = opened.run(access, call);
+        if !opened.is_broken() {
+            self.idle().push(opened);
+        }
+        done
+    }
+
+    fn connection(&self, access: Access) -> Result<Opened, BackendError> {
+        let idle = self.idle().pop();
+        if let Some(opened) = idle {
+            if !opened.is_outdated(access) {
+                return Ok(opened);
+            }
+            log::warn!("cache file {} was deleted or replaced; it is opened anew", self.path().display());
+            let outdated = std::mem::take(&mut *self.idle());
+            drop(outdated);
+            opened.abandon()?;
+        }
+        Opened::new(&self.config, &self.factory)
+    }
+
+    /// Writes in one transaction, and keeps the limits in the same.
+    fn write(&self, call: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), BackendError> {
+        let written = self.run(Access::Write, |sqlite| {
+            let transaction = sqlite.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            call(&transaction)?;
+            if let Some(limits) = &self.limits {
+                limits.keep(&transaction)?;
+            }
+            transaction.commit()
+        });
+        if let (Err(_), Some(limits)) = (&written, &self.limits) {
+            limits.forget();
+        }
+        written
+    }
+
+    fn path(&self) -> &Path {
+        &self.config.filename
+    }
+
+    /// Nothing panics while it is locked.
+    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn get(sqlite: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     sqlite.prepare_cached(GET)?.query_row([key.as_bytes()], |row| row.get(0)).optional()
+}
+
+fn set(sqlite: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    sqlite.prepare_cached(SET)?.execute([key.as_bytes(), value]).map(drop)
+}
+
+fn delete(sqlite: &Connection, key: &str) -> rusqlite::Result<()> {
+    sqlite.prepare_cached(DELETE)?.execute([key.as_bytes()]).map(drop)
+}
+
+/// The same for all backends over the file `path`, in whatever way it is written.
+pub(crate) fn scope_of(path: &Path) -> Option<u64> {
+    let path = std::fs::canonicalize(path).ok()?;
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 impl BytesBackend for DbmBackend {
@@ -70,15 +162,17 @@ impl BytesBackend for DbmBackend {
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
-        self.run(Access::Write, |sqlite| sqlite.prepare_cached(SET)?.execute([key.as_bytes(), value]))
-            .map_err(|error| error.during("set").for_key(key))?;
-        Ok(())
+        let stored = match self.limits {
+            // One statement is a transaction by itself.
+            None => self.run(Access::Write, |sqlite| set(sqlite, key, value)),
+            Some(_) => self.write(|sqlite| set(sqlite, key, value)),
+        };
+        stored.map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.run(Access::Write, |sqlite| sqlite.prepare_cached(DELETE)?.execute([key.as_bytes()]))
-            .map_err(|error| error.during("delete").for_key(key))?;
-        Ok(())
+        self.run(Access::Write, |sqlite| delete(sqlite, key))
+            .map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
@@ -90,37 +184,21 @@ impl BytesBackend for DbmBackend {
     }
 
     fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        let stored = self.run(Access::Write, |sqlite| {
-            let transaction = sqlite.transaction()?;
-            for (key, value) in entries {
-                transaction.prepare_cached(SET)?.execute([key.as_bytes(), value])?;
-            }
-            transaction.commit()
-        });
+        let stored = self.write(|sqlite| entries.iter().try_for_each(|(key, value)| set(sqlite, key, value)));
         stored.map_err(|error| error.during("set_multi"))
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
-        let removed = self.run(Access::Write, |sqlite| {
-            let transaction = sqlite.transaction()?;
-            for key in keys {
-                transaction.prepare_cached(DELETE)?.execute([key.as_bytes()])?;
-            }
-            transaction.commit()
-        });
+        let removed = self.write(|sqlite| keys.iter().try_for_each(|key| delete(sqlite, key)));
         removed.map_err(|error| error.during("delete_multi"))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        let stripes = self.stripes.as_ref()?;
-        Some(Arc::new(DbmMutex::new(Arc::clone(stripes), key)))
+        self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
     fn lock_scope(&self) -> Option<u64> {
-        let path = std::fs::canonicalize(&self.config.filename).ok()?;
-        let mut hasher = DefaultHasher::new();
-        path.hash(&mut hasher);
-        Some(hasher.finish())
+        scope_of(self.path())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,108 +1,241 @@
 //! One connection to the file, with its own hold on the readers' and writers' lock.
 
+use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::config::DbmConfig;
-use crate::file_lock::FileLock;
+use crate::disk::{self, Companions, Identity, Open, Watch};
+use crate::error::{failed, is_harmless, is_misfit};
+use crate::file_lock::{AbstractFileLock, LockFactory};
 
 /// Python 3.13's `dbm.sqlite3` makes this table.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)";
 
-pub(crate) struct Opened {
-    sqlite: Connection,
-    lock: Option<FileLock>,
-    wait: Duration,
-}
+/// What else there is in the file than a table called so.
+const OTHERS: &str = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(name) <> 'dict'";
+const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = 'dict'";
+
+/// What SQLite compiles only if the table has these columns, unique keys, and numbers of its own for its rows.
+const SHAPE: [&str; 2] = [
+    "INSERT INTO Dict (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
+    "SELECT rowid, key, value FROM Dict",
+];
+
+/// What lies beside a database in WAL mode.
+const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
 /// What a call does to the file.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
 }
 
-impl Opened {
-    pub(crate) fn new(config: &DbmConfig) -> Result<Self, BackendError> {
-        let wait = config.wait()?;
-        let lock = config.rw_path().map(|path| FileLock::open(&path)).transpose()?;
-        let start = Instant::now();
-        loop {
-            // SQLite does not wait for another that switches the file to WAL at the same moment.
-            match connect(config, wait) {
-                Err(error) if is_busy(&error) && start.elapsed() < wait => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                Err(error) => return Err(failed(config, error)),
-                Ok(sqlite) => return Ok(Opened { sqlite, lock, wait }),
-            }
+/// The lock that is shared by readers and exclusive to writers.
+#[derive(Debug)]
+struct Door {
+    filename: PathBuf,
+    lock: Option<Box<dyn AbstractFileLock>>,
+    wait: Duration,
+}
+
+impl Door {
+    fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
+        let lock = config.rw_path()?.map(|path| factory.make(&path)).transpose()?;
+        Ok(Door { filename: config.filename.clone(), lock, wait: config.wait()? })
+    }
+
+    /// Runs `call` under the lock.
+    fn pass<T>(
+        &self,
+        access: Access,
+        call: impl FnOnce() -> Result<T, BackendError>,
+    ) -> Result<T, BackendError> {
+        let Some(lock) = &self.lock else { return call() };
+        let taken = match access {
+            Access::Read => lock.acquire_read_lock(self.wait)?,
+            Access::Write => lock.acquire_write_lock(self.wait)?,
+        };
+        if !taken {
+            let message = format!(
+                "cache file {}: its rw_lockfile was held by others for {:?}, the busy_timeout",
+                self.filename.display(),
+                self.wait
+            );
+            return Err(BackendError::new(ErrorKind::Timeout, message));
         }
+        let done = call();
+        let released = match access {
+            Access::Read => lock.release_read_lock(),
+            Access::Write => lock.release_write_lock(),
+        };
+        done.and_then(|done| released.map(|()| done))
+    }
+}
+
+pub(crate) struct Opened {
+    sqlite: Connection,
+    door: Door,
+    watch: Watch,
+    companions: Companions,
+    /// Whether a call failed in such a way that the connection is better closed.
+    broken: bool,
+    /// Behind the connection, which is closed first.
+    _open: Open,
+}
+
+impl Opened {
+    /// Opens the file, or creates it.
+    pub(crate) fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
+        let door = Door::new(config, factory)?;
+        let (sqlite, open) = match Identity::of(&config.filename) {
+            Some(_) => connect_in_time(config)?,
+            None => door.pass(Access::Write, || {
+                if Identity::of(&config.filename).is_none() {
+                    // Left behind by a file that was deleted while it was open; they would be taken for the new one's.
+                    Companions::of(&config.filename, &COMPANIONS).remove();
+                }
+                connect_in_time(config)
+            })?,
+        };
+        sqlite.busy_timeout(door.wait).map_err(|error| failed(&config.filename, error))?;
+        let watch = Watch::new(&config.filename);
+        let companions = Companions::of(&config.filename, &COMPANIONS);
+        Ok(Opened { sqlite, door, watch, companions, broken: false, _open: open })
+    }
+
+    /// Whether the file was deleted or replaced. Writers look each time, readers now and then.
+    pub(crate) fn is_outdated(&self, access: Access) -> bool {
+        self.watch.is_outdated(access == Access::Write)
+    }
+
+    /// Closes it, and removes what the file that it had open has left behind.
+    pub(crate) fn abandon(self) -> Result<(), BackendError> {
+        let Opened { sqlite, door, companions, .. } = self;
+        drop(sqlite);
+        door.pass(Access::Write, || {
+            companions.remove();
+            Ok(())
+        })
     }
 
     /// Runs `call` under the lock.
     pub(crate) fn run<T>(
         &mut self,
-        config: &DbmConfig,
         access: Access,
         call: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, BackendError> {
-        if let Some(lock) = &self.lock {
-            let taken = match access {
-                Access::Read => lock.acquire_shared(self.wait)?,
-                Access::Write => lock.acquire_exclusive(self.wait)?,
-            };
-            if !taken {
-                let message = format!(
-                    "the lock file of {} was held by others for {:?}, the busy_timeout",
-                    config.filename.display(),
-                    self.wait
-                );
-                return Err(BackendError::new(ErrorKind::Timeout, message));
-            }
-        }
-        let done = call(&mut self.sqlite).map_err(|error| failed(config, error));
-        if let Some(lock) = &self.lock {
-            lock.release()?;
-        }
-        done
+        let Opened { sqlite, door, broken, .. } = self;
+        door.pass(access, || {
+            call(sqlite).map_err(|error| {
+                *broken = !is_harmless(&error) || !sqlite.is_autocommit();
+                failed(&door.filename, error)
+            })
+        })
+    }
+
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
     }
 }
 
-fn connect(config: &DbmConfig, wait: Duration) -> rusqlite::Result<Connection> {
-    let sqlite = Connection::open(&config.filename)?;
-    sqlite.busy_timeout(wait)?;
-    sqlite.pragma_update(None, "journal_mode", "wal")?;
-    sqlite.pragma_update(None, "synchronous", config.synchronous.name())?;
-    sqlite.execute(CREATE, [])?;
-    sqlite.prepare_cached("SELECT value FROM Dict WHERE key = ?1")?;
+/// Connects, for as long as a call may wait: SQLite does not wait for another that switches the file to WAL, or makes
+/// the table, at the same moment.
+fn connect_in_time(config: &DbmConfig) -> Result<(Connection, Open), BackendError> {
+    let (start, wait) = (Instant::now(), config.wait()?);
+    loop {
+        match disk::open_alone(&config.filename, || connect(config), |error| error) {
+            Err(error) if error.kind() == ErrorKind::Timeout && start.elapsed() < wait => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn connect(config: &DbmConfig) -> Result<Connection, BackendError> {
+    let failed = |error| failed(&config.filename, error);
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = Connection::open_with_flags(&config.filename, flags).map_err(failed)?;
+    sqlite.busy_timeout(Duration::ZERO).map_err(failed)?;
+    if !is_ours(&sqlite).map_err(failed)? {
+        let message = format!(
+            "cache file {}: it is a database of something else, or its table Dict has another shape; name another \
+             file, or remove it",
+            config.filename.display()
+        );
+        return Err(BackendError::new(ErrorKind::Configuration, message));
+    }
+    set_up(&sqlite, config).map_err(failed)?;
     Ok(sqlite)
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+/// Whether the file is empty, or has the table.
+fn is_ours(sqlite: &Connection) -> rusqlite::Result<bool> {
+    let count = |query| sqlite.query_row(query, [], |row| row.get::<_, i64>(0));
+    if count(HAS_TABLE)? == 0 {
+        return Ok(count(OTHERS)? == 0);
+    }
+    for statement in SHAPE {
+        match sqlite.prepare(statement) {
+            Err(error) if is_misfit(&error) => return Ok(false),
+            compiled => drop(compiled?),
+        }
+    }
+    Ok(count("SELECT count(*) FROM pragma_table_info('Dict')")? == 2)
 }
 
-fn failed(config: &DbmConfig, error: rusqlite::Error) -> BackendError {
-    let (kind, hint) = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::Timeout, "another process held it for the whole busy_timeout")
+fn set_up(sqlite: &Connection, config: &DbmConfig) -> rusqlite::Result<()> {
+    // Where the file system cannot have it, SQLite stays with what it can.
+    sqlite.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
+    sqlite.pragma_update(None, "synchronous", config.synchronous.name())?;
+    sqlite.execute(CREATE, [])?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_and_what_was_stored_is_still_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = DbmConfig::new(folder.path().join("cache.db"));
+        let mut opened = Opened::new(&config, &LockFactory::file()).unwrap();
+        // SQLite's own limit stands for the disk's.
+        opened.sqlite.pragma_update(None, "max_page_count", 8).unwrap();
+        let mut set = |key: &str| {
+            let insert = |sqlite: &mut Connection| {
+                sqlite.execute("INSERT INTO Dict VALUES (?1, zeroblob(3000))", [key.as_bytes()])
+            };
+            opened.run(Access::Write, insert)
+        };
+        set("first").unwrap();
+        let error = (0..9).find_map(|number| set(&number.to_string()).err()).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("cache.db: the disk is full; make room"), "{error}");
+        let count = opened.run(Access::Read, |sqlite| {
+            sqlite
+                .query_row("SELECT count(*) FROM Dict WHERE key = ?1", [b"first"], |row| row.get::<_, i64>(0))
+        });
+        assert_eq!(count.unwrap(), 1);
+    }
+
+    #[test]
+    fn the_lock_is_given_back_although_the_call_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = DbmConfig::new(folder.path().join("cache.db"));
+        let mut opened = Opened::new(&config, &LockFactory::file()).unwrap();
+        for access in [Access::Read, Access::Write] {
+            assert!(opened.run(access, |sqlite| sqlite.execute("nonsense", [])).is_err());
         }
-        Some(ErrorCode::NotADatabase) => {
-            (ErrorKind::Configuration, "it is no SQLite database; name another file, or remove it")
-        }
-        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk is full; make room"),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
-            (ErrorKind::Unavailable, "its folder must exist, and both must be writable")
-        }
-        Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite takes"),
-        // What SQLite says of a statement that does not fit the table.
-        _ if matches!(error, rusqlite::Error::SqlInputError { .. }) => {
-            (ErrorKind::Configuration, "its table Dict has another shape; name another file, or remove it")
-        }
-        _ => (ErrorKind::Unavailable, "SQLite refused"),
-    };
-    let message = format!("cache file {}: {hint} ({error})", config.filename.display());
-    BackendError::new(kind, message).with_source(error)
+        let other = LockFactory::file().make(&config.rw_path().unwrap().unwrap()).unwrap();
+        assert!(other.acquire_write_lock(Duration::ZERO).unwrap());
+    }
 }

@@ -1,42 +1,120 @@
-//! [`DbmMutex`]: keeps creators apart by lock files.
+//! [`CreatorLocks`]: what keeps the creators of a file apart, in this process and in others.
 //!
-//! Source: dogpile.cache `util/readwrite_lock.py` and `backends/file.py`, `KeyReentrantMutex`.
+//! Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`, and `backends/file.py`.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CacheMutex, ErrorKind};
 
-use crate::config::with_ending;
-use crate::file_lock::FileLock;
+use crate::config::{LockKind, with_ending};
+use crate::file_lock::{AbstractFileLock, LockFactory};
 
 /// How long a waiting `acquire` tries before it gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(1);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
-/// The lock file cut into stripes: a key's stripe is held exclusively, the lock file itself shared, so that
-/// Python, which holds it exclusively, is kept out. One stripe is the lock file itself, exclusively.
+/// How long a thread that holds a stripe waits for another: two such threads may wait for each other, although their
+/// keys have nothing to do with each other.
+const NESTED_WAIT: Duration = Duration::from_secs(1);
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(4);
+
+/// The lock of a file, cut into stripes. The creator of a key holds the stripe of that key exclusively, and the lock
+/// file itself shared, so that Python, which holds it exclusively, is kept out. With one stripe, that is the lock file
+/// itself, and the form is Python's.
+///
+/// A thread that holds a stripe may take further keys of it, or a creator that asks for another key would wait for
+/// itself.
 #[derive(Debug)]
-pub(crate) struct Stripes {
+pub(crate) struct CreatorLocks {
     path: PathBuf,
-    stripes: Vec<Mutex<Stripe>>,
+    factory: LockFactory,
+    stripes: Vec<Stripe>,
+    /// Keys that were taken without their stripe, after [`NESTED_WAIT`].
+    beside: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug, Default)]
 struct Stripe {
+    held: Mutex<Held>,
+    released: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Held {
     holder: Option<ThreadId>,
     /// The keys that it holds the stripe for.
     keys: HashSet<String>,
-    /// The locks, which go when the files are closed.
-    files: Vec<FileLock>,
+    /// Released when they are dropped.
+    _locks: Option<FileLocks>,
 }
 
-impl Stripes {
-    pub(crate) fn new(path: PathBuf, count: u32) -> Self {
-        Stripes { path, stripes: (0..count).map(|_| Mutex::default()).collect() }
+/// The locks of one stripe. Dropping them releases them.
+#[derive(Debug)]
+struct FileLocks {
+    whole: Box<dyn AbstractFileLock>,
+    /// None if the whole is the stripe.
+    stripe: Option<Box<dyn AbstractFileLock>>,
+}
+
+impl FileLocks {
+    /// Takes them, at once or not at all.
+    fn acquire(&self) -> Result<bool, BackendError> {
+        let Some(stripe) = &self.stripe else { return self.whole.acquire_write_lock(Duration::ZERO) };
+        if !self.whole.acquire_read_lock(Duration::ZERO)? {
+            return Ok(false);
+        }
+        let taken = stripe.acquire_write_lock(Duration::ZERO);
+        if !matches!(taken, Ok(true)) {
+            self.whole.release_read_lock()?;
+        }
+        taken
+    }
+
+    /// Whether somebody else holds them so that they could not be taken. Shares them for a moment.
+    fn are_held(&self) -> Result<bool, BackendError> {
+        for lock in [Some(&self.whole), self.stripe.as_ref()].into_iter().flatten() {
+            if !lock.acquire_read_lock(Duration::ZERO)? {
+                return Ok(true);
+            }
+            lock.release_read_lock()?;
+        }
+        Ok(false)
+    }
+}
+
+type Shared = HashMap<(PathBuf, u32, LockKind), Weak<CreatorLocks>>;
+
+impl CreatorLocks {
+    /// `count` stripes of the lock file `path`.
+    pub(crate) fn new(path: PathBuf, count: u32, factory: LockFactory) -> Self {
+        let stripes = (0..count).map(|_| Stripe::default()).collect();
+        CreatorLocks { path, factory, stripes, beside: Mutex::default() }
+    }
+
+    /// The same for all backends of this process that ask for it, so that a creator may ask one of them for a key
+    /// while it holds another's.
+    pub(crate) fn shared(path: &Path, count: u32, kind: LockKind) -> Arc<Self> {
+        static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
+        let mut shared = locked(&SHARED);
+        let shared = shared.get_or_insert_default();
+        let key = (path.to_owned(), count, kind);
+        if let Some(locks) = shared.get(&key).and_then(Weak::upgrade) {
+            return locks;
+        }
+        shared.retain(|_, locks| locks.strong_count() > 0);
+        let locks = Arc::new(CreatorLocks::new(path.to_owned(), count, kind.factory()));
+        shared.insert(key, Arc::downgrade(&locks));
+        locks
+    }
+
+    /// A mutex for `key`.
+    pub(crate) fn mutex(self: &Arc<Self>, key: &str) -> KeyReentrantMutex {
+        KeyReentrantMutex { locks: Arc::clone(self), number: self.number(key), key: key.to_owned() }
     }
 
     /// FNV-1a: each process must come to the same stripe.
@@ -47,107 +125,184 @@ impl Stripes {
         usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0)
     }
 
-    /// Takes the files of stripe `number`, at once or not at all.
-    fn lock_files(&self, number: usize) -> Result<Option<Vec<FileLock>>, BackendError> {
-        let whole = FileLock::open(&self.path)?;
-        if self.stripes.len() == 1 {
-            return Ok(whole.acquire_exclusive(Duration::ZERO)?.then(|| vec![whole]));
-        }
-        let stripe = FileLock::open(&with_ending(&self.path, &format!(".{number}")))?;
-        let taken = whole.acquire_shared(Duration::ZERO)? && stripe.acquire_exclusive(Duration::ZERO)?;
-        Ok(taken.then(|| vec![whole, stripe]))
+    fn file_locks(&self, number: usize) -> Result<FileLocks, BackendError> {
+        let whole = self.factory.make(&self.path)?;
+        let stripe_path = with_ending(&self.path, &format!(".{number}"));
+        let striped = self.stripes.len() > 1;
+        let stripe = striped.then(|| self.factory.make(&stripe_path)).transpose()?;
+        Ok(FileLocks { whole, stripe })
     }
 }
 
-/// The mutex of one key.
+/// The threads that hold stripes of any file, and how many.
+static HOLDERS: Mutex<Option<HashMap<ThreadId, usize>>> = Mutex::new(None);
+
+fn holds_a_stripe(thread: ThreadId) -> bool {
+    locked(&HOLDERS).as_ref().is_some_and(|holders| holders.contains_key(&thread))
+}
+
+fn count_stripe(thread: ThreadId) {
+    *locked(&HOLDERS).get_or_insert_default().entry(thread).or_default() += 1;
+}
+
+fn discount_stripe(thread: ThreadId) {
+    let mut holders = locked(&HOLDERS);
+    let Some(holders) = holders.as_mut() else { return };
+    if let Some(count) = holders.get_mut(&thread) {
+        *count -= 1;
+        if *count == 0 {
+            holders.remove(&thread);
+        }
+    }
+}
+
+/// Nothing panics while one of these is locked.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The mutex of one key. Any thread may release it.
+///
+/// Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`.
 #[derive(Debug)]
-pub(crate) struct DbmMutex {
-    stripes: Arc<Stripes>,
+pub(crate) struct KeyReentrantMutex {
+    locks: Arc<CreatorLocks>,
     number: usize,
     key: String,
 }
 
-impl DbmMutex {
-    pub(crate) fn new(stripes: Arc<Stripes>, key: &str) -> Self {
-        let number = stripes.number(key);
-        DbmMutex { stripes, number, key: key.to_owned() }
+impl KeyReentrantMutex {
+    fn stripe(&self) -> &Stripe {
+        &self.locks.stripes[self.number]
     }
 
-    fn stripe(&self) -> MutexGuard<'_, Stripe> {
-        self.stripes.stripes[self.number].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn try_acquire(&self) -> Result<bool, BackendError> {
-        let mut stripe = self.stripe();
-        let this = thread::current().id();
-        match stripe.holder {
-            // The holder of a stripe may take further keys of it, or it would wait for itself.
-            Some(holder) => Ok(holder == this && stripe.keys.insert(self.key.clone())),
-            None => {
-                let Some(files) = self.stripes.lock_files(self.number)? else { return Ok(false) };
-                stripe.files = files;
-                stripe.holder = Some(this);
-                Ok(stripe.keys.insert(self.key.clone()))
-            }
+    /// `files` are opened when they are first needed, and kept while somebody waits for them.
+    fn try_acquire(&self, held: &mut Held, files: &mut Option<FileLocks>) -> Result<bool, BackendError> {
+        if locked(&self.locks.beside).contains(&self.key) {
+            return Ok(false);
         }
+        let this = thread::current().id();
+        if let Some(holder) = held.holder {
+            return Ok(holder == this && held.keys.insert(self.key.clone()));
+        }
+        let locks = match files.take() {
+            Some(locks) => locks,
+            None => self.locks.file_locks(self.number)?,
+        };
+        if !locks.acquire()? {
+            *files = Some(locks);
+            return Ok(false);
+        }
+        *held = Held { holder: Some(this), keys: HashSet::from([self.key.clone()]), _locks: Some(locks) };
+        count_stripe(this);
+        Ok(true)
+    }
+
+    /// Takes the key, if its stripe is in the way and nobody of this process has the key itself.
+    fn try_acquire_beside(&self, held: &Held) -> bool {
+        let taken = !held.keys.contains(&self.key) && locked(&self.locks.beside).insert(self.key.clone());
+        if taken {
+            log::warn!(
+                "the creator of key {:?} does not wait for other keys of its stripe, since its thread is the \
+                 creator of another key; another process may create it too",
+                self.key
+            );
+        }
+        taken
     }
 }
 
-impl CacheMutex for DbmMutex {
+impl CacheMutex for KeyReentrantMutex {
     fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
-        let start = Instant::now();
-        loop {
-            if self.try_acquire()? {
-                return Ok(true);
-            }
-            if !wait || start.elapsed() >= LONGEST_WAIT {
+        let (start, mut files) = (Instant::now(), None);
+        let nested = holds_a_stripe(thread::current().id());
+        let mut held = locked(&self.stripe().held);
+        while !self.try_acquire(&mut held, &mut files)? {
+            let waited = start.elapsed();
+            if !wait || waited >= GIVE_UP_AFTER {
                 return Ok(false);
             }
-            thread::sleep(PAUSE);
+            if nested && waited >= NESTED_WAIT && self.try_acquire_beside(&held) {
+                return Ok(true);
+            }
+            // Whoever waits long need not look often; a release in this process is told.
+            let pause = (waited / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let woken = self.stripe().released.wait_timeout(held, pause);
+            held = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
+        Ok(true)
     }
 
     fn release(&self) -> Result<(), BackendError> {
-        let mut stripe = self.stripe();
-        if !stripe.keys.remove(&self.key) {
+        let mut held = locked(&self.stripe().held);
+        if locked(&self.locks.beside).remove(&self.key) {
+            return Ok(());
+        }
+        if !held.keys.remove(&self.key) {
             let message = format!("the mutex of key {:?} is released, but was not acquired", self.key);
             return Err(BackendError::new(ErrorKind::NotHeld, message).during("release").for_key(&self.key));
         }
-        if stripe.keys.is_empty() {
-            *stripe = Stripe::default();
+        if held.keys.is_empty() {
+            let gone = std::mem::take(&mut *held);
+            if let Some(holder) = gone.holder {
+                discount_stripe(holder);
+            }
+            drop(gone);
+            drop(held);
+            self.stripe().released.notify_all();
         }
         Ok(())
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
-        let stripe = self.stripe();
-        match stripe.holder {
-            Some(_) => Ok(stripe.keys.contains(&self.key)),
-            None => Ok(self.stripes.lock_files(self.number)?.is_none()),
+        let held = locked(&self.stripe().held);
+        if held.keys.contains(&self.key) || locked(&self.locks.beside).contains(&self.key) {
+            return Ok(true);
         }
+        if held.holder.is_some() {
+            return Ok(false);
+        }
+        self.locks.file_locks(self.number)?.are_held()
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
+    use crate::file_lock::FileLock;
 
-    fn one_stripe(folder: &tempfile::TempDir) -> [DbmMutex; 2] {
-        let stripes = Arc::new(Stripes::new(folder.path().join("lock"), 1));
-        ["foo", "bar"].map(|key| DbmMutex::new(Arc::clone(&stripes), key))
+    const AT_ONCE: Duration = Duration::ZERO;
+
+    fn locks(folder: &tempfile::TempDir, count: u32) -> Arc<CreatorLocks> {
+        Arc::new(CreatorLocks::new(folder.path().join("lock"), count, LockFactory::file()))
     }
 
+    fn one_stripe(folder: &tempfile::TempDir) -> [KeyReentrantMutex; 2] {
+        let locks = locks(folder, 1);
+        ["foo", "bar"].map(|key| locks.mutex(key))
+    }
+
+    fn on_a_thread<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+        thread::scope(|scope| scope.spawn(run).join().unwrap())
+    }
+
+    /// DIFFERENCE: the assertions are errors, and a thread may release what another acquired, as a creation that a
+    /// runner ends in the background does.
+    ///
     /// Behaviour: `dbm-release-by-non-holder`, `dbm-release-of-other-key`
     #[test]
     fn releasing_what_is_not_held_is_an_error_that_names_the_key() {
         let folder = tempfile::tempdir().unwrap();
         let [foo, bar] = one_stripe(&folder);
-        assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
+        let error = foo.release().unwrap_err();
+        assert_eq!((error.kind(), error.key()), (ErrorKind::NotHeld, Some("foo")));
         assert!(foo.acquire(true).unwrap());
         let error = bar.release().unwrap_err();
         assert_eq!(error.to_string(), "the mutex of key \"bar\" is released, but was not acquired");
-        foo.release().unwrap();
+        on_a_thread(|| foo.release().unwrap());
         assert!(!foo.locked().unwrap());
+        assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
     }
 
     /// Behaviour: `dbm-one-lock-reentrant-by-key`
@@ -157,29 +312,81 @@ mod tests {
         let [foo, bar] = one_stripe(&folder);
         assert!(foo.acquire(true).unwrap());
         assert!(!foo.acquire(false).unwrap());
-        assert!(bar.acquire(false).unwrap());
-        thread::scope(|scope| scope.spawn(|| assert!(!bar.acquire(false).unwrap())).join().unwrap());
+        assert!(bar.acquire(true).unwrap());
+        assert!(!bar.acquire(false).unwrap());
+        on_a_thread(|| assert!(!bar.acquire(false).unwrap()));
         foo.release().unwrap();
-        let python = FileLock::open(&folder.path().join("lock")).unwrap();
-        assert!(!python.acquire_exclusive(Duration::ZERO).unwrap());
+        assert!(!foo.locked().unwrap() && bar.locked().unwrap());
+        on_a_thread(|| assert!(!foo.acquire(false).unwrap()));
+        let python = FileLock::open(folder.path().join("lock")).unwrap();
+        assert!(!python.acquire_write_lock(AT_ONCE).unwrap());
         bar.release().unwrap();
-        assert!(python.acquire_exclusive(Duration::ZERO).unwrap());
-        assert!(!foo.acquire(false).unwrap());
-        python.release().unwrap();
+        assert!(python.acquire_write_lock(AT_ONCE).unwrap());
+        assert!(!foo.acquire(false).unwrap() && foo.locked().unwrap());
     }
 
     #[test]
     fn a_python_holder_keeps_every_stripe_out_and_creators_keep_it_out() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        let stripes = Arc::new(Stripes::new(path.clone(), 64));
-        let mutex = DbmMutex::new(stripes, "foo");
-        let python = FileLock::open(&path).unwrap();
-        assert!(python.acquire_exclusive(Duration::ZERO).unwrap());
-        assert!(!mutex.acquire(false).unwrap());
-        python.release().unwrap();
+        let mutex = locks(&folder, 64).mutex("foo");
+        let python = FileLock::open(folder.path().join("lock")).unwrap();
+        assert!(python.acquire_write_lock(AT_ONCE).unwrap());
+        assert!(!mutex.acquire(false).unwrap() && mutex.locked().unwrap());
+        python.release_write_lock().unwrap();
         assert!(mutex.acquire(false).unwrap());
-        assert!(!python.acquire_exclusive(Duration::ZERO).unwrap());
+        assert!(!python.acquire_write_lock(AT_ONCE).unwrap());
         mutex.release().unwrap();
+        assert!(python.acquire_write_lock(AT_ONCE).unwrap());
+    }
+
+    /// What stands for two processes: locks that know of each other through their files only.
+    #[test]
+    fn creators_of_other_stripes_run_side_by_side_and_of_one_key_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, theirs] = [(); 2].map(|()| locks(&folder, 64));
+        let foo = ours.mutex("foo");
+        assert!(foo.acquire(false).unwrap());
+        assert!(!theirs.mutex("foo").acquire(false).unwrap());
+        assert!(theirs.mutex("foo").locked().unwrap());
+        let other = theirs.mutex("bar");
+        assert_ne!(foo.number, other.number);
+        assert!(!other.locked().unwrap());
+        assert!(other.acquire(false).unwrap());
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| theirs.mutex("foo").acquire(true).unwrap());
+            foo.release().unwrap();
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn threads_that_wait_for_each_others_stripes_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let [ours, theirs] = [(); 2].map(|()| locks(&folder, 1));
+        let other_folder = tempfile::tempdir().unwrap();
+        let [ours_too, theirs_too] = [(); 2].map(|()| locks(&other_folder, 1));
+        assert!(ours.mutex("a").acquire(true).unwrap());
+        on_a_thread(|| {
+            // The one thread has the first file and wants the second, the other the reverse.
+            assert!(theirs_too.mutex("b").acquire(true).unwrap());
+            let beside = theirs.mutex("c");
+            assert!(beside.acquire(true).unwrap());
+            assert!(!beside.acquire(false).unwrap() && beside.locked().unwrap());
+            beside.release().unwrap();
+            assert_eq!(beside.release().unwrap_err().kind(), ErrorKind::NotHeld);
+            theirs_too.mutex("b").release().unwrap();
+        });
+        assert!(ours_too.mutex("d").acquire(true).unwrap());
+    }
+
+    #[test]
+    fn backends_of_one_file_share_their_locks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let [one, two] = [(); 2].map(|()| CreatorLocks::shared(&path, 1, LockKind::File));
+        assert!(one.mutex("a").acquire(true).unwrap() && two.mutex("b").acquire(false).unwrap());
+        let other = CreatorLocks::shared(&path, 2, LockKind::File);
+        assert!(!other.mutex("c").acquire(false).unwrap());
+        assert!(CreatorLocks::shared(&path, 1, LockKind::Thread).mutex("d").acquire(false).unwrap());
     }
 }

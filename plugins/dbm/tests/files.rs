@@ -1,12 +1,17 @@
 //! Files that are not as they should be, and several backends at once.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::fs;
+use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use dogpile_dbm::{DbmBackend, DbmConfig};
+use dogpile_dbm::{AbstractFileLock, DbmBackend, DbmConfig, FileLock, Lockfile};
 use dogpile_sdk::{BytesBackend, ErrorKind};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_left_alone() {
@@ -21,13 +26,26 @@ fn a_file_that_is_no_database_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_table_of_another_shape_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cache.db");
-    Connection::open(&path).unwrap().execute("CREATE TABLE Dict (name TEXT)", []).unwrap();
-    let error = DbmBackend::new(DbmConfig::new(&path)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(error.to_string().contains("its table Dict has another shape"), "{error}");
+fn a_database_of_another_shape_is_refused_and_left_alone() {
+    for other in [
+        "CREATE TABLE Dict (name TEXT)",
+        "CREATE TABLE Dict (key BLOB, value BLOB)",
+        "CREATE TABLE Dict (key BLOB UNIQUE, value BLOB, more BLOB NOT NULL)",
+        "CREATE TABLE Dict (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID",
+        "CREATE TABLE accounts (name TEXT)",
+        "CREATE VIEW Dict AS SELECT 1 AS key, 2 AS value",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        Connection::open(&path).unwrap().execute(other, []).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = DbmBackend::new(DbmConfig::new(&path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{other}: {error}");
+        assert!(
+            error.to_string().contains("cache.db: it is a database of something else, or its table Dict")
+        );
+        assert_eq!(fs::read(&path).unwrap(), before, "{other}");
+    }
 }
 
 #[test]
@@ -57,4 +75,221 @@ fn backends_that_make_one_file_together_all_open_it_and_see_each_others_values()
         let found = backend.get_multi(&["0", "1", "2", "3"]).unwrap();
         assert!(found.iter().all(|value| value.as_deref() == Some(b"x")), "{found:?}");
     }
+}
+
+/// A backend over `cache.db` in `folder`, its configuration changed.
+fn backend(folder: &TempDir, change: impl FnOnce(&mut DbmConfig)) -> DbmBackend {
+    let mut config = DbmConfig::new(folder.path().join("cache.db"));
+    change(&mut config);
+    DbmBackend::new(config).unwrap()
+}
+
+/// How many rows the file has, for whoever opens it after us.
+fn kept(backend: DbmBackend, folder: &TempDir) -> u64 {
+    drop(backend);
+    let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
+    sqlite.query_row("SELECT count(*) FROM Dict", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn with_a_limit_of_entries_what_was_stored_first_goes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = backend(&folder, |config| config.max_entries = Some(100));
+    for number in 0..100 {
+        limited.set(&number.to_string(), b"x").unwrap();
+    }
+    assert!(limited.get("0").unwrap().is_some());
+    // Stored again, and so the newest.
+    limited.set("0", b"y").unwrap();
+    for number in 100..150 {
+        limited.set(&number.to_string(), b"x").unwrap();
+    }
+    assert_eq!(limited.get("0").unwrap().as_deref(), Some(&b"y"[..]));
+    assert_eq!(limited.get("1").unwrap(), None);
+    assert!(limited.get("149").unwrap().is_some());
+    let many: Vec<String> = (200..500).map(|number| number.to_string()).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|key| (key.as_str(), &b"x"[..])).collect();
+    limited.set_multi(&many).unwrap();
+    assert!(limited.get("499").unwrap().is_some());
+    assert!((90..=100).contains(&kept(limited, &folder)));
+}
+
+#[test]
+fn the_limit_of_entries_holds_for_all_backends_of_a_file_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = [(); 2].map(|()| backend(&folder, |config| config.max_entries = Some(50)));
+    let unlimited = backend(&folder, |_| ());
+    for number in 0..400 {
+        two[number % 2].set(&(number / 3).to_string(), b"x").unwrap();
+        if number % 10 == 0 {
+            unlimited.set(&format!("other {number}"), b"x").unwrap();
+        }
+    }
+    two[0].set("last", b"x").unwrap();
+    let [one, _] = two;
+    assert!((40..=50).contains(&kept(one, &folder)));
+}
+
+#[test]
+fn one_entry_is_kept_where_one_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = backend(&folder, |config| config.max_entries = Some(1));
+    for key in ["a", "b", "b"] {
+        limited.set(key, b"x").unwrap();
+        assert!(limited.get(key).unwrap().is_some());
+    }
+    assert_eq!(kept(limited, &folder), 1);
+}
+
+#[test]
+fn with_a_limit_of_bytes_the_file_stays_that_small() {
+    const LIMIT: u64 = 256 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let limited = backend(&folder, |config| config.max_bytes = Some(LIMIT));
+    for number in 0..2000_usize {
+        limited.set(&number.to_string(), &vec![7; number % 3000]).unwrap();
+    }
+    assert_eq!(limited.get("0").unwrap(), None);
+    assert!(limited.get("1999").unwrap().is_some());
+    // What is larger than all there may be is not kept, nor does it stay in the way.
+    limited.set("huge", &vec![7; 1 << 20]).unwrap();
+    assert_eq!(limited.get("huge").unwrap(), None);
+    limited.set("small", b"x").unwrap();
+    assert!(limited.get("small").unwrap().is_some());
+    drop(limited);
+    let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
+    let pages: [u64; 2] = ["page_count", "freelist_count"]
+        .map(|pragma| sqlite.pragma_query_value(None, pragma, |row| row.get(0)).unwrap());
+    assert!((pages[0] - pages[1]) * 4096 <= LIMIT, "{pages:?}");
+}
+
+#[test]
+fn an_empty_file_is_made_smaller_when_it_is_opened_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let full = backend(&folder, |_| ());
+    let keys: Vec<String> = (0..200).map(|number| number.to_string()).collect();
+    for key in &keys {
+        full.set(key, &vec![7; 5000]).unwrap();
+    }
+    full.delete_multi(&keys.iter().skip(1).map(String::as_str).collect::<Vec<_>>()).unwrap();
+    drop(full);
+    let before = fs::metadata(&path).unwrap().len();
+    drop(backend(&folder, |_| ()));
+    assert_eq!(fs::metadata(&path).unwrap().len(), before);
+    let small = backend(&folder, |config| config.vacuum = true);
+    assert_eq!(small.get("0").unwrap(), Some(vec![7; 5000]));
+    drop(small);
+    assert!(fs::metadata(&path).unwrap().len() < before / 10);
+}
+
+#[test]
+fn a_file_that_is_deleted_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let backends = [(); 2].map(|()| backend(&folder, |_| ()));
+    backends[0].set("old", b"x").unwrap();
+    assert!(backends[1].get("old").unwrap().is_some());
+    fs::remove_file(&path).unwrap();
+    // A writer notices at once, and the other at its next look.
+    backends[0].set("new", b"y").unwrap();
+    assert_eq!(backends[0].get("old").unwrap(), None);
+    let start = Instant::now();
+    while backends[1].get("new").unwrap().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the reader never notices");
+    }
+    assert_eq!(backends[1].get("old").unwrap(), None);
+    backends[1].set("more", b"z").unwrap();
+    assert!(backends[0].get("more").unwrap().is_some());
+    check(&path);
+}
+
+#[test]
+fn a_file_that_is_replaced_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("cache.db"), folder.path().join("other.db"));
+    let ours = backend(&folder, |_| ());
+    let keys: Vec<String> = (0..50).map(|number| format!("old {number}")).collect();
+    for key in &keys {
+        ours.set(key, &[7; 2000]).unwrap();
+    }
+    let theirs = DbmBackend::new(DbmConfig::new(&other)).unwrap();
+    theirs.set("theirs", b"t").unwrap();
+    drop(theirs);
+    fs::rename(&other, &path).unwrap();
+    ours.set("ours", b"o").unwrap();
+    assert_eq!(ours.get("theirs").unwrap().as_deref(), Some(&b"t"[..]));
+    assert!(ours.get("ours").unwrap().is_some());
+    assert_eq!(ours.get("old 0").unwrap(), None);
+    check(&path);
+}
+
+#[test]
+fn a_folder_that_is_gone_is_an_error_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let within = folder.path().join("within");
+    fs::create_dir(&within).unwrap();
+    let ours = DbmBackend::new(DbmConfig::new(within.join("cache.db"))).unwrap();
+    fs::remove_dir_all(&within).unwrap();
+    let error = ours.set("key", b"x").unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("its folder must exist"), "{error}");
+    fs::create_dir(&within).unwrap();
+    ours.set("key", b"x").unwrap();
+    assert!(ours.get("key").unwrap().is_some());
+}
+
+#[test]
+fn a_damaged_file_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let ours = backend(&folder, |_| ());
+    for number in 0..500 {
+        ours.set(&number.to_string(), &[7; 500]).unwrap();
+    }
+    drop(ours);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0xee);
+    fs::write(&path, bytes).unwrap();
+    let ours = backend(&folder, |_| ());
+    let error = (0..500).find_map(|number| ours.get(&number.to_string()).err()).unwrap();
+    assert!(error.to_string().contains("cache.db: it is damaged; stop its users and remove it"), "{error}");
+}
+
+#[test]
+fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |config| config.busy_timeout = 0.01);
+    let lock = FileLock::open(folder.path().join("cache.db.rw.lock")).unwrap();
+    assert!(lock.acquire_read_lock(Duration::ZERO).unwrap());
+    assert_eq!(ours.get("key").unwrap(), None);
+    let error = ours.set("key", b"x").unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")));
+    assert!(error.to_string().ends_with("its rw_lockfile was held by others for 10ms, the busy_timeout"));
+    lock.release_read_lock().unwrap();
+    assert!(lock.acquire_write_lock(Duration::ZERO).unwrap());
+    assert_eq!(ours.get("key").unwrap_err().kind(), ErrorKind::Timeout);
+    lock.release_write_lock().unwrap();
+    ours.set("key", b"x").unwrap();
+}
+
+#[test]
+fn a_database_that_another_process_writes_for_long_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |config| {
+        config.busy_timeout = 0.01;
+        config.rw_lockfile = Some(Lockfile::Switch(false));
+    });
+    let other = Connection::open(folder.path().join("cache.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = ours.set("key", b"x").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("another process held it for the whole busy_timeout"), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    ours.set("key", b"x").unwrap();
+}
+
+fn check(path: &Path) {
+    let sqlite = Connection::open(path).unwrap();
+    let told: String = sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(told, "ok");
 }

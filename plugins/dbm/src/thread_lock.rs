@@ -1,0 +1,143 @@
+//! [`ThreadLock`]: the lock of the threads of one process, by the name of a file that need not exist.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::BackendError;
+
+use crate::file_lock::{AbstractFileLock, Held, Hold};
+
+/// A lock that the threads of this process share, or one of them has; other processes know nothing of it.
+///
+/// Source: dogpile.cache `util/readwrite_lock.py`, `ReadWriteMutex`, which its documentation makes such a lock of.
+#[derive(Debug)]
+pub struct ThreadLock {
+    shared: Arc<Shared>,
+    path: PathBuf,
+    held: Held,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    users: Mutex<Users>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    readers: usize,
+    writer: bool,
+}
+
+impl Shared {
+    /// Nothing panics while it is locked.
+    fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Locks = HashMap<PathBuf, Weak<Shared>>;
+
+impl ThreadLock {
+    /// A holder of the lock called `path`.
+    pub fn of(path: impl AsRef<Path>) -> Self {
+        static LOCKS: Mutex<Option<Locks>> = Mutex::new(None);
+        let path = absolute(path.as_ref()).unwrap_or_else(|_| path.as_ref().to_owned());
+        let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let locks = locks.get_or_insert_default();
+        if let Some(shared) = locks.get(&path).and_then(Weak::upgrade) {
+            return ThreadLock { shared, path, held: Held::default() };
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let shared = Arc::new(Shared::default());
+        locks.insert(path.clone(), Arc::downgrade(&shared));
+        ThreadLock { shared, path, held: Held::default() }
+    }
+
+    fn acquire(&self, hold: Hold, wait: Duration, enter: fn(&mut Users) -> bool) -> bool {
+        if !self.held.is(Hold::Nothing) {
+            return false;
+        }
+        let start = Instant::now();
+        let mut users = self.shared.users();
+        while !enter(&mut users) {
+            let left = wait.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            users = self.shared.changed.wait_timeout(users, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.held.set(hold);
+        true
+    }
+
+    fn leave(&self, hold: Hold) {
+        let mut users = self.shared.users();
+        match hold {
+            Hold::Read => users.readers -= 1,
+            Hold::Write => users.writer = false,
+            Hold::Nothing => {}
+        }
+        drop(users);
+        self.shared.changed.notify_all();
+    }
+}
+
+impl AbstractFileLock for ThreadLock {
+    fn acquire_read_lock(&self, wait: Duration) -> Result<bool, BackendError> {
+        let enter = |users: &mut Users| {
+            users.readers += usize::from(!users.writer);
+            !users.writer
+        };
+        Ok(self.acquire(Hold::Read, wait, enter))
+    }
+
+    fn acquire_write_lock(&self, wait: Duration) -> Result<bool, BackendError> {
+        let enter = |users: &mut Users| {
+            let free = !users.writer && users.readers == 0;
+            users.writer |= free;
+            free
+        };
+        Ok(self.acquire(Hold::Write, wait, enter))
+    }
+
+    fn release_read_lock(&self) -> Result<(), BackendError> {
+        self.held.release(Hold::Read, &self.path)?;
+        self.leave(Hold::Read);
+        Ok(())
+    }
+
+    fn release_write_lock(&self) -> Result<(), BackendError> {
+        self.held.release(Hold::Write, &self.path)?;
+        self.leave(Hold::Write);
+        Ok(())
+    }
+
+    fn is_held(&self) -> bool {
+        !self.held.is(Hold::Nothing)
+    }
+}
+
+impl Drop for ThreadLock {
+    fn drop(&mut self) {
+        for hold in [Hold::Read, Hold::Write] {
+            if self.held.is(hold) {
+                self.leave(hold);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_one_file_are_one_lock_and_others_are_not() {
+        let (one, two) = (ThreadLock::of("a lock"), ThreadLock::of("./a lock"));
+        let other = ThreadLock::of("another lock");
+        assert!(Arc::ptr_eq(&one.shared, &two.shared) && !Arc::ptr_eq(&one.shared, &other.shared));
+    }
+}
