@@ -14,6 +14,7 @@ use dogpile_redis as _;
 const OURS: &[(&str, &str, bool)] = &[
     ("dogpile.cache.bmemcached", "memcached", cfg!(feature = "memcached")),
     ("dogpile.cache.dbm", "dbm", cfg!(feature = "dbm")),
+    ("dogpile.cache.lmdb", "dbm", cfg!(feature = "dbm")),
     ("dogpile.cache.memcached", "memcached", cfg!(feature = "memcached")),
     ("dogpile.cache.memory", "memory", cfg!(feature = "memory")),
     ("dogpile.cache.null", "memory", cfg!(feature = "memory")),

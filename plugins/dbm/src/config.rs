@@ -62,8 +62,9 @@ pub struct LmdbConfig {
     /// How many creators, of different keys, may run side by side, from 1 to 4096. Default: 64.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
-    /// When written values are brought to the disk. Default: `off`.
-    #[serde(default = "off")]
+    /// When written values are brought to the disk. Default: `normal`, which waits for the disk at each write; `off`
+    /// does not.
+    #[serde(default)]
     pub synchronous: Synchronous,
     /// How many bytes the file may take at first; it is doubled whenever it is full. Default: 64 MiB.
     #[serde(default = "default_map_size")]
@@ -138,10 +139,6 @@ fn default_map_size() -> u64 {
     64 << 20
 }
 
-fn off() -> Synchronous {
-    Synchronous::Off
-}
-
 impl DbmConfig {
     /// The defaults for `filename`.
     pub fn new(filename: impl Into<PathBuf>) -> Self {
@@ -197,7 +194,7 @@ impl LmdbConfig {
             dogpile_lockfile: None,
             lock_factory: LockKind::default(),
             lock_stripes: default_stripes(),
-            synchronous: off(),
+            synchronous: Synchronous::default(),
             map_size: default_map_size(),
         }
     }

@@ -15,8 +15,8 @@ use crate::file_lock::{AbstractFileLock, LockFactory};
 /// Python 3.13's `dbm.sqlite3` makes this table.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)";
 
-/// What else there is in the file than a table called so.
-const OTHERS: &str = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND lower(name) <> 'dict'";
+/// What there is in the file.
+const ALL: &str = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = 'dict'";
 
 /// What SQLite compiles only if the table has these columns, unique keys, and numbers of its own for its rows.
@@ -179,7 +179,7 @@ fn connect(config: &DbmConfig) -> Result<Connection, BackendError> {
 fn is_ours(sqlite: &Connection) -> rusqlite::Result<bool> {
     let count = |query| sqlite.query_row(query, [], |row| row.get::<_, i64>(0));
     if count(HAS_TABLE)? == 0 {
-        return Ok(count(OTHERS)? == 0);
+        return Ok(count(ALL)? == 0);
     }
     for statement in SHAPE {
         match sqlite.prepare(statement) {

@@ -18,10 +18,12 @@ mod disk;
 mod error;
 mod file_lock;
 mod limits;
+mod lmdb;
 mod mutex;
 mod thread_lock;
 
 pub use crate::backend::DbmBackend;
 pub use crate::config::{DbmConfig, LmdbConfig, LockKind, Lockfile, Synchronous};
 pub use crate::file_lock::{AbstractFileLock, FileLock, LockFactory};
+pub use crate::lmdb::LmdbBackend;
 pub use crate::thread_lock::ThreadLock;

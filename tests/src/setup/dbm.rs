@@ -1,4 +1,4 @@
-//! The file backend: each backend that is built has a file of its own, since the linked and the loaded SQLite, two
+//! The file backends: each backend that is built has a file of its own, since the linked and the loaded library, two
 //! copies in one process, would undo each other's locks on one file.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +13,18 @@ pub(super) fn subjects() -> Vec<Subject> {
     vec![
         dbm("dbm", ""),
         dbm("dbm_one_stripe", "lock_stripes = 1"),
+        dbm("dbm_thread_locks", "lock_factory = 'thread'"),
         dbm("dbm_without_locks", "rw_lockfile = false\ndogpile_lockfile = false"),
+        file("lmdb", "dogpile.cache.lmdb", "synchronous = 'off'"),
     ]
 }
 
-/// `arguments` is TOML.
 fn dbm(name: &'static str, arguments: &'static str) -> Subject {
+    file(name, "dogpile.cache.dbm", arguments)
+}
+
+/// `arguments` is TOML.
+fn file(name: &'static str, backend: &'static str, arguments: &'static str) -> Subject {
     // Made when first asked for, and kept as long as the subject.
     let folder: OnceLock<TempDir> = OnceLock::new();
     let built = AtomicU64::new(0);
@@ -28,5 +34,5 @@ fn dbm(name: &'static str, arguments: &'static str) -> Subject {
         toml::from_str(&format!("filename = '{}'\n{arguments}", filename.display()))
             .expect("the arguments are TOML")
     });
-    Subject { name, package: "dogpile-dbm-dylib", backend: "dogpile.cache.dbm", arguments, missing: None }
+    Subject { name, package: "dogpile-dbm-dylib", backend, arguments, missing: None }
 }

@@ -1,0 +1,151 @@
+//! LMDB files that grow, change underneath, or are none; keys that LMDB does not take.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Synchronous};
+use dogpile_sdk::{BytesBackend, ErrorKind};
+use tempfile::TempDir;
+
+/// A backend over `cache.mdb` in `folder`, its configuration changed.
+fn backend(folder: &TempDir, change: impl FnOnce(&mut LmdbConfig)) -> LmdbBackend {
+    let mut config = LmdbConfig::new(folder.path().join("cache.mdb"));
+    config.synchronous = Synchronous::Off;
+    change(&mut config);
+    LmdbBackend::new(config).unwrap()
+}
+
+#[test]
+fn the_file_grows_when_it_is_full_while_threads_read_and_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = backend(&folder, |config| config.map_size = 64 << 10);
+    small.set("first", b"x").unwrap();
+    thread::scope(|scope| {
+        for thread in 0..3 {
+            let small = &small;
+            scope.spawn(move || {
+                for number in 0..300 {
+                    small.set(&format!("{thread} {number}"), &[7; 3000]).unwrap();
+                    assert_eq!(small.get("first").unwrap().as_deref(), Some(&b"x"[..]));
+                }
+            });
+        }
+    });
+    for thread in 0..3 {
+        assert_eq!(small.get(&format!("{thread} 299")).unwrap(), Some(vec![7; 3000]));
+    }
+    assert!(fs::metadata(folder.path().join("cache.mdb")).unwrap().len() > 2_000_000);
+    small.set("large", &vec![1; 20 << 20]).unwrap();
+    assert_eq!(small.get("large").unwrap().map(|value| value.len()), Some(20 << 20));
+}
+
+#[test]
+fn keys_of_any_length_are_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |_| ());
+    let keys: Vec<String> = [0, 1, 511, 512, 513, 100_000].map(|length| "k".repeat(length)).into();
+    for (number, key) in keys.iter().enumerate() {
+        ours.set(key, number.to_string().as_bytes()).unwrap();
+    }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let found = ours.get_multi(&keys).unwrap();
+    for (number, value) in found.into_iter().enumerate() {
+        assert_eq!(value, Some(number.to_string().into_bytes()));
+    }
+    ours.delete_multi(&keys).unwrap();
+    assert_eq!(ours.get_multi(&keys).unwrap(), vec![None; 6]);
+}
+
+#[test]
+fn a_second_backend_of_a_file_shares_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = [(); 2].map(|()| backend(&folder, |_| ()));
+    one.set("key", b"x").unwrap();
+    drop(one);
+    assert!(two.get("key").unwrap().is_some());
+    drop(two);
+    assert!(backend(&folder, |_| ()).get("key").unwrap().is_some());
+}
+
+#[test]
+fn threads_that_open_and_close_one_file_get_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Barrier::new(4);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (folder, start) = (&folder, &start);
+            scope.spawn(move || {
+                start.wait();
+                for number in 0..50 {
+                    backend(folder, |_| ()).set(&format!("{thread} {number}"), b"x").unwrap();
+                }
+            });
+        }
+    });
+    let ours = backend(&folder, |_| ());
+    for thread in 0..4 {
+        assert!(ours.get(&format!("{thread} 49")).unwrap().is_some());
+    }
+}
+
+#[test]
+fn a_file_that_is_deleted_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.mdb");
+    let ours = backend(&folder, |_| ());
+    ours.set("old", b"x").unwrap();
+    fs::remove_file(&path).unwrap();
+    // What was read stays until the next look.
+    let start = Instant::now();
+    while ours.get("old").unwrap().is_some() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the reader never notices");
+    }
+    fs::remove_file(&path).unwrap();
+    ours.set("new", b"y").unwrap();
+    assert!(ours.get("new").unwrap().is_some());
+    drop(ours);
+    assert!(backend(&folder, |_| ()).get("new").unwrap().is_some());
+}
+
+#[test]
+fn a_file_that_is_replaced_is_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("cache.mdb"), folder.path().join("other.mdb"));
+    let ours = backend(&folder, |_| ());
+    ours.set("old", b"x").unwrap();
+    let theirs = LmdbBackend::new(LmdbConfig::new(&other)).unwrap();
+    theirs.set("theirs", b"t").unwrap();
+    drop(theirs);
+    fs::rename(&other, &path).unwrap();
+    ours.set("ours", b"o").unwrap();
+    assert_eq!(ours.get("theirs").unwrap().as_deref(), Some(&b"t"[..]));
+    assert!(ours.get("ours").unwrap().is_some());
+    assert_eq!(ours.get("old").unwrap(), None);
+}
+
+#[test]
+fn a_file_that_is_none_of_lmdbs_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (text, sqlite) = (folder.path().join("text"), folder.path().join("cache.db"));
+    fs::write(&text, "a text, and longer than a page of a database. ".repeat(400)).unwrap();
+    DbmBackend::new(DbmConfig::new(&sqlite)).unwrap().set("key", b"x").unwrap();
+    for path in [&text, &sqlite] {
+        let before = fs::read(path).unwrap();
+        let error = LmdbBackend::new(LmdbConfig::new(path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+        assert!(error.to_string().contains("it is no LMDB file of keys and values"), "{error}");
+        assert_eq!(&fs::read(path).unwrap(), &before);
+    }
+}
+
+#[test]
+fn a_missing_folder_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = LmdbBackend::new(LmdbConfig::new(folder.path().join("none/cache.mdb"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("its folder must exist, and both must be writable"), "{error}");
+}
