@@ -4,6 +4,8 @@
 //! region: `backend`, `arguments`, and, if wanted, `serializer` (its name), `expiration_time` and `mangled` (SHA-1
 //! keys). The others are commands: `do` names one of those in `Worker::obey`. It ends with its standard input.
 
+pub mod mixed;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::Arc;
@@ -80,6 +82,7 @@ impl Worker {
             }
             "get_or_create" => self.get_or_create(key, &command["value"]),
             "crowd" => self.crowd(command, key),
+            "mixed" => mixed::mixed(region, command),
             "acquire" => self.acquire(key, command["wait"] == json!(true)),
             "release" => {
                 let held = self.held.lock().remove(key);

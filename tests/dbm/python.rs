@@ -1,0 +1,143 @@
+//! One file for Python's dogpile.cache and for us. Python has the table and the statements of its version 3.13, and the
+//! lock files are dogpile.cache's own.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::peer::Peer;
+use dogpile_tests::regions::region_of;
+use dogpile_tests::servers::python;
+use dogpile_tests::threads::{bounded, together};
+use serde_json::{Value, json};
+
+use super::{DBM, Place};
+
+/// A Python whose region is over the file of `place`; none, which is told, if it is not installed.
+fn peer(place: &Place, more: Value) -> Option<Peer> {
+    let python = python().inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/sqlite_peer.py");
+    let mut configuration = place.configuration(json!({}));
+    if let (Value::Object(configuration), Value::Object(more)) = (&mut configuration, more) {
+        configuration.extend(more);
+    }
+    Some(Peer::run(Command::new(python).arg(script), &configuration))
+}
+
+fn with_json(place: &Place) -> Option<Peer> {
+    peer(place, json!({ "serializer": "json" }))
+}
+
+#[test]
+fn values_in_json_are_read_by_both() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let region = place.region();
+        let Some(peer) = with_json(&place) else { return };
+        region.set("ours", vec![1, 2]).unwrap();
+        assert_eq!(peer.get("ours"), Some(json!([1, 2])));
+        peer.set("theirs", &json!([3, 4]));
+        assert_eq!(region.get("theirs").unwrap(), Some(vec![3, 4]));
+        peer.ask(&json!({ "do": "set_multi", "values": { "a": 1, "ä": 2 } }));
+        assert_eq!(region.get_multi::<i32>(&["a", "ä", "b"]).unwrap(), [Some(1), Some(2), None]);
+        peer.ask(&json!({ "do": "delete", "key": "ours" }));
+        assert_eq!(region.get::<Vec<i32>>("ours").unwrap(), None);
+        region.delete("theirs").unwrap();
+        assert_eq!(peer.get("theirs"), None);
+    });
+}
+
+#[test]
+fn values_in_pythons_own_pickle_are_read_by_both_in_a_file_that_python_made() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let Some(peer) = peer(&place, json!({})) else { return };
+        peer.set("theirs", &json!({ "a": [1, null] }));
+        let arguments = json!({ "filename": place.file() });
+        let config = RegionConfig::new(DBM).arguments(arguments).serializer_named("pickle");
+        let region = region_of("pickled", config);
+        assert_eq!(region.get::<Value>("theirs").unwrap(), Some(json!({ "a": [1, null] })));
+        region.set("ours", vec![1, 2]).unwrap();
+        assert_eq!(peer.get("ours"), Some(json!([1, 2])));
+    });
+}
+
+/// For us it is the key that is locked, or its stripe; for Python it is the file.
+#[test]
+fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let region = place.region();
+        let Some(peer) = with_json(&place) else { return };
+        let mutexes = ["a", "b"].map(|key| region.backend().unwrap().get_mutex(key).unwrap());
+        assert!(mutexes[0].acquire(true).unwrap());
+        let acquire = json!({ "do": "acquire", "key": "other", "wait": false });
+        assert_eq!(peer.ask(&acquire), json!({ "value": false }));
+        assert!(mutexes[1].acquire(true).unwrap());
+        mutexes[0].release().unwrap();
+        assert_eq!(peer.ask(&acquire), json!({ "value": false }));
+        mutexes[1].release().unwrap();
+        assert_eq!(peer.ask(&acquire), json!({ "value": true }));
+        for mutex in &mutexes {
+            assert!(mutex.locked().unwrap() && !mutex.acquire(false).unwrap());
+        }
+        assert!(region.key_is_locked("a").unwrap());
+        peer.ask(&json!({ "do": "release", "key": "other" }));
+        assert!(mutexes[0].acquire(false).unwrap());
+        mutexes[0].release().unwrap();
+    });
+}
+
+#[test]
+fn python_waits_for_our_creator() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let region = place.region();
+        let Some(peer) = with_json(&place) else { return };
+        let made = region.get_or_create("key", || {
+            peer.tell(&json!({ "do": "get_or_create", "key": "key", "value": 99 }));
+            11
+        });
+        assert_eq!(made.unwrap(), 11);
+        assert_eq!(peer.hear(), json!({ "value": 11, "created": false }));
+    });
+}
+
+#[test]
+fn we_wait_for_pythons_creator() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let region = place.region();
+        let Some(peer) = with_json(&place) else { return };
+        peer.begin_to_create("key", &json!(12));
+        assert!(region.key_is_locked("key").unwrap());
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| region.get_or_create("key", || -1).unwrap());
+            assert_eq!(peer.end_creation(), json!({ "value": 12, "created": true }));
+            assert_eq!(waiting.join().unwrap(), 12);
+        });
+    });
+}
+
+#[test]
+fn both_write_one_file_at_once_and_nothing_is_lost() {
+    bounded(|| {
+        let place = Place::new(DBM);
+        let region: CacheRegion = place.region();
+        let Some(peer) = with_json(&place) else { return };
+        together(3, |thread| {
+            for number in 0..100 {
+                match thread {
+                    0 => peer.set(&format!("theirs {number}"), &json!(number)),
+                    _ => region.set(&format!("ours {thread} {number}"), number).unwrap(),
+                }
+            }
+        });
+        for number in 0..100 {
+            assert_eq!(region.get(&format!("theirs {number}")).unwrap(), Some(number));
+            assert_eq!(peer.get(&format!("ours 1 {number}")), Some(json!(number)));
+            assert_eq!(peer.get(&format!("ours 2 {number}")), Some(json!(number)));
+        }
+    });
+}
