@@ -2,11 +2,12 @@
 //!
 //! All caches are asked by one loop, for the same keys in the same order, and answer clones of an `Arc`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod command_line;
 mod dice;
 mod ours;
+pub mod rivals;
 mod subject;
 mod summary;
 mod team;

@@ -1,9 +1,11 @@
 //! Caches of others, each as its documentation shows it.
 
+mod bare_files;
 mod bare_map;
 mod moka;
 mod quick_cache;
 
+pub use self::bare_files::{BareLmdb, BareSqlite};
 pub use self::bare_map::BARE_MAP;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
 pub use self::quick_cache::QUICK_CACHE;

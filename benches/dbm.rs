@@ -1,0 +1,262 @@
+//! What the file backends cost beside the bare SQLite and LMDB, and how late the last of many processes has a value
+//! that one of them created.
+//!
+//! `cargo bench -p dogpile-benches --bench dbm` (about a minute; `-- --quick`: some seconds, to see that it runs).
+
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dogpile::sdk::BytesBackend;
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_benches::rivals::{Rival, compare, verdict};
+use dogpile_benches::versus::{BareLmdb, BareSqlite};
+use dogpile_benches::{Failure, Summary, is_quick};
+use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Lockfile, Synchronous};
+use dogpile_tests::peer::Peer;
+use dogpile_tests::servers::python;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The argument that makes the program one of the processes of a stampede.
+const WORKER: &str = "--worker";
+
+const DBM: &str = "dogpile.cache.dbm";
+const LMDB: &str = "dogpile.cache.lmdb";
+
+const KEYS: usize = 1000;
+const MANY: usize = 100;
+const VALUE: [u8; 200] = [b'x'; 200];
+/// The most that a call may take beside the bare library's.
+const MOST: f64 = 1.3;
+/// The part of Python's time that a hit may take.
+const OF_PYTHON: f64 = 0.1;
+
+const PROCESSES: usize = 4;
+const THREADS: usize = 8;
+/// How long a creator takes, in seconds.
+const CREATION: f64 = 0.05;
+/// The most that the last waiter may come after the creator's end, in milliseconds.
+const LATEST: f64 = 10.0;
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Of each rival, in each round.
+    calls: usize,
+    stampedes: usize,
+}
+
+const FULL: Effort = Effort { rounds: 100, calls: 1000, stampedes: 50 };
+const QUICK: Effort = Effort { rounds: 3, calls: 50, stampedes: 2 };
+
+fn main() -> Result<(), Failure> {
+    if std::env::args().nth(1).as_deref() == Some(WORKER) {
+        dogpile_tests::worker::serve();
+        return Ok(());
+    }
+    let effort = if is_quick()? { QUICK } else { FULL };
+    let folder = tempfile::tempdir()?;
+    println!("µs, median of {} rounds (1st to 9th decile), and the ratio to the first", effort.rounds);
+    sqlite(folder.path(), effort)?;
+    lmdb(folder.path(), effort)?;
+    beside_python(folder.path(), effort)?;
+    println!(
+        "\n{PROCESSES} processes of {THREADS} threads, a cold key, a creator of 50 ms, {} rounds",
+        effort.stampedes
+    );
+    for backend in [DBM, LMDB] {
+        stampedes(backend, effort.stampedes)?;
+    }
+    Ok(())
+}
+
+/// Keys, asked for one after another.
+struct Keys {
+    all: Vec<String>,
+    next: Cell<usize>,
+}
+
+impl Keys {
+    fn new() -> Self {
+        Keys { all: (0..KEYS).map(|number| format!("user:{number:06}")).collect(), next: Cell::new(0) }
+    }
+
+    fn next(&self) -> &str {
+        let number = self.next.get();
+        self.next.set((number + 1) % KEYS);
+        &self.all[number]
+    }
+
+    fn entries(&self) -> Vec<(&str, &[u8])> {
+        self.all.iter().map(|key| (key.as_str(), &VALUE[..])).collect()
+    }
+
+    fn many(&self) -> Vec<&str> {
+        self.all.iter().take(MANY).map(String::as_str).collect()
+    }
+}
+
+fn sqlite(folder: &Path, effort: Effort) -> Result<(), Failure> {
+    let keys = Keys::new();
+    let bare = BareSqlite::new(&folder.join("bare.db"), &keys.entries())?;
+    let ours = DbmBackend::new(DbmConfig::new(folder.join("ours.db")))?;
+    let mut config = DbmConfig::new(folder.join("unlocked.db"));
+    config.rw_lockfile = Some(Lockfile::Switch(false));
+    let unlocked = DbmBackend::new(config)?;
+    let mut config = DbmConfig::new(folder.join("limited.db"));
+    (config.max_entries, config.max_bytes) = (Some(10_000), Some(10_000_000));
+    let limited = DbmBackend::new(config)?;
+    for backend in [&ours, &unlocked, &limited] {
+        backend.set_multi(&keys.entries())?;
+    }
+    let gets = &mut [
+        Rival::new("bare SQLite: get", || assert!(bare.get(keys.next()).is_some())),
+        get("dbm: get", &ours, &keys).at_most(MOST),
+        get("dbm without rw_lockfile: get", &unlocked, &keys).at_most(MOST),
+    ];
+    compare("SQLite, get of 200 bytes", effort.rounds, effort.calls, gets);
+    let sets = &mut [
+        Rival::new("bare SQLite: set", || bare.set(keys.next(), &VALUE)),
+        set("dbm: set", &ours, &keys).at_most(MOST),
+        set("dbm without rw_lockfile: set", &unlocked, &keys).at_most(MOST),
+        set("dbm with limits: set", &limited, &keys),
+    ];
+    compare("SQLite, set of 200 bytes", effort.rounds, effort.calls.div_ceil(5), sets);
+    let many = &mut [
+        Rival::new("bare SQLite: 100 gets, one transaction", || bare.get_multi(&keys.many())),
+        get_multi("dbm: get_multi of 100", &ours, &keys).at_most(MOST),
+        Rival::new("bare SQLite: 100 sets, one transaction", || bare.set_multi(&keys.entries()[..MANY])),
+        set_multi("dbm: set_multi of 100", &ours, &keys),
+        set_singly("dbm: 100 times set", &ours, &keys),
+    ];
+    compare("SQLite, 100 keys", effort.rounds, effort.calls.div_ceil(100), many);
+    Ok(())
+}
+
+fn lmdb(folder: &Path, effort: Effort) -> Result<(), Failure> {
+    let keys = Keys::new();
+    let bare = BareLmdb::new(&folder.join("bare.mdb"), &keys.entries())?;
+    let mut config = LmdbConfig::new(folder.join("ours.mdb"));
+    config.synchronous = Synchronous::Off;
+    let ours = LmdbBackend::new(config)?;
+    ours.set_multi(&keys.entries())?;
+    let gets = &mut [
+        Rival::new("bare LMDB: get", || assert!(bare.get(keys.next()).is_some())),
+        get("lmdb: get", &ours, &keys).at_most(MOST),
+    ];
+    compare("LMDB, get of 200 bytes", effort.rounds, effort.calls * 5, gets);
+    let sets = &mut [
+        Rival::new("bare LMDB: set, not synchronous", || bare.set(keys.next(), &VALUE)),
+        set("lmdb: set, not synchronous", &ours, &keys).at_most(MOST),
+    ];
+    compare("LMDB, set of 200 bytes", effort.rounds, effort.calls.div_ceil(5), sets);
+    let many = &mut [
+        Rival::new("bare LMDB: 100 gets, one transaction", || bare.get_multi(&keys.many())),
+        get_multi("lmdb: get_multi of 100", &ours, &keys).at_most(MOST),
+        set_multi("lmdb: set_multi of 100", &ours, &keys),
+        set_singly("lmdb: 100 times set", &ours, &keys),
+    ];
+    compare("LMDB, 100 keys", effort.rounds, effort.calls.div_ceil(100), many);
+    Ok(())
+}
+
+fn get<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
+    Rival::new(name, || assert!(backend.get(keys.next()).expect("it answers").is_some()))
+}
+
+fn set<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
+    Rival::new(name, || stored(backend.set(keys.next(), &VALUE)))
+}
+
+fn get_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
+    Rival::new(name, || {
+        let found = backend.get_multi(&keys.many()).expect("it answers");
+        assert!(found.iter().all(Option::is_some));
+    })
+}
+
+fn set_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
+    Rival::new(name, || stored(backend.set_multi(&keys.entries()[..MANY])))
+}
+
+fn set_singly<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
+    Rival::new(name, || keys.many().iter().for_each(|key| stored(backend.set(key, &VALUE))))
+}
+
+fn stored(outcome: Result<(), dogpile::sdk::BackendError>) {
+    outcome.expect("it stores");
+}
+
+/// A hit of Python's dbm backend, timed by Python, and one of ours through a region.
+fn beside_python(folder: &Path, effort: Effort) -> Result<(), Failure> {
+    const SCRIPT: &str = "
+import sys, time
+from dogpile.cache import make_region
+region = make_region().configure('dogpile.cache.dbm', arguments={'filename': sys.argv[1]})
+keys = ['user:%06d' % number for number in range(1000)]
+for key in keys: region.set(key, 'x' * 200)
+times = []
+for _ in range(int(sys.argv[2])):
+    begun = time.perf_counter()
+    for key in keys: region.get(key)
+    times.append((time.perf_counter() - begun) * 1000)
+print(sorted(times)[len(times) // 2])
+";
+    let Ok(python) = python() else {
+        println!("\nignored: there is no Python with dogpile.cache to compare with");
+        return Ok(());
+    };
+    let mut script = Command::new(python);
+    script.args(["-c", SCRIPT]).arg(folder.join("theirs")).arg(effort.rounds.div_ceil(10).to_string());
+    let told = script.output()?;
+    let theirs: f64 = String::from_utf8(told.stdout)?.trim().parse()?;
+    println!("\na hit through a region; Python's dbm (its default is dbm.gnu there): {theirs:.2} µs");
+    let keys = Keys::new();
+    for backend in [DBM, LMDB] {
+        let region = CacheRegion::new("benched");
+        let arguments = json!({ "filename": folder.join(format!("{backend} beside Python")) });
+        region.configure(RegionConfig::new(backend).arguments(arguments))?;
+        region.set_multi(keys.all.iter().map(|key| (key.clone(), "x".repeat(200))))?;
+        let mut times = Vec::new();
+        for _ in 0..effort.rounds {
+            let begun = std::time::Instant::now();
+            for _ in 0..KEYS {
+                assert!(region.get::<String>(keys.next())?.is_some());
+            }
+            times.push(begun.elapsed().as_secs_f64() * 1e6 / KEYS as f64);
+        }
+        let ours = Summary::of(times).median;
+        println!("{backend:44}{ours:>9.2} {:>25.3}{}", ours / theirs, verdict(ours / theirs, OF_PYTHON));
+    }
+    Ok(())
+}
+
+/// `rounds` times, all threads of all processes ask for a cold key.
+fn stampedes(backend: &str, rounds: usize) -> Result<(), Failure> {
+    let folder = TempDir::new()?;
+    let configuration =
+        json!({ "backend": backend, "arguments": { "filename": folder.path().join("cache") } });
+    let program = std::env::current_exe()?;
+    let process = |_| Peer::run(Command::new(&program).arg(WORKER), &configuration);
+    let processes: Vec<Peer> = (0..PROCESSES).map(process).collect();
+    let late = (0..rounds).map(|round| stampede(&processes, &round.to_string()));
+    let Summary { median, high, max, .. } = Summary::of(late);
+    println!("{backend}: one creator each; last waiter after the creator's end, ms");
+    println!("median {median:.2}, 9th decile {high:.2}, most {max:.2}{}", verdict(max, LATEST));
+    drop(processes);
+    Ok(fs::remove_dir_all(folder.path())?)
+}
+
+/// How many milliseconds after the creator's end the last thread had the value.
+fn stampede(processes: &[Peer], key: &str) -> f64 {
+    let crowd = json!({ "do": "crowd", "key": key, "threads": THREADS, "takes": CREATION, "value": 1 });
+    processes.iter().for_each(|process| process.tell(&crowd));
+    let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
+    let all = |what: &str| answers.iter().filter_map(|answer| answer[what].as_u64()).collect::<Vec<_>>();
+    assert_eq!(all("created").iter().sum::<u64>(), 1, "one creator runs");
+    let latest = |what| all(what).into_iter().max().unwrap_or_default();
+    (latest("got") - latest("made")) as f64 / 1e3
+}
