@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use dogpile::{CacheRegion, RegionConfig, Registry};
 use dogpile_tests::errors::told;
 use dogpile_tests::libraries::library;
-use dogpile_tests::threads::bounded;
+use dogpile_tests::peer::Peer;
+use dogpile_tests::threads::{bounded, until};
 use serde_json::json;
-use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{DBM, LMDB, Place, configuration, region_over};
@@ -139,8 +140,6 @@ fn a_file_that_is_open_in_a_plugin_library_is_refused_to_the_linked_one_and_the_
 
 #[test]
 fn a_file_that_vanishes_is_begun_anew_by_every_process() {
-    use dogpile_tests::peer::Peer;
-    use dogpile_tests::threads::until;
     bounded(|| {
         for backend in [DBM, LMDB] {
             let place = Place::new(backend);
@@ -148,8 +147,10 @@ fn a_file_that_vanishes_is_begun_anew_by_every_process() {
             one.set("old", &json!(1));
             assert_eq!(two.get("old"), Some(json!(1)));
             fs::remove_file(place.file()).unwrap();
-            one.set("new", &json!(2));
-            until("the other process notices", || two.get("new") == Some(json!(2)));
+            until("both notice", || {
+                one.set("new", &json!(2));
+                two.get("new") == Some(json!(2))
+            });
             two.set("more", &json!(3));
             assert_eq!((one.get("more"), one.get("old")), (Some(json!(3)), None));
         }

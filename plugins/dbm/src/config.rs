@@ -16,7 +16,7 @@ use crate::file_lock::LockFactory;
 pub struct DbmConfig {
     /// The file; it is created when it is missing, its folder is not.
     pub filename: PathBuf,
-    /// The file whose lock is shared by readers and exclusive to writers. Default: `filename` + `.rw.lock`.
+    /// The file whose lock writers hold exclusively, which Python's readers share. Default: `filename` + `.rw.lock`.
     #[serde(default)]
     pub rw_lockfile: Option<Lockfile>,
     /// The file whose lock keeps creators apart. Default: `filename` + `.dogpile.lock`.

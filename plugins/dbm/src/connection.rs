@@ -1,4 +1,4 @@
-//! One connection to the file, with its own hold on the readers' and writers' lock.
+//! One connection to the file, with its own hold on the writers' lock.
 
 use std::path::PathBuf;
 use std::thread;
@@ -35,32 +35,25 @@ pub(crate) enum Access {
     Write,
 }
 
-/// The lock that is shared by readers and exclusive to writers.
+/// The lock that writers hold exclusively, as in Python. Readers go without: SQLite shows them the file as it was before
+/// a write that is under way; and where readers overlap all the time, as ours do, no writer would ever get the lock.
 #[derive(Debug)]
-struct Door {
+struct WritersLock {
     filename: PathBuf,
     lock: Option<Box<dyn AbstractFileLock>>,
     wait: Duration,
 }
 
-impl Door {
+impl WritersLock {
     fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
         let lock = config.rw_path()?.map(|path| factory.make(&path)).transpose()?;
-        Ok(Door { filename: config.filename.clone(), lock, wait: config.wait()? })
+        Ok(WritersLock { filename: config.filename.clone(), lock, wait: config.wait()? })
     }
 
     /// Runs `call` under the lock.
-    fn pass<T>(
-        &self,
-        access: Access,
-        call: impl FnOnce() -> Result<T, BackendError>,
-    ) -> Result<T, BackendError> {
+    fn hold<T>(&self, call: impl FnOnce() -> Result<T, BackendError>) -> Result<T, BackendError> {
         let Some(lock) = &self.lock else { return call() };
-        let taken = match access {
-            Access::Read => lock.acquire_read_lock(self.wait)?,
-            Access::Write => lock.acquire_write_lock(self.wait)?,
-        };
-        if !taken {
+        if !lock.acquire_write_lock(self.wait)? {
             let message = format!(
                 "cache file {}: its rw_lockfile was held by others for {:?}, the busy_timeout",
                 self.filename.display(),
@@ -69,17 +62,14 @@ impl Door {
             return Err(BackendError::new(ErrorKind::Timeout, message));
         }
         let done = call();
-        let released = match access {
-            Access::Read => lock.release_read_lock(),
-            Access::Write => lock.release_write_lock(),
-        };
+        let released = lock.release_write_lock();
         done.and_then(|done| released.map(|()| done))
     }
 }
 
 pub(crate) struct Opened {
     sqlite: Connection,
-    door: Door,
+    lock: WritersLock,
     watch: Watch,
     companions: Companions,
     /// Whether a call failed in such a way that the connection is better closed.
@@ -91,10 +81,10 @@ pub(crate) struct Opened {
 impl Opened {
     /// Opens the file, or creates it.
     pub(crate) fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
-        let door = Door::new(config, factory)?;
+        let lock = WritersLock::new(config, factory)?;
         let (sqlite, open) = match Identity::of(&config.filename) {
             Some(_) => connect_in_time(config)?,
-            None => door.pass(Access::Write, || {
+            None => lock.hold(|| {
                 if Identity::of(&config.filename).is_none() {
                     // Left behind by a file that was deleted while it was open; they would be taken for the new one's.
                     Companions::of(&config.filename, &COMPANIONS).remove();
@@ -102,10 +92,10 @@ impl Opened {
                 connect_in_time(config)
             })?,
         };
-        sqlite.busy_timeout(door.wait).map_err(|error| failed(&config.filename, error))?;
+        sqlite.busy_timeout(lock.wait).map_err(|error| failed(&config.filename, error))?;
         let watch = Watch::new(&config.filename);
         let companions = Companions::of(&config.filename, &COMPANIONS);
-        Ok(Opened { sqlite, door, watch, companions, broken: false, _open: open })
+        Ok(Opened { sqlite, lock, watch, companions, broken: false, _open: open })
     }
 
     /// Whether the file was deleted or replaced. Writers look each time, readers now and then.
@@ -115,27 +105,31 @@ impl Opened {
 
     /// Closes it, and removes what the file that it had open has left behind.
     pub(crate) fn abandon(self) -> Result<(), BackendError> {
-        let Opened { sqlite, door, companions, .. } = self;
+        let Opened { sqlite, lock, companions, .. } = self;
         drop(sqlite);
-        door.pass(Access::Write, || {
+        lock.hold(|| {
             companions.remove();
             Ok(())
         })
     }
 
-    /// Runs `call` under the lock.
+    /// Runs `call`; under the lock if it writes.
     pub(crate) fn run<T>(
         &mut self,
         access: Access,
         call: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, BackendError> {
-        let Opened { sqlite, door, broken, .. } = self;
-        door.pass(access, || {
+        let Opened { sqlite, lock, broken, .. } = self;
+        let call = || {
             call(sqlite).map_err(|error| {
                 *broken = !is_harmless(&error) || !sqlite.is_autocommit();
-                failed(&door.filename, error)
+                failed(&lock.filename, error)
             })
-        })
+        };
+        match access {
+            Access::Read => call(),
+            Access::Write => lock.hold(call),
+        }
     }
 
     pub(crate) fn is_broken(&self) -> bool {

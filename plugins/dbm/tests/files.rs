@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -260,16 +261,46 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
     let folder = tempfile::tempdir().unwrap();
     let ours = backend(&folder, |config| config.busy_timeout = 0.01);
     let lock = FileLock::open(folder.path().join("cache.db.rw.lock")).unwrap();
-    assert!(lock.acquire_read_lock(Duration::ZERO).unwrap());
-    assert_eq!(ours.get("key").unwrap(), None);
-    let error = ours.set("key", b"x").unwrap_err();
-    assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")));
-    assert!(error.to_string().ends_with("its rw_lockfile was held by others for 10ms, the busy_timeout"));
-    lock.release_read_lock().unwrap();
-    assert!(lock.acquire_write_lock(Duration::ZERO).unwrap());
-    assert_eq!(ours.get("key").unwrap_err().kind(), ErrorKind::Timeout);
-    lock.release_write_lock().unwrap();
+    for hold in ["as a reader", "as a writer"] {
+        let taken = match hold {
+            "as a reader" => lock.acquire_read_lock(Duration::ZERO),
+            _ => lock.acquire_write_lock(Duration::ZERO),
+        };
+        assert!(taken.unwrap());
+        // Who reads needs no lock.
+        assert_eq!(ours.get("key").unwrap(), None);
+        let error = ours.set("key", b"x").unwrap_err();
+        assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")), "{hold}");
+        assert!(error.to_string().ends_with("its rw_lockfile was held by others for 10ms, the busy_timeout"));
+        match hold {
+            "as a reader" => lock.release_read_lock().unwrap(),
+            _ => lock.release_write_lock().unwrap(),
+        }
+    }
     ours.set("key", b"x").unwrap();
+    assert!(ours.get("key").unwrap().is_some());
+}
+
+#[test]
+fn who_writes_gets_its_turn_however_many_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |_| ());
+    ours.set("key", b"x").unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let reader = backend(&folder, |_| ());
+                while !done.load(Ordering::Acquire) {
+                    assert!(reader.get("key").unwrap().is_some());
+                }
+            });
+        }
+        for number in 0..200 {
+            ours.set("key", number.to_string().as_bytes()).unwrap();
+        }
+        done.store(true, Ordering::Release);
+    });
 }
 
 #[test]

@@ -23,8 +23,8 @@ register_backend! {
 /// Values in one LMDB file, shared by threads and processes. Readers take no lock and wait for nobody.
 ///
 /// The file grows as it is filled. Keys that LMDB cannot take, of more than 511 bytes or of none, are stored under
-/// their SHA-256. A file that is deleted or replaced while it is open is opened anew: by a writer at once, by a reader
-/// within a tenth of a second. The backends of one process share what is open of a file, and the first says how.
+/// their SHA-256. A file that is deleted or replaced while it is open is opened anew within a tenth of a second. The
+/// backends of one process share what is open of a file, and the first says how.
 pub struct LmdbBackend {
     config: LmdbConfig,
     environment: Arc<Environment>,
@@ -70,7 +70,7 @@ impl LmdbBackend {
         &self,
         mut call: impl FnMut(&mut heed::RwTxn<'_>, &super::environment::Table) -> heed::Result<()>,
     ) -> Result<(), BackendError> {
-        self.environment.run(true, |env, table| {
+        self.environment.run(|env, table| {
             let mut transaction = env.write_txn()?;
             call(&mut transaction, table)?;
             transaction.commit()
@@ -90,7 +90,7 @@ fn stored(key: &str) -> Cow<'_, [u8]> {
 
 impl BytesBackend for LmdbBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let found = self.environment.run(false, |env, table| {
+        let found = self.environment.run(|env, table| {
             let transaction = env.read_txn()?;
             Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec))
         });
@@ -108,7 +108,7 @@ impl BytesBackend for LmdbBackend {
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let found = self.environment.run(false, |env, table| {
+        let found = self.environment.run(|env, table| {
             let transaction = env.read_txn()?;
             let read = |key: &&str| Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec));
             keys.iter().map(read).collect()

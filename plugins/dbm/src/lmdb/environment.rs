@@ -71,17 +71,16 @@ impl Environment {
         &self.path
     }
 
-    /// Runs `call`, again after the file got more room. Writers look each time whether the file is still the one of
-    /// that name, readers now and then.
+    /// Runs `call`, again after the file got more room. Looks now and then whether the file is still the one of that
+    /// name.
     #[inline]
     pub(super) fn run<T>(
         &self,
-        writes: bool,
         mut call: impl FnMut(&Env, &Table) -> heed::Result<T>,
     ) -> Result<T, BackendError> {
         for _ in 0..TRIES {
             let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(opened) = guard.as_ref().filter(|opened| !opened.watch.is_outdated(writes)) else {
+            let Some(opened) = guard.as_ref().filter(|opened| !opened.watch.is_outdated(false)) else {
                 drop(guard);
                 self.open_anew()?;
                 continue;
