@@ -1,5 +1,6 @@
 //! Disks that are full or may not be written, and one file in two libraries.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -147,9 +148,11 @@ fn a_file_that_vanishes_is_begun_anew_by_every_process() {
             one.set("old", &json!(1));
             assert_eq!(two.get("old"), Some(json!(1)));
             fs::remove_file(place.file()).unwrap();
+            let number = Cell::new(0);
             until("both notice", || {
-                one.set("new", &json!(2));
-                two.get("new") == Some(json!(2))
+                number.set(number.get() + 1);
+                one.set("new", &json!(number.get()));
+                place.file().exists() && two.get("new") == Some(json!(number.get()))
             });
             two.set("more", &json!(3));
             assert_eq!((one.get("more"), one.get("old")), (Some(json!(3)), None));
