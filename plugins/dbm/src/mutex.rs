@@ -16,9 +16,14 @@ use crate::file_lock::{AbstractFileLock, LockFactory};
 /// How long a waiting `acquire` tries before it gives up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
-/// How long a thread that holds a stripe waits for another: two such threads may wait for each other, although their
-/// keys have nothing to do with each other.
+/// How long a thread waits where it may be waiting for itself: for a stripe that this process holds for another key, and,
+/// if it holds a stripe already, for any. A creator may ask for another key, on its own thread or another's, and two
+/// such creators for each other's stripes, although their keys have nothing to do with each other.
 const NESTED_WAIT: Duration = Duration::from_secs(1);
+
+/// For how long after its first key was taken further threads may take keys of a stripe, so that other processes get
+/// their turn.
+const JOINED_FOR: Duration = Duration::from_secs(30);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(4);
@@ -46,11 +51,17 @@ struct Stripe {
 
 #[derive(Debug, Default)]
 struct Held {
-    holder: Option<ThreadId>,
+    holder: Option<Holder>,
     /// The keys that it holds the stripe for.
     keys: HashSet<String>,
     /// Released when they are dropped.
     _locks: Option<FileLocks>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    thread: ThreadId,
+    since: Instant,
 }
 
 /// The locks of one stripe. Dropping them releases them.
@@ -183,7 +194,7 @@ impl KeyReentrantMutex {
         }
         let this = thread::current().id();
         if let Some(holder) = held.holder {
-            return Ok(holder == this && held.keys.insert(self.key.clone()));
+            return Ok(holder.thread == this && held.keys.insert(self.key.clone()));
         }
         let locks = match files.take() {
             Some(locks) => locks,
@@ -193,9 +204,16 @@ impl KeyReentrantMutex {
             *files = Some(locks);
             return Ok(false);
         }
-        *held = Held { holder: Some(this), keys: HashSet::from([self.key.clone()]), _locks: Some(locks) };
+        let holder = Some(Holder { thread: this, since: Instant::now() });
+        *held = Held { holder, keys: HashSet::from([self.key.clone()]), _locks: Some(locks) };
         count_stripe(this);
         Ok(true)
+    }
+
+    /// Takes the key, if this process has its stripe for other keys, and has not for long.
+    fn try_join(&self, held: &mut Held) -> bool {
+        let joins = held.holder.is_some_and(|holder| holder.since.elapsed() < JOINED_FOR);
+        joins && held.keys.insert(self.key.clone())
     }
 
     /// Takes the key, if its stripe is in the way and nobody of this process has the key itself.
@@ -222,7 +240,8 @@ impl CacheMutex for KeyReentrantMutex {
             if !wait || waited >= GIVE_UP_AFTER {
                 return Ok(false);
             }
-            if nested && waited >= NESTED_WAIT && self.try_acquire_beside(&held) {
+            if waited >= NESTED_WAIT && (self.try_join(&mut held) || nested && self.try_acquire_beside(&held))
+            {
                 return Ok(true);
             }
             // Whoever waits long need not look often; a release in this process is told.
@@ -245,7 +264,7 @@ impl CacheMutex for KeyReentrantMutex {
         if held.keys.is_empty() {
             let gone = std::mem::take(&mut *held);
             if let Some(holder) = gone.holder {
-                discount_stripe(holder);
+                discount_stripe(holder.thread);
             }
             drop(gone);
             drop(held);
@@ -377,6 +396,19 @@ mod tests {
             theirs_too.mutex("b").release().unwrap();
         });
         assert!(ours_too.mutex("d").acquire(true).unwrap());
+    }
+
+    /// A creator may run on another thread than the one that took its mutex, and ask for a key of the same stripe.
+    #[test]
+    fn a_thread_does_not_wait_long_for_another_key_of_its_own_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let [foo, bar] = one_stripe(&folder);
+        assert!(foo.acquire(true).unwrap());
+        on_a_thread(|| assert!(bar.acquire(true).unwrap()));
+        assert!(foo.locked().unwrap() && bar.locked().unwrap());
+        foo.release().unwrap();
+        bar.release().unwrap();
+        assert!(foo.acquire(false).unwrap());
     }
 
     #[test]
