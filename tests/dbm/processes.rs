@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile_tests::crowd::one_of_all_creates;
 use dogpile_tests::peer::Peer;
 use dogpile_tests::threads::bounded;
 use dogpile_tests::worker::mixed;
@@ -111,18 +112,7 @@ fn a_writer_of_lmdb_that_is_killed_leaves_whole_values() {
 fn threads_of_several_processes_run_one_creator() {
     for (backend, more) in [(DBM, json!({})), (DBM, json!({ "lock_stripes": 1 })), (LMDB, json!({}))] {
         bounded(move || {
-            let place = Place::new(backend);
-            let configuration = place.configuration(more);
-            let processes: Vec<Peer> = (0..4).map(|_| Peer::worker(&configuration)).collect();
-            let crowd = json!({ "do": "crowd", "key": "key", "threads": 8, "value": 7 });
-            // The first creates, and goes on creating while the others ask.
-            assert_eq!(processes[0].ask(&crowd), json!({ "creating": "key" }));
-            processes[1..].iter().for_each(|process| process.tell(&crowd));
-            processes[0].tell(&json!({}));
-            let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
-            let created: Vec<_> = answers.iter().map(|answer| answer["created"].clone()).collect();
-            assert_eq!(created, [1, 0, 0, 0], "{backend}");
-            assert!(answers.iter().all(|answer| answer["values"] == json!(vec![7; 8])), "{answers:?}");
+            one_of_all_creates(&Place::new(backend).configuration(more));
         });
     }
 }

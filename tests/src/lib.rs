@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod desk;
+pub mod crowd;
 pub mod errors;
 pub mod events;
 pub mod libraries;
