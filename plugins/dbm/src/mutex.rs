@@ -25,8 +25,8 @@ const NESTED_WAIT: Duration = Duration::from_secs(1);
 /// their turn.
 const JOINED_FOR: Duration = Duration::from_secs(30);
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(4);
+const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// The lock of a file, cut into stripes. The creator of a key holds the stripe of that key exclusively, and the lock
 /// file itself shared, so that Python, which holds it exclusively, is kept out. With one stripe, that is the lock file
@@ -245,7 +245,7 @@ impl CacheMutex for KeyReentrantMutex {
                 return Ok(true);
             }
             // Whoever waits long need not look often; a release in this process is told.
-            let pause = (waited / 16).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let pause = (waited / 32).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
             let woken = self.stripe().released.wait_timeout(held, pause);
             held = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
