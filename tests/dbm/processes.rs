@@ -77,18 +77,21 @@ fn some(most: Duration) -> Duration {
     most.mul_f64((RandomState::new().hash_one(()) >> 32) as f64 / u32::MAX as f64)
 }
 
-fn writers_are_killed(place: &Place, rounds: usize) {
-    let configuration = place.configuration(json!({}));
-    let mut deepest = 0;
+fn writers_are_killed(backend: &'static str, rounds: usize) {
+    let (mut place, mut deepest) = (Place::new(backend), 0);
     for round in 0..rounds {
-        let writer = Peer::worker(&configuration);
+        if round % 10 == 0 {
+            // The first writes of a file are cut short too.
+            place = Place::new(backend);
+        }
+        let writer = Peer::worker(&place.configuration(json!({})));
         writer.tell(&json!({ "do": "mixed", "name": (round % 4).to_string(), "threads": 2, "seconds": 60 }));
         // Somewhere between its first words and the middle of its work.
         thread::sleep(some(Duration::from_millis(12)));
         writer.kill();
         drop(writer);
-        check(place);
-        deepest = deepest.max(count(place));
+        check(&place);
+        deepest = deepest.max(count(&place));
     }
     assert!(deepest > 0, "no writer came so far as to store anything");
 }
@@ -100,12 +103,12 @@ fn count(place: &Place) -> usize {
 
 #[test]
 fn a_writer_of_sqlite_that_is_killed_leaves_whole_values() {
-    writers_are_killed(&Place::new(DBM), 200);
+    writers_are_killed(DBM, 200);
 }
 
 #[test]
 fn a_writer_of_lmdb_that_is_killed_leaves_whole_values() {
-    writers_are_killed(&Place::new(LMDB), 100);
+    writers_are_killed(LMDB, 100);
 }
 
 #[test]

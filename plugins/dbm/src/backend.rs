@@ -44,6 +44,9 @@ pub struct DbmBackend {
 }
 
 impl DbmBackend {
+    /// The largest value that SQLite takes, with room for a key beside it, in bytes.
+    const LARGEST_VALUE: u64 = 999_000_000;
+
     /// Opens the file, or creates it.
     ///
     /// # Errors
@@ -202,7 +205,7 @@ impl BytesBackend for DbmBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_native_batch()
+        Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch()
     }
 }
 
