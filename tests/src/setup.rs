@@ -28,7 +28,8 @@ struct Subject {
 }
 
 /// One file for each family of backends.
-const FAMILIES: &[fn() -> Vec<Subject>] = &[dbm::subjects, memcached::subjects, memory::subjects, redis::subjects];
+const FAMILIES: &[fn() -> Vec<Subject>] =
+    &[dbm::subjects, memcached::subjects, memory::subjects, redis::subjects];
 
 /// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one.
 pub fn setups() -> Vec<Setup> {
