@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 pub mod certificates;
-pub mod desk;
 pub mod crowd;
+pub mod desk;
 pub mod errors;
 pub mod events;
 pub mod libraries;
