@@ -5,7 +5,7 @@ use std::thread;
 
 use dogpile::RegionConfig;
 use dogpile::sdk::CacheMutex;
-use dogpile_tests::redis::RedisServer;
+use dogpile_tests::redis::{ClusterServers, REDIS, RedisServer, SERVICE, SentinelServers};
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{bounded, together, until};
 
@@ -13,7 +13,11 @@ use super::{config, count, region, say, server};
 
 /// How many connections hear of the release of the lock of `key`.
 fn listeners(server: &RedisServer, key: &str) -> usize {
-    let told = say(server.port(), &format!("PUBSUB NUMSUB _lock{key}:released"));
+    listeners_on(server.port(), key)
+}
+
+fn listeners_on(port: u16, key: &str) -> usize {
+    let told = say(port, &format!("PUBSUB NUMSUB _lock{key}:released"));
     told.trim_end().rsplit(':').next().unwrap().parse().unwrap()
 }
 
@@ -48,6 +52,42 @@ fn who_waits_listens_until_the_lock_is_theirs() {
         });
         until("the waiter listens no more", || listeners(&server, "key") == 0);
     });
+}
+
+#[test]
+fn waiters_listen_where_the_lock_of_a_cluster_is_and_to_the_master_that_sentinels_tell() {
+    bounded(|| {
+        let Ok(cluster) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
+            return;
+        };
+        let address = |port: &u16| format!("127.0.0.1:{port}");
+        let nodes: Vec<_> = cluster.ports().iter().map(address).collect();
+        let over_cluster =
+            || RegionConfig::new("dogpile.cache.redis_cluster").argument("startup_nodes", nodes.clone());
+        tells_waiters(&over_cluster, &cluster.ports());
+        let Ok(sentinels) = SentinelServers::start(REDIS) else { return };
+        let addresses: Vec<_> = sentinels.sentinel_ports().iter().map(address).collect();
+        let over_sentinels = || {
+            let config = RegionConfig::new("dogpile.cache.redis_sentinel");
+            config.argument("sentinels", addresses.clone()).argument("service_name", SERVICE)
+        };
+        tells_waiters(&over_sentinels, &[sentinels.master_port()]);
+    });
+}
+
+/// One of the servers on `ports` tells a waiter, who listens to no other.
+fn tells_waiters(config: &dyn Fn() -> RegionConfig, ports: &[u16]) {
+    let config = || config().argument("distributed_lock", true);
+    let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
+    let listeners = || ports.iter().map(|port| listeners_on(*port, "key")).sum::<usize>();
+    assert!(held.acquire(true).unwrap());
+    while_waiting(&*wanted, || {
+        until("the waiter listens", || listeners() == 1);
+        held.release().unwrap();
+    });
+    until("the waiter listens no more", || listeners() == 0);
+    // Sentinels publish too.
+    assert!(ports.iter().any(|port| count(*port, "publish") >= 2));
 }
 
 #[test]
