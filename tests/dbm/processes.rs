@@ -3,7 +3,7 @@
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dogpile_tests::crowd::one_of_all_creates;
 use dogpile_tests::peer::Peer;
@@ -206,7 +206,6 @@ fn one_process_sees_the_room_that_another_gave_the_file() {
             two.set(&format!("two {number}"), &json!(long));
             assert_eq!(two.get(&format!("one {number}")), Some(json!(long)));
         }
-        let started = Instant::now();
-        assert_eq!(one.get("two 9"), Some(json!(long)), "after {:?}", started.elapsed());
+        assert_eq!(one.get("two 9"), Some(json!(long)));
     });
 }
