@@ -20,6 +20,7 @@
 //! * [`CacheRegion`] and [`RegionConfig`]: what applications call, and how it is set up from code.
 //! * [`Configuration`]: the same from a TOML file; [`RegionConfig::from_flat`] from an ini file's section.
 //! * [`Registry`]: where entry points come from: linked crates, plugin libraries, code.
+//! * [`macro@cache_on_arguments`], [`macro@cache_multi_on_arguments`]: cached functions; [`function`] has their keys.
 //! * [`lock`]: the dogpile lock on its own.
 //! * [`sdk`]: what backends and proxies implement.
 
@@ -31,6 +32,7 @@ mod config;
 mod decision;
 mod error;
 mod expiration;
+pub mod function;
 mod invalidation;
 mod key;
 pub mod lock;
@@ -43,6 +45,111 @@ mod shorten;
 mod value;
 
 pub use dogpile_sdk as sdk;
+
+/// Caches what a function returns, under a key made of its name and arguments.
+///
+/// ```
+/// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
+///
+/// static PRICES: CacheRegion = CacheRegion::new("prices");
+///
+/// /// What an item costs in a year.
+/// #[cache_on_arguments(region = PRICES, expiration_time = 300)]
+/// fn price(item: &str, year: u32) -> u32 {
+///     item.len() as u32 * 100 + year
+/// }
+///
+/// PRICES.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// assert_eq!(price("tea", 2026), 2326);                // evaluated
+/// assert_eq!(price("tea", 2026), 2326);                // served for 300 seconds
+/// assert_eq!(price::get("tea", 2026)?, Some(2326));    // not evaluated
+/// price::set(350, "tea", 2026)?;
+/// assert_eq!(price("tea", 2026), 350);
+/// assert_eq!(price::refresh("tea", 2026)?, 2326);      // evaluated and stored
+/// price::invalidate("tea", 2026)?;                     // the next call evaluates
+/// assert_eq!(price::original("tea", 2026), 2326);      // without the cache
+/// assert!(price::key("tea", 2026).ends_with(":price|tea 2026"));
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+///
+/// The function keeps its signature, attributes and documentation. What it returns is a
+/// [`CacheValue`]; of a `Result`, spelled so, only what is `Ok` is cached. When its region
+/// fails, or is not configured, a warning is logged, and the function is evaluated as if it were not cached. Every
+/// other caller waits meanwhile, or is served the old value: it runs under the dogpile lock.
+///
+/// | setting | |
+/// |---|---|
+/// | `region = REGION` | the [`CacheRegion`]: a `static`, or an expression; of `self`, too |
+/// | `namespace = "ns"` | set into the key, between the function and its arguments |
+/// | `expiration_time = 300` | in place of the region's: seconds, -1 for never, a `Duration`, an [`Expiration`], or a function of one of these that is asked at each call |
+/// | `should_cache_fn = f` | stores only values for which `f(&value)` is true |
+/// | `to_str = f` | makes the text of each argument by `f(&argument)`, such as `ToString::to_string` |
+/// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
+/// | `ignore(connection, log)` | arguments that the key does not depend on |
+/// | `key_name = "shop.prices:price"` | the first part of the key; by default this module or, of a method, its type, and the function's name |
+/// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
+/// | `background` | lets the region's [runner](AsyncCreationRunner) evaluate anew what is stale; the arguments own what they hold |
+/// | `associated` | for a function without `self` in an `impl` |
+///
+/// In an `impl`, where no names can be put beside a method, the functions are called `price_get`, `price_set`,
+/// `price_refresh`, `price_invalidate`, `price_original` and `price_key`. `self` is no part of the key.
+///
+/// ```
+/// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
+///
+/// struct Shop {
+///     region: CacheRegion,
+/// }
+///
+/// impl Shop {
+///     #[cache_on_arguments(region = self.region)]
+///     fn price(&self, item: &str) -> Result<usize, String> {
+///         if item.is_empty() { Err("no item".to_owned()) } else { Ok(item.len()) }
+///     }
+/// }
+///
+/// let shop = Shop { region: CacheRegion::new("shop") };
+/// shop.region.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// assert_eq!(shop.price("tea"), Ok(3));
+/// assert_eq!(shop.price(""), Err("no item".to_owned()));
+/// assert_eq!((shop.price_get("tea")?, shop.price_get("")?), (Some(3), None));
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+///
+/// Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
+pub use dogpile_macros::cache_on_arguments;
+
+/// Caches each of the values that a function returns for a slice of keys.
+///
+/// ```
+/// use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments};
+///
+/// static USERS: CacheRegion = CacheRegion::new("users");
+///
+/// #[cache_multi_on_arguments(region = USERS)]
+/// fn names(ids: &[u64]) -> Vec<String> {
+///     ids.iter().map(|id| format!("user {id}")).collect()
+/// }
+///
+/// USERS.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// names::set([(2, "Ada".to_owned())])?;
+/// assert_eq!(names(&[1, 2]), ["user 1", "Ada"]);    // evaluated for 1 only
+/// assert_eq!(names::get(&[2, 3])?, [Some("Ada".to_owned()), None]);
+/// names::invalidate(&[2])?;
+/// assert_eq!(names::refresh(&[2])?, ["user 2"]);
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+///
+/// The function takes its keys as one slice and returns a `Vec` with a value for each, in their order. It is called
+/// once, with the keys whose values are missing or stale, sorted by the texts that they are stored under. With
+/// `asdict` it returns a `HashMap` or `BTreeMap` instead; a key that it leaves out is left out of the answer, and not
+/// cached.
+///
+/// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), but for `function_multi_key_generator`
+/// in place of `function_key_generator`, and without `background` and `defaults`.
+///
+/// Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
+pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::{Configuration, ConfigurationError, FlatError, Regions};

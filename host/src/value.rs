@@ -2,6 +2,7 @@
 
 use std::any::{Any, type_name};
 
+use dogpile_sdk::Object;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::serializer::{Json, Serializer, SerializerError};
@@ -11,6 +12,11 @@ use crate::serializer::{Json, Serializer, SerializerError};
 ///
 /// On a backend that stores objects, a value is stored as it is and each hit clones it: put an `Arc` in if it is
 /// large. Elsewhere it is serialised.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "not a value that a region can cache",
+    note = "derive `serde::Serialize`, `serde::Deserialize` and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached"
+)]
 pub trait CacheValue: Clone + Send + Sync + 'static {
     /// The value's bytes.
     ///
@@ -23,6 +29,17 @@ pub trait CacheValue: Clone + Send + Sync + 'static {
     /// # Errors
     /// If they are no value of this type.
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError>;
+
+    /// What a backend that stores objects keeps. Default: the value itself.
+    fn into_object(self) -> Object {
+        Object::new(self)
+    }
+
+    /// The value that was kept as `object`; `None` if that is of another type. Default: a clone of it.
+    #[inline]
+    fn from_object(object: &Object) -> Option<Self> {
+        object.downcast_ref::<Self>().cloned()
+    }
 }
 
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue for T {

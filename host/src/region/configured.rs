@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, ErrorKind, KeyMangler, Metadata,
-    Object, Payload,
+    Payload,
 };
 
 use super::settings::Settings;
@@ -150,7 +150,7 @@ impl Configured {
     #[inline]
     pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
         let decoded = match (&found.payload, &self.serializer) {
-            (Payload::Object(object), None) => object.downcast_ref::<T>().cloned(),
+            (Payload::Object(object), None) => T::from_object(object),
             (Payload::Bytes(bytes), Some(serializer)) => match T::deserialize(bytes, &**serializer) {
                 Ok(value) => Some(value),
                 Err(error) => {
@@ -179,7 +179,7 @@ impl Configured {
         made: CreationTime,
     ) -> Result<CachedValue, RegionError> {
         let payload = match &self.serializer {
-            None => Payload::Object(Object::new(value.into_owned())),
+            None => Payload::Object(value.into_owned().into_object()),
             Some(serializer) => {
                 let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
                     region: self.region.to_string(),

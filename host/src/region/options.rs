@@ -106,9 +106,21 @@ impl<'r, P> CallOptions<'r, P> {
 
     /// The options without their predicate, and the predicate.
     #[inline]
-    fn apart(self) -> (CallOptions<'r, ()>, P) {
+    pub(crate) fn apart(self) -> (CallOptions<'r, ()>, P) {
         let CallOptions { region, expiration, ignore_expiration, predicate } = self;
         (CallOptions { region, expiration, ignore_expiration, predicate: () }, predicate)
+    }
+
+    /// The options with `predicate` in place of theirs.
+    pub(crate) fn with_predicate<Q>(self, predicate: Q) -> CallOptions<'r, Q> {
+        let CallOptions { region, expiration, ignore_expiration, predicate: _ } = self;
+        CallOptions { region, expiration, ignore_expiration, predicate }
+    }
+
+    /// The region that is called.
+    #[inline]
+    pub(crate) fn region(&self) -> &'r CacheRegion {
+        self.region
     }
 
     /// What `fresh` makes of the value of `key`, if it is fresh, or else what `otherwise` makes of what was found.

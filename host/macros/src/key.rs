@@ -1,0 +1,138 @@
+//! What makes the key of a call, and asks the region.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Expr, ExprLit, ExprPath, Lit, Result};
+
+use crate::expiration;
+use crate::function::{Argument, Subject};
+use crate::settings::Settings;
+
+/// The `Function` whose keys are made, as statements that leave it in `function`.
+fn function(subject: &Subject, settings: &Settings) -> TokenStream {
+    let bare = subject.item.sig.ident.unraw().to_string();
+    let name = match &settings.key_name {
+        Some(name) => quote!(#name),
+        None => quote!(::core::concat!(::core::module_path!(), ":", #bare)),
+    };
+    let in_namespace = settings.namespace.iter();
+    let made = quote!(::dogpile::function::Function::new(#name)#(.in_namespace(#in_namespace))*);
+    let is_constant = [&settings.key_name, &settings.namespace].into_iter().flatten().all(is_literal);
+    let made = if is_constant {
+        quote!(const FUNCTION: ::dogpile::function::Function<'static> = #made; let function = FUNCTION;)
+    } else {
+        quote!(let function = #made;)
+    };
+    // A name that was given is the whole of it, so that a method can share it with Python.
+    let of = (subject.is_method && settings.key_name.is_none())
+        .then(|| quote!(let function = function.of(::core::any::type_name::<Self>());));
+    let types: Vec<&Ident> = subject.type_parameters().collect();
+    let with_types = (!types.is_empty()).then(|| {
+        quote!(let types = [#(::core::any::type_name::<#types>()),*]; let function = function.with_types(&types);)
+    });
+    quote!(#made #of #with_types)
+}
+
+fn is_literal(given: &Expr) -> bool {
+    matches!(given, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }))
+}
+
+/// An expression of the key of a call, a `KeyBuffer`.
+pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
+    let function = function(subject, settings);
+    let constants = subject.const_parameters().map(|name| {
+        let text = name.to_string();
+        quote!(::dogpile::function::Argument::new(#text, &#name))
+    });
+    let (texts, given): (Vec<_>, Vec<_>) =
+        subject.key_arguments().map(|argument| argument_of(argument, settings)).unzip();
+    let defaults = settings.defaults.iter().map(|(name, value)| {
+        let (text, value) = (name.unraw().to_string(), default_value(value));
+        quote!(::dogpile::function::Argument::default_of(#text, &#value))
+    });
+    let arguments: Vec<TokenStream> = constants.chain(given).chain(defaults).collect();
+    let (count, generator) = (arguments.len(), generator(settings, "default_key_generator"));
+    quote! {{
+        #function
+        #(#texts)*
+        let arguments: [::dogpile::function::Argument<'_>; #count] = [#(#arguments),*];
+        let call = ::dogpile::function::FunctionCall::new(&function, &arguments);
+        ::dogpile::function::expansion::KeyBuffer::written(|key| #generator(&call, key))
+    }}
+}
+
+/// A statement that makes the text of an argument, if one is to be made, and the argument.
+fn argument_of(argument: &Argument, settings: &Settings) -> (TokenStream, TokenStream) {
+    let (name, text) = (&argument.name, argument.name.unraw().to_string());
+    let span = Span::mixed_site().located_at(argument.ty.span());
+    let Some(to_str) = &settings.to_str else {
+        return (
+            TokenStream::new(),
+            quote_spanned!(span=> ::dogpile::function::Argument::new(#text, &#name)),
+        );
+    };
+    let made = Ident::new(&format!("text_of_{text}"), Span::mixed_site());
+    (
+        quote!(let #made = ::dogpile::function::KeyText::new((#to_str)(&#name));),
+        quote!(::dogpile::function::Argument::new(#text, &#made)),
+    )
+}
+
+/// The default of a parameter that only Python has. A bare `None` has no type here.
+fn default_value(value: &Expr) -> TokenStream {
+    match value {
+        Expr::Path(ExprPath { path, .. }) if path.is_ident("None") => {
+            quote!(::core::option::Option::None::<&str>)
+        }
+        _ => quote!(#value),
+    }
+}
+
+fn generator(settings: &Settings, default: &str) -> TokenStream {
+    match &settings.key_generator {
+        Some(generator) => quote!((#generator)),
+        None => {
+            let default = Ident::new(default, Span::call_site());
+            quote!(::dogpile::function::#default)
+        }
+    }
+}
+
+/// An expression of the keys, a `Vec<String>`, of the slice that `keys` is.
+pub(crate) fn of_slice(subject: &Subject, settings: &Settings, keys: &Ident) -> TokenStream {
+    let (function, text) = (function(subject, settings), keys.unraw().to_string());
+    let generator = generator(settings, "default_multi_key_generator");
+    let given = match &settings.to_str {
+        None => quote!(let given = #keys.iter();),
+        Some(to_str) => quote! {
+            let texts: ::std::vec::Vec<::dogpile::function::KeyText> =
+                #keys.iter().map(|key| ::dogpile::function::KeyText::new((#to_str)(key))).collect();
+            let given = texts.iter();
+        },
+    };
+    quote! {{
+        #function
+        #given
+        let arguments: ::std::vec::Vec<::dogpile::function::Argument<'_>> =
+            given.map(|given| ::dogpile::function::Argument::new(#text, given)).collect();
+        #generator(&::dogpile::function::FunctionCall::new(&function, &arguments))
+    }}
+}
+
+/// An expression of the `&CacheRegion`.
+pub(crate) fn region(settings: &Settings) -> TokenStream {
+    let region = &settings.region;
+    // In a block, where whatever points to a region becomes a reference to it.
+    quote!({ let region: &::dogpile::CacheRegion = &#region; region })
+}
+
+/// An expression of the `CallOptions`, with a predicate over `value` only where one `is_wanted`.
+pub(crate) fn options(settings: &Settings, value: &syn::Type, is_wanted: bool) -> Result<TokenStream> {
+    let region = region(settings);
+    let expiration = settings.expiration_time.as_ref().map(expiration::expand).transpose()?;
+    let expiration = expiration.iter();
+    let predicate = settings.should_cache_fn.iter().filter(|_| is_wanted);
+    Ok(quote!(#region.options()#(.expiration_time(#expiration))*#(.should_cache::<#value, _>(#predicate))*))
+}

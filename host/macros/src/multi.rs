@@ -1,0 +1,183 @@
+//! `cache_multi_on_arguments`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::spanned::Spanned;
+use syn::{Error, Result, Type};
+
+use crate::beside::own;
+use crate::function::{Subject, generics_of};
+use crate::key;
+use crate::settings::{MULTI, Settings};
+
+pub(crate) fn expand(settings: TokenStream, function: TokenStream) -> Result<TokenStream> {
+    let settings = Settings::read(settings, MULTI)?;
+    let subject = Subject::read(function, &settings)?;
+    let multi = Multi::new(&subject, &settings)?;
+    let cached = subject.cached(&multi.cached()?);
+    let beside =
+        [subject.original(), multi.key(), multi.get()?, multi.set(), multi.refresh()?, multi.invalidate()];
+    Ok(subject.assembled(&cached, &beside))
+}
+
+struct Multi<'a> {
+    subject: &'a Subject,
+    settings: &'a Settings,
+    /// The argument that is the slice, and the type of its items.
+    keys: &'a Ident,
+    key: &'a Type,
+    /// The type of one value.
+    value: &'a Type,
+}
+
+impl<'a> Multi<'a> {
+    fn new(subject: &'a Subject, settings: &'a Settings) -> Result<Self> {
+        let (keys, key) = keys(subject)?;
+        let value = value(&subject.returns.value, settings.is_asdict)?;
+        Ok(Multi { subject, settings, keys, key, value })
+    }
+
+    /// A call of the function as it was written, with `keys`.
+    fn original(&self, keys: &Ident) -> TokenStream {
+        let (original, slice) = (self.subject.path_to("original"), self.keys);
+        let receiver = self.subject.receiver.iter().map(|receiver| &receiver.self_token);
+        let names = self.subject.names().into_iter().map(|name| if name == slice { keys } else { name });
+        quote!(#original(#(#receiver,)* #(#names),*))
+    }
+
+    /// The body of the cached function.
+    fn cached(&self) -> Result<TokenStream> {
+        let Multi { subject, settings, keys, value, .. } = self;
+        let (keys_of, options) =
+            (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
+        let (missing, made) = (own("missing"), own("made"));
+        let original = self.original(&missing);
+        let evaluate = own(match (settings.is_asdict, subject.returns.error.is_some()) {
+            (false, true) => "evaluate_multi",
+            (false, false) => "evaluate_multi_sure",
+            (true, true) => "evaluate_mapping",
+            (true, false) => "evaluate_mapping_sure",
+        });
+        Ok(quote! {
+            let #made = #keys_of;
+            ::dogpile::function::expansion::#evaluate(#options, &#made, #keys, |#missing| #original)
+        })
+    }
+
+    fn key(&self) -> TokenStream {
+        let parameters = self.subject.parameters();
+        let body = key::of_slice(self.subject, self.settings, self.keys);
+        let answer = quote!(::std::vec::Vec<::std::string::String>);
+        self.subject.function("key", "The keys of `{}` for these arguments.", &parameters, &answer, &body)
+    }
+
+    fn get(&self) -> Result<TokenStream> {
+        let Multi { subject, settings, keys, value, .. } = self;
+        let (parameters, made, returned) = (subject.parameters(), own("made"), &subject.returns.value);
+        let (keys_of, options) =
+            (key::of_slice(subject, settings, keys), key::options(settings, value, false)?);
+        let (answer, body) = if settings.is_asdict {
+            let body =
+                quote!(::dogpile::function::expansion::get_mapping::<_, #value, _>(#options, &#made, #keys));
+            (quote!(#returned), body)
+        } else {
+            let answer = quote!(::std::vec::Vec<::core::option::Option<#value>>);
+            (answer, quote!(#options.get_multi::<#value>(&#made)))
+        };
+        let answer = quote!(::core::result::Result<#answer, ::dogpile::RegionError>);
+        let body = quote!(let #made = #keys_of; #body);
+        let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
+        Ok(subject.function("get", docs, &parameters, &answer, &body))
+    }
+
+    fn set(&self) -> TokenStream {
+        let Multi { subject, settings, keys, key, value } = self;
+        let (given, new, made) = (own("values"), own("new"), own("made"));
+        let others = subject.arguments.iter().filter(|argument| argument.name != **keys);
+        let others = others.map(|argument| (&argument.name, &argument.ty));
+        let (names, types): (Vec<_>, Vec<_>) = others.unzip();
+        let receiver = subject.receiver.iter();
+        let parameters = quote! {
+            #(#receiver,)* #given: impl ::core::iter::IntoIterator<Item = (#key, #value)>, #(#names: #types),*
+        };
+        let (keys_of, region) = (key::of_slice(subject, settings, keys), key::region(settings));
+        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
+        let body = quote! {
+            let (#keys, #new): (::std::vec::Vec<_>, ::std::vec::Vec<#value>) =
+                ::core::iter::IntoIterator::into_iter(#given).unzip();
+            let #made = #keys_of;
+            #region.set_multi(::core::iter::Iterator::zip(#made.into_iter(), #new))
+        };
+        let docs = "Stores values as those of `{}`, each for an argument.\n\n# Errors\nIf the region fails.";
+        subject.function("set", docs, &parameters, &answer, &body)
+    }
+
+    fn refresh(&self) -> Result<TokenStream> {
+        let Multi { subject, settings, keys, value, .. } = self;
+        let (parameters, returned, made) = (subject.parameters(), &subject.returns.value, own("made"));
+        let (keys_of, options) =
+            (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
+        let original = self.original(keys);
+        let (error, original) = match &subject.returns.error {
+            Some(error) => (quote!(::dogpile::CreateError<#error>), original),
+            None => (quote!(::dogpile::RegionError), original),
+        };
+        let refresh = own(match (settings.is_asdict, subject.returns.error.is_some()) {
+            (false, true) => "refresh_multi",
+            (false, false) => "refresh_multi_sure",
+            (true, true) => "refresh_mapping",
+            (true, false) => "refresh_mapping_sure",
+        });
+        let answer = quote!(::core::result::Result<#returned, #error>);
+        let body = quote! {
+            let #made = #keys_of;
+            ::dogpile::function::expansion::#refresh(#options, #made, #keys, || #original)
+        };
+        let docs = "Evaluates `{}` for all arguments in one call, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
+        Ok(subject.function("refresh", docs, &parameters, &answer, &body))
+    }
+
+    fn invalidate(&self) -> TokenStream {
+        let Multi { subject, settings, keys, .. } = self;
+        let (parameters, made) = (subject.parameters(), own("made"));
+        let (keys_of, region) = (key::of_slice(subject, settings, keys), key::region(settings));
+        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
+        let body = quote!(let #made = #keys_of; #region.delete_multi(&#made));
+        let docs = "Removes what is cached of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
+        subject.function("invalidate", docs, &parameters, &answer, &body)
+    }
+}
+
+/// The argument that is the slice of keys, and the type of its items.
+fn keys(subject: &Subject) -> Result<(&Ident, &Type)> {
+    let problem = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out by \
+                   `ignore(...)`";
+    let mut arguments = subject.key_arguments();
+    let first = arguments.next().ok_or_else(|| Error::new(subject.item.sig.ident.span(), problem))?;
+    if let Some(second) = arguments.next() {
+        return Err(Error::new(second.name.span(), problem));
+    }
+    match &first.ty {
+        Type::Reference(reference) => match &*reference.elem {
+            Type::Slice(slice) => Ok((&first.name, &slice.elem)),
+            other => Err(Error::new(other.span(), problem)),
+        },
+        other => Err(Error::new(other.span(), problem)),
+    }
+}
+
+/// The type of one of the values that the function returns.
+fn value(returned: &Type, is_asdict: bool) -> Result<&Type> {
+    let (names, count, problem): (&[&str], _, _) = if is_asdict {
+        let problem = "with `asdict` a function answers a map: return `HashMap<K, V>` or `BTreeMap<K, V>`, or a \
+                       `Result` of one";
+        (&["HashMap", "BTreeMap"], 2, problem)
+    } else {
+        let problem = "a function of many values answers one for each key: return `Vec<T>`, or a `Result` of it; one \
+                       that answers a map is marked `asdict`";
+        (&["Vec"], 1, problem)
+    };
+    let types = generics_of(returned, names).filter(|types| types.len() >= count);
+    let value = types.and_then(|types| types.get(count - 1).copied());
+    value.ok_or_else(|| Error::new(returned.span(), problem))
+}

@@ -1,0 +1,173 @@
+//! [`Settings`]: what stands in the attribute's parentheses.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, Result, Token, parenthesized};
+
+/// What stands in the attribute's parentheses.
+#[derive(Default)]
+pub(crate) struct Settings {
+    /// Always there once the settings were read.
+    pub(crate) region: Option<Expr>,
+    pub(crate) key_name: Option<Expr>,
+    pub(crate) namespace: Option<Expr>,
+    pub(crate) expiration_time: Option<Expr>,
+    pub(crate) should_cache_fn: Option<Expr>,
+    pub(crate) to_str: Option<Expr>,
+    pub(crate) key_generator: Option<Expr>,
+    pub(crate) ignore: Vec<Ident>,
+    pub(crate) defaults: Vec<(Ident, Expr)>,
+    pub(crate) is_in_background: bool,
+    pub(crate) is_associated: bool,
+    pub(crate) is_asdict: bool,
+}
+
+/// The settings of `cache_on_arguments`.
+pub(crate) const SINGLE: &[&str] = &[
+    "region",
+    "namespace",
+    "expiration_time",
+    "should_cache_fn",
+    "to_str",
+    "function_key_generator",
+    "ignore",
+    "defaults",
+    "key_name",
+    "background",
+    "associated",
+];
+
+/// The settings of `cache_multi_on_arguments`.
+pub(crate) const MULTI: &[&str] = &[
+    "region",
+    "namespace",
+    "expiration_time",
+    "should_cache_fn",
+    "to_str",
+    "function_multi_key_generator",
+    "ignore",
+    "key_name",
+    "asdict",
+    "associated",
+];
+
+/// One setting: `name`, `name = value` or `name(list)`.
+struct Setting {
+    name: Ident,
+    value: Value,
+}
+
+enum Value {
+    Absent,
+    One(Expr),
+    List(TokenStream),
+}
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = input.call(Ident::parse_any)?;
+        let value = if input.parse::<Option<Token![=]>>()?.is_some() {
+            Value::One(input.parse()?)
+        } else if input.peek(syn::token::Paren) {
+            let list;
+            parenthesized!(list in input);
+            Value::List(list.parse()?)
+        } else {
+            Value::Absent
+        };
+        Ok(Setting { name, value })
+    }
+}
+
+/// One entry of `defaults(...)`.
+struct DefaultArgument {
+    name: Ident,
+    value: Expr,
+}
+
+impl Parse for DefaultArgument {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = input.call(Ident::parse_any)?;
+        input.parse::<Token![=]>()?;
+        Ok(DefaultArgument { name, value: input.parse()? })
+    }
+}
+
+impl Setting {
+    fn error(&self, problem: &str) -> Error {
+        Error::new(self.name.span(), format!("`{}` {problem}", self.name))
+    }
+
+    fn one(self) -> Result<Expr> {
+        match self.value {
+            Value::One(value) => Ok(value),
+            _ => Err(self.error(&format!("needs a value: `{} = ...`", self.name))),
+        }
+    }
+
+    fn flag(self) -> Result<bool> {
+        match self.value {
+            Value::Absent => Ok(true),
+            _ => Err(self.error("takes no value; name it, or leave it out")),
+        }
+    }
+
+    fn list<T: Parse>(self, example: &str) -> Result<Vec<T>> {
+        match self.value {
+            Value::List(list) => {
+                let list = Punctuated::<T, Token![,]>::parse_terminated.parse2(list)?;
+                Ok(list.into_iter().collect())
+            }
+            _ => Err(self.error(&format!("needs a list: `{}({example})`", self.name))),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings, whose names are among `known`.
+    pub(crate) fn read(tokens: TokenStream, known: &[&str]) -> Result<Self> {
+        let given = Punctuated::<Setting, Token![,]>::parse_terminated.parse2(tokens)?;
+        let (mut settings, mut names) = (Settings::default(), Vec::new());
+        for setting in given {
+            let name = setting.name.to_string();
+            if !known.contains(&name.as_str()) {
+                return Err(setting.error(&format!("is no setting; there are {}", known.join(", "))));
+            }
+            if names.contains(&name) {
+                return Err(setting.error("is given twice"));
+            }
+            settings.take(&name, setting)?;
+            names.push(name);
+        }
+        if settings.region.is_none() {
+            let problem = "no region is named; write `region = REGION`, a static or an expression";
+            return Err(Error::new(Span::call_site(), problem));
+        }
+        Ok(settings)
+    }
+
+    fn take(&mut self, name: &str, setting: Setting) -> Result<()> {
+        match name {
+            "region" => self.region = Some(setting.one()?),
+            "key_name" => self.key_name = Some(setting.one()?),
+            "namespace" => self.namespace = Some(setting.one()?),
+            "expiration_time" => self.expiration_time = Some(setting.one()?),
+            "should_cache_fn" => self.should_cache_fn = Some(setting.one()?),
+            "to_str" => self.to_str = Some(setting.one()?),
+            "function_key_generator" | "function_multi_key_generator" => {
+                self.key_generator = Some(setting.one()?);
+            }
+            "ignore" => self.ignore = setting.list("argument, ...")?,
+            "defaults" => {
+                let defaults = setting.list::<DefaultArgument>("argument = value, ...")?;
+                self.defaults = defaults.into_iter().map(|default| (default.name, default.value)).collect();
+            }
+            "background" => self.is_in_background = setting.flag()?,
+            "asdict" => self.is_asdict = setting.flag()?,
+            _ => self.is_associated = setting.flag()?,
+        }
+        Ok(())
+    }
+}
