@@ -3,11 +3,40 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{FnArg, Signature};
+use syn::{FnArg, GenericParam, Lifetime, LifetimeParam, Pat, Signature};
 
 use crate::function::Subject;
 
+/// A function beside a cached one.
+pub(crate) struct Function {
+    what: &'static str,
+    docs: &'static str,
+    parameters: TokenStream,
+    answer: TokenStream,
+    body: TokenStream,
+    /// One that it has besides those of the cached function.
+    pub(crate) lifetime: Option<Lifetime>,
+}
+
+impl Function {
+    /// The function that does `what`; `{}` in its documentation is the cached function's name.
+    pub(crate) fn new(
+        what: &'static str,
+        docs: &'static str,
+        parameters: TokenStream,
+        answer: TokenStream,
+        body: TokenStream,
+    ) -> Self {
+        Function { what, docs, parameters, answer, body, lifetime: None }
+    }
+}
+
 impl Subject {
+    /// Its name without `r#`.
+    fn bare_name(&self) -> String {
+        self.item.sig.ident.unraw().to_string()
+    }
+
     /// The name of the function beside it that does `what`.
     pub(crate) fn beside(&self, what: &str) -> Ident {
         let name = &self.item.sig.ident;
@@ -25,18 +54,15 @@ impl Subject {
         quote!(#owner::#beside #turbofish)
     }
 
-    /// A function beside it: its documentation, name, parameters, type of answer and body.
-    pub(crate) fn function(
-        &self,
-        what: &str,
-        docs: &str,
-        parameters: &TokenStream,
-        answer: &TokenStream,
-        body: &TokenStream,
-    ) -> TokenStream {
+    /// The text of a function beside it.
+    pub(crate) fn function(&self, function: &Function) -> TokenStream {
+        let Function { what, docs, parameters, answer, body, lifetime } = function;
         let (attributes, vis, name) = (self.shared_attributes(), &self.item.vis, self.beside(what));
-        let (generics, bounds) = (&self.item.sig.generics, &self.item.sig.generics.where_clause);
-        let docs = docs.replace("{}", &self.item.sig.ident.unraw().to_string());
+        let mut generics = self.item.sig.generics.clone();
+        if let Some(lifetime) = lifetime {
+            generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(lifetime.clone())));
+        }
+        let (bounds, docs) = (&generics.where_clause, docs.replace("{}", &self.bare_name()));
         quote! {
             #(#attributes)*
             #[doc = #docs]
@@ -49,12 +75,15 @@ impl Subject {
     pub(crate) fn original(&self) -> TokenStream {
         let (attributes, vis, block) = (self.shared_attributes(), &self.item.vis, &self.item.block);
         let signature = Signature { ident: self.beside("original"), ..self.item.sig.clone() };
-        let docs = format!("`{}` as it was written: evaluated at each call.", self.item.sig.ident.unraw());
+        let docs = format!("`{}` as it was written: evaluated at each call.", self.bare_name());
+        // What the key does not depend on may be there for the region alone.
+        let ignored =
+            self.arguments.iter().filter(|argument| argument.is_ignored).map(|argument| &argument.name);
         quote! {
             #(#attributes)*
             #[doc = #docs]
             #[allow(dead_code)]
-            #vis #signature #block
+            #vis #signature { #(let _ = &#ignored;)* #block }
         }
     }
 
@@ -68,7 +97,7 @@ impl Subject {
                 FnArg::Receiver(receiver) => receiver.mutability = None,
                 FnArg::Typed(typed) => {
                     if let Some(name) = names.next() {
-                        *typed.pat = syn::Pat::Verbatim(name.to_token_stream());
+                        *typed.pat = Pat::Verbatim(name.to_token_stream());
                     }
                 }
             }
@@ -83,7 +112,7 @@ impl Subject {
         }
         let (attributes, vis, name) = (self.shared_attributes(), &self.item.vis, &self.item.sig.ident);
         let attributes: Vec<_> = attributes.collect();
-        let docs = format!("What stands beside the cached function [`{0}`](fn@{0}).", name.unraw());
+        let docs = format!("What stands beside the cached function [`{0}`](fn@{0}).", self.bare_name());
         // A type may have the name of a function, and shares its scope, which a module would not.
         quote! {
             #cached

@@ -4,8 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, FnArg, GenericArgument, GenericParam, ItemFn, Pat, PathArguments, Receiver, Result,
-    ReturnType, Safety, Type, TypePath,
+    AttrStyle, Attribute, Error, FnArg, GenericArgument, GenericParam, ItemFn, Pat, PathArguments, Receiver,
+    Result, ReturnType, Safety, Type, TypePath,
 };
 
 use crate::settings::Settings;
@@ -39,12 +39,14 @@ impl Subject {
     /// Reads a function, and refuses one that cannot be cached.
     pub(crate) fn read(function: TokenStream, settings: &Settings) -> Result<Self> {
         let span = function.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
-        let item: ItemFn = syn::parse2(function).map_err(|error| {
+        let mut item: ItemFn = syn::parse2(function).map_err(|error| {
             let problem = "only a function with a body can be cached; put the attribute on a `fn`";
             let mut told = Error::new(span, problem);
             told.combine(error);
             told
         })?;
+        // Those at the head of the body are before it from now on.
+        item.attrs.iter_mut().for_each(|attribute| attribute.style = AttrStyle::Outer);
         refuse_kinds(&item)?;
         let returns = Returned::read(&item)?;
         let (receiver, arguments) = arguments(&item, &settings.ignore)?;

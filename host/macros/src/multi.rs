@@ -1,11 +1,12 @@
 //! `cache_multi_on_arguments`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Error, Result, Type};
+use syn::visit_mut::VisitMut;
+use syn::{Error, Lifetime, Result, Type, TypeReference};
 
-use crate::beside::own;
+use crate::beside::{Function, own};
 use crate::function::{Subject, generics_of};
 use crate::key;
 use crate::settings::{MULTI, Settings};
@@ -68,7 +69,13 @@ impl<'a> Multi<'a> {
         let parameters = self.subject.parameters();
         let body = key::of_slice(self.subject, self.settings, self.keys);
         let answer = quote!(::std::vec::Vec<::std::string::String>);
-        self.subject.function("key", "The keys of `{}` for these arguments.", &parameters, &answer, &body)
+        self.subject.function(&Function::new(
+            "key",
+            "The keys of `{}` for these arguments.",
+            parameters,
+            answer,
+            body,
+        ))
     }
 
     fn get(&self) -> Result<TokenStream> {
@@ -87,16 +94,15 @@ impl<'a> Multi<'a> {
         let answer = quote!(::core::result::Result<#answer, ::dogpile::RegionError>);
         let body = quote!(let #made = #keys_of; #body);
         let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
-        Ok(subject.function("get", docs, &parameters, &answer, &body))
+        Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
     }
 
     fn set(&self) -> TokenStream {
         let Multi { subject, settings, keys, key, value } = self;
         let (given, new, made) = (own("values"), own("new"), own("made"));
         let others = subject.arguments.iter().filter(|argument| argument.name != **keys);
-        let others = others.map(|argument| (&argument.name, &argument.ty));
-        let (names, types): (Vec<_>, Vec<_>) = others.unzip();
-        let receiver = subject.receiver.iter();
+        let (names, types): (Vec<_>, Vec<_>) = others.map(|argument| (&argument.name, &argument.ty)).unzip();
+        let (receiver, key) = (subject.receiver.iter(), named_lifetimes(key));
         let parameters = quote! {
             #(#receiver,)* #given: impl ::core::iter::IntoIterator<Item = (#key, #value)>, #(#names: #types),*
         };
@@ -109,7 +115,9 @@ impl<'a> Multi<'a> {
             #region.set_multi(::core::iter::Iterator::zip(#made.into_iter(), #new))
         };
         let docs = "Stores values as those of `{}`, each for an argument.\n\n# Errors\nIf the region fails.";
-        subject.function("set", docs, &parameters, &answer, &body)
+        let mut set = Function::new("set", docs, parameters, answer, body);
+        set.lifetime = Some(keys_lifetime());
+        subject.function(&set)
     }
 
     fn refresh(&self) -> Result<TokenStream> {
@@ -134,7 +142,7 @@ impl<'a> Multi<'a> {
             ::dogpile::function::expansion::#refresh(#options, #made, #keys, || #original)
         };
         let docs = "Evaluates `{}` for all arguments in one call, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
-        Ok(subject.function("refresh", docs, &parameters, &answer, &body))
+        Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
     }
 
     fn invalidate(&self) -> TokenStream {
@@ -144,8 +152,35 @@ impl<'a> Multi<'a> {
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #made = #keys_of; #region.delete_multi(&#made));
         let docs = "Removes what is cached of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
-        subject.function("invalidate", docs, &parameters, &answer, &body)
+        subject.function(&Function::new("invalidate", docs, parameters, answer, body))
     }
+}
+
+/// A lifetime for the keys that are set: within `impl IntoIterator<...>` it cannot be left out.
+fn keys_lifetime() -> Lifetime {
+    Lifetime::new("'keys_that_are_set", Span::mixed_site())
+}
+
+/// `ty`, in which the lifetimes that are left out are [`keys_lifetime`].
+fn named_lifetimes(ty: &Type) -> Type {
+    struct Name;
+
+    impl VisitMut for Name {
+        fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
+            reference.lifetime.get_or_insert_with(keys_lifetime);
+            syn::visit_mut::visit_type_reference_mut(self, reference);
+        }
+
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            if lifetime.ident == "_" {
+                *lifetime = keys_lifetime();
+            }
+        }
+    }
+
+    let mut named = ty.clone();
+    Name.visit_type_mut(&mut named);
+    named
 }
 
 /// The argument that is the slice of keys, and the type of its items.

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Result;
 
-use crate::beside::own;
+use crate::beside::{Function, own};
 use crate::function::Subject;
 use crate::key;
 use crate::settings::{SINGLE, Settings};
@@ -62,7 +62,13 @@ impl Single<'_> {
         let (parameters, key_of) = (self.subject.parameters(), key::of_call(self.subject, self.settings));
         let answer = quote!(::std::string::String);
         let body = quote!(::std::string::String::from(&*#key_of));
-        self.subject.function("key", "The key of `{}` for these arguments.", &parameters, &answer, &body)
+        self.subject.function(&Function::new(
+            "key",
+            "The key of `{}` for these arguments.",
+            parameters,
+            answer,
+            body,
+        ))
     }
 
     fn get(&self) -> Result<TokenStream> {
@@ -74,7 +80,7 @@ impl Single<'_> {
         };
         let body = quote!(let #key = #key_of; #options.get::<#value>(&#key));
         let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
-        Ok(subject.function("get", docs, &parameters, &answer, &body))
+        Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
     }
 
     fn set(&self) -> TokenStream {
@@ -87,7 +93,7 @@ impl Single<'_> {
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #key = #key_of; #region.set::<#value>(&#key, #given));
         let docs = "Stores a value as that of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
-        subject.function("set", docs, &parameters, &answer, &body)
+        subject.function(&Function::new("set", docs, parameters, answer, body))
     }
 
     fn refresh(&self) -> Result<TokenStream> {
@@ -107,7 +113,7 @@ impl Single<'_> {
             ::dogpile::function::expansion::#refresh(#options, &#key, || #original #given)
         };
         let docs = "Evaluates `{}` at once, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
-        Ok(subject.function("refresh", docs, &parameters, &answer, &body))
+        Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
     }
 
     fn invalidate(&self) -> TokenStream {
@@ -117,6 +123,6 @@ impl Single<'_> {
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #key = #key_of; #region.delete(&#key));
         let docs = "Removes what is cached of `{}` for these arguments, if there is anything.\n\n# Errors\nIf the region fails.";
-        subject.function("invalidate", docs, &parameters, &answer, &body)
+        subject.function(&Function::new("invalidate", docs, parameters, answer, body))
     }
 }

@@ -1,0 +1,27 @@
+//! Cached functions: the macros, the same for closures, and their keys.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "functions/keys.rs"]
+mod keys;
+#[path = "functions/multi.rs"]
+mod multi;
+#[path = "functions/single.rs"]
+mod single;
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+/// How often a function was evaluated.
+#[derive(Debug, Default)]
+struct Calls(AtomicU32);
+
+impl Calls {
+    /// Counts one more; answers how many that makes.
+    fn next(&self) -> u32 {
+        self.0.fetch_add(1, SeqCst) + 1
+    }
+
+    fn count(&self) -> u32 {
+        self.0.load(SeqCst)
+    }
+}
