@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "functions/exact.rs"]
+mod exact;
 #[path = "functions/keys.rs"]
 mod keys;
 #[path = "functions/multi.rs"]
 mod multi;
+#[path = "functions/python.rs"]
+mod python;
 #[path = "functions/single.rs"]
 mod single;
 

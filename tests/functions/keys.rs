@@ -1,1 +1,178 @@
 //! What keys are made of.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use dogpile::function::{
+    Argument, Function, FunctionCall, KeyArgument, KeyForm, default_key_generator,
+    default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,
+};
+use dogpile::{CacheRegion, RegionConfig, cache_on_arguments, sha1_mangle_key};
+
+type Generator = fn(&FunctionCall<'_>, &mut String);
+
+fn key(generator: Generator, function: &Function<'_>, arguments: &[Argument<'_>]) -> String {
+    let mut key = String::new();
+    generator(&FunctionCall::new(function, arguments), &mut key);
+    key
+}
+
+fn of_values(generator: Generator, function: &Function<'_>, values: &[&dyn KeyArgument]) -> String {
+    let arguments: Vec<_> = values.iter().map(|value| Argument::new("argument", *value)).collect();
+    key(generator, function, &arguments)
+}
+
+const ONE: Function<'static> = Function::new("tests.cache.test_decorator:one");
+
+/// Behaviour: `keygen-default-text`, `keygen-namespace-text`, `keygen-key-is-text`
+#[test]
+fn a_key_is_the_functions_name_and_the_texts_of_the_arguments() {
+    for generator in [default_key_generator as Generator, dogpile_key_generator] {
+        assert_eq!(of_values(generator, &ONE, &[&1, &2]), "tests.cache.test_decorator:one|1 2");
+        assert_eq!(of_values(generator, &ONE, &[&None::<i32>, &5]), "tests.cache.test_decorator:one|None 5");
+        let named = ONE.in_namespace("mynamespace");
+        assert_eq!(of_values(generator, &named, &[&1, &2]), "tests.cache.test_decorator:one|mynamespace|1 2");
+        assert_eq!(of_values(generator, &ONE, &[]), "tests.cache.test_decorator:one|");
+    }
+}
+
+/// Behaviour: `keygen-non-ascii`, `keygen-non-ascii-is-text`
+#[test]
+fn letters_beyond_ascii_stay_as_they_are() {
+    for generator in [default_key_generator as Generator, dogpile_key_generator] {
+        let key = of_values(generator, &ONE, &[&"méil", &"drôle", &'é']);
+        assert_eq!(key, "tests.cache.test_decorator:one|méil drôle é");
+    }
+}
+
+/// Behaviour: `keygen-multi-text`, `keygen-multi-non-ascii`
+#[test]
+fn of_many_values_each_argument_has_a_key() {
+    let arguments = [Argument::new("key", &1), Argument::new("key", &"méil"), Argument::new("key", &"a b")];
+    let call = FunctionCall::new(&ONE, &arguments);
+    let expected = ["1", "méil", "a b"].map(|text| format!("tests.cache.test_decorator:one|{text}"));
+    assert_eq!(default_multi_key_generator(&call), expected);
+    assert_eq!(dogpile_multi_key_generator(&call), expected);
+}
+
+#[cache_on_arguments(region = region, ignore(region), key_name = "m:f", function_key_generator = kwarg_key_generator)]
+fn a_first(region: &CacheRegion, a: u32, b: u32) -> u32 {
+    a + b
+}
+
+#[cache_on_arguments(region = region, ignore(region), key_name = "m:f", function_key_generator = kwarg_key_generator)]
+fn b_first(region: &CacheRegion, b: u32, a: u32) -> u32 {
+    a + b
+}
+
+#[cache_on_arguments(
+    region = region,
+    ignore(region),
+    key_name = "m:f",
+    namespace = "ns",
+    function_key_generator = kwarg_key_generator,
+    defaults(b = None, a2 = "é", c = 10)
+)]
+fn with_defaults(region: &CacheRegion, a: u32) -> u32 {
+    a
+}
+
+// DIFFERENCE: a call here has always all its arguments; what Python may fill in is named by `defaults(...)`.
+
+/// Behaviour: `keygen-kwarg-order-free`, `keygen-kwarg-default-of-last`, `keygen-kwarg-all-defaults`,
+/// `keygen-kwarg-namespace-text`, `keygen-kwarg-key-is-text`, `keygen-kwarg-non-ascii`,
+/// `keygen-kwarg-non-ascii-is-text`
+#[test]
+fn the_keyword_aware_key_sorts_arguments_by_name_and_fills_defaults_in() {
+    let region = CacheRegion::new("keywords");
+    assert_eq!(a_first::key(&region, 1, 2), "m:f|1 2");
+    assert_eq!(b_first::key(&region, 2, 1), "m:f|1 2");
+    assert_eq!(with_defaults::key(&region, 1), "m:f|ns|1 é None 10");
+
+    let none = None::<i32>;
+    let all_defaults = [Argument::default_of("a", &1), Argument::default_of("b", &none)];
+    assert_eq!(key(kwarg_key_generator, &ONE, &all_defaults), "tests.cache.test_decorator:one|1 None");
+    let one_given = [Argument::new("b", &none), Argument::default_of("a", &1)];
+    assert_eq!(key(kwarg_key_generator, &ONE, &one_given), "tests.cache.test_decorator:one|1 None");
+    assert_eq!(
+        key(dogpile_key_generator, &ONE, &one_given),
+        "tests.cache.test_decorator:one|None",
+        "Python's plain generator knows no defaults"
+    );
+}
+
+/// Behaviour: `mangler-sha1-of-generated-key`
+#[test]
+fn the_sha1_of_a_generated_key_is_pythons() {
+    let key = of_values(dogpile_key_generator, &ONE, &[&1, &2]);
+    assert_eq!(sha1_mangle_key(&key), "aead490a8ace2d69a00160f1fd8fd8a16552c24f");
+}
+
+/// What Python confuses is told apart, and the rest is Python's.
+#[test]
+fn what_could_be_mistaken_is_quoted() {
+    let f = Function::new("m:f");
+    let of = |values: &[&dyn KeyArgument]| of_values(default_key_generator, &f, values);
+    assert_eq!(of(&[&"a b"]), "m:f|a b");
+    assert_eq!(of(&[&1, &"a b", &2]), "m:f|1 a b 2");
+    assert_eq!(of(&[&"a b", &"c"]), "m:f|\"a b\" c");
+    assert_eq!(of(&[&"a", &"b c"]), "m:f|a \"b c\"");
+    assert_eq!(of(&[&"\"a", &"\\"]), "m:f|\"\\\"a\" \\");
+    assert_eq!(of(&[&Some("None")]), "m:f|\"None\"");
+    assert_eq!(of(&[&Some(Some("x")), &None::<&str>]), "m:f|x None");
+    assert_eq!(of(&[&"ns|a"]), "m:f|\"ns\\x7ca\"");
+    assert_eq!(of(&[&vec!["a b", "c"], &"d e"]), "m:f|['a b', 'c'] d e");
+    assert_eq!(of_values(default_key_generator, &f.in_namespace("ns"), &[&"ns|a"]), "m:f|ns|ns|a");
+    assert_eq!(of_values(default_key_generator, &f.in_namespace("n|s"), &[&1]), "m:f|\"n\\x7cs\"|1");
+    assert_eq!(of_values(default_key_generator, &f.of("m::T<A>"), &[&1]), "m::T<A>:f|1");
+    assert_eq!(of_values(default_key_generator, &f.with_types(&["u8", "str"]), &[&1]), "m:f<u8, str>|1");
+    let confused: &[&[&dyn KeyArgument]] = &[&[&"a b", &"c"], &[&"a", &"b c"]];
+    assert!(confused.iter().all(|values| of_values(dogpile_key_generator, &f, values) == "m:f|a b c"));
+}
+
+struct UserId(u64);
+
+impl KeyArgument for UserId {
+    fn write(&self, key: &mut String, form: KeyForm) {
+        self.0.write(key, form);
+    }
+}
+
+struct Pair(&'static str);
+
+impl KeyArgument for Pair {
+    fn write(&self, key: &mut String, _form: KeyForm) {
+        key.push_str(self.0);
+    }
+}
+
+#[test]
+fn pointers_lists_tuples_and_types_of_ones_own_have_texts() {
+    let f = Function::new("m:f");
+    let of = |value: &dyn KeyArgument| of_values(default_key_generator, &f, &[value]);
+    assert_eq!(of(&Arc::new(Box::new(7_u128))), "m:f|7");
+    assert_eq!(of(&Cow::Borrowed("x")), "m:f|x");
+    assert_eq!(of(&VecDeque::from([(1, "a"), (2, "b'")])), "m:f|[(1, 'a'), (2, \"b'\")]");
+    assert_eq!(of(&((), (1,), [true, false])), "m:f|((), (1,), [True, False])");
+    assert_eq!(of(&UserId(7)), "m:f|7");
+    // The same characters, in one item and in two.
+    assert_eq!(of(&vec![Pair("a, b")]), "m:f|[\"a, b\"]");
+    assert_eq!(of(&vec![Pair("a"), Pair("b")]), "m:f|[a, b]");
+}
+
+static SHOP: CacheRegion = CacheRegion::new("shop");
+
+/// No name of a Rust keyword is lost.
+#[cache_on_arguments(region = SHOP, namespace = ["a", "b"].concat())]
+fn r#match(r#type: &str) -> String {
+    r#type.to_owned()
+}
+
+#[test]
+fn raw_names_stand_in_keys_as_they_are_meant() {
+    SHOP.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
+    assert_eq!(r#match("x"), "x");
+    assert_eq!(r#match::key("x"), format!("{}:match|ab|x", module_path!()));
+    assert_eq!(SHOP.get::<String>(&r#match::key("x")).unwrap().as_deref(), Some("x"));
+}

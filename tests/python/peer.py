@@ -10,7 +10,16 @@ import sys
 
 from dogpile.cache import make_region
 from dogpile.cache.api import NO_VALUE
+from dogpile.cache.util import function_key_generator
+from dogpile.cache.util import function_multi_key_generator
+from dogpile.cache.util import kwarg_function_key_generator
 from dogpile.cache.util import sha1_mangle_key
+
+GENERATORS = {
+    "plain": function_key_generator,
+    "kwarg": kwarg_function_key_generator,
+    "multi": function_multi_key_generator,
+}
 
 
 def tell(answer):
@@ -82,8 +91,32 @@ class Peer:
     def key_is_locked(self, key):
         return {"value": bool(self.region.key_is_locked(self.mangled(key)))}
 
+    def function_keys(self, calls):
+        """The key of each call: `generator`, `name` (of module and function), `namespace`, `parameters` (as in a
+        `def`), `args` and `kwargs`, these two in Python."""
+        return {"values": [self.function_key(**call) for call in calls]}
+
+    def function_key(self, generator, name, namespace, parameters, args, kwargs):
+        generate = GENERATORS[generator](namespace, function(name, parameters, "None"))
+        return generate(*eval(args), **eval(kwargs))
+
+    def call(self, name, namespace, parameters, args, answer):
+        """Calls a function that was decorated, and answers `answer`, in Python, when it is evaluated."""
+        evaluations = []
+        decorate = self.region.cache_on_arguments(namespace=namespace)
+        decorated = decorate(function(name, parameters, f"evaluations.append(1) or {answer}", evaluations=evaluations))
+        value = decorated(*eval(args))
+        return {"value": value, "evaluated": bool(evaluations)}
+
     def mangled(self, key):
         return self.region.key_mangler(key) if self.region.key_mangler else key
+
+
+def function(name, parameters, answer, **names):
+    module, name = name.rsplit(":", 1)
+    names["__name__"] = module
+    exec(f"def {name}({parameters}): return {answer}", names)
+    return names[name]
 
 
 def main():

@@ -13,17 +13,25 @@ use crate::settings::Settings;
 /// The `Function` whose keys are made, as statements that leave it in `function`.
 fn function(subject: &Subject, settings: &Settings) -> TokenStream {
     let bare = subject.item.sig.ident.unraw().to_string();
-    let name = match &settings.key_name {
-        Some(name) => quote!(#name),
-        None => quote!(::core::concat!(::core::module_path!(), ":", #bare)),
-    };
-    let in_namespace = settings.namespace.iter();
-    let made = quote!(::dogpile::function::Function::new(#name)#(.in_namespace(#in_namespace))*);
-    let is_constant = [&settings.key_name, &settings.namespace].into_iter().flatten().all(is_literal);
-    let made = if is_constant {
-        quote!(const FUNCTION: ::dogpile::function::Function<'static> = #made; let function = FUNCTION;)
+    let (name, namespace) = (&settings.key_name, &settings.namespace);
+    let default_name = quote!(::core::concat!(::core::module_path!(), ":", #bare));
+    let made = if [name, namespace].into_iter().flatten().all(is_literal) {
+        let (name, namespace) = (name.as_ref().map_or(default_name, |name| quote!(#name)), namespace.iter());
+        quote! {
+            const FUNCTION: ::dogpile::function::Function<'static> =
+                ::dogpile::function::Function::new(#name)#(.in_namespace(#namespace))*;
+            let function = FUNCTION;
+        }
     } else {
-        quote!(let function = #made;)
+        let (name, namespace) = (name.as_ref().map_or(default_name, |name| quote!(&#name)), namespace.iter());
+        quote! {
+            let name: &::core::primitive::str = #name;
+            let function = ::dogpile::function::Function::new(name);
+            #(
+                let namespace: &::core::primitive::str = &#namespace;
+                let function = function.in_namespace(namespace);
+            )*
+        }
     };
     // A name that was given is the whole of it, so that a method can share it with Python.
     let of = (subject.is_method && settings.key_name.is_none())

@@ -1,0 +1,169 @@
+//! Keys beside those of the real dogpile.cache.
+
+use dogpile::function::{
+    Argument, Function, FunctionCall, KeyArgument, dogpile_key_generator, dogpile_multi_key_generator,
+    kwarg_key_generator,
+};
+use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
+use dogpile_tests::peer::Peer;
+use dogpile_tests::redis::RedisServer;
+use dogpile_tests::regions::region_of;
+use dogpile_tests::servers::python;
+use dogpile_tests::threads::bounded;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+
+/// An argument, here and in Python.
+struct Both {
+    ours: Box<dyn KeyArgument>,
+    python: String,
+}
+
+impl std::fmt::Debug for Both {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.python)
+    }
+}
+
+fn both(ours: impl KeyArgument + 'static, python: impl Into<String>) -> Both {
+    Both { ours: Box::new(ours), python: python.into() }
+}
+
+/// `text` as Python source.
+fn literal(text: &str) -> String {
+    let escaped: String = text.chars().map(|character| format!("\\U{:08x}", u32::from(character))).collect();
+    format!("'{escaped}'")
+}
+
+/// Any argument that both sides have.
+fn argument() -> impl Strategy<Value = Both> {
+    let text = || "[ -~]{0,6}|[a-zé\u{301}\u{a0}\u{200b}\u{1f600}\n\t\\\\'\"|]{0,6}";
+    prop_oneof![
+        any::<i64>().prop_map(|number| both(number, number.to_string())),
+        any::<u128>().prop_map(|number| both(number, number.to_string())),
+        any::<bool>().prop_map(|truth| both(truth, if truth { "True" } else { "False" })),
+        text().prop_map(|text| both(text.clone(), literal(&text))),
+        any::<f64>().prop_map(|number| both(number, format!("float('{number:e}')"))),
+        (-400..400_i32, 0..100_000_u32).prop_map(|(exponent, digits)| {
+            let number: f64 = format!("{digits}e{exponent}").parse().unwrap();
+            both(number, format!("float('{digits}e{exponent}')"))
+        }),
+        any::<Option<i8>>().prop_map(|number| {
+            both(number, number.map_or_else(|| "None".to_owned(), |number| number.to_string()))
+        }),
+        proptest::collection::vec(text(), 0..3).prop_map(|texts| {
+            let python: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+            both(texts, format!("[{}]", python.join(",")))
+        }),
+        (text(), any::<f64>()).prop_map(|(text, number)| {
+            let python = format!("({}, float('{number:e}'))", literal(&text));
+            both((text, number), python)
+        }),
+        any::<i8>().prop_map(|number| both((number,), format!("({number},)"))),
+    ]
+}
+
+/// Names in an order that is not theirs.
+const NAMES: [&str; 4] = ["b", "a", "d", "c"];
+
+/// The call as the peer takes it.
+fn asked(generator: &str, namespace: Option<&str>, values: &[Both]) -> Value {
+    let names = &NAMES[..values.len()];
+    let args: String = values.iter().map(|value| format!("{},", value.python)).collect();
+    json!({
+        "generator": generator, "name": "shop.prices:price", "namespace": namespace,
+        "parameters": if generator == "multi" { "*keys".to_owned() } else { names.join(", ") },
+        "args": format!("({args})"), "kwargs": "{}",
+    })
+}
+
+fn ours(generator: &str, namespace: Option<&str>, values: &[Both]) -> Value {
+    let function = Function::new("shop.prices:price");
+    let function = namespace.map_or(function, |namespace| function.in_namespace(namespace));
+    let arguments: Vec<_> =
+        NAMES.iter().zip(values).map(|(name, value)| Argument::new(name, &*value.ours)).collect();
+    let (call, mut key) = (FunctionCall::new(&function, &arguments), String::new());
+    match generator {
+        "multi" => return json!(dogpile_multi_key_generator(&call)),
+        "kwarg" => kwarg_key_generator(&call, &mut key),
+        _ => dogpile_key_generator(&call, &mut key),
+    }
+    json!(key)
+}
+
+#[test]
+fn keys_are_byte_for_byte_those_of_python() {
+    let Ok(python) = python() else { return };
+    let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
+    let (mut runner, values) = (TestRunner::deterministic(), proptest::collection::vec(argument(), 0..=4));
+    let (mut calls, mut expected) = (Vec::new(), Vec::new());
+    for number in 0..1500 {
+        let values = values.new_tree(&mut runner).unwrap().current();
+        let generator = ["plain", "kwarg", "multi"][number % 3];
+        let namespace = ["", "ns", "a b|c"].get(number % 4).copied();
+        calls.push(asked(generator, namespace, &values));
+        expected.push(ours(generator, namespace, &values));
+    }
+    let answered = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
+    let answered = answered["values"].as_array().unwrap();
+    assert_eq!(answered.len(), expected.len());
+    for ((call, theirs), ours) in calls.iter().zip(answered).zip(&expected) {
+        assert_eq!(ours, theirs, "{call}");
+    }
+}
+
+#[test]
+fn defaults_are_filled_in_as_python_does() {
+    let Ok(python) = python() else { return };
+    let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
+    let call = |args: &str, kwargs: &str| {
+        json!({
+            "generator": "kwarg", "name": "m:f", "namespace": "ns", "parameters": "a, b=None, a2='é', c=10",
+            "args": args, "kwargs": kwargs,
+        })
+    };
+    let calls = [call("(1,)", "{}"), call("()", "{'a': 1}"), call("(1, None)", "{'c': 10}")];
+    let answered = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
+    let none = None::<i32>;
+    let defaults = [
+        Argument::new("a", &1),
+        Argument::default_of("b", &none),
+        Argument::default_of("a2", &"é"),
+        Argument::default_of("c", &10),
+    ];
+    let (function, mut key) = (Function::new("m:f").in_namespace("ns"), String::new());
+    kwarg_key_generator(&FunctionCall::new(&function, &defaults), &mut key);
+    assert_eq!(answered, json!({ "values": [key, key, key] }));
+}
+
+/// The same function as Python's below.
+#[cache_on_arguments(region = region, ignore(region), key_name = "shop.prices:price", namespace = "eu")]
+fn price(region: &CacheRegion, item: &str, year: u32) -> Vec<u32> {
+    vec![u32::try_from(item.len()).unwrap(), year]
+}
+
+#[test]
+fn a_cached_function_shares_its_values_with_pythons() {
+    bounded(|| {
+        let (Ok(server), Ok(python)) = (RedisServer::start(&[]), python()) else { return };
+        let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
+        let region = region_of("shared", config);
+        let arguments = json!({ "host": "127.0.0.1", "port": server.port() });
+        let peer = json!({ "backend": "dogpile.cache.redis", "arguments": arguments, "serializer": "json" });
+        let peer = Peer::start(&python, &peer);
+        let call = |args: &str| {
+            peer.ask(&json!({
+                "do": "call", "name": "shop.prices:price", "namespace": "eu", "parameters": "item, year",
+                "args": args, "answer": "[7, 7]",
+            }))
+        };
+        assert_eq!(price(&region, "green tea", 2026), [9, 2026]);
+        assert_eq!(call("('green tea', 2026)"), json!({ "value": [9, 2026], "evaluated": false }));
+        assert_eq!(call("('cup', 2026)"), json!({ "value": [7, 7], "evaluated": true }));
+        assert_eq!(price(&region, "cup", 2026), [7, 7], "Python's");
+        price::invalidate(&region, "green tea", 2026).unwrap();
+        assert_eq!(call("('green tea', 2026)"), json!({ "value": [7, 7], "evaluated": true }));
+    });
+}
