@@ -44,12 +44,55 @@ fn many<S: Strategy>(call: S) -> impl Strategy<Value = Vec<S::Value>> {
     proptest::collection::vec(call, 2..40)
 }
 
+/// All texts of up to three of the characters that matter.
+fn short_texts() -> Vec<String> {
+    let longer = |texts: &[String]| -> Vec<String> {
+        texts.iter().flat_map(|text| ["a", " ", "|", "\"", "\\"].map(|end| format!("{text}{end}"))).collect()
+    };
+    let mut all = vec![vec![String::new()]];
+    (0..3).for_each(|length| all.push(longer(&all[length])));
+    all.concat()
+}
+
+#[test]
+fn every_two_short_texts_with_and_without_a_namespace() {
+    let (texts, mut seen) = (short_texts(), HashMap::new());
+    for namespace in [None, Some("a"), Some("a|"), Some("\"a"), Some("a a"), Some("\"a\\"), Some("|")] {
+        for (a, b) in texts.iter().flat_map(|a| texts.iter().map(move |b| (a, b))) {
+            let other = seen.insert(key(namespace, &[a, b]), (namespace, a, b));
+            assert_eq!(other, None, "shares its key with {:?}", (namespace, a, b));
+        }
+    }
+}
+
+#[test]
+fn every_three_short_texts() {
+    let (texts, mut seen) = (short_texts(), HashMap::new());
+    let few = || texts.iter().take(1 + 5 + 25);
+    for (a, b, c) in few().flat_map(|a| few().flat_map(move |b| few().map(move |c| (a, b, c)))) {
+        let other = seen.insert(key(None, &[a, b, c]), (a, b, c));
+        assert_eq!(other, None, "shares its key with {:?}", (a, b, c));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn texts_in_any_namespace(calls in many((proptest::option::of(text()), text(), text()))) {
         tell_apart(calls, |(namespace, a, b)| key(namespace.as_deref(), &[a, b]))?;
+    }
+
+    /// One text, taken apart at each blank and at each bar: the calls that Python confuses.
+    #[test]
+    fn one_text_taken_apart(text in text(), more in text(), last in text()) {
+        let whole = [text, more, last].join(" ");
+        let apart = |at: char| whole.match_indices(at).map(|(at, _)| (&whole[..at], &whole[at + 1..]));
+        tell_apart(apart(' ').collect(), |(a, b)| key(None, &[a, b]))?;
+        tell_apart(apart(' ').collect(), |(a, b)| key(None, &[a, &1, b]))?;
+        let mut namespaced: Vec<_> = apart('|').map(|(a, b)| (Some(a), b)).collect();
+        namespaced.push((None, whole.as_str()));
+        tell_apart(namespaced, |(namespace, a)| key(*namespace, &[a]))?;
     }
 
     #[test]
