@@ -27,6 +27,7 @@ pub use self::generator::{
     default_key_generator, default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator,
     kwarg_key_generator,
 };
+pub use self::single::evaluate;
 
 /// What the macros expand to. No part of what is promised to applications.
 #[doc(hidden)]

@@ -1,0 +1,224 @@
+//! Fragments of templates, in regions in memory.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use dogpile::{CacheRegion, Expiration, ManualClock, RegionConfig};
+use dogpile_minijinja::{Fragments, add_to};
+use minijinja::{Environment, Error, context};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// An environment whose templates cache in the region "local", and count by `next()` how often they are rendered.
+struct Site {
+    env: Environment<'static>,
+    fragments: Fragments,
+    region: Arc<CacheRegion>,
+    clock: Arc<ManualClock>,
+}
+
+fn site(templates: &[(&'static str, &'static str)]) -> Site {
+    let (region, clock) = (Arc::new(CacheRegion::new("local")), Arc::new(ManualClock::at(100.0)));
+    let config = RegionConfig::new("dogpile.cache.memory").expiration_time(60 * SECOND);
+    region.configure(config.clock(clock.clone())).unwrap();
+    let (mut env, count) = (Environment::new(), AtomicU32::new(0));
+    env.add_function("next", move || count.fetch_add(1, SeqCst) + 1);
+    let fragments = add_to(&mut env, [("local", Arc::clone(&region))]);
+    for (name, source) in templates {
+        env.add_template(name, source).unwrap();
+    }
+    Site { env, fragments, region, clock }
+}
+
+impl Site {
+    fn render(&self, name: &str, user: &str) -> Result<String, Error> {
+        self.env.get_template(name)?.render(context!(user))
+    }
+
+    fn renders(&self, name: &str) -> String {
+        self.render(name, "<Ada>").unwrap()
+    }
+}
+
+const FRAGMENT: (&str, &str) =
+    ("a.html", "{% call cached('side', region='local') %}{{ user }} {{ next() }}{% endcall %}");
+
+/// Behaviour: `template-cached-page`
+#[test]
+fn a_body_is_rendered_once_for_each_key_and_region() {
+    let site = site(&[
+        FRAGMENT,
+        ("b.html", "{% call cached('side', region='local') %}{{ next() }}{% endcall %}"),
+        ("c.html", "{% call cached('foot', region='local') %}{{ next() }}{% endcall %}"),
+    ]);
+    assert_eq!(site.renders("a.html"), "&lt;Ada&gt; 1");
+    assert_eq!(site.renders("a.html"), "&lt;Ada&gt; 1");
+    assert_eq!(site.renders("b.html"), "&lt;Ada&gt; 1", "the same key");
+    assert_eq!(site.renders("c.html"), "2");
+}
+
+/// Behaviour: `template-timeout-becomes-expiration`
+#[test]
+fn a_timeout_is_an_expiration_time() {
+    let site = site(&[
+        ("20.html", "{% call cached('20', region='local', timeout=20) %}{{ next() }}{% endcall %}"),
+        ("half.html", "{% call cached('half', region='local', timeout=0.5) %}{{ next() }}{% endcall %}"),
+        ("ever.html", "{% call cached('ever', region='local', timeout=-1) %}{{ next() }}{% endcall %}"),
+        ("none.html", "{% call cached('none', region='local', timeout=none) %}{{ next() }}{% endcall %}"),
+    ]);
+    let all = || ["20.html", "half.html", "ever.html", "none.html"].map(|name| site.renders(name));
+    assert_eq!(all(), ["1", "2", "3", "4"]);
+    site.clock.advance(SECOND);
+    assert_eq!(all(), ["1", "5", "3", "4"]);
+    site.clock.advance(20 * SECOND);
+    assert_eq!(all(), ["6", "7", "3", "4"]);
+    site.clock.advance(40 * SECOND);
+    assert_eq!(all(), ["8", "9", "3", "10"], "the region's expiration time is a minute");
+}
+
+#[test]
+fn output_is_escaped_once_and_what_was_not_escaped_does_not_stand_in_html() {
+    const BODY: &str = "{% call cached('side', region='local') %}{{ user }}{% endcall %}";
+    let site = site(&[("page.txt", BODY), ("page.html", BODY)]);
+    assert_eq!([(); 2].map(|()| site.renders("page.txt")), ["<Ada>", "<Ada>"]);
+    assert_eq!([(); 2].map(|()| site.renders("page.html")), ["&lt;Ada&gt;", "&lt;Ada&gt;"]);
+    site.fragments.invalidate("local", "side").unwrap();
+    assert_eq!([(); 2].map(|()| site.renders("page.html")), ["&lt;Ada&gt;", "&lt;Ada&gt;"]);
+    assert_eq!(site.renders("page.txt"), "<Ada>");
+}
+
+#[test]
+fn fragments_may_lie_in_one_another() {
+    let site = site(&[(
+        "page.html",
+        "{% call cached('out', region='local') %}{{ user }}\
+         {% call cached('in', region='local') %}<i>{{ next() }}</i>{% endcall %}{{ next() }}{% endcall %}",
+    )]);
+    assert_eq!(site.renders("page.html"), "&lt;Ada&gt;<i>1</i>2");
+    site.fragments.invalidate("local", "out").unwrap();
+    assert_eq!(site.renders("page.html"), "&lt;Ada&gt;<i>1</i>3");
+}
+
+#[test]
+fn invalidation_is_by_region_and_key() {
+    let site = site(&[FRAGMENT]);
+    assert_eq!(
+        (site.renders("a.html"), site.renders("a.html")),
+        ("&lt;Ada&gt; 1".into(), "&lt;Ada&gt; 1".into())
+    );
+    site.fragments.invalidate("local", "side").unwrap();
+    assert_eq!(site.renders("a.html"), "&lt;Ada&gt; 2");
+    site.fragments.invalidate("local", "never cached").unwrap();
+    let error = site.fragments.invalidate("remote", "side").unwrap_err();
+    assert!(error.to_string().contains("no region \"remote\" to cache in (have: local)"), "{error}");
+}
+
+#[test]
+fn a_whole_template_is_cached_by_its_caller() {
+    let site = site(&[("page.html", "{{ user }} {{ next() }}"), FRAGMENT]);
+    let render = |name: &str, key: &str, expiration| {
+        let template = site.env.get_template(name).unwrap();
+        site.fragments.render_cached(&template, context!(user => "<Ada>"), "local", key, expiration)
+    };
+    let limit = Some(Expiration::After(SECOND));
+    assert_eq!(render("page.html", "page", limit).unwrap(), "&lt;Ada&gt; 1");
+    assert_eq!(render("page.html", "page", limit).unwrap(), "&lt;Ada&gt; 1");
+    site.clock.advance(2 * SECOND);
+    assert_eq!(render("page.html", "page", None).unwrap(), "&lt;Ada&gt; 1");
+    assert_eq!(render("page.html", "page", limit).unwrap(), "&lt;Ada&gt; 2");
+    // The key of a page does not give a template its text as a fragment.
+    assert_eq!(render("page.html", "side", None).unwrap(), "&lt;Ada&gt; 3");
+    assert_eq!(
+        (site.renders("a.html"), site.renders("a.html")),
+        ("&lt;Ada&gt; 4".into(), "&lt;Ada&gt; 5".into())
+    );
+    site.fragments.invalidate("local", "side").unwrap();
+    assert_eq!(
+        (site.renders("a.html"), site.renders("a.html")),
+        ("&lt;Ada&gt; 6".into(), "&lt;Ada&gt; 6".into())
+    );
+
+    let template = site.env.get_template("page.html").unwrap();
+    for (region, key, told) in [("remote", "page", "no region \"remote\""), ("local", "", "needs a key")] {
+        let error =
+            site.fragments.render_cached(&template, context!(), region, key, None).unwrap_err().to_string();
+        assert!(error.contains("template \"page.html\"") && error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn a_mistake_is_an_error_that_names_template_and_line() {
+    let cases = [
+        ("region='remote'", "there is no region \"remote\" to cache in (have: local)"),
+        ("", "fragment \"side\" does not say where it is cached; add region=\"...\""),
+        ("region=7", "the region of fragment \"side\" is 7, not a name"),
+        (
+            "region='local', timeout='60'",
+            "the timeout of fragment \"side\" is '60'; give a number of seconds",
+        ),
+        ("region='local', timeout=-2", "the timeout of fragment \"side\" is -2; give a number of seconds"),
+        (
+            "region='local', timeout=true",
+            "the timeout of fragment \"side\" is True; give a number of seconds",
+        ),
+        ("region='local', timeuot=1", "unknown keyword argument 'timeuot'"),
+    ];
+    for (arguments, told) in cases {
+        let mut site = site(&[]);
+        let source = format!("first line\n{{% call cached('side', {arguments}) %}}body{{% endcall %}}");
+        site.env.add_template_owned("page.html", source).unwrap();
+        let error = site.render("page.html", "Ada").unwrap_err();
+        assert_eq!((error.name(), error.line()), (Some("page.html"), Some(2)), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains("page.html:2"), "{text}");
+    }
+    let site = site(&[
+        ("expression.html", "{{ cached('side', region='local') }}"),
+        ("empty.html", "{% call cached('', region='local') %}{% endcall %}"),
+    ]);
+    let error = site.render("expression.html", "Ada").unwrap_err().to_string();
+    assert!(error.contains("has no body; write {% call cached(...) %}...{% endcall %}"), "{error}");
+    assert!(site.render("empty.html", "Ada").unwrap_err().to_string().contains("needs a key"));
+}
+
+#[test]
+fn an_error_in_a_body_is_told_and_not_cached() {
+    let site = site(&[(
+        "page.html",
+        "{% call cached('side', region='local') %}{{ next() }}\n{{ user.missing.missing }}{% endcall %}",
+    )]);
+    let error = site.render("page.html", "Ada").unwrap_err();
+    assert_eq!((error.name(), error.line()), (Some("page.html"), Some(2)), "{error}");
+    assert_eq!(site.region.get::<String>("side").unwrap(), None);
+    assert!(!site.region.key_is_locked("side").unwrap());
+}
+
+#[test]
+fn a_page_is_rendered_without_a_region_that_fails() {
+    let (mut env, region) = (Environment::new(), Arc::new(CacheRegion::new("never configured")));
+    add_to(&mut env, [("local", region)]);
+    env.add_template(FRAGMENT.0, "{% call cached('side', region='local') %}{{ user }}{% endcall %}").unwrap();
+    let page = env.get_template(FRAGMENT.0).unwrap();
+    assert_eq!(page.render(context!(user => "Ada")).unwrap(), "Ada");
+    assert_eq!(page.render(context!(user => "Bob")).unwrap(), "Bob");
+}
+
+#[test]
+fn many_requests_at_once_render_a_body_once() {
+    const REQUESTS: usize = 16;
+    let site = site(&[FRAGMENT]);
+    let start = Barrier::new(REQUESTS);
+    let render = || {
+        start.wait();
+        site.renders("a.html")
+    };
+    let pages: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..REQUESTS).map(|_| scope.spawn(render)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(pages, vec!["&lt;Ada&gt; 1"; REQUESTS]);
+}
