@@ -15,7 +15,7 @@ mod call;
 mod exact;
 mod expiration;
 mod generator;
-mod mapping;
+mod many;
 mod multi;
 mod python;
 mod single;
@@ -27,16 +27,14 @@ pub use self::generator::{
     default_key_generator, default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator,
     kwarg_key_generator,
 };
+pub use self::many::ManyValues;
 pub use self::single::evaluate;
 
 /// What the macros expand to. No part of what is promised to applications.
 #[doc(hidden)]
 pub mod expansion {
     pub use super::buffer::KeyBuffer;
-    pub use super::multi::{
-        evaluate_mapping, evaluate_mapping_sure, evaluate_multi, evaluate_multi_sure, get_mapping,
-        refresh_mapping, refresh_mapping_sure, refresh_multi, refresh_multi_sure,
-    };
+    pub use super::multi::{evaluate_many, evaluate_many_sure, get_many, refresh_many, refresh_many_sure};
     pub use super::single::{
         evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,
     };

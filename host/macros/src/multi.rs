@@ -53,12 +53,8 @@ impl<'a> Multi<'a> {
             (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
         let (missing, made) = (own("missing"), own("made"));
         let original = self.original(&missing);
-        let evaluate = own(match (settings.is_asdict, subject.returns.error.is_some()) {
-            (false, true) => "evaluate_multi",
-            (false, false) => "evaluate_multi_sure",
-            (true, true) => "evaluate_mapping",
-            (true, false) => "evaluate_mapping_sure",
-        });
+        let evaluate =
+            own(if subject.returns.error.is_some() { "evaluate_many" } else { "evaluate_many_sure" });
         Ok(quote! {
             let #made = #keys_of;
             ::dogpile::function::expansion::#evaluate(#options, &#made, #keys, |#missing| #original)
@@ -83,16 +79,16 @@ impl<'a> Multi<'a> {
         let (parameters, made, returned) = (subject.parameters(), own("made"), &subject.returns.value);
         let (keys_of, options) =
             (key::of_slice(subject, settings, keys), key::options(settings, value, false)?);
-        let (answer, body) = if settings.is_asdict {
-            let body =
-                quote!(::dogpile::function::expansion::get_mapping::<_, #value, _>(#options, &#made, #keys));
-            (quote!(#returned), body)
+        let answer = if settings.is_asdict {
+            quote!(#returned)
         } else {
-            let answer = quote!(::std::vec::Vec<::core::option::Option<#value>>);
-            (answer, quote!(#options.get_multi::<#value>(&#made)))
+            quote!(::std::vec::Vec<::core::option::Option<#value>>)
         };
         let answer = quote!(::core::result::Result<#answer, ::dogpile::RegionError>);
-        let body = quote!(let #made = #keys_of; #body);
+        let body = quote! {
+            let #made = #keys_of;
+            ::dogpile::function::expansion::get_many::<_, #returned>(#options, &#made, #keys)
+        };
         let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
         Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
     }
@@ -126,16 +122,11 @@ impl<'a> Multi<'a> {
         let (keys_of, options) =
             (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
         let original = self.original(keys);
-        let (error, original) = match &subject.returns.error {
-            Some(error) => (quote!(::dogpile::CreateError<#error>), original),
-            None => (quote!(::dogpile::RegionError), original),
+        let error = match &subject.returns.error {
+            Some(error) => quote!(::dogpile::CreateError<#error>),
+            None => quote!(::dogpile::RegionError),
         };
-        let refresh = own(match (settings.is_asdict, subject.returns.error.is_some()) {
-            (false, true) => "refresh_multi",
-            (false, false) => "refresh_multi_sure",
-            (true, true) => "refresh_mapping",
-            (true, false) => "refresh_mapping_sure",
-        });
+        let refresh = own(if subject.returns.error.is_some() { "refresh_many" } else { "refresh_many_sure" });
         let answer = quote!(::core::result::Result<#returned, #error>);
         let body = quote! {
             let #made = #keys_of;
