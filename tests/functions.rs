@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "functions/closures.rs"]
+mod closures;
 #[path = "functions/exact.rs"]
 mod exact;
 #[path = "functions/keys.rs"]

@@ -12,22 +12,28 @@
 mod argument;
 mod buffer;
 mod call;
+mod closure;
 mod exact;
 mod expiration;
 mod generator;
 mod many;
 mod multi;
+mod options;
 mod python;
 mod single;
 
 pub use self::argument::{KeyArgument, KeyForm, KeyText};
 pub use self::call::{Argument, Function, FunctionCall};
+pub use self::closure::{
+    CachedFunction, CachedMultiFunction, CallWith, ClosureArguments, Fallible, Outcome, Sure,
+};
 pub use self::expiration::FunctionExpiration;
 pub use self::generator::{
     default_key_generator, default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator,
     kwarg_key_generator,
 };
 pub use self::many::ManyValues;
+pub use self::options::{FunctionOptions, KeyGenerator, MultiKeyGenerator};
 pub use self::single::evaluate;
 
 /// What the macros expand to. No part of what is promised to applications.
@@ -40,14 +46,14 @@ pub mod expansion {
     };
 
     /// A `Result` by whatever name.
-    pub trait Fallible {
+    pub trait AnyResult {
         /// What it has when all went well.
         type Value;
         /// What it has otherwise.
         type Error;
     }
 
-    impl<T, E> Fallible for Result<T, E> {
+    impl<T, E> AnyResult for Result<T, E> {
         type Value = T;
         type Error = E;
     }

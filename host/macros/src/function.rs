@@ -201,7 +201,7 @@ impl Returned {
         let (value, error) = match types.as_slice() {
             [value, error] => ((*value).clone(), error.to_token_stream()),
             [value] => {
-                ((*value).clone(), quote!(<#whole as ::dogpile::function::expansion::Fallible>::Error))
+                ((*value).clone(), quote!(<#whole as ::dogpile::function::expansion::AnyResult>::Error))
             }
             _ => {
                 let problem = "this `Result` does not say what is cached; write `Result<T, E>` out";
