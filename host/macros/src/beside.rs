@@ -66,7 +66,7 @@ impl Subject {
         quote! {
             #(#attributes)*
             #[doc = #docs]
-            #[allow(dead_code, unused_variables, clippy::all, clippy::pedantic)]
+            #[allow(dead_code, unused_variables, single_use_lifetimes, clippy::all, clippy::pedantic)]
             #vis fn #name #generics (#parameters) -> #answer #bounds { #body }
         }
     }

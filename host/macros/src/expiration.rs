@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, ExprUnary, Lit, Result, UnOp};
 
 /// An expression of the `Expiration` that `given` is at the moment of a call.
 pub(crate) fn expand(given: &Expr) -> Result<TokenStream> {
     let Some(seconds) = number(given)? else {
-        return Ok(quote!(::dogpile::function::FunctionExpiration::now(&(#given))));
+        let span = Span::mixed_site().located_at(given.span());
+        return Ok(quote_spanned!(span=> ::dogpile::function::FunctionExpiration::now(&(#given))));
     };
     if seconds == -1.0 {
         return Ok(quote!(::dogpile::Expiration::Never));
@@ -34,5 +35,5 @@ fn number(given: &Expr) -> Result<Option<f64>> {
 fn refused(given: &Expr) -> Error {
     let problem = "this is no expiration time; give a number of seconds from 0 up, -1 for never, a `Duration`, an \
                    `Expiration`, or a function that answers one of these";
-    Error::new(given.span(), problem)
+    Error::new_spanned(given, problem)
 }

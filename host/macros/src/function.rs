@@ -39,11 +39,8 @@ impl Subject {
     /// Reads a function, and refuses one that cannot be cached.
     pub(crate) fn read(function: TokenStream, settings: &Settings) -> Result<Self> {
         let span = function.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
-        let mut item: ItemFn = syn::parse2(function).map_err(|error| {
-            let problem = "only a function with a body can be cached; put the attribute on a `fn`";
-            let mut told = Error::new(span, problem);
-            told.combine(error);
-            told
+        let mut item: ItemFn = syn::parse2(function).map_err(|_| {
+            Error::new(span, "only a function with a body can be cached; put the attribute on a `fn`")
         })?;
         // Those at the head of the body are before it from now on.
         item.attrs.iter_mut().for_each(|attribute| attribute.style = AttrStyle::Outer);
@@ -135,7 +132,7 @@ fn arguments(item: &ItemFn, ignored: &[Ident]) -> Result<(Option<Receiver>, Vec<
                 let Pat::Ident(pattern) = &*typed.pat else {
                     let problem = "the arguments of a cached function have plain names, of which its keys are made; \
                                    name it, and take it apart in the body, or leave it out by `ignore(name)`";
-                    return Err(Error::new(typed.pat.span(), problem));
+                    return Err(Error::new_spanned(&typed.pat, problem));
                 };
                 let (name, ty) = (pattern.ident.clone(), (*typed.ty).clone());
                 let is_ignored = ignored.contains(&name);
@@ -149,7 +146,7 @@ fn arguments(item: &ItemFn, ignored: &[Ident]) -> Result<(Option<Receiver>, Vec<
         Some(argument) => {
             let problem =
                 "a key tells what type this is, so it needs a name: write `fn name<T: ...>(argument: T)`";
-            Err(Error::new(argument.ty.span(), problem))
+            Err(Error::new_spanned(&argument.ty, problem))
         }
         None => Ok((receiver, arguments)),
     }
@@ -191,7 +188,7 @@ impl Returned {
             Type::Never(_) => "a function that never returns has nothing to cache",
             _ => return Returned::of(whole),
         };
-        Err(Error::new(whole.span(), problem))
+        Err(Error::new_spanned(whole, problem))
     }
 
     fn of(whole: Type) -> Result<Self> {
@@ -205,7 +202,7 @@ impl Returned {
             }
             _ => {
                 let problem = "this `Result` does not say what is cached; write `Result<T, E>` out";
-                return Err(Error::new(whole.span(), problem));
+                return Err(Error::new_spanned(whole, problem));
             }
         };
         Ok(Returned { value, error: Some(error) })

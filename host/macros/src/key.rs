@@ -132,8 +132,9 @@ pub(crate) fn of_slice(subject: &Subject, settings: &Settings, keys: &Ident) -> 
 /// An expression of the `&CacheRegion`.
 pub(crate) fn region(settings: &Settings) -> TokenStream {
     let region = &settings.region;
+    let span = Span::mixed_site().located_at(region.span());
     // In a block, where whatever points to a region becomes a reference to it.
-    quote!({ let region: &::dogpile::CacheRegion = &#region; region })
+    quote_spanned!(span=> { let region: &::dogpile::CacheRegion = &#region; region })
 }
 
 /// An expression of the `CallOptions`, with a predicate over `value` only where one `is_wanted`.

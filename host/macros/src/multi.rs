@@ -2,7 +2,6 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
 use syn::{Error, Lifetime, Result, Type, TypeReference};
 
@@ -179,16 +178,16 @@ fn keys(subject: &Subject) -> Result<(&Ident, &Type)> {
     let problem = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out by \
                    `ignore(...)`";
     let mut arguments = subject.key_arguments();
-    let first = arguments.next().ok_or_else(|| Error::new(subject.item.sig.ident.span(), problem))?;
+    let first = arguments.next().ok_or_else(|| Error::new_spanned(&subject.item.sig.ident, problem))?;
     if let Some(second) = arguments.next() {
-        return Err(Error::new(second.name.span(), problem));
+        return Err(Error::new_spanned(&second.name, problem));
     }
     match &first.ty {
         Type::Reference(reference) => match &*reference.elem {
             Type::Slice(slice) => Ok((&first.name, &slice.elem)),
-            other => Err(Error::new(other.span(), problem)),
+            other => Err(Error::new_spanned(other, problem)),
         },
-        other => Err(Error::new(other.span(), problem)),
+        other => Err(Error::new_spanned(other, problem)),
     }
 }
 
@@ -205,5 +204,5 @@ fn value(returned: &Type, is_asdict: bool) -> Result<&Type> {
     };
     let types = generics_of(returned, names).filter(|types| types.len() >= count);
     let value = types.and_then(|types| types.get(count - 1).copied());
-    value.ok_or_else(|| Error::new(returned.span(), problem))
+    value.ok_or_else(|| Error::new_spanned(returned, problem))
 }

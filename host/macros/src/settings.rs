@@ -81,6 +81,15 @@ impl Parse for Setting {
     }
 }
 
+/// One entry of `ignore(...)`.
+struct Name(Ident);
+
+impl Parse for Name {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        input.call(Ident::parse_any).map(Name)
+    }
+}
+
 /// One entry of `defaults(...)`.
 struct DefaultArgument {
     name: Ident,
@@ -159,7 +168,10 @@ impl Settings {
             "function_key_generator" | "function_multi_key_generator" => {
                 self.key_generator = Some(setting.one()?);
             }
-            "ignore" => self.ignore = setting.list("argument, ...")?,
+            "ignore" => {
+                let ignored = setting.list::<Name>("argument, ...")?;
+                self.ignore = ignored.into_iter().map(|Name(name)| name).collect();
+            }
             "defaults" => {
                 let defaults = setting.list::<DefaultArgument>("argument = value, ...")?;
                 self.defaults = defaults.into_iter().map(|default| (default.name, default.value)).collect();
