@@ -6,6 +6,7 @@
 
 mod command_line;
 mod dice;
+mod function;
 mod ours;
 pub mod rivals;
 mod subject;
@@ -17,6 +18,7 @@ mod workload;
 
 pub use crate::command_line::is_quick;
 pub use crate::dice::Dice;
+pub use crate::function::{Cached, made_of};
 pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, ours};
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;

@@ -2,6 +2,7 @@
 
 mod bare_files;
 mod bare_map;
+pub mod functions;
 mod moka;
 mod quick_cache;
 
