@@ -36,7 +36,7 @@ fn once(a: u32, b: u32) -> u64 {
 }
 
 #[concurrent_cached(ttl_secs = 3600)]
-fn concurrent(a: u32, b: u32) -> u64 {
+fn of_parts(a: u32, b: u32) -> u64 {
     made_of(a, b)
 }
 
@@ -51,7 +51,7 @@ pub fn functions() -> Vec<Cached> {
         Cached::new(CACHED, plain),
         Cached::new(CACHED_EXPIRING, expiring),
         Cached::new(CACHED_ONCE, once),
-        Cached::new(CONCURRENT, concurrent),
+        Cached::new(CONCURRENT, of_parts),
         Cached::new(MOKA, by_moka(Moka::builder().build())),
         Cached::new(MOKA_EXPIRING, by_moka(Moka::builder().time_to_live(hour).build())),
     ]
