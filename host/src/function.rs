@@ -13,6 +13,7 @@ mod argument;
 mod buffer;
 mod call;
 mod closure;
+mod draft;
 mod exact;
 mod expiration;
 mod generator;
@@ -40,6 +41,7 @@ pub use self::single::evaluate;
 #[doc(hidden)]
 pub mod expansion {
     pub use super::buffer::KeyBuffer;
+    pub use super::draft::KeyDraft;
     pub use super::multi::{evaluate_many, evaluate_many_sure, get_many, refresh_many, refresh_many_sure};
     pub use super::single::{
         evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,

@@ -47,45 +47,69 @@ fn is_literal(given: &Expr) -> bool {
     matches!(given, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }))
 }
 
+/// An argument of a call: a statement that makes its text, if one is to be made, its name, what it is in the key, and
+/// where it stands.
+struct Part {
+    text: Option<TokenStream>,
+    name: String,
+    value: TokenStream,
+    span: Span,
+}
+
 /// An expression of the key of a call, a `KeyBuffer`.
 pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
     let function = function(subject, settings);
-    let constants = subject.const_parameters().map(|name| {
-        let text = name.to_string();
-        quote!(::dogpile::function::Argument::new(#text, &#name))
+    let parts: Vec<Part> = subject
+        .const_parameters()
+        .map(constant)
+        .chain(subject.key_arguments().map(|argument| part(argument, settings)))
+        .collect();
+    let texts = parts.iter().filter_map(|part| part.text.as_ref());
+    let given = parts.iter().map(|Part { name, value, span, .. }| {
+        quote_spanned!(*span=> ::dogpile::function::Argument::new(#name, &#value))
     });
-    let (texts, given): (Vec<_>, Vec<_>) =
-        subject.key_arguments().map(|argument| argument_of(argument, settings)).unzip();
     let defaults = settings.defaults.iter().map(|(name, value)| {
         let (text, value) = (name.unraw().to_string(), default_value(value));
         quote!(::dogpile::function::Argument::default_of(#text, &#value))
     });
-    let arguments: Vec<TokenStream> = constants.chain(given).chain(defaults).collect();
-    let (count, generator) = (arguments.len(), generator(settings, "default_key_generator"));
+    let arguments: Vec<TokenStream> = given.chain(defaults).collect();
+    let count = arguments.len();
+    let written = match &settings.key_generator {
+        Some(generator) => quote!((#generator)(&call, key)),
+        None => {
+            let values = parts.iter().map(|part| &part.value);
+            // As `default_key_generator` does, but with the types of the arguments.
+            quote! {
+                let mut draft = ::dogpile::function::expansion::KeyDraft::new(&function, key);
+                #(draft.add(&#values);)*
+                draft.finish(&call)
+            }
+        }
+    };
     quote! {{
         #function
         #(#texts)*
         let arguments: [::dogpile::function::Argument<'_>; #count] = [#(#arguments),*];
         let call = ::dogpile::function::FunctionCall::new(&function, &arguments);
-        ::dogpile::function::expansion::KeyBuffer::written(|key| #generator(&call, key))
+        ::dogpile::function::expansion::KeyBuffer::written(|key| { #written })
     }}
 }
 
-/// A statement that makes the text of an argument, if one is to be made, and the argument.
-fn argument_of(argument: &Argument, settings: &Settings) -> (TokenStream, TokenStream) {
-    let (name, text) = (&argument.name, argument.name.unraw().to_string());
+fn constant(name: &Ident) -> Part {
+    Part { text: None, name: name.to_string(), value: quote!(#name), span: Span::mixed_site() }
+}
+
+fn part(argument: &Argument, settings: &Settings) -> Part {
+    let (given, name) = (&argument.name, argument.name.unraw().to_string());
     let span = Span::mixed_site().located_at(argument.ty.span());
-    let Some(to_str) = &settings.to_str else {
-        return (
-            TokenStream::new(),
-            quote_spanned!(span=> ::dogpile::function::Argument::new(#text, &#name)),
-        );
-    };
-    let made = Ident::new(&format!("text_of_{text}"), Span::mixed_site());
-    (
-        quote!(let #made = ::dogpile::function::KeyText::new((#to_str)(&#name));),
-        quote!(::dogpile::function::Argument::new(#text, &#made)),
-    )
+    match &settings.to_str {
+        None => Part { text: None, name, value: quote!(#given), span },
+        Some(to_str) => {
+            let made = Ident::new(&format!("text_of_{name}"), Span::mixed_site());
+            let text = quote!(let #made = ::dogpile::function::KeyText::new((#to_str)(&#given)););
+            Part { text: Some(text), name, value: quote!(#made), span }
+        }
+    }
 }
 
 /// The default of a parameter that only Python has. A bare `None` has no type here.
@@ -98,20 +122,13 @@ fn default_value(value: &Expr) -> TokenStream {
     }
 }
 
-fn generator(settings: &Settings, default: &str) -> TokenStream {
-    match &settings.key_generator {
-        Some(generator) => quote!((#generator)),
-        None => {
-            let default = Ident::new(default, Span::call_site());
-            quote!(::dogpile::function::#default)
-        }
-    }
-}
-
 /// An expression of the keys, a `Vec<String>`, of the slice that `keys` is.
 pub(crate) fn of_slice(subject: &Subject, settings: &Settings, keys: &Ident) -> TokenStream {
     let (function, text) = (function(subject, settings), keys.unraw().to_string());
-    let generator = generator(settings, "default_multi_key_generator");
+    let generator = match &settings.key_generator {
+        Some(generator) => quote!((#generator)),
+        None => quote!(::dogpile::function::default_multi_key_generator),
+    };
     let given = match &settings.to_str {
         None => quote!(let given = #keys.iter();),
         Some(to_str) => quote! {

@@ -113,6 +113,17 @@ impl<'a> Function<'a> {
     pub(super) fn is_plain(&self) -> bool {
         self.is_plain
     }
+
+    /// Writes name and namespace as Python does, with a `|` behind each.
+    #[inline]
+    pub(super) fn write_plainly(&self, key: &mut String) {
+        key.push_str(self.name);
+        key.push('|');
+        if let Some(namespace) = self.namespace {
+            key.push_str(namespace);
+            key.push('|');
+        }
+    }
 }
 
 impl<'a> Argument<'a> {
@@ -172,5 +183,10 @@ impl<'a> FunctionCall<'a> {
     /// The arguments, in the function's order; then the defaults.
     pub fn arguments(&self) -> &'a [Argument<'a>] {
         self.arguments
+    }
+
+    /// The arguments without the defaults.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'a Argument<'a>> + use<'a> {
+        self.arguments.iter().filter(|argument| !argument.is_default)
     }
 }

@@ -5,10 +5,7 @@
 
 use super::argument::KeyForm;
 use super::call::{Argument, FunctionCall};
-use super::exact::{quote, quote_among_texts};
-
-const PYTHON: KeyForm = KeyForm { nested: false, exact: false };
-const EXACT: KeyForm = KeyForm { nested: false, exact: true };
+use super::draft::KeyDraft;
 
 /// The key of a call, different for different calls: `module:function|namespace|arg1 arg2`. The default.
 ///
@@ -35,43 +32,23 @@ const EXACT: KeyForm = KeyForm { nested: false, exact: true };
 /// assert_eq!(key("a b", "c"), "shop:find|\"a b\" c");
 /// assert_eq!(key("a", "b c"), "shop:find|a \"b c\"");
 /// ```
-#[inline]
 pub fn default_key_generator(call: &FunctionCall<'_>, key: &mut String) {
-    write_exact_function(call, key);
-    let texts = given(call).filter(|argument| !argument.value().ends_itself(EXACT)).count();
-    for (number, argument) in given(call).enumerate() {
-        if number > 0 {
-            key.push(' ');
-        }
-        let begin = key.len();
-        argument.value().write(key, EXACT);
-        if texts > 0 {
-            guard(key, begin, argument, texts > 1);
-        }
-        if call.function().namespace().is_none() && key[begin..].contains('|') {
-            quote(key, begin);
-        }
-    }
-}
-
-/// Quotes a text among texts, if it is in need of that.
-fn guard(key: &mut String, begin: usize, argument: &Argument<'_>, among_texts: bool) {
-    if among_texts && !argument.value().ends_itself(EXACT) {
-        quote_among_texts(key, begin);
-    }
+    let mut draft = KeyDraft::new(call.function(), key);
+    call.given().for_each(|argument| draft.add(argument.value()));
+    draft.finish(call);
 }
 
 /// The key of a call as Python's dogpile.cache makes it by `function_key_generator`, byte for byte:
 /// `module:function|namespace|arg1 arg2`. Calls whose arguments have blanks may share a key.
 pub fn dogpile_key_generator(call: &FunctionCall<'_>, key: &mut String) {
-    write_function(call, key);
-    write_values(given(call), key);
+    call.function().write_plainly(key);
+    write_values(call.given(), key);
 }
 
 /// The key of a call as Python's dogpile.cache makes it by `kwarg_function_key_generator`, byte for byte: the
 /// arguments sorted by their names, and with those that Python fills in.
 pub fn kwarg_key_generator(call: &FunctionCall<'_>, key: &mut String) {
-    write_function(call, key);
+    call.function().write_plainly(key);
     let mut sorted: Vec<&Argument<'_>> = call.arguments().iter().collect();
     sorted.sort_by_key(|argument| argument.name());
     write_values(sorted.into_iter(), key);
@@ -97,67 +74,11 @@ fn one_by_one(call: &FunctionCall<'_>, generator: fn(&FunctionCall<'_>, &mut Str
     call.arguments().iter().map(one).collect()
 }
 
-fn given<'a>(call: &FunctionCall<'a>) -> impl Iterator<Item = &'a Argument<'a>> {
-    call.arguments().iter().filter(|argument| !argument.is_default())
-}
-
 fn write_values<'a>(arguments: impl Iterator<Item = &'a Argument<'a>>, key: &mut String) {
     for (number, argument) in arguments.enumerate() {
         if number > 0 {
             key.push(' ');
         }
-        argument.value().write(key, PYTHON);
-    }
-}
-
-fn write_function(call: &FunctionCall<'_>, key: &mut String) {
-    key.push_str(call.function().name());
-    if let Some(namespace) = call.function().namespace() {
-        key.push('|');
-        key.push_str(namespace);
-    }
-    key.push('|');
-}
-
-#[inline]
-fn write_exact_function(call: &FunctionCall<'_>, key: &mut String) {
-    let function = call.function();
-    if function.is_plain() && function.owner().is_none() && function.types().is_empty() {
-        write_function(call, key);
-    } else {
-        write_unusual_function(call, key);
-    }
-}
-
-fn write_unusual_function(call: &FunctionCall<'_>, key: &mut String) {
-    let (function, begin) = (call.function(), key.len());
-    match function.owner() {
-        None => key.push_str(function.name()),
-        Some(owner) => {
-            key.push_str(owner);
-            key.push(':');
-            key.push_str(function.name().rsplit(':').next().unwrap_or_default());
-        }
-    }
-    if !function.types().is_empty() {
-        key.push('<');
-        key.push_str(&function.types().join(", "));
-        key.push('>');
-    }
-    quote_before_bar(key, begin);
-    if let Some(namespace) = function.namespace() {
-        key.push('|');
-        let begin = key.len();
-        key.push_str(namespace);
-        quote_before_bar(key, begin);
-    }
-    key.push('|');
-}
-
-/// Quotes what a `|` follows, if it has one itself, or could be taken for quoted.
-fn quote_before_bar(key: &mut String, begin: usize) {
-    let text = &key[begin..];
-    if text.starts_with('"') || text.contains('|') {
-        quote(key, begin);
+        argument.value().write(key, KeyForm::default());
     }
 }
