@@ -8,7 +8,8 @@ use dogpile::function::{
     Argument, Function, FunctionCall, KeyArgument, KeyForm, default_key_generator,
     default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,
 };
-use dogpile::{CacheRegion, RegionConfig, cache_on_arguments, sha1_mangle_key};
+use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments, sha1_mangle_key};
+use dogpile_tests::regions::region_of;
 
 type Generator = fn(&FunctionCall<'_>, &mut String);
 
@@ -175,4 +176,47 @@ fn raw_names_stand_in_keys_as_they_are_meant() {
     assert_eq!(r#match("x"), "x");
     assert_eq!(r#match::key("x"), format!("{}:match|ab|x", module_path!()));
     assert_eq!(SHOP.get::<String>(&r#match::key("x")).unwrap().as_deref(), Some("x"));
+}
+
+/// Arguments may have the names that the macros use themselves.
+#[cache_on_arguments(region = region, ignore(region), key_name = name_of_shop(), namespace = ["n"].concat())]
+fn well_named(
+    region: &CacheRegion,
+    function: u8,
+    arguments: u8,
+    call: u8,
+    key: u8,
+    types: u8,
+    name: u8,
+    namespace: u8,
+    value: u8,
+    draft: u8,
+    this: u8,
+) -> Vec<u8> {
+    vec![function, arguments, call, key, types, name, namespace, value, draft, this]
+}
+
+fn name_of_shop() -> String {
+    "shop".to_owned()
+}
+
+#[cache_multi_on_arguments(region = values, ignore(values, made, missing, new), key_name = "m:f")]
+fn well_named_too(values: &CacheRegion, made: u8, key: &[u8], missing: u8, new: u8) -> Vec<u8> {
+    key.iter().map(|key| key + made + missing + new).collect()
+}
+
+#[test]
+fn arguments_are_taken_for_themselves_whatever_they_are_called() {
+    let region = region_of("names", RegionConfig::new("dogpile.cache.memory"));
+    let all: Vec<u8> = (0..10).collect();
+    assert_eq!(well_named::key(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), "shop|n|0 1 2 3 4 5 6 7 8 9");
+    assert_eq!(well_named(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), all);
+    assert_eq!(well_named::get(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9).unwrap(), Some(all.clone()));
+    well_named::set(vec![1], &region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9).unwrap();
+    assert_eq!(well_named(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), [1]);
+    assert_eq!(well_named::refresh(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9).unwrap(), all);
+    assert_eq!(well_named_too(&region, 1, &[1, 2], 2, 3), [7, 8]);
+    well_named_too::set([(1, 0)], &region, 1, 2, 3).unwrap();
+    assert_eq!(well_named_too::get(&region, 1, &[1, 3], 2, 3).unwrap(), [Some(0), None]);
+    assert_eq!(well_named_too::key(&region, 1, &[1], 2, 3), ["m:f|1"]);
 }

@@ -10,6 +10,11 @@ use crate::expiration;
 use crate::function::{Argument, Subject};
 use crate::settings::Settings;
 
+/// As `quote!`, with names that none of the function's arguments has.
+macro_rules! own {
+    ($($tokens:tt)*) => { quote_spanned!(Span::mixed_site()=> $($tokens)*) };
+}
+
 /// The `Function` whose keys are made, as statements that leave it in `function`.
 fn function(subject: &Subject, settings: &Settings) -> TokenStream {
     let bare = subject.item.sig.ident.unraw().to_string();
@@ -17,14 +22,12 @@ fn function(subject: &Subject, settings: &Settings) -> TokenStream {
     let default_name = quote!(::core::concat!(::core::module_path!(), ":", #bare));
     let made = if [name, namespace].into_iter().flatten().all(is_literal) {
         let (name, namespace) = (name.as_ref().map_or(default_name, |name| quote!(#name)), namespace.iter());
-        quote! {
-            const FUNCTION: ::dogpile::function::Function<'static> =
-                ::dogpile::function::Function::new(#name)#(.in_namespace(#namespace))*;
-            let function = FUNCTION;
+        own! {
+            let function = const { ::dogpile::function::Function::new(#name)#(.in_namespace(#namespace))* };
         }
     } else {
         let (name, namespace) = (name.as_ref().map_or(default_name, |name| quote!(&#name)), namespace.iter());
-        quote! {
+        own! {
             let name: &::core::primitive::str = #name;
             let function = ::dogpile::function::Function::new(name);
             #(
@@ -35,10 +38,10 @@ fn function(subject: &Subject, settings: &Settings) -> TokenStream {
     };
     // A name that was given is the whole of it, so that a method can share it with Python.
     let of = (subject.is_method && settings.key_name.is_none())
-        .then(|| quote!(let function = function.of(::core::any::type_name::<Self>());));
+        .then(|| own!(let function = function.of(::core::any::type_name::<Self>());));
     let types: Vec<&Ident> = subject.type_parameters().collect();
     let with_types = (!types.is_empty()).then(|| {
-        quote!(let types = [#(::core::any::type_name::<#types>()),*]; let function = function.with_types(&types);)
+        own!(let types = [#(::core::any::type_name::<#types>()),*]; let function = function.with_types(&types);)
     });
     quote!(#made #of #with_types)
 }
@@ -75,18 +78,19 @@ pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
     let arguments: Vec<TokenStream> = given.chain(defaults).collect();
     let count = arguments.len();
     let written = match &settings.key_generator {
-        Some(generator) => quote!((#generator)(&call, key)),
+        Some(generator) => own!((#generator)(&call, key)),
         None => {
-            let values = parts.iter().map(|part| &part.value);
+            let add =
+                parts.iter().map(|Part { value, span, .. }| quote_spanned!(*span=> draft.add(&#value);));
             // As `default_key_generator` does, but with the types of the arguments.
-            quote! {
+            own! {
                 let mut draft = ::dogpile::function::expansion::KeyDraft::new(&function, key);
-                #(draft.add(&#values);)*
+                #(#add)*
                 draft.finish(&call)
             }
         }
     };
-    quote! {{
+    own! {{
         #function
         #(#texts)*
         let arguments: [::dogpile::function::Argument<'_>; #count] = [#(#arguments),*];
@@ -130,14 +134,14 @@ pub(crate) fn of_slice(subject: &Subject, settings: &Settings, keys: &Ident) -> 
         None => quote!(::dogpile::function::default_multi_key_generator),
     };
     let given = match &settings.to_str {
-        None => quote!(let given = #keys.iter();),
-        Some(to_str) => quote! {
+        None => own!(let given = #keys.iter();),
+        Some(to_str) => own! {
             let texts: ::std::vec::Vec<::dogpile::function::KeyText> =
                 #keys.iter().map(|key| ::dogpile::function::KeyText::new((#to_str)(key))).collect();
             let given = texts.iter();
         },
     };
-    quote! {{
+    own! {{
         #function
         #given
         let arguments: ::std::vec::Vec<::dogpile::function::Argument<'_>> =
