@@ -17,6 +17,9 @@ mod single;
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
+use dogpile::{AsyncCreationRunner, Creation};
+use parking_lot::Mutex;
+
 /// How often a function was evaluated.
 #[derive(Debug, Default)]
 struct Calls(AtomicU32);
@@ -29,5 +32,15 @@ impl Calls {
 
     fn count(&self) -> u32 {
         self.0.load(SeqCst)
+    }
+}
+
+/// Keeps creations until the test runs them.
+#[derive(Debug, Default)]
+struct Desk(Mutex<Vec<Creation>>);
+
+impl AsyncCreationRunner for Desk {
+    fn run(&self, creation: Creation) {
+        self.0.lock().push(creation);
     }
 }

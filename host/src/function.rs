@@ -42,7 +42,10 @@ pub use self::single::evaluate;
 pub mod expansion {
     pub use super::buffer::KeyBuffer;
     pub use super::draft::KeyDraft;
-    pub use super::multi::{evaluate_many, evaluate_many_sure, get_many, refresh_many, refresh_many_sure};
+    pub use super::multi::{
+        evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
+        get_many, refresh_many, refresh_many_sure,
+    };
     pub use super::single::{
         evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,
     };

@@ -146,7 +146,7 @@ pub use dogpile_macros::cache_on_arguments;
 /// cached.
 ///
 /// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), but for `function_multi_key_generator`
-/// in place of `function_key_generator`, and without `background` and `defaults`.
+/// in place of `function_key_generator`, and without `defaults`.
 ///
 /// Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
 pub use dogpile_macros::cache_multi_on_arguments;

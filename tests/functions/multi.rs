@@ -1,15 +1,17 @@
 //! `cache_multi_on_arguments`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile::function::FunctionCall;
 use dogpile::sdk::ErrorKind;
-use dogpile::{CacheRegion, CreateError, RegionConfig, RegionError, cache_multi_on_arguments};
+use dogpile::{CacheRegion, CreateError, ManualClock, RegionConfig, RegionError, cache_multi_on_arguments};
 use dogpile_tests::regions::{Subject, on_each, region_of};
 use dogpile_tests::scripted::Scripted;
 use parking_lot::Mutex;
 
-use super::Calls;
+use super::{Calls, Desk};
 
 /// With which arguments a function was evaluated.
 type Asked = Mutex<Vec<Vec<i32>>>;
@@ -234,4 +236,43 @@ fn when_the_region_fails_the_function_of_many_values_is_evaluated_without_it() {
     assert_eq!(numbered(&region, &asked, &[1, 2]), ["1 in evaluation 1", "2 in evaluation 1"]);
     assert_eq!(squares(&region, &calls, &[3, -3]).len(), 1);
     assert!(numbered::get(&region, &asked, &[1]).is_err());
+}
+
+static BEHIND: CacheRegion = CacheRegion::new("many behind");
+static BEHIND_ASKED: Asked = Mutex::new(Vec::new());
+
+#[cache_multi_on_arguments(region = BEHIND, background)]
+fn in_background(keys: &[i32]) -> Vec<(i32, usize)> {
+    let mut asked = BEHIND_ASKED.lock();
+    asked.push(keys.to_vec());
+    keys.iter().map(|key| (*key, asked.len())).collect()
+}
+
+#[cache_multi_on_arguments(region = BEHIND, background, asdict)]
+fn in_background_as_a_map(keys: &[i32]) -> Result<HashMap<i32, i32>, String> {
+    if keys.is_empty() {
+        Err("no keys".to_owned())
+    } else {
+        Ok(keys.iter().map(|key| (*key, 2 * key)).collect())
+    }
+}
+
+#[test]
+fn the_runner_evaluates_the_stale_ones_of_many() {
+    let desk = Arc::new(Desk::default());
+    let config = RegionConfig::new("dogpile.cache.memory").async_creation_runner(desk.clone());
+    let uncached = in_background_as_a_map(&[7]);
+    assert_eq!(uncached, Ok(HashMap::from([(7, 14)])), "without a region");
+    let clock = Arc::new(ManualClock::at(100.0));
+    BEHIND.configure(config.clock(clock.clone())).unwrap();
+    assert_eq!(in_background(&[1, 2]), [(1, 1), (2, 1)]);
+    clock.advance(Duration::from_secs(1));
+    BEHIND.invalidate_soft().unwrap();
+    assert_eq!(in_background(&[2, 3, 1]), [(2, 1), (3, 2), (1, 1)], "the old ones, and what was missing");
+    assert_eq!(*BEHIND_ASKED.lock(), [vec![1, 2], vec![3]]);
+    let handed = desk.0.lock().pop().unwrap();
+    assert_eq!(handed.keys(), in_background::key(&[1, 2]));
+    handed.run();
+    assert_eq!(in_background(&[1, 2, 3]), [(1, 3), (2, 3), (3, 2)]);
+    assert_eq!(in_background_as_a_map(&[7]), Ok(HashMap::from([(7, 14)])));
 }

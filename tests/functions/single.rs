@@ -6,8 +6,7 @@ use std::time::Duration;
 use dogpile::function::{Argument, FunctionCall, KeyArgument};
 use dogpile::sdk::ErrorKind;
 use dogpile::{
-    AsyncCreationRunner, CacheRegion, CreateError, Creation, Expiration, InMemory, ManualClock, RegionConfig,
-    cache_on_arguments,
+    CacheRegion, CreateError, Expiration, InMemory, ManualClock, RegionConfig, cache_on_arguments,
 };
 use dogpile_tests::events::Events;
 use dogpile_tests::redis::RedisServer;
@@ -17,7 +16,7 @@ use dogpile_tests::threads::{bounded, together};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Calls;
+use super::{Calls, Desk};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -402,16 +401,6 @@ fn nothing_is_a_value() {
         assert_eq!(calls.count(), 1);
         assert_eq!(perhaps::get(region, &calls, 0).unwrap(), Some(None));
     });
-}
-
-/// Keeps creations until the test runs them.
-#[derive(Debug, Default)]
-struct Desk(Mutex<Vec<Creation>>);
-
-impl AsyncCreationRunner for Desk {
-    fn run(&self, creation: Creation) {
-        self.0.lock().push(creation);
-    }
 }
 
 static BEHIND: CacheRegion = CacheRegion::new("behind");

@@ -52,11 +52,16 @@ impl<'a> Multi<'a> {
             (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
         let (missing, made) = (own("missing"), own("made"));
         let original = self.original(&missing);
-        let evaluate =
-            own(if subject.returns.error.is_some() { "evaluate_many" } else { "evaluate_many_sure" });
+        let evaluate = own(match (subject.returns.error.is_some(), settings.is_in_background) {
+            (true, false) => "evaluate_many",
+            (true, true) => "evaluate_many_in_background",
+            (false, false) => "evaluate_many_sure",
+            (false, true) => "evaluate_many_sure_in_background",
+        });
+        let moves = settings.is_in_background.then(|| quote!(move));
         Ok(quote! {
             let #made = #keys_of;
-            ::dogpile::function::expansion::#evaluate(#options, &#made, #keys, |#missing| #original)
+            ::dogpile::function::expansion::#evaluate(#options, &#made, #keys, #moves |#missing| #original)
         })
     }
 

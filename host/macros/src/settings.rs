@@ -49,6 +49,7 @@ pub(crate) const MULTI: &[&str] = &[
     "function_multi_key_generator",
     "ignore",
     "key_name",
+    "background",
     "asdict",
     "associated",
 ];

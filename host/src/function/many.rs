@@ -81,6 +81,7 @@ maps! {
 pub(super) struct Found<V>(pub(super) Option<V>);
 
 /// Stores what is there and what the function's own predicate wants.
+#[derive(Clone)]
 pub(super) struct Wanted<P>(P);
 
 impl<V> Found<V> {

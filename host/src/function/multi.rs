@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
 
 use super::many::{Found, ManyValues};
 use super::single::tell;
@@ -53,6 +55,56 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
             original(arguments)
         }
     }
+}
+
+/// As [`evaluate_many`], where the region's runner may have the call, which thus owns what it uses.
+pub fn evaluate_many_in_background<K, M, E, P>(
+    call: CallOptions<'_, P>,
+    keys: &[String],
+    arguments: &[K],
+    original: impl Fn(&[K]) -> Result<M, E> + Clone + Send + 'static,
+) -> Result<M, E>
+where
+    K: Clone + Send + Sync + 'static,
+    M: ManyValues<K>,
+    E: fmt::Debug + 'static,
+    P: ShouldCache<M::Value> + Clone + Send + 'static,
+{
+    let region = call.region().name();
+    let found = by_key(region, keys, arguments).map_err(CreateError::Region).and_then(|by_key| {
+        let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
+        let (owned, original) = (Arc::new(owned.collect::<HashMap<String, K>>()), original.clone());
+        let call = Found::<M::Value>::wanted_by(call).background();
+        call.try_get_or_create_multi(keys, move |keys| {
+            let missing: Vec<K> = keys.iter().filter_map(|key| owned.get(*key).cloned()).collect();
+            original(&missing).map(|made| made.for_each(&missing).into_iter().map(Found).collect())
+        })
+    });
+    match found {
+        Ok(found) => Ok(M::found(arguments, found.into_iter().map(|Found(value)| value))),
+        Err(CreateError::Creator(error)) => Err(error),
+        Err(CreateError::Region(error)) => {
+            tell(region, &keys, &error);
+            original(arguments)
+        }
+    }
+}
+
+/// As [`evaluate_many_in_background`], of a function that cannot fail.
+pub fn evaluate_many_sure_in_background<K, M, P>(
+    call: CallOptions<'_, P>,
+    keys: &[String],
+    arguments: &[K],
+    original: impl Fn(&[K]) -> M + Clone + Send + 'static,
+) -> M
+where
+    K: Clone + Send + Sync + 'static,
+    M: ManyValues<K>,
+    P: ShouldCache<M::Value> + Clone + Send + 'static,
+{
+    let original = move |arguments: &[K]| Ok::<M, Infallible>(original(arguments));
+    let Ok(values) = evaluate_many_in_background(call, keys, arguments, original);
+    values
 }
 
 /// As [`evaluate_many`], of a function that cannot fail.

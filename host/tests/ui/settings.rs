@@ -57,7 +57,7 @@ fn of_the_other_macro(a: u32) -> u32 {
     a
 }
 
-#[cache_multi_on_arguments(region = REGION, background)]
+#[cache_multi_on_arguments(region = REGION, defaults(a = 1))]
 fn not_of_this_macro(a: &[u32]) -> Vec<u32> {
     a.to_vec()
 }
