@@ -9,18 +9,21 @@ pub fn made_of(a: u32, b: u32) -> u64 {
     u64::from(a) << 32 | u64::from(b)
 }
 
+/// Two arguments.
+type Pair = (u32, u32);
+
 /// A cached function and its name.
 pub struct Cached {
     /// What the tables call it.
     pub name: &'static str,
-    ask: Box<dyn Fn(&[(u32, u32)]) + Send + Sync>,
+    ask: Box<dyn Fn(&[Pair]) + Send + Sync>,
 }
 
 impl Cached {
     /// The function called `name`. One call of the box is many of the function, so that the indirection costs
     /// nothing.
     pub fn new(name: &'static str, function: impl Fn(u32, u32) -> u64 + Send + Sync + 'static) -> Self {
-        let ask = move |all: &[(u32, u32)]| {
+        let ask = move |all: &[Pair]| {
             for &(a, b) in all {
                 let answer = std::hint::black_box(function(std::hint::black_box(a), b));
                 assert!(answer == made_of(a, b), "a cache answered another value");
@@ -33,7 +36,7 @@ impl Cached {
     ///
     /// # Panics
     /// If a cache answers a wrong value.
-    pub fn time(&self, all: &[(u32, u32)], calls: usize, threads: usize) -> Duration {
+    pub fn time(&self, all: &[Pair], calls: usize, threads: usize) -> Duration {
         let start = Barrier::new(threads);
         let ask = || {
             start.wait();
