@@ -12,11 +12,14 @@ pub fn made_of(a: u32, b: u32) -> u64 {
 /// Two arguments.
 type Pair = (u32, u32);
 
+/// Calls a function with each of many arguments.
+type Ask = dyn Fn(&[Pair]) + Send + Sync;
+
 /// A cached function and its name.
 pub struct Cached {
     /// What the tables call it.
     pub name: &'static str,
-    ask: Box<dyn Fn(&[Pair]) + Send + Sync>,
+    ask: Box<Ask>,
 }
 
 impl Cached {
