@@ -179,6 +179,7 @@ fn raw_names_stand_in_keys_as_they_are_meant() {
 }
 
 /// Arguments may have the names that the macros use themselves.
+#[expect(clippy::too_many_arguments, reason = "there are as many names")]
 #[cache_on_arguments(region = region, ignore(region), key_name = name_of_shop(), namespace = ["n"].concat())]
 fn well_named(
     region: &CacheRegion,

@@ -73,7 +73,7 @@ impl Subject {
 
     /// The function as it was written, under another name.
     pub(crate) fn original(&self) -> TokenStream {
-        let (attributes, vis, block) = (self.shared_attributes(), &self.item.vis, &self.item.block);
+        let (attributes, vis, block) = (self.original_attributes(), &self.item.vis, &self.item.block);
         let signature = Signature { ident: self.beside("original"), ..self.item.sig.clone() };
         let docs = format!("`{}` as it was written: evaluated at each call.", self.bare_name());
         // What the key does not depend on may be there for the region alone.
@@ -89,7 +89,7 @@ impl Subject {
 
     /// The function that callers call, with `body`.
     pub(crate) fn cached(&self, body: &TokenStream) -> TokenStream {
-        let (attributes, vis) = (&self.item.attrs, &self.item.vis);
+        let (attributes, vis) = (self.all_attributes(), &self.item.vis);
         let mut signature = self.item.sig.clone();
         let mut names = self.arguments.iter().map(|argument| &argument.name);
         for input in &mut signature.inputs {

@@ -4,8 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{
-    AttrStyle, Attribute, Error, FnArg, GenericArgument, GenericParam, ItemFn, Pat, PathArguments, Receiver,
-    Result, ReturnType, Safety, Type, TypePath,
+    AttrStyle, Attribute, Error, FnArg, GenericArgument, GenericParam, ItemFn, Meta, Pat, PathArguments,
+    Receiver, Result, ReturnType, Safety, Type, TypePath,
 };
 
 use crate::settings::Settings;
@@ -90,12 +90,33 @@ impl Subject {
         })
     }
 
-    /// The attributes that what stands beside it needs too: whether it is there, and what is allowed in it.
-    pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = &Attribute> {
+    /// The attributes that the function as it was written needs: whether it is there, and the lints of its body.
+    pub(crate) fn original_attributes(&self) -> impl Iterator<Item = &Attribute> {
         self.item.attrs.iter().filter(|attribute| {
-            ["cfg", "allow", "warn", "deny"].iter().any(|name| attribute.path().is_ident(name))
+            ["cfg", "allow", "expect", "warn", "deny"].iter().any(|name| attribute.path().is_ident(name))
         })
     }
+
+    /// The same for what stands beside it, in which lints that are expected need not be found.
+    pub(crate) fn shared_attributes(&self) -> impl Iterator<Item = Attribute> {
+        self.original_attributes().map(allowing)
+    }
+
+    /// All attributes, for the cached function, in which lints that are expected need not be found.
+    pub(crate) fn all_attributes(&self) -> impl Iterator<Item = Attribute> {
+        self.item.attrs.iter().map(allowing)
+    }
+}
+
+/// `#[allow(...)]` for `#[expect(...)]`; any other attribute as it is.
+fn allowing(attribute: &Attribute) -> Attribute {
+    let mut attribute = attribute.clone();
+    if let Meta::List(list) = &mut attribute.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = Ident::new("allow", list.path.span()).into();
+    }
+    attribute
 }
 
 fn refuse_kinds(item: &ItemFn) -> Result<()> {

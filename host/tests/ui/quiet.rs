@@ -29,6 +29,12 @@ fn names<'a>(ids: &[&'a str]) -> BTreeMap<&'a str, u32> {
     ids.iter().map(|id| (*id, 1)).collect()
 }
 
+#[expect(unused_variables, reason = "it is for the key")]
+#[cache_on_arguments(region = REGION)]
+fn key_only(item: u8) -> u8 {
+    7
+}
+
 /// A shop.
 pub struct Shop<T>(pub T);
 
@@ -64,6 +70,7 @@ fn main() {
     assert_eq!(within_a_function(Local(1)), 1);
     assert_eq!(price("tea", 1), 5);
     assert_eq!(private("a".to_owned(), "b").as_deref(), Ok("ab"));
+    assert_eq!(key_only(1), 7);
     assert_eq!(names(&["a"]).len(), 1);
     assert_eq!((Shop(1).of_method([1, 2]), Shop::<u8>::without_receiver(3)), (2, 3));
 }
