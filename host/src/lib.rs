@@ -92,7 +92,8 @@ pub use dogpile_sdk as sdk;
 /// | `associated` | for a function without `self` in an `impl` |
 ///
 /// In an `impl`, where no names can be put beside a method, the functions are called `price_get`, `price_set`,
-/// `price_refresh`, `price_invalidate`, `price_original` and `price_key`. `self` is no part of the key.
+/// `price_refresh`, `price_invalidate`, `price_original` and `price_key`. `self` is no part of the key. A trait's
+/// methods can have none beside them: cache a method of the type, and call it there.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};

@@ -70,6 +70,8 @@ fn a_closure_has_the_key_generator_that_it_is_given() {
     assert_eq!(options().wrap(f).key(&key), "m:f|\"x y\" z 3");
     assert_eq!(options().function_key_generator(dogpile_key_generator).wrap(f).key(&key), "m:f|x y z 3");
     assert_eq!(options().function_key_generator(kwarg_key_generator).wrap(f).key(&key), "m:f|z x y 3");
+    let shouted = options().to_str(|value| Argument::new("", value).text().to_uppercase());
+    assert_eq!(shouted.wrap(f).key(&key), "m:f|\"X Y\" Z 3");
     let cached = options().function_key_generator(first_two).wrap(f);
     assert_eq!((cached.call(key), cached.call(("x y", "z", 4))), ("zx y3".into(), "zx y3".into()));
     assert_eq!(region.cache_on_arguments("m:none").wrap(|| 7).call(()), 7);

@@ -9,6 +9,7 @@ use dogpile::{
     CacheRegion, CreateError, Expiration, InMemory, ManualClock, RegionConfig, cache_on_arguments,
 };
 use dogpile_tests::events::Events;
+use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
 use dogpile_tests::scripted::Scripted;
@@ -53,13 +54,24 @@ fn a_function_is_evaluated_once_for_each_tuple_of_arguments() {
     on_each(|subject| each_pair_is_evaluated_once(&subject.region));
 }
 
-#[test]
-fn the_same_holds_on_a_server() {
-    bounded(|| {
-        let Ok(server) = RedisServer::start(&[]) else { return };
-        let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
-        each_pair_is_evaluated_once(&region_of("on a server", config));
+/// Runs `test` on a region over each kind of server that is installed.
+fn on_servers(test: fn(&CacheRegion)) {
+    bounded(move || {
+        if let Ok(server) = RedisServer::start(&[]) {
+            let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
+            test(&region_of("on Redis", config));
+        }
+        if let Ok(server) = MemcachedServer::start(&[]) {
+            let config = RegionConfig::new("dogpile.cache.pymemcache").argument("url", server.url());
+            test(&region_of("on memcached", config));
+        }
     });
+}
+
+/// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
+#[test]
+fn the_same_holds_on_servers() {
+    on_servers(each_pair_is_evaluated_once);
 }
 
 /// Behaviour: `null-decorator-always-evaluates`

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::argument::{KeyArgument, KeyText};
 use super::call::{Argument, Function, FunctionCall};
 use super::closure::{CachedFunction, CachedMultiFunction, Fallible, Sure};
 use super::expiration::FunctionExpiration;
@@ -13,6 +14,9 @@ pub type KeyGenerator = Box<dyn Fn(&FunctionCall<'_>, &mut String) + Send + Sync
 /// Makes the keys of a call, one for each argument.
 pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send + Sync>;
 
+/// Makes the text of an argument.
+type ToStr = Box<dyn Fn(&dyn KeyArgument) -> String + Send + Sync>;
+
 /// How a closure is cached: made by [`CacheRegion::cache_on_arguments`] and
 /// [`CacheRegion::cache_multi_on_arguments`].
 #[must_use = "it does nothing until a closure is wrapped"]
@@ -22,6 +26,7 @@ pub struct FunctionOptions<'r, G, P = CacheAll> {
     namespace: Option<String>,
     arguments: Vec<String>,
     expiration: Option<Box<dyn FunctionExpiration + Send + Sync>>,
+    to_str: Option<ToStr>,
     generator: G,
     predicate: P,
 }
@@ -80,22 +85,22 @@ impl CacheRegion {
 
 impl<'r, G> FunctionOptions<'r, G> {
     fn new(region: &'r CacheRegion, name: String, generator: G) -> Self {
-        let (namespace, arguments, expiration) = (None, Vec::new(), None);
-        FunctionOptions { region, name, namespace, arguments, expiration, generator, predicate: CacheAll }
+        FunctionOptions {
+            region,
+            name,
+            namespace: None,
+            arguments: Vec::new(),
+            expiration: None,
+            to_str: None,
+            generator,
+            predicate: CacheAll,
+        }
     }
 
     /// Stores only values for which `predicate` answers true. dogpile's `should_cache_fn`.
     pub fn should_cache_fn<T, F: Fn(&T) -> bool>(self, predicate: F) -> FunctionOptions<'r, G, F> {
-        let FunctionOptions {
-            region,
-            name,
-            namespace,
-            arguments,
-            expiration,
-            generator,
-            predicate: CacheAll,
-        } = self;
-        FunctionOptions { region, name, namespace, arguments, expiration, generator, predicate }
+        let FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, .. } = self;
+        FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, predicate }
     }
 }
 
@@ -116,6 +121,12 @@ impl<G, P> FunctionOptions<'_, G, P> {
     /// What the arguments are called, for key generators that go by names. Default: nothing.
     pub fn argument_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.arguments = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes the text of each argument. Default: that of its [`KeyArgument`].
+    pub fn to_str(mut self, to_str: impl Fn(&dyn KeyArgument) -> String + Send + Sync + 'static) -> Self {
+        self.to_str = Some(Box::new(to_str));
         self
     }
 
@@ -150,7 +161,13 @@ impl<G, P> FunctionOptions<'_, G, P> {
         let function = Function::new(&self.name);
         let function =
             self.namespace.iter().fold(function, |function, namespace| function.in_namespace(namespace));
-        generate(&self.generator, &FunctionCall::new(&function, arguments))
+        let Some(to_str) = &self.to_str else {
+            return generate(&self.generator, &FunctionCall::new(&function, arguments));
+        };
+        let texts: Vec<KeyText> =
+            arguments.iter().map(|argument| KeyText::new(to_str(argument.value()))).collect();
+        let texts = arguments.iter().zip(&texts).map(|(argument, text)| Argument::new(argument.name(), text));
+        generate(&self.generator, &FunctionCall::new(&function, &texts.collect::<Vec<_>>()))
     }
 }
 
