@@ -41,6 +41,7 @@ pub use self::single::evaluate;
 #[doc(hidden)]
 pub mod expansion {
     pub use super::buffer::KeyBuffer;
+    pub use super::call::of_function_body;
     pub use super::draft::KeyDraft;
     pub use super::multi::{
         evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,

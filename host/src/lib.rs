@@ -86,7 +86,7 @@ pub use dogpile_sdk as sdk;
 /// | `to_str = f` | makes the text of each argument by `f(&argument)`, such as `ToString::to_string` |
 /// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
 /// | `ignore(connection, log)` | arguments that the key does not depend on |
-/// | `key_name = "shop.prices:price"` | the first part of the key; by default this module or, of a method, its type, and the function's name |
+/// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
 /// | `background` | lets the region's [runner](AsyncCreationRunner) evaluate anew what is stale; the arguments own what they hold |
 /// | `associated` | for a function without `self` in an `impl` |

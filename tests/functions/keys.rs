@@ -221,3 +221,27 @@ fn arguments_are_taken_for_themselves_whatever_they_are_called() {
     assert_eq!(well_named_too::get(&region, 1, &[1, 3], 2, 3).unwrap(), [Some(0), None]);
     assert_eq!(well_named_too::key(&region, 1, &[1], 2, 3), ["m:f|1"]);
 }
+
+fn one_body(region: &CacheRegion) -> (u8, String) {
+    #[cache_on_arguments(region = region, ignore(region))]
+    fn inner(region: &CacheRegion) -> u8 {
+        1
+    }
+    (inner(region), inner::key(region))
+}
+
+fn another_body(region: &CacheRegion) -> (u8, String) {
+    #[cache_on_arguments(region = region, ignore(region))]
+    fn inner(region: &CacheRegion) -> u8 {
+        2
+    }
+    (inner(region), inner::key(region))
+}
+
+#[test]
+fn functions_in_two_bodies_do_not_share_entries() {
+    let region = region_of("bodies", RegionConfig::new("dogpile.cache.memory"));
+    let module = module_path!();
+    assert_eq!(one_body(&region), (1, format!("{module}::one_body:inner|")));
+    assert_eq!(another_body(&region), (2, format!("{module}::another_body:inner|")));
+}

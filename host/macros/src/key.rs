@@ -37,13 +37,27 @@ fn function(subject: &Subject, settings: &Settings) -> TokenStream {
         }
     };
     // A name that was given is the whole of it, so that a method can share it with Python.
-    let of = (subject.is_method && settings.key_name.is_none())
-        .then(|| own!(let function = function.of(::core::any::type_name::<Self>());));
+    let of = settings.key_name.is_none().then(|| of(subject, &bare));
     let types: Vec<&Ident> = subject.type_parameters().collect();
     let with_types = (!types.is_empty()).then(|| {
         own!(let types = [#(::core::any::type_name::<#types>()),*]; let function = function.with_types(&types);)
     });
     quote!(#made #of #with_types)
+}
+
+/// What the function belongs to, unless that is its module.
+fn of(subject: &Subject, bare: &str) -> TokenStream {
+    if subject.is_method {
+        return own!(let function = function.of(::core::any::type_name::<Self>()););
+    }
+    let ident = &subject.item.sig.ident;
+    own! {
+        let function = ::dogpile::function::expansion::of_function_body(
+            function,
+            ::core::any::type_name::<#ident>(),
+            ::core::concat!(::core::module_path!(), "::", #bare),
+        );
+    }
 }
 
 fn is_literal(given: &Expr) -> bool {

@@ -126,6 +126,16 @@ impl<'a> Function<'a> {
     }
 }
 
+/// A function that stands at `path`. Within the body of another function, that is what it belongs to: there may be
+/// one of its name in another body. Elsewhere it has the `usual` path, of its module.
+#[inline]
+pub fn of_function_body<'a>(function: Function<'a>, path: &'a str, usual: &str) -> Function<'a> {
+    if path.len() == usual.len() {
+        return function;
+    }
+    path.rsplit_once("::").map_or(function, |(body, _)| function.of(body))
+}
+
 impl<'a> Argument<'a> {
     /// The argument called `name`.
     #[inline]

@@ -16,8 +16,8 @@ use super::draft::KeyDraft;
 /// * what has a `|` where that would pass for the end of a namespace;
 /// * a text `"None"` where there could be nothing.
 ///
-/// A method's type stands in place of its module, and generic parameters behind the name: methods of two types, and
-/// a function with two types, do not share entries.
+/// A method's type, or the function in whose body another stands, goes in place of the module, and generic parameters
+/// behind the name: methods of two types, and a function with two types, do not share entries.
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall, default_key_generator};
