@@ -55,7 +55,7 @@ fn number_of(a: u32) -> u32 {
 }
 
 fn main() -> Result<(), Failure> {
-    let (rounds, calls) = if is_quick()? { (1, 2_000) } else { (40, 100_000) };
+    let (rounds, calls) = if is_quick()? { (1, 2_000) } else { (40, 200_000) };
     PLAIN.configure(RegionConfig::new("dogpile.cache.memory"))?;
     let hour = Duration::from_secs(60 * 60);
     EXPIRING.configure(RegionConfig::new("dogpile.cache.memory").expiration_time(hour))?;
