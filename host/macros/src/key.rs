@@ -91,19 +91,7 @@ pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
     });
     let arguments: Vec<TokenStream> = given.chain(defaults).collect();
     let count = arguments.len();
-    let written = match &settings.key_generator {
-        Some(generator) => own!((#generator)(&call, key)),
-        None => {
-            let add =
-                parts.iter().map(|Part { value, span, .. }| quote_spanned!(*span=> draft.add(&#value);));
-            // As `default_key_generator` does, but with the types of the arguments.
-            own! {
-                let mut draft = ::dogpile::function::expansion::KeyDraft::new(&function, key);
-                #(#add)*
-                draft.finish(&call)
-            }
-        }
-    };
+    let written = written(&parts, settings);
     own! {{
         #function
         #(#texts)*
@@ -111,6 +99,20 @@ pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
         let call = ::dogpile::function::FunctionCall::new(&function, &arguments);
         ::dogpile::function::expansion::KeyBuffer::written(|key| { #written })
     }}
+}
+
+/// Writes the key of `call` into `key`.
+fn written(parts: &[Part], settings: &Settings) -> TokenStream {
+    if let Some(generator) = &settings.key_generator {
+        return own!((#generator)(&call, key));
+    }
+    let add = parts.iter().map(|Part { value, span, .. }| quote_spanned!(*span=> draft.add(&#value);));
+    // As `default_key_generator` does, but with the types of the arguments.
+    own! {
+        let mut draft = ::dogpile::function::expansion::KeyDraft::new(&function, key);
+        #(#add)*
+        draft.finish(&call)
+    }
 }
 
 fn constant(name: &Ident) -> Part {

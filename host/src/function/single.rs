@@ -99,14 +99,12 @@ where
 {
     let region = call.region().name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
-    let found = call.background().try_get_or_create(key, {
-        let (progress, original) = (Arc::clone(&progress), original.clone());
-        move || {
-            let arguments = progress.lock().begin().expect(ONCE);
-            let value = original(arguments)?;
-            *progress.lock() = Progress::Made(value.clone());
-            Ok(value)
-        }
+    let (calling, called) = (Arc::clone(&progress), original.clone());
+    let found = call.background().try_get_or_create(key, move || {
+        let arguments = calling.lock().begin().expect(ONCE);
+        let value = called(arguments)?;
+        *calling.lock() = Progress::Made(value.clone());
+        Ok(value)
     });
     match found {
         Ok(value) => Ok(value),
