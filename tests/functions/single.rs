@@ -13,6 +13,7 @@ use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
 use dogpile_tests::scripted::Scripted;
+use dogpile_tests::servers::folder;
 use dogpile_tests::threads::{bounded, together};
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,9 +55,13 @@ fn a_function_is_evaluated_once_for_each_tuple_of_arguments() {
     on_each(|subject| each_pair_is_evaluated_once(&subject.region));
 }
 
-/// Runs `test` on a region over each kind of server that is installed.
-fn on_servers(test: fn(&CacheRegion)) {
+/// Runs `test` on a region over a file, and over each kind of server that is installed.
+fn on_shared_stores(test: fn(&CacheRegion)) {
     bounded(move || {
+        let folder = folder();
+        let filename = folder.path().join("cache.db");
+        let config = RegionConfig::new("dogpile.cache.dbm").argument("filename", filename);
+        test(&region_of("in a file", config));
         if let Ok(server) = RedisServer::start(&[]) {
             let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
             test(&region_of("on Redis", config));
@@ -70,8 +75,8 @@ fn on_servers(test: fn(&CacheRegion)) {
 
 /// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
 #[test]
-fn the_same_holds_on_servers() {
-    on_servers(each_pair_is_evaluated_once);
+fn the_same_holds_on_what_processes_share() {
+    on_shared_stores(each_pair_is_evaluated_once);
 }
 
 /// Behaviour: `null-decorator-always-evaluates`
