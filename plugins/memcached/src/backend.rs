@@ -93,7 +93,7 @@ impl MemcachedBackend {
 
     fn of(config: &MemcachedConfig, variant: Variant) -> Result<Self, BackendError> {
         config.check(variant)?;
-        let client = Arc::new(Client::new(config.addresses()?, &config.options(variant)?));
+        let client = Arc::new(Client::new(config.addresses(variant)?, &config.options(variant)?));
         let leases = config.leases()?;
         let locks = config.distributed_lock.then(|| {
             let locks = MemcachedLocks::new(Arc::clone(&client), bytes_flag(variant));

@@ -20,8 +20,8 @@ use crate::client::{Address, Distribution, Keepalive, Kind, Login, Options, Pati
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemcachedConfig {
-    /// The servers, one or several: `host`, `host:port`, `[address]:port`, `unix:/path` or `/path`; for all but
-    /// `dogpile.cache.bmemcached` also `host:port:weight`. It must be given.
+    /// The servers, one or several: `host`, `host:port`, `[address]:port`, `unix:/path` or `/path`; for
+    /// `dogpile.cache.memcached` and `dogpile.cache.pylibmc` also `host:port:weight`. It must be given.
     pub url: Urls,
     /// Whether creators in other processes are kept out, by a lock on a server. Default: no.
     pub distributed_lock: bool,
@@ -146,7 +146,7 @@ impl Variant {
 
 impl MemcachedConfig {
     /// The servers.
-    pub(crate) fn addresses(&self) -> Result<Vec<Address>, BackendError> {
+    pub(crate) fn addresses(&self, variant: Variant) -> Result<Vec<Address>, BackendError> {
         let urls = match &self.url {
             Urls::None => &[][..],
             Urls::One(url) => std::slice::from_ref(url),
@@ -157,12 +157,16 @@ impl MemcachedConfig {
                 "argument \"url\" is missing: a server, \"host:11211\", or several".to_owned(),
             ));
         }
-        let parse = |url: &String| {
-            Address::parse(url).ok_or_else(|| {
-                wrong(format!(
-                    "argument \"url\": {url:?} is no server; write \"host:port\" or \"unix:/path\""
-                ))
-            })
+        let has_weights = matches!(variant, Variant::PythonMemcached | Variant::Pylibmc);
+        let parse = |url: &String| match Address::parse(url) {
+            Some(address) if address.weight == 1 || has_weights => Ok(address),
+            Some(_) => Err(wrong(format!(
+                "argument \"url\": {url:?} has a weight, which means nothing to {}",
+                variant.entry_point()
+            ))),
+            None => Err(wrong(format!(
+                "argument \"url\": {url:?} is no server; write \"host:port\" or \"unix:/path\""
+            ))),
         };
         urls.iter().map(parse).collect()
     }

@@ -13,12 +13,13 @@ pub enum Distribution {
     Crc,
     /// By rendezvous hashing, as pymemcache has it; the keys of a server that is out go to others.
     Rendezvous,
-    /// By the remainder of a hash, as libmemcached has it.
+    /// By the remainder of a hash, as libmemcached has it; weights mean nothing.
     Modula(Hash),
-    /// On a circle, as libmemcached's `ketama` has it; the hash is of the key.
+    /// On a circle, as libmemcached's `ketama` has it; the hash is of the keys, and of the servers' names
+    /// unless there are weights.
     Ketama(Hash),
-    /// On the circle of libmemcached's `ketama_weighted`, on which heavier servers have more room.
-    KetamaWeighted(Hash),
+    /// On the circle of libmemcached's `ketama_weighted`, by MD5, on which heavier servers have more room.
+    KetamaWeighted,
     /// Each server has each key, as python-binary-memcached has it.
     Replicated,
 }
@@ -71,8 +72,11 @@ impl Ring {
         let weigh = |(number, address): (usize, &Address)| vec![number; address.weight as usize];
         let buckets = addresses.iter().enumerate().flat_map(weigh).collect();
         let mut circle = match distribution {
-            Distribution::Ketama(_) => points(addresses),
-            Distribution::KetamaWeighted(_) => weighted_points(addresses),
+            // Once there is a weight, libmemcached takes the weighted circle, and keeps the hash of keys.
+            Distribution::Ketama(hash) if addresses.iter().all(|address| address.weight == 1) => {
+                points(hash, addresses)
+            }
+            Distribution::Ketama(_) | Distribution::KetamaWeighted => weighted_points(addresses),
             _ => Vec::new(),
         };
         circle.sort_unstable();
@@ -85,13 +89,9 @@ impl Ring {
             Distribution::Replicated => return Where::Everywhere,
             Distribution::Crc => self.by_crc(key, is_up),
             Distribution::Rendezvous => self.by_rendezvous(key, is_up),
-            Distribution::Modula(hash) => {
-                Some(self.buckets[hash.of(key.as_bytes()) as usize % self.buckets.len()])
-            }
-            Distribution::Ketama(hash) | Distribution::KetamaWeighted(hash) => {
-                let next = self.circle.partition_point(|(point, _)| *point < hash.of(key.as_bytes()));
-                self.circle.get(next).or(self.circle.first()).map(|(_, number)| *number)
-            }
+            Distribution::Modula(hash) => Some(hash.of(key.as_bytes()) as usize % self.names.len()),
+            Distribution::Ketama(hash) => self.by_circle(hash.of(key.as_bytes())),
+            Distribution::KetamaWeighted => self.by_circle(md5(key.as_bytes(), 0)),
         }
         .map_or(Where::Nowhere, Where::On)
     }
@@ -107,6 +107,11 @@ impl Ring {
             hash = half_of_crc(format!("{hash}{attempt}").as_bytes());
         }
         None
+    }
+
+    fn by_circle(&self, hash: u32) -> Option<usize> {
+        let next = self.circle.partition_point(|(point, _)| *point < hash);
+        self.circle.get(next).or(self.circle.first()).map(|(_, number)| *number)
     }
 
     fn by_rendezvous(&self, key: &str, is_up: impl Fn(usize) -> bool) -> Option<usize> {
@@ -200,11 +205,11 @@ fn on_circle(address: &Address) -> String {
     }
 }
 
-fn points(addresses: &[Address]) -> Vec<(u32, usize)> {
+fn points(hash: Hash, addresses: &[Address]) -> Vec<(u32, usize)> {
     const POINTS: usize = 100;
     let of_server = |(number, address)| {
         let name = on_circle(address);
-        (0..POINTS).map(move |point| (md5(format!("{name}-{point}").as_bytes(), 0), number))
+        (0..POINTS).map(move |point| (hash.of(format!("{name}-{point}").as_bytes()), number))
     };
     addresses.iter().enumerate().flat_map(of_server).collect()
 }
@@ -251,7 +256,7 @@ mod tests {
             Distribution::Rendezvous,
             Distribution::Modula(Hash::OneAtATime),
             Distribution::Ketama(Hash::Md5),
-            Distribution::KetamaWeighted(Hash::Md5),
+            Distribution::KetamaWeighted,
         ] {
             let ring = ring(distribution);
             let mut counts = [0; 3];

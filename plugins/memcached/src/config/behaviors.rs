@@ -15,11 +15,11 @@ use crate::client::{Distribution, Hash, Keepalive};
 pub struct Behaviors {
     /// Whether keys are on libmemcached's circle.
     pub ketama: Switch,
-    /// Whether keys are on its circle of four points for each digest, by weight.
+    /// Whether keys are on its circle of four points for each digest, by weight. Its hash is `md5` in any case.
     pub ketama_weighted: Switch,
     /// The hash of keys: `default`, `md5`, `crc`, `fnv1_64`, `fnv1a_64`, `fnv1_32` or `fnv1a_32`.
     pub hash: Option<String>,
-    /// `modula`, or `consistent ketama`.
+    /// `modula`; or `consistent` or `consistent ketama`, which are what `ketama` says. Default: `modula`.
     pub distribution: Option<String>,
     /// Whether the system probes connections.
     pub tcp_keepalive: Switch,
@@ -72,18 +72,19 @@ impl<'de> Deserialize<'de> for Switch {
 
 impl Behaviors {
     pub(super) fn distribution(&self) -> Result<Distribution, BackendError> {
-        let hash = self.hash()?;
+        let hash = self.hash()?.unwrap_or(Hash::OneAtATime);
         if self.ketama_weighted.0 {
-            return Ok(Distribution::KetamaWeighted(hash.unwrap_or(Hash::Md5)));
+            return Ok(Distribution::KetamaWeighted);
         }
         if self.ketama.0 {
-            return Ok(Distribution::Ketama(hash.unwrap_or(Hash::Md5)));
+            return Ok(Distribution::Ketama(hash));
         }
         match self.distribution.as_deref() {
-            None | Some("modula") => Ok(Distribution::Modula(hash.unwrap_or(Hash::OneAtATime))),
+            None | Some("modula") => Ok(Distribution::Modula(hash)),
+            Some("consistent" | "consistent ketama") => Ok(Distribution::Ketama(hash)),
             Some(other) => Err(wrong(format!(
-                "behavior \"distribution\" is {other:?}, which is not known here; it is \"modula\", or left out and \
-                 \"ketama\" set"
+                "behavior \"distribution\" is {other:?}, which is not known here; \"modula\", \"consistent\" and \
+                 \"consistent ketama\" are, and the behavior \"ketama_weighted\""
             ))),
         }
     }
