@@ -2,17 +2,50 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "memcached/faults.rs"]
+mod faults;
+#[path = "memcached/processes.rs"]
+mod processes;
 #[path = "memcached/python.rs"]
 mod python;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::memcached::MemcachedServer;
+use dogpile_tests::regions::region_of;
+use serde_json::{Value, json};
 
 /// A server, unless none is installed, which is told.
 fn server() -> Option<MemcachedServer> {
     MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")).ok()
+}
+
+/// What a backend is called, and arguments with which it comes back to a server that failed almost at once.
+type Impatient = (&'static str, Value);
+
+/// Python's ways to speak text, and the binary protocol.
+fn impatient() -> [Impatient; 3] {
+    [
+        ("dogpile.cache.memcached", json!({ "dead_retry": 0.01 })),
+        (
+            "dogpile.cache.pymemcache",
+            json!({ "hashclient_retry_timeout": 0.01, "hashclient_dead_timeout": 0.01 }),
+        ),
+        ("dogpile.cache.pylibmc", json!({ "binary": true, "behaviors": { "retry_timeout": 0 } })),
+    ]
+}
+
+/// A region over the servers at `ports`, whose locks are the servers'.
+fn region((backend, more): &Impatient, ports: &[u16]) -> CacheRegion {
+    let urls: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let config = RegionConfig::new(*backend)
+        .arguments(more)
+        .argument("url", urls)
+        .argument("distributed_lock", true)
+        .argument("socket_timeout", 0.5);
+    region_of("over memcached", config)
 }
 
 /// Sends `commands`, a line each, as a stranger would; their answers in a row.

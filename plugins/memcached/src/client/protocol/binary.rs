@@ -107,6 +107,10 @@ fn response(code: u8, number: u32, input: &mut impl Input) -> io::Result<Respons
         return Err(confused(format!("a body of {body} bytes")));
     }
     let body = input.bytes(body)?;
+    // No answer to what is asked here has one.
+    if key > 0 {
+        return Err(confused("an answer with a key"));
+    }
     Ok(Response {
         status: u16::from_be_bytes([s0, s1]),
         cas: u64::from_be_bytes(*cas),

@@ -1,0 +1,429 @@
+//! What goes wrong with servers: their keys are misses meanwhile, no value is wrong, and it is over afterwards.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dogpile::CacheRegion;
+use dogpile_tests::memcached::MemcachedServer;
+use dogpile_tests::peer::Peer;
+use dogpile_tests::relay::Relay;
+use dogpile_tests::threads::{LIMIT, bounded, together, until};
+use serde_json::json;
+
+use super::{Impatient, count, impatient, region, say, server};
+
+/// Runs `test` with each backend and a server of its own.
+fn with_each(test: impl Fn(&Impatient, MemcachedServer) + Send + 'static) {
+    bounded(move || {
+        for backend in impatient() {
+            let Some(server) = server() else { return };
+            eprintln!("with {}", backend.0);
+            test(&backend, server);
+        }
+    });
+}
+
+/// Under which key it is stored, and a number.
+type Stored = (String, usize);
+
+/// Threads use `region` while `scene`, which is told how to wait for a few rounds, does something to its servers. No call
+/// but that of `delete` fails, and no value is another key's or was never stored.
+fn in_use(region: &CacheRegion, scene: impl FnOnce(&dyn Fn())) {
+    const THREADS: usize = 4;
+    let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let few_rounds = || {
+        let seen = rounds.load(SeqCst);
+        until("the threads go on", || rounds.load(SeqCst) > seen + 10 * THREADS);
+    };
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let (over, rounds) = (&over, &rounds);
+            scope.spawn(move || {
+                for round in (0..).take_while(|_| !over.load(SeqCst)) {
+                    use_once(region, number, round);
+                    rounds.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        let _end = Ends(&over);
+        few_rounds();
+        scene(&few_rounds);
+        few_rounds();
+    });
+}
+
+/// Ends the threads, also if the test fails.
+struct Ends<'o>(&'o AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+fn use_once(region: &CacheRegion, number: usize, round: usize) {
+    let check = |key: &String, found: Option<Stored>| {
+        assert!(
+            found.as_ref().is_none_or(|(under, made)| under == key && *made <= round),
+            "{key}: {found:?}"
+        );
+    };
+    let own: Vec<String> = (0..3).map(|key| format!("{key}:of:{number}")).collect();
+    let begun = Instant::now();
+    region.set(&own[0], (own[0].clone(), round)).unwrap();
+    check(&own[0], region.get(&own[0]).unwrap());
+    region.set_multi(own.iter().map(|key| (key, (key.clone(), round)))).unwrap();
+    let found = region.get_multi(&own).unwrap();
+    own.iter().zip(found).for_each(|(key, found)| check(key, found));
+    let shared = format!("shared:{}", round % 8);
+    let made = region.get_or_create(&shared, || (shared.clone(), 0)).unwrap();
+    assert_eq!(made, (shared.clone(), 0));
+    if round % 5 == number {
+        // What could not be deleted is told.
+        let _ = region.delete(&shared);
+    }
+    // Each call asks a few times of servers that have half a second each.
+    assert!(begun.elapsed() < LIMIT / 2);
+}
+
+/// Stores a value and finds it, as soon as the servers are taken for well again.
+fn is_well_again(region: &CacheRegion) {
+    until("values are kept again", || {
+        region.set("again", 1).unwrap();
+        region.get("again").unwrap() == Some(1)
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_in_use_and_started_again() {
+    with_each(|backend, mut server| {
+        let region = region(backend, &[server.port()]);
+        in_use(&region, |few_rounds| {
+            server.kill();
+            few_rounds();
+            server.start_again();
+        });
+        is_well_again(&region);
+    });
+}
+
+#[test]
+fn a_server_that_stands_still_in_use_and_goes_on() {
+    with_each(|backend, server| {
+        let region = region(backend, &[server.port()]);
+        in_use(&region, |few_rounds| {
+            server.process().stop();
+            thread::sleep(Duration::from_millis(600));
+            server.process().go_on();
+            few_rounds();
+        });
+        is_well_again(&region);
+    });
+}
+
+#[test]
+fn a_server_that_is_flushed_in_use() {
+    with_each(|backend, server| {
+        let region = region(backend, &[server.port()]);
+        in_use(&region, |few_rounds| {
+            for _ in 0..20 {
+                assert_eq!(say(server.port(), "flush_all"), "OK\r\n");
+                few_rounds();
+            }
+        });
+    });
+}
+
+#[test]
+fn all_servers_are_down() {
+    bounded(|| {
+        for backend in impatient() {
+            let Some(mut servers) = (0..3).map(|_| server()).collect::<Option<Vec<_>>>() else { return };
+            let ports: Vec<u16> = servers.iter().map(MemcachedServer::port).collect();
+            let region = region(&backend, &ports);
+            let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+            region.set_multi(keys.iter().map(|key| (key, 1))).unwrap();
+            servers.iter_mut().for_each(MemcachedServer::kill);
+
+            assert_eq!(region.get_multi::<i32>(&keys).unwrap(), vec![None; 100]);
+            region.set_multi(keys.iter().map(|key| (key, 2))).unwrap();
+            for made in 3..6 {
+                assert_eq!(region.get_or_create("key:0", || made).unwrap(), made);
+            }
+            assert!(region.delete("key:0").unwrap_err().is_transient());
+
+            servers.iter_mut().for_each(MemcachedServer::start_again);
+            until("every server keeps its keys again", || {
+                region.set_multi(keys.iter().map(|key| (key, 7))).unwrap();
+                region.get_multi::<i32>(&keys).unwrap() == vec![Some(7); 100]
+            });
+        }
+    });
+}
+
+#[test]
+fn with_a_server_down_the_keys_of_the_others_are_found() {
+    bounded(|| {
+        for (name, mut more) in impatient() {
+            let Some(mut servers) = (0..3).map(|_| server()).collect::<Option<Vec<_>>>() else { return };
+            let ports: Vec<u16> = servers.iter().map(MemcachedServer::port).collect();
+            if name == "dogpile.cache.pymemcache" {
+                // It is tried again a few times before its keys are others'.
+                more["hashclient_retry_attempts"] = json!(0);
+            }
+            let region = region(&(name, more), &ports);
+            let keys: Vec<String> = (0..100).map(|number| format!("key:{number}")).collect();
+            region.set_multi(keys.iter().map(|key| (key, 1))).unwrap();
+            servers[1].kill();
+            let found = region.get_multi::<i32>(&keys).unwrap();
+            let missing = found.iter().filter(|value| value.is_none()).count();
+            assert!((10..60).contains(&missing), "{name}: {missing} keys are missing");
+        }
+    });
+}
+
+#[test]
+fn a_server_that_answers_a_byte_at_a_time_is_given_up_at_its_deadline() {
+    with_each(|backend, server| {
+        let relay = Relay::before(server.port());
+        let region = region(backend, &[relay.port()]);
+        let keys: Vec<String> = (0..50).map(|number| format!("key:{number}")).collect();
+        region.set_multi(keys.iter().map(|key| (key, key.clone()))).unwrap();
+        relay.drip(true);
+        let begun = Instant::now();
+        // Fifty values would take a minute, although each byte comes in time.
+        let found = region.get_multi::<String>(&keys).unwrap();
+        assert!(begun.elapsed() < LIMIT / 3);
+        keys.iter()
+            .zip(&found)
+            .for_each(|(key, found)| assert!(found.as_ref().is_none_or(|found| found == key)));
+        assert!(found.contains(&None));
+        relay.drip(false);
+        is_well_again(&region);
+        assert_eq!(region.get("key:0").unwrap(), Some("key:0".to_owned()));
+    });
+}
+
+#[test]
+fn a_call_whose_kept_connection_breaks_off_in_an_answer_is_answered_none_the_less() {
+    with_each(|backend, server| {
+        let relay = Relay::before(server.port());
+        let region = region(backend, &[relay.port()]);
+        region.set("key", "a value of some length".to_owned()).unwrap();
+        for bytes in 0..60 {
+            relay.cut_next_answer(bytes);
+            assert_eq!(region.get::<String>("key").unwrap().as_deref(), Some("a value of some length"));
+            assert_eq!(relay.cuts(), bytes + 1);
+        }
+    });
+}
+
+#[test]
+fn connections_that_break_off_in_use() {
+    with_each(|backend, server| {
+        let relay = Relay::before(server.port());
+        let region = region(backend, &[relay.port()]);
+        in_use(&region, |_| {
+            for bytes in 0..40 {
+                relay.cut_next_answer(bytes);
+                until("an answer is cut", || relay.cuts() > bytes);
+            }
+        });
+        is_well_again(&region);
+    });
+}
+
+/// A server that greets as it should, and then says `answer` to whatever it is told, and closes if `closes`.
+fn server_that_answers(answer: Vec<u8>, closes: bool) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut caller in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || {
+                let mut asked = [0; 1 << 16];
+                while let Ok(length @ 1..) = caller.read(&mut asked) {
+                    let greets = &asked[..length] == b"mn\r\n";
+                    if caller.write_all(if greets { b"MN\r\n" } else { &answer }).is_err()
+                        || (closes && !greets)
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// What no server should say to one who asks for `key`: text, and binary.
+fn garbage() -> Vec<Vec<u8>> {
+    let envelope = br#"{"ct": 1700000000.0, "v": 2}|"wrong""#;
+    let text = |head: &str, end: &str| [head.as_bytes(), envelope, end.as_bytes()].concat();
+    let length = envelope.len();
+    let binary = |code: u8, number: u8, key: &str, body: u32| {
+        let mut header = vec![0x81, code, 0, key.len() as u8, 4, 0, 0, 0];
+        header.extend_from_slice(&body.to_be_bytes());
+        header.extend_from_slice(&[0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 1]);
+        [&header[..], &[0; 4], key.as_bytes(), envelope].concat()
+    };
+    vec![
+        text(&format!("VA {length} f0 c1 kother\r\n"), "\r\n"),
+        text(&format!("VA {length} f0 c1\r\n"), "\r\n"),
+        text(&format!("VA {} f0 c1 kkey\r\n", length - 1), "\r\n"),
+        text(&format!("VA {} f0 c1 kkey\r\n", length + 1), "\r\n"),
+        text("VA 99999999999999999999 f0 c1 kkey\r\n", "\r\n"),
+        text("VA 1000000000 f0 c1 kkey\r\n", "\r\n"),
+        text(&format!("VALUE other 0 {length} 1\r\n"), "\r\nEND\r\n"),
+        b"\r\n".to_vec(),
+        b"HD\r\nHD\r\nHD\r\n".to_vec(),
+        b"SERVER_ERROR out of memory\r\nSERVER_ERROR out of memory\r\n".to_vec(),
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        vec![b'x'; 10_000],
+        vec![0xff; 1000],
+        vec![0x81; 1000],
+        binary(0, 9, "", 4 + length as u32),
+        binary(1, 0, "", 4 + length as u32),
+        binary(0, 0, "other", u32::MAX),
+        binary(0, 0, "other", 1),
+        binary(0, 0, "other", 9 + length as u32),
+        Vec::new(),
+    ]
+}
+
+#[test]
+fn garbage_and_answers_for_another_key_are_no_values() {
+    bounded(|| {
+        let cases: Vec<_> =
+            garbage().into_iter().flat_map(|answer| [(answer.clone(), false), (answer, true)]).collect();
+        together(cases.len(), |number| {
+            let (answer, closes) = &cases[number];
+            let port = server_that_answers(answer.clone(), *closes);
+            for backend in impatient() {
+                let region = region(&backend, &[port]);
+                let shown = String::from_utf8_lossy(&answer[..answer.len().min(50)]).into_owned();
+                assert_eq!(region.get::<String>("key").unwrap(), None, "{} after {shown:?}", backend.0);
+                let made = region.get_or_create("key", || "right".to_owned()).unwrap();
+                assert_eq!(made, "right", "{} after {shown:?}", backend.0);
+                let found = region.get_multi::<String>(&["key", "another"]).unwrap();
+                assert_eq!(found, [None, None], "{} after {shown:?}", backend.0);
+            }
+        });
+    });
+}
+
+/// A process whose region is as that of [`region`].
+fn worker((backend, more): &Impatient, server: &MemcachedServer) -> Peer {
+    let mut arguments = json!({ "url": server.url(), "distributed_lock": true });
+    arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Peer::worker(&json!({ "backend": backend, "arguments": arguments }))
+}
+
+#[test]
+fn a_lock_that_was_evicted_is_taken_by_the_next_and_not_removed_by_the_first() {
+    with_each(|backend, server| {
+        let (slow, next) = (worker(backend, &server), worker(backend, &server));
+        slow.begin_to_create("key", &json!("slow"));
+        assert_eq!(say(server.port(), "delete _lockkey"), "DELETED\r\n");
+        next.begin_to_create("key", &json!("next"));
+        assert_eq!(slow.end_creation(), json!({ "value": "slow", "created": true }));
+        assert!(say(server.port(), "get _lockkey").starts_with("VALUE"));
+        assert_eq!(next.end_creation(), json!({ "value": "next", "created": true }));
+        assert!(!next.key_is_locked("key"));
+        assert_eq!(slow.get("key"), Some(json!("next")));
+    });
+}
+
+#[test]
+fn a_value_that_was_evicted_before_those_who_waited_read_it_is_created_once_more() {
+    with_each(|backend, server| {
+        let (region, other) = (region(backend, &[server.port()]), worker(backend, &server));
+        other.ask(&json!({ "do": "acquire", "key": "key" }));
+        let created = AtomicUsize::new(0);
+        let create = || {
+            created.fetch_add(1, SeqCst);
+            7
+        };
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| together(4, |_| region.get_or_create("key", create).unwrap()));
+            until("they wait for the lock", || count(server.port(), "cmd_set") >= 2);
+            other.set("key", &json!(1));
+            say(server.port(), "delete key");
+            other.ask(&json!({ "do": "release", "key": "key" }));
+            assert_eq!(waiting.join().unwrap(), [7; 4]);
+        });
+        assert_eq!(created.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn keys_and_values_that_are_made_to_be_commands_are_none() {
+    with_each(|backend, server| {
+        let region = region(backend, &[server.port()]);
+        say(server.port(), "set kept 0 0 4\r\nkept");
+        let injected = [
+            "a\r\nflush_all",
+            "a\r\nset kept 0 0 1\r\nx",
+            "a 0 0 1\r\nx\r\ndelete kept\r\n",
+            "kept noreply",
+            "a b",
+            "a\0b",
+            "a\x7f",
+            "\u{a0}\u{2028}",
+            &"k".repeat(300),
+        ];
+        let on_server = region.backend().unwrap();
+        for text in injected {
+            let value = format!("{text}\r\nflush_all\r\ndelete kept\r\nEND\r\nVALUE kept 0 1 1\r\n");
+            region.set(text, value.clone()).unwrap();
+            assert_eq!(region.get(text).unwrap(), Some(value.clone()), "{text:?}");
+            assert_eq!(region.get_multi(&[text, "other"]).unwrap(), [Some(value), None]);
+            region.delete(text).unwrap();
+            assert_eq!(region.get_or_create(text, || "made".to_owned()).unwrap(), "made");
+            if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) || text.len() > 250 {
+                // The region mangled it; as it is, it goes nowhere.
+                let refused = on_server.get(text).unwrap_err();
+                assert_eq!(refused.kind(), dogpile::sdk::ErrorKind::InvalidKey, "{text:?}");
+            }
+        }
+        assert_eq!(say(server.port(), "get kept"), "VALUE kept 0 4\r\nkept\r\nEND\r\n");
+    });
+}
+
+/// What stands before a server older than the meta commands.
+fn old_server(server: u16) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut caller in listener.incoming().flatten() {
+            let mut greeting = [0; 4];
+            caller.read_exact(&mut greeting).unwrap();
+            assert_eq!(&greeting, b"mn\r\n");
+            caller.write_all(b"ERROR\r\n").unwrap();
+            let served = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let pass = |mut from: TcpStream, mut to: TcpStream| {
+                thread::spawn(move || std::io::copy(&mut from, &mut to));
+            };
+            pass(caller.try_clone().unwrap(), served.try_clone().unwrap());
+            pass(served, caller);
+        }
+    });
+    port
+}
+
+#[test]
+fn a_server_without_meta_commands_is_spoken_to_in_the_classic_ones() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        let region = region(&impatient()[0], &[old_server(server.port())]);
+        in_use(&region, |few_rounds| few_rounds());
+        region.delete("key").unwrap();
+        let made = together(8, |number| region.get_or_create("key", || number).unwrap());
+        assert!(made.iter().all(|value| *value == made[0]), "{made:?}");
+        assert!(!region.key_is_locked("key").unwrap());
+        assert!(count(server.port(), "cmd_set") > 0);
+    });
+}

@@ -1,0 +1,49 @@
+//! Processes that share a server, of which one creates.
+
+use dogpile_tests::peer::Peer;
+use dogpile_tests::threads::bounded;
+use serde_json::{Value, json};
+
+use super::server;
+
+/// A process whose region is over the server at `url`.
+fn worker(url: &str, lock_timeout: u32) -> Peer {
+    let arguments = json!({ "url": url, "distributed_lock": true, "lock_timeout": lock_timeout });
+    Peer::worker(&json!({ "backend": "dogpile.cache.pymemcache", "arguments": arguments }))
+}
+
+#[test]
+fn threads_of_several_processes_run_one_creator() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        let processes: Vec<Peer> = (0..4).map(|_| worker(&server.url(), 0)).collect();
+        let crowd = json!({ "do": "crowd", "key": "key", "threads": 8, "value": 7 });
+
+        // The first creates, and goes on creating while the others ask.
+        assert_eq!(processes[0].ask(&crowd), json!({ "creating": "key" }));
+        processes[1..].iter().for_each(|process| process.tell(&crowd));
+        processes[0].tell(&json!({}));
+
+        let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
+        let created: Vec<_> = answers.iter().map(|answer| answer["created"].clone()).collect();
+        assert_eq!(created, [1, 0, 0, 0]);
+        assert!(
+            answers.iter().all(|answer| answer["values"] == json!([7, 7, 7, 7, 7, 7, 7, 7])),
+            "{answers:?}"
+        );
+    });
+}
+
+#[test]
+fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        let (holder, next) = (worker(&server.url(), 1), worker(&server.url(), 1));
+        holder.begin_to_create("key", &json!(1));
+        holder.kill();
+        assert!(next.key_is_locked("key"));
+        next.begin_to_create("key", &json!(2));
+        assert_eq!(next.end_creation(), json!({ "value": 2, "created": true }));
+        assert!(!next.key_is_locked("key"));
+    });
+}
