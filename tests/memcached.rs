@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "memcached/answers.rs"]
+mod answers;
 #[path = "memcached/faults.rs"]
 mod faults;
 #[path = "memcached/processes.rs"]

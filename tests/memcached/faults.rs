@@ -1,7 +1,5 @@
 //! What goes wrong with servers: their keys are misses meanwhile, no value is wrong, and it is over afterwards.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +14,7 @@ use serde_json::json;
 use super::{Impatient, count, impatient, region, say, server};
 
 /// Runs `test` with each backend and a server of its own.
-fn with_each(test: impl Fn(&Impatient, MemcachedServer) + Send + 'static) {
+pub(super) fn with_each(test: impl Fn(&Impatient, MemcachedServer) + Send + 'static) {
     bounded(move || {
         for backend in impatient() {
             let Some(server) = server() else { return };
@@ -31,7 +29,7 @@ type Stored = (String, usize);
 
 /// Threads use `region` while `scene`, which is told how to wait for a few rounds, does something to its servers. No call
 /// but that of `delete` fails, and no value is another key's or was never stored.
-fn in_use(region: &CacheRegion, scene: impl FnOnce(&dyn Fn())) {
+pub(super) fn in_use(region: &CacheRegion, scene: impl FnOnce(&dyn Fn())) {
     const THREADS: usize = 4;
     let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
     let few_rounds = || {
@@ -236,85 +234,6 @@ fn connections_that_break_off_in_use() {
     });
 }
 
-/// A server that greets as it should, and then says `answer` to whatever it is told, and closes if `closes`.
-fn server_that_answers(answer: Vec<u8>, closes: bool) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut caller in listener.incoming().flatten() {
-            let answer = answer.clone();
-            thread::spawn(move || {
-                let mut asked = [0; 1 << 16];
-                while let Ok(length @ 1..) = caller.read(&mut asked) {
-                    let greets = &asked[..length] == b"mn\r\n";
-                    if caller.write_all(if greets { b"MN\r\n" } else { &answer }).is_err()
-                        || (closes && !greets)
-                    {
-                        break;
-                    }
-                }
-            });
-        }
-    });
-    port
-}
-
-/// What no server should say to one who asks for `key`: text, and binary.
-fn garbage() -> Vec<Vec<u8>> {
-    let envelope = br#"{"ct": 1700000000.0, "v": 2}|"wrong""#;
-    let text = |head: &str, end: &str| [head.as_bytes(), envelope, end.as_bytes()].concat();
-    let length = envelope.len();
-    let binary = |code: u8, number: u8, key: &str, body: u32| {
-        let mut header = vec![0x81, code, 0, key.len() as u8, 4, 0, 0, 0];
-        header.extend_from_slice(&body.to_be_bytes());
-        header.extend_from_slice(&[0, 0, 0, number, 0, 0, 0, 0, 0, 0, 0, 1]);
-        [&header[..], &[0; 4], key.as_bytes(), envelope].concat()
-    };
-    vec![
-        text(&format!("VA {length} f0 c1 kother\r\n"), "\r\n"),
-        text(&format!("VA {length} f0 c1\r\n"), "\r\n"),
-        text(&format!("VA {} f0 c1 kkey\r\n", length - 1), "\r\n"),
-        text(&format!("VA {} f0 c1 kkey\r\n", length + 1), "\r\n"),
-        text("VA 99999999999999999999 f0 c1 kkey\r\n", "\r\n"),
-        text("VA 1000000000 f0 c1 kkey\r\n", "\r\n"),
-        text(&format!("VALUE other 0 {length} 1\r\n"), "\r\nEND\r\n"),
-        b"\r\n".to_vec(),
-        b"HD\r\nHD\r\nHD\r\n".to_vec(),
-        b"SERVER_ERROR out of memory\r\nSERVER_ERROR out of memory\r\n".to_vec(),
-        b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
-        vec![b'x'; 10_000],
-        vec![0xff; 1000],
-        vec![0x81; 1000],
-        binary(0, 9, "", 4 + length as u32),
-        binary(1, 0, "", 4 + length as u32),
-        binary(0, 0, "other", u32::MAX),
-        binary(0, 0, "other", 1),
-        binary(0, 0, "other", 9 + length as u32),
-        Vec::new(),
-    ]
-}
-
-#[test]
-fn garbage_and_answers_for_another_key_are_no_values() {
-    bounded(|| {
-        let cases: Vec<_> =
-            garbage().into_iter().flat_map(|answer| [(answer.clone(), false), (answer, true)]).collect();
-        together(cases.len(), |number| {
-            let (answer, closes) = &cases[number];
-            let port = server_that_answers(answer.clone(), *closes);
-            for backend in impatient() {
-                let region = region(&backend, &[port]);
-                let shown = String::from_utf8_lossy(&answer[..answer.len().min(50)]).into_owned();
-                assert_eq!(region.get::<String>("key").unwrap(), None, "{} after {shown:?}", backend.0);
-                let made = region.get_or_create("key", || "right".to_owned()).unwrap();
-                assert_eq!(made, "right", "{} after {shown:?}", backend.0);
-                let found = region.get_multi::<String>(&["key", "another"]).unwrap();
-                assert_eq!(found, [None, None], "{} after {shown:?}", backend.0);
-            }
-        });
-    });
-}
-
 /// A process whose region is as that of [`region`].
 fn worker((backend, more): &Impatient, server: &MemcachedServer) -> Peer {
     let mut arguments = json!({ "url": server.url(), "distributed_lock": true });
@@ -356,74 +275,5 @@ fn a_value_that_was_evicted_before_those_who_waited_read_it_is_created_once_more
             assert_eq!(waiting.join().unwrap(), [7; 4]);
         });
         assert_eq!(created.load(SeqCst), 1);
-    });
-}
-
-#[test]
-fn keys_and_values_that_are_made_to_be_commands_are_none() {
-    with_each(|backend, server| {
-        let region = region(backend, &[server.port()]);
-        say(server.port(), "set kept 0 0 4\r\nkept");
-        let injected = [
-            "a\r\nflush_all",
-            "a\r\nset kept 0 0 1\r\nx",
-            "a 0 0 1\r\nx\r\ndelete kept\r\n",
-            "kept noreply",
-            "a b",
-            "a\0b",
-            "a\x7f",
-            "\u{a0}\u{2028}",
-            &"k".repeat(300),
-        ];
-        let on_server = region.backend().unwrap();
-        for text in injected {
-            let value = format!("{text}\r\nflush_all\r\ndelete kept\r\nEND\r\nVALUE kept 0 1 1\r\n");
-            region.set(text, value.clone()).unwrap();
-            assert_eq!(region.get(text).unwrap(), Some(value.clone()), "{text:?}");
-            assert_eq!(region.get_multi(&[text, "other"]).unwrap(), [Some(value), None]);
-            region.delete(text).unwrap();
-            assert_eq!(region.get_or_create(text, || "made".to_owned()).unwrap(), "made");
-            if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) || text.len() > 250 {
-                // The region mangled it; as it is, it goes nowhere.
-                let refused = on_server.get(text).unwrap_err();
-                assert_eq!(refused.kind(), dogpile::sdk::ErrorKind::InvalidKey, "{text:?}");
-            }
-        }
-        assert_eq!(say(server.port(), "get kept"), "VALUE kept 0 4\r\nkept\r\nEND\r\n");
-    });
-}
-
-/// What stands before a server older than the meta commands.
-fn old_server(server: u16) -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut caller in listener.incoming().flatten() {
-            let mut greeting = [0; 4];
-            caller.read_exact(&mut greeting).unwrap();
-            assert_eq!(&greeting, b"mn\r\n");
-            caller.write_all(b"ERROR\r\n").unwrap();
-            let served = TcpStream::connect(("127.0.0.1", server)).unwrap();
-            let pass = |mut from: TcpStream, mut to: TcpStream| {
-                thread::spawn(move || std::io::copy(&mut from, &mut to));
-            };
-            pass(caller.try_clone().unwrap(), served.try_clone().unwrap());
-            pass(served, caller);
-        }
-    });
-    port
-}
-
-#[test]
-fn a_server_without_meta_commands_is_spoken_to_in_the_classic_ones() {
-    bounded(|| {
-        let Some(server) = server() else { return };
-        let region = region(&impatient()[0], &[old_server(server.port())]);
-        in_use(&region, |few_rounds| few_rounds());
-        region.delete("key").unwrap();
-        let made = together(8, |number| region.get_or_create("key", || number).unwrap());
-        assert!(made.iter().all(|value| *value == made[0]), "{made:?}");
-        assert!(!region.key_is_locked("key").unwrap());
-        assert!(count(server.port(), "cmd_set") > 0);
     });
 }

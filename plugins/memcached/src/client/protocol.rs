@@ -2,6 +2,9 @@
 
 mod binary;
 mod classic;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod fuzz;
 mod meta;
 
 use std::io;

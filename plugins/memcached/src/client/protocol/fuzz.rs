@@ -1,0 +1,159 @@
+//! Random bytes where a server answers: they are read or refused, nothing panics, and no value is another key's.
+//!
+//! `PROPTEST_CASES=20000` makes many of them; `tests/deep` does.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::check_key;
+use super::tests::Sent;
+use super::*;
+
+const DIALECTS: [Dialect; 3] = [Dialect::Meta, Dialect::Classic, Dialect::Binary];
+
+/// What may be asked of the key `key`.
+fn operation() -> impl Strategy<Value = Operation<'static>> {
+    let (key, value, flags, expiry) = ("key", &b"value"[..], 0, 0);
+    prop_oneof![
+        3 => Just(Operation::Get { key }),
+        1 => Just(Operation::Store { key, value, flags, expiry, when: When::Always }),
+        1 => Just(Operation::Store { key, value, flags, expiry, when: When::Absent }),
+        1 => Just(Operation::Store { key, value, flags, expiry, when: When::Unchanged(1) }),
+        1 => Just(Operation::Delete { key, cas: Some(1) }),
+    ]
+}
+
+/// Pieces of answers, and anything between them.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let words: &[&[u8]] = &[
+        b"VA ",
+        b"HD",
+        b"EN",
+        b"NS",
+        b"EX",
+        b"NF",
+        b"VALUE ",
+        b"END",
+        b"STORED",
+        b"DELETED",
+        b"key",
+        b" kkey",
+        b" kother",
+        b"other",
+        b"\r\n",
+        b"\r",
+        b" ",
+        b"0",
+        b"3",
+        b"18446744073709551616",
+        b"-1",
+        b" f0",
+        b" c1",
+        b"abc\r\n",
+        b"ERROR",
+        b"SERVER_ERROR ",
+        b"CLIENT_ERROR ",
+        b"\x81\0\0\0",
+        b"\x81\0\0\x03\x04\0\0\0",
+        b"\x81\x01\0\0\0\0\0\x02",
+        b"\0\0\0\x07",
+        b"\0\0\0\0",
+        b"\xff\xff\xff\xff",
+        b"VA 3 f0 c1 kkey\r\nabc\r\n",
+        b"VALUE key 0 3 1\r\nabc\r\nEND\r\n",
+        b"\x81\0\0\0\x04\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0abc",
+    ];
+    let word = proptest::sample::select(words).prop_map(<[u8]>::to_vec);
+    let piece = prop_oneof![4 => word, 1 => vec(any::<u8>(), 0..40)];
+    vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// An answer to `get` in `dialect`, as a server would give it of `key`, to the question of that `number`.
+fn item(dialect: Dialect, key: &str, number: u32, data: &[u8]) -> Vec<u8> {
+    let length = data.len();
+    match dialect {
+        Dialect::Meta => [format!("VA {length} f0 c1 k{key}\r\n").as_bytes(), data, b"\r\n"].concat(),
+        Dialect::Classic => {
+            [format!("VALUE {key} 0 {length} 1\r\n").as_bytes(), data, b"\r\nEND\r\n"].concat()
+        }
+        Dialect::Binary => {
+            let (body, number) = ((length + 4) as u32, number.to_be_bytes());
+            let head = [0x81, 0, 0, 0, 4, 0, 0, 0];
+            [&head[..], &body.to_be_bytes(), &number, &[0, 0, 0, 0, 0, 0, 0, 1], &[0; 4], data].concat()
+        }
+    }
+}
+
+/// Whether what is said before the data of a value names the key that was asked for, or the number of the question.
+fn is_for_us(dialect: Dialect, said: &[u8], number: u32) -> bool {
+    let line = said.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    match dialect {
+        Dialect::Meta => words.next() == Some(b"VA") && words.any(|word| word == b"kkey"),
+        Dialect::Classic => words.next() == Some(b"VALUE") && words.next() == Some(b"key"),
+        Dialect::Binary => said[..4] == [0x81, 0, 0, 0] && said[12..16] == number.to_be_bytes(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_answers_are_read_or_refused(operations in vec(operation(), 1..6), sent in answers()) {
+        for dialect in DIALECTS {
+            let mut input = Sent(&sent);
+            for (number, operation) in (0..).zip(&operations) {
+                let left = input.0;
+                match dialect.read(operation, number, &mut input) {
+                    Ok(Answer::Value { .. }) => {
+                        let is_get = matches!(operation, Operation::Get { .. });
+                        prop_assert!(is_get);
+                        prop_assert!(is_for_us(dialect, left, number), "{left:?}");
+                    }
+                    Ok(_) => {}
+                    // The connection is closed.
+                    Err(_) => break,
+                }
+            }
+            if let Ok(line) = Sent(&sent).line(LONGEST_LINE) {
+                let _ = refusal(line);
+            }
+            let _ = is_logged_in(&mut Sent(&sent));
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_as_it_was_meant_and_not_for_another_key(data in vec(any::<u8>(), 0..99), other in "[!-~]{1,20}") {
+        for dialect in DIALECTS {
+            let ask = |key, sent: &[u8]| dialect.read(&Operation::Get { key }, 5, &mut Sent(sent));
+            let meant = Answer::Value { data: data.clone(), flags: 0, cas: 1 };
+            prop_assert_eq!(ask(&other, &item(dialect, &other, 5, &data)).ok(), Some(meant));
+            if other != "key" {
+                let number = if dialect == Dialect::Binary { 4 } else { 5 };
+                prop_assert!(ask("key", &item(dialect, &other, number, &data)).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_is_none(data in vec(any::<u8>(), 0..99), part in 0.0..1.0_f64) {
+        for dialect in DIALECTS {
+            let whole = item(dialect, "key", 0, &data);
+            let cut = &whole[..(part * whole.len() as f64) as usize];
+            let read = dialect.read(&Operation::Get { key: "key" }, 0, &mut Sent(cut));
+            prop_assert!(read.is_err());
+        }
+    }
+
+    #[test]
+    fn whatever_key_is_let_through_is_one_word_of_one_line(key in any::<String>(), value in vec(any::<u8>(), 0..99)) {
+        prop_assume!(check_key(&key).is_ok());
+        for dialect in [Dialect::Meta, Dialect::Classic] {
+            let store = Operation::Store { key: &key, value: &value, flags: 0, expiry: 0, when: When::Always };
+            let mut out = Vec::new();
+            dialect.write(&store, 0, false, &mut out);
+            let (line, rest) = out.split_at(out.windows(2).position(|pair| pair == b"\r\n").unwrap());
+            prop_assert_eq!(rest, [b"\r\n", &value[..], b"\r\n"].concat());
+            prop_assert_eq!(line.split(|byte| *byte == b' ').nth(1), Some(key.as_bytes()));
+            prop_assert!(!line.iter().any(u8::is_ascii_control));
+        }
+    }
+}
