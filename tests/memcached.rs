@@ -10,6 +10,8 @@ mod faults;
 mod processes;
 #[path = "memcached/python.rs"]
 mod python;
+#[path = "memcached/settings.rs"]
+mod settings;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -23,6 +25,14 @@ use serde_json::{Value, json};
 fn server() -> Option<MemcachedServer> {
     MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")).ok()
 }
+
+/// Each Python client's backend, which is called the same on both sides.
+const BACKENDS: [&str; 4] = [
+    "dogpile.cache.memcached",
+    "dogpile.cache.pymemcache",
+    "dogpile.cache.pylibmc",
+    "dogpile.cache.bmemcached",
+];
 
 /// What a backend is called, and arguments with which it comes back to a server that failed almost at once.
 type Impatient = (&'static str, Value);

@@ -89,6 +89,7 @@ fn garbage_and_answers_for_another_key_are_no_values() {
     });
 }
 
+/// Behaviour: `memcached-key-mangler-for-spaces`
 #[test]
 fn keys_and_values_that_are_made_to_be_commands_are_none() {
     with_each(|backend, server| {

@@ -11,15 +11,7 @@ use dogpile_tests::servers::python;
 use dogpile_tests::threads::{bounded, together, until};
 use serde_json::{Map, Value, json};
 
-use super::{count, say, server};
-
-/// Each client's backend, which is called the same on both sides.
-const BACKENDS: [&str; 4] = [
-    "dogpile.cache.memcached",
-    "dogpile.cache.pymemcache",
-    "dogpile.cache.pylibmc",
-    "dogpile.cache.bmemcached",
-];
+use super::{BACKENDS, count, say, server};
 
 /// Two sides that are configured alike.
 struct Sides {
@@ -58,6 +50,8 @@ fn with_each_backend(test: impl Fn(&Sides, u16) + Send + 'static) {
     });
 }
 
+/// Behaviour: `python-memcached-serializer-suite`, `pymemcache-serializer-suite`, `pylibmc-serializer-suite`,
+/// `bmemcached-serializer-suite`
 #[test]
 fn values_are_read_by_both() {
     with_each_backend(|Sides { python, region }, _| {

@@ -293,3 +293,37 @@ impl BytesBackend for MemcachedBackend {
         if self.expire_time.is_some() { able.with_native_expiry() } else { able }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::*;
+
+    fn backend(written: &str) -> MemcachedBackend {
+        MemcachedBackend::pymemcache(&serde_json::from_str(written).unwrap()).unwrap()
+    }
+
+    /// Behaviour: `memcached-lock-timeout-declared`
+    #[test]
+    fn a_lock_that_ends_by_itself_is_told() {
+        let declares = |written| backend(written).has_lock_timeout();
+        assert!(declares(r#"{"url": "h", "distributed_lock": true, "lock_timeout": 5}"#));
+        assert!(!declares(r#"{"url": "h", "distributed_lock": true}"#));
+        assert!(!declares(r#"{"url": "h", "lock_timeout": 5}"#));
+    }
+
+    #[test]
+    fn the_name_of_a_lock_must_fit_too() {
+        let longest = |written| backend(written).capabilities().max_key_bytes;
+        assert_eq!(longest(r#"{"url": "h"}"#), Some(250));
+        assert_eq!(longest(r#"{"url": "h", "distributed_lock": true}"#), Some(245));
+    }
+
+    #[test]
+    fn regions_over_the_same_servers_have_the_same_locks() {
+        let scope = |written| backend(written).lock_scope();
+        let ab = scope(r#"{"url": ["a:1", "b:2"]}"#);
+        assert_eq!(ab, scope(r#"{"url": ["b:2", "a:1"], "memcached_expire_time": 9}"#));
+        assert_ne!(ab, scope(r#"{"url": ["a:1"]}"#));
+    }
+}

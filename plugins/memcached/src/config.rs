@@ -315,8 +315,9 @@ impl MemcachedConfig {
     pub(crate) fn retries(&self) -> Result<Retries, BackendError> {
         let is_enabled = self.enable_retry_client == Some(true);
         let delay = match self.retry_delay {
-            Some(delay) if delay > 0.0 => seconds("retry_delay", delay)?,
-            _ => Duration::ZERO,
+            None => Duration::ZERO,
+            Some(0.0) => Duration::ZERO,
+            Some(delay) => seconds("retry_delay", delay)?,
         };
         Ok(Retries {
             attempts: if is_enabled { self.retry_attempts.unwrap_or(2) } else { 1 },
@@ -374,3 +375,7 @@ fn seconds(name: &str, given: f64) -> Result<Duration, BackendError> {
         wrong(format!("argument {name:?} is {given}, and must be a number of seconds, at least 0.001"))
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests;

@@ -1,0 +1,225 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::client::{Distribution, Hash};
+
+fn config(written: &str) -> MemcachedConfig {
+    serde_json::from_str(written).unwrap()
+}
+
+/// How the client is to reach the servers, with `more` than their `url`.
+fn options(variant: Variant, more: &str) -> Options {
+    let config = config(&format!(r#"{{"url": "h" {more}}}"#));
+    config.check(variant).unwrap();
+    config.options(variant).unwrap()
+}
+
+fn refused(variant: Variant, more: &str) -> String {
+    let config = config(&format!(r#"{{"url": "h" {more}}}"#));
+    let refused = config.check(variant).err().or_else(|| config.options(variant).err());
+    refused.or_else(|| config.retries().err()).unwrap().to_string()
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Behaviour: `memcached-url-scalar`, `memcached-url-list`
+#[test]
+fn one_server_is_named_or_several() {
+    let addresses = |written| -> Vec<String> {
+        let addresses = config(written).addresses(Variant::Pylibmc).unwrap();
+        addresses.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(addresses(r#"{"url": "h:1"}"#), ["h:1"]);
+    assert_eq!(addresses(r#"{"url": ["a:1", "b:2", "/run/c"]}"#), ["a:1", "b:2", "/run/c"]);
+}
+
+#[test]
+fn a_server_that_is_none_is_refused() {
+    let refused = |written| config(written).addresses(Variant::Bmemcached).unwrap_err().to_string();
+    assert!(refused("{}").contains("\"url\" is missing"));
+    assert!(refused(r#"{"url": []}"#).contains("\"url\" is missing"));
+    assert!(refused(r#"{"url": "h:x"}"#).contains("\"h:x\" is no server"));
+    assert!(
+        refused(r#"{"url": "h:1:2"}"#).contains("a weight, which means nothing to dogpile.cache.bmemcached")
+    );
+}
+
+/// Behaviour: `pymemcache-client-defaults`
+#[test]
+fn the_defaults_are_those_of_the_python_client() {
+    let options = options(Variant::Pymemcache, "");
+    let patience = Patience { attempts: 2, retry_after: secs(1), dead_for: secs(60) };
+    assert_eq!(options.patience, patience);
+    assert_eq!((options.distribution, options.kind), (Distribution::Rendezvous, Kind::Text));
+    assert!(
+        !options.noreply && options.tls.is_none() && options.keepalive.is_none() && options.login.is_none()
+    );
+    assert_eq!(config("{}").retries().unwrap().attempts, 1);
+}
+
+/// Behaviour: `pymemcache-hashclient-retry-attempts`, `pymemcache-hashclient-retry-timeout`, `pymemcache-dead-timeout`
+#[test]
+fn servers_that_failed_are_left_alone_as_long_as_is_said() {
+    let patience = |more| options(Variant::Pymemcache, more).patience;
+    assert_eq!(patience(r#", "hashclient_retry_attempts": 4"#).attempts, 4);
+    assert_eq!(patience(r#", "hashclient_retry_timeout": 4"#).retry_after, secs(4));
+    assert_eq!(patience(r#", "hashclient_dead_timeout": 4"#).dead_for, secs(4));
+    assert_eq!(patience(r#", "dead_timeout": 4"#).dead_for, secs(4));
+}
+
+/// Behaviour: `python-memcached-dead-retry`, `python-memcached-socket-timeout`
+#[test]
+fn a_dead_server_and_a_slow_one_are_waited_for_as_long_as_is_said() {
+    let dead_for = |more| options(Variant::PythonMemcached, more).patience.dead_for;
+    assert_eq!((dead_for(""), dead_for(r#", "dead_retry": 4"#)), (secs(30), secs(4)));
+    let given = options(Variant::PythonMemcached, r#", "socket_timeout": 6"#);
+    assert_eq!((given.timeout, given.connect_timeout), (secs(6), secs(6)));
+    assert_eq!(options(Variant::PythonMemcached, "").timeout, secs(3));
+}
+
+/// Behaviour: `pymemcache-retry-wrapper`
+#[test]
+fn what_failed_is_tried_again_as_often_as_is_said() {
+    let retries =
+        |more: &str| config(&format!(r#"{{"enable_retry_client": true {more}}}"#)).retries().unwrap();
+    let all = retries(r#", "retry_attempts": 3"#);
+    assert_eq!((all.attempts, all.delay), (3, Duration::ZERO));
+    assert!(all.allow(Failure::Timeout) && all.allow(Failure::Unavailable));
+    let some = retries(r#", "retry_delay": 0.5, "retry_for": ["timeout"]"#);
+    assert_eq!((some.attempts, some.delay), (2, Duration::from_millis(500)));
+    assert!(some.allow(Failure::Timeout) && !some.allow(Failure::Unavailable));
+    assert!(!retries(r#", "do_not_retry_for": ["timeout"]"#).allow(Failure::Timeout));
+}
+
+/// What was logged, from any test.
+static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LOGGED.lock().unwrap().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Behaviour: `pymemcache-warns-on-ignored-retry-options`
+#[test]
+fn retry_arguments_that_mean_nothing_are_warned_of() {
+    log::set_logger(&Logger).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    let warned =
+        || LOGGED.lock().unwrap().iter().any(|line| line.contains("the retry arguments mean nothing"));
+    options(Variant::Pymemcache, r#", "enable_retry_client": true, "retry_attempts": 3"#);
+    assert!(!warned());
+    options(Variant::Pymemcache, r#", "retry_attempts": 3"#);
+    assert!(warned());
+}
+
+/// Behaviour: `pylibmc-binary-flag`
+#[test]
+fn the_protocol_is_that_of_the_python_client_or_the_one_asked_for() {
+    assert_eq!(options(Variant::Pylibmc, r#", "binary": true"#).kind, Kind::Binary);
+    for (variant, kind) in [
+        (Variant::PythonMemcached, Kind::Text),
+        (Variant::Pymemcache, Kind::Text),
+        (Variant::Pylibmc, Kind::Text),
+        (Variant::Bmemcached, Kind::Binary),
+    ] {
+        assert_eq!(options(variant, "").kind, kind);
+    }
+}
+
+/// Behaviour: `pylibmc-behaviors`
+#[test]
+fn behaviors_reach_the_client() {
+    let with = |behaviors: &str| options(Variant::Pylibmc, &format!(r#", "behaviors": {behaviors}"#));
+    assert_eq!(with("{}").distribution, Distribution::Modula(Hash::OneAtATime));
+    let given = with(r#"{"ketama": 1, "hash": "md5", "tcp_nodelay": true, "tcp_keepalive": true}"#);
+    assert_eq!(given.distribution, Distribution::Ketama(Hash::Md5));
+    assert!(given.keepalive.is_some());
+    let given = with(
+        r#"{"connect_timeout": 200, "receive_timeout": 5000, "_retry_timeout": 7, "distribution": "consistent"}"#,
+    );
+    assert_eq!(
+        (given.connect_timeout, given.timeout),
+        (Duration::from_millis(200), Duration::from_millis(5))
+    );
+    assert_eq!(given.patience.retry_after, secs(7));
+    assert_eq!(given.distribution, Distribution::Ketama(Hash::OneAtATime));
+    assert_eq!(with(r#"{"ketama_weighted": true}"#).distribution, Distribution::KetamaWeighted);
+}
+
+#[test]
+fn an_unknown_behavior_is_refused() {
+    let unknown = r#"{"url": "h", "behaviors": {"ketma": true}}"#;
+    let error = serde_json::from_str::<MemcachedConfig>(unknown).unwrap_err().to_string();
+    assert!(error.contains("ketma"), "{error}");
+    let hash = refused(Variant::Pylibmc, r#", "behaviors": {"hash": "sha1"}"#);
+    assert!(hash.contains("\"sha1\", which is not known here; default, md5,"), "{hash}");
+    let distribution = refused(Variant::Pylibmc, r#", "behaviors": {"distribution": "random"}"#);
+    assert!(distribution.contains("\"modula\", \"consistent\""), "{distribution}");
+}
+
+#[test]
+fn an_argument_of_another_client_is_refused_and_its_owner_named() {
+    for (variant, more, owner) in [
+        (Variant::Pymemcache, r#", "dead_retry": 1"#, "dogpile.cache.memcached"),
+        (Variant::Pymemcache, r#", "min_compress_len": 1"#, "dogpile.cache.pylibmc"),
+        (Variant::PythonMemcached, r#", "binary": true"#, "dogpile.cache.pylibmc"),
+        (Variant::PythonMemcached, r#", "behaviors": {}"#, "dogpile.cache.pylibmc"),
+        (Variant::Pylibmc, r#", "username": "u""#, "dogpile.cache.bmemcached"),
+        (Variant::Pylibmc, r#", "tls_context": {}"#, "dogpile.cache.pymemcache"),
+        (Variant::Bmemcached, r#", "default_noreply": true"#, "dogpile.cache.pymemcache"),
+        (Variant::Bmemcached, r#", "retry_delay": 1.0"#, "dogpile.cache.pymemcache"),
+    ] {
+        let error = refused(variant, more);
+        assert!(error.contains(owner) && error.contains("means nothing to"), "{error}");
+    }
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused() {
+    for (more, what) in [
+        (r#", "socket_timeout": 0"#, "\"socket_timeout\" is 0"),
+        (r#", "connect_timeout": -1"#, "\"connect_timeout\" is -1"),
+        (r#", "memcached_expire_time": 0"#, "\"memcached_expire_time\" is at least 1"),
+        (r#", "pool_size": 0"#, "\"pool_size\" are at least 1"),
+        (r#", "retry_attempts": 0"#, "\"retry_attempts\""),
+        (r#", "hashclient_retry_timeout": 0"#, "\"hashclient_retry_timeout\" is 0"),
+        (r#", "retry_delay": -1.0"#, "\"retry_delay\" is -1"),
+        (r#", "tls_context": {"certfile": "c"}"#, "come together"),
+        (r#", "tls_context": {"cafile": "/nowhere"}"#, "/nowhere cannot be read"),
+        (r#", "tls_context": {"cadata": "nonsense"}"#, "no certificate of an authority"),
+    ] {
+        let error = refused(Variant::Pymemcache, more);
+        assert!(error.contains(what), "{error}");
+    }
+    let error = refused(Variant::Bmemcached, r#", "username": "u""#);
+    assert!(error.contains("both or neither"), "{error}");
+}
+
+#[test]
+fn a_lock_is_renewed_unless_it_has_a_timeout() {
+    let leases = |written| config(written).leases().unwrap();
+    assert!(leases("{}").renewed);
+    let timed = leases(r#"{"lock_timeout": 7, "lock_sleep": 0.2}"#);
+    assert_eq!(
+        (timed.lease, timed.renewed, timed.longest_pause),
+        (secs(7), false, Duration::from_millis(200))
+    );
+}
+
+#[test]
+fn debug_shows_no_password() {
+    let config = config(r#"{"url": "h", "username": "u", "password": "hunter2"}"#);
+    let options = config.options(Variant::Bmemcached).unwrap();
+    assert!(!format!("{config:?} {options:?}").contains("hunter2"));
+}

@@ -1,0 +1,144 @@
+//! What arguments have servers told, as far as a server shows it.
+
+use dogpile::RegionConfig;
+use dogpile::sdk::ErrorKind;
+use dogpile_tests::errors::told;
+use dogpile_tests::regions::region_of;
+use dogpile_tests::threads::bounded;
+use serde_json::{Value, json};
+
+use super::{BACKENDS, count, say, server};
+
+/// What a server keeps of a value, of 1,000 bytes, that a region with `more` arguments stores, alone and with another: after
+/// how many seconds it vanishes, its flags, and its size.
+fn kept(backend: &str, more: &Value) -> Vec<[i64; 3]> {
+    let server = server().unwrap();
+    let config = RegionConfig::new(backend).arguments(more).argument("url", server.url());
+    let region = region_of("told", config);
+    let value = "a value ".repeat(125);
+    region.set("alone", value.clone()).unwrap();
+    region.set_multi([("one", value.clone()), ("two", value)]).unwrap();
+    let item = |key| {
+        let told = say(server.port(), &format!("mg {key} t f s"));
+        let numbers: Vec<i64> =
+            told.split_whitespace().skip(1).map(|word| word[1..].parse().unwrap()).collect();
+        numbers.try_into().unwrap()
+    };
+    ["alone", "one", "two"].map(item).to_vec()
+}
+
+/// Behaviour: `python-memcached-expire-time`, `pymemcache-expire-time`, `pylibmc-expire-time`
+#[test]
+fn values_vanish_after_the_expire_time() {
+    bounded(|| {
+        if server().is_none() {
+            return;
+        }
+        for backend in BACKENDS {
+            for (time, left) in [(20, 10..=20), (40 * 86_400, 40 * 86_400 - 10..=40 * 86_400 + 1)] {
+                let items = kept(backend, &json!({ "memcached_expire_time": time }));
+                assert!(items.iter().all(|[expiry, ..]| left.contains(expiry)), "{backend}: {items:?}");
+            }
+        }
+    });
+}
+
+/// Behaviour: `python-memcached-min-compress-len`, `pylibmc-min-compress-len`
+#[test]
+fn long_values_are_compressed_and_stay() {
+    bounded(|| {
+        if server().is_none() {
+            return;
+        }
+        for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
+            let items = kept(backend, &json!({ "min_compress_len": 20 }));
+            let is_compressed =
+                |[expiry, flags, size]: &[i64; 3]| *expiry == -1 && flags & 8 == 8 && *size < 500;
+            assert!(items.iter().all(is_compressed), "{backend}: {items:?}");
+        }
+    });
+}
+
+/// Behaviour: `pylibmc-no-set-arguments`
+#[test]
+fn without_arguments_values_are_kept_as_they_are_and_stay() {
+    bounded(|| {
+        if server().is_none() {
+            return;
+        }
+        for backend in &BACKENDS[..3] {
+            let items = kept(backend, &json!({}));
+            let is_plain = |[expiry, flags, size]: &[i64; 3]| (*expiry, *flags) == (-1, 0) && *size > 1000;
+            assert!(items.iter().all(is_plain), "{backend}: {items:?}");
+        }
+    });
+}
+
+#[test]
+fn values_beyond_the_item_limit_are_an_error_that_names_it_or_left_out() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        for backend in BACKENDS {
+            let config = || {
+                let config = RegionConfig::new(backend).argument("url", server.url());
+                if backend == "dogpile.cache.bmemcached" {
+                    config.argument("min_compress_len", 0)
+                } else {
+                    config
+                }
+            };
+            let long = "x".repeat(2 << 20);
+            let region = region_of("strict", config());
+            region.set("key", 1).unwrap();
+            let error = region.set("key", long.clone()).unwrap_err();
+            assert!(told(&error).contains("their item limit is 1048576 bytes; raise it"), "{error:?}");
+            // The server that would take less than it is said to says so itself.
+            let region = region_of("mistaken", config().argument("item_size_max", 8 << 20));
+            let error = region.set("key", long.clone()).unwrap_err();
+            assert!(told(&error).contains("their item limit is 8388608 bytes"), "{error:?}");
+
+            let region = region_of("lenient", config().argument("skip_oversized", true));
+            assert_eq!(region.get_or_create("long", || long.clone()).unwrap().len(), long.len());
+            assert_eq!(region.get::<String>("long").unwrap(), None);
+            region.set("key", 2).unwrap();
+            assert_eq!(region.get("key").unwrap(), Some(2));
+        }
+    });
+}
+
+#[test]
+fn values_that_are_stored_without_an_answer_are_stored() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        let config = RegionConfig::new("dogpile.cache.pymemcache")
+            .argument("url", server.url())
+            .argument("default_noreply", true);
+        let region = region_of("quiet", config);
+        let keys: Vec<String> = (0..3000).map(|number| format!("key:{number}")).collect();
+        region.set_multi(keys.iter().zip(0..)).unwrap();
+        let found = region.get_multi::<i32>(&keys).unwrap();
+        assert!(found.into_iter().flatten().eq(0..3000));
+        region.delete("key:0").unwrap();
+        assert_eq!(region.get::<i32>("key:0").unwrap(), None);
+        assert_eq!(count(server.port(), "cmd_set"), keys.len());
+    });
+}
+
+#[test]
+fn a_key_that_is_not_to_be_mangled_is_refused() {
+    bounded(|| {
+        let Some(server) = server() else { return };
+        let region = region_of("bare", RegionConfig::new(BACKENDS[0]).argument("url", server.url()));
+        let backend = region.backend().unwrap();
+        for key in ["a b", "a\r\nb", &"k".repeat(251)] {
+            let errors = [
+                backend.get(key).unwrap_err(),
+                backend.delete(key).unwrap_err(),
+                backend.get_multi(&["fine", key]).unwrap_err(),
+                backend.delete_multi(&["fine", key]).unwrap_err(),
+            ];
+            assert!(errors.iter().all(|error| error.kind() == ErrorKind::InvalidKey), "{errors:?}");
+        }
+        assert_eq!(count(server.port(), "cmd_get"), 0);
+    });
+}
