@@ -11,9 +11,13 @@ mod protocol;
 mod server;
 mod stream;
 mod tls;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod together;
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 pub use self::address::Address;
@@ -187,7 +191,8 @@ impl Client {
         self.ring.place(operation.key(), |number| self.servers[number].is_in(now))
     }
 
-    /// Sends to all servers before the first is heard.
+    /// Asks all servers at once, each but the last on a thread of its own: one that does not answer, or takes no connection,
+    /// must not take the time that the others have.
     fn exchange(
         &self,
         operations: &[Operation<'_>],
@@ -195,21 +200,28 @@ impl Client {
         urgency: Urgency,
         outcomes: &mut [Option<Outcome>],
     ) {
-        let mut begun: Vec<_> = self
-            .servers
-            .iter()
-            .zip(of_server)
-            .filter(|(_, numbers)| !numbers.is_empty())
-            .map(|(server, numbers)| {
-                let asked: Vec<_> = numbers.iter().map(|number| &operations[*number]).collect();
-                (numbers, server.begin(asked, urgency))
-            })
-            .collect();
-        for (_, exchange) in &mut begun {
-            exchange.send();
-        }
-        for (numbers, exchange) in begun {
-            for (number, outcome) in numbers.iter().zip(exchange.finish()) {
+        let ask = &|server: &Server, numbers: &[usize]| {
+            let asked = numbers.iter().map(|number| &operations[*number]).collect();
+            server.begin(asked, urgency).finish()
+        };
+        let asked = self.servers.iter().zip(of_server).filter(|(_, numbers)| !numbers.is_empty());
+        let asked: Vec<(&Server, &Vec<usize>)> = asked.collect();
+        let Some(((last, numbers_of_last), others)) = asked.split_last() else { return };
+        let heard: Vec<Vec<Outcome>> = thread::scope(|scope| {
+            let threads = others.iter().map(|&(server, numbers)| {
+                thread::Builder::new().spawn_scoped(scope, move || ask(server, numbers))
+            });
+            let threads: Vec<_> = threads.collect();
+            let of_last = ask(last, numbers_of_last);
+            // Where there is no thread to be had, here and now.
+            let of_others = threads.into_iter().zip(others).map(|(thread, (server, numbers))| {
+                let heard = thread.ok().and_then(|thread| thread.join().ok());
+                heard.unwrap_or_else(|| ask(server, numbers))
+            });
+            of_others.chain([of_last]).collect()
+        });
+        for ((_, numbers), heard) in asked.iter().zip(heard) {
+            for (number, outcome) in numbers.iter().zip(heard) {
                 note(&mut outcomes[*number], outcome);
             }
         }

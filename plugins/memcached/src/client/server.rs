@@ -201,16 +201,7 @@ pub(super) struct Exchange<'s> {
 }
 
 impl Exchange<'_> {
-    /// Sends what can be sent before something is read.
-    pub(super) fn send(&mut self) {
-        if self.failed.is_none()
-            && let Err(error) = self.try_to_send()
-        {
-            self.recover(error);
-        }
-    }
-
-    /// Reads all answers, sending what is left between; what came of each operation.
+    /// Sends everything and reads all answers; what came of each operation.
     pub(super) fn finish(mut self) -> Vec<Outcome> {
         while self.failed.is_none() && self.outcomes.len() < self.operations.len() {
             let step = if self.sent.is_empty() { self.try_to_send() } else { self.try_to_receive() };

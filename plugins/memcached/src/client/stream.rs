@@ -36,49 +36,113 @@ pub(super) struct Stream {
     /// What was read; the first `used` bytes were asked for already.
     buffer: Vec<u8>,
     used: usize,
+}
+
+enum Socket {
+    Tcp(Bounded<TcpStream>),
+    Unix(Bounded<UnixStream>),
+    Tls(Box<StreamOwned<ClientConnection, Bounded<TcpStream>>>),
+}
+
+/// A socket no call to which lasts beyond a deadline. It lies beneath TLS, which may call it many times for one byte.
+struct Bounded<S> {
+    socket: S,
     deadline: Instant,
     /// What the socket's own timeouts are set to.
     timeout: Duration,
 }
 
-enum Socket {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+/// A socket with timeouts of its own.
+trait Timed: Read + Write {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+}
+
+impl Timed for TcpStream {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout)).and_then(|()| self.set_write_timeout(Some(timeout)))
+    }
+}
+
+impl Timed for UnixStream {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout)).and_then(|()| self.set_write_timeout(Some(timeout)))
+    }
+}
+
+impl<S: Timed> Bounded<S> {
+    fn new(socket: S, timeout: Duration) -> io::Result<Self> {
+        socket.set_timeout(timeout)?;
+        Ok(Bounded { socket, deadline: Instant::now() + timeout, timeout })
+    }
+
+    /// Sees to it that the next call to the socket ends by the deadline. Costs a system call only when it has come much
+    /// nearer since the last time.
+    fn bound(&mut self) -> io::Result<()> {
+        const SLACK: Duration = Duration::from_millis(2);
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.timeout < left || self.timeout > left + SLACK {
+            self.socket.set_timeout(left)?;
+            self.timeout = left;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Timed> Read for Bounded<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bound()?;
+        self.socket.read(buffer)
+    }
+}
+
+impl<S: Timed> Write for Bounded<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bound()?;
+        self.socket.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Stream {
     /// Connects, in `options.connect_timeout` at most for each address that the name has.
     pub(super) fn connect(address: &Address, options: &Options) -> io::Result<Self> {
+        let timeout = options.timeout;
         let socket = match &address.place {
             Place::Unix(path) => {
                 let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.connect_timeout(&SockAddr::unix(path)?, options.connect_timeout)?;
-                Socket::Unix(socket.into())
+                Socket::Unix(Bounded::new(socket.into(), timeout)?)
             }
             Place::Tcp(host, port) => {
-                let tcp = connect_tcp(host, *port, options)?;
+                let tcp = Bounded::new(connect_tcp(host, *port, options)?, timeout)?;
                 match &options.tls {
                     None => Socket::Tcp(tcp),
                     Some(tls) => Socket::Tls(Box::new(StreamOwned::new(tls.client(host)?, tcp))),
                 }
             }
         };
-        let (buffer, timeout) = (Vec::with_capacity(4096), options.timeout);
-        socket.set_timeout(timeout)?;
-        Ok(Stream { socket, buffer, used: 0, deadline: Instant::now() + timeout, timeout })
+        Ok(Stream { socket, buffer: Vec::with_capacity(4096), used: 0 })
     }
 
     /// Everything must be sent and read until then.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+        match &mut self.socket {
+            Socket::Tcp(tcp) => tcp.deadline = deadline,
+            Socket::Unix(unix) => unix.deadline = deadline,
+            Socket::Tls(tls) => tls.sock.deadline = deadline,
+        }
     }
 
     /// Sends all of `bytes`.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut sent = 0;
         while sent < bytes.len() {
-            self.bound()?;
             match self.socket.write(&bytes[sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => sent += count,
@@ -99,21 +163,6 @@ impl Stream {
         self.used < self.buffer.len()
     }
 
-    /// Sees to it that the next call to the socket ends by the deadline. Costs a system call only when it has come much
-    /// nearer since the last time.
-    fn bound(&mut self) -> io::Result<()> {
-        const SLACK: Duration = Duration::from_millis(2);
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        if self.timeout < left || self.timeout > left + SLACK {
-            self.socket.set_timeout(left)?;
-            self.timeout = left;
-        }
-        Ok(())
-    }
-
     /// Reads what comes, at least a byte; room is made for `wanted`, as it comes.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         // A length that a server names is believed only as far as bytes arrive.
@@ -123,7 +172,7 @@ impl Stream {
         let old = self.buffer.len();
         self.buffer.resize(old + wanted.clamp(4096, MOST_AT_ONCE), 0);
         let read = loop {
-            match self.bound().and_then(|()| self.socket.read(&mut self.buffer[old..])) {
+            match self.socket.read(&mut self.buffer[old..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }
@@ -184,21 +233,6 @@ fn connect_tcp(host: &str, port: u16, options: &Options) -> io::Result<TcpStream
         }
     }
     Err(last)
-}
-
-impl Socket {
-    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
-        let timeout = Some(timeout);
-        match self {
-            Socket::Tcp(tcp) => tcp.set_read_timeout(timeout).and_then(|()| tcp.set_write_timeout(timeout)),
-            Socket::Unix(unix) => {
-                unix.set_read_timeout(timeout).and_then(|()| unix.set_write_timeout(timeout))
-            }
-            Socket::Tls(tls) => {
-                tls.sock.set_read_timeout(timeout).and_then(|()| tls.sock.set_write_timeout(timeout))
-            }
-        }
-    }
 }
 
 impl Read for Socket {
