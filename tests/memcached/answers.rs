@@ -130,10 +130,10 @@ fn old_server(server: u16) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut caller in listener.incoming().flatten() {
-            let mut greeting = [0; 4];
+            let mut greeting = [0; 9];
             caller.read_exact(&mut greeting).unwrap();
-            assert_eq!(&greeting, b"mn\r\n");
-            caller.write_all(b"ERROR\r\n").unwrap();
+            assert_eq!(&greeting, b"version\r\n");
+            caller.write_all(b"VERSION 1.4.15\r\n").unwrap();
             let served = TcpStream::connect(("127.0.0.1", server)).unwrap();
             let pass = |mut from: TcpStream, mut to: TcpStream| {
                 thread::spawn(move || std::io::copy(&mut from, &mut to));
