@@ -28,6 +28,7 @@ pub use self::settings::RegionConfig;
 use self::configured::Configured;
 use self::settings::{ProxyFn, Settings};
 use crate::error::{CreateError, RegionError};
+use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
 /// A named front end over one backend, made first (as a `static`, if you like) and configured later.
@@ -347,6 +348,22 @@ impl CacheRegion {
             }
             None => Ok(false),
         }
+    }
+
+    /// What `key` is stored under.
+    ///
+    /// # Errors
+    /// If the region is not configured, or cannot take the key.
+    pub fn mangled_key(&self, key: &str) -> Result<String, RegionError> {
+        self.current()?.mangle(key).map(Cow::into_owned)
+    }
+
+    /// What turns values into bytes; `None` where they are stored as they are.
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    pub fn serializer(&self) -> Result<Option<Arc<dyn Serializer>>, RegionError> {
+        Ok(self.current()?.serializer.clone())
     }
 
     /// Hard-invalidates all values made before now: they are as good as absent.

@@ -6,6 +6,7 @@
 //!
 //! Source: dogpile.cache `util/__init__.py`, `PluginLoader`, and `region.py`, `register_backend`.
 
+mod description;
 mod entry_point;
 mod error;
 mod host_log;
@@ -22,12 +23,15 @@ use std::sync::{Arc, OnceLock};
 use dogpile_sdk::{Arguments, BackendEntry, BackendError, CacheBackend, ProxyEntry};
 use parking_lot::RwLock;
 
+pub use self::description::LibraryDescription;
 pub use self::entry_point::{EntryKind, EntryPoint, Origin};
 pub use self::error::{LibraryError, LibraryProblem, RegistryError, UnknownEntryPoint};
 pub use self::manifest::{Manifest, ManifestEntry};
 
 use self::library::PluginLibrary;
 use self::offers::{Make, Offer, Offers};
+
+pub use dogpile_abi::ABI_VERSION;
 
 /// The environment variable that names plugin folders, separated as in `PATH`.
 pub const PLUGIN_PATH: &str = "DOGPILE_PLUGIN_PATH";

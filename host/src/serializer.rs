@@ -88,6 +88,12 @@ pub(crate) fn named(name: &str) -> Option<Arc<dyn Serializer>> {
     NAMED.lock().get(name).cloned()
 }
 
+/// The name that `serializer` was registered under.
+pub fn name_of(serializer: &Arc<dyn Serializer>) -> Option<String> {
+    let named = NAMED.lock();
+    named.iter().find(|(_, other)| Arc::ptr_eq(other, serializer)).map(|(name, _)| name.clone())
+}
+
 /// The names of all serializers.
 pub fn names() -> Vec<String> {
     NAMED.lock().keys().cloned().collect()
@@ -108,6 +114,12 @@ mod tests {
             bytes.push(b'1');
             assert!(Vec::<(String, Option<f64>)>::deserialize(&bytes, &*serializer).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_serializer_is_found_by_its_name_and_tells_it() {
+        assert_eq!(name_of(&named("msgpack").unwrap()).as_deref(), Some("msgpack"));
+        assert_eq!(name_of(&(Arc::new(Json) as Arc<dyn Serializer>)), None);
     }
 
     #[test]

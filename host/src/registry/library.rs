@@ -103,7 +103,7 @@ impl PluginLibrary {
     }
 }
 
-fn open(path: &Path, pin: Option<&str>) -> Result<OpenLibrary, LibraryProblem> {
+pub(super) fn open(path: &Path, pin: Option<&str>) -> Result<OpenLibrary, LibraryProblem> {
     inspect::check(path, pin)?;
     let library = OpenLibrary::open(path, HostRef::of::<TracingHost>())?;
     tracing::debug!(
@@ -118,7 +118,7 @@ fn open(path: &Path, pin: Option<&str>) -> Result<OpenLibrary, LibraryProblem> {
     Ok(library)
 }
 
-fn entries_of(library: OpenLibrary) -> Result<Vec<ManifestEntry>, LibraryProblem> {
+pub(super) fn entries_of(library: OpenLibrary) -> Result<Vec<ManifestEntry>, LibraryProblem> {
     let origin = format!("plugin {} {}", library.package(), library.version());
     let entries = library.entries();
     let entries = entries.map_err(|error| LibraryProblem::Silent(LoadedBackend::error(error, &origin)))?;
