@@ -1,0 +1,91 @@
+//! What the command takes on its command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Regions, backends and plugins of dogpile, seen from the shell.
+#[derive(Debug, Parser)]
+#[command(name = "dogpile", version, max_term_width = 80)]
+pub(crate) struct CommandLine {
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Entry points and the plugins that offer them
+    #[command(subcommand)]
+    Plugins(Plugins),
+    /// Read the value of a key
+    Get(Key),
+    /// Store a value
+    Set(Set),
+    /// Remove a key
+    Delete(Key),
+    /// Show how a key is stored: mangled key, age, size, serializer, lock
+    Inspect(Key),
+    /// Write the completions of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual page
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugins {
+    /// List every entry point, and open the libraries to see whether they can be used
+    List(Folders),
+    /// Open a plugin library, and tell what it says of itself
+    Inspect {
+        /// The library, or its manifest
+        file: PathBuf,
+    },
+}
+
+/// Where plugins are looked for, besides `DOGPILE_PLUGIN_PATH`.
+#[derive(Debug, Args)]
+pub(crate) struct Folders {
+    /// A folder to search for plugins; may be given more than once
+    #[arg(long = "folder", value_name = "FOLDER")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// A configuration, whose plugin folders are searched
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// A region of a configuration.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Region {
+    /// The region's name
+    pub(crate) region: String,
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "DOGPILE_CONFIG", default_value = "regions.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    #[command(flatten)]
+    pub(crate) region: Region,
+    /// The key, as the application gives it
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// The value: JSON, or else a text; `-` reads it from the standard input
+    pub(crate) value: String,
+    /// The value is a text, even if it could be JSON
+    #[arg(long)]
+    pub(crate) text: bool,
+}

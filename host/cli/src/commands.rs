@@ -1,0 +1,25 @@
+//! The subcommands, a file each.
+
+mod completions;
+mod delete;
+mod get;
+mod inspect;
+mod man;
+mod plugins;
+mod set;
+
+use crate::answer::Answered;
+use crate::arguments::{Command, CommandLine};
+
+/// Does what the command line asks.
+pub(crate) fn run(command_line: CommandLine) -> Answered {
+    match command_line.command {
+        Command::Plugins(asked) => plugins::run(&asked),
+        Command::Get(asked) => get::run(&asked),
+        Command::Set(asked) => set::run(&asked),
+        Command::Delete(asked) => delete::run(&asked),
+        Command::Inspect(asked) => inspect::run(&asked),
+        Command::Completions { shell } => Ok(completions::run(shell)),
+        Command::Man => man::run(),
+    }
+}

@@ -1,0 +1,83 @@
+//! `dogpile plugins inspect FILE`.
+
+use std::path::{Path, PathBuf};
+
+use dogpile::registry::{LibraryDescription, Manifest, ManifestEntry};
+use serde::Serialize;
+
+use crate::answer::{Answer, Answered, to_json};
+use crate::error::CommandError;
+use crate::page::{Colour, Page, padded};
+use crate::plugin_files;
+
+/// What a library says of itself.
+#[derive(Serialize)]
+struct Inspected {
+    library: PathBuf,
+    manifest: Option<PathBuf>,
+    package: String,
+    version: String,
+    sdk_version: String,
+    abi_version: String,
+    host_abi_version: &'static str,
+    sha256: String,
+    pinned: bool,
+    entry_points: Vec<ManifestEntry>,
+}
+
+/// Opens the library `file`, or the one of the manifest `file`.
+pub(super) fn run(file: &Path) -> Answered {
+    let (library, manifest) = plugin_files::library_of(file)?;
+    let pin = manifest.as_ref().and_then(|(_, manifest)| manifest.sha256.clone());
+    let told = LibraryDescription::read(&library, pin.as_deref())?;
+    if let Some((path, manifest)) = &manifest {
+        agree(path, manifest, &told)?;
+    }
+    Ok(Box::new(Inspected {
+        library: told.path,
+        manifest: manifest.map(|(path, _)| path),
+        package: told.package,
+        version: told.version,
+        sdk_version: told.sdk_version,
+        abi_version: told.abi_version,
+        host_abi_version: dogpile::registry::ABI_VERSION,
+        sha256: told.sha256,
+        pinned: pin.is_some(),
+        entry_points: told.entry_points,
+    }))
+}
+
+/// Whether all that the manifest announces is in the library.
+fn agree(path: &Path, manifest: &Manifest, told: &LibraryDescription) -> Result<(), CommandError> {
+    match manifest.entry_points.iter().find(|entry| !told.entry_points.contains(entry)) {
+        None => Ok(()),
+        Some(ManifestEntry { name, kind }) => Err(CommandError::other(format!(
+            "{path:?} announces the {kind} {name:?}, which its library has not; write the manifest anew with \
+             `dogpile plugins pack`"
+        ))),
+    }
+}
+
+impl Answer for Inspected {
+    fn json(&self) -> serde_json::Value {
+        to_json(self)
+    }
+
+    fn show(&self, page: &mut Page) {
+        let mut fact = |what: &str, text: &str| {
+            let first = page.paint(Colour::Dim, &padded(what, 10));
+            page.wrapped(&first, &" ".repeat(10), text);
+        };
+        fact("library", &self.library.display().to_string());
+        let manifest = self.manifest.as_ref().map(|path| path.display().to_string());
+        fact("manifest", manifest.as_deref().unwrap_or("none beside it"));
+        fact("package", &format!("{} {}", self.package, self.version));
+        fact("SDK", &self.sdk_version);
+        fact("ABI", &format!("{} (this host has {})", self.abi_version, self.host_abi_version));
+        let pinned = if self.pinned { " (as the manifest says)" } else { "" };
+        fact("SHA-256", &format!("{}{pinned}", self.sha256));
+        for entry in &self.entry_points {
+            fact(&entry.kind.to_string(), &entry.name);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The command `dogpile`.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod arguments;
+mod commands;
+mod error;
+mod page;
+mod plugin_files;
+mod times;
+mod workplace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::CommandLine;
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let json = command_line.json;
+    answer::give(commands::run(command_line), json)
+}
