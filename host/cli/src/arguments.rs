@@ -22,6 +22,8 @@ pub(crate) enum Command {
     /// Entry points and the plugins that offer them
     #[command(subcommand)]
     Plugins(Plugins),
+    /// Open every region of a configuration, and tell all that is wrong with it
+    Check(Check),
     /// Read the value of a key
     Get(Key),
     /// Store a value
@@ -59,6 +61,16 @@ pub(crate) struct Folders {
     /// A configuration, whose plugin folders are searched
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The configuration
+    #[arg(default_value = "regions.toml")]
+    pub(crate) file: PathBuf,
+    /// How long the regions may take to open and answer, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) time_limit: u64,
 }
 
 /// A region of a configuration.

@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+mod check;
 mod completions;
 mod delete;
 mod get;
@@ -15,6 +16,7 @@ use crate::arguments::{Command, CommandLine};
 pub(crate) fn run(command_line: CommandLine) -> Answered {
     match command_line.command {
         Command::Plugins(asked) => plugins::run(&asked),
+        Command::Check(asked) => check::run(&asked),
         Command::Get(asked) => get::run(&asked),
         Command::Set(asked) => set::run(&asked),
         Command::Delete(asked) => delete::run(&asked),

@@ -51,7 +51,10 @@ impl CommandError {
     }
 }
 
-/// What `error` and its causes say, one after the other.
+/// What `error` and its causes say, one after the other; what is said twice, once.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = errors.map(ToString::to_string).collect();
+    said.dedup();
+    said
 }

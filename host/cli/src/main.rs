@@ -5,6 +5,7 @@
 mod answer;
 mod arguments;
 mod commands;
+mod document;
 mod error;
 mod page;
 mod plugin_files;

@@ -1,0 +1,88 @@
+//! The built command, run as a user runs it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "command/checks.rs"]
+mod checks;
+#[path = "command/regions.rs"]
+mod regions;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder for a test, with the command to run in it.
+struct Place(tempfile::TempDir);
+
+/// What the command answered.
+struct Answer {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// The command, in this folder, with nothing in its environment that a user might have set.
+    fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dogpile"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        for name in ["DOGPILE_PLUGIN_PATH", "DOGPILE_CONFIG", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Answer {
+        Answer::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// The same with `--json`, read.
+    fn json(&self, arguments: &[&str]) -> (i32, Value) {
+        let answer = self.run(&[&["--json"], arguments].concat());
+        let read = serde_json::from_str(&answer.out);
+        (answer.code, read.unwrap_or_else(|error| panic!("{error}: {}{}", answer.out, answer.err)))
+    }
+}
+
+impl Answer {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code().unwrap_or(-1);
+        Answer { code, out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// What was written, of a run that went well.
+    fn good(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self.out
+    }
+}
+
+/// Fails if a line of `text` has more than 80 columns, other than by a path, or if there is a colour in it.
+fn fits_a_terminal(text: &str) {
+    for line in text.lines().filter(|line| !line.contains(['/', '\\'])) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+/// The folder that holds the libraries that the tests depend on.
+#[allow(dead_code, reason = "not every group of tests loads libraries")]
+fn binaries() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_dogpile")).parent().unwrap()
+}

@@ -1,0 +1,119 @@
+//! `dogpile check`.
+
+use serde_json::Value;
+
+use crate::{Place, fits_a_terminal};
+
+const BROKEN: &str = r#"colour = "red"
+
+[plugins]
+path = ["nowhere"]
+
+[regions.good]
+backend = "dogpile.cache.memory"
+expiration_time = "5m"
+
+[regions.users]
+backend = "dogpile.cache.memroy"
+expiration_time = "one hour"
+serialiser = "json"
+wrap = ["dogpile.proxy.logging", { name = "dogpile.proxy.key_prefix", arguments = { prefx = "u:" } }]
+
+[regions.pages]
+backend = "dogpile.cache.memory"
+serializer = "yaml"
+key_mangler = "sha2"
+
+[regions.pages.arguments]
+max_entires = 5
+max_byts = 7
+
+[regions.empty]
+"#;
+
+#[test]
+fn a_right_configuration_is_opened_and_timed() {
+    let place = Place::new();
+    place.write("regions.toml", "[regions.a]\nbackend = 'dogpile.cache.memory'\n");
+    let (code, checked) = place.json(&["check"]);
+    assert_eq!(code, 0);
+    assert_eq!(checked["problems"], Value::Array(vec![]));
+    let region = &checked["regions"][0];
+    assert_eq!((&region["region"], &region["backend"]), (&"a".into(), &"dogpile.cache.memory".into()));
+    assert!(region["open_ms"].as_f64().unwrap() > 0.0 && region["ping_ms"].as_f64().unwrap() > 0.0);
+    fits_a_terminal(&place.run(&["check", "regions.toml"]).good());
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_with_its_place() {
+    let place = Place::new();
+    place.write("broken.toml", BROKEN);
+    let (code, checked) = place.json(&["check", "broken.toml"]);
+    assert_eq!(code, 1);
+    let told: Vec<(u64, u64, String)> = checked["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            let number = |name: &str| problem[name].as_u64().unwrap();
+            (number("line"), number("column"), problem["problem"].to_string())
+        })
+        .collect();
+    let expected = [
+        (1, 1, "unknown field `colour`"),
+        (4, 9, "nowhere"),
+        (11, 1, "did you mean \\\"dogpile.cache.memory\\\"?"),
+        (12, 1, "\\\"one hour\\\" is no expiration time"),
+        (13, 1, "unknown field `serialiser`"),
+        (14, 34, "unknown argument \\\"prefx\\\""),
+        (18, 1, "no serializer is called \\\"yaml\\\""),
+        (19, 1, "no key mangler is called \\\"sha2\\\""),
+        (22, 1, "unknown argument \\\"max_entires\\\""),
+        (23, 1, "unknown argument \\\"max_byts\\\""),
+        (25, 10, "missing field `backend`"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for ((line, column, text), expected) in told.iter().zip(expected) {
+        assert_eq!((*line, *column), (expected.0, expected.1), "{text}");
+        assert!(text.contains(expected.2), "{text} instead of {}", expected.2);
+    }
+    assert_eq!(checked["regions"].as_array().unwrap().len(), 1, "the good one is opened all the same");
+}
+
+#[test]
+fn the_places_are_written_as_editors_read_them() {
+    let place = Place::new();
+    place.write("broken.toml", BROKEN);
+    let answer = place.run(&["check", "broken.toml"]);
+    assert_eq!(answer.code, 1);
+    fits_a_terminal(&answer.out);
+    assert!(
+        answer.out.contains("broken.toml:13:1: region \"users\"\n    unknown field `serialiser`"),
+        "{}",
+        answer.out
+    );
+    assert!(answer.out.ends_with("regions that work: 1; 11 problems\n"), "{}", answer.out);
+}
+
+#[test]
+fn what_is_no_toml_is_told_line_by_line() {
+    let place = Place::new();
+    place.write("regions.toml", "[regions.a]\nbackend = \nwrap = [\"x\"]\nserializer = 'json\n");
+    let (code, checked) = place.json(&["check"]);
+    let lines: Vec<_> = checked["problems"].as_array().unwrap().iter().map(|it| it["line"].clone()).collect();
+    assert_eq!((code, lines), (1, vec![2.into(), 4.into()]));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_at_its_region() {
+    let place = Place::new();
+    // Nobody listens on the port of a listener that is gone.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    place.write(
+        "regions.toml",
+        &format!("[regions.gone]\nbackend = 'dogpile.cache.redis'\narguments = {{ url = 'redis://127.0.0.1:{port}/0' }}\n"),
+    );
+    let (code, checked) = place.json(&["check"]);
+    assert_eq!((code, &checked["problems"][0]["line"]), (1, &1.into()));
+    assert!(checked["regions"][0]["problem"][0].as_str().unwrap().contains("Redis"), "{checked}");
+}

@@ -1,0 +1,88 @@
+//! `dogpile get`, `set`, `delete` and `inspect`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{Place, fits_a_terminal};
+
+/// A place with a region over a library whose values outlast the process.
+fn kept() -> Place {
+    let place = Place::new();
+    place.write(
+        "regions.toml",
+        "[regions.a]\nbackend = 'dogpile.cache.memory'\nserializer = 'json'\nkey_mangler = 'sha1'\n",
+    );
+    place
+}
+
+#[test]
+fn a_key_without_a_value_is_told_and_fails() {
+    let place = kept();
+    let (code, found) = place.json(&["get", "a", "k"]);
+    assert_eq!((code, &found["found"], &found["value"]), (1, &json!(false), &Value::Null));
+    assert!(place.run(&["get", "a", "k"]).out.starts_with("no value"));
+}
+
+#[test]
+fn inspecting_tells_mangled_key_serializer_and_lock() {
+    let (code, told) = kept().json(&["inspect", "a", "some_key"]);
+    assert_eq!(code, 1, "there is no value: {told}");
+    assert_eq!(told["mangled_key"], "53def077a4264bd3183d4eb21b1f56f883e1b572");
+    assert_eq!(
+        (&told["serializer"], &told["locked"], &told["value"]),
+        (&"json".into(), &json!(false), &Value::Null)
+    );
+}
+
+#[test]
+fn an_unknown_region_is_refused_with_the_nearest() {
+    let place = kept();
+    let answer = place.run(&["delete", "b", "k"]);
+    assert_eq!((answer.code, answer.out.as_str()), (1, ""));
+    assert!(
+        answer.err.starts_with("error: regions.toml configures no region \"b\" (configured: a)"),
+        "{}",
+        answer.err
+    );
+    let (code, told) = place.json(&["delete", "b", "k"]);
+    assert_eq!((code, told["error"].as_str().unwrap().contains("no region")), (1, true));
+}
+
+#[test]
+fn the_configuration_may_lie_elsewhere() {
+    let place = kept();
+    std::fs::create_dir(place.path("etc")).unwrap();
+    std::fs::rename(place.path("regions.toml"), place.path("etc/other.toml")).unwrap();
+    assert!(place.run(&["set", "a", "k", "1"]).err.contains("regions.toml"));
+    let config = Path::new("etc/other.toml");
+    let by_option = ["set", "a", "k", "1", "--config", config.to_str().unwrap()];
+    assert_eq!(place.run(&by_option).good(), "stored \"k\" of region \"a\"\n");
+    let answer = place.command(&["set", "a", "k", "1"]).env("DOGPILE_CONFIG", config).output().unwrap();
+    assert!(answer.status.success());
+}
+
+#[test]
+fn completions_and_the_manual_page_name_every_subcommand() {
+    let place = Place::new();
+    let man = place.run(&["man"]).good();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let completions = place.run(&["completions", shell]).good();
+        for subcommand in ["check", "inspect", "plugins"] {
+            assert!(completions.contains(subcommand), "{shell} lacks {subcommand}");
+        }
+    }
+    assert!(man.starts_with(".ie") && man.contains(".SH \"DOGPILE PLUGINS INSPECT\""), "{man}");
+    assert!(
+        !man.contains("stampede-process") && !man.contains("stampede\\-process"),
+        "the hidden one is shown"
+    );
+}
+
+#[test]
+fn help_is_readable_at_eighty_columns() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["plugins", "--help"], &["get", "--help"]] {
+        fits_a_terminal(&place.run(arguments).good());
+    }
+}
