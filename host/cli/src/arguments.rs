@@ -50,6 +50,17 @@ pub(crate) enum Plugins {
         /// The library, or its manifest
         file: PathBuf,
     },
+    /// Tell why a plugin is not found, or is refused
+    Doctor {
+        /// The entry point that is missed
+        name: Option<String>,
+        #[command(flatten)]
+        folders: Folders,
+    },
+    /// Make a folder or an archive of a library and its manifest
+    Pack(Pack),
+    /// Run the conformance suite on a plugin library
+    Verify(Verify),
 }
 
 /// Where plugins are looked for, besides `DOGPILE_PLUGIN_PATH`.
@@ -61,6 +72,33 @@ pub(crate) struct Folders {
     /// A configuration, whose plugin folders are searched
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pack {
+    /// The library that cargo built
+    pub(crate) library: PathBuf,
+    /// What to make: a folder, or an archive if it ends in .tar.gz
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Leave the library's debug symbols in
+    #[arg(long)]
+    pub(crate) keep_symbols: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The library, or its manifest
+    pub(crate) file: PathBuf,
+    /// A TOML file with a table of arguments for each entry point, such as ["acme.shelf"]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) arguments: Option<PathBuf>,
+    /// Verify this entry point only; may be given more than once
+    #[arg(long = "only", value_name = "NAME")]
+    pub(crate) only: Vec<String>,
+    /// How long one case may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) time_limit: u64,
 }
 
 #[derive(Debug, Args)]

@@ -4,11 +4,13 @@
 
 #[path = "command/checks.rs"]
 mod checks;
+#[path = "command/plugins.rs"]
+mod plugins;
 #[path = "command/regions.rs"]
 mod regions;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -79,10 +81,4 @@ fn fits_a_terminal(text: &str) {
         assert!(line.chars().count() <= 80, "{line}");
     }
     assert!(!text.contains('\u{1b}'), "{text}");
-}
-
-/// The folder that holds the libraries that the tests depend on.
-#[allow(dead_code, reason = "not every group of tests loads libraries")]
-fn binaries() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_dogpile")).parent().unwrap()
 }

@@ -1,7 +1,10 @@
 //! `dogpile plugins`: a file for each of its subcommands.
 
+mod doctor;
 mod inspect;
 mod list;
+mod pack;
+mod verify;
 
 use crate::answer::Answered;
 use crate::arguments::Plugins;
@@ -10,5 +13,8 @@ pub(super) fn run(asked: &Plugins) -> Answered {
     match asked {
         Plugins::List(folders) => list::run(folders),
         Plugins::Inspect { file } => inspect::run(file),
+        Plugins::Doctor { name, folders } => doctor::run(name.as_deref(), folders),
+        Plugins::Pack(asked) => pack::run(asked),
+        Plugins::Verify(asked) => verify::run(asked),
     }
 }

@@ -1,0 +1,136 @@
+//! `dogpile plugins pack LIBRARY --out FILE`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dogpile::registry::Manifest;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
+
+use crate::answer::{Answer, Answered, to_json};
+use crate::arguments::Pack;
+use crate::error::CommandError;
+use crate::page::Page;
+use crate::plugin_files::MANIFEST_SUFFIX;
+use crate::workplace;
+
+/// How the name of an archive ends.
+const ARCHIVE_SUFFIX: &str = ".tar.gz";
+
+/// What was made.
+#[derive(Serialize)]
+struct Packed {
+    out: PathBuf,
+    library: PathBuf,
+    manifest: String,
+    size_before: u64,
+    size: u64,
+    sha256: Option<String>,
+    entry_points: usize,
+}
+
+/// Makes a folder, or an archive, of the library and a manifest with its SHA-256.
+pub(super) fn run(asked: &Pack) -> Answered {
+    let name = asked.library.file_name().ok_or_else(|| {
+        CommandError::other(format!("{:?} is not the name of a file; name the library", asked.library))
+    })?;
+    // Put together aside, so that a failure leaves nothing half done.
+    let aside = tempfile::tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))?;
+    let library = aside.path().join(name);
+    let size_before =
+        fs::copy(&asked.library, &library).map_err(CommandError::file("copied", &asked.library))?;
+    make_private(&library)?;
+    if !asked.keep_symbols {
+        strip(&library)?;
+    }
+    let manifest = Manifest::describe(&library)?;
+    let file = format!("{}{MANIFEST_SUFFIX}", manifest.name);
+    workplace::write(&aside.path().join(&file), manifest.to_toml())?;
+    let files = [library.clone(), aside.path().join(&file)];
+    match asked.out.to_string_lossy().ends_with(ARCHIVE_SUFFIX) {
+        true => archive(&files, &manifest, &asked.out)?,
+        false => folder(&files, &asked.out)?,
+    }
+    Ok(Box::new(Packed {
+        out: asked.out.clone(),
+        library: name.into(),
+        manifest: file,
+        size_before,
+        size: fs::metadata(&library).map_err(CommandError::file("read", &library))?.len(),
+        sha256: manifest.sha256,
+        entry_points: manifest.entry_points.len(),
+    }))
+}
+
+/// Takes away what the host refuses, that others may write to the file: cargo leaves it to the user's umask.
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), CommandError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(CommandError::file("changed", path))
+}
+
+#[cfg(not(unix))]
+fn make_private(_path: &Path) -> Result<(), CommandError> {
+    Ok(())
+}
+
+/// Strips the library of what is not needed to load it. The tool comes with the linker that made it.
+fn strip(library: &Path) -> Result<(), CommandError> {
+    let option = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
+    let stripped = Command::new("strip").arg(option).arg(library).output();
+    let stripped = stripped.map_err(|error| {
+        CommandError::other(format!(
+            "the tool `strip` cannot be run ({error}); install binutils, or give --keep-symbols"
+        ))
+    })?;
+    if stripped.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&stripped.stderr);
+    Err(CommandError::other(format!("`strip` refused the library: {}", said.trim())))
+}
+
+/// Puts `files` into the folder `out`, which is made if need be.
+fn folder(files: &[PathBuf], out: &Path) -> Result<(), CommandError> {
+    fs::create_dir_all(out).map_err(CommandError::file("made", out))?;
+    for file in files {
+        let target = out.join(file.file_name().unwrap_or_default());
+        // A library that is in use stays what it is: the new one takes its name, not its place in the file.
+        let fresh = target.with_extension("new");
+        fs::copy(file, &fresh).map_err(CommandError::file("written", &fresh))?;
+        fs::rename(&fresh, &target).map_err(CommandError::file("written", &target))?;
+    }
+    Ok(())
+}
+
+/// Puts `files` into the archive `out`, below a folder that is named after the plugin.
+fn archive(files: &[PathBuf], manifest: &Manifest, out: &Path) -> Result<(), CommandError> {
+    let failed = CommandError::file("written", out);
+    let file = fs::File::create(out).map_err(CommandError::file("written", out))?;
+    let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::best()));
+    // The same library makes the same archive, whenever and by whomever it is packed.
+    archive.mode(tar::HeaderMode::Deterministic);
+    let below = format!("{}-{}", manifest.name, manifest.version);
+    let written = files.iter().try_for_each(|file| {
+        archive.append_path_with_name(file, Path::new(&below).join(file.file_name().unwrap_or_default()))
+    });
+    let finished = written.and_then(|()| archive.into_inner()?.finish());
+    finished.map(|_| ()).map_err(failed)
+}
+
+impl Answer for Packed {
+    fn json(&self) -> serde_json::Value {
+        to_json(self)
+    }
+
+    fn show(&self, page: &mut Page) {
+        page.line(format!("packed into {}", self.out.display()));
+        page.line(format!("  {} ({} bytes, of {})", self.library.display(), self.size, self.size_before));
+        page.line(format!("  {} (entry points: {})", self.manifest, self.entry_points));
+        if let Some(sha256) = &self.sha256 {
+            page.line(format!("  SHA-256 {sha256}"));
+        }
+    }
+}

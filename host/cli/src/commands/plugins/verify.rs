@@ -1,0 +1,195 @@
+//! `dogpile plugins verify FILE`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dogpile::Registry;
+use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry};
+use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
+use dogpile_conformance::{Setup, Stop};
+use serde::Serialize;
+
+use crate::answer::{Answer, Answered, to_json};
+use crate::arguments::Verify;
+use crate::error::{CommandError, causes};
+use crate::page::{Colour, Page, padded};
+use crate::{plugin_files, workplace};
+
+/// What a proxy is verified around.
+const PROXIED: &str = "dogpile.cache.memory";
+
+/// How a library did.
+#[derive(Serialize)]
+struct Verified {
+    library: PathBuf,
+    package: String,
+    version: String,
+    sdk_version: String,
+    abi_version: String,
+    sha256: String,
+    setups: Vec<SetupReport>,
+}
+
+/// How one entry point did.
+#[derive(Serialize)]
+struct SetupReport {
+    name: String,
+    kind: EntryKind,
+    passed: usize,
+    skipped: usize,
+    failed: usize,
+    cases: Vec<CaseReport>,
+}
+
+#[derive(Serialize)]
+struct CaseReport {
+    name: &'static str,
+    outcome: &'static str,
+    /// Why it was skipped, or what was expected.
+    reason: Option<String>,
+}
+
+/// Runs the conformance suite on each entry point of a library.
+pub(super) fn run(asked: &Verify) -> Answered {
+    let (library, manifest) = plugin_files::library_of(&asked.file)?;
+    let pin = manifest.and_then(|(_, manifest)| manifest.sha256);
+    let told = LibraryDescription::read(&library, pin.as_deref())?;
+    let registry = Arc::new(Registry::empty());
+    registry.add_library(&library)?;
+    let arguments = arguments(asked, &told)?;
+    let wanted = wanted(asked, &told)?;
+    let limit = Duration::from_secs(asked.time_limit);
+    let reports = wanted.into_iter().map(|entry| {
+        let given = arguments.get(&entry.name).cloned();
+        report(&entry, &setup(&registry, &entry, given).with_time_limit(limit))
+    });
+    Ok(Box::new(Verified {
+        setups: reports.collect(),
+        library: told.path,
+        package: told.package,
+        version: told.version,
+        sdk_version: told.sdk_version,
+        abi_version: told.abi_version,
+        sha256: told.sha256,
+    }))
+}
+
+/// The tables of arguments, by entry point. A table for what the library does not have is refused.
+fn arguments(asked: &Verify, told: &LibraryDescription) -> Result<toml::Table, CommandError> {
+    let Some(path) = &asked.arguments else { return Ok(toml::Table::new()) };
+    let text = workplace::read(path)?;
+    let tables: toml::Table =
+        toml::from_str(&text).map_err(|error| CommandError::other(format!("{}: {error}", path.display())))?;
+    tables.keys().try_for_each(|name| known(name, told))?;
+    Ok(tables)
+}
+
+/// The entry points to verify: all, or those that were named.
+fn wanted(asked: &Verify, told: &LibraryDescription) -> Result<Vec<ManifestEntry>, CommandError> {
+    asked.only.iter().try_for_each(|name| known(name, told))?;
+    let is_wanted = |entry: &&ManifestEntry| asked.only.is_empty() || asked.only.contains(&entry.name);
+    Ok(told.entry_points.iter().filter(is_wanted).cloned().collect())
+}
+
+fn known(name: &str, told: &LibraryDescription) -> Result<(), CommandError> {
+    let names: Vec<&str> = told.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let hint = dogpile::sdk::did_you_mean(name, names.iter().copied());
+    let names = names.join(", ");
+    Err(CommandError::other(format!("the library has no entry point {name:?} (it has: {names}){hint}")))
+}
+
+/// Builds the entry point for each case: a backend itself, a proxy around a memory backend.
+fn setup(registry: &Arc<Registry>, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
+    let (registry, entry) = (Arc::clone(registry), entry.clone());
+    Setup::new(entry.name.clone(), move || {
+        build(&registry, &entry, arguments.clone()).map_err(|error| match error {
+            CommandError::Backend(error) => error,
+            error => BackendError::new(ErrorKind::Configuration, causes(&error).join(": ")),
+        })
+    })
+}
+
+fn build(
+    registry: &Registry,
+    entry: &ManifestEntry,
+    arguments: Option<toml::Value>,
+) -> Result<Arc<dyn CacheBackend>, CommandError> {
+    let arguments = arguments.map(Arguments::from_serialize).transpose()?.unwrap_or_default();
+    Ok(match entry.kind {
+        EntryKind::Backend => registry.build_backend(&entry.name, arguments)?,
+        EntryKind::Proxy => {
+            let proxied = Registry::global().build_backend(PROXIED, Arguments::default())?;
+            registry.build_proxy(&entry.name, arguments, proxied)?
+        }
+    })
+}
+
+fn report(entry: &ManifestEntry, setup: &Setup) -> SetupReport {
+    let cases = dogpile_conformance::check(setup).into_iter().map(|(name, outcome)| match outcome {
+        Ok(()) => CaseReport { name, outcome: "passed", reason: None },
+        Err(Stop::Skipped(reason)) => CaseReport { name, outcome: "skipped", reason: Some(reason) },
+        Err(Stop::Failed(reason)) => CaseReport { name, outcome: "failed", reason: Some(reason) },
+    });
+    let cases: Vec<CaseReport> = cases.collect();
+    let count = |outcome: &str| cases.iter().filter(|case| case.outcome == outcome).count();
+    SetupReport {
+        name: entry.name.clone(),
+        kind: entry.kind,
+        passed: count("passed"),
+        skipped: count("skipped"),
+        failed: count("failed"),
+        cases,
+    }
+}
+
+impl SetupReport {
+    fn show(&self, page: &mut Page) {
+        page.line("");
+        let name = page.paint(Colour::Bold, &self.name);
+        page.line(format!("{name} ({})", self.kind));
+        for case in &self.cases {
+            let colour = match case.outcome {
+                "passed" => Colour::Green,
+                "skipped" => Colour::Yellow,
+                _ => Colour::Red,
+            };
+            let outcome = page.paint(colour, case.outcome);
+            page.line(format!("  {}  {}", padded(&outcome, 7), case.name.replace('_', " ")));
+            if let Some(reason) = &case.reason {
+                page.wrapped("           ", "           ", reason);
+            }
+        }
+    }
+}
+
+impl Answer for Verified {
+    fn json(&self) -> serde_json::Value {
+        to_json(self)
+    }
+
+    fn show(&self, page: &mut Page) {
+        page.line(format!("{} {}", self.package, self.version));
+        page.line(format!("  {}", self.library.display()));
+        page.line(format!("  SDK {}, ABI {}", self.sdk_version, self.abi_version));
+        self.setups.iter().for_each(|setup| setup.show(page));
+        page.line("");
+        let mut rows = vec![["entry point", "passed", "skipped", "failed", ""].map(str::to_owned).to_vec()];
+        for setup in &self.setups {
+            let verdict = match setup.failed {
+                0 => page.paint(Colour::Green, "conforms"),
+                _ => page.paint(Colour::Red, "fails"),
+            };
+            let counts = [setup.passed, setup.skipped, setup.failed].map(|count| count.to_string());
+            rows.push([vec![setup.name.clone()], counts.to_vec(), vec![verdict]].concat());
+        }
+        page.table(&rows);
+    }
+
+    fn is_good(&self) -> bool {
+        !self.setups.is_empty() && self.setups.iter().all(|setup| setup.failed == 0)
+    }
+}

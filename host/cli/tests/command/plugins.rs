@@ -1,0 +1,283 @@
+//! `dogpile plugins`: list, inspect, doctor, pack and verify.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{Place, fits_a_terminal};
+
+/// The library of `package`, on which these tests depend.
+fn library(package: &str) -> PathBuf {
+    let binary = std::env::current_exe().unwrap();
+    let name = format!("{}{}{}", std::env::consts::DLL_PREFIX, package, std::env::consts::DLL_SUFFIX);
+    binary.parent().unwrap().join(name)
+}
+
+/// A place where the plugin acme was packed into the folder `plugins`.
+fn packed() -> Place {
+    let place = Place::new();
+    let library = library("acme_dogpile_dylib");
+    place
+        .run(&[Path::new("plugins"), Path::new("pack"), &library, Path::new("--out"), Path::new("plugins")])
+        .good();
+    place
+}
+
+fn in_folder(place: &Place) -> PathBuf {
+    place.path("plugins/libacme_dogpile_dylib.so")
+}
+
+fn manifest(place: &Place) -> PathBuf {
+    place.path("plugins/acme-dogpile-dylib.dogpile.toml")
+}
+
+fn entry<'a>(listed: &'a Value, name: &str) -> &'a Value {
+    let entries = listed["entry_points"].as_array().unwrap();
+    entries.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("{listed:#}"))
+}
+
+#[test]
+fn what_is_linked_and_what_is_packed_is_listed_with_its_versions() {
+    let place = packed();
+    let (code, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
+    assert_eq!((code, &listed["problems"]), (0, &json!([])));
+    let memory = entry(&listed, "dogpile.cache.memory");
+    assert_eq!(
+        (&memory["origin"], &memory["state"], &memory["library"]),
+        (&"linked".into(), &"ok".into(), &Value::Null)
+    );
+    let counter = entry(&listed, "acme.hit_counter");
+    assert_eq!((&counter["kind"], &counter["state"]), (&"proxy".into(), &"ok".into()));
+    assert_eq!((&counter["package"], &counter["origin"]), (&"acme-dogpile-dylib".into(), &"library".into()));
+    assert_eq!(counter["abi_version"], "1.0.0");
+    assert!(counter["sdk_version"].is_string() && counter["version"].is_string());
+    assert!(counter["manifest"].as_str().unwrap().ends_with("acme-dogpile-dylib.dogpile.toml"));
+    fits_a_terminal(&place.run(&["plugins", "list", "--folder", "plugins"]).good());
+}
+
+#[test]
+fn a_configuration_and_the_environment_name_folders_too() {
+    let place = packed();
+    place.write("regions.toml", "[plugins]\npath = ['plugins']\n");
+    let (_, listed) = place.json(&["plugins", "list", "--config", "regions.toml"]);
+    entry(&listed, "acme.shelf");
+    let mut command = place.command(&["plugins", "list"]);
+    let output = command.env("DOGPILE_PLUGIN_PATH", place.path("plugins")).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("acme.shelf"));
+}
+
+#[test]
+fn a_library_is_inspected_by_itself_or_by_its_manifest() {
+    let place = packed();
+    for file in ["plugins/libacme_dogpile_dylib.so", "plugins/acme-dogpile-dylib.dogpile.toml"] {
+        let (code, told) = place.json(&["plugins", "inspect", file]);
+        assert_eq!(
+            (code, &told["abi_version"], &told["pinned"]),
+            (0, &"1.0.0".into(), &json!(true)),
+            "{file}"
+        );
+        assert_eq!(told["sha256"].as_str().unwrap().len(), 64);
+        assert_eq!(told["entry_points"].as_array().unwrap().len(), 2);
+    }
+    place.write("text.so", "no library");
+    let refused = place.run(&["plugins", "inspect", "text.so"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("it is not a library"), "{}", refused.err);
+}
+
+#[test]
+fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
+    let place = packed();
+    let text = fs::read_to_string(manifest(&place)).unwrap();
+    assert!(text.contains("sha256 = ") && text.contains("name = \"acme.shelf\""), "{text}");
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    assert!(size(&in_folder(&place)) < size(&library("acme_dogpile_dylib")));
+    let library = library("acme_dogpile_dylib");
+    let archive = ["plugins", "pack", library.to_str().unwrap(), "--out", "acme.tar.gz"];
+    place.run(&archive).good();
+    let once = fs::read(place.path("acme.tar.gz")).unwrap();
+    place.run(&archive).good();
+    assert_eq!(once, fs::read(place.path("acme.tar.gz")).unwrap(), "the same library makes the same archive");
+    let unpacked =
+        std::process::Command::new("tar").args(["xzf", "acme.tar.gz"]).current_dir(place.path("")).status();
+    assert!(unpacked.unwrap().success());
+    let folder = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().path());
+    let folder =
+        folder.into_iter().find(|path| path.to_string_lossy().contains("acme-dogpile-dylib-")).unwrap();
+    let (code, listed) = place.json(&["plugins", "list", "--folder", folder.to_str().unwrap()]);
+    assert_eq!((code, &entry(&listed, "acme.shelf")["state"]), (0, &"ok".into()));
+}
+
+#[test]
+fn a_region_over_a_packed_plugin_passes_the_check() {
+    let place = packed();
+    place.write(
+        "regions.toml",
+        "[plugins]\npath = ['plugins']\n[regions.a]\nbackend = 'acme.shelf'\nwrap = ['acme.hit_counter']\n",
+    );
+    place.run(&["check"]).good();
+}
+
+/// Makes the manifest say that the library has the SHA-256 `pin`, or none.
+fn pin(place: &Place, pin: Option<&str>) {
+    let mut said: toml::Table = fs::read_to_string(manifest(place)).unwrap().parse().unwrap();
+    said.remove("sha256");
+    said.extend(pin.map(|pin| ("sha256".to_owned(), pin.into())));
+    fs::write(manifest(place), said.to_string()).unwrap();
+}
+
+/// The findings of the doctor that tell a problem.
+fn problems(place: &Place) -> Vec<String> {
+    let (code, told) = place.json(&["plugins", "doctor", "--folder", "plugins"]);
+    let findings = told["findings"].as_array().unwrap();
+    let problems: Vec<_> =
+        findings.iter().filter_map(|it| it["problem"].as_str().map(str::to_owned)).collect();
+    assert_eq!(code, i32::from(!problems.is_empty()), "{told:#}");
+    problems
+}
+
+#[test]
+fn the_doctor_finds_nothing_where_nothing_is_wrong() {
+    let place = packed();
+    assert_eq!(problems(&place), [""; 0]);
+    let told = place.run(&["plugins", "doctor", "acme.shelf", "--folder", "plugins"]).good();
+    assert!(told.contains("and can be used"), "{told}");
+    fits_a_terminal(&told);
+}
+
+#[test]
+fn the_doctor_tells_a_changed_hash() {
+    let place = packed();
+    pin(&place, Some(&"0".repeat(64)));
+    let told = problems(&place);
+    assert!(told.len() == 1 && told[0].contains("SHA-256"), "{told:?}");
+    let (_, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
+    assert!(entry(&listed, "acme.shelf")["state"].as_str().unwrap().contains("SHA-256"), "{listed}");
+}
+
+#[test]
+fn the_doctor_tells_files_that_others_may_write() {
+    let place = packed();
+    fs::set_permissions(in_folder(&place), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(problems(&place)[0].contains("chmod go-w"));
+    fs::set_permissions(in_folder(&place), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(place.path("plugins"), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(problems(&place)[0].contains("chmod go-w"));
+}
+
+#[test]
+fn the_doctor_tells_a_library_for_another_processor() {
+    let place = packed();
+    let mut bytes = fs::read(in_folder(&place)).unwrap();
+    // The machine that an ELF file is for; 0xF3 is RISC-V.
+    bytes[18..20].copy_from_slice(&[0xF3, 0]);
+    fs::write(in_folder(&place), bytes).unwrap();
+    pin(&place, None);
+    let told = problems(&place);
+    assert!(
+        told.len() == 1 && told[0].contains("Riscv64") && told[0].contains("get the build for"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn the_doctor_tells_a_library_that_is_no_plugin_and_one_without_a_manifest() {
+    let place = packed();
+    let is_libc = |path: &PathBuf| path.is_file();
+    let libc = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
+    let libc = libc.map(PathBuf::from).into_iter().find(is_libc).expect("a Linux system has a libc");
+    fs::copy(libc, place.path("plugins/libc.so")).unwrap();
+    let alone = problems(&place);
+    assert!(alone.len() == 1 && alone[0].starts_with("no manifest names it"), "{alone:?}");
+    place.write(
+        "plugins/libc.dogpile.toml",
+        "name = 'libc'\nversion = '1'\nlibrary = 'libc.so'\n[[entry_points]]\nname = 'c'\nkind = 'backend'\n",
+    );
+    let told = problems(&place);
+    assert!(told.len() == 1 && told[0].contains("it exports no"), "{told:?}");
+    let (_, doctor) = place.json(&["plugins", "doctor", "c", "--folder", "plugins"]);
+    assert!(
+        doctor["missed"]["told"].as_str().unwrap().contains("which is refused: it is no dogpile plugin"),
+        "{doctor}"
+    );
+}
+
+#[test]
+fn the_doctor_tells_a_missing_library_a_broken_manifest_and_a_missing_folder() {
+    let place = packed();
+    fs::remove_file(in_folder(&place)).unwrap();
+    place.write("plugins/broken.dogpile.toml", "nam = 1\n");
+    let told = problems(&place);
+    assert!(
+        told.iter().any(|it| it.contains("No such file"))
+            && told.iter().any(|it| it.contains("unknown field `nam`")),
+        "{told:?}"
+    );
+    let (code, told) = place.json(&["plugins", "doctor", "--folder", "nowhere"]);
+    assert!(code == 1 && told["findings"].to_string().contains("nowhere"), "{told}");
+}
+
+#[test]
+fn the_doctor_knows_the_nearest_name() {
+    let answer = packed().run(&["plugins", "doctor", "acme.shlef", "--folder", "plugins"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.out.contains("did you mean \"acme.shelf\"?"), "{}", answer.out);
+}
+
+#[test]
+fn a_good_library_is_verified_case_by_case() {
+    let place = packed();
+    place.write("arguments.toml", "[\"acme.hit_counter\"]\nlabel = 'verified'\n");
+    let verify = ["plugins", "verify", "plugins/libacme_dogpile_dylib.so", "--arguments", "arguments.toml"];
+    let (code, report) = place.json(&verify);
+    let setups = report["setups"].as_array().unwrap();
+    assert_eq!((code, setups.len()), (0, 2), "{report:#}");
+    for setup in setups {
+        let count = |name: &str| setup[name].as_u64().unwrap();
+        assert_eq!(count("failed"), 0);
+        assert_eq!(count("passed") + count("skipped"), setup["cases"].as_array().unwrap().len() as u64);
+        assert!(count("passed") > 30 && count("skipped") > 0, "the shelf has no mutex: that is told");
+    }
+    let table = place.run(&[&verify[..], &["--only", "acme.shelf"]].concat()).good();
+    assert!(table.contains("conforms") && !table.contains("hit_counter"), "{table}");
+    fits_a_terminal(&table);
+}
+
+#[test]
+fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
+    let place = Place::new();
+    place.write("arguments.toml", "[\"fixture.panicking\"]\nat = 'set'\n");
+    let library = library("fixture_misbehaving");
+    let verify = [
+        "plugins",
+        "verify",
+        library.to_str().unwrap(),
+        "--arguments",
+        "arguments.toml",
+        "--only",
+        "fixture.panicking",
+    ];
+    let (code, report) = place.json(&verify);
+    let cases = report["setups"][0]["cases"].as_array().unwrap();
+    let case = cases.iter().find(|case| case["name"] == "what_is_set_is_read_back").unwrap();
+    assert_eq!((code, &case["outcome"]), (1, &"failed".into()));
+    assert!(case["reason"].as_str().unwrap().contains("told to panic at set"), "{case}");
+    assert!(place.run(&verify).out.contains("fails"));
+}
+
+#[test]
+fn arguments_for_what_the_library_has_not_are_refused() {
+    let place = packed();
+    place.write("arguments.toml", "[\"acme.shlef\"]\n");
+    let answer = place.run(&[
+        "plugins",
+        "verify",
+        "plugins/libacme_dogpile_dylib.so",
+        "--arguments",
+        "arguments.toml",
+    ]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("did you mean \"acme.shelf\"?"), "{}", answer.err);
+}
