@@ -57,6 +57,8 @@ pub(crate) enum Plugins {
         #[command(flatten)]
         folders: Folders,
     },
+    /// Write a crate with a backend and a proxy to start from
+    New(New),
     /// Make a folder or an archive of a library and its manifest
     Pack(Pack),
     /// Run the conformance suite on a plugin library
@@ -75,12 +77,27 @@ pub(crate) struct Folders {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The crate's name, such as acme-shelf
+    pub(crate) name: String,
+    /// The folder to write it into [default: the crate's name]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) into: Option<PathBuf>,
+    /// A checkout of dogpile to build against, instead of the published packages
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) checkout: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Pack {
     /// The library that cargo built
     pub(crate) library: PathBuf,
     /// What to make: a folder, or an archive if it ends in .tar.gz
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// The plugin's manifest, for its name and version [default: those of the library]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
     /// Leave the library's debug symbols in
     #[arg(long)]
     pub(crate) keep_symbols: bool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dogpile::registry::Manifest;
+use dogpile::registry::{Manifest, ManifestEntry};
 
 use crate::error::CommandError;
 
@@ -30,6 +30,18 @@ pub(crate) fn manifest_of(library: &Path) -> Option<Placed> {
     let read = manifests.filter_map(|path| Manifest::read(&path).ok().map(|manifest| (path, manifest)));
     let names_it = |(_, manifest): &Placed| Some(manifest.library.as_os_str()) == library.file_name();
     read.into_iter().find(names_it)
+}
+
+/// Whether all that the manifest at `path` announces is `inside` the library.
+pub(crate) fn agree(path: &Path, manifest: &Manifest, inside: &[ManifestEntry]) -> Result<(), CommandError> {
+    match manifest.entry_points.iter().find(|entry| !inside.contains(entry)) {
+        None => Ok(()),
+        Some(ManifestEntry { name, kind }) => Err(CommandError::other(format!(
+            "{} announces the {kind} {name:?}, which is not in the library; correct the manifest, or build the \
+             library anew",
+            path.display()
+        ))),
+    }
 }
 
 /// Whether the name of `path` is that of a manifest.

@@ -3,6 +3,7 @@
 mod doctor;
 mod inspect;
 mod list;
+mod new;
 mod pack;
 mod verify;
 
@@ -14,6 +15,7 @@ pub(super) fn run(asked: &Plugins) -> Answered {
         Plugins::List(folders) => list::run(folders),
         Plugins::Inspect { file } => inspect::run(file),
         Plugins::Doctor { name, folders } => doctor::run(name.as_deref(), folders),
+        Plugins::New(asked) => new::run(asked),
         Plugins::Pack(asked) => pack::run(asked),
         Plugins::Verify(asked) => verify::run(asked),
     }

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dogpile::registry::{LibraryDescription, Manifest, ManifestEntry};
+use dogpile::registry::{LibraryDescription, ManifestEntry};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
-use crate::error::CommandError;
 use crate::page::{Colour, Page, padded};
 use crate::plugin_files;
 
@@ -31,7 +30,7 @@ pub(super) fn run(file: &Path) -> Answered {
     let pin = manifest.as_ref().and_then(|(_, manifest)| manifest.sha256.clone());
     let told = LibraryDescription::read(&library, pin.as_deref())?;
     if let Some((path, manifest)) = &manifest {
-        agree(path, manifest, &told)?;
+        plugin_files::agree(path, manifest, &told.entry_points)?;
     }
     Ok(Box::new(Inspected {
         library: told.path,
@@ -45,17 +44,6 @@ pub(super) fn run(file: &Path) -> Answered {
         pinned: pin.is_some(),
         entry_points: told.entry_points,
     }))
-}
-
-/// Whether all that the manifest announces is in the library.
-fn agree(path: &Path, manifest: &Manifest, told: &LibraryDescription) -> Result<(), CommandError> {
-    match manifest.entry_points.iter().find(|entry| !told.entry_points.contains(entry)) {
-        None => Ok(()),
-        Some(ManifestEntry { name, kind }) => Err(CommandError::other(format!(
-            "{path:?} announces the {kind} {name:?}, which its library has not; write the manifest anew with \
-             `dogpile plugins pack`"
-        ))),
-    }
 }
 
 impl Answer for Inspected {

@@ -14,7 +14,7 @@ use crate::arguments::Pack;
 use crate::error::CommandError;
 use crate::page::Page;
 use crate::plugin_files::MANIFEST_SUFFIX;
-use crate::workplace;
+use crate::{plugin_files, workplace};
 
 /// How the name of an archive ends.
 const ARCHIVE_SUFFIX: &str = ".tar.gz";
@@ -45,7 +45,7 @@ pub(super) fn run(asked: &Pack) -> Answered {
     if !asked.keep_symbols {
         strip(&library)?;
     }
-    let manifest = Manifest::describe(&library)?;
+    let manifest = completed(Manifest::describe(&library)?, asked.manifest.as_deref())?;
     let file = format!("{}{MANIFEST_SUFFIX}", manifest.name);
     workplace::write(&aside.path().join(&file), manifest.to_toml())?;
     let files = [library.clone(), aside.path().join(&file)];
@@ -62,6 +62,15 @@ pub(super) fn run(asked: &Pack) -> Answered {
         sha256: manifest.sha256,
         entry_points: manifest.entry_points.len(),
     }))
+}
+
+/// `described`, under the name and version that the manifest at `written` gives the plugin.
+fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest, CommandError> {
+    let Some(path) = written else { return Ok(described) };
+    let manifest = Manifest::read(path)?;
+    plugin_files::agree(path, &manifest, &described.entry_points)?;
+    (described.name, described.version) = (manifest.name, manifest.version);
+    Ok(described)
 }
 
 /// Takes away what the host refuses, that others may write to the file: cargo leaves it to the user's umask.

@@ -1,0 +1,116 @@
+//! `dogpile plugins new`: the crate that it writes is built, tested, packed, verified and used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::{Answer, Place, fits_a_terminal};
+
+const NAME: &str = "acme-shelf";
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+/// The workspace's target folder, in which most of what the crate needs is built already.
+fn target() -> PathBuf {
+    let binary = std::env::current_exe().unwrap();
+    binary.ancestors().nth(3).expect("cargo keeps tests in target/PROFILE/deps").to_owned()
+}
+
+/// Runs cargo in the crate `folder`, without the network and as the workspace is built.
+fn cargo(folder: &Path, arguments: &[&str]) -> Answer {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(folder);
+    command.env("CARGO_TARGET_DIR", target()).env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    Answer::of(&command.output().unwrap())
+}
+
+/// Writes the crate into `place`, with the versions of dependencies that this workspace uses.
+fn written(place: &Place) -> PathBuf {
+    let checkout = workspace().to_str().unwrap();
+    let told = place.run(&["plugins", "new", NAME, "--checkout", checkout]).good();
+    fits_a_terminal(&told);
+    fs::copy(workspace().join("Cargo.lock"), place.path("acme-shelf/Cargo.lock")).unwrap();
+    place.path(NAME)
+}
+
+#[test]
+fn what_is_written_builds_passes_its_tests_and_is_stacked_from_a_file() {
+    let place = Place::new();
+    let folder = written(&place);
+    cargo(&folder, &["fmt", "--all", "--check"]).good();
+    let tested = cargo(&folder, &["test", "--offline", "--test", "conformance"]).good();
+    assert!(tested.contains("test folder::what_is_set_is_read_back"), "{tested}");
+    assert!(
+        tested.contains("test slow_log::what_is_set_is_read_back") && tested.contains(" 0 failed"),
+        "{tested}"
+    );
+    cargo(&folder, &["build", "--offline", "--workspace"]).good();
+    pack(&place);
+    verify(&place);
+    stack(&place);
+}
+
+fn pack(place: &Place) {
+    let library = target().join("debug/libacme_shelf_dylib.so");
+    let library = library.to_str().unwrap();
+    let manifest = "acme-shelf/acme-shelf.dogpile.toml";
+    place.run(&["plugins", "pack", library, "--manifest", manifest, "--out", "plugins"]).good();
+    let (code, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
+    let entries = listed["entry_points"].as_array().unwrap();
+    let ours: Vec<_> = entries.iter().filter(|entry| entry["package"] == NAME).collect();
+    assert_eq!((code, ours.len()), (0, 2), "{listed:#}");
+    assert!(ours.iter().all(|entry| entry["state"] == "ok"), "{ours:#?}");
+}
+
+fn verify(place: &Place) {
+    let manifest = "plugins/acme-shelf.dogpile.toml";
+    let (code, report) =
+        place.json(&["plugins", "verify", manifest, "--arguments", "acme-shelf/verify.toml"]);
+    let failed: Vec<_> = report["setups"].as_array().unwrap().iter().map(|it| it["failed"].clone()).collect();
+    assert_eq!((code, failed), (0, vec![json!(0), json!(0)]), "{report:#}");
+}
+
+/// The proxy around the backend, from a file: what one process stores, another reads.
+fn stack(place: &Place) {
+    place.write(
+        "regions.toml",
+        "[plugins]\npath = ['plugins']\n\n[regions.pages]\nbackend = 'acme_shelf.folder'\nkey_mangler = 'sha1'\n\
+         wrap = [{ name = 'acme_shelf.slow_log', arguments = { slower_than = 50 } }]\n\
+         arguments = { folder = 'kept' }\n",
+    );
+    place.run(&["check"]).good();
+    place.run(&["set", "pages", "some_key", r#"{"title": "tea"}"#]).good();
+    let (code, found) = place.json(&["get", "pages", "some_key"]);
+    assert_eq!((code, &found["value"]), (0, &json!({ "title": "tea" })));
+    let (_, stored) = place.json(&["inspect", "pages", "some_key"]);
+    assert_eq!(stored["mangled_key"], "53def077a4264bd3183d4eb21b1f56f883e1b572");
+    let value = &stored["value"];
+    assert_eq!((&value["preview"], &value["size"]), (&json!(r#"{"title":"tea"}"#), &json!(15)));
+    assert!(value["age_seconds"].as_f64().unwrap() >= 0.0 && value["fresh"] == true, "{stored}");
+    fits_a_terminal(&place.run(&["inspect", "pages", "some_key"]).good());
+    place.run(&["set", "pages", "number", "17", "--text"]).good();
+    assert_eq!(place.json(&["get", "pages", "number"]).1["value"], "17");
+    assert_eq!(place.run(&["get", "pages", "number"]).good(), "17\n");
+    place.run(&["delete", "pages", "some_key"]).good();
+    assert_eq!(place.json(&["get", "pages", "some_key"]), (1, missing("some_key")));
+}
+
+fn missing(key: &str) -> Value {
+    json!({ "key": key, "found": false, "value": null, "age_seconds": null })
+}
+
+#[test]
+fn published_packages_are_named_by_version_and_a_full_folder_is_left_alone() {
+    let place = Place::new();
+    place.run(&["plugins", "new", "acme", "--into", "here"]).good();
+    let manifest = fs::read_to_string(place.path("here/Cargo.toml")).unwrap();
+    assert!(manifest.contains("\ndogpile-sdk = \"0.1.0\"\n"), "{manifest}");
+    let refused = place.run(&["plugins", "new", "other", "--into", "here"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.err.contains("here is not empty; name another folder"), "{}", refused.err);
+    assert_eq!(manifest, fs::read_to_string(place.path("here/Cargo.toml")).unwrap());
+}
