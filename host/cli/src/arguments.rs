@@ -32,6 +32,10 @@ pub(crate) enum Command {
     Delete(Key),
     /// Show how a key is stored: mangled key, age, size, serializer, lock
     Inspect(Key),
+    /// Measure a region's reads and writes
+    Bench(Bench),
+    /// Have many processes ask for one cold key, and draw who waited and who created
+    Stampede(Stampede),
     /// Write the completions of a shell
     Completions {
         /// The shell
@@ -39,6 +43,9 @@ pub(crate) enum Command {
     },
     /// Write the manual page
     Man,
+    /// One process of a stampede
+    #[command(hide = true)]
+    StampedeProcess(StampedeProcess),
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,4 +162,64 @@ pub(crate) struct Set {
     /// The value is a text, even if it could be JSON
     #[arg(long)]
     pub(crate) text: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) region: Region,
+    /// How many reads and writes each thread makes
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) operations: u64,
+    /// How many threads there are
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) threads: u64,
+    /// How many keys there are
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) keys: u64,
+    /// How many bytes a value has
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
+    pub(crate) size: u64,
+    /// How many of a hundred operations are writes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub(crate) writes: u64,
+    /// Draw the histogram into this file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stampede {
+    #[command(flatten)]
+    pub(crate) region: Region,
+    /// How many processes there are
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub(crate) processes: u64,
+    /// How many threads each of them has
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) threads: u64,
+    /// How long the creator works, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=600_000))]
+    pub(crate) takes: u64,
+    /// There is a value already, which is stale
+    #[arg(long)]
+    pub(crate) stale: bool,
+    /// Draw the time line into this file too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StampedeProcess {
+    #[command(flatten)]
+    pub(crate) key: Key,
+    /// Its number among the processes
+    #[arg(long)]
+    pub(crate) number: u64,
+    /// How many threads ask for it
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) threads: u64,
+    /// How long the creator works, in milliseconds
+    #[arg(long)]
+    pub(crate) takes: u64,
 }

@@ -1,5 +1,6 @@
 //! The subcommands, a file each.
 
+mod bench;
 mod check;
 mod completions;
 mod delete;
@@ -8,6 +9,7 @@ mod inspect;
 mod man;
 mod plugins;
 mod set;
+mod stampede;
 
 use crate::answer::Answered;
 use crate::arguments::{Command, CommandLine};
@@ -17,10 +19,13 @@ pub(crate) fn run(command_line: CommandLine) -> Answered {
     match command_line.command {
         Command::Plugins(asked) => plugins::run(&asked),
         Command::Check(asked) => check::run(&asked),
+        Command::Bench(asked) => bench::run(&asked, command_line.json),
         Command::Get(asked) => get::run(&asked),
         Command::Set(asked) => set::run(&asked),
         Command::Delete(asked) => delete::run(&asked),
         Command::Inspect(asked) => inspect::run(&asked),
+        Command::Stampede(asked) => stampede::run(&asked),
+        Command::StampedeProcess(asked) => stampede::process::run(&asked),
         Command::Completions { shell } => Ok(completions::run(shell)),
         Command::Man => man::run(),
     }

@@ -7,8 +7,10 @@ mod arguments;
 mod commands;
 mod document;
 mod error;
+mod histogram;
 mod page;
 mod plugin_files;
+mod svg;
 mod times;
 mod workplace;
 

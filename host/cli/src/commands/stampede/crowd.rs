@@ -1,0 +1,106 @@
+//! The processes of a stampede, started, let go at once, and heard out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::process::Noted;
+use crate::arguments::Stampede;
+use crate::error::CommandError;
+
+/// How long the processes may take to start, and to end beyond what their creators take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process on a leash: it ends with this value.
+struct Member {
+    number: u64,
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<String>,
+}
+
+/// Has `asked.processes` processes ask for `key`; answers what their threads noted, process by process.
+pub(super) fn run(asked: &Stampede, key: &str) -> Result<Vec<Vec<Noted>>, CommandError> {
+    let mut members = (0..asked.processes)
+        .map(|number| Member::start(asked, key, number))
+        .collect::<Result<Vec<_>, CommandError>>()?;
+    let deadline = Instant::now() + PATIENCE;
+    members.iter_mut().try_for_each(|member| member.hear(deadline).map(|_| ()))?;
+    members.iter_mut().try_for_each(Member::let_go)?;
+    // If each of the processes creates in turn, that is how long it takes.
+    let creators = u32::try_from(asked.processes * asked.threads).unwrap_or(u32::MAX);
+    let deadline = Instant::now() + PATIENCE + Duration::from_millis(asked.takes) * creators;
+    members.iter_mut().map(|member| member.notes(deadline)).collect()
+}
+
+impl Member {
+    fn start(asked: &Stampede, key: &str, number: u64) -> Result<Self, CommandError> {
+        let failed = |error: std::io::Error| {
+            CommandError::other(format!("process {number} of the stampede cannot be started: {error}"))
+        };
+        let mut child = Command::new(std::env::current_exe().map_err(failed)?)
+            .arg("stampede-process")
+            .arg("--config")
+            .arg(&asked.region.config)
+            .args(["--threads", &asked.threads.to_string(), "--takes", &asked.takes.to_string()])
+            .args(["--number", &number.to_string(), "--", &asked.region.region, key])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let pipes = (child.stdin.take(), child.stdout.take());
+        let (Some(stdin), Some(stdout)) = pipes else {
+            return Err(CommandError::other("a process was started without pipes"));
+        };
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody listens any more once the stampede was given up.
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+        });
+        Ok(Member { number, child, stdin, lines })
+    }
+
+    /// The next line that it says.
+    fn hear(&mut self, deadline: Instant) -> Result<String, CommandError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.lines.recv_timeout(left).map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
+                CommandError::other(format!("process {} of the stampede did not answer in time", self.number))
+            }
+            RecvTimeoutError::Disconnected => self.last_words(),
+        })
+    }
+
+    /// Why it ended, as it said on its standard error.
+    fn last_words(&mut self) -> CommandError {
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.child.stderr {
+            // What it said before it broke off is what there is to tell.
+            let _ = stderr.read_to_string(&mut said);
+        }
+        let said = said.trim().trim_start_matches("error: ");
+        CommandError::other(format!("process {} of the stampede failed\n{said}", self.number))
+    }
+
+    fn let_go(&mut self) -> Result<(), CommandError> {
+        writeln!(self.stdin, "go").map_err(|_| self.last_words())
+    }
+
+    fn notes(&mut self, deadline: Instant) -> Result<Vec<Noted>, CommandError> {
+        let line = self.hear(deadline)?;
+        serde_json::from_str(&line).map_err(|error| {
+            CommandError::other(format!("process {} of the stampede said {line:?}: {error}", self.number))
+        })
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

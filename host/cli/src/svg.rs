@@ -1,0 +1,62 @@
+//! [`Svg`]: a drawing for a browser.
+
+use std::fmt::Write;
+
+/// A drawing under construction.
+pub(crate) struct Svg {
+    width: f64,
+    height: f64,
+    content: String,
+}
+
+impl Svg {
+    pub(crate) fn new(width: f64, height: f64) -> Self {
+        Svg { width, height, content: String::new() }
+    }
+
+    /// A filled rectangle; `told` is shown to whoever points at it.
+    pub(crate) fn rectangle(&mut self, at: (f64, f64), size: (f64, f64), colour: &str, told: &str) {
+        let ((x, y), (width, height), told) = (at, size, escaped(told));
+        self.push(&format!(
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\">\
+             <title>{told}</title></rect>"
+        ));
+    }
+
+    /// A text that begins at `at`.
+    pub(crate) fn text(&mut self, at: (f64, f64), text: &str) {
+        let ((x, y), text) = (at, escaped(text));
+        self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>"));
+    }
+
+    fn push(&mut self, element: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.content, "{element}");
+    }
+
+    /// The file's text.
+    pub(crate) fn finish(self) -> String {
+        let Svg { width, height, content } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+             viewBox=\"0 0 {width:.0} {height:.0}\" font-family=\"monospace\" font-size=\"12\">\n\
+             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{content}</svg>\n"
+        )
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_into_a_drawing_stays_text() {
+        let mut svg = Svg::new(10.0, 10.0);
+        svg.text((0.0, 0.0), "<b> & \"c\"");
+        assert!(svg.finish().contains(">&lt;b&gt; &amp; &quot;c&quot;</text>"));
+    }
+}
