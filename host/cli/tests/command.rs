@@ -4,6 +4,8 @@
 
 #[path = "command/checks.rs"]
 mod checks;
+#[path = "command/load.rs"]
+mod load;
 #[path = "command/new_plugin.rs"]
 mod new_plugin;
 #[path = "command/plugins.rs"]

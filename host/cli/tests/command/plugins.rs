@@ -111,6 +111,31 @@ fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
 }
 
 #[test]
+fn a_manifest_gives_a_pack_its_name_and_may_not_announce_what_is_not_inside() {
+    let place = Place::new();
+    let announce = |entry: &str| {
+        let text = format!(
+            "name = 'acme'\nversion = '7.1.0'\nlibrary = 'libacme_dogpile_dylib.so'\n\
+             [[entry_points]]\nname = '{entry}'\nkind = 'backend'\n"
+        );
+        place.write("acme.dogpile.toml", &text);
+    };
+    let library = library("acme_dogpile_dylib");
+    let library = library.to_str().unwrap();
+    let pack = ["plugins", "pack", library, "--manifest", "acme.dogpile.toml", "--out", "out"];
+    announce("acme.shelf");
+    place.run(&pack).good();
+    let (_, listed) = place.json(&["plugins", "list", "--folder", "out"]);
+    let shelf = entry(&listed, "acme.shelf");
+    assert_eq!((&shelf["package"], &shelf["version"]), (&"acme".into(), &"7.1.0".into()));
+    announce("acme.shlef");
+    let (code, refused) = place.json(&pack);
+    assert_eq!(code, 1);
+    let told = "announces the backend \"acme.shlef\", which is not in the library";
+    assert!(refused["error"].as_str().unwrap().contains(told), "{refused}");
+}
+
+#[test]
 fn a_region_over_a_packed_plugin_passes_the_check() {
     let place = packed();
     place.write(

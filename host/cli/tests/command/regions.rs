@@ -1,9 +1,15 @@
 //! `dogpile get`, `set`, `delete` and `inspect`.
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::thread;
 
+use dogpile::{CacheRegion, Configuration, RegionConfig};
+use dogpile_tests::threads::Signal;
 use serde_json::{Value, json};
 
+use crate::load::shared;
 use crate::{Place, fits_a_terminal};
 
 /// A place with a region over a library whose values outlast the process.
@@ -33,6 +39,45 @@ fn inspecting_tells_mangled_key_serializer_and_lock() {
         (&told["serializer"], &told["locked"], &told["value"]),
         (&"json".into(), &json!(false), &Value::Null)
     );
+}
+
+#[test]
+fn a_key_that_another_process_creates_is_shown_as_locked() {
+    let Some((place, _server)) = shared() else { return };
+    let region = CacheRegion::with_defaults("a", RegionConfig::default());
+    Configuration::from_file(place.path("regions.toml")).unwrap().configure(&region).unwrap();
+    let ((begun, has_begun), end) = (channel(), Signal::default());
+    let finish = end.clone();
+    let creator = thread::spawn(move || {
+        region.get_or_create("k", || {
+            begun.send(()).unwrap();
+            finish.wait();
+            "made".to_owned()
+        })
+    });
+    has_begun.recv_timeout(dogpile_tests::threads::LIMIT).unwrap();
+    let (_, meanwhile) = place.json(&["inspect", "a", "k"]);
+    end.give();
+    assert_eq!(creator.join().unwrap().unwrap(), "made");
+    let (_, afterwards) = place.json(&["inspect", "a", "k"]);
+    assert_eq!((&meanwhile["locked"], &meanwhile["value"]), (&json!(true), &Value::Null));
+    assert_eq!((&afterwards["locked"], &afterwards["value"]["preview"]), (&json!(false), &json!("\"made\"")));
+}
+
+#[test]
+fn colours_are_for_terminals_and_never_against_no_color() {
+    let place = kept();
+    // `script` gives what it runs a terminal.
+    let on_a_terminal = |no_color: &str| {
+        let mut command = Command::new("script");
+        let check = format!("'{}' check", env!("CARGO_BIN_EXE_dogpile"));
+        command.args(["--quiet", "--return", "--command", &check, "/dev/null"]).current_dir(place.path(""));
+        command.env("NO_COLOR", no_color).env("TERM", "xterm");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(on_a_terminal("").contains("\u{1b}[32mok"), "{}", on_a_terminal(""));
+    assert!(!on_a_terminal("1").contains('\u{1b}'), "{}", on_a_terminal("1"));
+    assert!(!place.run(&["check"]).good().contains('\u{1b}'));
 }
 
 #[test]
@@ -68,7 +113,7 @@ fn completions_and_the_manual_page_name_every_subcommand() {
     let man = place.run(&["man"]).good();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let completions = place.run(&["completions", shell]).good();
-        for subcommand in ["check", "inspect", "plugins"] {
+        for subcommand in ["check", "inspect", "plugins", "verify", "stampede"] {
             assert!(completions.contains(subcommand), "{shell} lacks {subcommand}");
         }
     }
@@ -82,7 +127,13 @@ fn completions_and_the_manual_page_name_every_subcommand() {
 #[test]
 fn help_is_readable_at_eighty_columns() {
     let place = Place::new();
-    for arguments in [&["--help"][..], &["plugins", "--help"], &["get", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["plugins", "--help"],
+        &["bench", "--help"],
+        &["stampede", "--help"],
+        &["get", "--help"],
+    ] {
         fits_a_terminal(&place.run(arguments).good());
     }
 }

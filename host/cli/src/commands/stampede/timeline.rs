@@ -61,8 +61,8 @@ impl Role {
 
 /// One line for each thread, below a scale of `length` microseconds.
 pub(super) fn show(page: &mut Page, rows: &[Row], length: u64) {
-    let scale = format!("0 {:>width$.1} ms", length as f64 / 1e3, width = COLUMNS as usize - 5);
-    page.line(format!("{}{scale}", padded("process.thread", 14)));
+    let end = format!("{:.1} ms", length as f64 / 1e3);
+    page.line(format!("process.thread 0{end:>width$}", width = COLUMNS as usize - 2));
     for row in rows.iter().take(ROWS) {
         let (colour, _) = row.role.look();
         let role = page.paint(colour, row.role.text());

@@ -1,0 +1,129 @@
+//! `dogpile bench` and `dogpile stampede`.
+
+use std::fs;
+
+use dogpile_tests::redis::RedisServer;
+use serde_json::{Value, json};
+
+use crate::{Place, fits_a_terminal};
+
+fn in_memory() -> Place {
+    let place = Place::new();
+    place.write("regions.toml", "[regions.a]\nbackend = 'dogpile.cache.memory'\n");
+    place
+}
+
+/// A region over a server, with its lock, unless none is installed, which is told.
+pub(crate) fn shared() -> Option<(Place, RedisServer)> {
+    let server = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+    let place = Place::new();
+    let regions = format!(
+        "[regions.a]\nbackend = 'dogpile.cache.redis'\n\
+         arguments = {{ host = '127.0.0.1', port = {}, distributed_lock = true }}\n",
+        server.port()
+    );
+    place.write("regions.toml", &regions);
+    Some((place, server))
+}
+
+#[test]
+fn a_bench_counts_every_call_and_draws_its_histogram() {
+    let place = in_memory();
+    let bench = ["bench", "a", "--operations", "500", "--threads", "2", "--keys", "10", "--writes", "20"];
+    let (code, measured) = place.json(&bench);
+    let count = |sort: &str| measured[sort]["count"].as_u64().unwrap();
+    assert_eq!((code, count("reads") + count("writes")), (0, 1000), "{measured}");
+    assert!(count("writes") > 100 && count("writes") < 300, "about a fifth are writes: {measured}");
+    assert_eq!((&measured["misses"], &measured["failures"]), (&json!(0), &json!(0)));
+    for sort in ["reads", "writes"] {
+        let at = |name: &str| measured[sort][name].as_f64().unwrap();
+        assert!(
+            at("p50_us") > 0.0 && at("p50_us") <= at("p99_us") && at("p99_us") <= at("longest_us"),
+            "{measured}"
+        );
+    }
+    let answer = place.run(&[&bench[..], &["--svg", "bench.svg"]].concat());
+    assert_eq!(answer.err, "", "no progress is drawn where no terminal is");
+    let drawn = answer.good();
+    fits_a_terminal(&drawn);
+    assert!(drawn.contains("calls a second on 2 threads") && drawn.contains("####"), "{drawn}");
+    let svg = fs::read_to_string(place.path("bench.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("steelblue") && svg.ends_with("</svg>\n"), "{svg}");
+}
+
+#[test]
+fn a_bench_leaves_no_key_behind() {
+    let Some((place, server)) = shared() else { return };
+    place.run(&["bench", "a", "--operations", "50", "--keys", "20"]).good();
+    assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "{}", server.say(&["KEYS", "*"]));
+}
+
+#[test]
+fn a_bench_of_a_server_that_is_not_there_fails() {
+    let Some((place, mut server)) = shared() else { return };
+    server.kill();
+    let answer = place.run(&["bench", "a", "--operations", "5"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.starts_with("error: region \"a\" could not"), "{}", answer.err);
+}
+
+/// How many threads became what.
+fn roles(happened: &Value) -> [u64; 5] {
+    ["created", "waited", "got_old_value", "hit", "failed"].map(|role| happened[role].as_u64().unwrap())
+}
+
+const SMALL: [&str; 8] = ["stampede", "a", "--processes", "2", "--threads", "3", "--takes", "100"];
+
+#[test]
+fn one_thread_of_all_processes_creates_a_cold_key_and_the_others_wait() {
+    let Some((place, server)) = shared() else { return };
+    let (code, happened) = place.json(&SMALL);
+    let [created, waited, old, hit, failed] = roles(&happened);
+    // A thread that starts late on a busy machine finds the new value.
+    assert_eq!((code, created, waited + hit, old, failed), (0, 1, 5, 0, 0), "{happened:#}");
+    let rows = happened["rows"].as_array().unwrap();
+    let creator = rows.iter().find(|row| row["role"] == "created").unwrap();
+    let made = creator["created_us"][1].as_u64().unwrap();
+    for row in rows {
+        assert!(
+            row["answered_us"].as_u64().unwrap() >= made,
+            "nobody is answered before the value is made: {row}"
+        );
+    }
+    assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "the key is removed: {}", server.say(&["KEYS", "*"]));
+}
+
+#[test]
+fn while_one_thread_renews_a_stale_key_the_others_get_the_old_value() {
+    let Some((place, _server)) = shared() else { return };
+    // Long enough for all threads to ask while it is made, even on a busy machine.
+    let mut stale = SMALL;
+    stale[7] = "1500";
+    let (code, happened) = place.json(&[&stale[..], &["--stale"]].concat());
+    let [created, waited, old, hit, failed] = roles(&happened);
+    assert_eq!((code, created, waited, failed, old + hit), (0, 1, 0, 0, 5), "{happened:#}");
+    assert!(old > 0, "{happened:#}");
+}
+
+#[test]
+fn a_stampede_is_drawn_as_a_time_line() {
+    let place = in_memory();
+    let answer = place.run(&[&SMALL[..], &["--svg", "stampede.svg"]].concat()).good();
+    fits_a_terminal(&answer);
+    let creators = answer.lines().filter(|line| line.ends_with("created") && line.contains('#')).count();
+    assert_eq!(creators, 2, "{answer}");
+    assert!(answer.contains("6 threads of 2 processes: 2 created"), "a creator for each memory: {answer}");
+    assert!(answer.contains("note: more than one created"), "{answer}");
+    let svg = fs::read_to_string(place.path("stampede.svg")).unwrap();
+    assert!(svg.contains(">1.2</text>") && svg.contains("seagreen"), "{svg}");
+}
+
+#[test]
+fn a_stampede_that_cannot_begin_says_why() {
+    let place = in_memory();
+    let answer = place.run(&["stampede", "b"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("no region \"b\""), "{}", answer.err);
+    let alone = place.run(&["stampede-process", "a", "k", "--threads", "1", "--takes", "1", "--number", "0"]);
+    assert!(alone.err.contains("is started by `dogpile stampede`"), "{}", alone.err);
+}
