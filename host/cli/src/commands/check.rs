@@ -17,7 +17,7 @@ use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Check;
 use crate::document::Step::Name;
 use crate::document::{Document, Place};
-use crate::page::{Colour, Page, padded};
+use crate::page::{Colour, Page, padded, shortened};
 use crate::{times, workplace};
 
 /// What a configuration is worth.
@@ -48,7 +48,7 @@ pub(super) fn run(asked: &Check) -> Answered {
 impl Checked {
     fn look_into(&mut self, document: &Document<'_>, limit: Duration) {
         let folder = self.file.parent().unwrap_or(Path::new(""));
-        let mut inspection = Inspection::of(document, folder);
+        let mut inspection = Inspection::of(document, folder, limit);
         let mut right = Vec::new();
         for (name, value) in document.table.get("regions").and_then(Value::as_table).into_iter().flatten() {
             if let Some(configuration) = inspection.region(name, value) {
@@ -97,8 +97,12 @@ impl Answer for Checked {
             };
             let times = [padded(&time(region.open_ms), 9), time(region.ping_ms)];
             rows.push(
-                [[region.region.clone(), region.backend.clone()].to_vec(), times.to_vec(), vec![state]]
-                    .concat(),
+                [
+                    [shortened(&region.region, 20), shortened(&region.backend, 30)].to_vec(),
+                    times.to_vec(),
+                    vec![state],
+                ]
+                .concat(),
             );
         }
         if !self.regions.is_empty() {

@@ -117,3 +117,24 @@ fn a_server_that_is_not_there_is_told_at_its_region() {
     assert_eq!((code, &checked["problems"][0]["line"]), (1, &1.into()));
     assert!(checked["regions"][0]["problem"][0].as_str().unwrap().contains("Redis"), "{checked}");
 }
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_without_end() {
+    let place = Place::new();
+    // Connections are taken by the system, and nobody ever reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    place.write(
+        "regions.toml",
+        &format!(
+            "[regions.deaf]\nbackend = 'dogpile.cache.redis'\n\
+             arguments = {{ host = '127.0.0.1', port = {port}, socket_timeout = 3600 }}\n\
+             [regions.good]\nbackend = 'dogpile.cache.memory'\n"
+        ),
+    );
+    let (code, checked) = place.json(&["check", "--time-limit", "1"]);
+    assert_eq!(code, 1);
+    let problems = checked["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), &problems[0]["region"]), (1, &"deaf".into()), "{checked}");
+    assert!(problems[0]["problem"].to_string().contains("within 1 seconds"), "{checked}");
+}

@@ -4,21 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use dogpile_tests::libraries::{Variant, library};
 use serde_json::{Value, json};
 
 use crate::{Place, fits_a_terminal};
 
-/// The library of `package`, on which these tests depend.
-fn library(package: &str) -> PathBuf {
-    let binary = std::env::current_exe().unwrap();
-    let name = format!("{}{}{}", std::env::consts::DLL_PREFIX, package, std::env::consts::DLL_SUFFIX);
-    binary.parent().unwrap().join(name)
-}
-
 /// A place where the plugin acme was packed into the folder `plugins`.
 fn packed() -> Place {
     let place = Place::new();
-    let library = library("acme_dogpile_dylib");
+    let library = library("acme-dogpile-dylib");
     place
         .run(&[Path::new("plugins"), Path::new("pack"), &library, Path::new("--out"), Path::new("plugins")])
         .good();
@@ -93,8 +87,8 @@ fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
     let text = fs::read_to_string(manifest(&place)).unwrap();
     assert!(text.contains("sha256 = ") && text.contains("name = \"acme.shelf\""), "{text}");
     let size = |path: &Path| fs::metadata(path).unwrap().len();
-    assert!(size(&in_folder(&place)) < size(&library("acme_dogpile_dylib")));
-    let library = library("acme_dogpile_dylib");
+    assert!(size(&in_folder(&place)) < size(&library("acme-dogpile-dylib")));
+    let library = library("acme-dogpile-dylib");
     let archive = ["plugins", "pack", library.to_str().unwrap(), "--out", "acme.tar.gz"];
     place.run(&archive).good();
     let once = fs::read(place.path("acme.tar.gz")).unwrap();
@@ -120,7 +114,7 @@ fn a_manifest_gives_a_pack_its_name_and_may_not_announce_what_is_not_inside() {
         );
         place.write("acme.dogpile.toml", &text);
     };
-    let library = library("acme_dogpile_dylib");
+    let library = library("acme-dogpile-dylib");
     let library = library.to_str().unwrap();
     let pack = ["plugins", "pack", library, "--manifest", "acme.dogpile.toml", "--out", "out"];
     announce("acme.shelf");
@@ -208,6 +202,25 @@ fn the_doctor_tells_a_library_for_another_processor() {
 }
 
 #[test]
+fn the_doctor_tells_another_binary_interface_and_panics_that_abort() {
+    let place = packed();
+    for (variant, told) in
+        [(Variant::Mismatched, "its binary interface differs"), (Variant::Abort, "panic = \"abort\"")]
+    {
+        let library = variant.library("dogpile-memory-dylib");
+        fs::remove_dir_all(place.path("plugins")).unwrap();
+        fs::create_dir(place.path("plugins")).unwrap();
+        fs::copy(&library, place.path("plugins/memory.so")).unwrap();
+        place.write(
+            "plugins/memory.dogpile.toml",
+            "name = 'm'\nversion = '1'\nlibrary = 'memory.so'\n[[entry_points]]\nname = 'm'\nkind = 'backend'\n",
+        );
+        let problems = problems(&place);
+        assert!(problems.len() == 1 && problems[0].contains(told), "{problems:?}");
+    }
+}
+
+#[test]
 fn the_doctor_tells_a_library_that_is_no_plugin_and_one_without_a_manifest() {
     let place = packed();
     let is_libc = |path: &PathBuf| path.is_file();
@@ -274,7 +287,7 @@ fn a_good_library_is_verified_case_by_case() {
 fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
     let place = Place::new();
     place.write("arguments.toml", "[\"fixture.panicking\"]\nat = 'set'\n");
-    let library = library("fixture_misbehaving");
+    let library = library("fixture-misbehaving");
     let verify = [
         "plugins",
         "verify",

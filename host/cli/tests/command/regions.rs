@@ -116,6 +116,7 @@ fn completions_and_the_manual_page_name_every_subcommand() {
         for subcommand in ["check", "inspect", "plugins", "verify", "stampede"] {
             assert!(completions.contains(subcommand), "{shell} lacks {subcommand}");
         }
+        assert!(!completions.contains("stampede-process"), "{shell} shows what is hidden");
     }
     assert!(man.starts_with(".ie") && man.contains(".SH \"DOGPILE PLUGINS INSPECT\""), "{man}");
     assert!(

@@ -2,7 +2,9 @@
 //! judges it, and the mistake in one hides none in another.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Registry};
 use toml::{Table, Value};
@@ -19,14 +21,16 @@ const ANY_BACKEND: &str = "dogpile.cache.null";
 pub(super) struct Inspection<'d> {
     document: &'d Document<'d>,
     registry: Arc<Registry>,
+    /// How long a region may take to open.
+    limit: Duration,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'d> Inspection<'d> {
     /// Looks at all but the regions of `document`, which lies in `folder`.
-    pub(super) fn of(document: &'d Document<'d>, folder: &Path) -> Self {
+    pub(super) fn of(document: &'d Document<'d>, folder: &Path, limit: Duration) -> Self {
         let registry = Arc::new(Registry::new());
-        let mut inspection = Inspection { document, registry, problems: Vec::new() };
+        let mut inspection = Inspection { document, registry, limit, problems: Vec::new() };
         for (name, value) in document.table.iter().filter(|(name, _)| *name != "regions") {
             match value {
                 Value::Table(plugins) if name == "plugins" => inspection.plugins(plugins, folder),
@@ -129,59 +133,78 @@ impl<'d> Inspection<'d> {
         }
     }
 
+    /// The settings of a region, each alone.
     fn settings(&mut self, region: &str, settings: &Table) {
+        let (mut right, any_backend) = (Table::new(), Value::String(ANY_BACKEND.to_owned()));
         for (name, value) in settings {
             let before = self.problems.len();
-            let mut alone = table("backend", Value::String(ANY_BACKEND.to_owned()));
-            alone.insert(name.clone(), value.clone());
-            self.parse(Some(region), &path_to(region, name), &of_region(region, alone.clone()));
-            if self.problems.len() > before {
-                continue;
+            let alone = with(table("backend", any_backend.clone()), name, value);
+            self.parse(Some(region), &path_to(region, name), &of_region(region, alone));
+            if self.problems.len() == before {
+                right.insert(name.clone(), value.clone());
             }
+        }
+        let any_backend = table("backend", any_backend);
+        let backend = self.backend(region, &right).unwrap_or_else(|| any_backend.clone());
+        for (name, value) in &right {
             match (name.as_str(), value) {
-                ("backend", _) => self.backend(region, value, settings.get("arguments")),
-                ("arguments", _) => {}
-                ("wrap", Value::Array(proxies)) => self.proxies(region, proxies),
+                ("backend" | "arguments", _) => {}
+                ("wrap", Value::Array(proxies)) => self.proxies(region, &backend, proxies),
                 _ => {
-                    // What a linked backend is told is no matter of the plugins that a document allows.
-                    if let Err(error) = configured(region, alone, &Arc::new(Registry::new())) {
-                        self.tell(Some(region), &path_to(region, name), said(&error));
+                    // No matter of the plugins that a document names or allows.
+                    let alone = with(any_backend.clone(), name, value);
+                    if let Err(said) = self.configured(region, alone, &Arc::new(Registry::new())) {
+                        self.tell(Some(region), &path_to(region, name), said);
                     }
                 }
             }
         }
     }
 
-    /// The backend, with its arguments; of these, one after the other that it names in its refusals.
-    fn backend(&mut self, region: &str, name: &Value, arguments: Option<&Value>) {
-        let mut arguments = arguments.and_then(Value::as_table).cloned();
-        loop {
-            let mut alone = table("backend", name.clone());
-            if let Some(arguments) = &arguments {
-                alone.insert("arguments".to_owned(), Value::Table(arguments.clone()));
-            }
-            let Err(error) = configured(region, alone, &self.registry) else { return };
-            let said = said(&error);
-            let named = arguments.as_ref().and_then(|arguments| named_in(&said, arguments));
-            let Some(argument) = named else {
-                return self.tell(Some(region), &path_to(region, "backend"), said);
+    /// The backend, with its arguments; of these, one after the other that it names in its refusals. Answers its
+    /// settings if nothing is wrong with them.
+    fn backend(&mut self, region: &str, right: &Table) -> Option<Table> {
+        let backend = table("backend", right.get("backend")?.clone());
+        let mut arguments = right.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
+        let before = self.problems.len();
+        let alone = loop {
+            let alone = with(backend.clone(), "arguments", &Value::Table(arguments.clone()));
+            let Err(said) = self.configured(region, alone.clone(), &self.registry) else { break alone };
+            let Some(argument) = named_in(&said, &arguments) else {
+                self.tell(Some(region), &path_to(region, "backend"), said);
+                return None;
             };
-            let [regions, region_name, _] = path_to(region, "");
-            let here = [regions, region_name, Name("arguments"), Name(&argument)];
+            let here = [Name("regions"), Name(region), Name("arguments"), Name(&argument)];
             self.tell(Some(region), &here, said);
-            arguments.as_mut().and_then(|arguments| arguments.remove(&argument));
+            arguments.remove(&argument);
+        };
+        (self.problems.len() == before).then_some(alone)
+    }
+
+    /// The proxies, each alone around `backend`.
+    fn proxies(&mut self, region: &str, backend: &Table, proxies: &[Value]) {
+        for (number, proxy) in proxies.iter().enumerate() {
+            let alone = with(backend.clone(), "wrap", &Value::Array(vec![proxy.clone()]));
+            if let Err(said) = self.configured(region, alone, &self.registry) {
+                let here = [Name("regions"), Name(region), Name("wrap"), Item(number)];
+                self.tell(Some(region), &here, said);
+            }
         }
     }
 
-    /// The proxies, each around a backend that does nothing.
-    fn proxies(&mut self, region: &str, proxies: &[Value]) {
-        for (number, proxy) in proxies.iter().enumerate() {
-            let mut alone = table("backend", Value::String(ANY_BACKEND.to_owned()));
-            alone.insert("wrap".to_owned(), Value::Array(vec![proxy.clone()]));
-            if let Err(error) = configured(region, alone, &self.registry) {
-                let [regions, region_name, wrap] = path_to(region, "wrap");
-                self.tell(Some(region), &[regions, region_name, wrap, Item(number)], said(&error));
-            }
+    /// Configures a region with `settings` alone; waits for it no longer than the limit. The error is what was said.
+    fn configured(&self, region: &str, settings: Table, registry: &Arc<Registry>) -> Result<(), Vec<String>> {
+        let configuration =
+            configuration(&of_region(region, settings), registry).map_err(|error| said(&error))?;
+        let region = CacheRegion::with_defaults(region, RegionConfig::default());
+        let (answer, answered) = mpsc::channel();
+        thread::spawn(move || {
+            // Nobody listens any more if it took too long.
+            let _ = answer.send(configuration.configure(&region));
+        });
+        match answered.recv_timeout(self.limit) {
+            Ok(configured) => configured.map_err(|error| said(&error)),
+            Err(_) => Err(vec![format!("it could not be opened within {} seconds", self.limit.as_secs())]),
         }
     }
 }
@@ -195,6 +218,12 @@ fn table(name: &str, value: Value) -> Table {
     Table::from_iter([(name.to_owned(), value)])
 }
 
+/// `settings` and one more.
+fn with(mut settings: Table, name: &str, value: &Value) -> Table {
+    settings.insert(name.to_owned(), value.clone());
+    settings
+}
+
 /// A document with one region.
 fn of_region(region: &str, settings: Table) -> Table {
     table("regions", Value::Table(table(region, Value::Table(settings))))
@@ -202,12 +231,6 @@ fn of_region(region: &str, settings: Table) -> Table {
 
 fn configuration(document: &Table, registry: &Arc<Registry>) -> Result<Configuration, ConfigurationError> {
     Configuration::from_toml_with(&document.to_string(), Arc::clone(registry))
-}
-
-/// Configures a region with `settings` alone.
-fn configured(region: &str, settings: Table, registry: &Arc<Registry>) -> Result<(), ConfigurationError> {
-    let configuration = configuration(&of_region(region, settings), registry)?;
-    configuration.configure(&CacheRegion::with_defaults(region, RegionConfig::default()))
 }
 
 /// What `error` and its causes say. A document's place is left out: it is that of a part, not of the file.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Verify;
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page, padded};
+use crate::page::{Colour, Page, padded, shortened};
 use crate::{plugin_files, workplace};
 
 /// What a proxy is verified around.
@@ -184,7 +184,7 @@ impl Answer for Verified {
                 _ => page.paint(Colour::Red, "fails"),
             };
             let counts = [setup.passed, setup.skipped, setup.failed].map(|count| count.to_string());
-            rows.push([vec![setup.name.clone()], counts.to_vec(), vec![verdict]].concat());
+            rows.push([vec![shortened(&setup.name, 40)], counts.to_vec(), vec![verdict]].concat());
         }
         page.table(&rows);
     }
