@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use crate::load::shared;
 use crate::{Place, fits_a_terminal};
 
-/// A place with a region over a library whose values outlast the process.
+/// A place with a region over a file, which outlasts the process.
 fn kept() -> Place {
     let place = Place::new();
     place.write(
         "regions.toml",
-        "[regions.a]\nbackend = 'dogpile.cache.memory'\nserializer = 'json'\nkey_mangler = 'sha1'\n",
+        "[regions.a]\nbackend = 'dogpile.cache.dbm'\nkey_mangler = 'sha1'\narguments = { filename = 'kept' }\n",
     );
     place
 }
@@ -28,6 +28,32 @@ fn a_key_without_a_value_is_told_and_fails() {
     let (code, found) = place.json(&["get", "a", "k"]);
     assert_eq!((code, &found["found"], &found["value"]), (1, &json!(false), &Value::Null));
     assert!(place.run(&["get", "a", "k"]).out.starts_with("no value"));
+}
+
+#[test]
+fn what_one_process_stores_another_reads_and_deletes() {
+    let place = kept();
+    place.run(&["set", "a", "k", r#"{"title": "tea"}"#]).good();
+    assert_eq!(place.json(&["get", "a", "k"]).1["value"], json!({ "title": "tea" }));
+    let (code, stored) = place.json(&["inspect", "a", "k"]);
+    assert_eq!((code, &stored["value"]["preview"]), (0, &json!(r#"{"title":"tea"}"#)));
+    fits_a_terminal(&place.run(&["inspect", "a", "k"]).good());
+    place.run(&["delete", "a", "k"]).good();
+    assert_eq!(place.json(&["get", "a", "k"]).0, 1);
+}
+
+#[test]
+fn a_value_is_a_text_if_it_is_no_json_or_is_said_to_be_one() {
+    let place = kept();
+    for (arguments, stored) in [
+        (&["set", "a", "k", "17"][..], json!(17)),
+        (&["set", "a", "k", "17", "--text"], json!("17")),
+        (&["set", "a", "k", "tea time"], json!("tea time")),
+    ] {
+        place.run(arguments).good();
+        assert_eq!(place.json(&["get", "a", "k"]).1["value"], stored);
+    }
+    assert_eq!(place.run(&["get", "a", "k"]).good(), "tea time\n", "a text is written as it is");
 }
 
 #[test]
