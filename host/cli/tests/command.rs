@@ -57,6 +57,15 @@ impl Place {
         Answer::of(&self.command(arguments).output().unwrap())
     }
 
+    /// What the command writes to a terminal, which `script` lends it.
+    fn on_a_terminal(&self, arguments: &str, no_color: &str) -> String {
+        let run = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_dogpile"));
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--command", &run, "/dev/null"]).current_dir(self.0.path());
+        command.stdin(Stdio::null()).env("NO_COLOR", no_color).env("TERM", "xterm");
+        Answer::of(&command.output().unwrap()).good()
+    }
+
     /// The same with `--json`, read.
     fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let answer = self.run(&[&["--json"], arguments].concat());

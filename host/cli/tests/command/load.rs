@@ -47,6 +47,8 @@ fn a_bench_counts_every_call_and_draws_its_histogram() {
     let drawn = answer.good();
     fits_a_terminal(&drawn);
     assert!(drawn.contains("calls a second on 2 threads") && drawn.contains("####"), "{drawn}");
+    let on_a_terminal = place.on_a_terminal("bench a --operations 500 --threads 2", "1");
+    assert!(on_a_terminal.contains("\r[#") && on_a_terminal.contains("100 %"), "{on_a_terminal}");
     let svg = fs::read_to_string(place.path("bench.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("steelblue") && svg.ends_with("</svg>\n"), "{svg}");
 }
@@ -91,6 +93,17 @@ fn one_thread_of_all_processes_creates_a_cold_key_and_the_others_wait() {
         );
     }
     assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "the key is removed: {}", server.say(&["KEYS", "*"]));
+}
+
+#[test]
+fn the_lock_of_a_file_keeps_creators_of_all_processes_apart() {
+    let place = Place::new();
+    place.write(
+        "regions.toml",
+        "[regions.a]\nbackend = 'dogpile.cache.dbm'\narguments = { filename = 'kept' }\n",
+    );
+    let (code, happened) = place.json(&SMALL);
+    assert_eq!((code, roles(&happened)[0], roles(&happened)[4]), (0, 1, 0), "{happened:#}");
 }
 
 #[test]

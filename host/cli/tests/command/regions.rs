@@ -1,7 +1,8 @@
 //! `dogpile get`, `set`, `delete` and `inspect`.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -57,6 +58,16 @@ fn a_value_is_a_text_if_it_is_no_json_or_is_said_to_be_one() {
 }
 
 #[test]
+fn a_value_may_come_from_the_standard_input() {
+    let place = kept();
+    let mut set =
+        place.command(&["set", "a", "k", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    set.stdin.take().unwrap().write_all(b"[1, 2]").unwrap();
+    assert!(set.wait().unwrap().success());
+    assert_eq!(place.json(&["get", "a", "k"]).1["value"], json!([1, 2]));
+}
+
+#[test]
 fn inspecting_tells_mangled_key_serializer_and_lock() {
     let (code, told) = kept().json(&["inspect", "a", "some_key"]);
     assert_eq!(code, 1, "there is no value: {told}");
@@ -93,14 +104,7 @@ fn a_key_that_another_process_creates_is_shown_as_locked() {
 #[test]
 fn colours_are_for_terminals_and_never_against_no_color() {
     let place = kept();
-    // `script` gives what it runs a terminal.
-    let on_a_terminal = |no_color: &str| {
-        let mut command = Command::new("script");
-        let check = format!("'{}' check", env!("CARGO_BIN_EXE_dogpile"));
-        command.args(["--quiet", "--return", "--command", &check, "/dev/null"]).current_dir(place.path(""));
-        command.env("NO_COLOR", no_color).env("TERM", "xterm");
-        String::from_utf8(command.output().unwrap().stdout).unwrap()
-    };
+    let on_a_terminal = |no_color: &str| place.on_a_terminal("check", no_color);
     assert!(on_a_terminal("").contains("\u{1b}[32mok"), "{}", on_a_terminal(""));
     assert!(!on_a_terminal("1").contains('\u{1b}'), "{}", on_a_terminal("1"));
     assert!(!place.run(&["check"]).good().contains('\u{1b}'));

@@ -118,14 +118,17 @@ impl Dice {
     }
 }
 
-/// Draws the progress bar until the load has `ended`.
+/// Draws the progress bar, once at least, until the load has `ended`.
 fn show(done: &AtomicU64, all: u64, ended: &AtomicBool) {
-    while !ended.load(Ordering::Acquire) {
+    loop {
         let done = done.load(Ordering::Relaxed);
         let filled = (BAR as u64 * done).checked_div(all).unwrap_or(0) as usize;
         let percent = (100 * done).checked_div(all).unwrap_or(0);
         // A terminal that is gone shows nothing, and the load goes on.
         let _ = write!(stderr(), "\r[{}{}] {percent:3} %", "#".repeat(filled), " ".repeat(BAR - filled));
+        if ended.load(Ordering::Acquire) {
+            break;
+        }
         thread::sleep(Duration::from_millis(50));
     }
     let _ = write!(stderr(), "\r{}\r", " ".repeat(BAR + 10));
