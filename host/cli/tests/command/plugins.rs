@@ -105,6 +105,20 @@ fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
 }
 
 #[test]
+fn a_pack_can_be_used_whatever_the_umask() {
+    let place = Place::new();
+    let pack = format!(
+        "umask 000; '{}' plugins pack '{}' --out plugins",
+        env!("CARGO_BIN_EXE_dogpile"),
+        library("acme-dogpile-dylib").display()
+    );
+    let packed =
+        std::process::Command::new("sh").args(["-c", &pack]).current_dir(place.path("")).output().unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    assert_eq!(problems(&place), [""; 0]);
+}
+
+#[test]
 fn a_manifest_gives_a_pack_its_name_and_may_not_announce_what_is_not_inside() {
     let place = Place::new();
     let announce = |entry: &str| {

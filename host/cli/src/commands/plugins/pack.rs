@@ -38,17 +38,19 @@ pub(super) fn run(asked: &Pack) -> Answered {
     })?;
     // Put together aside, so that a failure leaves nothing half done.
     let aside = tempfile::tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))?;
+    make_private(aside.path(), 0o700)?;
     let library = aside.path().join(name);
     let size_before =
         fs::copy(&asked.library, &library).map_err(CommandError::file("copied", &asked.library))?;
-    make_private(&library)?;
+    make_private(&library, 0o755)?;
     if !asked.keep_symbols {
         strip(&library)?;
     }
     let manifest = completed(Manifest::describe(&library)?, asked.manifest.as_deref())?;
     let file = format!("{}{MANIFEST_SUFFIX}", manifest.name);
-    workplace::write(&aside.path().join(&file), manifest.to_toml())?;
     let files = [library.clone(), aside.path().join(&file)];
+    workplace::write(&files[1], manifest.to_toml())?;
+    make_private(&files[1], 0o644)?;
     match asked.out.to_string_lossy().ends_with(ARCHIVE_SUFFIX) {
         true => archive(&files, &manifest, &asked.out)?,
         false => folder(&files, &asked.out)?,
@@ -67,21 +69,23 @@ pub(super) fn run(asked: &Pack) -> Answered {
 /// `described`, under the name and version that the manifest at `written` gives the plugin.
 fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest, CommandError> {
     let Some(path) = written else { return Ok(described) };
-    let manifest = Manifest::read(path)?;
+    // Who may write to it is of no matter: it was named by whoever runs this, and only its text is taken.
+    let manifest: Manifest = toml::from_str(&workplace::read(path)?)
+        .map_err(|error| CommandError::other(format!("{}: {error}", path.display())))?;
     plugin_files::agree(path, &manifest, &described.entry_points)?;
     (described.name, described.version) = (manifest.name, manifest.version);
     Ok(described)
 }
 
-/// Takes away what the host refuses, that others may write to the file: cargo leaves it to the user's umask.
+/// Takes away what the host refuses, that others may write to what is at `path`: who may is left to the user's umask.
 #[cfg(unix)]
-fn make_private(path: &Path) -> Result<(), CommandError> {
+fn make_private(path: &Path, mode: u32) -> Result<(), CommandError> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(CommandError::file("changed", path))
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(CommandError::file("changed", path))
 }
 
 #[cfg(not(unix))]
-fn make_private(_path: &Path) -> Result<(), CommandError> {
+fn make_private(_path: &Path, _mode: u32) -> Result<(), CommandError> {
     Ok(())
 }
 
@@ -103,7 +107,10 @@ fn strip(library: &Path) -> Result<(), CommandError> {
 
 /// Puts `files` into the folder `out`, which is made if need be.
 fn folder(files: &[PathBuf], out: &Path) -> Result<(), CommandError> {
-    fs::create_dir_all(out).map_err(CommandError::file("made", out))?;
+    if !out.is_dir() {
+        fs::create_dir_all(out).map_err(CommandError::file("made", out))?;
+        make_private(out, 0o755)?;
+    }
     for file in files {
         let target = out.join(file.file_name().unwrap_or_default());
         // A library that is in use stays what it is: the new one takes its name, not its place in the file.
