@@ -17,8 +17,8 @@ use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Check;
 use crate::document::Step::Name;
 use crate::document::{Document, Place};
-use crate::page::{Colour, Page, padded, shortened};
-use crate::{times, workplace};
+use crate::page::{Colour, Page};
+use crate::workplace;
 
 /// What a configuration is worth.
 #[derive(Serialize)]
@@ -87,25 +87,10 @@ impl Answer for Checked {
     }
 
     fn show(&self, page: &mut Page) {
-        let time =
-            |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| times::short(Duration::from_secs_f64(ms / 1e3)));
-        let mut rows = vec![["region", "backend", "opened in", "read in", ""].map(str::to_owned).to_vec()];
-        for region in &self.regions {
-            let state = match region.problem.is_empty() {
-                true => page.paint(Colour::Green, "ok"),
-                false => page.paint(Colour::Red, "fails"),
-            };
-            let times = [padded(&time(region.open_ms), 9), time(region.ping_ms)];
-            rows.push(
-                [
-                    [shortened(&region.region, 20), shortened(&region.backend, 30)].to_vec(),
-                    times.to_vec(),
-                    vec![state],
-                ]
-                .concat(),
-            );
-        }
         if !self.regions.is_empty() {
+            let header = ["region", "backend", "opened in", "read in", ""].map(str::to_owned);
+            let regions = self.regions.iter().map(|region| region.cells(page));
+            let rows: Vec<_> = std::iter::once(header.to_vec()).chain(regions).collect();
             page.table(&rows);
         }
         self.problems.iter().for_each(|problem| self.show_problem(page, problem));

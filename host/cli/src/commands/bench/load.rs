@@ -65,9 +65,20 @@ impl Noted {
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
 
-    fn failed(&mut self, error: RegionError) {
-        self.failures += 1;
-        self.first_failure.get_or_insert(error);
+    /// Notes a call that `took` so long; the answer is whether there was a value.
+    fn note(&mut self, writes: bool, took: Duration, answer: Result<bool, RegionError>) {
+        if writes {
+            self.writes.add(took);
+        } else {
+            self.reads.add(took);
+        }
+        match answer {
+            Ok(found) => self.misses += u64::from(!found),
+            Err(error) => {
+                self.failures += 1;
+                self.first_failure.get_or_insert(error);
+            }
+        }
     }
 }
 
@@ -88,21 +99,12 @@ fn one_thread(
             true => region.set(key, value.to_owned()).map(|()| true),
             false => region.get::<String>(key).map(|found| found.is_some()),
         };
-        let took = began.elapsed();
-        match answer {
-            Ok(found) => noted.misses += u64::from(!found),
-            Err(error) => noted.failed(error),
-        }
-        if writes {
-            noted.writes.add(took);
-        } else {
-            noted.reads.add(took);
-        }
-        if operation % NOTE_EVERY == 0 || operation == asked.operations {
-            let since = if operation % NOTE_EVERY == 0 { NOTE_EVERY } else { operation % NOTE_EVERY };
-            done.fetch_add(since, Ordering::Relaxed);
+        noted.note(writes, began.elapsed(), answer);
+        if operation % NOTE_EVERY == 0 {
+            done.fetch_add(NOTE_EVERY, Ordering::Relaxed);
         }
     }
+    done.fetch_add(asked.operations % NOTE_EVERY, Ordering::Relaxed);
     noted
 }
 

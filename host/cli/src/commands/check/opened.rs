@@ -8,6 +8,8 @@ use dogpile::{CacheRegion, Configuration, RegionConfig};
 use serde::Serialize;
 
 use crate::error::{CommandError, causes};
+use crate::page::{Colour, Page, shortened};
+use crate::times;
 
 /// The key that is asked for; nothing is stored under it.
 const KEY: &str = "dogpile-check";
@@ -23,6 +25,22 @@ pub(super) struct Opened {
     pub(super) ping_ms: Option<f64>,
     /// Why it does not work, and the causes.
     pub(super) problem: Vec<String>,
+}
+
+impl Opened {
+    /// Its line in a table.
+    pub(super) fn cells(&self, page: &Page) -> Vec<String> {
+        let time = |ms: Option<f64>| match ms {
+            Some(ms) => times::short(Duration::from_secs_f64(ms / 1e3)),
+            None => "-".to_owned(),
+        };
+        let state = match self.problem.is_empty() {
+            true => page.paint(Colour::Green, "ok"),
+            false => page.paint(Colour::Red, "fails"),
+        };
+        let (region, backend) = (shortened(&self.region, 20), shortened(&self.backend, 30));
+        vec![region, backend, time(self.open_ms), time(self.ping_ms), state]
+    }
 }
 
 /// Opens each region on a thread of its own. One that does not answer within `limit` is told, and left behind.

@@ -54,18 +54,7 @@ pub(super) fn run(asked: &Folders) -> Answered {
 }
 
 fn line(entry_point: &EntryPoint, twice: bool, opened: &mut Opened) -> Line {
-    let mut line = Line {
-        name: entry_point.name.clone(),
-        kind: entry_point.kind,
-        origin: "code",
-        package: None,
-        version: None,
-        sdk_version: None,
-        abi_version: None,
-        library: None,
-        manifest: None,
-        state: if twice { "offered twice".to_owned() } else { "ok".to_owned() },
-    };
+    let mut line = Line::of(entry_point, if twice { "offered twice" } else { "ok" });
     match &entry_point.origin {
         Origin::Linked { package, version } => {
             line.origin = "linked";
@@ -86,6 +75,21 @@ fn line(entry_point: &EntryPoint, twice: bool, opened: &mut Opened) -> Line {
 }
 
 impl Line {
+    fn of(entry_point: &EntryPoint, state: &str) -> Self {
+        Line {
+            name: entry_point.name.clone(),
+            kind: entry_point.kind,
+            origin: "code",
+            package: None,
+            version: None,
+            sdk_version: None,
+            abi_version: None,
+            library: None,
+            manifest: None,
+            state: state.to_owned(),
+        }
+    }
+
     /// Completes the line of an entry point of the library at `path`, which is opened.
     fn look_into(&mut self, path: &PathBuf, opened: &mut Opened) {
         let manifest = plugin_files::manifest_of(path);

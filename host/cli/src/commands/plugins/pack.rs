@@ -33,9 +33,7 @@ struct Packed {
 
 /// Makes a folder, or an archive, of the library and a manifest with its SHA-256.
 pub(super) fn run(asked: &Pack) -> Answered {
-    let name = asked.library.file_name().ok_or_else(|| {
-        CommandError::other(format!("{:?} is not the name of a file; name the library", asked.library))
-    })?;
+    let name = asked.library.file_name().unwrap_or_default();
     // Put together aside, so that a failure leaves nothing half done.
     let aside = tempfile::tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))?;
     make_private(aside.path(), 0o700)?;
@@ -47,13 +45,15 @@ pub(super) fn run(asked: &Pack) -> Answered {
         strip(&library)?;
     }
     let manifest = completed(Manifest::describe(&library)?, asked.manifest.as_deref())?;
-    let file = format!("{}{MANIFEST_SUFFIX}", manifest.name);
+    let file = manifest_file(&manifest)?;
     let files = [library.clone(), aside.path().join(&file)];
     workplace::write(&files[1], manifest.to_toml())?;
     make_private(&files[1], 0o644)?;
-    match asked.out.to_string_lossy().ends_with(ARCHIVE_SUFFIX) {
-        true => archive(&files, &manifest, &asked.out)?,
-        false => folder(&files, &asked.out)?,
+    let is_archive = asked.out.to_string_lossy().ends_with(ARCHIVE_SUFFIX);
+    if is_archive {
+        archive(&files, &manifest, &asked.out)?;
+    } else {
+        folder(&files, &asked.out)?;
     }
     Ok(Box::new(Packed {
         out: asked.out.clone(),
@@ -75,6 +75,18 @@ fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest
     plugin_files::agree(path, &manifest, &described.entry_points)?;
     (described.name, described.version) = (manifest.name, manifest.version);
     Ok(described)
+}
+
+/// What the file of `manifest` is called.
+fn manifest_file(manifest: &Manifest) -> Result<String, CommandError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if manifest.name.is_empty() || manifest.name.starts_with('.') || !manifest.name.chars().all(plain) {
+        return Err(CommandError::other(format!(
+            "the plugin's name {:?} cannot be that of a file; use letters, digits, '.', '_' and '-'",
+            manifest.name
+        )));
+    }
+    Ok(format!("{}{MANIFEST_SUFFIX}", manifest.name))
 }
 
 /// Takes away what the host refuses, that others may write to what is at `path`: who may is left to the user's umask.
