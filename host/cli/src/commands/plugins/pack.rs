@@ -38,12 +38,7 @@ pub(super) fn run(asked: &Pack) -> Answered {
     let aside = tempfile::tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))?;
     make_private(aside.path(), 0o700)?;
     let library = aside.path().join(name);
-    let size_before =
-        fs::copy(&asked.library, &library).map_err(CommandError::file("copied", &asked.library))?;
-    make_private(&library, 0o755)?;
-    if !asked.keep_symbols {
-        strip(&library)?;
-    }
+    let size_before = prepare(asked, &library)?;
     let manifest = completed(Manifest::describe(&library)?, asked.manifest.as_deref())?;
     let file = manifest_file(&manifest)?;
     let files = [library.clone(), aside.path().join(&file)];
@@ -64,6 +59,16 @@ pub(super) fn run(asked: &Pack) -> Answered {
         sha256: manifest.sha256,
         entry_points: manifest.entry_points.len(),
     }))
+}
+
+/// Puts the library that was asked for at `copy`, stripped if wanted. Answers its size before.
+fn prepare(asked: &Pack, copy: &Path) -> Result<u64, CommandError> {
+    let size = fs::copy(&asked.library, copy).map_err(CommandError::file("copied", &asked.library))?;
+    make_private(copy, 0o755)?;
+    if !asked.keep_symbols {
+        strip(copy)?;
+    }
+    Ok(size)
 }
 
 /// `described`, under the name and version that the manifest at `written` gives the plugin.
