@@ -37,9 +37,10 @@
 //! }
 //! ```
 //!
-//! A case is reported as `shelf::deleting_an_absent_key_succeeds`, and run alone by naming it
-//! (`cargo test --test conformance deleting_an`). The cases are the functions of the modules below. Those that
-//! need what a backend does not have, such as a mutex, are shown as ignored.
+//! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], the sentence. A
+//! level is run alone by naming it (`cargo test --test conformance shelf::mutex`), and so is a case. The cases are the
+//! functions of the modules below. Those that need what a backend does not have, such as a mutex, are shown as
+//! ignored, with the reason.
 //!
 //! The store may be shared and need not be empty: keys are new in each case. They are left behind. Room for a
 //! thousand small values and one of 1 MiB is enough.
@@ -48,15 +49,22 @@
 
 pub mod capabilities;
 pub mod concurrency;
+pub mod lease;
 pub mod metadata;
 pub mod multi;
 pub mod mutex;
 pub mod store;
 
 mod expect;
+mod holder;
+mod level;
+mod report;
 mod setup;
 mod suite;
 
 pub use crate::expect::{Outcome, Stop};
+pub use crate::holder::hold;
+pub use crate::level::Level;
+pub use crate::report::{LevelReport, Report, Verdict};
 pub use crate::setup::Setup;
-pub use crate::suite::{Case, cases, check, run, trials};
+pub use crate::suite::{Case, cases, check, report, run, trials};

@@ -76,7 +76,7 @@ pub fn a_mutex_keeps_threads_apart(setup: &Setup) -> Outcome {
     })
 }
 
-fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside: &AtomicBool) -> Outcome {
+pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside: &AtomicBool) -> Outcome {
     let mutex = setup.mutex(backend, key)?;
     acquire(&*mutex, true, true, "that waits for its turn")?;
     let mut alone = !inside.swap(true, Ordering::SeqCst);
@@ -168,17 +168,17 @@ pub fn a_mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
     ensure_stored(&*backend, &key, &value)
 }
 
-fn acquire(mutex: &dyn CacheMutex, wait: bool, expected: bool, when: &str) -> Outcome {
+pub(crate) fn acquire(mutex: &dyn CacheMutex, wait: bool, expected: bool, when: &str) -> Outcome {
     let taken = mutex.acquire(wait)?;
     ensure(taken == expected, || format!("expected acquire({wait}) {when} to answer {expected}, got {taken}"))
 }
 
-fn locked(mutex: &dyn CacheMutex, expected: bool, when: &str) -> Outcome {
+pub(crate) fn locked(mutex: &dyn CacheMutex, expected: bool, when: &str) -> Outcome {
     let locked = mutex.locked()?;
     ensure(locked == expected, || format!("expected locked() {when} to answer {expected}, got {locked}"))
 }
 
-fn release(mutex: &dyn CacheMutex) -> Outcome {
+pub(crate) fn release(mutex: &dyn CacheMutex) -> Outcome {
     mutex.release().map_err(|error| {
         Stop::failed(format!(
             "expected release() of a held mutex to succeed, got an error ({:?}): {error}",
@@ -187,7 +187,7 @@ fn release(mutex: &dyn CacheMutex) -> Outcome {
     })
 }
 
-fn not_held(mutex: &dyn CacheMutex, when: &str) -> Outcome {
+pub(crate) fn not_held(mutex: &dyn CacheMutex, when: &str) -> Outcome {
     let kind = mutex.release().err().map(|error| error.kind());
     ensure(kind == Some(ErrorKind::NotHeld), || {
         format!("expected release() {when} to be an error of kind NotHeld, got {kind:?}")

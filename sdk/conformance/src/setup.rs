@@ -1,7 +1,7 @@
 //! [`Setup`]: one way to set a backend up.
 
 use std::fmt;
-use std::process;
+use std::process::{self, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use dogpile_sdk::{
 };
 
 use crate::expect::Stop;
+use crate::holder::{self, Lease};
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
 
@@ -21,6 +22,7 @@ pub struct Setup {
     build: Arc<Build>,
     ignored: Option<String>,
     time_limit: Duration,
+    lease: Option<Lease>,
 }
 
 impl Setup {
@@ -36,6 +38,7 @@ impl Setup {
             build: Arc::new(build),
             ignored: None,
             time_limit: Duration::from_secs(60),
+            lease: None,
         }
     }
 
@@ -50,6 +53,28 @@ impl Setup {
     #[must_use]
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// The same, claiming that a mutex whose holder's process died is free after `lease`.
+    ///
+    /// The child process that dies is this very program: [`run`](crate::run), called there with a setup of the same
+    /// name, holds the mutex. Where that setup would not find the same store, use [`leased_by`](Self::leased_by).
+    #[must_use]
+    pub fn leased(self, lease: Duration) -> Self {
+        let name = self.name.clone();
+        self.leased_by(lease, move |key| holder::this_program(&name, key))
+    }
+
+    /// As [`leased`](Self::leased), the child being what `holder` makes for a key: a program that calls
+    /// [`hold`](crate::hold) with a backend over the same store.
+    #[must_use]
+    pub fn leased_by(
+        mut self,
+        lease: Duration,
+        holder: impl Fn(&str) -> Command + Send + Sync + 'static,
+    ) -> Self {
+        self.lease = Some(Lease::new(lease, holder));
         self
     }
 
@@ -103,6 +128,11 @@ impl Setup {
         CachedValue { payload, metadata }
     }
 
+    /// The lease that its backend claims.
+    pub(crate) fn lease(&self) -> Result<&Lease, Stop> {
+        self.lease.as_ref().ok_or_else(|| Stop::skipped("no lease is claimed (`Setup::leased`)"))
+    }
+
     /// The backend's mutex for `key`.
     ///
     /// # Errors
@@ -114,8 +144,9 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { name, build: _, ignored, time_limit } = self;
+        let Setup { name, build: _, ignored, time_limit, lease } = self;
         let mut shown = f.debug_struct("Setup");
-        shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit).finish()
+        shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit);
+        shown.field("lease", lease).finish()
     }
 }

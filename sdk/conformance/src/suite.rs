@@ -1,6 +1,7 @@
 //! The list of the cases, and how they are run.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -9,11 +10,16 @@ use std::thread;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::expect::{Outcome, Stop};
+use crate::holder;
+use crate::level::Level;
+use crate::report::{LevelReport, Report};
 use crate::setup::Setup;
 
 /// One behaviour.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
+    /// The part of the suite that it belongs to.
+    pub level: Level,
     /// The sentence that names it.
     pub name: &'static str,
     /// Tries it.
@@ -21,13 +27,13 @@ pub struct Case {
 }
 
 macro_rules! list {
-    ($($module:ident { $($name:ident),+ $(,)? })+) => {
-        &[$($(Case { name: stringify!($name), run: crate::$module::$name }),+),+]
+    ($($level:ident: $module:ident { $($name:ident),+ $(,)? })+) => {
+        &[$($(Case { level: Level::$level, name: stringify!($name), run: crate::$module::$name }),+),+]
     };
 }
 
 const CASES: &[Case] = list! {
-    store {
+    Store: store {
         reading_an_absent_key_is_a_miss,
         what_is_set_is_read_back,
         setting_again_replaces_the_value,
@@ -46,7 +52,7 @@ const CASES: &[Case] = list! {
         a_key_is_found_by_its_text,
         one_backend_reads_on_where_it_wrote,
     }
-    multi {
+    Multi: multi {
         values_come_back_in_the_order_asked,
         absent_keys_leave_holes,
         a_key_asked_for_twice_is_answered_twice,
@@ -60,13 +66,13 @@ const CASES: &[Case] = list! {
         deleting_absent_keys_together_succeeds,
         five_hundred_keys_get_their_own_values,
     }
-    metadata {
+    Metadata: metadata {
         a_creation_time_comes_back_to_the_last_bit,
         a_value_of_another_version_comes_back_as_it_was,
         setting_again_replaces_the_metadata,
         metadata_comes_back_from_the_multi_calls,
     }
-    mutex {
+    Mutex: mutex {
         a_mutex_starts_unlocked,
         a_held_mutex_is_refused_without_waiting,
         a_released_mutex_can_be_acquired_again,
@@ -78,13 +84,19 @@ const CASES: &[Case] = list! {
         releasing_a_mutex_that_is_not_held_is_an_error,
         a_mutex_leaves_the_value_alone,
     }
-    capabilities {
+    Lease: lease {
+        the_mutex_of_a_killed_holder_becomes_free,
+        a_living_holder_keeps_the_mutex_beyond_its_lease,
+        the_mutex_of_another_process_is_not_released,
+        those_who_waited_for_a_dead_holder_are_kept_apart,
+    }
+    Capabilities: capabilities {
         the_longest_key_admitted_is_kept,
         unusual_keys_that_are_admitted_are_kept,
         a_key_that_is_not_admitted_is_refused_or_kept,
         a_value_above_the_limit_is_never_cut,
     }
-    concurrency {
+    Concurrency: concurrency {
         what_one_thread_sets_another_reads,
         a_value_is_never_torn,
         threads_on_their_own_keys_lose_nothing,
@@ -101,22 +113,48 @@ pub fn cases() -> &'static [Case] {
 ///
 /// A backend that keeps nothing is no subject of the suite: the answer is then one failure that says so.
 pub fn check(setup: &Setup) -> Vec<(&'static str, Outcome)> {
-    match subject(setup) {
-        Err(stop) => vec![(NOT_A_SUBJECT, Err(stop))],
-        Ok(()) => CASES.iter().map(|case| (case.name, bounded(case, setup))).collect(),
-    }
+    report(setup).levels.into_iter().flat_map(|level| level.cases).collect()
+}
+
+/// Runs all cases on `setup`, and answers how each level ended. A level that the backend does not claim is there, and
+/// is skipped.
+///
+/// A backend that keeps nothing is no subject of the suite: the level `store` is then one failure that says so, and
+/// the others have no cases.
+pub fn report(setup: &Setup) -> Report {
+    let subject = subject(setup);
+    let of_level = |level| match &subject {
+        Err(stop) if level == Level::Store => vec![(NOT_A_SUBJECT, Err(stop.clone()))],
+        Err(_) => Vec::new(),
+        Ok(()) => cases_of(level).map(|case| (case.name, bounded(case, setup))).collect(),
+    };
+    let levels = Level::ALL.map(|level| LevelReport { level, cases: of_level(level) }).into();
+    Report { setup: setup.name().to_owned(), levels }
+}
+
+fn cases_of(level: Level) -> impl Iterator<Item = &'static Case> {
+    CASES.iter().filter(move |case| case.level == level)
 }
 
 /// Runs all cases on all `setups` as a test harness, with libtest's options and output.
 ///
 /// Without a setup the run fails: a suite that ran on nothing has shown nothing.
 pub fn run(setups: impl IntoIterator<Item = Setup>) -> ExitCode {
+    let setups: Vec<Setup> = setups.into_iter().collect();
+    if let Some(outcome) = holder::held_as_child(&setups) {
+        return outcome.map_or_else(told, |()| ExitCode::SUCCESS);
+    }
     let trials = trials(setups);
     if trials.is_empty() {
-        eprintln!("error: the conformance suite was given no setup to run on");
-        return ExitCode::FAILURE;
+        return told("the conformance suite was given no setup to run on");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "so that it can be given to a combinator")]
+fn told(error: impl Display) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
 }
 
 /// The cases on all `setups`, for a harness with more tests than these.
@@ -130,14 +168,14 @@ fn trials_of(setup: &Setup) -> Vec<Trial> {
     if setup.why_ignored().is_none()
         && let Err(stop) = subject(setup)
     {
-        let name = format!("{}::{NOT_A_SUBJECT}", setup.name());
+        let name = format!("{}::{}::{NOT_A_SUBJECT}", setup.name(), Level::Store);
         return vec![Trial::test(name, move || Err(Failed::from(stop.to_string())))];
     }
     CASES.iter().map(|case| trial(case, setup.clone())).collect()
 }
 
 fn trial(case: &'static Case, setup: Setup) -> Trial {
-    Trial::ignorable_test(format!("{}::{}", setup.name(), case.name), move || {
+    Trial::ignorable_test(format!("{}::{}::{}", setup.name(), case.level, case.name), move || {
         if let Some(why) = setup.why_ignored() {
             return Ok(Completion::ignored_with(why));
         }
@@ -161,12 +199,15 @@ fn subject(setup: &Setup) -> Outcome {
     }
 }
 
-/// Runs `case` on a thread of its own, so that whatever it waits for, it ends in time.
+/// Runs `case`, if the backend claims its level, on a thread of its own, so that whatever it waits for, it ends in time.
 fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
     let (ended, end) = mpsc::channel();
     let subject = setup.clone();
     thread::spawn(move || {
-        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&subject)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            case.level.claimed(&subject)?;
+            (case.run)(&subject)
+        }));
         // Nobody listens any more if the case took too long.
         let _ = ended.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
     });
@@ -191,6 +232,7 @@ mod tests {
         let sources = [
             include_str!("capabilities.rs"),
             include_str!("concurrency.rs"),
+            include_str!("lease.rs"),
             include_str!("metadata.rs"),
             include_str!("multi.rs"),
             include_str!("mutex.rs"),
