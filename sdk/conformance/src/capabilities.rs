@@ -1,8 +1,9 @@
 //! What a backend says of itself is true.
 
-use dogpile_sdk::{CacheBackend, CachedValue, ErrorKind};
+use dogpile_sdk::ErrorKind;
 
-use crate::expect::{Outcome, Stop, described, ensure, ensure_stored};
+use crate::bad_input::unusual;
+use crate::expect::{Outcome, Stop, described, ensure};
 use crate::setup::Setup;
 use crate::store::keep_apart;
 
@@ -22,36 +23,6 @@ pub fn the_longest_key_admitted_is_kept(setup: &Setup) -> Outcome {
 pub fn unusual_keys_that_are_admitted_are_kept(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     keep_apart(setup, &*backend, unusual(&key))
-}
-
-/// A key that is not admitted is refused with an error of its kind or kept under itself, and does no harm.
-pub fn a_key_that_is_not_admitted_is_refused_or_kept(setup: &Setup) -> Outcome {
-    let (backend, key) = (setup.backend()?, setup.fresh_key());
-    let capabilities = backend.capabilities();
-    let mut refused: Vec<_> = unusual(&key).into_iter().filter(|key| !capabilities.admits_key(key)).collect();
-    refused.extend(capabilities.max_key_bytes.map(|limit| "k".repeat(limit + 1)));
-    if refused.is_empty() {
-        return Err(Stop::skipped("the backend admits any key"));
-    }
-    let (plain, value) = (setup.fresh_key(), setup.value(&*backend, b"x"));
-    backend.set(&plain, value.clone())?;
-    for key in refused {
-        refused_or_kept(&*backend, &key, &value)?;
-        ensure_stored(&*backend, &plain, &value)?;
-    }
-    Ok(())
-}
-
-fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -> Outcome {
-    match backend.set(key, value.clone()) {
-        Ok(()) => ensure_stored(backend, key, value),
-        Err(error) => ensure(error.kind() == ErrorKind::InvalidKey, || {
-            format!(
-                "expected set of key {key:?} to be refused as InvalidKey, got {:?}: {error}",
-                error.kind()
-            )
-        }),
-    }
 }
 
 /// A value above the limit is refused or not kept; half of it is never given back.
@@ -77,11 +48,4 @@ pub fn a_value_above_the_limit_is_never_cut(setup: &Setup) -> Outcome {
             described(found.as_ref())
         )
     })
-}
-
-/// Keys with characters that some stores cannot take.
-fn unusual(key: &str) -> Vec<String> {
-    let marks =
-        [" ", "  ", "\t", "\n", "\r\n", "\0", "\u{7f}", "\u{85}", "\u{a0}", "\u{3000}", "\"", "'", ";", "`"];
-    marks.map(|mark| format!("{key}{mark}x")).into()
 }

@@ -1,5 +1,6 @@
 //! How a case ends, and what it says when a backend does not do what it owes.
 
+use std::any::Any;
 use std::fmt;
 use std::thread;
 
@@ -68,17 +69,23 @@ pub(crate) fn ensure_value(
 
 /// Fails unless `backend` has `expected` under `key`.
 pub(crate) fn ensure_stored(backend: &dyn CacheBackend, key: &str, expected: &CachedValue) -> Outcome {
-    ensure_value(&format!("get of key {}", cut(key)), backend.get(key)?.as_ref(), Some(expected))
+    ensure_value(&format!("get of key {}", shortened(key)), backend.get(key)?.as_ref(), Some(expected))
 }
 
 /// Fails unless `backend` has nothing under `key`.
 pub(crate) fn ensure_absent(backend: &dyn CacheBackend, key: &str) -> Outcome {
-    ensure_value(&format!("get of key {}", cut(key)), backend.get(key)?.as_ref(), None)
+    ensure_value(&format!("get of key {}", shortened(key)), backend.get(key)?.as_ref(), None)
 }
 
 /// What a thread answered; a panic becomes a failure.
 pub(crate) fn joined(answer: thread::Result<Outcome>) -> Outcome {
     answer.unwrap_or_else(|_| Err(Stop::failed("expected no panic on any thread, got one")))
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }
 
 /// `value` for an error text.
@@ -95,11 +102,11 @@ pub(crate) fn described(value: Option<&CachedValue>) -> String {
 }
 
 fn described_bytes(bytes: &[u8]) -> String {
-    format!("{} bytes {}", bytes.len(), cut(&bytes.escape_ascii().to_string()))
+    format!("{} bytes {}", bytes.len(), shortened(&bytes.escape_ascii().to_string()))
 }
 
 /// `text` in quotes, its middle left out if it is long.
-fn cut(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     if text.len() <= 80 {
         return format!("{text:?}");
     }

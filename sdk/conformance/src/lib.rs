@@ -47,8 +47,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bad_input;
 pub mod capabilities;
 pub mod concurrency;
+pub mod containment;
 pub mod lease;
 pub mod metadata;
 pub mod multi;

@@ -9,7 +9,7 @@ use std::thread;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::expect::{Outcome, Stop};
+use crate::expect::{Outcome, Stop, panic_text};
 use crate::holder;
 use crate::level::Level;
 use crate::report::{LevelReport, Report};
@@ -93,14 +93,32 @@ const CASES: &[Case] = list! {
     Capabilities: capabilities {
         the_longest_key_admitted_is_kept,
         unusual_keys_that_are_admitted_are_kept,
-        a_key_that_is_not_admitted_is_refused_or_kept,
         a_value_above_the_limit_is_never_cut,
+    }
+    BadInput: bad_input {
+        an_empty_key_is_refused_or_kept,
+        a_key_of_1_mib_is_refused_or_kept,
+        keys_that_mean_something_elsewhere_are_only_keys,
+        a_key_that_is_not_admitted_is_refused_or_kept,
+        a_key_that_is_not_admitted_has_no_value,
+        one_key_that_is_not_admitted_does_not_spoil_the_others,
+        a_creation_time_that_is_no_time_is_refused_or_kept,
+        a_mutex_for_a_key_that_is_not_admitted_is_refused_or_works,
     }
     Concurrency: concurrency {
         what_one_thread_sets_another_reads,
         a_value_is_never_torn,
         threads_on_their_own_keys_lose_nothing,
         threads_that_set_many_keys_together_lose_nothing,
+    }
+    Containment: containment {
+        reading_never_panics,
+        storing_never_panics,
+        deleting_never_panics,
+        a_mutex_never_panics,
+        a_key_mangler_never_panics,
+        a_value_that_panics_when_dropped_does_no_harm,
+        a_thread_that_panics_leaves_the_backend_usable,
     }
 };
 
@@ -218,9 +236,7 @@ fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Stop {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
-    Stop::failed(format!("expected no panic, got: {text}"))
+    Stop::failed(format!("expected no panic, got: {}", panic_text(panic)))
 }
 
 #[cfg(test)]
@@ -230,8 +246,10 @@ mod tests {
     #[test]
     fn every_public_function_of_a_case_module_is_listed() {
         let sources = [
+            include_str!("bad_input.rs"),
             include_str!("capabilities.rs"),
             include_str!("concurrency.rs"),
+            include_str!("containment.rs"),
             include_str!("lease.rs"),
             include_str!("metadata.rs"),
             include_str!("multi.rs"),

@@ -1,0 +1,202 @@
+//! Keys and values that no backend likes: each is refused with an error of its kind or kept as it is, and harms nothing.
+
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind};
+
+use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_value, shortened};
+use crate::multi::fresh;
+use crate::setup::Setup;
+
+/// A key without characters is refused, or is a key as any other.
+pub fn an_empty_key_is_refused_or_kept(setup: &Setup) -> Outcome {
+    each_is_refused_or_kept(setup, &[String::new()])
+}
+
+/// A key of a mebibyte is refused or kept whole.
+pub fn a_key_of_1_mib_is_refused_or_kept(setup: &Setup) -> Outcome {
+    let key = format!("{}{}", setup.fresh_key(), "k".repeat(1 << 20));
+    each_is_refused_or_kept(setup, std::slice::from_ref(&key))?;
+    // Not left behind, for it is large; what cannot be kept may not be deletable.
+    let _ = setup.backend()?.delete(&key);
+    Ok(())
+}
+
+/// What is a command, a path or a pattern elsewhere is a key here.
+pub fn keys_that_mean_something_elsewhere_are_only_keys(setup: &Setup) -> Outcome {
+    let key = setup.fresh_key();
+    let marks = [
+        "\r\nset x 0 0 1\r\n1",
+        "\r\n*1\r\n$8\r\nFLUSHALL",
+        "\n",
+        "/../../x",
+        "../",
+        "\\..\\",
+        "%s%n",
+        "%00",
+        "'; DROP TABLE x",
+        "${HOME}",
+        "*",
+        "?",
+        "[a-z]",
+        "{a}",
+        "{}",
+        "#",
+        "\u{202e}",
+        "\u{feff}",
+        "\0",
+    ];
+    each_is_refused_or_kept(setup, &marks.map(|mark| format!("{key}{mark}")))
+}
+
+/// A key that is not admitted is refused with an error of its kind or kept under itself, and does no harm.
+pub fn a_key_that_is_not_admitted_is_refused_or_kept(setup: &Setup) -> Outcome {
+    each_is_refused_or_kept(setup, &not_admitted(setup)?)
+}
+
+/// Reading or deleting a key that cannot be there is refused as its storing is, or finds nothing.
+pub fn a_key_that_is_not_admitted_has_no_value(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    for key in not_admitted(setup)? {
+        let asked = format!("get of key {}", shortened(&key));
+        if let Some(found) = refused_as(ErrorKind::InvalidKey, &asked, backend.get(&key))? {
+            ensure_value(&asked, found.as_ref(), None)?;
+        }
+        let asked = format!("delete of key {}", shortened(&key));
+        refused_as(ErrorKind::InvalidKey, &asked, backend.delete(&key))?;
+    }
+    Ok(())
+}
+
+/// A request with one key that is not admitted is refused, or is done for that key too; the other keys keep what they
+/// had or get what they were given.
+pub fn one_key_that_is_not_admitted_does_not_spoil_the_others(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    for bad in not_admitted(setup)? {
+        let good = fresh(setup, &*backend, 4);
+        let mut entries = good.clone();
+        entries.insert(2, (bad.clone(), setup.value(&*backend, b"bad")));
+        refused_as(
+            ErrorKind::InvalidKey,
+            "set_multi with a key that is not admitted",
+            backend.set_multi(entries),
+        )?;
+        for (key, value) in &good {
+            let found = backend.get(key)?;
+            ensure(found.as_ref().is_none_or(|found| found == value), || {
+                format!(
+                    "expected the value set together with a bad key or none, got {}",
+                    described(found.as_ref())
+                )
+            })?;
+            backend.set(key, value.clone())?;
+        }
+        asked_among(&*backend, &good, &bad)?;
+    }
+    Ok(())
+}
+
+/// Reads `good` together with the key `bad`.
+fn asked_among(backend: &dyn CacheBackend, good: &[(String, CachedValue)], bad: &str) -> Outcome {
+    let mut keys: Vec<&str> = good.iter().map(|(key, _)| key.as_str()).collect();
+    keys.insert(2, bad);
+    let asked = "get_multi with a key that is not admitted";
+    let Some(mut found) = refused_as(ErrorKind::InvalidKey, asked, backend.get_multi(&keys))? else {
+        return Ok(());
+    };
+    ensure(found.len() == keys.len(), || {
+        format!("expected {asked} to give {} answers, got {}", keys.len(), found.len())
+    })?;
+    found.remove(2);
+    good.iter()
+        .zip(&found)
+        .try_for_each(|((_, value), found)| ensure_value(asked, found.as_ref(), Some(value)))
+}
+
+/// A creation time that is no time comes back as it was, or is refused.
+pub fn a_creation_time_that_is_no_time_is_refused_or_kept(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    for seconds in [-1.0, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        let mut value = setup.value(&*backend, b"x");
+        value.metadata.creation_time = CreationTime::from_seconds(seconds);
+        let asked = format!("set of a value made at {seconds:?}");
+        if refused_as(ErrorKind::InvalidValue, &asked, backend.set(&key, value))?.is_none() {
+            continue;
+        }
+        let found = backend.get(&key)?.map(|found| found.metadata.creation_time.as_seconds());
+        // A value that cannot be read back is a miss, which makes a region create it again.
+        ensure(found.is_none_or(|found| found.to_bits() == seconds.to_bits()), || {
+            format!("expected the creation time {seconds:?} or no value, got {found:?}")
+        })?;
+    }
+    works_on(setup, &*backend)
+}
+
+/// A mutex for a key that is not admitted is a mutex, or is refused.
+pub fn a_mutex_for_a_key_that_is_not_admitted_is_refused_or_works(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    setup.mutex(&*backend, &setup.fresh_key())?;
+    for key in not_admitted(setup)? {
+        let Some(mutex) = backend.get_mutex(&key) else { continue };
+        let asked = format!("acquire of the mutex of key {}", shortened(&key));
+        if refused_as(ErrorKind::InvalidKey, &asked, mutex.acquire(false))? == Some(true) {
+            mutex.release()?;
+        }
+    }
+    Ok(())
+}
+
+/// Keys that the backend says it does not admit.
+fn not_admitted(setup: &Setup) -> Result<Vec<String>, Stop> {
+    let capabilities = setup.backend()?.capabilities();
+    let key = setup.fresh_key();
+    let mut keys = unusual(&key);
+    // One for which there is no memory shows nothing.
+    let longest = capabilities.max_key_bytes.filter(|limit| *limit < 16 << 20);
+    keys.extend(longest.map(|limit| format!("{key}{}", "k".repeat((limit + 1).saturating_sub(key.len())))));
+    keys.retain(|key| !capabilities.admits_key(key));
+    if keys.is_empty() { Err(Stop::skipped("the backend admits any key")) } else { Ok(keys) }
+}
+
+/// Keys with characters that some stores cannot take.
+pub(crate) fn unusual(key: &str) -> Vec<String> {
+    let marks =
+        [" ", "  ", "\t", "\n", "\r\n", "\0", "\u{7f}", "\u{85}", "\u{a0}", "\u{3000}", "\"", "'", ";", "`"];
+    marks.map(|mark| format!("{key}{mark}x")).into()
+}
+
+fn each_is_refused_or_kept(setup: &Setup, keys: &[String]) -> Outcome {
+    let backend = setup.backend()?;
+    let (plain, value) = (setup.fresh_key(), setup.value(&*backend, b"x"));
+    backend.set(&plain, value.clone())?;
+    for key in keys {
+        refused_or_kept(&*backend, key, &value)?;
+        ensure_stored(&*backend, &plain, &value)?;
+    }
+    Ok(())
+}
+
+fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -> Outcome {
+    let asked = format!("set of key {}", shortened(key));
+    match refused_as(ErrorKind::InvalidKey, &asked, backend.set(key, value.clone()))? {
+        Some(()) => ensure_stored(backend, key, value),
+        None => Ok(()),
+    }
+}
+
+/// What was answered; `None` if it was refused with an error of `kind`. Any other error fails.
+fn refused_as<T>(kind: ErrorKind, asked: &str, answer: Result<T, BackendError>) -> Result<Option<T>, Stop> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == kind => Ok(None),
+        Err(error) => Err(Stop::failed(format!(
+            "expected {asked} to succeed or to be refused as {kind:?}, got {:?}: {error}",
+            error.kind()
+        ))),
+    }
+}
+
+/// Fails unless `backend` keeps a value still.
+pub(crate) fn works_on(setup: &Setup, backend: &dyn CacheBackend) -> Outcome {
+    let (key, value) = (setup.fresh_key(), setup.value(backend, b"goes on"));
+    backend.set(&key, value.clone())?;
+    ensure_stored(backend, &key, &value)
+}

@@ -1,0 +1,157 @@
+//! No call panics, whatever it is given; and what panics around a backend leaves it as it was.
+//!
+//! A panic of a plugin library reaches the host as an error of the kind `Panicked`, which fails here too.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, Object, Payload};
+
+use crate::bad_input::{unusual, works_on};
+use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, panic_text, shortened};
+use crate::multi::fresh;
+use crate::setup::Setup;
+
+/// Reading may fail, but does not panic, and the backend goes on.
+pub fn reading_never_panics(setup: &Setup) -> Outcome {
+    never_panics(setup, |backend, key, _| {
+        contained("get", key, || backend.get(key))?;
+        contained("get_multi", key, || backend.get_multi(&[key, "", key]))
+    })
+}
+
+/// Storing may fail, but does not panic, and the backend goes on.
+pub fn storing_never_panics(setup: &Setup) -> Outcome {
+    never_panics(setup, |backend, key, value| {
+        contained("set", key, || backend.set(key, value.clone()))?;
+        let entries = vec![(key.to_owned(), value.clone()), (key.to_owned(), value.clone())];
+        contained("set_multi", key, || backend.set_multi(entries))
+    })
+}
+
+/// Deleting may fail, but does not panic, and the backend goes on.
+pub fn deleting_never_panics(setup: &Setup) -> Outcome {
+    never_panics(setup, |backend, key, _| {
+        contained("delete", key, || backend.delete(key))?;
+        contained("delete_multi", key, || backend.delete_multi(&[key, key]))
+    })
+}
+
+/// Asking for a mutex, taking it and giving it back may fail, but does not panic, and the backend goes on.
+pub fn a_mutex_never_panics(setup: &Setup) -> Outcome {
+    setup.mutex(&*setup.backend()?, &setup.fresh_key())?;
+    never_panics(setup, |backend, key, _| {
+        contained("get_mutex", key, || {
+            let Some(mutex) = backend.get_mutex(key) else { return Ok(()) };
+            let _ = mutex.locked()?;
+            if mutex.acquire(false)? { mutex.release() } else { Ok(()) }
+        })
+    })
+}
+
+/// Mangling a key does not panic, and gives one answer for one key.
+pub fn a_key_mangler_never_panics(setup: &Setup) -> Outcome {
+    let mangler = setup.backend()?.key_mangler();
+    let mangler = mangler.ok_or_else(|| Stop::skipped("the backend has no key mangler"))?;
+    for key in hostile(setup) {
+        let mut mangled = Vec::new();
+        contained("its key mangler", &key, || {
+            mangled.extend([mangler.mangle(&key), mangler.mangle(&key)]);
+            Ok(())
+        })?;
+        ensure(mangled[0] == mangled[1], || {
+            format!("expected one mangled key for one key, got {mangled:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// A value of the host that panics when it is dropped does not take the backend with it.
+pub fn a_value_that_panics_when_dropped_does_no_harm(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    if backend.default_serializer().is_some() {
+        return Err(Stop::skipped("the backend keeps bytes, and never drops a value of the host"));
+    }
+    let harmless = setup.value(&*backend, b"x");
+    for _ in 0..3 {
+        let bomb = CachedValue { payload: Payload::Object(Object::new(Bomb)), ..harmless.clone() };
+        backend.set(&key, bomb.clone())?;
+        contained("set", &key, || backend.set(&key, harmless.clone()))?;
+        ensure_stored(&*backend, &key, &harmless)?;
+        backend.set(&key, bomb)?;
+        contained("delete", &key, || backend.delete(&key))?;
+        ensure_absent(&*backend, &key)?;
+    }
+    works_on(setup, &*backend)
+}
+
+/// A thread that panics between two calls leaves the backend, and a mutex that it held, to others.
+pub fn a_thread_that_panics_leaves_the_backend_usable(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let mutex = setup.mutex(&*backend, &key).ok();
+    let entries = fresh(setup, &*backend, 3);
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| -> Outcome {
+            backend.set_multi(entries.clone())?;
+            if let Some(mutex) = &mutex {
+                mutex.acquire(true)?;
+            }
+            // Unwinds without a message on the standard error.
+            std::panic::resume_unwind(Box::new("the creator panicked"))
+        });
+        thread.join().unwrap_or(Ok(()))
+    })?;
+    entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
+    if let Some(mutex) = mutex {
+        ensure(mutex.locked()?, || {
+            "expected the mutex of a thread that panicked to be held still".to_owned()
+        })?;
+        mutex.release()?;
+        ensure(mutex.acquire(false)?, || "expected the mutex to be free after its release".to_owned())?;
+        mutex.release()?;
+    }
+    works_on(setup, &*backend)
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // Not while a panic is under way, which would end the process.
+        if !thread::panicking() {
+            std::panic::resume_unwind(Box::new("a value of the host panicked when it was dropped"));
+        }
+    }
+}
+
+/// Runs `call` with each hostile key on one backend, which must keep values afterwards.
+fn never_panics(setup: &Setup, call: impl Fn(&dyn CacheBackend, &str, &CachedValue) -> Outcome) -> Outcome {
+    let backend = setup.backend()?;
+    let value = setup.value(&*backend, b"x");
+    for key in hostile(setup) {
+        call(&*backend, &key, &value)?;
+        works_on(setup, &*backend)?;
+    }
+    Ok(())
+}
+
+/// Keys that a careless backend trips over.
+fn hostile(setup: &Setup) -> Vec<String> {
+    let key = setup.fresh_key();
+    let mut keys = unusual(&key);
+    keys.extend(["", " ", "\0", "/", "..", "\u{10ffff}", "\u{301}"].map(str::to_owned));
+    // Around the sizes of buffers and of length fields, the last character being of two bytes.
+    keys.extend([127, 255, 256, 65_535, 65_536].map(|size| format!("{key}{}\u{e9}", "k".repeat(size))));
+    keys
+}
+
+/// Fails if `run` panics, here or in the library that answers it. Any other error is as good as an answer.
+fn contained<T>(call: &str, key: &str, run: impl FnOnce() -> Result<T, BackendError>) -> Outcome {
+    let told = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Err(error)) if error.kind() == ErrorKind::Panicked => error.to_string(),
+        Ok(_) => return Ok(()),
+        Err(panic) => panic_text(&*panic).to_owned(),
+    };
+    Err(Stop::failed(format!("expected {call} of key {} not to panic, it did: {told}", shortened(key))))
+}
