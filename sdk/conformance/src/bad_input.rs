@@ -177,9 +177,15 @@ fn each_is_refused_or_kept(setup: &Setup, keys: &[String]) -> Outcome {
 fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -> Outcome {
     let asked = format!("set of key {}", shortened(key));
     match refused_as(ErrorKind::InvalidKey, &asked, backend.set(key, value.clone()))? {
-        Some(()) => ensure_stored(backend, key, value),
-        None => Ok(()),
+        Some(()) => ensure_stored(backend, key, value)?,
+        None => return Ok(()),
     }
+    // It was kept whole: the key without its last character is another.
+    let Some((last, _)) = key.char_indices().next_back() else { return Ok(()) };
+    let shorter = &key[..last];
+    let asked = format!("get of key {}, of which only a longer one was set,", shortened(shorter));
+    let found = refused_as(ErrorKind::InvalidKey, &asked, backend.get(shorter))?;
+    ensure_value(&asked, found.flatten().as_ref(), None)
 }
 
 /// What was answered; `None` if it was refused with an error of `kind`. Any other error fails.

@@ -69,4 +69,4 @@ pub use crate::holder::hold;
 pub use crate::level::Level;
 pub use crate::report::{LevelReport, Report, Verdict};
 pub use crate::setup::Setup;
-pub use crate::suite::{Case, cases, check, report, run, trials};
+pub use crate::suite::{Case, cases, check, report, report_of, run, trials};

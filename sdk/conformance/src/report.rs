@@ -42,12 +42,9 @@ impl Report {
 
     /// The cases that failed, with their level and what was expected.
     pub fn failures(&self) -> impl Iterator<Item = (Level, &'static str, &str)> {
-        self.levels.iter().flat_map(|level| {
-            level.cases.iter().filter_map(|(name, outcome)| match outcome {
-                Err(Stop::Failed(expected)) => Some((level.level, *name, expected.as_str())),
-                Ok(()) | Err(Stop::Skipped(_)) => None,
-            })
-        })
+        self.levels
+            .iter()
+            .flat_map(|level| level.failures().map(|(name, expected)| (level.level, name, expected)))
     }
 }
 
@@ -70,12 +67,20 @@ impl LevelReport {
 
     /// How many cases failed.
     pub fn failed(&self) -> usize {
-        self.count(|outcome| matches!(outcome, Err(Stop::Failed(_))))
+        self.failures().count()
     }
 
     /// How many cases do not apply to the backend.
     pub fn skipped(&self) -> usize {
         self.count(|outcome| matches!(outcome, Err(Stop::Skipped(_))))
+    }
+
+    /// The cases that failed, and what was expected.
+    pub fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.cases.iter().filter_map(|(name, outcome)| match outcome {
+            Err(Stop::Failed(expected)) => Some((*name, expected.as_str())),
+            Ok(()) | Err(Stop::Skipped(_)) => None,
+        })
     }
 
     fn count(&self, of: impl Fn(&Outcome) -> bool) -> usize {

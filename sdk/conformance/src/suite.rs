@@ -140,14 +140,18 @@ pub fn check(setup: &Setup) -> Vec<(&'static str, Outcome)> {
 /// A backend that keeps nothing is no subject of the suite: the level `store` is then one failure that says so, and
 /// the others have no cases.
 pub fn report(setup: &Setup) -> Report {
-    let subject = subject(setup);
-    let of_level = |level| match &subject {
-        Err(stop) if level == Level::Store => vec![(NOT_A_SUBJECT, Err(stop.clone()))],
+    let levels = Level::ALL.map(|level| report_of(level, setup)).into();
+    Report { setup: setup.name().to_owned(), levels }
+}
+
+/// As [`report`], for one level.
+pub fn report_of(level: Level, setup: &Setup) -> LevelReport {
+    let cases = match subject(setup) {
+        Err(stop) if level == Level::Store => vec![(NOT_A_SUBJECT, Err(stop))],
         Err(_) => Vec::new(),
         Ok(()) => cases_of(level).map(|case| (case.name, bounded(case, setup))).collect(),
     };
-    let levels = Level::ALL.map(|level| LevelReport { level, cases: of_level(level) }).into();
-    Report { setup: setup.name().to_owned(), levels }
+    LevelReport { level, cases }
 }
 
 fn cases_of(level: Level) -> impl Iterator<Item = &'static Case> {
