@@ -195,7 +195,8 @@ impl Planted {
 
 impl CacheBackend for Planted {
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        let found = self.kept().get(self.stored_under(key)?).cloned();
+        let key = self.stored_under(key)?;
+        let found = self.kept().get(key).cloned();
         let is_empty = |value: &CachedValue| match &value.payload {
             dogpile_sdk::Payload::Object(object) => {
                 object.downcast_ref::<Vec<u8>>().is_some_and(Vec::is_empty)
