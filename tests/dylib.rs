@@ -14,6 +14,8 @@ mod names;
 mod objects;
 #[path = "dylib/refused.rs"]
 mod refused;
+#[path = "dylib/trust.rs"]
+mod trust;
 #[path = "dylib/versions.rs"]
 mod versions;
 

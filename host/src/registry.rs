@@ -15,6 +15,7 @@ mod library;
 mod manifest;
 mod offers;
 mod permission;
+mod trust;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,12 @@ pub use self::description::LibraryDescription;
 pub use self::entry_point::{EntryKind, EntryPoint, Origin};
 pub use self::error::{LibraryError, LibraryProblem, RegistryError, UnknownEntryPoint};
 pub use self::manifest::{Manifest, ManifestEntry};
+pub use self::trust::Trust;
+pub(crate) use self::trust::{NamePattern, Pin};
 
 use self::library::PluginLibrary;
 use self::offers::{Make, Offer, Offers};
+use self::trust::Rules;
 
 pub use dogpile_abi::ABI_VERSION;
 
@@ -52,6 +56,7 @@ const MANIFEST_SUFFIX: &str = ".dogpile.toml";
 /// A name that is offered twice is refused when it is used; the error names both origins.
 pub struct Registry {
     state: RwLock<State>,
+    rules: Arc<Rules>,
 }
 
 #[derive(Default)]
@@ -84,7 +89,7 @@ impl Registry {
 
     /// A registry without any entry point.
     pub fn empty() -> Self {
-        Registry { state: RwLock::default() }
+        Registry { state: RwLock::default(), rules: Arc::default() }
     }
 
     fn add_linked(&self) {
@@ -103,6 +108,12 @@ impl Registry {
             let offer = Offer::proxy(origin(entry.package, entry.version), build);
             offers.insert(entry.name, offer);
         }
+    }
+
+    /// Uses only what `trust` admits, from now on. What was told before holds still: a name must be admitted, and a
+    /// library have its pin, each time. Libraries that are open stay open.
+    pub fn restrict(&self, trust: Trust) {
+        self.rules.add(trust);
     }
 
     /// Adds the plugins whose manifests, files that end in `.dogpile.toml`, lie in `folder`. No library is opened.
@@ -130,7 +141,7 @@ impl Registry {
 
     fn add_manifest(&self, path: &Path, manifest: &Manifest) {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let library = Arc::new(PluginLibrary::of_manifest(folder, manifest));
+        let library = Arc::new(PluginLibrary::of_manifest(folder, manifest, &self.rules));
         let offers = &mut self.state.write().offers;
         for entry in &manifest.entry_points {
             offers.insert(&entry.name, Offer::library(&library, entry.kind, &entry.name));
@@ -142,7 +153,7 @@ impl Registry {
     /// # Errors
     /// If the library cannot be opened, or offers a name that is offered already. Then nothing is added.
     pub fn add_library(&self, path: impl AsRef<Path>) -> Result<(), RegistryError> {
-        let (library, entries) = PluginLibrary::open_now(path.as_ref())?;
+        let (library, entries) = PluginLibrary::open_now(path.as_ref(), &self.rules)?;
         let library = Arc::new(library);
         let offers = &mut self.state.write().offers;
         let offered: Vec<(&str, Offer)> = entries
@@ -260,6 +271,7 @@ impl Registry {
     fn find(&self, kind: EntryKind, name: &str) -> Result<(Origin, Make), RegistryError> {
         let state = self.state.read();
         let offer = state.offers.find(name)?;
+        offer.map_or(Ok(()), |offer| self.rules.check_name(name, &offer.origin))?;
         offer.map(|offer| (offer.origin.clone(), offer.make.clone())).ok_or_else(|| {
             RegistryError::Unknown(Box::new(UnknownEntryPoint {
                 kind,

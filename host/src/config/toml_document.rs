@@ -11,7 +11,7 @@ use super::spelling::with_suggestion;
 use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, CacheRegion, RegionConfig, Wrap};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{NamePattern, Pin, Registry, RegistryError, Trust};
 
 /// Plugins and regions, as a TOML document says them.
 ///
@@ -109,6 +109,12 @@ struct Document {
 struct PluginsTable {
     /// Folders that are searched; a relative one starts at the folder of the document.
     path: Vec<PathBuf>,
+    /// The names that may be used; if given, no others.
+    allow: Option<Vec<NamePattern>>,
+    /// The names that may not be used.
+    deny: Vec<NamePattern>,
+    /// The SHA-256 that libraries must have; if any is given, no others are opened.
+    pins: BTreeMap<String, Pin>,
 }
 
 /// One `[regions.NAME]`.
@@ -218,7 +224,9 @@ impl Configuration {
             let problem = with_suggestion(error.message());
             ConfigurationError::Document { origin: origin.clone(), line, column, problem }
         })?;
-        for path in parsed.plugins.path {
+        let PluginsTable { path, allow, deny, pins } = parsed.plugins;
+        registry.restrict(Trust { allow, deny, pins });
+        for path in path {
             let added = registry.add_folder(folder.join(path));
             let refused =
                 |source| ConfigurationError::Plugins { origin: origin.clone(), source: Box::new(source) };

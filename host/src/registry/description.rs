@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::LibraryError;
 use super::library::{entries_of, open};
 use super::manifest::ManifestEntry;
+use super::trust::Rules;
 use super::{LibraryProblem, inspect};
 
 /// What a plugin library says of itself once it is opened.
@@ -36,7 +37,7 @@ impl LibraryDescription {
         let path = path.as_ref();
         let failed = |problem| LibraryError { path: path.to_owned(), problem };
         let canonical = path.canonicalize().map_err(|error| failed(LibraryProblem::Unreadable(error)))?;
-        let opened = open(&canonical, pin).map_err(failed)?;
+        let opened = open(&canonical, pin, &Rules::default()).map_err(failed)?;
         Ok(LibraryDescription {
             package: opened.package().to_owned(),
             version: opened.version().to_owned(),

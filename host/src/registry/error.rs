@@ -46,6 +46,24 @@ pub enum RegistryError {
         /// The name.
         name: String,
     },
+    /// The entry point is there, and is not to be used.
+    #[error("entry point {name:?} of {origin} may not be used: {reason} (see [plugins])")]
+    Denied {
+        /// The entry point.
+        name: String,
+        /// Who offers it.
+        origin: Origin,
+        /// Which list says so.
+        reason: String,
+    },
+    /// The pin of a library cannot be one.
+    #[error("the pin of {file:?}: {problem}")]
+    Pin {
+        /// The library.
+        file: String,
+        /// Why not.
+        problem: String,
+    },
     /// A plugin folder cannot be used.
     #[error("plugin folder {path:?}: {problem}")]
     Folder {
@@ -108,6 +126,19 @@ pub enum LibraryProblem {
         /// What it is.
         found: String,
     },
+    /// It is not the file that was pinned.
+    #[error(
+        "its SHA-256 is {found}, but [plugins.pins] says {expected}; do not use it before you know why it changed"
+    )]
+    Pin {
+        /// What was pinned.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// Other libraries are pinned, and this one is not.
+    #[error("libraries are pinned, and this one is not; add its SHA-256 to [plugins.pins] if you trust it")]
+    NotPinned,
     /// It is no library of this system, or not all of one.
     #[error("{0}")]
     NotALibrary(String),

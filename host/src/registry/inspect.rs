@@ -20,22 +20,32 @@ const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Whether the library at `path`, a canonical path, can be opened without harm. `pin` is the SHA-256 that it must
-/// have, if any.
-pub(super) fn check(path: &Path, pin: Option<&str>) -> Result<(), LibraryProblem> {
+/// Whether the library at `path`, a canonical path, can be opened without harm. `announced` is the SHA-256 that its
+/// manifest says it has, if any, and `pins` are those that the application says.
+pub(super) fn check(path: &Path, announced: Option<&str>, pins: &[String]) -> Result<(), LibraryProblem> {
     if !path.is_file() {
         return Err(LibraryProblem::NotALibrary("it is not a library: it is no file".to_owned()));
     }
     let folder = path.parent().unwrap_or(path);
     permission::check(folder).and_then(|()| permission::check(path)).map_err(LibraryProblem::Unsafe)?;
     let bytes = std::fs::read(path).map_err(LibraryProblem::Unreadable)?;
-    if let Some(expected) = pin {
-        let found = hexadecimal(&bytes);
-        if !found.eq_ignore_ascii_case(expected) {
-            return Err(LibraryProblem::Hash { expected: expected.to_owned(), found });
-        }
+    if announced.is_some() || !pins.is_empty() {
+        check_hash(&hexadecimal(&bytes), announced, pins)?;
     }
     check_content(&bytes)
+}
+
+fn check_hash(found: &str, announced: Option<&str>, pins: &[String]) -> Result<(), LibraryProblem> {
+    let differs = |expected: &str| !found.eq_ignore_ascii_case(expected);
+    if let Some(expected) = pins.iter().find(|pin| differs(pin)) {
+        return Err(LibraryProblem::Pin { expected: expected.clone(), found: found.to_owned() });
+    }
+    match announced.filter(|announced| differs(announced)) {
+        Some(expected) => {
+            Err(LibraryProblem::Hash { expected: expected.to_owned(), found: found.to_owned() })
+        }
+        None => Ok(()),
+    }
 }
 
 /// The SHA-256 of the file at `path`, in hexadecimal digits.

@@ -13,41 +13,49 @@ use super::host_log::TracingHost;
 use super::inspect;
 use super::manifest::{Manifest, ManifestEntry};
 use super::offers::Built;
+use super::trust::Rules;
 
 /// A plugin library, opened or not yet.
 pub(super) struct PluginLibrary {
     path: PathBuf,
     package: String,
     version: String,
-    /// The SHA-256 that it must have.
-    pin: Option<String>,
+    /// The SHA-256 that its manifest says it has.
+    announced: Option<String>,
+    /// What the registry trusts.
+    rules: Arc<Rules>,
     /// Filled when it is first needed. A failure is not kept: what was repaired can be tried again.
     opened: Mutex<Option<OpenLibrary>>,
 }
 
 impl PluginLibrary {
     /// The library that `manifest`, found in `folder`, announces. It is not looked at yet.
-    pub(super) fn of_manifest(folder: &Path, manifest: &Manifest) -> Self {
+    pub(super) fn of_manifest(folder: &Path, manifest: &Manifest, rules: &Arc<Rules>) -> Self {
         PluginLibrary {
             path: folder.join(&manifest.library),
             package: manifest.name.clone(),
             version: manifest.version.clone(),
-            pin: manifest.sha256.clone(),
+            announced: manifest.sha256.clone(),
+            rules: Arc::clone(rules),
             opened: Mutex::new(None),
         }
     }
 
     /// The library at `path`, opened, and its entry points.
-    pub(super) fn open_now(path: &Path) -> Result<(Self, Vec<ManifestEntry>), LibraryError> {
+    pub(super) fn open_now(
+        path: &Path,
+        rules: &Arc<Rules>,
+    ) -> Result<(Self, Vec<ManifestEntry>), LibraryError> {
         let failed = |problem| LibraryError { path: path.to_owned(), problem };
         let canonical = path.canonicalize().map_err(|error| failed(LibraryProblem::Unreadable(error)))?;
-        let opened = open(&canonical, None).map_err(failed)?;
+        let opened = open(&canonical, None, rules).map_err(failed)?;
         let entries = entries_of(opened).map_err(failed)?;
         let library = PluginLibrary {
             path: canonical,
             package: opened.package().to_owned(),
             version: opened.version().to_owned(),
-            pin: None,
+            announced: None,
+            rules: Arc::clone(rules),
             opened: Mutex::new(Some(opened)),
         };
         Ok((library, entries))
@@ -90,7 +98,7 @@ impl PluginLibrary {
         let failed = |problem| LibraryError { path: self.path.clone(), problem };
         let canonical =
             self.path.canonicalize().map_err(|error| failed(LibraryProblem::Unreadable(error)))?;
-        let library = open(&canonical, self.pin.as_deref()).map_err(failed)?;
+        let library = open(&canonical, self.announced.as_deref(), &self.rules).map_err(failed)?;
         let entries = entries_of(library).map_err(failed)?;
         if !entries.iter().any(|entry| entry.kind == kind && entry.name == name) {
             let found: Vec<_> =
@@ -103,8 +111,8 @@ impl PluginLibrary {
     }
 }
 
-pub(super) fn open(path: &Path, pin: Option<&str>) -> Result<OpenLibrary, LibraryProblem> {
-    inspect::check(path, pin)?;
+pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<OpenLibrary, LibraryProblem> {
+    inspect::check(path, announced, &rules.pins_of(path)?)?;
     let library = OpenLibrary::open(path, HostRef::of::<TracingHost>())?;
     tracing::debug!(
         target: "dogpile::registry",

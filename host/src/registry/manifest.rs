@@ -1,6 +1,7 @@
 //! [`Manifest`]: what a plugin library offers, readable without running any of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +93,7 @@ impl Manifest {
     /// # Errors
     /// If the library cannot be opened.
     pub fn describe(path: &Path) -> Result<Self, RegistryError> {
-        let (library, entry_points) = PluginLibrary::open_now(path)?;
+        let (library, entry_points) = PluginLibrary::open_now(path, &Arc::default())?;
         let (name, version) = library.identity();
         let failed = |problem| super::LibraryError { path: path.to_owned(), problem };
         Ok(Manifest {
