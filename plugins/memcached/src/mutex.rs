@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::LeaseStore;
+use dogpile_sdk::{BackendError, ErrorKind};
 
-use crate::client::{Answer, Client, Operation, Outcome, When};
+use crate::client::{Answer, Client, Operation, Outcome, When, check_key};
 use crate::{error, expiry};
 
 /// What the name of a lock begins with; then comes the key.
@@ -55,13 +55,18 @@ impl MemcachedLocks {
     }
 }
 
-fn name(key: &str) -> String {
-    format!("{PREFIX}{key}")
+/// The name of the lock of `key`, refused if it would end a command or begin one.
+fn name(key: &str) -> Result<String, BackendError> {
+    let name = format!("{PREFIX}{key}");
+    match check_key(&name) {
+        Ok(()) => Ok(name),
+        Err(why) => Err(BackendError::new(ErrorKind::InvalidKey, why).for_key(key)),
+    }
 }
 
 impl LeaseStore for MemcachedLocks {
     fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
-        let name = name(key);
+        let name = name(key)?;
         let (value, expiry) = (token.as_bytes(), expiry::of(lease));
         let (flags, when) = (self.flags, When::Absent);
         // The second, sent with the first, finds a lock of ours whose answer was lost.
@@ -83,7 +88,7 @@ impl LeaseStore for MemcachedLocks {
         if self.without_server().contains(token) {
             return Ok(true);
         }
-        let name = name(key);
+        let name = name(key)?;
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(false) };
         let (value, expiry, when) = (token.as_bytes(), expiry::of(lease), When::Unchanged(cas));
         let renewal = Operation::Store { key: &name, value, flags: self.flags, expiry, when };
@@ -95,12 +100,17 @@ impl LeaseStore for MemcachedLocks {
         let name = name(key);
         // Also of a lock that was taken for one without a server: perhaps only the answer was lost.
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(was_without_server) };
+        if self.without_server().remove(token) {
+            return Ok(true);
+        }
+        let name = name(key)?;
+        let Found::Ours(cas) = self.look(&name, token)? else { return Ok(false) };
         let removal = Operation::Delete { key: &name, cas: Some(cas) };
         Ok(self.one(removal).map_err(error::of)? == Answer::Done)
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
-        let found = self.look(&name(key), "")?;
+        let found = self.look(&name(key)?, "")?;
         Ok(!matches!(found, Found::Nothing))
     }
 }
