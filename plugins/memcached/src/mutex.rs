@@ -97,14 +97,9 @@ impl LeaseStore for MemcachedLocks {
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let was_without_server = self.without_server().remove(token);
-        let name = name(key);
+        let name = name(key)?;
         // Also of a lock that was taken for one without a server: perhaps only the answer was lost.
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(was_without_server) };
-        if self.without_server().remove(token) {
-            return Ok(true);
-        }
-        let name = name(key)?;
-        let Found::Ours(cas) = self.look(&name, token)? else { return Ok(false) };
         let removal = Operation::Delete { key: &name, cas: Some(cas) };
         Ok(self.one(removal).map_err(error::of)? == Answer::Done)
     }
