@@ -111,7 +111,11 @@ impl PluginLibrary {
     }
 }
 
-pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<OpenLibrary, LibraryProblem> {
+pub(super) fn open(
+    path: &Path,
+    announced: Option<&str>,
+    rules: &Rules,
+) -> Result<OpenLibrary, LibraryProblem> {
     inspect::check(path, announced, &rules.pins_of(path)?)?;
     let library = OpenLibrary::open(path, HostRef::of::<TracingHost>())?;
     tracing::debug!(
