@@ -46,6 +46,9 @@ pub(crate) enum Command {
     /// One process of a stampede
     #[command(hide = true)]
     StampedeProcess(StampedeProcess),
+    /// The holder of a mutex, which `plugins verify` kills
+    #[command(hide = true)]
+    HoldMutex(Hold),
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,6 +126,19 @@ pub(crate) struct Verify {
     /// How long one case may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) time_limit: u64,
+    /// Claim that a mutex is free so many seconds after its holder was killed, and have that verified
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) lease: Option<u64>,
+}
+
+/// What is killed while it holds a mutex.
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    pub(crate) library: PathBuf,
+    pub(crate) name: String,
+    pub(crate) key: String,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) arguments: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

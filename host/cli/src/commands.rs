@@ -26,6 +26,7 @@ pub(crate) fn run(command_line: CommandLine) -> Answered {
         Command::Inspect(asked) => inspect::run(&asked),
         Command::Stampede(asked) => stampede::run(&asked),
         Command::StampedeProcess(asked) => stampede::process::run(&asked),
+        Command::HoldMutex(asked) => plugins::hold(&asked),
         Command::Completions { shell } => Ok(completions::run(shell)),
         Command::Man => man::run(),
     }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use dogpile_tests::libraries::{Variant, library};
+use dogpile_tests::redis::RedisServer;
 use serde_json::{Value, json};
 
 use crate::{Place, fits_a_terminal};
@@ -289,11 +290,29 @@ fn a_good_library_is_verified_case_by_case() {
     for setup in setups {
         let count = |name: &str| setup[name].as_u64().unwrap();
         assert_eq!(count("failed"), 0);
-        assert_eq!(count("passed") + count("skipped"), setup["cases"].as_array().unwrap().len() as u64);
+        let levels = setup["levels"].as_array().unwrap();
+        let cases = levels.iter().map(|level| level["cases"].as_array().unwrap().len() as u64);
+        assert_eq!((levels.len(), count("passed") + count("skipped")), (9, cases.sum()));
         assert!(count("passed") > 30 && count("skipped") > 0, "the shelf has no mutex: that is told");
+        let mutex = levels.iter().find(|level| level["name"] == "mutex").unwrap();
+        assert_eq!(mutex["verdict"], "skipped");
+        assert!(mutex["reason"].as_str().unwrap().contains("no mutex"), "{mutex}");
     }
     let table = place.run(&[&verify[..], &["--only", "acme.shelf"]].concat()).good();
     assert!(table.contains("conforms") && !table.contains("hit_counter"), "{table}");
+    for level in [
+        "store",
+        "multi",
+        "metadata",
+        "mutex",
+        "lease",
+        "capabilities",
+        "bad input",
+        "concurrency",
+        "containment",
+    ] {
+        assert!(table.contains(level), "{level}: {table}");
+    }
     fits_a_terminal(&table);
 }
 
@@ -312,11 +331,32 @@ fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
         "fixture.panicking",
     ];
     let (code, report) = place.json(&verify);
-    let cases = report["setups"][0]["cases"].as_array().unwrap();
-    let case = cases.iter().find(|case| case["name"] == "what_is_set_is_read_back").unwrap();
+    let levels = report["setups"][0]["levels"].as_array().unwrap();
+    let (store, verdict) = (&levels[0]["cases"], &levels[0]["verdict"]);
+    assert_eq!(verdict, "failed");
+    let case =
+        store.as_array().unwrap().iter().find(|case| case["name"] == "what_is_set_is_read_back").unwrap();
     assert_eq!((code, &case["outcome"]), (1, &"failed".into()));
     assert!(case["reason"].as_str().unwrap().contains("told to panic at set"), "{case}");
     assert!(place.run(&verify).out.contains("fails"));
+}
+
+#[test]
+fn a_lease_that_is_claimed_is_verified_on_a_holder_that_is_killed() {
+    let Ok(server) = RedisServer::start(&[]) else { return };
+    let place = Place::new();
+    let arguments = format!(
+        "[\"dogpile.cache.redis\"]\nhost = '127.0.0.1'\nport = {}\ndistributed_lock = true\nlock_timeout = 1\n",
+        server.port()
+    );
+    place.write("arguments.toml", &arguments);
+    let library = library("dogpile-redis-dylib");
+    let verify = ["plugins", "verify", library.to_str().unwrap(), "--arguments", "arguments.toml"];
+    let more = ["--only", "dogpile.cache.redis", "--lease", "1"];
+    let (code, report) = place.json(&[&verify[..], &more].concat());
+    let levels = report["setups"][0]["levels"].as_array().unwrap();
+    let lease = levels.iter().find(|level| level["name"] == "lease").unwrap();
+    assert_eq!((code, &lease["verdict"]), (0, &"passed".into()), "{report:#}");
 }
 
 #[test]

@@ -1,17 +1,19 @@
 //! `dogpile plugins verify FILE`.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile::Registry;
 use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry};
 use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
-use dogpile_conformance::{Setup, Stop};
+use dogpile_conformance::{LevelReport, Setup, Stop, Verdict};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
-use crate::arguments::Verify;
+use crate::arguments::{Hold, Verify};
 use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, padded, shortened};
 use crate::{plugin_files, workplace};
@@ -39,6 +41,20 @@ struct SetupReport {
     passed: usize,
     skipped: usize,
     failed: usize,
+    levels: Vec<LevelTold>,
+}
+
+/// How one level of the suite did.
+#[derive(Serialize)]
+struct LevelTold {
+    name: &'static str,
+    /// `passed`, `failed` or `skipped`.
+    verdict: &'static str,
+    /// Why it was skipped.
+    reason: Option<String>,
+    passed: usize,
+    skipped: usize,
+    failed: usize,
     cases: Vec<CaseReport>,
 }
 
@@ -62,7 +78,8 @@ pub(super) fn run(asked: &Verify) -> Answered {
     let limit = Duration::from_secs(asked.time_limit);
     let reports = wanted.into_iter().map(|entry| {
         let given = arguments.get(&entry.name).cloned();
-        report(&entry, &setup(&registry, &entry, given).with_time_limit(limit))
+        let setup = setup(&registry, &entry, given).with_time_limit(limit);
+        report(&entry, &leased(setup, asked, &library, &entry))
     });
     Ok(Box::new(Verified {
         setups: reports.collect(),
@@ -75,12 +92,42 @@ pub(super) fn run(asked: &Verify) -> Answered {
     }))
 }
 
+/// Holds the mutex of a key until the process is killed: what `verify` kills.
+pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
+    let registry = Registry::empty();
+    registry.add_library(&asked.library)?;
+    let told = LibraryDescription::read(&asked.library, None)?;
+    let entry = told.entry_points.into_iter().find(|entry| entry.name == asked.name);
+    let entry = entry.ok_or_else(|| CommandError::other(format!("the library has no {:?}", asked.name)))?;
+    let arguments = tables(asked.arguments.as_deref())?.get(&asked.name).cloned();
+    let backend = build(&registry, &entry, arguments)?;
+    dogpile_conformance::hold(&*backend, &asked.key).map_err(|stop| CommandError::other(stop.to_string()))
+}
+
+/// `setup`, its mutexes being free a lease after their holder's death, if that is claimed.
+fn leased(setup: Setup, asked: &Verify, library: &Path, entry: &ManifestEntry) -> Setup {
+    let Some(lease) = asked.lease else { return setup };
+    let (library, name) = (library.to_owned(), entry.name.clone());
+    let arguments = asked.arguments.clone();
+    setup.leased_by(Duration::from_secs(lease), move |key| {
+        let mut holder = Command::new(env::current_exe().unwrap_or_default());
+        holder.arg("hold-mutex").arg(&library).args([&name, key]);
+        if let Some(arguments) = &arguments {
+            holder.arg("--arguments").arg(arguments);
+        }
+        holder
+    })
+}
+
+fn tables(path: Option<&Path>) -> Result<toml::Table, CommandError> {
+    let Some(path) = path else { return Ok(toml::Table::new()) };
+    let text = workplace::read(path)?;
+    toml::from_str(&text).map_err(|error| CommandError::other(format!("{}: {error}", path.display())))
+}
+
 /// The tables of arguments, by entry point. A table for what the library does not have is refused.
 fn arguments(asked: &Verify, told: &LibraryDescription) -> Result<toml::Table, CommandError> {
-    let Some(path) = &asked.arguments else { return Ok(toml::Table::new()) };
-    let text = workplace::read(path)?;
-    let tables: toml::Table =
-        toml::from_str(&text).map_err(|error| CommandError::other(format!("{}: {error}", path.display())))?;
+    let tables = tables(asked.arguments.as_deref())?;
     tables.keys().try_for_each(|name| known(name, told))?;
     Ok(tables)
 }
@@ -129,40 +176,84 @@ fn build(
 }
 
 fn report(entry: &ManifestEntry, setup: &Setup) -> SetupReport {
-    let cases = dogpile_conformance::check(setup).into_iter().map(|(name, outcome)| match outcome {
-        Ok(()) => CaseReport { name, outcome: "passed", reason: None },
-        Err(Stop::Skipped(reason)) => CaseReport { name, outcome: "skipped", reason: Some(reason) },
-        Err(Stop::Failed(reason)) => CaseReport { name, outcome: "failed", reason: Some(reason) },
-    });
-    let cases: Vec<CaseReport> = cases.collect();
-    let count = |outcome: &str| cases.iter().filter(|case| case.outcome == outcome).count();
+    let levels: Vec<_> = dogpile_conformance::report(setup).levels.iter().map(LevelTold::of).collect();
+    let sum = |count: fn(&LevelTold) -> usize| levels.iter().map(count).sum();
     SetupReport {
         name: entry.name.clone(),
         kind: entry.kind,
-        passed: count("passed"),
-        skipped: count("skipped"),
-        failed: count("failed"),
-        cases,
+        passed: sum(|level| level.passed),
+        skipped: sum(|level| level.skipped),
+        failed: sum(|level| level.failed),
+        levels,
+    }
+}
+
+impl LevelTold {
+    fn of(level: &LevelReport) -> Self {
+        let (verdict, reason) = match level.verdict() {
+            Verdict::Passed => ("passed", None),
+            Verdict::Failed => ("failed", None),
+            Verdict::Skipped(reason) => ("skipped", Some(reason)),
+        };
+        let cases = level.cases.iter().map(|(name, outcome)| match outcome {
+            Ok(()) => CaseReport { name, outcome: "passed", reason: None },
+            Err(Stop::Skipped(reason)) => {
+                CaseReport { name, outcome: "skipped", reason: Some(reason.clone()) }
+            }
+            Err(Stop::Failed(reason)) => CaseReport { name, outcome: "failed", reason: Some(reason.clone()) },
+        });
+        LevelTold {
+            name: level.level.name(),
+            verdict,
+            reason,
+            passed: level.passed(),
+            skipped: level.skipped(),
+            failed: level.failed(),
+            cases: cases.collect(),
+        }
+    }
+
+    fn row(&self, page: &Page) -> Vec<String> {
+        let verdict = page.paint(colour(self.verdict), self.verdict);
+        let counts = [self.passed, self.skipped, self.failed].map(|count| count.to_string());
+        [vec![format!("  {}", self.name.replace('_', " "))], counts.to_vec(), vec![verdict]].concat()
+    }
+}
+
+fn colour(outcome: &str) -> Colour {
+    match outcome {
+        "passed" => Colour::Green,
+        "skipped" => Colour::Yellow,
+        _ => Colour::Red,
     }
 }
 
 impl SetupReport {
+    /// A table of the levels; below it what failed, and what was skipped and why.
     fn show(&self, page: &mut Page) {
         page.line("");
         let name = page.paint(Colour::Bold, &self.name);
         page.line(format!("{name} ({})", self.kind));
-        for case in &self.cases {
-            let colour = match case.outcome {
-                "passed" => Colour::Green,
-                "skipped" => Colour::Yellow,
-                _ => Colour::Red,
-            };
-            let outcome = page.paint(colour, case.outcome);
-            page.line(format!("  {}  {}", padded(&outcome, 7), case.name.replace('_', " ")));
-            if let Some(reason) = &case.reason {
-                page.wrapped("           ", "           ", reason);
+        let mut rows = vec![["  level", "passed", "skipped", "failed", ""].map(str::to_owned).to_vec()];
+        rows.extend(self.levels.iter().map(|level| level.row(page)));
+        page.table(&rows);
+        for level in &self.levels {
+            if let (true, Some(reason)) = (level.verdict == "skipped", &level.reason) {
+                self.show_reason(page, "skipped", level.name, reason);
+                continue;
+            }
+            for case in &level.cases {
+                if let Some(reason) = &case.reason {
+                    self.show_reason(page, case.outcome, case.name, reason);
+                }
             }
         }
+    }
+
+    fn show_reason(&self, page: &mut Page, outcome: &str, name: &str, reason: &str) {
+        let outcome = page.paint(colour(outcome), outcome);
+        page.line(format!("  {}  {}", padded(&outcome, 7), name.replace('_', " ")));
+        page.wrapped("           ", "           ", reason);
     }
 }
 
