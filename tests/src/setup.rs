@@ -1,6 +1,7 @@
 //! What the conformance suite runs on: every way to configure a backend of ours, linked and loaded.
 
 mod dbm;
+mod leased;
 mod memcached;
 mod memory;
 mod redis;
@@ -31,7 +32,8 @@ struct Subject {
 const FAMILIES: &[fn() -> Vec<Subject>] =
     &[dbm::subjects, memcached::subjects, memory::subjects, redis::subjects];
 
-/// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one.
+/// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one. And those
+/// that claim a lease.
 pub fn setups() -> Vec<Setup> {
     let doors: [(_, Door); 2] = [("linked", linked), ("loaded", loaded)];
     let coats: [(_, Coat); 3] = [
@@ -39,7 +41,7 @@ pub fn setups() -> Vec<Setup> {
         ("_behind_a_proxy", behind_a_linked_proxy),
         ("_behind_a_loaded_proxy", behind_a_loaded_proxy),
     ];
-    let mut setups = Vec::new();
+    let mut setups = leased::setups();
     for subject in FAMILIES.iter().flat_map(|family| family()) {
         for (door, build) in doors {
             for (coat, wrap) in coats {

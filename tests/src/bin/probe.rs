@@ -2,7 +2,7 @@
 //!
 //! `probe names` prints the entry points and problems of [`Registry::new`]; `probe use LIBRARY BACKEND` stores a
 //! value through a library and reads it back; `probe generation LIBRARY BACKEND` asks the method that only the
-//! later binary interface has.
+//! later binary interface has; `probe hold BACKEND ARGUMENTS KEY` holds a mutex until it is killed.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         ["names"] => names(),
         ["use", library, backend] => store_and_read(library, backend),
         ["generation", library, backend] => generation(library, backend),
+        ["hold", backend, arguments, key] => hold(backend, arguments, key),
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
@@ -37,6 +38,13 @@ fn store_and_read(library: &str, backend: &str) {
     region.configure(RegionConfig::new(backend).registry(Arc::new(registry))).expect("the backend is built");
     let made = region.get_or_create("key", || "made".to_owned()).expect("the backend works");
     println!("{made} {:?}", region.get::<String>("key").expect("the backend works"));
+}
+
+/// `arguments` is JSON.
+fn hold(backend: &str, arguments: &str, key: &str) {
+    let arguments = serde_json::from_str(arguments).expect("the arguments are JSON");
+    let backend = Registry::global().build_backend(backend, arguments).expect("the backend is built");
+    dogpile_conformance::hold(&*backend, key).expect("the mutex is free");
 }
 
 /// Asks for a method that plugins of today's binary interface do not have.

@@ -79,7 +79,13 @@ fn one(more: &str) -> String {
     format!("url = '{}'\n{more}", servers()[0].url())
 }
 
-fn three(more: &str) -> String {
+/// Why it cannot be tried here.
+pub(super) fn missing() -> Option<String> {
+    installed("memcached").and_then(|_| installed("saslpasswd2")).err()
+}
+
+/// The arguments of three servers.
+pub(super) fn three(more: &str) -> String {
     let urls: Vec<_> = servers().iter().map(|server| format!("'{}'", server.url())).collect();
     format!("url = [{}]\n{more}", urls.join(", "))
 }
@@ -100,7 +106,7 @@ fn tls(certificates: &Certificates, server: &MemcachedServer, more: &str) -> Str
 
 /// `arguments` is TOML.
 fn memcached(name: &'static str, backend: &'static str, arguments: fn() -> String) -> Subject {
-    let missing = installed("memcached").and_then(|_| installed("saslpasswd2")).err();
+    let missing = missing();
     let arguments =
         Arc::new(move || toml::from_str::<Arguments>(&arguments()).expect("the arguments are TOML"));
     Subject { name, package: "dogpile-memcached-dylib", backend, arguments, missing }

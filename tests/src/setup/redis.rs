@@ -50,6 +50,16 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
+/// Why it cannot be tried here.
+pub(super) fn missing() -> Option<String> {
+    installed(REDIS).err()
+}
+
+/// The arguments of the server that asks nobody who they are.
+pub(super) fn on_open_server(more: &str) -> String {
+    on(open_server(), more)
+}
+
 fn on(server: &RedisServer, more: &str) -> String {
     format!("host = '127.0.0.1'\nport = {}\n{more}", server.port())
 }
