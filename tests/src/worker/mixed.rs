@@ -21,7 +21,7 @@ fn value(number: u64) -> Vec<u64> {
     vec![number; 1 + number as usize % 90]
 }
 
-/// Whether `value` was stored by [`mixed`], and is whole.
+/// Whether `value` was stored by `mixed`, and is whole.
 pub fn is_whole(value: &[u64]) -> bool {
     value.first().is_some_and(|number| value == self::value(*number))
 }
