@@ -43,9 +43,9 @@ fn what_is_written_builds_passes_its_tests_and_is_stacked_from_a_file() {
     let folder = written(&place);
     cargo(&folder, &["fmt", "--all", "--check"]).good();
     let tested = cargo(&folder, &["test", "--offline", "--test", "conformance"]).good();
-    assert!(tested.contains("test folder::what_is_set_is_read_back"), "{tested}");
+    assert!(tested.contains("test folder::store::what_is_set_is_read_back"), "{tested}");
     assert!(
-        tested.contains("test slow_log::what_is_set_is_read_back") && tested.contains(" 0 failed"),
+        tested.contains("test slow_log::store::what_is_set_is_read_back") && tested.contains(" 0 failed"),
         "{tested}"
     );
     cargo(&folder, &["build", "--offline", "--workspace"]).good();
@@ -97,6 +97,29 @@ fn stack(place: &Place) {
     assert_eq!(place.run(&["get", "pages", "number"]).good(), "17\n");
     place.run(&["delete", "pages", "some_key"]).good();
     assert_eq!(place.json(&["get", "pages", "some_key"]), (1, missing("some_key")));
+}
+
+/// The commands of `docs/plugins.md`, letter by letter but for where dogpile and the built library lie, and for the
+/// network, which tests do without.
+#[test]
+fn the_guide_leads_from_an_empty_folder_to_a_library_that_is_found() {
+    let place = Place::new();
+    let guide = fs::read_to_string(workspace().join("docs/plugins.md")).unwrap();
+    let (_, commands) = guide.split_once("```sh\n").unwrap();
+    let (commands, _) = commands.split_once("```").unwrap();
+    let (checkout, built) = (workspace().display().to_string(), target().join("debug").display().to_string());
+    let lock = format!("cd acme-shelf\ncp '{checkout}/Cargo.lock' .");
+    let commands = commands
+        .replace("dogpile plugins", &format!("'{}' plugins", env!("CARGO_BIN_EXE_dogpile")))
+        .replace("PATH/TO/dogpile", &checkout)
+        .replace("cd acme-shelf", &lock)
+        .replace(" --release", "")
+        .replace("target/release", &built);
+    let mut shell = Command::new("sh");
+    shell.args(["-eu", "-c", &commands]).current_dir(place.path("")).env("CARGO_NET_OFFLINE", "true");
+    shell.env("CARGO_TARGET_DIR", target()).env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    let told = Answer::of(&shell.output().unwrap()).good();
+    assert!(told.contains("conforms") && told.contains("acme_shelf.folder"), "{told}");
 }
 
 fn missing(key: &str) -> Value {
