@@ -3,6 +3,9 @@
 //!
 //! `cargo bench -p dogpile-benches --bench dbm` (about a minute; `-- --quick`: some seconds, to see that it runs).
 
+#[path = "processes.rs"]
+mod processes;
+
 use std::cell::Cell;
 use std::fs;
 use std::path::Path;
@@ -14,13 +17,9 @@ use dogpile_benches::rivals::{Rival, compare, verdict};
 use dogpile_benches::versus::{BareLmdb, BareSqlite};
 use dogpile_benches::{Failure, Summary, is_quick};
 use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Lockfile, Synchronous};
-use dogpile_tests::peer::Peer;
 use dogpile_tests::servers::python;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-
-/// The argument that makes the program one of the processes of a stampede.
-const WORKER: &str = "--worker";
 
 const DBM: &str = "dogpile.cache.dbm";
 const LMDB: &str = "dogpile.cache.lmdb";
@@ -32,13 +31,6 @@ const VALUE: [u8; 200] = [b'x'; 200];
 const MOST: f64 = 1.3;
 /// The part of Python's time that a hit may take.
 const OF_PYTHON: f64 = 0.1;
-
-const PROCESSES: usize = 4;
-const THREADS: usize = 8;
-/// How long a creator takes, in seconds.
-const CREATION: f64 = 0.05;
-/// The most that the last waiter may come after the creator's end, in milliseconds.
-const LATEST: f64 = 10.0;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -53,8 +45,7 @@ const FULL: Effort = Effort { rounds: 100, calls: 1000, stampedes: 50 };
 const QUICK: Effort = Effort { rounds: 3, calls: 50, stampedes: 2 };
 
 fn main() -> Result<(), Failure> {
-    if std::env::args().nth(1).as_deref() == Some(WORKER) {
-        dogpile_tests::worker::serve();
+    if processes::served() {
         return Ok(());
     }
     let effort = if is_quick()? { QUICK } else { FULL };
@@ -63,10 +54,6 @@ fn main() -> Result<(), Failure> {
     sqlite(folder.path(), effort)?;
     lmdb(folder.path(), effort)?;
     beside_python(folder.path(), effort)?;
-    println!(
-        "\n{PROCESSES} processes of {THREADS} threads, a cold key, a creator of 50 ms, {} rounds",
-        effort.stampedes
-    );
     for backend in [DBM, LMDB] {
         stampedes(backend, effort.stampedes)?;
     }
@@ -251,29 +238,11 @@ fn beside_python(folder: &Path, effort: Effort) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `rounds` times, all threads of all processes ask for a cold key.
+/// On a file of its own.
 fn stampedes(backend: &str, rounds: usize) -> Result<(), Failure> {
     let folder = TempDir::new()?;
     let configuration =
         json!({ "backend": backend, "arguments": { "filename": folder.path().join("cache") } });
-    let program = std::env::current_exe()?;
-    let process = |_| Peer::run(Command::new(&program).arg(WORKER), &configuration);
-    let processes: Vec<Peer> = (0..PROCESSES).map(process).collect();
-    let late = (0..rounds).map(|round| stampede(&processes, &round.to_string()));
-    let Summary { median, high, max, .. } = Summary::of(late);
-    println!("{backend}: one creator each; last waiter after the creator's end, ms");
-    println!("median {median:.2}, 9th decile {high:.2}, most {max:.2}{}", verdict(max, LATEST));
-    drop(processes);
+    processes::stampedes(backend, &configuration, rounds)?;
     Ok(fs::remove_dir_all(folder.path())?)
-}
-
-/// How many milliseconds after the creator's end the last thread had the value.
-fn stampede(processes: &[Peer], key: &str) -> f64 {
-    let crowd = json!({ "do": "crowd", "key": key, "threads": THREADS, "takes": CREATION, "value": 1 });
-    processes.iter().for_each(|process| process.tell(&crowd));
-    let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
-    let all = |what: &str| answers.iter().filter_map(|answer| answer[what].as_u64()).collect::<Vec<_>>();
-    assert_eq!(all("created").iter().sum::<u64>(), 1, "one creator runs");
-    let latest = |what| all(what).into_iter().max().unwrap_or_default();
-    (latest("got") - latest("made")) as f64 / 1e3
 }

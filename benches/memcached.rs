@@ -60,7 +60,7 @@ fn main() -> Result<(), Failure> {
     hits(&url, effort)?;
     let arguments = json!({ "url": url, "distributed_lock": true });
     let configuration = json!({ "backend": "dogpile.cache.pymemcache", "arguments": arguments });
-    processes::stampedes(&configuration, effort.stampedes)
+    processes::stampedes("dogpile.cache.pymemcache", &configuration, effort.stampedes)
 }
 
 fn ours(url: &str, kind: Kind) -> Result<Client, Failure> {

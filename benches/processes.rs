@@ -27,19 +27,21 @@ pub(crate) fn served() -> bool {
     is_worker
 }
 
-/// `rounds` times, all threads of all processes ask for a cold key of a region that is configured so.
-pub(crate) fn stampedes(configuration: &Value, rounds: usize) -> Result<(), Failure> {
+/// `rounds` times, all threads of all processes ask for a cold key of a region that is configured so; `name` says how. Each
+/// call wants a store of its own, or keys that were not asked for yet.
+pub(crate) fn stampedes(name: &str, configuration: &Value, rounds: usize) -> Result<(), Failure> {
     let program = env::current_exe()?;
     let process = |_| Peer::run(Command::new(&program).arg(WORKER), configuration);
     let processes: Vec<Peer> = (0..PROCESSES).map(process).collect();
-    let mut late: Vec<f64> = (0..rounds).map(|round| stampede(&processes, &round.to_string())).collect();
+    let mut late: Vec<f64> =
+        (0..rounds).map(|round| stampede(&processes, &format!("{name}: {round}"))).collect();
     let Summary { median, high, max, .. } = Summary::of(late.iter().copied());
     late.sort_by(f64::total_cmp);
     let p99 = late[(late.len() * 99).div_ceil(100) - 1];
     println!(
         "\n{PROCESSES} processes of {THREADS} threads, a cold key, a creator of 50 ms, {rounds} rounds:"
     );
-    println!("one creator each; last waiter after the creator's end, ms");
+    println!("{name}: one creator each; last waiter after the creator's end, ms");
     println!("median {median:.2}, 9th decile {high:.2}, p99 {p99:.2}{}, most {max:.2}", verdict(p99, LATEST));
     Ok(())
 }
