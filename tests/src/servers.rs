@@ -3,10 +3,13 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
@@ -103,13 +106,22 @@ impl Drop for Process {
     }
 }
 
-/// A port of this machine that nothing listens on.
+/// A port of this machine that nothing listens on, and that no other call in this process was answered. It lies below
+/// those that the system gives to connections, of which one might take it before the server does.
 ///
 /// # Panics
 /// If there is none.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
+    const FIRST: u64 = 12_000;
+    const COUNT: u64 = 20_000;
+    /// Goes through all of them, and not side by side with another process.
+    const STEP: u64 = 7;
+    static NEXT: LazyLock<AtomicU64> =
+        LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(()) % COUNT));
+    (0..COUNT)
+        .map(|_| (FIRST + NEXT.fetch_add(STEP, Ordering::Relaxed) % COUNT) as u16)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a port is free")
 }
 
 /// A folder for a server's files, removed with the value.
