@@ -1,14 +1,14 @@
 //! One cache for Python's dogpile.cache, with each of its four clients, and for us.
 
 use std::path::Path;
-use std::thread;
 
 use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::interop;
 use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::peer::Peer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::servers::python;
-use dogpile_tests::threads::{bounded, together, until};
+use dogpile_tests::threads::bounded;
 use serde_json::{Map, Value, json};
 
 use super::{BACKENDS, count, say, server};
@@ -209,54 +209,21 @@ fn keys_are_shared_out_by_weight_as_libmemcached_does() {
 
 #[test]
 fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
-    with_each_backend(|Sides { python, region }, _| {
-        let mutex = region.backend().unwrap().get_mutex("key").unwrap();
-        let acquire = json!({ "do": "acquire", "key": "key" });
-        let both_see = |locked| {
-            assert_eq!((python.key_is_locked("key"), region.key_is_locked("key").unwrap()), (locked, locked));
-        };
-        both_see(false);
-        assert!(mutex.acquire(false).unwrap());
-        both_see(true);
-        assert_eq!(python.ask(&acquire), json!({ "value": false }));
-        mutex.release().unwrap();
-        both_see(false);
-        assert_eq!(python.ask(&acquire), json!({ "value": true }));
-        both_see(true);
-        assert!(!mutex.acquire(false).unwrap());
-        python.ask(&json!({ "do": "release", "key": "key" }));
-        both_see(false);
-    });
+    with_each_backend(|Sides { python, region }, _| interop::a_lock_is_shared(python, region, "key"));
 }
 
 #[test]
 fn python_waits_for_our_creator() {
     with_each_backend(|Sides { python, region }, port| {
-        let made = region.get_or_create("key", || {
-            python.tell(&json!({ "do": "get_or_create", "key": "key", "value": "python's" }));
-            // Ours was the first attempt to add the lock; the others are Python's, which waits.
-            until("Python waits for the lock", || count(port, "cmd_set") >= 2);
-            "ours".to_owned()
-        });
-        assert_eq!(made.unwrap(), "ours");
-        assert_eq!(python.hear(), json!({ "value": "ours", "created": false }));
-        assert!(!python.key_is_locked("key"));
+        // Ours was the first attempt to add the lock; the others are Python's.
+        interop::python_waits_for_our_creator(python, region, || count(port, "cmd_set") >= 2);
     });
 }
 
 #[test]
 fn we_wait_for_pythons_creator() {
     with_each_backend(|Sides { python, region }, port| {
-        python.begin_to_create("key", &json!("python's"));
-        assert!(region.key_is_locked("key").unwrap());
-        thread::scope(|scope| {
-            let ask = || together(8, |_| region.get_or_create("key", || "ours".to_owned()).unwrap());
-            let waiting = scope.spawn(ask);
-            // Python's was the first attempt to add the lock; the others are ours.
-            until("we wait for the lock", || count(port, "cmd_set") >= 4);
-            assert_eq!(python.end_creation(), json!({ "value": "python's", "created": true }));
-            assert_eq!(waiting.join().unwrap(), ["python's"; 8]);
-        });
-        assert!(!region.key_is_locked("key").unwrap());
+        // Python's was the first attempt to add the lock; the others are ours.
+        interop::we_wait_for_pythons_creator(python, region, || count(port, "cmd_set") >= 4);
     });
 }

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::thread;
 
 use dogpile::{CacheRegion, RegionConfig, sha1_mangle_key};
+use dogpile_tests::interop;
 use dogpile_tests::peer::Peer;
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::servers::python;
-use dogpile_tests::threads::{bounded, together, until};
+use dogpile_tests::threads::{bounded, until};
 use serde_json::{Value, json};
 
 use super::{config, count, say, server};
@@ -112,55 +113,22 @@ fn what_either_deletes_is_missing_for_the_other() {
 
 #[test]
 fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
-    on_all_terms(|terms, python, region, _| {
-        let mutex = region.backend().unwrap().get_mutex(&terms.key("key")).unwrap();
-        let acquire = json!({ "do": "acquire", "key": "key" });
-        let both_see = |locked| {
-            assert_eq!((python.key_is_locked("key"), region.key_is_locked("key").unwrap()), (locked, locked));
-        };
-        both_see(false);
-        assert!(mutex.acquire(false).unwrap());
-        both_see(true);
-        assert_eq!(python.ask(&acquire), json!({ "value": false }));
-        mutex.release().unwrap();
-        both_see(false);
-        assert_eq!(python.ask(&acquire), json!({ "value": true }));
-        both_see(true);
-        assert!(!mutex.acquire(false).unwrap());
-        python.ask(&json!({ "do": "release", "key": "key" }));
-        both_see(false);
-    });
+    on_all_terms(|terms, python, region, _| interop::a_lock_is_shared(python, region, &terms.key("key")));
 }
 
 #[test]
 fn python_waits_for_our_creator() {
     on_all_terms(|_, python, region, server| {
-        let made = region.get_or_create("key", || {
-            python.tell(&json!({ "do": "get_or_create", "key": "key", "value": "python's" }));
-            // Ours was the first attempt to set the lock; the others are Python's, which waits.
-            until("Python waits for the lock", || count(server.port(), "set") >= 4);
-            "ours".to_owned()
-        });
-        assert_eq!(made.unwrap(), "ours");
-        assert_eq!(python.hear(), json!({ "value": "ours", "created": false }));
-        assert!(!python.key_is_locked("key"));
+        // Ours was the first attempt to set the lock; the others are Python's.
+        interop::python_waits_for_our_creator(python, region, || count(server.port(), "set") >= 4);
     });
 }
 
 #[test]
 fn we_wait_for_pythons_creator() {
     on_all_terms(|_, python, region, server| {
-        python.begin_to_create("key", &json!("python's"));
-        assert!(region.key_is_locked("key").unwrap());
-        thread::scope(|scope| {
-            let ask = || together(8, |_| region.get_or_create("key", || "ours".to_owned()).unwrap());
-            let waiting = scope.spawn(ask);
-            // Python's was the first attempt to set the lock; the others are ours.
-            until("we wait for the lock", || count(server.port(), "set") >= 4);
-            assert_eq!(python.end_creation(), json!({ "value": "python's", "created": true }));
-            assert_eq!(waiting.join().unwrap(), ["python's"; 8]);
-        });
-        assert!(!region.key_is_locked("key").unwrap());
+        // Python's was the first attempt to set the lock; the others are ours.
+        interop::we_wait_for_pythons_creator(python, region, || count(server.port(), "set") >= 4);
     });
 }
 

@@ -145,8 +145,9 @@ proptest! {
 
     #[test]
     fn whatever_key_is_let_through_is_one_word_of_one_line(key in any::<String>(), value in vec(any::<u8>(), 0..99)) {
-        prop_assume!(check_key(&key).is_ok());
-        for dialect in [Dialect::Meta, Dialect::Classic] {
+        // Nothing is said of a key that is not let through.
+        let dialects = if check_key(&key).is_ok() { &[Dialect::Meta, Dialect::Classic][..] } else { &[] };
+        for dialect in dialects {
             let store = Operation::Store { key: &key, value: &value, flags: 0, expiry: 0, when: When::Always };
             let mut out = Vec::new();
             dialect.write(&store, 0, false, &mut out);
