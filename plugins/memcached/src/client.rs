@@ -222,7 +222,7 @@ impl Client {
         });
         for ((_, numbers), heard) in asked.iter().zip(heard) {
             for (number, outcome) in numbers.iter().zip(heard) {
-                note(&mut outcomes[*number], outcome);
+                note(&operations[*number], &mut outcomes[*number], outcome);
             }
         }
     }
@@ -238,10 +238,37 @@ fn goes_on(operation: &Operation<'_>, outcome: Option<&Outcome>) -> bool {
     }
 }
 
-/// Keeps the better of two outcomes of one operation on two servers.
-fn note(place: &mut Option<Outcome>, outcome: Outcome) {
-    match (&place, &outcome) {
-        (Some(Ok(Answer::Value { .. } | Answer::Done)), _) | (Some(Ok(_)), Err(_)) => {}
-        _ => *place = Some(outcome),
+/// Keeps the better of two outcomes of one operation on two servers; of a deletion the worse, since a server that was not
+/// reached may have the value still.
+fn note(operation: &Operation<'_>, place: &mut Option<Outcome>, outcome: Outcome) {
+    let is_kept = match (operation, &place, &outcome) {
+        (Operation::Delete { cas: None, .. }, Some(kept), _) => kept.is_err(),
+        (_, Some(Ok(Answer::Value { .. } | Answer::Done)), _) | (_, Some(Ok(_)), Err(_)) => true,
+        _ => false,
+    };
+    if !is_kept {
+        *place = Some(outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_one_server_may_have_still_is_not_deleted_though_others_have_it_no_more() {
+        let down = || Err(Arc::new(Error::LeftAlone { server: "away".to_owned() }));
+        let noted = |operation: &Operation<'_>, outcomes: [Outcome; 2]| {
+            let mut place = None;
+            outcomes.into_iter().for_each(|outcome| note(operation, &mut place, outcome));
+            place.is_some_and(|outcome| outcome.is_ok())
+        };
+        let delete = Operation::Delete { key: "key", cas: None };
+        let store = Operation::Store { key: "key", value: b"v", flags: 0, expiry: 0, when: When::Always };
+        for outcomes in [|down| [Ok(Answer::Done), down], |down| [down, Ok(Answer::Done)]] {
+            assert!(!noted(&delete, outcomes(down())));
+            assert!(noted(&store, outcomes(down())));
+        }
+        assert!(noted(&delete, [Ok(Answer::Miss), Ok(Answer::Done)]));
     }
 }
