@@ -1,8 +1,11 @@
 //! What a region's calls answer when they cannot do what they were asked.
 
+use std::error::Error;
+use std::fmt;
+
 use dogpile_sdk::BackendError;
 
-use crate::lock::LockError;
+use crate::engine::{LockError, SharedFailure};
 use crate::registry::RegistryError;
 use crate::serializer::SerializerError;
 
@@ -87,6 +90,9 @@ pub enum RegionError {
         /// Why not.
         source: LockError,
     },
+    /// The creator of another caller failed, for which this caller waited.
+    #[error(transparent)]
+    SharedFailure(#[from] SharedFailure),
     /// A creator of many values made more or fewer than it was asked for.
     #[error(
         "a creator of region {region:?} was asked for {expected} values and made {made}; nothing was stored"
@@ -107,7 +113,7 @@ impl RegionError {
         match self {
             RegionError::Backend { source, .. } => source.is_transient(),
             RegionError::Lock { source: LockError::Mutex(source), .. } => source.is_transient(),
-            RegionError::Lock { source: LockError::TimedOut, .. } => true,
+            RegionError::Lock { source: LockError::TimedOut { .. }, .. } => true,
             _ => false,
         }
     }
@@ -115,30 +121,62 @@ impl RegionError {
     /// What the backend said, if it was the backend that failed.
     pub fn backend_error(&self) -> Option<&BackendError> {
         match self {
-            RegionError::Backend { source, .. }
-            | RegionError::Lock { source: LockError::Mutex(source), .. } => Some(source),
+            RegionError::Backend { source, .. } => Some(source),
+            RegionError::Lock { source: LockError::Mutex(source), .. } => Some(source),
             _ => None,
         }
     }
 }
 
 /// Why a call with a creator that may fail did.
-#[derive(Debug, thiserror::Error)]
+///
+/// It is an error if the creator's error is `Debug` and `Display`, so that `?` works with `anyhow::Error` and
+/// `Box<dyn Error>`.
+#[derive(Debug)]
+#[non_exhaustive]
 pub enum CreateError<E> {
-    /// The region.
-    #[error(transparent)]
-    Region(#[from] RegionError),
-    /// The creator; nothing was stored.
-    #[error("the creator failed")]
-    Creator(#[source] E),
+    /// The region failed.
+    Region(RegionError),
+    /// The creator failed, and nothing was stored. Displays as the creator's error does.
+    Creator(E),
+    /// The creator of another caller failed, for which this caller waited.
+    Shared(SharedFailure),
+}
+
+impl<E> From<RegionError> for CreateError<E> {
+    fn from(error: RegionError) -> Self {
+        CreateError::Region(error)
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for CreateError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CreateError::Region(error) => error.fmt(f),
+            CreateError::Creator(error) => error.fmt(f),
+            CreateError::Shared(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> Error for CreateError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CreateError::Region(error) => error.source(),
+            CreateError::Creator(_) | CreateError::Shared(_) => None,
+        }
+    }
 }
 
 impl<E> CreateError<E> {
-    /// The creator's error, if it was the creator that failed.
-    pub fn into_creator(self) -> Result<E, RegionError> {
+    /// Returns the creator's error, if this caller's creator failed, and this error otherwise.
+    ///
+    /// # Errors
+    /// The error itself, if something else failed.
+    pub fn into_creator(self) -> Result<E, CreateError<E>> {
         match self {
             CreateError::Creator(error) => Ok(error),
-            CreateError::Region(error) => Err(error),
+            other => Err(other),
         }
     }
 }
@@ -149,6 +187,7 @@ impl CreateError<std::convert::Infallible> {
         match self {
             CreateError::Region(error) => error,
             CreateError::Creator(never) => match never {},
+            CreateError::Shared(failure) => RegionError::SharedFailure(failure),
         }
     }
 }

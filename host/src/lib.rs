@@ -30,6 +30,7 @@ mod bundled;
 mod clock;
 mod config;
 mod decision;
+mod engine;
 mod error;
 mod expiration;
 pub mod function;
@@ -154,12 +155,13 @@ pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::{Configuration, ConfigurationError, FlatError, Regions};
+pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
 pub use crate::expiration::{Expiration, InvalidExpiration};
 pub use crate::invalidation::{DefaultInvalidationStrategy, RegionInvalidationStrategy, Validity};
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
 pub use crate::region::{
-    BackgroundCall, CacheAll, CacheRegion, CallOptions, RegionConfig, ShouldCache, ValueMetadata,
+    BackgroundCall, CacheAll, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig, ShouldCache, ValueMetadata,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};

@@ -3,18 +3,20 @@
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
 
 mod build;
+mod call;
 mod configured;
-mod create;
-mod multi;
+mod creator;
 mod options;
+mod release;
 mod settings;
+mod should_cache;
 mod stores;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
 use dogpile_sdk::{CacheBackend, CreationTime, ProxyBackend, proxy};
@@ -22,11 +24,13 @@ use parking_lot::Mutex;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};
 
-pub use self::options::{BackgroundCall, CacheAll, CallOptions, ShouldCache};
-pub use self::settings::RegionConfig;
+pub use self::options::{BackgroundCall, CallOptions};
+pub use self::settings::{OnCreatorFailure, RegionConfig};
+pub use self::should_cache::{CacheAll, ShouldCache};
 
 use self::configured::Configured;
 use self::settings::{ProxyFn, Settings};
+use crate::engine::CreationInfo;
 use crate::error::{CreateError, RegionError};
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
@@ -217,7 +221,7 @@ impl CacheRegion {
         let current = self.current()?;
         let mangled = current.mangle(key)?;
         let value = current.encode::<T>(key, Cow::Owned(value), current.clock.now())?;
-        current.gates.supersede(&mangled);
+        let _writing = current.write([&*mangled]);
         current.store(&mangled, value)
     }
 
@@ -236,7 +240,7 @@ impl CacheRegion {
             Ok((mangled, current.encode::<T>(key.as_ref(), Cow::Owned(value), now)?))
         });
         let entries = encoded.collect::<Result<Vec<_>, RegionError>>()?;
-        entries.iter().for_each(|(mangled, _)| current.gates.supersede(mangled));
+        let _writing = current.write(entries.iter().map(|(mangled, _)| mangled.as_str()));
         current.store_multi(entries)
     }
 
@@ -247,7 +251,7 @@ impl CacheRegion {
     pub fn delete(&self, key: &str) -> Result<(), RegionError> {
         let current = self.current()?;
         let mangled = current.mangle(key)?;
-        current.gates.supersede(&mangled);
+        let _writing = current.write([&*mangled]);
         current.backend.delete(&mangled).map_err(|error| current.failed("delete", &mangled, error))
     }
 
@@ -263,7 +267,7 @@ impl CacheRegion {
             return Ok(());
         }
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        mangled.iter().for_each(|mangled| current.gates.supersede(mangled));
+        let _writing = current.write(mangled.iter().copied());
         current
             .backend
             .delete_multi(&mangled)
@@ -295,7 +299,7 @@ impl CacheRegion {
     /// # Errors
     /// [`CreateError::Creator`] with the creator's own error; otherwise as for `get_or_create`.
     #[inline]
-    pub fn try_get_or_create<T: CacheValue, E>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
         &self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E>,
@@ -324,7 +328,7 @@ impl CacheRegion {
     ///
     /// # Errors
     /// As for [`try_get_or_create`](Self::try_get_or_create).
-    pub fn try_get_or_create_multi<T: CacheValue, E>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
         &self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
@@ -339,7 +343,7 @@ impl CacheRegion {
     pub fn key_is_locked(&self, key: &str) -> Result<bool, RegionError> {
         let current = self.current()?;
         let mangled = current.mangle(key)?;
-        if current.gates.is_closed(&mangled) {
+        if current.gates.is_closed(&current.store_key(&mangled)) {
             return Ok(true);
         }
         match current.backend.get_mutex(&mangled) {
@@ -348,6 +352,14 @@ impl CacheRegion {
             }
             None => Ok(false),
         }
+    }
+
+    /// Lists the creations in progress in this process that this region began, oldest first.
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    pub fn creations(&self) -> Result<Vec<CreationInfo>, RegionError> {
+        Ok(self.current()?.gates.creations(&self.name, Instant::now()))
     }
 
     /// What `key` is stored under.

@@ -34,7 +34,7 @@ pub trait Outcome<R> {
     /// What is cached of it.
     type Value;
     /// What is not.
-    type Error;
+    type Error: std::fmt::Display;
     /// What a call fails with that has no value of the region or the closure.
     type Failure;
 
@@ -75,7 +75,7 @@ impl<T> Outcome<T> for Sure {
     }
 }
 
-impl<T, E> Outcome<Result<T, E>> for Fallible {
+impl<T, E: std::fmt::Display> Outcome<Result<T, E>> for Fallible {
     type Value = T;
     type Error = E;
     type Failure = CreateError<E>;

@@ -24,7 +24,7 @@ fn by_key<'k, K>(
 }
 
 /// The values for `keys`. `original` is called for those of the `arguments` whose values are missing or stale.
-fn try_evaluate_many<K: Clone, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
+fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: &[String],
     arguments: &[K],
@@ -40,7 +40,7 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
 
 /// The values for `keys`. `original` is called for those of the `arguments` whose values are missing or stale. If
 /// the region fails, the function is called without it, as it was before it was cached.
-pub fn evaluate_many<K: Clone, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
+pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: &[String],
     arguments: &[K],
@@ -52,6 +52,10 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
             tell(region, &keys, &error);
+            original(arguments)
+        }
+        Err(CreateError::Shared(failure)) => {
+            tell(region, &keys, &failure);
             original(arguments)
         }
     }
@@ -67,7 +71,7 @@ pub fn evaluate_many_in_background<K, M, E, P>(
 where
     K: Clone + Send + Sync + 'static,
     M: ManyValues<K>,
-    E: fmt::Debug + 'static,
+    E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
     let region = call.region().name();
@@ -85,6 +89,10 @@ where
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
             tell(region, &keys, &error);
+            original(arguments)
+        }
+        Err(CreateError::Shared(failure)) => {
+            tell(region, &keys, &failure);
             original(arguments)
         }
     }

@@ -44,7 +44,7 @@ impl<A, T> Progress<A, T> {
 /// The value for `key`, which `original` makes of `arguments` when it is missing or stale. If the region fails, the
 /// function is called without it, as it was before it was cached.
 #[inline]
-pub fn evaluate<A, T: CacheValue, E, P: ShouldCache<T>>(
+pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     call: CallOptions<'_, P>,
     key: &str,
     arguments: A,
@@ -62,6 +62,10 @@ pub fn evaluate<A, T: CacheValue, E, P: ShouldCache<T>>(
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
             tell(region, &key, &error);
+            progress.end(original).expect(ANSWERED)
+        }
+        Err(CreateError::Shared(failure)) => {
+            tell(region, &key, &failure);
             progress.end(original).expect(ANSWERED)
         }
     }
@@ -94,7 +98,7 @@ pub fn evaluate_in_background<A, T, E, P>(
 where
     A: Send + 'static,
     T: CacheValue,
-    E: fmt::Debug + 'static,
+    E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
     let region = call.region().name();
@@ -111,6 +115,11 @@ where
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
             tell(region, &key, &error);
+            let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
+            progress.end(original).expect(ANSWERED)
+        }
+        Err(CreateError::Shared(failure)) => {
+            tell(region, &key, &failure);
             let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
             progress.end(original).expect(ANSWERED)
         }
@@ -165,7 +174,7 @@ pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
 
 /// Says that a function is evaluated without its region.
 #[cold]
-pub(super) fn tell(region: &str, keys: &dyn fmt::Debug, error: &RegionError) {
-    let (key, error) = (Shortened(keys), error as &(dyn Error + 'static));
+pub(super) fn tell(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
+    let key = Shortened(keys);
     tracing::warn!(region, %key, error, "the cache failed, and a function is evaluated without it");
 }

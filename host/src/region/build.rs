@@ -1,11 +1,12 @@
 //! Makes a [`Configured`] of a region's settings, or says what is wrong with them. Changes nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile_sdk::{CacheBackend, KeyBytes, KeyMangler, did_you_mean};
 
 use super::configured::Configured;
-use super::settings::{BackendChoice, Choice, Settings, Wrap};
+use super::settings::{BackendChoice, Choice, OnCreatorFailure, Settings, Wrap};
 use super::stores::gates_of;
 use crate::clock::SystemClock;
 use crate::error::RegionError;
@@ -14,6 +15,9 @@ use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
+
+/// How long a call waits for other creators, unless the configuration says otherwise.
+const CREATION_WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A region that works as `settings` say.
 pub(super) fn build(region: &str, settings: Settings) -> Result<Configured, RegionError> {
@@ -60,6 +64,8 @@ fn assemble(
         runner: settings.async_creation_runner.clone(),
         clock: settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
         gates: gates_of(&actual_backend, &*backend),
+        creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(CREATION_WAIT_TIMEOUT),
+        shares_failures: settings.on_creator_failure == Some(OnCreatorFailure::Share),
         backend,
         actual_backend,
         settings,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, ErrorKind, KeyMangler, Metadata,
@@ -14,13 +14,17 @@ use super::settings::Settings;
 use crate::clock::Clock;
 use crate::decision::{Reading, Verdict, judge};
 use crate::error::RegionError;
-use crate::invalidation::RegionInvalidationStrategy;
+use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::key::sha1_mangle_key;
-use crate::lock::Gates;
+use crate::engine::blocking::{drive, sleep_until};
+use crate::engine::{Gates, Writing};
 use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
+
+/// How long `set` and `delete` wait until a created value of their key is stored.
+const STORE_WAIT: Duration = Duration::from_secs(10);
 
 /// What a region's calls work with.
 pub(crate) struct Configured {
@@ -40,6 +44,10 @@ pub(crate) struct Configured {
     pub(crate) runner: Option<Arc<dyn AsyncCreationRunner>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gates: Arc<Gates>,
+    /// How long a call waits for other creators.
+    pub(crate) creation_wait_timeout: Duration,
+    /// Whether callers that waited share the failure of the creator.
+    pub(crate) shares_failures: bool,
 }
 
 impl Configured {
@@ -77,6 +85,52 @@ impl Configured {
         RegionError::InvalidKey { region: self.region.to_string(), key: Shortened(key).to_string(), problem }
     }
 
+    /// Returns the key under which the bottom store keeps `mangled`.
+    pub(crate) fn store_key<'k>(&self, mangled: &'k str) -> Cow<'k, str> {
+        Cow::Borrowed(mangled)
+    }
+
+    /// Begins to set or delete `mangled` keys: supersedes their creations. If one of them is being stored, blocks until
+    /// it is, but no longer than [`STORE_WAIT`].
+    pub(crate) fn write<'k>(&self, mangled: impl IntoIterator<Item = &'k str>) -> Writing<'_> {
+        let mut writing = self.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
+        if writing.must_wait() {
+            drive(writing.stored(sleep_until(Instant::now() + STORE_WAIT)));
+        }
+        writing
+    }
+
+    /// Returns whether a value made at `made` was not invalidated.
+    pub(crate) fn is_valid(&self, made: CreationTime) -> bool {
+        self.strategy.judge(made) == Validity::Valid
+    }
+
+    /// Returns whether a value with this `metadata` is fresh.
+    pub(crate) fn is_fresh(&self, metadata: &Metadata, expiration: Option<Duration>) -> bool {
+        judge(metadata, expiration, &*self.strategy, &*self.clock) == Verdict::Fresh
+    }
+
+    /// Returns what is stored under `mangled`.
+    pub(crate) fn fetch(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
+        self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
+    }
+
+    /// Judges what was read of `key`.
+    pub(crate) fn judge_found<T: CacheValue>(
+        &self,
+        key: &str,
+        found: Option<CachedValue>,
+        expiration: Option<Duration>,
+    ) -> Reading<T> {
+        match found {
+            Some(found) => self.judge(key, &found, expiration),
+            None => {
+                self.log_absent(key);
+                Reading::Missing
+            }
+        }
+    }
+
     /// Reads `mangled` and judges what is there against `expiration`.
     #[inline]
     pub(crate) fn read<T: CacheValue>(
@@ -100,13 +154,7 @@ impl Configured {
         mangled: &[&str],
         expiration: Option<Duration>,
     ) -> Result<Vec<Reading<T>>, RegionError> {
-        let judged = |(mangled, found): (&&str, Option<CachedValue>)| match found {
-            Some(found) => self.judge(mangled, &found, expiration),
-            None => {
-                self.log_absent(mangled);
-                Reading::Missing
-            }
-        };
+        let judged = |(mangled, found): (&&str, _)| self.judge_found(mangled, found, expiration);
         Ok(mangled.iter().zip(self.fetch_multi(mangled)?).map(judged).collect())
     }
 

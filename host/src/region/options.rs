@@ -6,11 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::{Call, CallKey, HandOver, to_runner};
 use super::configured::Configured;
-use super::create::Single;
-use super::multi::Many;
+use super::creator::{Creator, Multi, Single};
+use super::should_cache::{CacheAll, ShouldCache};
 use super::{CacheRegion, ValueMetadata};
 use crate::decision::Reading;
+use crate::engine::Slot;
 use crate::error::{CreateError, RegionError};
 use crate::expiration::Expiration;
 use crate::value::CacheValue;
@@ -39,28 +41,6 @@ pub struct CallOptions<'r, P = CacheAll> {
     expiration: Option<Expiration>,
     ignore_expiration: bool,
     predicate: P,
-}
-
-/// Which created values are stored: all, or those for which a function answers true.
-pub trait ShouldCache<T> {
-    /// Whether `value` is stored.
-    fn should_cache(&self, value: &T) -> bool;
-}
-
-/// Stores every value. The default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CacheAll;
-
-impl<T> ShouldCache<T> for CacheAll {
-    fn should_cache(&self, _value: &T) -> bool {
-        true
-    }
-}
-
-impl<T, F: Fn(&T) -> bool> ShouldCache<T> for F {
-    fn should_cache(&self, value: &T) -> bool {
-        self(value)
-    }
 }
 
 impl<'r> CallOptions<'r> {
@@ -148,6 +128,31 @@ impl<'r, P> CallOptions<'r, P> {
         }
     }
 
+    /// Reads many keys, and creates those that are missing or stale in one go.
+    fn create_multi<T: CacheValue, C: Creator<T>>(
+        &self,
+        keys: &[impl AsRef<str>],
+        creator: C,
+        hand_over: Option<HandOver<T, C>>,
+    ) -> Result<Vec<T>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let current = self.region.current()?;
+        let limit = self.limit(&current);
+        let mut sorted: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut call_keys = Vec::with_capacity(sorted.len());
+        for key in &sorted {
+            call_keys.push(CallKey::new(&current, key, current.mangle(key)?));
+        }
+        let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
+        let slots = current.read_multi(&mangled, limit)?.into_iter().map(Slot::from).collect();
+        let values = Call::new(&current, call_keys, limit, creator, hand_over).run(slots)?;
+        Ok(in_request_order(keys, &sorted, &values))
+    }
+
     /// See [`CacheRegion::get`].
     ///
     /// # Errors
@@ -225,7 +230,7 @@ impl<'r, P> CallOptions<'r, P> {
     /// # Errors
     /// As there.
     #[inline]
-    pub fn try_get_or_create<T: CacheValue, E>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E>,
@@ -235,7 +240,9 @@ impl<'r, P> CallOptions<'r, P> {
     {
         let (call, predicate) = self.apart();
         call.fresh_or(key, identity, |current, mangled, limit, found| {
-            Single::new(current, key, mangled, limit, creator, predicate).go_on(found)
+            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
+            let call = Call::new(current, vec![key], limit, Single::new(creator, predicate), None);
+            one_of(call.run(vec![found.into()])?)
         })
     }
 
@@ -259,7 +266,7 @@ impl<'r, P> CallOptions<'r, P> {
     ///
     /// # Errors
     /// As there.
-    pub fn try_get_or_create_multi<T: CacheValue, E>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
@@ -267,9 +274,8 @@ impl<'r, P> CallOptions<'r, P> {
     where
         P: ShouldCache<T>,
     {
-        let current = self.region.current()?;
-        let limit = self.limit(&current);
-        Many::new(&current, limit, creator, self.predicate).run(keys)
+        let (call, predicate) = self.apart();
+        call.create_multi(keys, Multi::new(creator, predicate), None)
     }
 }
 
@@ -313,7 +319,7 @@ impl<P> BackgroundCall<'_, P> {
     ///
     /// # Errors
     /// As there.
-    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + 'static>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -323,7 +329,9 @@ impl<P> BackgroundCall<'_, P> {
     {
         let (call, predicate) = self.0.apart();
         call.fresh_or(key, identity, |current, mangled, limit, found| {
-            Single::new(current, key, mangled, limit, creator, predicate).in_background().go_on(found)
+            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
+            let call = Call::new(current, vec![key], limit, Single::new(creator, predicate), Some(to_runner));
+            one_of(call.run(vec![found.into()])?)
         })
     }
 
@@ -347,7 +355,7 @@ impl<P> BackgroundCall<'_, P> {
     ///
     /// # Errors
     /// As there.
-    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + 'static>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
         self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
@@ -355,9 +363,18 @@ impl<P> BackgroundCall<'_, P> {
     where
         P: ShouldCache<T> + Clone + Send + 'static,
     {
-        let call = self.0;
-        let current = call.region.current()?;
-        let limit = call.limit(&current);
-        Many::new(&current, limit, creator, call.predicate).in_background().run(keys)
+        let (call, predicate) = self.0.apart();
+        call.create_multi(keys, Multi::new(creator, predicate), Some(to_runner))
     }
+}
+
+/// Returns the value of a call for one key.
+fn one_of<T, E>(values: Vec<T>) -> Result<T, CreateError<E>> {
+    Ok(values.into_iter().next().expect("a call for one key returns one value"))
+}
+
+/// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
+fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
+    let value = |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
+    keys.iter().filter_map(value).collect()
 }

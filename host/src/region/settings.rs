@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::expiration::Expiration;
@@ -53,8 +54,22 @@ pub(crate) struct Settings {
     pub(crate) region_invalidator: Option<Arc<dyn RegionInvalidationStrategy>>,
     pub(crate) async_creation_runner: Option<Arc<dyn AsyncCreationRunner>>,
     pub(crate) mangle_invalid_keys: Option<bool>,
+    pub(crate) creation_wait_timeout: Option<Duration>,
+    pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Arc<Registry>>,
+}
+
+/// What callers get that waited for a creator which failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnCreatorFailure {
+    /// The next caller creates, one at a time. The default.
+    #[default]
+    Next,
+    /// All of them get [`CreateError::Shared`](crate::CreateError::Shared), at once.
+    Share,
 }
 
 /// The backend: an entry point with its arguments, or an instance.
@@ -94,6 +109,8 @@ impl Settings {
             region_invalidator: self.region_invalidator.or(others.region_invalidator),
             async_creation_runner: self.async_creation_runner.or(others.async_creation_runner),
             mangle_invalid_keys: self.mangle_invalid_keys.or(others.mangle_invalid_keys),
+            creation_wait_timeout: self.creation_wait_timeout.or(others.creation_wait_timeout),
+            on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
         }
@@ -222,6 +239,21 @@ impl RegionConfig {
     /// it is an error. Default: yes.
     pub fn mangle_invalid_keys(mut self, mangle: bool) -> Self {
         self.settings.mangle_invalid_keys = Some(mangle);
+        self
+    }
+
+    /// Sets how long a call waits for other creators, in all. Default: 5 minutes.
+    ///
+    /// After this time, a call returns the old value if there is one, and otherwise
+    /// [`LockError::TimedOut`](crate::lock::LockError::TimedOut).
+    pub fn creation_wait_timeout(mut self, limit: Duration) -> Self {
+        self.settings.creation_wait_timeout = Some(limit);
+        self
+    }
+
+    /// Sets what callers get that waited for a creator which failed. Default: [`OnCreatorFailure::Next`].
+    pub fn on_creator_failure(mut self, policy: OnCreatorFailure) -> Self {
+        self.settings.on_creator_failure = Some(policy);
         self
     }
 

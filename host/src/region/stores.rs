@@ -6,7 +6,8 @@ use std::sync::{Arc, LazyLock, Weak};
 use dogpile_sdk::CacheBackend;
 use parking_lot::Mutex;
 
-use crate::lock::Gates;
+use super::release::release_later;
+use crate::engine::Gates;
 
 /// What tells one store from another.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,7 +39,7 @@ pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>, outermost: &dyn CacheBack
     if let Some(gates) = all.get(&keys).and_then(Weak::upgrade) {
         return gates;
     }
-    let gates = Arc::new(Gates::new());
+    let gates = Arc::new(Gates::new(release_later));
     all.insert(keys, Arc::downgrade(&gates));
     gates
 }

@@ -1,0 +1,38 @@
+//! The dogpile protocol: who creates a value, who waits, and what is stored and handed over.
+//!
+//! The protocol exists once, for a set of keys; one key is a set of one. It performs no I/O, starts no threads, and
+//! reads no clock. It asks its [`Port`] for all of these, and a driver runs it: [`blocking`] parks the calling
+//! thread while the protocol waits, and [`asynchronous`] lets a task wait.
+//!
+//! ```text
+//! region ──> driver ──> protocol ──> Port ──> backend, mutex, creator
+//!                          │
+//!                          └──> gates: one per key that is being created in this process
+//! ```
+//!
+//! Source: dogpile.cache `dogpile/lock.py`, `Lock`.
+
+pub(crate) mod asynchronous;
+pub(crate) mod blocking;
+mod creation;
+mod failure;
+mod gate;
+mod leadership;
+#[cfg(all(test, dogpile_loom))]
+mod model;
+mod port;
+mod protocol;
+#[cfg(all(test, not(dogpile_loom)))]
+mod scenarios;
+mod sync;
+mod waiting;
+mod wakeups;
+mod writing;
+
+pub use self::failure::{LockError, SharedFailure};
+pub use self::gate::{CreationInfo, CreationStage};
+pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Role};
+pub(crate) use self::leadership::Queued;
+pub(crate) use self::port::{Created, Found, Port, Report};
+pub(crate) use self::protocol::{Led, Need, Slot, create_led, settle};
+pub(crate) use self::writing::Writing;

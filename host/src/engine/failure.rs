@@ -1,0 +1,87 @@
+//! [`LockError`] and [`SharedFailure`]: why a caller got no value.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dogpile_sdk::BackendError;
+
+/// Why the dogpile lock failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// The caller would wait for itself.
+    #[error(
+        "deadlock avoided: the creator requested a key that it, or a creator waiting for it, is already creating; \
+         request that key before this creator runs"
+    )]
+    Reentry,
+    /// The caller waited for another creator as long as it may, and there is no value.
+    #[error("timed out waiting for another creator: {leader} has been at it for {age:.1?} and no old value exists; retry later")]
+    #[non_exhaustive]
+    TimedOut {
+        /// Who creates, such as `thread "worker-3"`.
+        leader: String,
+        /// How long ago the leader began.
+        age: Duration,
+    },
+    /// The backend's mutex failed.
+    #[error("the backend's mutex failed")]
+    Mutex(#[source] Arc<BackendError>),
+}
+
+/// The failure of another caller's creator, shared with a caller that waited for it.
+///
+/// A region shares failures if `on_creator_failure` is `"share"`. The caller whose creator failed gets its own error.
+#[derive(Clone)]
+pub struct SharedFailure(Arc<Inner>);
+
+struct Inner {
+    region: Arc<str>,
+    key: String,
+    message: String,
+    age: Duration,
+}
+
+impl SharedFailure {
+    pub(crate) fn new(region: &Arc<str>, key: String, message: String, age: Duration) -> Self {
+        SharedFailure(Arc::new(Inner { region: Arc::clone(region), key, message, age }))
+    }
+
+    /// Returns the name of the region.
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// Returns the key or keys that could not be created, as text.
+    pub fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// Returns the text of the creator's error and its causes.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Returns how long the creator ran until it failed.
+    pub fn age(&self) -> Duration {
+        self.0.age
+    }
+}
+
+impl fmt::Display for SharedFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { region, key, message, age } = &*self.0;
+        write!(f, "another caller's creator of key {key} in region {region:?} failed after {age:.1?}: {message}")
+    }
+}
+
+impl fmt::Debug for SharedFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { region, key, message, age } = &*self.0;
+        let mut shown = f.debug_struct("SharedFailure");
+        shown.field("region", region).field("key", key).field("message", message).field("age", age).finish()
+    }
+}
+
+impl std::error::Error for SharedFailure {}

@@ -1,0 +1,284 @@
+//! [`Leadership`]: the right to create the value of a key.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::{BackendError, CreationTime};
+
+use super::creation::Creation;
+use super::failure::SharedFailure;
+use super::gate::{Gate, Gates, Handed, HeldMutex, Made, Outcome, Role, Running, Stage, State, Waiter};
+use super::wakeups::Wakeups;
+
+/// The right to create the value of a key, in this process and, with a mutex, among all processes.
+///
+/// Dropped without an outcome, as by a panic or a cancellation, it leaves the gate to the next caller and the mutex to
+/// the background releaser.
+pub(crate) struct Leadership {
+    gates: Arc<Gates>,
+    gate: Arc<Gate>,
+    mutex: Option<HeldMutex>,
+    is_over: bool,
+}
+
+impl Leadership {
+    pub(super) fn new(gates: Arc<Gates>, gate: Arc<Gate>, mutex: Option<HeldMutex>) -> Self {
+        Leadership { gates, gate, mutex, is_over: false }
+    }
+
+    /// Keeps the backend's mutex, which was acquired for this key.
+    pub(super) fn hold(&mut self, mutex: HeldMutex) {
+        self.mutex = Some(mutex);
+    }
+
+    pub(super) fn mutex(&self) -> Option<&HeldMutex> {
+        self.mutex.as_ref()
+    }
+
+    /// Returns the mutex to whoever releases it.
+    pub(super) fn take_mutex(&mut self) -> Option<HeldMutex> {
+        self.mutex.take()
+    }
+
+    /// Returns how long ago the leader began.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.gate.lock().led_since)
+    }
+
+    /// The creator is about to be called.
+    pub(super) fn begin(&self, began: CreationTime, creation: &Arc<Creation>) {
+        let mut state = self.gate.lock();
+        state.creations += 1;
+        let number = state.creations;
+        state.running = Some(Running { number, began, superseded: false });
+        state.creation = Some(Arc::clone(creation));
+        state.stage = Stage::Creating;
+        drop(state);
+        // Look for writers last: one that comes later finds the stage and supersedes the creation itself.
+        if self.gates.shard(self.gate.hash).writers.contains(&self.gate.hash)
+            && let Some(running) = &mut self.gate.lock().running
+        {
+            running.superseded = true;
+        }
+    }
+
+    /// Begins to store the value, unless the key was set or deleted since the creator was called. Until the gate is
+    /// opened, `set` and `delete` wait.
+    pub(super) fn begin_store(&self) -> bool {
+        let mut state = self.gate.lock();
+        let is_current = state.running.is_some_and(|running| !running.superseded);
+        if is_current {
+            state.stage = Stage::Storing;
+        }
+        is_current
+    }
+
+    /// Returns whether callers wait for the value.
+    pub(super) fn has_waiters(&self) -> bool {
+        self.gate.lock().callers() > 0
+    }
+
+    /// Hands the waiters the value that the creation made.
+    pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>) {
+        let number = self.gate.lock().creations;
+        self.open(Outcome::Value(Handed { value, made: Made::By(number) }));
+    }
+
+    /// Hands the waiters a value that was found in the store.
+    pub(super) fn hand_over_found(&mut self, value: Arc<dyn Any + Send + Sync>, made: CreationTime) {
+        self.open(Outcome::Value(Handed { value, made: Made::Found(made) }));
+    }
+
+    /// Hands the waiters the failure of the creator.
+    pub(super) fn share(&mut self, failure: SharedFailure) {
+        self.open(Outcome::Failed(failure));
+    }
+
+    /// Hands the waiters the failure of the mutex.
+    pub(super) fn share_mutex_failure(&mut self, error: Arc<BackendError>) {
+        self.open(Outcome::MutexFailed(error));
+    }
+
+    /// Lets all waiters read the store.
+    pub(super) fn open_empty(&mut self) {
+        self.open(Outcome::Nothing);
+    }
+
+    fn open(&mut self, outcome: Outcome) {
+        self.is_over = true;
+        // Remove the gate before opening it, so that a new caller leads a new gate instead of joining this one.
+        let removed = self.gates.shard(self.gate.hash).gates.remove(&*self.gate.store_key);
+        let mut state = self.gate.lock();
+        let (threads, others) = state.take_waiters();
+        let wakeups = Arc::new(Wakeups::new(threads));
+        let old = std::mem::replace(&mut state.stage, Stage::Open { outcome, wakeups: Arc::clone(&wakeups) });
+        let creation = state.creation.take();
+        drop(state);
+        wakeups.begin();
+        others.into_iter().for_each(Waker::wake);
+        drop((removed, old, creation));
+    }
+
+    /// The mutex stayed with another process for as long as it was waited for. Waiters that have waited as long give
+    /// up as well, each by its own count.
+    pub(super) fn give_up(mut self, waited: Duration) {
+        let mut state = self.gate.lock();
+        state.patience = state.patience.max(Some(waited));
+        let wakers: Vec<Waker> = state.waiters.values().map(|waiter| waiter.waker.clone()).collect();
+        drop(state);
+        self.pass_on();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Leaves the gate to the waiter that came first, or closes it for good if nobody waits.
+    pub(super) fn pass_on(&mut self) {
+        self.is_over = true;
+        let mutex = self.mutex.take();
+        leave(&self.gates, &self.gate, None);
+        self.gates.release_later(mutex);
+    }
+
+    /// Leaves the gate, with its mutex, to a runner or to a caller that needs the value sooner.
+    pub(super) fn queue(mut self) -> Queued {
+        self.is_over = true;
+        let (gates, gate) = (Arc::clone(&self.gates), Arc::clone(&self.gate));
+        let mut state = gate.lock();
+        state.stage = Stage::Free { mutex: self.mutex.take(), queued: true };
+        let waker = state.first_caller();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Queued { gates, gate }
+    }
+}
+
+impl Drop for Leadership {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.pass_on();
+        }
+        // It is still here if the outcome was handed over and the leader was dropped before it released the mutex.
+        self.gates.release_later(self.mutex.take());
+    }
+}
+
+impl fmt::Debug for Leadership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leadership({:?})", self.gate.store_key)
+    }
+}
+
+/// Leaves a gate: free if callers wait, and otherwise removed. A mutex stays with the gate or is released.
+pub(super) fn leave(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
+    let mut shard = gates.shard(gate.hash);
+    let mut state = gate.lock();
+    let creation = state.creation.take();
+    state.running = None;
+    let writers = state.take_writers();
+    let next = state.first_caller();
+    if next.is_some() {
+        state.stage = Stage::Free { mutex, queued: false };
+        drop((state, shard));
+        wake_all(next, writers);
+        drop(creation);
+        return;
+    }
+    let removed = shard.gates.remove(&*gate.store_key);
+    state.stage = Stage::Open { outcome: Outcome::Nothing, wakeups: Arc::default() };
+    drop((state, shard));
+    wake_all(next, writers);
+    gates.release_later(mutex);
+    drop((removed, creation));
+}
+
+fn wake_all(first: Option<Waker>, others: Vec<Waker>) {
+    first.into_iter().chain(others).for_each(Waker::wake);
+}
+
+impl State {
+    /// Takes out all waiters: the threads by number, and the wakers of the others.
+    fn take_waiters(&mut self) -> (Vec<(u64, Waker)>, Vec<Waker>) {
+        let (mut threads, mut others) = (Vec::new(), Vec::new());
+        for (number, Waiter { waker, role }) in std::mem::take(&mut self.waiters) {
+            match role {
+                Role::Thread => threads.push((number, waker)),
+                Role::Task | Role::Writer => others.push(waker),
+            }
+        }
+        (threads, others)
+    }
+
+    /// Takes out those who wait for the end of a store.
+    fn take_writers(&mut self) -> Vec<Waker> {
+        let writers: Vec<u64> = self
+            .waiters
+            .iter()
+            .filter(|(_, waiter)| waiter.role == Role::Writer)
+            .map(|(number, _)| *number)
+            .collect();
+        writers.iter().filter_map(|number| self.waiters.remove(number)).map(|waiter| waiter.waker).collect()
+    }
+}
+
+/// A creation that waits for a runner. A caller that needs the value takes it out and creates by itself.
+///
+/// Dropped without having begun, it leaves the gate.
+pub(crate) struct Queued {
+    gates: Arc<Gates>,
+    gate: Arc<Gate>,
+}
+
+impl Queued {
+    /// Leads the key, unless a caller took it out.
+    pub(crate) fn begin(self, leader: &Arc<str>, now: Instant) -> Option<Leadership> {
+        let mut state = self.gate.lock();
+        if !matches!(state.stage, Stage::Free { .. }) {
+            return None;
+        }
+        let mutex = state.take(leader, now);
+        drop(state);
+        Some(Leadership::new(Arc::clone(&self.gates), Arc::clone(&self.gate), mutex))
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        let mut state = self.gate.lock();
+        let Stage::Free { mutex, queued: queued @ true } = &mut state.stage else { return };
+        *queued = false;
+        let mutex = mutex.take();
+        drop(state);
+        leave_if_free(&self.gates, &self.gate, mutex);
+    }
+}
+
+/// Leaves a gate if it is still free: somebody may have led it since.
+pub(super) fn leave_if_free(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
+    let mut shard = gates.shard(gate.hash);
+    let mut state = gate.lock();
+    let is_idle = matches!(state.stage, Stage::Free { queued: false, .. });
+    let next = if is_idle { state.first_caller() } else { None };
+    let mut removed = None;
+    let mut left = mutex;
+    if is_idle && next.is_some() {
+        if let Stage::Free { mutex, .. } = &mut state.stage
+            && left.is_some()
+        {
+            *mutex = left.take();
+        }
+    } else if is_idle {
+        removed = shard.gates.remove(&*gate.store_key);
+        let open = Stage::Open { outcome: Outcome::Nothing, wakeups: Arc::default() };
+        if let Stage::Free { mutex: Some(kept), .. } = std::mem::replace(&mut state.stage, open) {
+            left = Some(kept);
+        }
+    }
+    drop((state, shard));
+    wake_all(next, Vec::new());
+    gates.release_later(left);
+    drop(removed);
+}

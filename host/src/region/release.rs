@@ -1,0 +1,81 @@
+//! Releases mutexes in the background, for leaders that were dropped before they could.
+//!
+//! A destructor performs no I/O. It hands its mutex to a few threads, which start when needed and end when idle.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::HeldMutex;
+
+/// How many threads there are at most. A server that hangs keeps one of them busy.
+const THREADS: usize = 4;
+
+/// How long a thread waits for more to do before it ends.
+const IDLE: Duration = Duration::from_secs(2);
+
+struct Queue {
+    mutexes: VecDeque<HeldMutex>,
+    threads: usize,
+    idle: usize,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { mutexes: VecDeque::new(), threads: 0, idle: 0 });
+static FILLED: Condvar = Condvar::new();
+
+/// Has `mutex` released soon, on another thread.
+pub(super) fn release_later(mutex: HeldMutex) {
+    let mut queue = QUEUE.lock();
+    queue.mutexes.push_back(mutex);
+    if queue.mutexes.len() <= queue.idle || queue.threads == THREADS {
+        FILLED.notify_one();
+        return;
+    }
+    let started = thread::Builder::new().name("dogpile-release".to_owned()).spawn(run);
+    match started {
+        Ok(_ends_when_idle) => queue.threads += 1,
+        Err(error) if queue.threads == 0 => {
+            let left = std::mem::take(&mut queue.mutexes);
+            drop(queue);
+            log_failure(&error, "no thread could be started to release a mutex; its lease ends by itself");
+            drop(left);
+        }
+        Err(_) => {}
+    }
+}
+
+fn run() {
+    while let Some(mutex) = next() {
+        release(&mutex);
+    }
+}
+
+fn next() -> Option<HeldMutex> {
+    let mut queue = QUEUE.lock();
+    loop {
+        if let Some(mutex) = queue.mutexes.pop_front() {
+            return Some(mutex);
+        }
+        queue.idle += 1;
+        let is_over = FILLED.wait_for(&mut queue, IDLE).timed_out();
+        queue.idle -= 1;
+        if is_over && queue.mutexes.is_empty() {
+            queue.threads -= 1;
+            return None;
+        }
+    }
+}
+
+/// Releases `mutex`. A failure is logged: whoever held it is done with it.
+pub(super) fn release(mutex: &HeldMutex) {
+    if let Err(error) = mutex.release() {
+        log_failure(&error, "the mutex of a creator could not be released");
+    }
+}
+
+fn log_failure(error: &(dyn Error + 'static), message: &str) {
+    tracing::warn!(error, "{message}");
+}
