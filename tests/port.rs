@@ -36,3 +36,5 @@ mod serializer;
 mod simulation;
 #[path = "port/supplied_proxies.rs"]
 mod supplied_proxies;
+#[path = "port/time.rs"]
+mod time;

@@ -1,8 +1,8 @@
-//! The decisions of the dogpile: what a read means, what a leader does, what is stored and when it was made.
+//! The decisions of the dogpile: what a reading means, what a leader does, and which stamp a created value gets.
 //!
-//! Free of blocking and of I/O, so that every front end of a region can share them.
-//!
-//! Source: dogpile.cache `region.py`, `CacheRegion._is_cache_miss`, and `dogpile/lock.py`, `Lock._enter`.
+//! They neither block nor perform I/O, so that every front end of a region can share them.
+//
+// Source: dogpile.cache `region.py`, `CacheRegion._is_cache_miss`, and `dogpile/lock.py`, `Lock._enter`.
 
 use std::time::Duration;
 
@@ -10,31 +10,32 @@ use dogpile_sdk::{CreationTime, Metadata};
 
 use crate::clock::Clock;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
+use crate::time::RegionTime;
 
-/// A value that was read, and what it is good for.
+/// The outcome of reading a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading<V> {
-    /// Young enough: serve it.
+    /// A value that is served.
     Fresh(V),
-    /// Too old, or softly invalidated: one caller makes a new one, the others are served this one.
+    /// A value that is too old or softly invalidated: one caller creates a new one, and the others get this one.
     Stale(V),
-    /// Nothing that may be served: all callers wait for a new one.
+    /// No value that may be served: all callers wait for a new one.
     Missing,
 }
 
-/// What a leader does with what it read once the lock was won.
+/// The next step of a leader that has acquired the lock and read again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AsLeader<V> {
-    /// Somebody else was quicker.
+    /// Return the value that another caller has stored meanwhile.
     Serve(V),
-    /// A runner creates; the caller is served the old value.
+    /// Let a runner create, and return the old value.
     HandOver(V),
-    /// The caller creates.
+    /// Create.
     Create,
 }
 
 impl<V> Reading<V> {
-    /// What the leader does.
+    /// Returns what a leader does next.
     pub(crate) fn for_leader(self, has_runner: bool) -> AsLeader<V> {
         match self {
             Reading::Fresh(value) => AsLeader::Serve(value),
@@ -43,7 +44,7 @@ impl<V> Reading<V> {
         }
     }
 
-    /// The value, however old.
+    /// Returns the value, even if it is stale.
     pub fn into_value(self) -> Option<V> {
         match self {
             Reading::Fresh(value) | Reading::Stale(value) => Some(value),
@@ -52,52 +53,45 @@ impl<V> Reading<V> {
     }
 }
 
-/// What stored metadata says of the value beside it.
+/// The verdict of its metadata on a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fresh,
     Stale,
-    /// Written in another format: as good as absent.
+    /// Written in another format: as good as missing.
     OtherVersion,
-    /// Hard-invalidated: as good as absent.
+    /// Hard-invalidated: as good as missing.
     HardInvalidated,
 }
 
-/// Judges a value by its `metadata`. The clock is asked only where there is an expiration.
+/// Returns the verdict on a value with this `metadata`, which is stale past the age `expiration`.
 #[inline]
-pub(crate) fn judge(
-    metadata: &Metadata,
-    expiration: Option<Duration>,
-    strategy: &dyn RegionInvalidationStrategy,
-    clock: &dyn Clock,
-) -> Verdict {
-    if metadata.version != Metadata::VERSION {
-        return Verdict::OtherVersion;
-    }
-    match strategy.judge(metadata.creation_time) {
-        Validity::HardInvalidated => Verdict::HardInvalidated,
-        Validity::SoftInvalidated => Verdict::Stale,
-        Validity::Valid => match expiration {
-            Some(limit) if metadata.creation_time.age(clock.now()) > limit => Verdict::Stale,
-            _ => Verdict::Fresh,
-        },
+pub(crate) fn judge(metadata: &Metadata, expiration: Option<Duration>, time: &RegionTime) -> Verdict {
+    if metadata.version == Metadata::VERSION {
+        time.judge(metadata.creation_time, expiration)
+    } else {
+        Verdict::OtherVersion
     }
 }
 
-/// When a value whose creation `began` then counts as made: now, unless the region was invalidated meanwhile.
-/// What it was made from may be older than the invalidation, so it must not count as newer.
+/// Returns the stamp of a value whose creation `began` then and has ended now.
+///
+/// That is the end, unless the region was invalidated meanwhile. The value may then rest on data from before the
+/// invalidation, so that it must not count as newer. `clock` is the [`RegionTime`], which gave `began`, too.
 pub(crate) fn stamp(
     began: CreationTime,
     strategy: &dyn RegionInvalidationStrategy,
     clock: &dyn Clock,
 ) -> CreationTime {
-    // The end is read first: an invalidation after that is later than the end anyway.
+    // Take the end first: an invalidation that we do not see lies after it.
     let ended = clock.now();
     if strategy.judge(began) == Validity::Valid { ended } else { began }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::invalidation::DefaultInvalidationStrategy;
@@ -106,12 +100,17 @@ mod tests {
         Metadata { creation_time: CreationTime::from_seconds(seconds), version }
     }
 
+    fn region_time(seconds: f64) -> (Arc<ManualClock>, Arc<DefaultInvalidationStrategy>, RegionTime) {
+        let clock = Arc::new(ManualClock::at(seconds));
+        let strategy = Arc::new(DefaultInvalidationStrategy::default());
+        let time = RegionTime::new(clock.clone(), strategy.clone(), Arc::default());
+        (clock, strategy, time)
+    }
+
     #[test]
     fn age_version_and_invalidation_decide() {
-        let (strategy, clock) = (DefaultInvalidationStrategy::default(), ManualClock::at(110.0));
-        let judge = |metadata, limit: Option<u64>| {
-            judge(&metadata, limit.map(Duration::from_secs), &strategy, &clock)
-        };
+        let (_, strategy, time) = region_time(110.0);
+        let judge = |metadata, limit: Option<u64>| judge(&metadata, limit.map(Duration::from_secs), &time);
         assert_eq!(judge(made_at(100.0, 2), None), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(10)), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(9)), Verdict::Stale);
@@ -125,16 +124,24 @@ mod tests {
     }
 
     #[test]
-    fn a_value_begun_before_an_invalidation_counts_as_made_before_it() {
-        let (strategy, clock) = (DefaultInvalidationStrategy::default(), ManualClock::at(110.0));
-        let began = CreationTime::from_seconds(100.0);
-        assert_eq!(stamp(began, &strategy, &clock), CreationTime::from_seconds(110.0));
-        strategy.invalidate(true, CreationTime::from_seconds(105.0));
-        assert_eq!(stamp(began, &strategy, &clock), began);
+    fn creation_begun_before_invalidation_keeps_its_beginning() {
+        for moved in [0, 10] {
+            let (clock, strategy, time) = region_time(100.0);
+            let began = time.stamp();
+            clock.advance(Duration::from_secs(moved));
+            assert_eq!(stamp(began, &*strategy, &time).as_seconds(), 100.0 + moved as f64);
+            time.invalidate(true);
+            assert_eq!(stamp(began, &*strategy, &time), began);
+            // Begun after the invalidation, though the clock stands still.
+            let began = time.stamp();
+            let made = stamp(began, &*strategy, &time);
+            assert!(made >= began, "{made:?} {began:?}");
+            assert_eq!(time.judge(made, None), Verdict::Fresh);
+        }
     }
 
     #[test]
-    fn a_leader_hands_over_only_what_is_stale() {
+    fn leader_hands_over_only_stale_values() {
         assert_eq!(Reading::Fresh(1).for_leader(true), AsLeader::Serve(1));
         assert_eq!(Reading::Stale(1).for_leader(true), AsLeader::HandOver(1));
         assert_eq!(Reading::Stale(1).for_leader(false), AsLeader::Create);

@@ -1,37 +1,56 @@
 //! Hard and soft invalidation of a whole region.
-//!
-//! Source: dogpile.cache `region.py`, `RegionInvalidationStrategy` and `DefaultInvalidationStrategy`.
+//
+// Source: dogpile.cache `region.py`, `RegionInvalidationStrategy` and `DefaultInvalidationStrategy`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dogpile_sdk::CreationTime;
 
-/// What an invalidation says of a value.
+/// The verdict of a region's invalidations on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
-    /// Made since the last invalidation, or there was none.
+    /// Made after the last invalidation, or never invalidated.
     Valid,
-    /// Made before a soft invalidation: one caller makes a new one, the others are served the old one.
+    /// Made before a soft invalidation: one caller creates a new value, and the others get the old one.
     SoftInvalidated,
-    /// Made before a hard invalidation: all callers wait for a new one.
+    /// Made before a hard invalidation: all callers wait for a new value.
     HardInvalidated,
 }
 
-/// Remembers when a region was invalidated. The default keeps it in the process; one that is to reach other
-/// processes keeps it in a place they share.
+/// A record of a region's invalidations.
+///
+/// The default one lives in the process. A strategy that must reach other processes keeps its record in a place that
+/// they share.
 ///
 /// # For implementors
-/// `judge` is called on every read, and should not block.
+/// * [`judge`](Self::judge) is called on every read and should not block. It is also called with moments that lie far
+///   in the past, to find out whether the region was ever invalidated.
+/// * A soft invalidation should not weaken an earlier hard one. [`DefaultInvalidationStrategy`] keeps both.
 pub trait RegionInvalidationStrategy: fmt::Debug + Send + Sync + 'static {
-    /// Invalidates all that was made before `now`, hard or softly, in place of any earlier invalidation.
+    /// Invalidates all values made before `now`.
+    ///
+    /// The region chooses `now`. It lies after every stamp that the region gave to a value before, and is later than
+    /// the previous invalidation even if the clock stands still or was set back.
     fn invalidate(&self, hard: bool, now: CreationTime);
 
-    /// What the invalidation says of a value made at `made`.
+    /// Returns the validity of a value made at `made`.
     fn judge(&self, made: CreationTime) -> Validity;
+
+    /// Returns the moment of the last invalidation, hard or soft. Default: `None`.
+    ///
+    /// A region does not stamp a value with this moment or an earlier one. Override this method if an invalidation can
+    /// come from elsewhere, such as another process. The region itself remembers the invalidations that it made.
+    fn last_invalidation(&self) -> Option<CreationTime> {
+        None
+    }
 }
 
-/// Keeps the last invalidation in this process.
+const _: fn(&dyn RegionInvalidationStrategy) = |_| {};
+
+/// The last hard and the last soft invalidation, kept in this process.
+///
+/// A value made at the moment of an invalidation or before it is invalid.
 ///
 /// ```
 /// use dogpile::sdk::CreationTime;
@@ -39,35 +58,146 @@ pub trait RegionInvalidationStrategy: fmt::Debug + Send + Sync + 'static {
 ///
 /// let strategy = DefaultInvalidationStrategy::default();
 /// strategy.invalidate(true, CreationTime::from_seconds(100.0));
+/// strategy.invalidate(false, CreationTime::from_seconds(110.0));
 /// assert_eq!(strategy.judge(CreationTime::from_seconds(99.0)), Validity::HardInvalidated);
-/// assert_eq!(strategy.judge(CreationTime::from_seconds(101.0)), Validity::Valid);
+/// assert_eq!(strategy.judge(CreationTime::from_seconds(101.0)), Validity::SoftInvalidated);
+/// assert_eq!(strategy.judge(CreationTime::from_seconds(111.0)), Validity::Valid);
 /// ```
 #[derive(Debug, Default)]
 pub struct DefaultInvalidationStrategy {
-    /// The moment's bits, the sign saying that it was a soft one; zero for none. One word, so that moment and
-    /// kind are always read together.
-    last: AtomicU64,
+    /// The last invalidation of either kind. For most hits, this is the only one that is read.
+    last: Moment,
+    hard: Moment,
 }
 
 impl RegionInvalidationStrategy for DefaultInvalidationStrategy {
     fn invalidate(&self, hard: bool, now: CreationTime) {
-        let moment = now.as_seconds().max(f64::MIN_POSITIVE);
-        let signed = if hard { moment } else { -moment };
-        self.last.store(signed.to_bits(), Ordering::Release);
+        // The kind first: a reader that sees the new `last` then sees the new `hard`, too.
+        if hard {
+            self.hard.advance(now);
+        }
+        self.last.advance(now);
     }
 
     #[inline]
     fn judge(&self, made: CreationTime) -> Validity {
-        let last = f64::from_bits(self.last.load(Ordering::Acquire));
-        if made.as_seconds() >= last.abs() {
+        if !self.last.reaches(made) {
             Validity::Valid
-        } else if last > 0.0 {
+        } else if self.hard.reaches(made) {
             Validity::HardInvalidated
-        } else if last < 0.0 {
-            Validity::SoftInvalidated
         } else {
-            // No invalidation, and a value made before 1970.
-            Validity::Valid
+            Validity::SoftInvalidated
+        }
+    }
+
+    #[inline]
+    fn last_invalidation(&self) -> Option<CreationTime> {
+        self.last.get()
+    }
+}
+
+/// A moment that only moves forward. It starts as none.
+pub(crate) struct Moment(AtomicU64);
+
+impl Moment {
+    #[inline]
+    fn seconds(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Returns the moment, if there is one.
+    #[inline]
+    pub(crate) fn get(&self) -> Option<CreationTime> {
+        let seconds = self.seconds();
+        if seconds.is_nan() { None } else { Some(CreationTime::from_seconds(seconds)) }
+    }
+
+    /// Returns whether there is a moment, and `made` is not later.
+    #[inline]
+    fn reaches(&self, made: CreationTime) -> bool {
+        made.as_seconds() <= self.seconds()
+    }
+
+    /// Moves the moment forward to `to`, unless it is later already.
+    pub(crate) fn advance(&self, to: CreationTime) {
+        self.change(|seconds| seconds.max(to.as_seconds()));
+    }
+
+    /// Replaces the moment's seconds, NaN if there is none, by what `change` returns.
+    pub(crate) fn change(&self, change: impl Fn(f64) -> f64) {
+        let change = |bits| Some(change(f64::from_bits(bits)).to_bits());
+        // The closure always returns `Some`, so the update cannot fail. Sequentially consistent, because a creation
+        // writes its stamp and then reads the last invalidation, while an invalidation does the reverse.
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, change);
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        // NaN stands for none: no comparison with it holds, and the larger of it and a number is the number.
+        Moment(AtomicU64::new(f64::NAN.to_bits()))
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Validity::{HardInvalidated, SoftInvalidated, Valid};
+
+    const HARD: bool = true;
+    const SOFT: bool = false;
+
+    /// The invalidations, in their order, and the validity of values made at 99, 100, 105, 110, and 111.
+    type Case<'a> = (&'a [(bool, f64)], [Validity; 5]);
+
+    #[test]
+    fn default_strategy_keeps_hard_and_soft_invalidations() {
+        let cases: [Case<'_>; 7] = [
+            (&[], [Valid; 5]),
+            (&[(HARD, 100.0)], [HardInvalidated, HardInvalidated, Valid, Valid, Valid]),
+            (&[(SOFT, 100.0)], [SoftInvalidated, SoftInvalidated, Valid, Valid, Valid]),
+            (
+                &[(HARD, 100.0), (SOFT, 110.0)],
+                [HardInvalidated, HardInvalidated, SoftInvalidated, SoftInvalidated, Valid],
+            ),
+            (
+                &[(SOFT, 100.0), (HARD, 110.0)],
+                [HardInvalidated, HardInvalidated, HardInvalidated, HardInvalidated, Valid],
+            ),
+            // An earlier moment takes nothing back.
+            (
+                &[(HARD, 110.0), (SOFT, 100.0), (HARD, 99.0)],
+                [HardInvalidated, HardInvalidated, HardInvalidated, HardInvalidated, Valid],
+            ),
+            (
+                &[(SOFT, 110.0), (HARD, 100.0)],
+                [HardInvalidated, HardInvalidated, SoftInvalidated, SoftInvalidated, Valid],
+            ),
+        ];
+        for (invalidations, expected) in cases {
+            let strategy = DefaultInvalidationStrategy::default();
+            for (hard, seconds) in invalidations {
+                strategy.invalidate(*hard, CreationTime::from_seconds(*seconds));
+            }
+            let judged = [99.0, 100.0, 105.0, 110.0, 111.0]
+                .map(|seconds| strategy.judge(CreationTime::from_seconds(seconds)));
+            assert_eq!(judged, expected, "after {invalidations:?}");
+            let last = invalidations.iter().map(|(_, seconds)| *seconds).reduce(f64::max);
+            assert_eq!(strategy.last_invalidation(), last.map(CreationTime::from_seconds));
+        }
+    }
+
+    #[test]
+    fn default_strategy_without_invalidation_calls_every_time_valid() {
+        let strategy = DefaultInvalidationStrategy::default();
+        for seconds in [f64::NEG_INFINITY, -1.0, 0.0, f64::INFINITY, f64::NAN] {
+            assert_eq!(strategy.judge(CreationTime::from_seconds(seconds)), Valid);
         }
     }
 }

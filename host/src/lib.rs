@@ -43,6 +43,7 @@ pub mod registry;
 mod runner;
 pub mod serializer;
 mod shorten;
+mod time;
 mod value;
 
 pub use dogpile_sdk as sdk;

@@ -220,7 +220,7 @@ impl CacheRegion {
     pub fn set<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
         let current = self.current()?;
         let mangled = current.mangle(key)?;
-        let value = current.encode::<T>(key, Cow::Owned(value), current.clock.now())?;
+        let value = current.encode::<T>(key, Cow::Owned(value), current.clock.stamp())?;
         let _writing = current.write([&*mangled]);
         current.store(&mangled, value)
     }
@@ -234,7 +234,7 @@ impl CacheRegion {
         values: impl IntoIterator<Item = (K, T)>,
     ) -> Result<(), RegionError> {
         let current = self.current()?;
-        let now = current.clock.now();
+        let now = current.clock.stamp();
         let encoded = values.into_iter().map(|(key, value)| {
             let mangled = current.mangle(key.as_ref())?.into_owned();
             Ok((mangled, current.encode::<T>(key.as_ref(), Cow::Owned(value), now)?))
@@ -384,7 +384,7 @@ impl CacheRegion {
     /// If the region is not configured.
     pub fn invalidate(&self) -> Result<(), RegionError> {
         let current = self.current()?;
-        current.strategy.invalidate(true, current.clock.now());
+        current.clock.invalidate(true);
         Ok(())
     }
 
@@ -394,7 +394,7 @@ impl CacheRegion {
     /// If the region is not configured.
     pub fn invalidate_soft(&self) -> Result<(), RegionError> {
         let current = self.current()?;
-        current.strategy.invalidate(false, current.clock.now());
+        current.clock.invalidate(false);
         Ok(())
     }
 }

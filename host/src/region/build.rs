@@ -15,6 +15,7 @@ use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
+use crate::time::RegionTime;
 
 /// How long a call waits for other creators, unless the configuration says otherwise.
 const CREATION_WAIT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -49,8 +50,11 @@ fn assemble(
     let capabilities = backend.capabilities();
     let strategy = settings.region_invalidator.take();
     let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultInvalidationStrategy::default()));
-    // Kept among the settings, so that a replaced backend is invalidated as far as the old one was.
+    // Keep both among the settings, so that they outlive the backend: a new one is invalidated as far as the old one was.
     settings.region_invalidator = Some(Arc::clone(&strategy));
+    let marks = Arc::clone(settings.time_marks.get_or_insert_default());
+    let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+    let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
     Ok(Configured {
         region: region.into(),
         backend_name,
@@ -62,7 +66,7 @@ fn assemble(
         serializer,
         strategy,
         runner: settings.async_creation_runner.clone(),
-        clock: settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock)),
+        clock,
         gates: gates_of(&actual_backend, &*backend),
         creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(CREATION_WAIT_TIMEOUT),
         shares_failures: settings.on_creator_failure == Some(OnCreatorFailure::Share),

@@ -11,7 +11,6 @@ use dogpile_sdk::{
 };
 
 use super::settings::Settings;
-use crate::clock::Clock;
 use crate::decision::{Reading, Verdict, judge};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
@@ -21,6 +20,7 @@ use crate::engine::{Gates, Writing};
 use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
 use crate::shorten::Shortened;
+use crate::time::RegionTime;
 use crate::value::CacheValue;
 
 /// How long `set` and `delete` wait until a created value of their key is stored.
@@ -42,7 +42,8 @@ pub(crate) struct Configured {
     pub(crate) serializer: Option<Arc<dyn Serializer>>,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
     pub(crate) runner: Option<Arc<dyn AsyncCreationRunner>>,
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The region's time. Its readings are stamps for values and for the beginnings of creations.
+    pub(crate) clock: Arc<RegionTime>,
     pub(crate) gates: Arc<Gates>,
     /// How long a call waits for other creators.
     pub(crate) creation_wait_timeout: Duration,
@@ -179,7 +180,7 @@ impl Configured {
         found: &CachedValue,
         limit: Option<Duration>,
     ) -> Reading<T> {
-        let verdict = judge(&found.metadata, limit, &*self.strategy, &*self.clock);
+        let verdict = judge(&found.metadata, limit, &self.clock);
         match verdict {
             Verdict::Fresh => self.decode(key, found).map_or(Reading::Missing, Reading::Fresh),
             Verdict::Stale => self.decode(key, found).map_or(Reading::Missing, Reading::Stale),
@@ -283,7 +284,7 @@ impl Configured {
 
     /// Says how long creating took.
     pub(crate) fn log_created(&self, began: CreationTime, keys: &dyn std::fmt::Debug) {
-        let seconds = began.age(self.clock.now()).as_secs_f64();
+        let seconds = began.age(self.clock.present()).as_secs_f64();
         let keys = Shortened(keys);
         tracing::debug!(region = &*self.region, keys = %keys, "cache value generated in {seconds:.3} seconds");
     }

@@ -205,7 +205,7 @@ impl<'r, P> CallOptions<'r, P> {
             None
         };
         let cached_time = found.metadata.creation_time;
-        let age = cached_time.age(current.clock.now());
+        let age = cached_time.age(current.clock.present());
         Ok(value.map(|value| ValueMetadata { value, cached_time, age }))
     }
 

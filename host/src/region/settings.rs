@@ -13,6 +13,7 @@ use crate::invalidation::RegionInvalidationStrategy;
 use crate::registry::Registry;
 use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
+use crate::time::Marks;
 
 /// What a region is configured with, built up setting by setting.
 ///
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Arc<Registry>>,
+    /// Set by the region itself, when it is configured for the first time.
+    pub(crate) time_marks: Option<Arc<Marks>>,
 }
 
 /// What callers get that waited for a creator which failed.
@@ -113,6 +116,7 @@ impl Settings {
             on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
+            time_marks: self.time_marks.or(others.time_marks),
         }
     }
 }
