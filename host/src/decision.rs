@@ -1,4 +1,4 @@
-//! The decisions of the dogpile: what a reading means, what a leader does, and which stamp a created value gets.
+//! The decisions of the dogpile: what a reading means, and which stamp a created value gets.
 //!
 //! They neither block nor perform I/O, so that every front end of a region can share them.
 //
@@ -23,27 +23,7 @@ pub enum Reading<V> {
     Missing,
 }
 
-/// The next step of a leader that has acquired the lock and read again.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AsLeader<V> {
-    /// Return the value that another caller has stored meanwhile.
-    Serve(V),
-    /// Let a runner create, and return the old value.
-    HandOver(V),
-    /// Create.
-    Create,
-}
-
 impl<V> Reading<V> {
-    /// Returns what a leader does next.
-    pub(crate) fn for_leader(self, has_runner: bool) -> AsLeader<V> {
-        match self {
-            Reading::Fresh(value) => AsLeader::Serve(value),
-            Reading::Stale(old) if has_runner => AsLeader::HandOver(old),
-            Reading::Stale(_) | Reading::Missing => AsLeader::Create,
-        }
-    }
-
     /// Returns the value, even if it is stale.
     pub fn into_value(self) -> Option<V> {
         match self {
@@ -138,13 +118,5 @@ mod tests {
             assert!(made >= began, "{made:?} {began:?}");
             assert_eq!(time.judge(made, None), Verdict::Fresh);
         }
-    }
-
-    #[test]
-    fn leader_hands_over_only_stale_values() {
-        assert_eq!(Reading::Fresh(1).for_leader(true), AsLeader::Serve(1));
-        assert_eq!(Reading::Stale(1).for_leader(true), AsLeader::HandOver(1));
-        assert_eq!(Reading::Stale(1).for_leader(false), AsLeader::Create);
-        assert_eq!(Reading::<u8>::Missing.for_leader(true), AsLeader::Create);
     }
 }

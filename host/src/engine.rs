@@ -18,12 +18,8 @@ mod creation;
 mod failure;
 mod gate;
 mod leadership;
-#[cfg(all(test, dogpile_loom))]
-mod model;
 mod port;
 mod protocol;
-#[cfg(all(test, not(dogpile_loom)))]
-mod scenarios;
 mod sync;
 mod waiting;
 mod wakeups;

@@ -96,7 +96,7 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     }
 
     fn call_creator(&mut self, places: &[usize]) -> Result<Vec<Created<T>>, CreateError<C::Error>> {
-        let began = self.current.clock.now();
+        let began = self.current.clock.stamp();
         let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
         let created = self.creator.create(&self.current.region, &keys)?;
         self.current.log_created(began, &keys);
@@ -206,7 +206,7 @@ where
     }
 
     fn began(&self) -> CreationTime {
-        self.current.clock.now()
+        self.current.clock.stamp()
     }
 
     async fn create(&mut self, places: &[usize]) -> Result<Vec<Created<T>>, CreateError<C::Error>> {

@@ -108,7 +108,7 @@ impl Configured {
 
     /// Returns whether a value with this `metadata` is fresh.
     pub(crate) fn is_fresh(&self, metadata: &Metadata, expiration: Option<Duration>) -> bool {
-        judge(metadata, expiration, &*self.strategy, &*self.clock) == Verdict::Fresh
+        judge(metadata, expiration, &self.clock) == Verdict::Fresh
     }
 
     /// Returns what is stored under `mangled`.
