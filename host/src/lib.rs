@@ -162,7 +162,8 @@ pub use crate::expiration::{Expiration, InvalidExpiration};
 pub use crate::invalidation::{DefaultInvalidationStrategy, RegionInvalidationStrategy, Validity};
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
 pub use crate::region::{
-    BackgroundCall, CacheAll, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig, ShouldCache, ValueMetadata,
+    BackgroundCall, CacheAll, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig, ShouldCache,
+    ValueMetadata,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};

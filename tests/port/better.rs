@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
+use dogpile::lock::{DogpileLock, LockError, Reading};
 use dogpile::sdk::{CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload, proxy};
 use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionError};
 use dogpile_tests::events::Events;
@@ -90,11 +90,14 @@ fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
     mutex.gives_up.store(true, SeqCst);
     assert!(mutex.acquire(false).unwrap());
     let error = region.get_or_create("key", || -> u32 { panic!("the mutex is not ours") }).unwrap_err();
-    assert!(matches!(error, RegionError::Lock { source: LockError::TimedOut, .. }), "{error:?}");
+    assert!(matches!(error, RegionError::Lock { source: LockError::TimedOut { .. }, .. }), "{error:?}");
     assert!(error.is_transient());
     assert_eq!(error.to_string(), "region \"locked\" could not lock \"key\"");
     let created = region.get_or_create_multi(&["key"], |_| -> Vec<u32> { panic!("the mutex is not ours") });
-    assert!(matches!(created, Err(RegionError::Lock { source: LockError::TimedOut, .. })), "{created:?}");
+    assert!(
+        matches!(created, Err(RegionError::Lock { source: LockError::TimedOut { .. }, .. })),
+        "{created:?}"
+    );
     assert!(mutex.locked().unwrap(), "the holder's mutex is left alone");
     mutex.release().unwrap();
     assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
@@ -133,7 +136,10 @@ fn threads_that_wait_for_one_that_gives_up_do_not_all_wait_for_the_mutex_in_turn
             mutex.give_up();
             for thread in threads {
                 let error = thread.join().unwrap().unwrap_err();
-                assert!(matches!(error, RegionError::Lock { source: LockError::TimedOut, .. }), "{error:?}");
+                assert!(
+                    matches!(error, RegionError::Lock { source: LockError::TimedOut { .. }, .. }),
+                    "{error:?}"
+                );
             }
         });
         // One, and those that had looked but not yet begun to wait.
@@ -174,32 +180,17 @@ fn a_mutex_that_fails_is_an_error_that_leaves_nothing_locked() {
     assert_eq!(region.get_or_create_multi(&["a", "b", "c"], |keys| vec![1; keys.len()]).unwrap(), [1, 1, 1]);
 }
 
-/// A value that is never there.
-struct Absent;
-
-impl Regeneration for Absent {
-    type Value = u32;
-    type Error = LockError;
-
-    fn read(&mut self) -> Result<Reading<u32>, LockError> {
-        Ok(Reading::Missing)
-    }
-
-    fn create(&mut self, _leadership: &Leadership) -> Result<u32, LockError> {
-        Ok(1)
-    }
-}
-
 #[test]
 fn a_million_keys_created_once_leave_no_lock_behind() {
-    let gates = Arc::new(Gates::new());
+    let lock = DogpileLock::new();
     together(4, |thread| {
         for number in 0..250_000 {
             let key = format!("{thread} {number}");
-            DogpileLock::new(&gates, &key).get_or_create(&mut Absent).unwrap();
+            let value = lock.get_or_create(&key, || Ok::<_, LockError>(Reading::Missing), || Ok(1));
+            assert_eq!(value.unwrap(), 1);
         }
     });
-    assert_eq!(gates.len(), 0);
+    assert!(lock.is_empty());
 }
 
 /// In Python replacing the backend drops the locks with it.

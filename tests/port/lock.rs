@@ -5,12 +5,13 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
-use dogpile::sdk::CacheMutex;
+use dogpile::lock::{DogpileLock, LockError, Reading};
+use dogpile::sdk::{CacheBackend, CacheMutex, ProxyBackend};
 use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::desk::Desk;
 use dogpile_tests::regions::{Subject, on_each, on_each_with, region_of};
-use dogpile_tests::scripted::{Scripted, ScriptedMutex};
-use dogpile_tests::threads::{bounded, together};
+use dogpile_tests::scripted::Scripted;
+use dogpile_tests::threads::{bounded, together, until};
 use parking_lot::Mutex;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -183,73 +184,73 @@ fn a_creator_may_ask_for_another_key() {
     });
 }
 
-/// A cell under the bare lock.
-struct Cell<'a> {
-    value: &'a Mutex<Reading<u32>>,
-    reads: &'a AtomicUsize,
-    handed: &'a Mutex<Option<Leadership>>,
-    has_runner: bool,
-}
-
-impl Regeneration for Cell<'_> {
-    type Value = u32;
-    type Error = LockError;
-
-    fn read(&mut self) -> Result<Reading<u32>, LockError> {
-        self.reads.fetch_add(1, SeqCst);
-        Ok(*self.value.lock())
-    }
-
-    fn create(&mut self, _leadership: &Leadership) -> Result<u32, LockError> {
-        *self.value.lock() = Reading::Fresh(2);
-        Ok(2)
-    }
-
-    fn has_runner(&self) -> bool {
-        self.has_runner
-    }
-
-    fn hand_over(&mut self, leadership: Leadership) {
-        *self.handed.lock() = Some(leadership);
-    }
-}
-
+/// The runner owns the leadership and the mutex until its creation is dropped.
+///
 /// Behaviour: `lock-async-runner-owns-release`
 #[test]
-fn the_bare_lock_leaves_the_release_to_whom_it_handed_the_creation() {
-    let (gates, mutex) = (Arc::new(Gates::new()), Arc::new(ScriptedMutex::default()));
-    let get_mutex = |_: &str| Some(mutex.clone() as Arc<dyn CacheMutex>);
-    let lock = DogpileLock::new(&gates, "key").with_mutex(&get_mutex);
-    let (value, reads, handed) = (Mutex::new(Reading::Stale(1)), AtomicUsize::new(0), Mutex::new(None));
-    let mut cell = Cell { value: &value, reads: &reads, handed: &handed, has_runner: true };
-    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 1);
-    assert!(gates.is_closed("key") && mutex.locked().unwrap());
-    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 1, "the others get the old value");
-    drop(handed.lock().take());
-    assert!(!gates.is_closed("key") && !mutex.locked().unwrap());
+fn queued_creation_holds_mutex_until_dropped() {
+    let (store, desk) = (Scripted::with_mutexes(), Arc::new(Desk::default()));
+    let region =
+        region_of("handed", RegionConfig::from_instance(store.clone()).async_creation_runner(desk.clone()));
+    region.set("key", 1).unwrap();
+    region.invalidate_soft().unwrap();
+    let create = || region.options().background().get_or_create("key", || 2).unwrap();
+    assert_eq!(create(), 1);
+    assert!(region.key_is_locked("key").unwrap() && store.mutex("key").locked().unwrap());
+    assert_eq!(create(), 1, "the others get the old value");
+    assert_eq!(desk.take().len(), 1);
+    until("the mutex is released in the background", || !store.mutex("key").locked().unwrap());
+    assert!(!region.key_is_locked("key").unwrap());
 }
 
 // DIFFERENCE: Python renews an expired value without a second look, so that two callers that found it expired
-// create it one after the other; here the second finds the first's value once it has the lock.
+// create it one after the other. Here the second finds the first's value once it has the lock.
 
 /// Behaviour: `lock-single-get-on-expired`
 #[test]
-fn an_expired_value_is_read_again_once_the_lock_is_won() {
-    let (gates, value) = (Arc::new(Gates::new()), Mutex::new(Reading::Stale(1)));
-    let (reads, handed) = (AtomicUsize::new(0), Mutex::new(None));
-    let mut cell = Cell { value: &value, reads: &reads, handed: &handed, has_runner: false };
-    assert_eq!(DogpileLock::new(&gates, "key").get_or_create(&mut cell).unwrap(), 2);
-    assert_eq!(reads.load(SeqCst), 2, "once on entry, once under the lock");
-
-    // Another process stores a value between the first read and the mutex.
-    *value.lock() = Reading::Stale(1);
-    let mutex = Arc::new(ScriptedMutex::default());
-    let get_mutex = |_: &str| {
-        *value.lock() = Reading::Fresh(7);
-        Some(mutex.clone() as Arc<dyn CacheMutex>)
+fn stale_value_is_read_again_under_the_lock() {
+    let (lock, value, reads) = (DogpileLock::new(), Mutex::new(Reading::Stale(1)), AtomicUsize::new(0));
+    let read = || {
+        reads.fetch_add(1, SeqCst);
+        Ok::<_, LockError>(*value.lock())
     };
-    let lock = DogpileLock::new(&gates, "key").with_mutex(&get_mutex);
-    assert_eq!(lock.get_or_create(&mut cell).unwrap(), 7, "nothing is created twice");
+    let create = || {
+        *value.lock() = Reading::Fresh(2);
+        Ok(2)
+    };
+    assert_eq!(lock.get_or_create("key", read, create).unwrap(), 2);
+    assert_eq!(reads.load(SeqCst), 2, "once on entry, once under the lock");
+}
+
+/// Has another process store a value just before the mutex is acquired.
+#[derive(Debug)]
+struct Outrun {
+    store: Arc<Scripted>,
+    proxied: Arc<dyn CacheBackend>,
+}
+
+impl ProxyBackend for Outrun {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.proxied
+    }
+
+    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
+        let other = self.store.get("other").unwrap().unwrap();
+        self.store.put(key, other);
+        self.proxied.get_mutex(key)
+    }
+}
+
+#[test]
+fn value_stored_before_the_mutex_is_acquired_is_served() {
+    let store = Scripted::with_mutexes();
+    let outrun = {
+        let store = store.clone();
+        move |proxied| Outrun { store: store.clone(), proxied }
+    };
+    let region = region_of("outrun", RegionConfig::from_instance(store).wrap_in(outrun));
+    region.set("other", 7).unwrap();
+    assert_eq!(region.get_or_create("key", || 8).unwrap(), 7);
 }
 
 #[test]

@@ -75,6 +75,12 @@ fn deleting_twice_is_fine() {
 #[derive(Debug, PartialEq)]
 struct OutOfStock(&'static str);
 
+impl std::fmt::Display for OutOfStock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "out of {}", self.0)
+    }
+}
+
 /// Behaviour: `creator-error-reaches-caller`
 #[test]
 fn a_creators_error_reaches_its_caller_with_type_and_text() {

@@ -5,10 +5,11 @@
 //!
 //! Source: dogpile.cache `tests/test_lock.py`, `ConcurrencyTest`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread;
 
-use dogpile::lock::{DogpileLock, Gates, Leadership, LockError, Reading, Regeneration};
+use dogpile::lock::{DogpileLock, LockError, Reading};
 use dogpile_tests::threads::bounded;
 use parking_lot::{Condvar, Mutex};
 
@@ -97,11 +98,15 @@ impl World {
     }
 
     /// One thread's work.
-    fn use_the_value(&self, gates: &Arc<Gates>) {
+    fn use_the_value(&self, lock: &DogpileLock) {
         for _ in 0..self.plan.uses {
             let began = self.state.lock().now;
-            let mut user = User { world: self, waits_since: None };
-            let made = DogpileLock::new(gates, "value").get_or_create(&mut user).unwrap();
+            let user = RefCell::new(User { world: self, waits_since: None });
+            let made =
+                lock.get_or_create("value", || user.borrow_mut().read(), || user.borrow_mut().create());
+            // A waiter that was handed its value does not read again.
+            user.borrow_mut().goes_on(&mut self.state.lock());
+            let made = made.unwrap();
             self.note(began, made);
             self.sleep(self.plan.usage);
             self.sleep(self.plan.pause);
@@ -139,10 +144,7 @@ impl User<'_> {
     }
 }
 
-impl Regeneration for User<'_> {
-    type Value = f64;
-    type Error = LockError;
-
+impl User<'_> {
     fn read(&mut self) -> Result<Reading<f64>, LockError> {
         let mut state = self.world.state.lock();
         self.goes_on(&mut state);
@@ -158,7 +160,7 @@ impl Regeneration for User<'_> {
         Ok(if stale { Reading::Stale(made) } else { Reading::Fresh(made) })
     }
 
-    fn create(&mut self, _leadership: &Leadership) -> Result<f64, LockError> {
+    fn create(&mut self) -> Result<f64, LockError> {
         {
             let mut state = self.world.state.lock();
             self.goes_on(&mut state);
@@ -178,13 +180,13 @@ impl Regeneration for User<'_> {
 fn run(plan: Plan) -> Record {
     let state = State { running: plan.threads, ..State::default() };
     let world = World { plan, state: Mutex::new(state), moved: Condvar::new() };
-    let gates = Arc::new(Gates::new());
+    let lock = Arc::new(DogpileLock::new());
     thread::scope(|scope| {
         for _ in 0..plan.threads {
-            scope.spawn(|| world.use_the_value(&gates));
+            scope.spawn(|| world.use_the_value(&lock));
         }
     });
-    assert!(gates.is_empty());
+    assert!(lock.is_empty());
     world.state.into_inner().record
 }
 

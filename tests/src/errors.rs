@@ -12,3 +12,15 @@ pub fn told(error: &dyn Error) -> String {
     }
     text
 }
+
+/// The error of a creator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfStock;
+
+impl std::fmt::Display for OutOfStock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("out of stock")
+    }
+}
+
+impl std::error::Error for OutOfStock {}

@@ -17,7 +17,9 @@ pub enum LockError {
     )]
     Reentry,
     /// The caller waited for another creator as long as it may, and there is no value.
-    #[error("timed out waiting for another creator: {leader} has been at it for {age:.1?} and no old value exists; retry later")]
+    #[error(
+        "timed out waiting for another creator: {leader} has been at it for {age:.1?} and no old value exists; retry later"
+    )]
     #[non_exhaustive]
     TimedOut {
         /// Who creates, such as `thread "worker-3"`.
@@ -72,7 +74,10 @@ impl SharedFailure {
 impl fmt::Display for SharedFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { region, key, message, age } = &*self.0;
-        write!(f, "another caller's creator of key {key} in region {region:?} failed after {age:.1?}: {message}")
+        write!(
+            f,
+            "another caller's creator of key {key} in region {region:?} failed after {age:.1?}: {message}"
+        )
     }
 }
 

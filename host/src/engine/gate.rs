@@ -274,8 +274,11 @@ impl Gates {
 
     /// Lists the creations in progress that `region` began, oldest first.
     pub(crate) fn creations(&self, region: &str, now: Instant) -> Vec<CreationInfo> {
-        let gates: Vec<Arc<Gate>> =
-            self.shards.iter().flat_map(|shard| shard.lock().gates.values().cloned().collect::<Vec<_>>()).collect();
+        let gates: Vec<Arc<Gate>> = self
+            .shards
+            .iter()
+            .flat_map(|shard| shard.lock().gates.values().cloned().collect::<Vec<_>>())
+            .collect();
         let of_region = gates.iter().filter(|gate| &*gate.region == region);
         let mut creations: Vec<CreationInfo> = of_region.map(|gate| gate.info(now)).collect();
         creations.sort_by_key(|creation| std::cmp::Reverse(creation.age));

@@ -153,18 +153,20 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
             Arrival::Leads(leadership) if only_one && is_missing => {
                 return Ok(Next::Lock(Led { place, leadership }));
             }
-            Arrival::Leads(leadership) => {
-                match try_lock(port, Led { place, leadership }, is_missing).await {
-                    Ok(Tried::Leads(leads)) => led.push(leads),
-                    Ok(Tried::Busy(waits)) if is_missing && blocked.is_none() => blocked = Some(Next::Lock(waits)),
-                    Ok(Tried::Busy(_)) => {}
-                    Err(error) => {
-                        leave_all(port, led).await;
-                        return Err(error);
-                    }
+            Arrival::Leads(leadership) => match try_lock(port, Led { place, leadership }, is_missing).await {
+                Ok(Tried::Leads(leads)) => led.push(leads),
+                Ok(Tried::Busy(waits)) if is_missing && blocked.is_none() => {
+                    blocked = Some(Next::Lock(waits))
                 }
+                Ok(Tried::Busy(_)) => {}
+                Err(error) => {
+                    leave_all(port, led).await;
+                    return Err(error);
+                }
+            },
+            Arrival::Closed(ticket) if is_missing && blocked.is_none() => {
+                blocked = Some(Next::Wait(place, ticket))
             }
-            Arrival::Closed(ticket) if is_missing && blocked.is_none() => blocked = Some(Next::Wait(place, ticket)),
             Arrival::Closed(_) => {}
         }
         if led.last().is_none_or(|led| led.place != place) {
@@ -339,11 +341,7 @@ fn accept<P: Port>(port: &P, handed: Handed, refused: Option<Running>) -> Option
 }
 
 /// Creates the values of the keys that the caller leads, or has them created in the background.
-async fn create<P: Port>(
-    port: &mut P,
-    slots: &mut [Slot<P::Value>],
-    led: Vec<Led>,
-) -> Result<(), P::Error> {
+async fn create<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>], led: Vec<Led>) -> Result<(), P::Error> {
     // Read again: another caller may have stored the value before this one came to lead.
     let places: Vec<usize> = led.iter().map(|led| led.place).collect();
     let found = match port.read(&places).await {

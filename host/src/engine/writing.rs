@@ -22,7 +22,10 @@ pub(crate) struct Writing<'g> {
 
 impl Gates {
     /// Begins to set or delete `store_keys`.
-    pub(crate) fn write<'k>(self: &Arc<Self>, store_keys: impl IntoIterator<Item = Cow<'k, str>>) -> Writing<'_> {
+    pub(crate) fn write<'k>(
+        self: &Arc<Self>,
+        store_keys: impl IntoIterator<Item = Cow<'k, str>>,
+    ) -> Writing<'_> {
         let mut writing = Writing { gates: self, first: None, others: Vec::new(), storing: Vec::new() };
         for store_key in store_keys {
             writing.add(&store_key);

@@ -13,8 +13,8 @@ use super::creator::{Creator, OwnedCreator};
 use super::release::release;
 use crate::engine::blocking::{drive, sleep_until, this_thread};
 use crate::engine::{
-    Created, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report, Role, SharedFailure,
-    Slot, create_led, settle,
+    Created, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report, Role,
+    SharedFailure, Slot, create_led, settle,
 };
 use crate::error::{CreateError, RegionError};
 use crate::runner::Creation;
@@ -159,7 +159,12 @@ where
 
     fn key(&self, place: usize) -> GateKey<'_> {
         let key = &self.keys[place];
-        GateKey { store_key: key.store_key(), key: &key.key, region: &self.current.region, leader: &self.leader }
+        GateKey {
+            store_key: key.store_key(),
+            key: &key.key,
+            region: &self.current.region,
+            leader: &self.leader,
+        }
     }
 
     fn leader(&self) -> &Arc<str> {

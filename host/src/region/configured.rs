@@ -12,11 +12,11 @@ use dogpile_sdk::{
 
 use super::settings::Settings;
 use crate::decision::{Reading, Verdict, judge};
+use crate::engine::blocking::{drive, sleep_until};
+use crate::engine::{Gates, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::key::sha1_mangle_key;
-use crate::engine::blocking::{drive, sleep_until};
-use crate::engine::{Gates, Writing};
 use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
 use crate::shorten::Shortened;

@@ -375,6 +375,7 @@ fn one_of<T, E>(values: Vec<T>) -> Result<T, CreateError<E>> {
 
 /// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
 fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
-    let value = |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
+    let value =
+        |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
     keys.iter().filter_map(value).collect()
 }
