@@ -1,5 +1,8 @@
 //! [`CacheBackend`]: a store of cached values.
 
+// Source: dogpile.cache `api.py`, `CacheBackend`.
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,33 +14,31 @@ use crate::value::CachedValue;
 
 /// A store of cached values, as a region sees it.
 ///
-/// Source: dogpile.cache `api.py`, `CacheBackend`.
-///
 /// # For implementors
-/// Only `get`, `set` and `delete` are required. Override the `_multi` forms where they save round trips. A
-/// store of bytes implements [`BytesBackend`](crate::BytesBackend) instead. Values are given back as they were
-/// stored, metadata included; a store may drop a value at any time. Errors are for a store that fails: what is
-/// not there is `Ok(None)`, and deleting it is fine.
+/// Only `get`, `set`, and `delete` are required. Override the `_multi` forms where they save round trips. A store of
+/// bytes implements [`BytesBackend`](crate::BytesBackend) instead. Return values as they were stored, including their
+/// metadata. A store may drop a value at any time. A missing key is `Ok(None)`, and deleting a missing key succeeds. An
+/// error means that the store failed.
 pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
-    /// Reads what is stored under `key`; `None` when nothing is.
+    /// Returns the value stored under `key`, or `None` if the key is missing.
     ///
     /// # Errors
     /// If the store fails.
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError>;
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, replacing any previous value.
     ///
     /// # Errors
-    /// If the store fails, or cannot take the key or the value.
+    /// If the store fails, or does not accept the key or the value.
     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError>;
 
-    /// Removes what is stored under `key`, if anything is.
+    /// Deletes the value stored under `key`, if there is one.
     ///
     /// # Errors
     /// If the store fails.
     fn delete(&self, key: &str) -> Result<(), BackendError>;
 
-    /// Reads many keys; answers one value or `None` for each, in the order asked.
+    /// Returns one entry per key, in order; `None` marks a missing key.
     ///
     /// # Errors
     /// If the store fails.
@@ -48,50 +49,65 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// Stores many values.
     ///
     /// # Errors
-    /// If the store fails; some of the values may have been stored.
+    /// If the store fails. Some of the values may have been stored.
     fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
         entries.into_iter().try_for_each(|(key, value)| self.set(&key, value))
     }
 
-    /// Removes many keys.
+    /// Deletes many keys.
     ///
     /// # Errors
-    /// If the store fails; some of the keys may have been removed.
+    /// If the store fails. Some of the keys may have been deleted.
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
         keys.iter().try_for_each(|key| self.delete(key))
     }
 
-    /// The mutex for `key`, if the backend has mutexes of its own, shared with other processes. `None`, the
-    /// default, leaves the region to its in-process lock. Asked for at each creation, never on a hit.
+    /// Returns the mutex for `key`, if the backend has mutexes that other processes share.
+    ///
+    /// With `None`, the default, creators exclude each other within this process only. A region calls this method once
+    /// per creation, and never on a hit.
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         let _ = key;
         None
     }
 
-    /// The key mangler to use where the region names none. Default: none.
+    /// Returns the key mangler to use if the region names none. The default is `None`.
     fn key_mangler(&self) -> Option<KeyMangler> {
         None
     }
 
-    /// The name of the serializer to use where the region names none. `None`, the default, stores host values as
-    /// they are, as [`Payload::Object`](crate::Payload::Object).
+    /// Returns the name of the serializer to use if the region names none.
+    ///
+    /// With `None`, the default, values are stored unserialized, as [`Payload::Object`](crate::Payload::Object).
     fn default_serializer(&self) -> Option<String> {
         None
     }
 
-    /// Whether the backend's mutexes may time out while they are held, so that two creators may overlap.
-    /// Default: no.
+    /// Returns whether a held mutex can expire, so that two creators may overlap. The default is `false`.
     fn has_lock_timeout(&self) -> bool {
         false
     }
 
-    /// A number shared by all backends over one store in this process, so that their regions share the
-    /// in-process lock too. Default: none, each backend for itself.
-    fn lock_scope(&self) -> Option<u64> {
+    /// Returns a string that all backends over one store in this process share.
+    ///
+    /// Regions over one store then wait for each other's creators. The string is readable, such as
+    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Regions ask for it when they are
+    /// configured, and never on a hit. The default is `None`: each backend instance is a store of its own.
+    fn scope(&self) -> Option<String> {
         None
     }
 
-    /// What the store can do, and its limits. Asked for when a region is configured.
+    /// Returns the key under which the bottom store keeps `key`.
+    ///
+    /// A region passes a mangled key. Creators of two regions exclude each other if the regions have one
+    /// [`scope`](Self::scope) and one store key. The default is `key` itself, which is right for every backend that is
+    /// not a proxy. A proxy that renames keys overrides it. It must return one key for one key, and is never called on
+    /// a hit.
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        Cow::Borrowed(key)
+    }
+
+    /// Returns the features and limits of the store. Regions ask for them when they are configured.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
@@ -99,17 +115,17 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
 
 const _: fn(&dyn CacheBackend) = |_| {};
 
-/// Turns a key into the one that is stored under.
+/// A function from a key to the key under which its value is stored.
 #[derive(Clone)]
 pub struct KeyMangler(Arc<dyn Fn(&str) -> String + Send + Sync>);
 
 impl KeyMangler {
-    /// A key mangler that calls `mangle`, which must give one answer for one key, always.
+    /// Creates a key mangler from `mangle`, which must be deterministic.
     pub fn new(mangle: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         KeyMangler(Arc::new(mangle))
     }
 
-    /// What `key` is stored under.
+    /// Returns the mangled form of `key`.
     pub fn mangle(&self, key: &str) -> String {
         (self.0)(key)
     }
@@ -121,7 +137,7 @@ impl fmt::Debug for KeyMangler {
     }
 }
 
-/// What a store can do, and its limits. Start from the default and change what differs.
+/// The features and limits of a store. Start from the default and change what differs.
 ///
 /// ```
 /// use dogpile_sdk::{Capabilities, KeyBytes};
@@ -134,28 +150,28 @@ impl fmt::Debug for KeyMangler {
 #[serde(default)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Whether the store keeps anything. Where it does not, creators run side by side. Default: true.
+    /// Whether the store keeps values. If it does not, creators run side by side. Default: true.
     pub stores: bool,
-    /// The longest key in bytes. Default: no limit.
+    /// The length of the longest key, in bytes. Default: no limit.
     pub max_key_bytes: Option<usize>,
-    /// Which bytes a key may have. Default: any.
+    /// The bytes that a key may contain. Default: any.
     pub key_bytes: KeyBytes,
-    /// The largest serialised value in bytes. Default: no limit.
+    /// The size of the largest serialized value, in bytes. Default: no limit.
     pub max_value_bytes: Option<u64>,
-    /// Whether the store drops values by itself after a time. Default: no.
+    /// Whether the store drops values by itself after a time. Default: false.
     pub native_expiry: bool,
-    /// Whether the `_multi` calls save round trips. Default: no.
+    /// Whether the `_multi` calls save round trips. Default: false.
     pub native_batch: bool,
 }
 
-/// Which bytes a key may have.
+/// The bytes that a key may contain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum KeyBytes {
-    /// Any.
+    /// Any bytes.
     #[default]
     Any,
-    /// No blank and no control character, as in memcached.
+    /// No whitespace and no control characters, as in memcached.
     NoBlanks,
 }
 
@@ -173,49 +189,49 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// A store that keeps nothing.
+    /// Sets that the store keeps nothing.
     #[must_use]
     pub fn without_storage(mut self) -> Self {
         self.stores = false;
         self
     }
 
-    /// Keys of at most `bytes`.
+    /// Sets the length of the longest key, in bytes.
     #[must_use]
     pub fn with_key_limit(mut self, bytes: usize) -> Self {
         self.max_key_bytes = Some(bytes);
         self
     }
 
-    /// Keys of these bytes only.
+    /// Sets the bytes that a key may contain.
     #[must_use]
     pub fn with_key_bytes(mut self, key_bytes: KeyBytes) -> Self {
         self.key_bytes = key_bytes;
         self
     }
 
-    /// Serialised values of at most `bytes`.
+    /// Sets the size of the largest serialized value, in bytes.
     #[must_use]
     pub fn with_value_limit(mut self, bytes: u64) -> Self {
         self.max_value_bytes = Some(bytes);
         self
     }
 
-    /// A store that drops values by itself after a time.
+    /// Sets that the store drops values by itself after a time.
     #[must_use]
     pub fn with_native_expiry(mut self) -> Self {
         self.native_expiry = true;
         self
     }
 
-    /// A store whose `_multi` calls save round trips.
+    /// Sets that the `_multi` calls save round trips.
     #[must_use]
     pub fn with_native_batch(mut self) -> Self {
         self.native_batch = true;
         self
     }
 
-    /// Whether the store can take `key`.
+    /// Returns whether the store accepts `key`.
     pub fn admits_key(&self, key: &str) -> bool {
         let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
         let clean = match self.key_bytes {

@@ -1,5 +1,8 @@
-//! [`BytesBackend`]: a store of bytes, and the one adapter that makes a [`CacheBackend`] of it.
+//! [`BytesBackend`]: a store of bytes, and the adapter that makes a [`CacheBackend`] of it.
 
+// Source: dogpile.cache `api.py`, `BytesBackend`.
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,33 +12,31 @@ use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
 use crate::value::{Bytes, CachedValue, Payload};
 
-/// A store of bytes. [`Enveloped`] turns it into a [`CacheBackend`]; registering does so by itself.
-///
-/// Source: dogpile.cache `api.py`, `BytesBackend`.
+/// A store of bytes. [`Enveloped`] makes a [`CacheBackend`] of it; `register_backend!` does so by itself.
 ///
 /// # For implementors
-/// As for [`CacheBackend`], whose defaults hold here too. The bytes are opaque: give back exactly what was
-/// stored. What a stranger stored under a key is given back as well: whether it can be read is decided above.
+/// The rules and the defaults of [`CacheBackend`] hold here too. The bytes are opaque: return exactly what was stored.
+/// Return foreign bytes as well; the caller decides whether they are readable.
 pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
-    /// Reads what is stored under `key`; `None` when nothing is.
+    /// Returns the bytes stored under `key`, or `None` if the key is missing.
     ///
     /// # Errors
     /// If the store fails.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError>;
 
-    /// Stores `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, replacing any previous value.
     ///
     /// # Errors
-    /// If the store fails, or cannot take the key or the value.
+    /// If the store fails, or does not accept the key or the value.
     fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError>;
 
-    /// Removes what is stored under `key`, if anything is.
+    /// Deletes the value stored under `key`, if there is one.
     ///
     /// # Errors
     /// If the store fails.
     fn delete(&self, key: &str) -> Result<(), BackendError>;
 
-    /// Reads many keys; answers one value or `None` for each, in the order asked.
+    /// Returns one entry per key, in order; `None` marks a missing key.
     ///
     /// # Errors
     /// If the store fails.
@@ -46,15 +47,15 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// Stores many values.
     ///
     /// # Errors
-    /// If the store fails; some of the values may have been stored.
+    /// If the store fails. Some of the values may have been stored.
     fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
         entries.iter().try_for_each(|(key, value)| self.set(key, value))
     }
 
-    /// Removes many keys.
+    /// Deletes many keys.
     ///
     /// # Errors
-    /// If the store fails; some of the keys may have been removed.
+    /// If the store fails. Some of the keys may have been deleted.
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
         keys.iter().try_for_each(|key| self.delete(key))
     }
@@ -70,7 +71,7 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// The name of the serializer to use where the region names none. Default: `json`.
+    /// Returns the name of the serializer to use if the region names none. The default is `json`.
     fn default_serializer(&self) -> String {
         "json".to_owned()
     }
@@ -80,9 +81,14 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// See [`CacheBackend::lock_scope`].
-    fn lock_scope(&self) -> Option<u64> {
+    /// See [`CacheBackend::scope`].
+    fn scope(&self) -> Option<String> {
         None
+    }
+
+    /// See [`CacheBackend::store_key`].
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        Cow::Borrowed(key)
     }
 
     /// See [`CacheBackend::capabilities`].
@@ -95,11 +101,11 @@ const _: fn(&dyn BytesBackend) = |_| {};
 
 /// A [`BytesBackend`] as a [`CacheBackend`]: writes and reads the [envelope](crate::envelope).
 ///
-/// What cannot be read is a miss, never an error.
+/// Unreadable bytes are a miss, never an error.
 pub struct Enveloped<B>(B);
 
 impl<B: BytesBackend> Enveloped<B> {
-    /// Wraps `backend`.
+    /// Creates the adapter around `backend`.
     pub fn new(backend: B) -> Self {
         Enveloped(backend)
     }
@@ -121,7 +127,7 @@ fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
     let Payload::Bytes(payload) = &value.payload else {
         let error = BackendError::new(
             ErrorKind::InvalidValue,
-            "this backend stores bytes, and was given an object; give the region a serializer",
+            "cannot store an object: this backend stores bytes; configure a serializer for the region",
         );
         return Err(error.during("set").for_key(key));
     };
@@ -175,8 +181,12 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
         self.0.has_lock_timeout()
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        self.0.lock_scope()
+    fn scope(&self) -> Option<String> {
+        self.0.scope()
+    }
+
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        self.0.store_key(key)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,10 +1,11 @@
-//! Leased mutexes: what keeps creators apart that share nothing but a server.
+//! Leased mutexes: mutexes for creators that share nothing except a server.
 //!
-//! A server's lock is an entry that vanishes by itself: whoever made it holds the mutex for one *lease*. While it
-//! is held, a thread of [`Leases`] renews the lease; if its process dies nobody does, and the mutex is free after
-//! one lease. Each acquisition has a *token*, so that nobody renews or removes what has become somebody else's.
+//! A lock on the server is an entry that expires by itself. The creator that made the entry holds the mutex for one
+//! *lease*. While the mutex is held, a thread of [`Leases`] renews the lease. If the holder's process dies, the mutex is
+//! free after one lease. Each acquisition has a *token*, so that a former holder never renews or removes the lock of
+//! another.
 //!
-//! A backend implements [`LeaseStore`], five commands of its server, and hands out [`Leases::mutex`].
+//! A backend implements [`LeaseStore`], which is five commands of its server, and returns [`Leases::mutex`].
 
 mod keeper;
 mod waiting;
@@ -19,50 +20,56 @@ use self::waiting::Pause;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
 
-/// The locks of a server. `key` is the key whose creators are kept apart; the name of its lock is up to the store.
+/// The locks of a server. Each method receives the key to lock; the store chooses the name of its lock.
 pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
-    /// Takes the lock of `key` for `token` unless it is there, to vanish after `lease`. Answers at once whether it was
-    /// taken. A lock that is there with this very token is taken too: the answer to an earlier attempt was lost.
+    /// Acquires the lock of `key` for `token` if it is free, and returns whether it succeeded.
+    ///
+    /// The lock expires after `lease`. This call does not wait for another holder. If the lock already has this token,
+    /// the call succeeds: the reply to an earlier attempt was lost.
     ///
     /// # Errors
     /// If the server fails.
     fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError>;
 
-    /// Lets the lock of `key` live for another `lease` from now. Answers `false`, and changes nothing, if it is gone
-    /// or has another token.
+    /// Renews the lock of `key` for `lease` from now, if `token` owns it.
+    ///
+    /// Returns `false` and changes nothing if the lock is gone or has another token.
     ///
     /// # Errors
     /// If the server fails.
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError>;
 
-    /// Removes the lock of `key`. Answers `false`, and changes nothing, if it is gone or has another token.
+    /// Removes the lock of `key`, if `token` owns it.
+    ///
+    /// Returns `false` and changes nothing if the lock is gone or has another token.
     ///
     /// # Errors
     /// If the server fails.
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError>;
 
-    /// Whether the lock of `key` is there, whoever took it.
+    /// Returns whether the lock of `key` is held by anybody.
     ///
     /// # Errors
     /// If the server fails.
     fn locked(&self, key: &str) -> Result<bool, BackendError>;
 
-    /// Begins to wait for the lock of `key`, which somebody else holds. Default: [`Asleep`].
+    /// Begins a wait for the lock of `key`, which another holder has. The default is [`Asleep`].
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
         let _ = key;
         Box::new(Asleep)
     }
 }
 
-/// One thread's wait for a lock that somebody else holds. It is over when this is dropped.
+/// One thread's wait for a lock that another holder has. Dropping it ends the wait.
 pub trait LeaseWait {
-    /// Blocks for `limit` at most: until the lock may have been released, if the server tells that. Answers whether it
-    /// told. What it takes to be told may be made ready in the first call that is worth it; that call then returns
-    /// `false` early, so that a release of the meantime is seen.
+    /// Blocks for at most `limit` and returns whether a release was signaled.
+    ///
+    /// An implementation may subscribe to releases in the first call that is long enough. That call returns `false`
+    /// early, so that the caller notices a release from before the subscription.
     fn pause(&mut self, limit: Duration) -> bool;
 }
 
-/// The wait for a lock of whose release nobody tells: it sleeps.
+/// The wait for a lock whose release is not signaled. It sleeps.
 #[derive(Debug)]
 pub struct Asleep;
 
@@ -73,19 +80,20 @@ impl LeaseWait for Asleep {
     }
 }
 
-/// How long leases last, and how they are waited for.
+/// The length of leases, and the limits of waits for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeaseOptions {
-    /// How long a lock outlives a holder that died. Default: 30 seconds.
+    /// The time after which the lock of a dead holder expires. Default: 30 seconds.
     pub lease: Duration,
-    /// Whether a lease is renewed while its mutex is held; otherwise it ends when it ends, and with it the
-    /// exclusion. Default: yes.
+    /// Whether a lease is renewed while its mutex is held. Otherwise two creators may overlap after it ends. Default:
+    /// true.
     pub renewed: bool,
-    /// The longest pause between two looks at a lock that somebody else holds. The pauses begin at 1 millisecond and
-    /// grow with the time waited, of which they are a sixteenth at most. Default: 100 milliseconds.
+    /// The longest pause between two polls of a lock that another holder has. The first pause is 1 millisecond. A pause
+    /// grows to at most a sixteenth of the time waited. Default: 100 milliseconds.
     pub longest_pause: Duration,
-    /// How long a blocking `acquire` waits before it answers `false`. Default: 5 minutes.
+    /// The time after which [`CacheMutex::acquire_until`] returns `false`, even if its deadline is later. With 0 it
+    /// never waits. Default: 5 minutes.
     pub give_up_after: Duration,
 }
 
@@ -100,10 +108,10 @@ impl Default for LeaseOptions {
     }
 }
 
-/// The leased mutexes of a store, and the thread that renews their leases.
+/// The source of a store's leased mutexes. Renews their leases.
 ///
-/// The thread begins with the first mutex that is held for a third of its lease, and ends when none has been held for
-/// some seconds, or when the last of the mutexes and this value are dropped.
+/// A thread renews the leases. It starts with the first mutex that is acquired, and ends when it has no lease to renew,
+/// or when this value and all its mutexes are dropped.
 #[derive(Clone, Debug)]
 pub struct Leases {
     shared: Arc<Shared>,
@@ -117,13 +125,13 @@ struct Shared {
 }
 
 impl Leases {
-    /// The mutexes of `store`.
+    /// Creates the leased mutexes of `store`.
     pub fn new(store: Arc<dyn LeaseStore>, options: LeaseOptions) -> Self {
         let keeper = Keeper::new(Arc::clone(&store), options.lease);
         Leases { shared: Arc::new(Shared { store, options, keeper }) }
     }
 
-    /// A mutex for `key`; all mutexes for one key exclude each other, in this process and in all others.
+    /// Creates a mutex for `key`. All mutexes for one key exclude each other, in all processes.
     pub fn mutex(&self, key: &str) -> Arc<dyn CacheMutex> {
         let (shared, key) = (Arc::clone(&self.shared), Arc::from(key));
         Arc::new(LeasedMutex { shared, key, held: Mutex::default() })
@@ -138,43 +146,48 @@ struct LeasedMutex {
 }
 
 impl LeasedMutex {
-    /// Tries once.
+    /// Tries once to acquire the lock for `token`.
     fn attempt(&self, token: &str) -> Result<bool, BackendError> {
         let Shared { store, options, keeper } = &*self.shared;
-        // Before the server is asked: the lease that it grants cannot end earlier than the one reckoned with here.
+        // Take the time before the request, so that our estimate never outlasts the server's lease.
         let asked = Instant::now();
-        let taken = store.acquire(&self.key, token, options.lease).inspect_err(|_| {
-            // The lock may have been taken, and only the answer lost. Nobody would release it.
+        let acquired = store.acquire(&self.key, token, options.lease).inspect_err(|_| {
+            // The server may have granted the lock although its reply was lost. Nobody else would release it.
             keeper.remove(&self.key, token);
         })?;
-        if taken {
-            let holding = Arc::new(Holding::new(Arc::clone(&self.key), token.into()));
+        if acquired {
+            let holding = Arc::new(Holding::new(Arc::clone(&self.key), token.into(), asked, options.lease));
             if options.renewed {
                 keeper.keep(&holding, asked);
             }
             *self.held() = Some(holding);
         }
-        Ok(taken)
+        Ok(acquired)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Arc<Holding>>> {
-        // Nothing panics while it is locked.
+        // No holder of this lock panics, so poison carries no meaning.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl CacheMutex for LeasedMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.attempt(&new_token())
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         let (token, begun) = (new_token(), Instant::now());
         let options = &self.shared.options;
+        let limit = begun.checked_add(options.give_up_after).map_or(deadline, |limit| limit.min(deadline));
         let mut pause = Pause::new(options.longest_pause);
         let mut waiting = None;
         loop {
             if self.attempt(&token)? {
                 return Ok(true);
             }
-            let left = options.give_up_after.saturating_sub(begun.elapsed());
-            if !wait || left.is_zero() {
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(false);
             }
             let waiting = waiting.get_or_insert_with(|| self.shared.store.wait(&self.key));
@@ -185,17 +198,23 @@ impl CacheMutex for LeasedMutex {
     }
 
     fn release(&self) -> Result<(), BackendError> {
-        let not_held = |why| Err(BackendError::new(ErrorKind::NotHeld, why));
-        let Some(holding) = self.held().take() else { return not_held("the mutex is not held") };
+        let not_held = |why| Err(BackendError::new(ErrorKind::NotHeld, why).for_key(&*self.key));
+        let Some(holding) = self.held().take() else {
+            return not_held("cannot release the mutex: it is not held");
+        };
         let Shared { store, options: _, keeper } = &*self.shared;
         keeper.forget(&holding);
         let released = store.release(&self.key, &holding.token);
         let released = released.inspect_err(|_| keeper.remove(&self.key, &holding.token))?;
-        if released { Ok(()) } else { not_held("the lease of the mutex ended before it was released") }
+        if released { Ok(()) } else { not_held("cannot release the mutex: its lease ended earlier") }
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
         self.shared.store.locked(&self.key)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.held().as_ref().is_some_and(|holding| holding.is_lost(Instant::now()))
     }
 }
 
@@ -208,7 +227,7 @@ impl fmt::Debug for LeasedMutex {
     }
 }
 
-/// 32 hexadecimal digits that no other call gave out, in this process or another.
+/// Returns 32 hexadecimal digits that no other call returned, in this process or another.
 fn new_token() -> String {
     let digits = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", digits(), digits())

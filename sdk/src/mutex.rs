@@ -1,39 +1,60 @@
-//! [`CacheMutex`]: what keeps creators of one key apart.
+//! [`CacheMutex`]: one mutex per key, so that one creator runs at a time.
+
+// Source: dogpile.cache `api.py`, `CacheMutex`.
 
 use std::fmt;
+use std::time::Instant;
 
 use crate::error::BackendError;
 
 /// A mutex for one key, often shared by processes and machines.
 ///
-/// Source: dogpile.cache `api.py`, `CacheMutex`.
-///
 /// # For implementors
-/// * It may be released by another thread than the one that acquired it.
-/// * It is not re-entrant: while it is held, `acquire(false)` answers `false`, the holding thread's included.
-/// * A blocking `acquire` must end: by a time-out of the mutex (answer `false`), or since its holder's lease ran
-///   out. A lease is renewed by the mutex itself for as long as it is held.
+/// * Any thread may release the mutex, not only the one that acquired it.
+/// * The mutex is not re-entrant. While it is held, `try_acquire` returns `false`, even on the thread that acquired it.
+/// * The mutex of a holder that died must become free, for example because its lease ends. The mutex itself renews its
+///   lease while it is held.
 /// * Dropping a held mutex does not release it.
 pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
-    /// Takes the mutex. With `wait`, blocks until it can, or until the mutex gives up; without, answers at once.
-    /// Answers whether it was taken.
+    /// Acquires the mutex if it is free, and returns whether it succeeded.
+    ///
+    /// This call never waits for another holder. It may wait for a reply from the store.
     ///
     /// # Errors
     /// If the store fails.
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError>;
+    fn try_acquire(&self) -> Result<bool, BackendError>;
 
-    /// Gives the mutex back.
+    /// Acquires the mutex, waiting until `deadline` if needed, and returns whether it succeeded.
+    ///
+    /// It returns `false` if the mutex is still held at `deadline`, or at an earlier limit that the mutex has been
+    /// configured with (such as `lock_blocking_timeout`). If `deadline` has passed, it tries once, as
+    /// [`try_acquire`](Self::try_acquire) does.
     ///
     /// # Errors
-    /// [`ErrorKind::NotHeld`](crate::ErrorKind::NotHeld) if the caller does not hold it, or not any more;
-    /// any other if the store fails.
+    /// If the store fails.
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError>;
+
+    /// Releases the mutex.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotHeld`](crate::ErrorKind::NotHeld) if this object does not hold the mutex, or no longer holds it;
+    /// another kind if the store fails.
     fn release(&self) -> Result<(), BackendError>;
 
-    /// Whether anybody holds it. Asking takes nothing.
+    /// Returns whether the mutex is held by anybody, without acquiring it.
     ///
     /// # Errors
     /// If the store fails.
     fn locked(&self) -> Result<bool, BackendError>;
+
+    /// Returns whether this object acquired the mutex and is known to have lost it since.
+    ///
+    /// A mutex is lost when its lease ended or when somebody else took it. This call performs no I/O and never blocks.
+    /// It returns `false` before the mutex is acquired and after it is released. The default is `false`, for mutexes
+    /// that cannot be lost.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 const _: fn(&dyn CacheMutex) = |_| {};

@@ -1,5 +1,8 @@
-//! [`ProxyBackend`]: a wrapper around a backend, and the one bridge that makes a backend of it.
+//! [`ProxyBackend`]: a wrapper around a backend, and the bridge that makes a [`CacheBackend`] of it.
 
+// Source: dogpile.cache `proxy.py`, `ProxyBackend`.
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,10 +11,10 @@ use crate::error::BackendError;
 use crate::mutex::CacheMutex;
 use crate::value::CachedValue;
 
-/// A wrapper around a backend that names only what it changes; everything else goes on to [`proxied`].
+/// A wrapper around a backend. It implements the methods that it changes; all others forward to [`proxied`].
 ///
-/// Values arrive with their metadata, whatever lies beneath: a proxy that overrides `get` sees every single get.
-/// The `_multi` calls are calls of their own, though, and so are forwarded as they are.
+/// Values arrive with their metadata. A proxy that overrides `get` sees every single get. A `_multi` call does not go
+/// through `get`, so override both forms.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
@@ -35,17 +38,15 @@ use crate::value::CachedValue;
 /// }
 /// ```
 ///
-/// Source: dogpile.cache `proxy.py`, `ProxyBackend`.
-///
 /// [`proxied`]: ProxyBackend::proxied
 pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
-    /// The next backend in.
+    /// Returns the wrapped backend.
     fn proxied(&self) -> &dyn CacheBackend;
 
     /// See [`CacheBackend::get`].
     ///
     /// # Errors
-    /// As there, and so for the methods below.
+    /// If the wrapped backend fails. This holds for the methods below too.
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
         self.proxied().get(key)
     }
@@ -100,11 +101,15 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
         self.proxied().has_lock_timeout()
     }
 
-    /// See [`CacheBackend::lock_scope`]. A proxy that gives keys other names answers a number of its own, such as a
-    /// hash of how it names them and of the number of what it wraps: else a key here would share its lock with the
-    /// key of the same name beneath.
-    fn lock_scope(&self) -> Option<u64> {
-        self.proxied().lock_scope()
+    /// See [`CacheBackend::scope`]. A proxy does not change the store, so it has no reason to override this method.
+    fn scope(&self) -> Option<String> {
+        self.proxied().scope()
+    }
+
+    /// See [`CacheBackend::store_key`]. A proxy that renames keys overrides this method, and passes the renamed key to
+    /// the wrapped backend's `store_key`.
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        self.proxied().store_key(key)
     }
 
     /// See [`CacheBackend::capabilities`].
@@ -115,7 +120,7 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
 
 const _: fn(&dyn ProxyBackend) = |_| {};
 
-/// `proxy` as a backend.
+/// Creates a backend from `proxy`.
 pub fn proxy(proxy: impl ProxyBackend) -> Arc<dyn CacheBackend> {
     Arc::new(Bridge(proxy))
 }
@@ -169,8 +174,12 @@ impl<P: ProxyBackend> CacheBackend for Bridge<P> {
         self.0.has_lock_timeout()
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        self.0.lock_scope()
+    fn scope(&self) -> Option<String> {
+        self.0.scope()
+    }
+
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        self.0.store_key(key)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,7 +1,8 @@
-//! Between the traits that authors implement and their form in `dogpile-abi`, in safe code.
+//! Adapters between the traits that authors implement and their form in `dogpile-abi`, in safe code.
 //!
-//! `exported` is the way out (ours, for the other side to call), `loaded` the way in.
+//! `exported` carries our objects to the other side. `loaded` turns the other side's objects into ours.
 
+mod deadline;
 mod error;
 mod exported;
 mod loaded;

@@ -71,20 +71,20 @@ fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
         let region = place.region();
         let Some(peer) = with_json(&place) else { return };
         let mutexes = ["a", "b"].map(|key| region.backend().unwrap().get_mutex(key).unwrap());
-        assert!(mutexes[0].acquire(true).unwrap());
+        assert!(mutexes[0].try_acquire().unwrap());
         let acquire = json!({ "do": "acquire", "key": "other", "wait": false });
         assert_eq!(peer.ask(&acquire), json!({ "value": false }));
-        assert!(mutexes[1].acquire(true).unwrap());
+        assert!(mutexes[1].try_acquire().unwrap());
         mutexes[0].release().unwrap();
         assert_eq!(peer.ask(&acquire), json!({ "value": false }));
         mutexes[1].release().unwrap();
         assert_eq!(peer.ask(&acquire), json!({ "value": true }));
         for mutex in &mutexes {
-            assert!(mutex.locked().unwrap() && !mutex.acquire(false).unwrap());
+            assert!(mutex.locked().unwrap() && !mutex.try_acquire().unwrap());
         }
         assert!(region.key_is_locked("a").unwrap());
         peer.ask(&json!({ "do": "release", "key": "other" }));
-        assert!(mutexes[0].acquire(false).unwrap());
+        assert!(mutexes[0].try_acquire().unwrap());
         mutexes[0].release().unwrap();
     });
 }

@@ -1,6 +1,7 @@
 //! A plugin's panic is an error that names the plugin, wherever it happens.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile::sdk::{Arguments, CacheBackend, ErrorKind};
 use dogpile::{CacheRegion, RegionConfig, Registry};
@@ -65,6 +66,16 @@ fn a_panic_in_a_mutex_is_an_error_and_frees_the_key() {
         assert!(text.contains("told to panic at acquire"), "{text}");
     }
     assert!(!region.key_is_locked("tea").unwrap(), "the key stayed locked");
+}
+
+#[test]
+fn panic_in_any_mutex_call_is_an_error() {
+    let mutex = panicking("acquire").unwrap().get_mutex("tea").unwrap();
+    for error in [mutex.try_acquire().unwrap_err(), mutex.acquire_until(Instant::now()).unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Panicked);
+        assert!(names_the_plugin(&told(&error)), "{error}");
+    }
+    assert!(!mutex.is_lost(), "a call that cannot fail returns its default");
 }
 
 #[test]

@@ -63,8 +63,9 @@ fn one_store_seen_through_a_loaded_proxy_is_still_one_store_to_the_lock() {
     let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
     let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
     let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
-    assert!(memory.lock_scope().is_some());
-    assert_eq!(memory.lock_scope(), proxy.lock_scope());
+    assert!(memory.scope().is_some());
+    assert_eq!(memory.scope(), proxy.scope());
+    assert_eq!(proxy.store_key("key"), "key");
 }
 
 #[test]

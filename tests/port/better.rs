@@ -42,7 +42,7 @@ fn of_thirty_waiting_threads_one_talks_to_the_mutex_and_all_are_freed_at_once() 
         let store = Scripted::with_mutexes();
         let region = region_on(&store);
         let elsewhere = store.mutex("key");
-        assert!(elsewhere.acquire(false).unwrap());
+        assert!(elsewhere.try_acquire().unwrap());
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..30).map(|_| scope.spawn(|| region.get_or_create("key", || 1).unwrap())).collect();
@@ -88,7 +88,7 @@ fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
     let region = region_on(&store);
     let mutex = store.mutex("key");
     mutex.gives_up.store(true, SeqCst);
-    assert!(mutex.acquire(false).unwrap());
+    assert!(mutex.try_acquire().unwrap());
     let error = region.get_or_create("key", || -> u32 { panic!("the mutex is not ours") }).unwrap_err();
     assert!(matches!(error, RegionError::Lock { source: LockError::TimedOut { .. }, .. }), "{error:?}");
     assert!(error.is_transient());
@@ -127,7 +127,7 @@ fn threads_that_wait_for_one_that_gives_up_do_not_all_wait_for_the_mutex_in_turn
         let store = Scripted::with_mutexes();
         let region = region_on(&store);
         let mutex = store.mutex("key");
-        assert!(mutex.acquire(false).unwrap());
+        assert!(mutex.try_acquire().unwrap());
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..30).map(|_| scope.spawn(|| region.get_or_create("key", || 1))).collect();

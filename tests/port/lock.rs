@@ -34,7 +34,7 @@ fn asking_whether_a_key_is_locked_takes_nothing() {
     });
     let store = Scripted::with_mutexes();
     assert!(!region_on(&store).key_is_locked("key").unwrap());
-    assert!(store.mutex("key").acquire(false).unwrap());
+    assert!(store.mutex("key").try_acquire().unwrap());
 }
 
 /// Behaviour: `key-lock-query-follows-backend-mutex`
@@ -43,7 +43,7 @@ fn a_key_is_locked_while_anybody_holds_the_backends_mutex() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     let mutex = store.mutex("key");
-    assert!(mutex.acquire(true).unwrap());
+    assert!(mutex.try_acquire().unwrap());
     assert!(region.key_is_locked("key").unwrap());
     mutex.release().unwrap();
     assert!(!region.key_is_locked("key").unwrap());
@@ -57,7 +57,7 @@ fn a_mangled_key_is_locked_under_its_mangled_name() {
     region
         .configure(RegionConfig::from_instance(store.clone()).key_mangler(|key| format!("HI!{key}")))
         .unwrap();
-    assert!(store.mutex("HI!key").acquire(false).unwrap());
+    assert!(store.mutex("HI!key").try_acquire().unwrap());
     assert!(region.key_is_locked("key").unwrap());
 }
 

@@ -1,7 +1,9 @@
 //! Proxies: wrappers that see each call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Instant;
 
 use dogpile::sdk::{
     BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, CreationTime, KeyMangler, Metadata,
@@ -151,7 +153,11 @@ impl Everything {
 struct FreeMutex;
 
 impl CacheMutex for FreeMutex {
-    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
         Ok(true)
     }
 
@@ -210,8 +216,12 @@ impl CacheBackend for Everything {
         self.called(true)
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        self.called(Some(7))
+    fn scope(&self) -> Option<String> {
+        self.called(Some("everything".to_owned()))
+    }
+
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        self.called(Cow::Owned(format!("({key})")))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -234,9 +244,10 @@ fn every_method_of_an_empty_proxy_arrives_at_the_backend() {
     assert_eq!(proxied.key_mangler().unwrap().mangle("a"), "<a>");
     assert_eq!(proxied.default_serializer().as_deref(), Some("pickle"));
     assert!(proxied.has_lock_timeout());
-    assert_eq!(proxied.lock_scope(), Some(7));
+    assert_eq!(proxied.scope().as_deref(), Some("everything"));
+    assert_eq!(proxied.store_key("a"), "(a)");
     assert_eq!(proxied.capabilities().max_key_bytes, Some(9));
-    assert_eq!(everything.0.load(SeqCst), 12);
+    assert_eq!(everything.0.load(SeqCst), 13);
 }
 
 /// Counts sets, and drops those of the key that it was made with.

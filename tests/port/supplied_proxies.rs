@@ -67,10 +67,13 @@ fn regions_with_other_prefixes_over_one_store_do_not_share_locks() {
     assert_eq!((users.get("1").unwrap(), orders.get("1").unwrap()), (Some(3), Some(2)));
 
     let others = prefixed(&store, "u:");
+    let plain = region_of("plain", RegionConfig::from_instance(store.clone()));
     users.delete("1").unwrap();
     users
         .get_or_create("1", || {
             assert!(others.key_is_locked("1").unwrap(), "regions of one prefix share the lock");
+            assert!(plain.key_is_locked("u:1").unwrap(), "a region without a prefix shares the lock");
+            assert!(!plain.key_is_locked("1").unwrap(), "but not for a key of another name in the store");
             4
         })
         .unwrap();

@@ -130,7 +130,7 @@ fn a_lock_taken_through_sentinels_is_on_the_master() {
     bounded(|| {
         let Some(servers) = sentinel_servers() else { return };
         let mutex = over_sentinels(&servers).backend().unwrap().get_mutex("key").unwrap();
-        assert!(mutex.acquire(false).unwrap());
+        assert!(mutex.try_acquire().unwrap());
         assert_eq!(say(servers.master_port(), &["EXISTS", "_lockkey"]), "1");
         mutex.release().unwrap();
         assert_eq!(say(servers.master_port(), &["EXISTS", "_lockkey"]), "0");
@@ -277,7 +277,7 @@ fn python_shares_what_sentinels_and_a_cluster_keep() {
             assert!(ours.key_is_locked("locked").unwrap());
             peer.ask(&json!({ "do": "release", "key": "locked" }));
             let mutex = ours.backend().unwrap().get_mutex("locked").unwrap();
-            assert!(mutex.acquire(false).unwrap());
+            assert!(mutex.try_acquire().unwrap());
             assert!(peer.key_is_locked("locked"));
             mutex.release().unwrap();
         }

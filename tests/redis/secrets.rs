@@ -37,7 +37,8 @@ fn look_at(config: RegionConfig) -> String {
     tells_no_password(&error);
     tells_no_password(&region.set("key", 1).unwrap_err());
     tells_no_password(&region.get_or_create("key", || 1).unwrap_err());
-    tells_no_password(&mutex.acquire(true).unwrap_err());
+    tells_no_password(&mutex.try_acquire().unwrap_err());
+    tells_no_password(&mutex.acquire_until(std::time::Instant::now()).unwrap_err());
     tells_no_password(&mutex.release().unwrap_err());
     told(&error)
 }

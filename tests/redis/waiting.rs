@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use dogpile::RegionConfig;
 use dogpile::sdk::CacheMutex;
@@ -30,10 +31,15 @@ fn mutex(config: RegionConfig, key: &str) -> Arc<dyn CacheMutex> {
     region_of("waiting", config).backend().unwrap().get_mutex(key).unwrap()
 }
 
-/// Waits for `wanted` on a thread, does what is to be done meanwhile, and has it.
+/// Returns a deadline that no test reaches.
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
+/// Runs `meanwhile` while a thread waits for `wanted`, and checks that the thread acquires it.
 fn while_waiting(wanted: &dyn CacheMutex, meanwhile: impl FnOnce()) {
     thread::scope(|scope| {
-        let waiter = scope.spawn(|| wanted.acquire(true));
+        let waiter = scope.spawn(|| wanted.acquire_until(far()));
         meanwhile();
         assert!(waiter.join().unwrap().unwrap());
     });
@@ -45,7 +51,7 @@ fn who_waits_listens_until_the_lock_is_theirs() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
-        assert!(held.acquire(true).unwrap());
+        assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
             until("the waiter listens", || listeners(&server, "key") == 1);
             held.release().unwrap();
@@ -80,7 +86,7 @@ fn tells_waiters(config: &dyn Fn() -> RegionConfig, ports: &[u16]) {
     let config = || config().argument("distributed_lock", true);
     let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
     let listeners = || ports.iter().map(|port| listeners_on(*port, "key")).sum::<usize>();
-    assert!(held.acquire(true).unwrap());
+    assert!(held.try_acquire().unwrap());
     while_waiting(&*wanted, || {
         until("the waiter listens", || listeners() == 1);
         held.release().unwrap();
@@ -120,7 +126,7 @@ fn of_the_threads_of_a_process_one_listens() {
                 .iter()
                 .map(|mutex| {
                     scope.spawn(|| {
-                        assert!(mutex.acquire(true).unwrap());
+                        assert!(mutex.acquire_until(far()).unwrap());
                         mutex.release().unwrap();
                     })
                 })
@@ -166,7 +172,7 @@ fn a_user_without_the_right_to_channels_waits_and_releases_all_the_same() {
         let config = || config(&server).argument("username", "tester").argument("password", "0123");
         let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
         for attempts in [1, 0] {
-            assert!(held.acquire(true).unwrap());
+            assert!(held.try_acquire().unwrap());
             say(server.port(), "CONFIG RESETSTAT");
             while_waiting(&*wanted, || {
                 until("it looked often", || count(server.port(), "set") >= 60);
@@ -192,7 +198,7 @@ fn without_lock_wakeup_nothing_is_told_and_nobody_listens() {
         let Some(server) = server(&[]) else { return };
         let config = || config(&server).argument("lock_wakeup", false);
         let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
-        assert!(held.acquire(true).unwrap());
+        assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
             // Those who are to be told listen after a third of that.
             until("it looked often", || count(server.port(), "set") >= 60);
@@ -207,7 +213,7 @@ fn a_waiter_whose_connection_is_closed_looks_on() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
-        assert!(held.acquire(true).unwrap());
+        assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
             until("the waiter listens", || listeners(&server, "key") == 1);
             say(server.port(), "CLIENT KILL TYPE pubsub");

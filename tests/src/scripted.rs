@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Instant;
 
 use dogpile::sdk::{
     BackendError, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Enveloped, ErrorKind,
@@ -157,23 +158,23 @@ impl CacheBackend for Scripted {
     }
 }
 
-/// A mutex that can be told to fail, to give up at once, or to have lost its lease.
+/// A mutex that can be scripted to fail, to give up at once, or to lose its lease.
 #[derive(Debug, Default)]
 pub struct ScriptedMutex {
     held: Mutex<bool>,
     released: Condvar,
-    /// Fails to be acquired.
+    /// Whether acquiring it returns an error.
     pub fails: AtomicBool,
-    /// A blocking `acquire` answers `false` at once if somebody holds it.
+    /// Whether `acquire_until` returns `false` at once while the mutex is held.
     pub gives_up: AtomicBool,
-    /// Is not the caller's any more when it is released.
+    /// Whether its holder loses it: `is_lost` is true while it is held, and `release` returns an error.
     pub loses_its_lease: AtomicBool,
-    /// How many calls of `acquire(true)` there were.
+    /// The number of calls of `acquire_until`.
     pub waits: AtomicUsize,
 }
 
 impl ScriptedMutex {
-    /// Has all calls of `acquire` give up.
+    /// Makes all calls of `acquire_until` give up.
     pub fn give_up(&self) {
         self.gives_up.store(true, SeqCst);
         let _held = self.held.lock();
@@ -182,14 +183,22 @@ impl ScriptedMutex {
 }
 
 impl CacheMutex for ScriptedMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
-        self.waits.fetch_add(usize::from(wait), SeqCst);
+    fn try_acquire(&self) -> Result<bool, BackendError> {
         if self.fails.load(SeqCst) {
-            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("acquire"));
+            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("try_acquire"));
         }
+        Ok(!std::mem::replace(&mut *self.held.lock(), true))
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
+        self.waits.fetch_add(1, SeqCst);
+        if self.fails.load(SeqCst) {
+            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("acquire_until"));
+        }
+        let limit = deadline.min(Instant::now() + LIMIT);
         let mut held = self.held.lock();
         while *held {
-            if !wait || self.gives_up.load(SeqCst) || self.released.wait_for(&mut held, LIMIT).timed_out() {
+            if self.gives_up.load(SeqCst) || self.released.wait_until(&mut held, limit).timed_out() {
                 return Ok(false);
             }
         }
@@ -208,6 +217,10 @@ impl CacheMutex for ScriptedMutex {
 
     fn locked(&self) -> Result<bool, BackendError> {
         Ok(*self.held.lock())
+    }
+
+    fn is_lost(&self) -> bool {
+        self.loses_its_lease.load(SeqCst) && *self.held.lock()
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dogpile::sdk::CacheMutex;
 use dogpile::{CacheRegion, RegionConfig, sha1_mangle_key};
@@ -133,11 +133,15 @@ impl Worker {
     fn acquire(&self, key: &str, wait: bool) -> Outcome {
         let mangled = if self.mangled { sha1_mangle_key(key) } else { key.to_owned() };
         let mutex = self.region.backend()?.get_mutex(&mangled).ok_or("the backend has no mutexes")?;
-        let taken = mutex.acquire(wait)?;
-        if taken {
+        let acquired = if wait {
+            mutex.acquire_until(Instant::now() + Duration::from_secs(600))?
+        } else {
+            mutex.try_acquire()?
+        };
+        if acquired {
             self.held.lock().insert(key.to_owned(), mutex);
         }
-        Ok(json!({ "value": taken }))
+        Ok(json!({ "value": acquired }))
     }
 }
 

@@ -1,6 +1,6 @@
-//! `dogpile.proxy.key_prefix`: gives every key a prefix, so that regions can share a store.
+//! `dogpile.proxy.key_prefix`: a proxy that adds a prefix to every key, so that regions can share a store.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dogpile_sdk::{
@@ -13,7 +13,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPrefixConfig {
-    /// What stands before every key. Required, at least one character.
+    /// Prefix of every key. Required, at least one character.
     pub prefix: String,
 }
 
@@ -23,8 +23,9 @@ register_proxy! {
     build: |config: KeyPrefixConfig, proxied| KeyPrefix::new(config.prefix, proxied),
 }
 
-/// Puts a prefix before every key on its way to the backend, and so before the name of its mutex. It comes after
-/// the key mangler, so that the prefix can be read in the store.
+/// A proxy that adds a prefix to every key and to the name of its mutex.
+///
+/// It receives mangled keys, so the prefix stays readable in the store.
 #[derive(Debug)]
 pub struct KeyPrefix {
     prefix: String,
@@ -32,13 +33,13 @@ pub struct KeyPrefix {
 }
 
 impl KeyPrefix {
-    /// Wraps `proxied`.
+    /// Creates the proxy around `proxied`.
     ///
     /// # Errors
     /// If the prefix is empty.
     pub fn new(prefix: String, proxied: Arc<dyn CacheBackend>) -> Result<Self, BackendError> {
         if prefix.is_empty() {
-            let message = "the argument \"prefix\" is empty; give at least one character";
+            let message = "invalid argument \"prefix\": it is empty; set at least one character";
             return Err(BackendError::new(ErrorKind::Configuration, message));
         }
         Ok(KeyPrefix { prefix, proxied })
@@ -87,16 +88,13 @@ impl ProxyBackend for KeyPrefix {
         self.proxied.get_mutex(&self.prefixed(key))
     }
 
-    /// One for each prefix: a key of one region is not the key of the same name of another.
-    fn lock_scope(&self) -> Option<u64> {
-        let mut hasher = DefaultHasher::new();
-        (&self.prefix, self.proxied.lock_scope()).hash(&mut hasher);
-        Some(hasher.finish())
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        Cow::Owned(self.proxied.store_key(&self.prefixed(key)).into_owned())
     }
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.proxied.capabilities();
-        // The prefix takes its share of a key's room.
+        // The prefix counts towards the length of a key.
         capabilities.max_key_bytes =
             capabilities.max_key_bytes.map(|limit| limit.saturating_sub(self.prefix.len()));
         capabilities

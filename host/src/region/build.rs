@@ -67,7 +67,7 @@ fn assemble(
         strategy,
         runner: settings.async_creation_runner.clone(),
         clock,
-        gates: gates_of(&actual_backend, &*backend),
+        gates: gates_of(&actual_backend),
         creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(CREATION_WAIT_TIMEOUT),
         shares_failures: settings.on_creator_failure == Some(OnCreatorFailure::Share),
         backend,

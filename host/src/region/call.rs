@@ -10,7 +10,6 @@ use dogpile_sdk::{BackendError, CachedValue, CreationTime, Metadata};
 
 use super::configured::Configured;
 use super::creator::{Creator, OwnedCreator};
-use super::release::release;
 use crate::engine::blocking::{drive, sleep_until, this_thread};
 use crate::engine::{
     Created, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report, Role,
@@ -199,15 +198,22 @@ where
     }
 
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
-        mutex.acquire(until.is_some())
+        match until {
+            Some(deadline) => mutex.acquire_until(deadline),
+            None => mutex.try_acquire(),
+        }
     }
 
-    fn is_lost(&self, _mutex: &HeldMutex) -> bool {
-        false
+    fn is_lost(&self, mutex: &HeldMutex) -> bool {
+        mutex.is_lost()
     }
 
-    async fn unlock(&mut self, _place: usize, mutex: HeldMutex) {
-        release(&mutex);
+    async fn unlock(&mut self, place: usize, mutex: HeldMutex) {
+        if let Err(error) = mutex.release() {
+            // The value is stored. A failed release deserves a warning, but the caller still gets the value.
+            let (region, error) = (&*self.current.region, &error as &(dyn std::error::Error + 'static));
+            tracing::warn!(region, key = %self.shown(place), error, "the mutex of a creator could not be released");
+        }
     }
 
     fn began(&self) -> CreationTime {
@@ -337,6 +343,9 @@ fn create_queued<T, C>(
     let names: Vec<String> = led.iter().map(|led| call.keys[led.place].key.to_string()).collect();
     if let Err(error) = drive(create_led(&mut call, led)) {
         let (region, error) = (&*current.region, &error as &(dyn std::error::Error + 'static));
-        tracing::error!(region, keys = %Shortened(names), error, "a creation in the background failed");
+        match names.as_slice() {
+            [key] => tracing::error!(region, key, error, "a creation in the background failed"),
+            keys => tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed"),
+        }
     }
 }

@@ -88,7 +88,7 @@ impl Configured {
 
     /// Returns the key under which the bottom store keeps `mangled`.
     pub(crate) fn store_key<'k>(&self, mangled: &'k str) -> Cow<'k, str> {
-        Cow::Borrowed(mangled)
+        self.backend.store_key(mangled)
     }
 
     /// Begins to set or delete `mangled` keys: supersedes their creations. If one of them is being stored, blocks until

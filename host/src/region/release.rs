@@ -40,7 +40,8 @@ pub(super) fn release_later(mutex: HeldMutex) {
         Err(error) if queue.threads == 0 => {
             let left = std::mem::take(&mut queue.mutexes);
             drop(queue);
-            log_failure(&error, "no thread could be started to release a mutex; its lease ends by itself");
+            let error = &error as &(dyn Error + 'static);
+            tracing::warn!(error, "no thread could be started to release a mutex; its lease ends by itself");
             drop(left);
         }
         Err(_) => {}
@@ -49,7 +50,10 @@ pub(super) fn release_later(mutex: HeldMutex) {
 
 fn run() {
     while let Some(mutex) = next() {
-        release(&mutex);
+        if let Err(error) = mutex.release() {
+            let error = &error as &(dyn Error + 'static);
+            tracing::warn!(?mutex, error, "the mutex of a creator that did not end could not be released");
+        }
     }
 }
 
@@ -67,15 +71,4 @@ fn next() -> Option<HeldMutex> {
             return None;
         }
     }
-}
-
-/// Releases `mutex`. A failure is logged: whoever held it is done with it.
-pub(super) fn release(mutex: &HeldMutex) {
-    if let Err(error) = mutex.release() {
-        log_failure(&error, "the mutex of a creator could not be released");
-    }
-}
-
-fn log_failure(error: &(dyn Error + 'static), message: &str) {
-    tracing::warn!(error, "{message}");
 }

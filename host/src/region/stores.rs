@@ -9,38 +9,30 @@ use parking_lot::Mutex;
 use super::release::release_later;
 use crate::engine::Gates;
 
-/// What tells one store from another.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// The identity of a store.
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Store {
-    /// The backend told.
-    Scope(u64),
-    /// A backend instance: its address, which is not used again while a region holds the instance.
+    /// The scope that the backend reports.
+    Scope(String),
+    /// The address of a backend instance. It is not reused while a region holds the instance.
     Instance(usize),
 }
 
-/// Keys of one name in one of these are one key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct KeySpace {
-    store: Store,
-    /// What the proxies make of the store's scope: a proxy that renames keys tells another one.
-    seen_as: Option<u64>,
-}
-
-/// The gates of the store `actual`, seen through the proxies up to `outermost`; shared with every region that has
-/// the same keys there.
-pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>, outermost: &dyn CacheBackend) -> Arc<Gates> {
-    static GATES: LazyLock<Mutex<HashMap<KeySpace, Weak<Gates>>>> = LazyLock::new(Mutex::default);
+/// Returns the gates of the store `actual`, which all regions over that store share.
+///
+/// A gate is identified by `CacheBackend::store_key` of the outermost backend.
+pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
+    static GATES: LazyLock<Mutex<HashMap<Store, Weak<Gates>>>> = LazyLock::new(Mutex::default);
 
     let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
-    let store = actual.lock_scope().map_or_else(instance, Store::Scope);
-    let keys = KeySpace { store, seen_as: outermost.lock_scope() };
+    let store = actual.scope().map_or_else(instance, Store::Scope);
     let mut all = GATES.lock();
     all.retain(|_, gates| gates.strong_count() > 0);
-    if let Some(gates) = all.get(&keys).and_then(Weak::upgrade) {
+    if let Some(gates) = all.get(&store).and_then(Weak::upgrade) {
         return gates;
     }
     let gates = Arc::new(Gates::new(release_later));
-    all.insert(keys, Arc::downgrade(&gates));
+    all.insert(store, Arc::downgrade(&gates));
     gates
 }
 
@@ -80,7 +72,7 @@ mod tests {
         let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
         region.configure(RegionConfig::from_instance(backend.clone())).expect("nothing is wrong with it");
         let backend: Arc<dyn CacheBackend> = backend;
-        (region, gates_of(&backend, &*backend))
+        (region, gates_of(&backend))
     }
 
     #[test]

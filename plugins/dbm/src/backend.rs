@@ -1,10 +1,8 @@
 //! [`DbmBackend`]: `dogpile.cache.dbm`.
-//!
-//! Source: dogpile.cache `backends/file.py`.
 
-use std::collections::hash_map::DefaultHasher;
+// Source: dogpile.cache `backends/file.py`.
+
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,29 +26,28 @@ register_backend! {
     build: DbmBackend::new,
 }
 
-/// Values in one SQLite file, shared by threads and processes, and with dogpile.cache in Python.
+/// A backend over one SQLite file, which threads and processes share, including Python's dogpile.cache.
 ///
-/// A file that is deleted or replaced while it is open is opened anew: by a writer at once, by a reader within a tenth
-/// of a second.
-///
-/// Source: dogpile.cache `backends/file.py`, `DBMBackend`.
+/// If the file is deleted or replaced while it is open, it is reopened: by a writer at once, and by a reader within a
+/// tenth of a second.
+// Source: dogpile.cache `backends/file.py`, `DBMBackend`.
 pub struct DbmBackend {
     config: DbmConfig,
     factory: LockFactory,
-    /// Connections that no thread uses now; as many as there were threads at once.
+    /// The connections that no thread uses. There are as many as threads were active at once.
     idle: Mutex<Vec<Opened>>,
     limits: Option<Limits>,
     locks: Option<Arc<CreatorLocks>>,
 }
 
 impl DbmBackend {
-    /// The largest value that SQLite takes, with room for a key beside it, in bytes.
+    /// The size of the largest value in bytes. SQLite limits a value together with its key.
     const LARGEST_VALUE: u64 = 999_000_000;
 
-    /// Opens the file, or creates it.
+    /// Opens the file, creating it if needed.
     ///
     /// # Errors
-    /// If an argument is wrong, or the file cannot be opened or is no such table.
+    /// If an argument is invalid, if the file cannot be opened, or if it is not such a table.
     pub fn new(config: DbmConfig) -> Result<Self, BackendError> {
         let config = config.checked()?;
         let (kind, stripes) = (config.lock_factory, config.lock_stripes);
@@ -58,10 +55,10 @@ impl DbmBackend {
         Self::open(config, kind.factory(), locks)
     }
 
-    /// The same, with locks that `factory` makes, whatever `lock_factory` names.
+    /// Opens the file with locks from `factory`, which overrides the argument `lock_factory`.
     ///
     /// # Errors
-    /// As for [`new`](Self::new), or if `factory` fails.
+    /// See [`new`](Self::new). `factory` may fail too.
     pub fn with_lock_factory(config: DbmConfig, factory: LockFactory) -> Result<Self, BackendError> {
         let config = config.checked()?;
         let stripes = config.lock_stripes;
@@ -79,13 +76,13 @@ impl DbmBackend {
         if config.vacuum
             && let Err(error) = first.run(Access::Write, |sqlite| vacuum(sqlite))
         {
-            log::warn!("the file was not made smaller: {error}");
+            log::warn!("cannot vacuum cache file {}: {error}", config.filename.display());
         }
         let limits = Limits::of(&config);
         Ok(DbmBackend { config, factory, idle: Mutex::new(vec![first]), limits, locks })
     }
 
-    /// Runs `call` on a connection of this thread's alone.
+    /// Runs `call` on a connection that no other thread uses.
     fn run<T>(
         &self,
         access: Access,
@@ -105,7 +102,7 @@ impl DbmBackend {
             if !opened.is_outdated(access) {
                 return Ok(opened);
             }
-            log::warn!("cache file {} was deleted or replaced; it is opened anew", self.path().display());
+            log::warn!("cache file {} was deleted or replaced; reopening it", self.path().display());
             let outdated = std::mem::take(&mut *self.idle());
             drop(outdated);
             opened.abandon()?;
@@ -113,7 +110,7 @@ impl DbmBackend {
         Opened::new(&self.config, &self.factory)
     }
 
-    /// Writes in one transaction, and keeps the limits in the same.
+    /// Writes in one transaction, which also enforces the limits.
     fn write(&self, call: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), BackendError> {
         let written = self.run(Access::Write, |sqlite| {
             let transaction = sqlite.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -133,7 +130,7 @@ impl DbmBackend {
         &self.config.filename
     }
 
-    /// Nothing panics while it is locked.
+    /// Locks the idle connections. No holder panics, so poison carries no meaning.
     fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,12 +148,10 @@ fn delete(sqlite: &Connection, key: &str) -> rusqlite::Result<()> {
     sqlite.prepare_cached(DELETE)?.execute([key.as_bytes()]).map(drop)
 }
 
-/// The same for all backends over the file `path`, in whatever way it is written.
-pub(crate) fn scope_of(path: &Path) -> Option<u64> {
+/// Returns the scope that all backends over the file `path` share, however the path is written.
+pub(crate) fn scope_of(path: &Path) -> Option<String> {
     let path = std::fs::canonicalize(path).ok()?;
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    Some(hasher.finish())
+    Some(format!("file:{}", path.display()))
 }
 
 impl BytesBackend for DbmBackend {
@@ -166,7 +161,7 @@ impl BytesBackend for DbmBackend {
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
         let stored = match self.limits {
-            // One statement is a transaction by itself.
+            // A single statement is a transaction of its own.
             None => self.run(Access::Write, |sqlite| set(sqlite, key, value)),
             Some(_) => self.write(|sqlite| set(sqlite, key, value)),
         };
@@ -200,7 +195,7 @@ impl BytesBackend for DbmBackend {
         self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
-    fn lock_scope(&self) -> Option<u64> {
+    fn scope(&self) -> Option<String> {
         scope_of(self.path())
     }
 

@@ -1,6 +1,6 @@
-//! [`CreatorLocks`]: what keeps the creators of a file apart, in this process and in others.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`, and `backends/file.py`.
+//! [`CreatorLocks`]: the locks between the creators of a file, in this process and in others.
+
+// Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`, and `backends/file.py`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,34 +13,32 @@ use dogpile_sdk::{BackendError, CacheMutex, ErrorKind};
 use crate::config::{LockKind, with_ending};
 use crate::file_lock::{AbstractFileLock, LockFactory};
 
-/// How long a waiting `acquire` tries before it gives up.
+/// The time after which `acquire_until` gives up, even if its deadline is later.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
-/// How long a thread waits where it may be waiting for itself: for a stripe that this process holds for another key, and,
-/// if it holds a stripe already, for any. A creator may ask for another key, on its own thread or another's, and two
-/// such creators for each other's stripes, although their keys have nothing to do with each other.
-const NESTED_WAIT: Duration = Duration::from_secs(1);
+/// The time after which a waiter takes its key of a stripe that this process holds for other keys.
+///
+/// A creator may request another key, on its own thread or on another, and would then wait for itself. The host lets a
+/// creator that holds a mutex wait for at most one second, so joining must happen well within that second.
+const JOIN_AFTER: Duration = Duration::from_millis(500);
 
-/// For how long after its first key was taken further threads may take keys of a stripe, so that other processes get
-/// their turn.
+/// The time after the first key of a stripe in which waiters may join it. Then other processes get their turn.
 const JOINED_FOR: Duration = Duration::from_secs(30);
 
 const SHORTEST_PAUSE: Duration = Duration::from_micros(500);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
-/// The lock of a file, cut into stripes. The creator of a key holds the stripe of that key exclusively, and the lock
-/// file itself shared, so that Python, which holds it exclusively, is kept out. With one stripe, that is the lock file
-/// itself, and the form is Python's.
+/// The lock of a file, divided into stripes. The creator of a key holds the key's stripe exclusively and the lock file
+/// itself shared. Python holds the lock file exclusively, so it is excluded. A single stripe is the lock file itself, as
+/// in Python.
 ///
-/// A thread that holds a stripe may take further keys of it, or a creator that asks for another key would wait for
-/// itself.
+/// A thread that holds a stripe may acquire further keys of it at once. Otherwise a creator that requests another key
+/// would wait for itself.
 #[derive(Debug)]
 pub(crate) struct CreatorLocks {
     path: PathBuf,
     factory: LockFactory,
     stripes: Vec<Stripe>,
-    /// Keys that were taken without their stripe, after [`NESTED_WAIT`].
-    beside: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,9 +50,9 @@ struct Stripe {
 #[derive(Debug, Default)]
 struct Held {
     holder: Option<Holder>,
-    /// The keys that it holds the stripe for.
+    /// The keys for which the stripe is held.
     keys: HashSet<String>,
-    /// Released when they are dropped.
+    /// Dropping them releases them.
     _locks: Option<FileLocks>,
 }
 
@@ -68,25 +66,25 @@ struct Holder {
 #[derive(Debug)]
 struct FileLocks {
     whole: Box<dyn AbstractFileLock>,
-    /// None if the whole is the stripe.
+    /// `None` if `whole` is the only stripe.
     stripe: Option<Box<dyn AbstractFileLock>>,
 }
 
 impl FileLocks {
-    /// Takes them, at once or not at all.
+    /// Acquires both locks or none, without waiting, and returns whether it succeeded.
     fn acquire(&self) -> Result<bool, BackendError> {
         let Some(stripe) = &self.stripe else { return self.whole.acquire_write_lock(Duration::ZERO) };
         if !self.whole.acquire_read_lock(Duration::ZERO)? {
             return Ok(false);
         }
-        let taken = stripe.acquire_write_lock(Duration::ZERO);
-        if !matches!(taken, Ok(true)) {
+        let acquired = stripe.acquire_write_lock(Duration::ZERO);
+        if !matches!(acquired, Ok(true)) {
             self.whole.release_read_lock()?;
         }
-        taken
+        acquired
     }
 
-    /// Whether somebody else holds them so that they could not be taken. Shares them for a moment.
+    /// Returns whether another holder prevents `acquire`. To find out, it shares the locks for a moment.
     fn are_held(&self) -> Result<bool, BackendError> {
         for lock in [Some(&self.whole), self.stripe.as_ref()].into_iter().flatten() {
             if !lock.acquire_read_lock(Duration::ZERO)? {
@@ -101,14 +99,15 @@ impl FileLocks {
 type Shared = HashMap<(PathBuf, u32, LockKind), Weak<CreatorLocks>>;
 
 impl CreatorLocks {
-    /// `count` stripes of the lock file `path`.
+    /// Creates `count` stripes of the lock file `path`.
     pub(crate) fn new(path: PathBuf, count: u32, factory: LockFactory) -> Self {
         let stripes = (0..count).map(|_| Stripe::default()).collect();
-        CreatorLocks { path, factory, stripes, beside: Mutex::default() }
+        CreatorLocks { path, factory, stripes }
     }
 
-    /// The same for all backends of this process that ask for it, so that a creator may ask one of them for a key
-    /// while it holds another's.
+    /// Returns the locks that all backends of this process over one lock file share.
+    ///
+    /// A creator that holds a key of one backend may then request a key of another.
     pub(crate) fn shared(path: &Path, count: u32, kind: LockKind) -> Arc<Self> {
         static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
         let mut shared = locked(&SHARED);
@@ -123,12 +122,12 @@ impl CreatorLocks {
         locks
     }
 
-    /// A mutex for `key`.
+    /// Creates a mutex for `key`.
     pub(crate) fn mutex(self: &Arc<Self>, key: &str) -> KeyReentrantMutex {
         KeyReentrantMutex { locks: Arc::clone(self), number: self.number(key), key: key.to_owned() }
     }
 
-    /// FNV-1a: each process must come to the same stripe.
+    /// Returns the stripe of `key`. All processes must agree on it, hence FNV-1a.
     fn number(&self, key: &str) -> usize {
         let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -145,36 +144,13 @@ impl CreatorLocks {
     }
 }
 
-/// The threads that hold stripes of any file, and how many.
-static HOLDERS: Mutex<Option<HashMap<ThreadId, usize>>> = Mutex::new(None);
-
-fn holds_a_stripe(thread: ThreadId) -> bool {
-    locked(&HOLDERS).as_ref().is_some_and(|holders| holders.contains_key(&thread))
-}
-
-fn count_stripe(thread: ThreadId) {
-    *locked(&HOLDERS).get_or_insert_default().entry(thread).or_default() += 1;
-}
-
-fn discount_stripe(thread: ThreadId) {
-    let mut holders = locked(&HOLDERS);
-    let Some(holders) = holders.as_mut() else { return };
-    if let Some(count) = holders.get_mut(&thread) {
-        *count -= 1;
-        if *count == 0 {
-            holders.remove(&thread);
-        }
-    }
-}
-
-/// Nothing panics while one of these is locked.
+/// Locks `mutex`. No holder panics, so poison carries no meaning.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The mutex of one key. Any thread may release it.
-///
-/// Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`.
+// Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`.
 #[derive(Debug)]
 pub(crate) struct KeyReentrantMutex {
     locks: Arc<CreatorLocks>,
@@ -187,11 +163,8 @@ impl KeyReentrantMutex {
         &self.locks.stripes[self.number]
     }
 
-    /// `files` are opened when they are first needed, and kept while somebody waits for them.
-    fn try_acquire(&self, held: &mut Held, files: &mut Option<FileLocks>) -> Result<bool, BackendError> {
-        if locked(&self.locks.beside).contains(&self.key) {
-            return Ok(false);
-        }
+    /// Tries once to acquire the key. `files` are opened when first needed, and kept while the caller waits.
+    fn attempt(&self, held: &mut Held, files: &mut Option<FileLocks>) -> Result<bool, BackendError> {
         let this = thread::current().id();
         if let Some(holder) = held.holder {
             return Ok(holder.thread == this && held.keys.insert(self.key.clone()));
@@ -206,46 +179,37 @@ impl KeyReentrantMutex {
         }
         let holder = Some(Holder { thread: this, since: Instant::now() });
         *held = Held { holder, keys: HashSet::from([self.key.clone()]), _locks: Some(locks) };
-        count_stripe(this);
         Ok(true)
     }
 
-    /// Takes the key, if this process has its stripe for other keys, and has not for long.
+    /// Acquires the key if this process holds its stripe for other keys and has not held it for long.
     fn try_join(&self, held: &mut Held) -> bool {
         let joins = held.holder.is_some_and(|holder| holder.since.elapsed() < JOINED_FOR);
         joins && held.keys.insert(self.key.clone())
     }
-
-    /// Takes the key, if its stripe is in the way and nobody of this process has the key itself.
-    fn try_acquire_beside(&self, held: &Held) -> bool {
-        let taken = !held.keys.contains(&self.key) && locked(&self.locks.beside).insert(self.key.clone());
-        if taken {
-            log::warn!(
-                "the creator of key {:?} does not wait for other keys of its stripe, since its thread is the \
-                 creator of another key; another process may create it too",
-                self.key
-            );
-        }
-        taken
-    }
 }
 
 impl CacheMutex for KeyReentrantMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
-        let (start, mut files) = (Instant::now(), None);
-        let nested = holds_a_stripe(thread::current().id());
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.attempt(&mut locked(&self.stripe().held), &mut None)
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
+        let (begun, mut files) = (Instant::now(), None);
+        let limit = deadline.min(begun + GIVE_UP_AFTER);
         let mut held = locked(&self.stripe().held);
-        while !self.try_acquire(&mut held, &mut files)? {
-            let waited = start.elapsed();
-            if !wait || waited >= GIVE_UP_AFTER {
-                return Ok(false);
-            }
-            if waited >= NESTED_WAIT && (self.try_join(&mut held) || nested && self.try_acquire_beside(&held))
-            {
+        while !self.attempt(&mut held, &mut files)? {
+            let waited = begun.elapsed();
+            if waited >= JOIN_AFTER && self.try_join(&mut held) {
                 return Ok(true);
             }
-            // Whoever waits long need not look often; a release in this process is told.
-            let pause = (waited / 32).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let left = limit.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // Poll less often as the wait grows. A release in this process notifies us; only other processes need
+            // polling.
+            let pause = (waited / 32).clamp(SHORTEST_PAUSE, LONGEST_PAUSE).min(left);
             let woken = self.stripe().released.wait_timeout(held, pause);
             held = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -254,19 +218,12 @@ impl CacheMutex for KeyReentrantMutex {
 
     fn release(&self) -> Result<(), BackendError> {
         let mut held = locked(&self.stripe().held);
-        if locked(&self.locks.beside).remove(&self.key) {
-            return Ok(());
-        }
         if !held.keys.remove(&self.key) {
-            let message = format!("the mutex of key {:?} is released, but was not acquired", self.key);
+            let message = format!("cannot release the mutex of key {:?}: it is not held", self.key);
             return Err(BackendError::new(ErrorKind::NotHeld, message).during("release").for_key(&self.key));
         }
         if held.keys.is_empty() {
-            let gone = std::mem::take(&mut *held);
-            if let Some(holder) = gone.holder {
-                discount_stripe(holder.thread);
-            }
-            drop(gone);
+            drop(std::mem::take(&mut *held));
             drop(held);
             self.stripe().released.notify_all();
         }
@@ -275,7 +232,7 @@ impl CacheMutex for KeyReentrantMutex {
 
     fn locked(&self) -> Result<bool, BackendError> {
         let held = locked(&self.stripe().held);
-        if held.keys.contains(&self.key) || locked(&self.locks.beside).contains(&self.key) {
+        if held.keys.contains(&self.key) {
             return Ok(true);
         }
         if held.holder.is_some() {
@@ -286,7 +243,7 @@ impl CacheMutex for KeyReentrantMutex {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
     use crate::file_lock::FileLock;
@@ -302,23 +259,28 @@ mod tests {
         ["foo", "bar"].map(|key| locks.mutex(key))
     }
 
+    /// Acquires the mutex with a deadline that no test reaches.
+    fn acquire_blocking(mutex: &KeyReentrantMutex) -> bool {
+        mutex.acquire_until(Instant::now() + GIVE_UP_AFTER).unwrap()
+    }
+
     fn on_a_thread<R: Send>(run: impl FnOnce() -> R + Send) -> R {
         thread::scope(|scope| scope.spawn(run).join().unwrap())
     }
 
-    /// DIFFERENCE: the assertions are errors, and a thread may release what another acquired, as a creation that a
-    /// runner ends in the background does.
+    /// DIFFERENCE: Python asserts; we return errors. A thread may release a mutex that another thread acquired, as a
+    /// background creation does.
     ///
     /// Behaviour: `dbm-release-by-non-holder`, `dbm-release-of-other-key`
     #[test]
-    fn releasing_what_is_not_held_is_an_error_that_names_the_key() {
+    fn release_of_a_free_mutex_fails_and_names_the_key() {
         let folder = tempfile::tempdir().unwrap();
         let [foo, bar] = one_stripe(&folder);
         let error = foo.release().unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::NotHeld, Some("foo")));
-        assert!(foo.acquire(true).unwrap());
+        assert!(foo.try_acquire().unwrap());
         let error = bar.release().unwrap_err();
-        assert_eq!(error.to_string(), "the mutex of key \"bar\" is released, but was not acquired");
+        assert_eq!(error.to_string(), "cannot release the mutex of key \"bar\": it is not held");
         on_a_thread(|| foo.release().unwrap());
         assert!(!foo.locked().unwrap());
         assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
@@ -326,99 +288,110 @@ mod tests {
 
     /// Behaviour: `dbm-one-lock-reentrant-by-key`
     #[test]
-    fn the_holder_of_a_stripe_may_take_its_other_keys() {
+    fn holder_of_a_stripe_acquires_its_other_keys_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let [foo, bar] = one_stripe(&folder);
-        assert!(foo.acquire(true).unwrap());
-        assert!(!foo.acquire(false).unwrap());
-        assert!(bar.acquire(true).unwrap());
-        assert!(!bar.acquire(false).unwrap());
-        on_a_thread(|| assert!(!bar.acquire(false).unwrap()));
+        assert!(foo.try_acquire().unwrap());
+        assert!(!foo.try_acquire().unwrap());
+        assert!(bar.try_acquire().unwrap());
+        assert!(!bar.try_acquire().unwrap());
+        on_a_thread(|| assert!(!bar.try_acquire().unwrap()));
         foo.release().unwrap();
         assert!(!foo.locked().unwrap() && bar.locked().unwrap());
-        on_a_thread(|| assert!(!foo.acquire(false).unwrap()));
+        on_a_thread(|| assert!(!foo.try_acquire().unwrap()));
         let python = FileLock::open(folder.path().join("lock")).unwrap();
         assert!(!python.acquire_write_lock(AT_ONCE).unwrap());
         bar.release().unwrap();
         assert!(python.acquire_write_lock(AT_ONCE).unwrap());
-        assert!(!foo.acquire(false).unwrap() && foo.locked().unwrap());
+        assert!(!foo.try_acquire().unwrap() && foo.locked().unwrap());
     }
 
     #[test]
-    fn a_python_holder_keeps_every_stripe_out_and_creators_keep_it_out() {
+    fn python_and_our_creators_exclude_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let mutex = locks(&folder, 64).mutex("foo");
         let python = FileLock::open(folder.path().join("lock")).unwrap();
         assert!(python.acquire_write_lock(AT_ONCE).unwrap());
-        assert!(!mutex.acquire(false).unwrap() && mutex.locked().unwrap());
+        assert!(!mutex.try_acquire().unwrap() && mutex.locked().unwrap());
         python.release_write_lock().unwrap();
-        assert!(mutex.acquire(false).unwrap());
+        assert!(mutex.try_acquire().unwrap());
         assert!(!python.acquire_write_lock(AT_ONCE).unwrap());
         mutex.release().unwrap();
         assert!(python.acquire_write_lock(AT_ONCE).unwrap());
     }
 
-    /// What stands for two processes: locks that know of each other through their files only.
+    /// The two sets of locks know of each other only through their files, as those of two processes do.
     #[test]
-    fn creators_of_other_stripes_run_side_by_side_and_of_one_key_do_not() {
+    fn creators_of_other_stripes_overlap_those_of_one_key_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let [ours, theirs] = [(); 2].map(|()| locks(&folder, 64));
         let foo = ours.mutex("foo");
-        assert!(foo.acquire(false).unwrap());
-        assert!(!theirs.mutex("foo").acquire(false).unwrap());
+        assert!(foo.try_acquire().unwrap());
+        assert!(!theirs.mutex("foo").try_acquire().unwrap());
         assert!(theirs.mutex("foo").locked().unwrap());
         let other = theirs.mutex("bar");
         assert_ne!(foo.number, other.number);
         assert!(!other.locked().unwrap());
-        assert!(other.acquire(false).unwrap());
+        assert!(other.try_acquire().unwrap());
         thread::scope(|scope| {
-            let waiting = scope.spawn(|| theirs.mutex("foo").acquire(true).unwrap());
+            let waiting = scope.spawn(|| acquire_blocking(&theirs.mutex("foo")));
             foo.release().unwrap();
             assert!(waiting.join().unwrap());
         });
     }
 
+    /// Two creators that each hold a stripe and request the other's would wait for each other. The host gives them one
+    /// second. The mutex must then report that it was not acquired, and everything must work afterwards.
     #[test]
-    fn threads_that_wait_for_each_others_stripes_go_on() {
+    fn wait_for_a_stripe_of_another_process_ends_at_its_deadline() {
         let folder = tempfile::tempdir().unwrap();
         let [ours, theirs] = [(); 2].map(|()| locks(&folder, 1));
-        let other_folder = tempfile::tempdir().unwrap();
-        let [ours_too, theirs_too] = [(); 2].map(|()| locks(&other_folder, 1));
-        assert!(ours.mutex("a").acquire(true).unwrap());
+        let held = ours.mutex("a");
+        assert!(held.try_acquire().unwrap());
         on_a_thread(|| {
-            // The one thread has the first file and wants the second, the other the reverse.
-            assert!(theirs_too.mutex("b").acquire(true).unwrap());
-            let beside = theirs.mutex("c");
-            assert!(beside.acquire(true).unwrap());
-            assert!(!beside.acquire(false).unwrap() && beside.locked().unwrap());
-            beside.release().unwrap();
-            assert_eq!(beside.release().unwrap_err().kind(), ErrorKind::NotHeld);
-            theirs_too.mutex("b").release().unwrap();
+            let wanted = theirs.mutex("b");
+            let deadline = Instant::now() + JOIN_AFTER * 2;
+            assert!(!wanted.acquire_until(deadline).unwrap());
+            assert!(Instant::now() >= deadline);
+            assert_eq!(wanted.release().unwrap_err().kind(), ErrorKind::NotHeld);
         });
-        assert!(ours_too.mutex("d").acquire(true).unwrap());
+        held.release().unwrap();
+        assert!(theirs.mutex("b").try_acquire().unwrap());
     }
 
-    /// A creator may run on another thread than the one that took its mutex, and ask for a key of the same stripe.
+    /// A creator may run on another thread than the one that acquired its mutex, and request a key of the same stripe.
     #[test]
-    fn a_thread_does_not_wait_long_for_another_key_of_its_own_process() {
+    fn waiter_joins_a_stripe_of_its_own_process_within_a_second() {
         let folder = tempfile::tempdir().unwrap();
         let [foo, bar] = one_stripe(&folder);
-        assert!(foo.acquire(true).unwrap());
-        on_a_thread(|| assert!(bar.acquire(true).unwrap()));
+        assert!(foo.try_acquire().unwrap());
+        on_a_thread(|| {
+            // This is the time that the host gives a creator that already holds a mutex.
+            assert!(bar.acquire_until(Instant::now() + Duration::from_secs(1)).unwrap());
+        });
         assert!(foo.locked().unwrap() && bar.locked().unwrap());
         foo.release().unwrap();
         bar.release().unwrap();
-        assert!(foo.acquire(false).unwrap());
+        assert!(foo.try_acquire().unwrap());
     }
 
     #[test]
-    fn backends_of_one_file_share_their_locks() {
+    fn waiter_for_a_held_key_does_not_join() {
+        let folder = tempfile::tempdir().unwrap();
+        let [foo, _] = one_stripe(&folder);
+        assert!(foo.try_acquire().unwrap());
+        on_a_thread(|| assert!(!foo.acquire_until(Instant::now() + JOIN_AFTER * 2).unwrap()));
+        foo.release().unwrap();
+    }
+
+    #[test]
+    fn backends_over_one_file_share_locks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let [one, two] = [(); 2].map(|()| CreatorLocks::shared(&path, 1, LockKind::File));
-        assert!(one.mutex("a").acquire(true).unwrap() && two.mutex("b").acquire(false).unwrap());
+        assert!(one.mutex("a").try_acquire().unwrap() && two.mutex("b").try_acquire().unwrap());
         let other = CreatorLocks::shared(&path, 2, LockKind::File);
-        assert!(!other.mutex("c").acquire(false).unwrap());
-        assert!(CreatorLocks::shared(&path, 1, LockKind::Thread).mutex("d").acquire(false).unwrap());
+        assert!(!other.mutex("c").try_acquire().unwrap());
+        assert!(CreatorLocks::shared(&path, 1, LockKind::Thread).mutex("d").try_acquire().unwrap());
     }
 }

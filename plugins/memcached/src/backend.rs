@@ -1,9 +1,8 @@
-//! [`MemcachedBackend`], under its four names.
-//!
-//! Source: dogpile.cache `backends/memcached.py`.
+//! [`MemcachedBackend`]: the backend of the four memcached entry points.
+
+// Source: dogpile.cache `backends/memcached.py`.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -43,8 +42,9 @@ register_backend! {
     build: |config: MemcachedConfig| MemcachedBackend::bmemcached(&config),
 }
 
-/// Values on memcached servers. It connects when it is first used. While a server is down its keys are misses, and what
-/// is stored there is not.
+/// A backend over memcached servers. It connects on first use.
+///
+/// While a server is down, reads of its keys are misses and writes to it are dropped.
 #[derive(Debug)]
 pub struct MemcachedBackend {
     client: Arc<Client>,
@@ -59,34 +59,34 @@ pub struct MemcachedBackend {
 }
 
 impl MemcachedBackend {
-    /// A backend that shares out keys as python-memcached does.
+    /// Creates a backend that distributes keys as python-memcached does.
     ///
     /// # Errors
-    /// If `config` is wrong. The servers are not asked.
+    /// If `config` is invalid. This call does not connect.
     pub fn new(config: &MemcachedConfig) -> Result<Self, BackendError> {
         MemcachedBackend::of(config, Variant::PythonMemcached)
     }
 
-    /// A backend that shares out keys as pymemcache's `HashClient` does.
+    /// Creates a backend that distributes keys as pymemcache's `HashClient` does.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn pymemcache(config: &MemcachedConfig) -> Result<Self, BackendError> {
         MemcachedBackend::of(config, Variant::Pymemcache)
     }
 
-    /// A backend that shares out keys as libmemcached does.
+    /// Creates a backend that distributes keys as libmemcached does.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn pylibmc(config: &MemcachedConfig) -> Result<Self, BackendError> {
         MemcachedBackend::of(config, Variant::Pylibmc)
     }
 
-    /// A backend that speaks the binary protocol, and keeps each key on each server, as python-binary-memcached does.
+    /// Creates a backend that stores each key on every server, as python-binary-memcached does.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn bmemcached(config: &MemcachedConfig) -> Result<Self, BackendError> {
         MemcachedBackend::of(config, Variant::Bmemcached)
     }
@@ -112,12 +112,12 @@ impl MemcachedBackend {
         })
     }
 
-    /// The largest value that can be stored; an item has its key and a header too.
+    /// Returns the size of the largest value. An item also contains its key and a header.
     fn largest_value(&self) -> usize {
         self.item_size_max.saturating_sub(1024)
     }
 
-    /// Runs `operations`, whose keys are checked first, and those that failed again, if that is wanted.
+    /// Checks the keys and runs `operations`. Failed operations are retried if the configuration says so.
     fn run(&self, operations: &[Operation<'_>]) -> Result<Vec<Outcome>, BackendError> {
         for operation in operations {
             let key = operation.key();
@@ -150,7 +150,7 @@ impl MemcachedBackend {
         }
     }
 
-    /// A value as it is stored, and its flags.
+    /// Returns the stored form of a value and its flags.
     fn encoded<'v>(&self, value: &'v [u8]) -> (Cow<'v, [u8]>, u32) {
         let flags = bytes_flag(self.variant);
         let long = self.compressed_from.is_some_and(|length| value.len() >= length);
@@ -160,7 +160,7 @@ impl MemcachedBackend {
         }
     }
 
-    /// What stores `encoded`; `None` if it is too large, and that is no error.
+    /// Returns the operation that stores a value, or `None` for an oversized value that is skipped.
     fn store<'o>(
         &self,
         key: &'o str,
@@ -173,13 +173,13 @@ impl MemcachedBackend {
         Ok(Some(Operation::Store { key, value, flags: *flags, expiry, when: When::Always }))
     }
 
-    /// Whether a value was stored. That its server is down was logged, and is no error.
+    /// Returns an error if a value was not stored. An outage is not an error here; it has been logged.
     fn stored(&self, length: usize, outcome: Outcome) -> Result<(), BackendError> {
         match outcome {
             Ok(Answer::Refused(why)) if why.contains("too large") => self.oversized(length),
             Ok(Answer::Refused(why)) => Err(BackendError::new(
                 ErrorKind::Other,
-                format!("a memcached server refuses the value: {why}"),
+                format!("a memcached server rejected the value: it replied {why:?}"),
             )),
             Ok(_) => Ok(()),
             Err(error) if error::is_outage(&error) => Ok(()),
@@ -189,30 +189,30 @@ impl MemcachedBackend {
 
     fn oversized(&self, length: usize) -> Result<(), BackendError> {
         let why = format!(
-            "the value, of {length} bytes as it is stored, is larger than the memcached servers take: their item limit is \
-             {} bytes; raise it (-I, and \"item_size_max\" here), or set \"skip_oversized\" to go on without the value",
+            "cannot store the value: its stored form has {length} bytes, and the item limit of the memcached servers is \
+             {} bytes; raise the limit (-I, and \"item_size_max\" here), or set \"skip_oversized\" to skip such values",
             self.item_size_max
         );
         if self.skip_oversized {
-            log::warn!("not stored: {why}");
+            log::warn!("skipped an oversized value: {why}");
             return Ok(());
         }
         Err(BackendError::new(ErrorKind::InvalidValue, why))
     }
 }
 
-/// How a Python client marks a value that is bytes.
+/// Returns the flags with which a Python client marks bytes.
 fn bytes_flag(variant: Variant) -> u32 {
     const BINARY: u32 = 1 << 4;
     if variant == Variant::Bmemcached { BINARY } else { 0 }
 }
 
-/// The value of an answer. What was compressed and cannot be read is none, as is anything of a server that is down.
+/// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
 fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
     match outcome {
         Ok(Answer::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
         Ok(Answer::Value { data, .. }) => {
-            Ok(inflate(&data).inspect_err(|error| log::warn!("a value cannot be inflated: {error}")).ok())
+            Ok(inflate(&data).inspect_err(|error| log::warn!("cannot decompress a value: {error}")).ok())
         }
         Ok(_) => Ok(None),
         Err(error) if error::is_outage(&error) => Ok(None),
@@ -220,7 +220,7 @@ fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
     }
 }
 
-/// Whether a value is gone. A server that is down may have it still when it is back, so that it is told.
+/// Returns an error if a value may remain. A server that is down may still have the value when it comes back.
 fn deleted(outcome: Outcome) -> Result<(), BackendError> {
     outcome.map(drop).map_err(error::of)
 }
@@ -277,16 +277,14 @@ impl BytesBackend for MemcachedBackend {
         self.has_lock_timeout
     }
 
-    fn lock_scope(&self) -> Option<u64> {
+    fn scope(&self) -> Option<String> {
         let mut servers: Vec<_> = self.client.addresses().map(ToString::to_string).collect();
         servers.sort();
-        let mut scope = DefaultHasher::new();
-        ("dogpile.cache.memcached", servers).hash(&mut scope);
-        Some(scope.finish())
+        Some(format!("memcached://{}", servers.join(",")))
     }
 
     fn capabilities(&self) -> Capabilities {
-        // The name of a lock is a key too.
+        // The name of a lock must be a valid key too.
         let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
         let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoBlanks);
         let able = able.with_native_batch().with_value_limit(self.largest_value() as u64);
@@ -295,7 +293,7 @@ impl BytesBackend for MemcachedBackend {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
@@ -305,7 +303,7 @@ mod tests {
 
     /// Behaviour: `memcached-lock-timeout-declared`
     #[test]
-    fn a_lock_that_ends_by_itself_is_told() {
+    fn lock_timeout_is_reported() {
         let declares = |written| backend(written).has_lock_timeout();
         assert!(declares(r#"{"url": "h", "distributed_lock": true, "lock_timeout": 5}"#));
         assert!(!declares(r#"{"url": "h", "distributed_lock": true}"#));
@@ -313,17 +311,17 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_lock_must_fit_too() {
+    fn key_limit_leaves_room_for_the_lock_prefix() {
         let longest = |written| backend(written).capabilities().max_key_bytes;
         assert_eq!(longest(r#"{"url": "h"}"#), Some(250));
         assert_eq!(longest(r#"{"url": "h", "distributed_lock": true}"#), Some(245));
     }
 
     #[test]
-    fn regions_over_the_same_servers_have_the_same_locks() {
-        let scope = |written| backend(written).lock_scope();
-        let ab = scope(r#"{"url": ["a:1", "b:2"]}"#);
-        assert_eq!(ab, scope(r#"{"url": ["b:2", "a:1"], "memcached_expire_time": 9}"#));
-        assert_ne!(ab, scope(r#"{"url": ["a:1"]}"#));
+    fn scope_names_the_servers_in_one_order() {
+        let scope = |written| backend(written).scope().unwrap();
+        assert_eq!(scope(r#"{"url": ["a:1", "b:2"]}"#), "memcached://a:1,b:2");
+        assert_eq!(scope(r#"{"url": ["b:2", "a:1"], "memcached_expire_time": 9}"#), "memcached://a:1,b:2");
+        assert_eq!(scope(r#"{"url": ["a:1"]}"#), "memcached://a:1");
     }
 }

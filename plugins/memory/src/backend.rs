@@ -138,14 +138,14 @@ impl CacheBackend for MemoryBackend {
         self.serializer.map(str::to_owned)
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        // An address tells one store from another for as long as somebody holds it. Regions ask when the backend
-        // has come to its place, behind an `Arc`; through any number of proxies they find the same one.
+    fn scope(&self) -> Option<String> {
+        // An address identifies a store for as long as the store exists. Regions ask for it once the backend has its
+        // final place behind an `Arc`, so that any number of proxies see the same address.
         let address = match &self.store {
             Store::Map(map) => Arc::as_ptr(map).addr(),
             Store::Unbounded(_) | Store::Bounded(_) => std::ptr::from_ref(self).addr(),
         };
-        u64::try_from(address).ok()
+        Some(format!("memory:{address:#x}"))
     }
 }
 
@@ -282,15 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn backends_over_one_map_share_a_lock_scope() {
+    fn backends_over_one_map_share_a_scope() {
         let map: Arc<dyn CacheMap> = Arc::new(Mutex::new(HashMap::new()));
         let [one, two] = [(); 2].map(|()| MemoryBackend::with_map(Arc::clone(&map)));
         let other = MemoryBackend::with_map(Arc::new(Mutex::new(HashMap::new())));
-        assert!(one.lock_scope().is_some());
-        assert_eq!(one.lock_scope(), two.with_serialized_values().lock_scope());
-        assert_ne!(one.lock_scope(), other.lock_scope());
+        assert!(one.scope().is_some());
+        assert_eq!(one.scope(), two.with_serialized_values().scope());
+        assert_ne!(one.scope(), other.scope());
         let [third, fourth] = [(); 2].map(|()| MemoryBackend::new(MemoryConfig::default()).unwrap());
-        assert_ne!(third.lock_scope(), fourth.lock_scope());
+        assert_ne!(third.scope(), fourth.scope());
     }
 
     #[test]

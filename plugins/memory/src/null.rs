@@ -3,6 +3,7 @@
 //! Source: dogpile.cache `backends/null.py`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile_sdk::{
     BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, NoArguments, register_backend,
@@ -49,7 +50,11 @@ impl CacheBackend for NullBackend {
 pub struct NullMutex;
 
 impl CacheMutex for NullMutex {
-    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
         Ok(true)
     }
 
@@ -112,9 +117,9 @@ mod tests {
     #[test]
     fn its_mutex_is_always_acquired() {
         let mutex = NullBackend.get_mutex("a").unwrap();
-        assert!(mutex.acquire(true).unwrap());
+        assert!(mutex.acquire_until(Instant::now()).unwrap());
         mutex.release().unwrap();
-        assert!(mutex.acquire(false).unwrap());
+        assert!(mutex.try_acquire().unwrap());
         mutex.release().unwrap();
     }
 
@@ -122,8 +127,8 @@ mod tests {
     #[test]
     fn its_mutex_keeps_nobody_out() {
         let mutex = NullBackend.get_mutex("a").unwrap();
-        assert!(mutex.acquire(true).unwrap());
-        assert!(mutex.acquire(false).unwrap());
+        assert!(mutex.acquire_until(Instant::now()).unwrap());
+        assert!(mutex.try_acquire().unwrap());
         assert!(!mutex.locked().unwrap());
     }
 

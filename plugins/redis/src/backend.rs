@@ -1,8 +1,7 @@
-//! [`RedisBackend`]: `dogpile.cache.redis`, `dogpile.cache.valkey`, and their names for Sentinel and Cluster.
-//!
-//! Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
+//! [`RedisBackend`]: `dogpile.cache.redis`, `dogpile.cache.valkey`, and their variants for Sentinel and Cluster.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+// Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
+
 use std::sync::Arc;
 
 use dogpile_sdk::lease::Leases;
@@ -49,9 +48,8 @@ register_backend! {
     build: |config: RedisConfig| RedisBackend::cluster(&config),
 }
 
-/// Values on Redis or Valkey servers. It connects when it is first used.
-///
-/// Source: dogpile.cache `backends/redis.py`, `RedisBackend`.
+/// A backend over Redis or Valkey servers. It connects on first use.
+// Source: dogpile.cache `backends/redis.py`, `RedisBackend`.
 #[derive(Debug)]
 pub struct RedisBackend {
     servers: Arc<dyn Servers>,
@@ -61,34 +59,33 @@ pub struct RedisBackend {
 }
 
 impl RedisBackend {
-    /// The largest value that a server takes, unless it is configured otherwise.
+    /// The size of the largest value that a server accepts by default.
     const LARGEST_VALUE: u64 = 512 << 20;
 
-    /// A backend over the one server that `config` names.
+    /// Creates a backend over the one server that `config` names.
     ///
     /// # Errors
-    /// If `config` is wrong. The server is not asked.
+    /// If `config` is invalid. This call does not connect.
     pub fn new(config: &RedisConfig) -> Result<Self, BackendError> {
         RedisBackend::over(config, Deployment::Single)
     }
 
-    /// A backend over the master, and for reads its replicas, that the sentinels of `config` tell. Reads may be a
-    /// moment old, but for keys that this process has just written or locked.
+    /// Creates a backend over a master and its replicas, which the sentinels of `config` know.
+    ///
+    /// Reads go to the replicas, and may lag. Keys that this process just wrote or locked are read from the master.
     ///
     /// # Errors
-    /// If `config` is wrong. The sentinels are not asked.
-    ///
-    /// Source: dogpile.cache `backends/redis.py`, `RedisSentinelBackend`.
+    /// If `config` is invalid. This call does not connect.
+    // Source: dogpile.cache `backends/redis.py`, `RedisSentinelBackend`.
     pub fn sentinel(config: &RedisConfig) -> Result<Self, BackendError> {
         RedisBackend::over(config, Deployment::Sentinel)
     }
 
-    /// A backend over the masters of the cluster to which the `startup_nodes` of `config` belong.
+    /// Creates a backend over the masters of the cluster to which the `startup_nodes` of `config` belong.
     ///
     /// # Errors
-    /// If `config` is wrong. The nodes are not asked.
-    ///
-    /// Source: dogpile.cache `backends/redis.py`, `RedisClusterBackend`.
+    /// If `config` is invalid. This call does not connect.
+    // Source: dogpile.cache `backends/redis.py`, `RedisClusterBackend`.
     pub fn cluster(config: &RedisConfig) -> Result<Self, BackendError> {
         RedisBackend::over(config, Deployment::Cluster)
     }
@@ -112,7 +109,7 @@ impl RedisBackend {
         }
     }
 
-    /// Runs commands that each have an answer of their own, all of which must be no refusals.
+    /// Runs commands with one reply each. An error reply to any of them is an error.
     fn write_all(&self, commands: &[Command<'_>]) -> Result<(), BackendError> {
         let answers = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
         answers.into_iter().try_for_each(|answer| read::<Value>(answer).map(drop))
@@ -134,7 +131,7 @@ impl RedisBackend {
     }
 }
 
-/// The value that a `GET` answered. A list or the like that a stranger keeps there is no value, as `MGET` has it.
+/// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
 fn value(answer: Value) -> Result<Option<Vec<u8>>, BackendError> {
     match answer {
         Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
@@ -165,7 +162,11 @@ impl BytesBackend for RedisBackend {
         if found.len() == keys.len() {
             return Ok(found);
         }
-        let message = format!("{} keys were asked for, and {} answered", keys.len(), found.len());
+        let message = format!(
+            "the Redis server returned {} values for {} keys; the connection may be out of step",
+            found.len(),
+            keys.len()
+        );
         Err(BackendError::new(ErrorKind::Other, message).during("get_multi"))
     }
 
@@ -201,14 +202,44 @@ impl BytesBackend for RedisBackend {
         self.has_lock_timeout
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        let mut scope = DefaultHasher::new();
-        ("dogpile.cache.redis", self.servers.name()).hash(&mut scope);
-        Some(scope.finish())
+    fn scope(&self) -> Option<String> {
+        Some(self.servers.scope())
     }
 
     fn capabilities(&self) -> Capabilities {
         let able = Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch();
         if self.expiration_time.is_some() { able.with_native_expiry() } else { able }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use super::*;
+
+    fn config(written: &str) -> RedisConfig {
+        serde_json::from_str(written).unwrap()
+    }
+
+    #[test]
+    fn scope_names_server_and_database_without_password() {
+        let scope = |written| RedisBackend::new(&config(written)).unwrap().scope().unwrap();
+        assert_eq!(scope("{}"), "redis://localhost:6379/0");
+        assert_eq!(scope(r#"{"url": "redis://user:hunter2@there:5/2"}"#), "redis://there:5/2");
+        let by_parts = r#"{"host": "there", "port": 5, "db": 2, "username": "user", "password": "hunter2"}"#;
+        assert_eq!(scope(by_parts), "redis://there:5/2");
+    }
+
+    #[test]
+    fn scope_of_sentinel_names_service_and_database() {
+        let scope = |written| RedisBackend::sentinel(&config(written)).unwrap().scope().unwrap();
+        let expected = "redis-sentinel://a:1,b:2/mymaster/3";
+        assert_eq!(scope(r#"{"sentinels": ["b:2", "a:1"], "db": 3, "password": "hunter2"}"#), expected);
+    }
+
+    #[test]
+    fn scope_of_cluster_names_its_startup_nodes() {
+        let scope = |written| RedisBackend::cluster(&config(written)).unwrap().scope().unwrap();
+        assert_eq!(scope(r#"{"startup_nodes": ["b:2", "a:1"]}"#), "redis-cluster://a:1,b:2");
     }
 }

@@ -70,9 +70,14 @@ impl Pool {
         Ok(Pool { client, db, limits, connections: Mutex::default(), returned: Condvar::new() })
     }
 
-    /// The server's address and database.
+    /// Returns the server's address.
+    pub(crate) fn address(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
+    }
+
+    /// Returns the server's address and database.
     pub(crate) fn server(&self) -> String {
-        format!("{}/{}", self.client.get_connection_info().addr(), self.db)
+        format!("{}/{}", self.address(), self.db)
     }
 
     /// Sends `packed`, and waits for `count` answers.

@@ -77,8 +77,8 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
     /// Whether each command has a key of its own: what names several may be for several servers.
     fn is_spread(&self) -> bool;
 
-    /// What tells them from others, without a password.
-    fn name(&self) -> String;
+    /// Returns the backend's scope, which names the servers and the database, and contains no password.
+    fn scope(&self) -> String;
 
     /// A connection to the server of `key` on which it may tell what nobody asked it.
     ///
@@ -121,8 +121,8 @@ impl Servers for Pool {
         false
     }
 
-    fn name(&self) -> String {
-        self.server()
+    fn scope(&self) -> String {
+        format!("redis://{}", self.server())
     }
 
     fn listen(&self, _key: &str) -> Result<Connection, BackendError> {

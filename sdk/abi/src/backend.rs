@@ -5,44 +5,46 @@ use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec, Tuple
 use crate::{error::AbiError, interface::stable_interface, mutex::MutexObject, value::CachedValue};
 
 stable_interface! {
-    /// What the side that has a backend implements.
+    /// What the side that owns a backend implements.
     trait StableBackend;
-    /// A backend of the other side. A proxy is one too, built around the backend that it wraps.
+    /// A backend of the other side. A proxy is also a backend, built around the one that it wraps.
     object BackendObject;
     table BackendVtable, BackendVtableRef, BackendVtableFields;
     first {
-        /// Reads a key.
+        /// Returns the value of a key.
         fn get(key: RStr<'_>) -> ROption<CachedValue>;
-        /// Reads many keys, answering in the order asked.
+        /// Returns one entry per key, in order.
         fn get_multi(keys: RSlice<'_, RStr<'_>>) -> RVec<ROption<CachedValue>>;
         /// Stores a value.
         fn set(key: RStr<'_>, value: CachedValue) -> ();
         /// Stores many values.
         fn set_multi(entries: RVec<Tuple2<RString, CachedValue>>) -> ();
-        /// Removes a key.
+        /// Deletes a key.
         fn delete(key: RStr<'_>) -> ();
-        /// Removes many keys.
+        /// Deletes many keys.
         fn delete_multi(keys: RSlice<'_, RStr<'_>>) -> ();
-        /// The mutex for a key, if the backend has one of its own.
+        /// Returns the mutex for a key, if the backend has mutexes.
         fn get_mutex(key: RStr<'_>) -> ROption<MutexObject>;
-        /// What the backend's key mangler makes of `key`, if it has one.
+        /// Returns the mangled key, if the backend has a key mangler.
         fn mangle_key(key: RStr<'_>) -> ROption<RString>;
-        /// The name of the serializer used where the region names none.
+        /// Returns the name of the serializer to use if the region names none.
         fn default_serializer() -> ROption<RString>;
-        /// Whether its mutexes may time out while they are held.
+        /// Returns whether a held mutex can expire.
         fn has_lock_timeout() -> bool;
-        /// Tells regions over one store from regions over two.
-        fn lock_scope() -> ROption<u64>;
-        /// Its capabilities, as a JSON object.
+        /// Returns a string that all backends over one store in this process share.
+        fn scope() -> ROption<RString>;
+        /// Returns the key under which the bottom store keeps `key`, or none if that is `key` itself.
+        fn store_key(key: RStr<'_>) -> ROption<RString>;
+        /// Returns its capabilities as a JSON object.
         fn capabilities() -> RString;
     }
     last {
-        /// Its `Debug` text.
+        /// Returns its `Debug` text.
         fn describe() -> RString;
     }
     added {
         #[cfg(dogpile_abi_next)]
-        /// A trial method: stands for any that a later version adds.
+        /// A trial method, which stands for any that a later version adds.
         fn generation() -> u32, else Ok(1);
     }
 }

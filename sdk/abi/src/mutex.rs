@@ -5,21 +5,27 @@ use abi_stable::std_types::{RResult, RString};
 use crate::{error::AbiError, interface::stable_interface};
 
 stable_interface! {
-    /// What the side that has a mutex implements.
+    /// What the side that owns a mutex implements.
     trait StableMutex;
     /// A mutex of the other side.
     object MutexObject;
     table MutexVtable, MutexVtableRef, MutexVtableFields;
     first {
-        /// Takes the mutex; with `wait`, blocks until it can or gives up. Answers whether it was taken.
-        fn acquire(wait: bool) -> bool;
-        /// Gives it back.
+        /// Acquires the mutex if it is free, and returns whether it succeeded. Never waits for another holder.
+        fn try_acquire() -> bool;
+        /// Acquires the mutex within `nanoseconds` from now, and returns whether it succeeded.
+        ///
+        /// The deadline crosses as the time that remains, because two binaries need not share a clock.
+        fn acquire_within(nanoseconds: u64) -> bool;
+        /// Releases the mutex.
         fn release() -> ();
-        /// Whether anybody holds it.
+        /// Returns whether the mutex is held by anybody.
         fn locked() -> bool;
+        /// Returns whether this object acquired the mutex and is known to have lost it.
+        fn is_lost() -> bool;
     }
     last {
-        /// Its `Debug` text.
+        /// Returns its `Debug` text.
         fn describe() -> RString;
     }
 }

@@ -1,4 +1,4 @@
-//! Keys and values that no backend likes: each is refused with an error of its kind or kept as it is, and harms nothing.
+//! Unusual keys and values. A backend refuses each with the right kind of error, or stores it unchanged.
 
 use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind};
 
@@ -6,22 +6,22 @@ use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_valu
 use crate::multi::fresh;
 use crate::setup::Setup;
 
-/// A key without characters is refused, or is a key as any other.
-pub fn an_empty_key_is_refused_or_kept(setup: &Setup) -> Outcome {
+/// An empty key is refused, or works like any other key.
+pub fn empty_key_is_refused_or_kept(setup: &Setup) -> Outcome {
     each_is_refused_or_kept(setup, &[String::new()])
 }
 
-/// A key of a mebibyte is refused or kept whole.
-pub fn a_key_of_1_mib_is_refused_or_kept(setup: &Setup) -> Outcome {
+/// A key of 1 MiB is refused, or stored whole.
+pub fn key_of_1_mib_is_refused_or_kept(setup: &Setup) -> Outcome {
     let key = format!("{}{}", setup.fresh_key(), "k".repeat(1 << 20));
     each_is_refused_or_kept(setup, std::slice::from_ref(&key))?;
-    // Not left behind, for it is large; what cannot be kept may not be deletable.
+    // Clean up, because the key is large. Deleting it may fail if it was refused.
     let _ = setup.backend()?.delete(&key);
     Ok(())
 }
 
-/// What is a command, a path or a pattern elsewhere is a key here.
-pub fn keys_that_mean_something_elsewhere_are_only_keys(setup: &Setup) -> Outcome {
+/// Commands, paths, and patterns of other systems are plain keys.
+pub fn keys_with_special_meaning_elsewhere_are_plain_keys(setup: &Setup) -> Outcome {
     let key = setup.fresh_key();
     let marks = [
         "\r\nset x 0 0 1\r\n1",
@@ -47,13 +47,13 @@ pub fn keys_that_mean_something_elsewhere_are_only_keys(setup: &Setup) -> Outcom
     each_is_refused_or_kept(setup, &marks.map(|mark| format!("{key}{mark}")))
 }
 
-/// A key that is not admitted is refused with an error of its kind or kept under itself, and does no harm.
-pub fn a_key_that_is_not_admitted_is_refused_or_kept(setup: &Setup) -> Outcome {
+/// A key that the backend does not admit is refused as an invalid key, or stored, and affects no other key.
+pub fn unadmitted_key_is_refused_or_kept(setup: &Setup) -> Outcome {
     each_is_refused_or_kept(setup, &not_admitted(setup)?)
 }
 
-/// Reading or deleting a key that cannot be there is refused as its storing is, or finds nothing.
-pub fn a_key_that_is_not_admitted_has_no_value(setup: &Setup) -> Outcome {
+/// Reading or deleting a key that the backend does not admit is refused, or finds nothing.
+pub fn unadmitted_key_has_no_value(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     for key in not_admitted(setup)? {
         let asked = format!("get of key {}", shortened(&key));
@@ -66,9 +66,10 @@ pub fn a_key_that_is_not_admitted_has_no_value(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A request with one key that is not admitted is refused, or is done for that key too; the other keys keep what they
-/// had or get what they were given.
-pub fn one_key_that_is_not_admitted_does_not_spoil_the_others(setup: &Setup) -> Outcome {
+/// A request with one key that the backend does not admit is refused or succeeds for all keys.
+///
+/// The other keys keep their old values or have their new ones.
+pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     for bad in not_admitted(setup)? {
         let good = fresh(setup, &*backend, 4);
@@ -103,7 +104,7 @@ fn asked_among(backend: &dyn CacheBackend, good: &[(String, CachedValue)], bad: 
         return Ok(());
     };
     ensure(found.len() == keys.len(), || {
-        format!("expected {asked} to give {} answers, got {}", keys.len(), found.len())
+        format!("expected {asked} to return {} entries, got {}", keys.len(), found.len())
     })?;
     found.remove(2);
     good.iter()
@@ -111,8 +112,8 @@ fn asked_among(backend: &dyn CacheBackend, good: &[(String, CachedValue)], bad: 
         .try_for_each(|((_, value), found)| ensure_value(asked, found.as_ref(), Some(value)))
 }
 
-/// A creation time that is no time comes back as it was, or is refused.
-pub fn a_creation_time_that_is_no_time_is_refused_or_kept(setup: &Setup) -> Outcome {
+/// A value with an invalid creation time comes back unchanged, or is refused.
+pub fn invalid_creation_time_is_refused_or_kept(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     for seconds in [-1.0, f64::MAX, f64::MIN_POSITIVE, f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
         let mut value = setup.value(&*backend, b"x");
@@ -122,7 +123,7 @@ pub fn a_creation_time_that_is_no_time_is_refused_or_kept(setup: &Setup) -> Outc
             continue;
         }
         let found = backend.get(&key)?.map(|found| found.metadata.creation_time.as_seconds());
-        // A value that cannot be read back is a miss, which makes a region create it again.
+        // A miss is fine too: the region creates the value again.
         ensure(found.is_none_or(|found| found.to_bits() == seconds.to_bits()), || {
             format!("expected the creation time {seconds:?} or no value, got {found:?}")
         })?;
@@ -130,33 +131,33 @@ pub fn a_creation_time_that_is_no_time_is_refused_or_kept(setup: &Setup) -> Outc
     works_on(setup, &*backend)
 }
 
-/// A mutex for a key that is not admitted is a mutex, or is refused.
-pub fn a_mutex_for_a_key_that_is_not_admitted_is_refused_or_works(setup: &Setup) -> Outcome {
+/// The mutex of a key that the backend does not admit is refused, or works.
+pub fn mutex_of_unadmitted_key_is_refused_or_works(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     setup.mutex(&*backend, &setup.fresh_key())?;
     for key in not_admitted(setup)? {
         let Some(mutex) = backend.get_mutex(&key) else { continue };
-        let asked = format!("acquire of the mutex of key {}", shortened(&key));
-        if refused_as(ErrorKind::InvalidKey, &asked, mutex.acquire(false))? == Some(true) {
+        let asked = format!("try_acquire of the mutex of key {}", shortened(&key));
+        if refused_as(ErrorKind::InvalidKey, &asked, mutex.try_acquire())? == Some(true) {
             mutex.release()?;
         }
     }
     Ok(())
 }
 
-/// Keys that the backend says it does not admit.
+/// Returns keys that the backend does not admit, according to its capabilities.
 fn not_admitted(setup: &Setup) -> Result<Vec<String>, Stop> {
     let capabilities = setup.backend()?.capabilities();
     let key = setup.fresh_key();
     let mut keys = unusual(&key);
-    // One for which there is no memory shows nothing.
+    // A key that does not fit into memory tests nothing.
     let longest = capabilities.max_key_bytes.filter(|limit| *limit < 16 << 20);
     keys.extend(longest.map(|limit| format!("{key}{}", "k".repeat((limit + 1).saturating_sub(key.len())))));
     keys.retain(|key| !capabilities.admits_key(key));
     if keys.is_empty() { Err(Stop::skipped("the backend admits any key")) } else { Ok(keys) }
 }
 
-/// Keys with characters that some stores cannot take.
+/// Returns keys with characters that some stores do not accept.
 pub(crate) fn unusual(key: &str) -> Vec<String> {
     let marks =
         [" ", "  ", "\t", "\n", "\r\n", "\0", "\u{7f}", "\u{85}", "\u{a0}", "\u{3000}", "\"", "'", ";", "`"];
@@ -180,7 +181,7 @@ fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -
         Some(()) => ensure_stored(backend, key, value)?,
         None => return Ok(()),
     }
-    // It was kept whole: the key without its last character is another.
+    // The key must have been stored whole: without its last character, it is another key.
     let Some((last, _)) = key.char_indices().next_back() else { return Ok(()) };
     let shorter = &key[..last];
     let asked = format!("get of key {}, of which only a longer one was set,", shortened(shorter));
@@ -188,10 +189,10 @@ fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -
     ensure_value(&asked, found.flatten().as_ref(), None)
 }
 
-/// What was answered; `None` if it was refused with an error of `kind`. Any other error fails.
-fn refused_as<T>(kind: ErrorKind, asked: &str, answer: Result<T, BackendError>) -> Result<Option<T>, Stop> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
+/// Returns the result, or `None` for an error of `kind`. Any other error fails the case.
+fn refused_as<T>(kind: ErrorKind, asked: &str, result: Result<T, BackendError>) -> Result<Option<T>, Stop> {
+    match result {
+        Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == kind => Ok(None),
         Err(error) => Err(Stop::failed(format!(
             "expected {asked} to succeed or to be refused as {kind:?}, got {:?}: {error}",
@@ -200,9 +201,9 @@ fn refused_as<T>(kind: ErrorKind, asked: &str, answer: Result<T, BackendError>) 
     }
 }
 
-/// Fails unless `backend` keeps a value still.
+/// Fails unless `backend` still stores values.
 pub(crate) fn works_on(setup: &Setup, backend: &dyn CacheBackend) -> Outcome {
-    let (key, value) = (setup.fresh_key(), setup.value(backend, b"goes on"));
+    let (key, value) = (setup.fresh_key(), setup.value(backend, b"works"));
     backend.set(&key, value.clone())?;
     ensure_stored(backend, &key, &value)
 }

@@ -1,9 +1,10 @@
-//! No call panics, whatever it is given; and what panics around a backend leaves it as it was.
+//! No call panics, whatever its arguments. A panic of a caller does not damage the backend.
 //!
-//! A panic of a plugin library reaches the host as an error of the kind `Panicked`, which fails here too.
+//! A panic of a plugin library reaches the host as an error of the kind `Panicked`, which fails a case too.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Instant;
 
 use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, Object, Payload};
 
@@ -12,7 +13,7 @@ use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, panic_t
 use crate::multi::fresh;
 use crate::setup::Setup;
 
-/// Reading may fail, but does not panic, and the backend goes on.
+/// Reading may fail, but it does not panic, and the backend keeps working.
 pub fn reading_never_panics(setup: &Setup) -> Outcome {
     never_panics(setup, |backend, key, _| {
         contained("get", key, || backend.get(key))?;
@@ -20,7 +21,7 @@ pub fn reading_never_panics(setup: &Setup) -> Outcome {
     })
 }
 
-/// Storing may fail, but does not panic, and the backend goes on.
+/// Storing may fail, but it does not panic, and the backend keeps working.
 pub fn storing_never_panics(setup: &Setup) -> Outcome {
     never_panics(setup, |backend, key, value| {
         contained("set", key, || backend.set(key, value.clone()))?;
@@ -29,7 +30,7 @@ pub fn storing_never_panics(setup: &Setup) -> Outcome {
     })
 }
 
-/// Deleting may fail, but does not panic, and the backend goes on.
+/// Deleting may fail, but it does not panic, and the backend keeps working.
 pub fn deleting_never_panics(setup: &Setup) -> Outcome {
     never_panics(setup, |backend, key, _| {
         contained("delete", key, || backend.delete(key))?;
@@ -37,20 +38,29 @@ pub fn deleting_never_panics(setup: &Setup) -> Outcome {
     })
 }
 
-/// Asking for a mutex, taking it and giving it back may fail, but does not panic, and the backend goes on.
-pub fn a_mutex_never_panics(setup: &Setup) -> Outcome {
+/// The calls of a mutex may fail, but they do not panic, and the backend keeps working.
+pub fn mutex_calls_never_panic(setup: &Setup) -> Outcome {
     setup.mutex(&*setup.backend()?, &setup.fresh_key())?;
     never_panics(setup, |backend, key, _| {
         contained("get_mutex", key, || {
             let Some(mutex) = backend.get_mutex(key) else { return Ok(()) };
-            let _ = mutex.locked()?;
-            if mutex.acquire(false)? { mutex.release() } else { Ok(()) }
+            let _ = (mutex.locked()?, mutex.is_lost());
+            for _ in 0..2 {
+                let acquired = mutex.try_acquire()?;
+                if acquired {
+                    mutex.release()?;
+                }
+                if mutex.acquire_until(Instant::now())? {
+                    mutex.release()?;
+                }
+            }
+            Ok(())
         })
     })
 }
 
-/// Mangling a key does not panic, and gives one answer for one key.
-pub fn a_key_mangler_never_panics(setup: &Setup) -> Outcome {
+/// Mangling a key does not panic, and returns one mangled key for one key.
+pub fn key_mangler_never_panics(setup: &Setup) -> Outcome {
     let mangler = setup.backend()?.key_mangler();
     let mangler = mangler.ok_or_else(|| Stop::skipped("the backend has no key mangler"))?;
     for key in hostile(setup) {
@@ -66,11 +76,11 @@ pub fn a_key_mangler_never_panics(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A value of the host that panics when it is dropped does not take the backend with it.
-pub fn a_value_that_panics_when_dropped_does_no_harm(setup: &Setup) -> Outcome {
+/// A value of the host that panics when it is dropped does not damage the backend.
+pub fn value_that_panics_on_drop_does_no_harm(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if backend.default_serializer().is_some() {
-        return Err(Stop::skipped("the backend keeps bytes, and never drops a value of the host"));
+        return Err(Stop::skipped("the backend stores bytes and never drops a value of the host"));
     }
     let harmless = setup.value(&*backend, b"x");
     for _ in 0..3 {
@@ -85,8 +95,8 @@ pub fn a_value_that_panics_when_dropped_does_no_harm(setup: &Setup) -> Outcome {
     works_on(setup, &*backend)
 }
 
-/// A thread that panics between two calls leaves the backend, and a mutex that it held, to others.
-pub fn a_thread_that_panics_leaves_the_backend_usable(setup: &Setup) -> Outcome {
+/// After a thread panicked between two calls, others can use the backend and release a mutex that the thread held.
+pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let mutex = setup.mutex(&*backend, &key).ok();
     let entries = fresh(setup, &*backend, 3);
@@ -94,9 +104,9 @@ pub fn a_thread_that_panics_leaves_the_backend_usable(setup: &Setup) -> Outcome 
         let thread = scope.spawn(|| -> Outcome {
             backend.set_multi(entries.clone())?;
             if let Some(mutex) = &mutex {
-                mutex.acquire(true)?;
+                mutex.try_acquire()?;
             }
-            // Unwinds without a message on the standard error.
+            // `resume_unwind` prints no message on the standard error.
             std::panic::resume_unwind(Box::new("the creator panicked"))
         });
         thread.join().unwrap_or(Ok(()))
@@ -104,28 +114,28 @@ pub fn a_thread_that_panics_leaves_the_backend_usable(setup: &Setup) -> Outcome 
     entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
     if let Some(mutex) = mutex {
         ensure(mutex.locked()?, || {
-            "expected the mutex of a thread that panicked to be held still".to_owned()
+            "expected the mutex of a thread that panicked to be still held".to_owned()
         })?;
         mutex.release()?;
-        ensure(mutex.acquire(false)?, || "expected the mutex to be free after its release".to_owned())?;
+        ensure(mutex.try_acquire()?, || "expected the mutex to be free after its release".to_owned())?;
         mutex.release()?;
     }
     works_on(setup, &*backend)
 }
 
-/// Panics when it is dropped.
+/// A value that panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // Not while a panic is under way, which would end the process.
+        // A panic during a panic would end the process.
         if !thread::panicking() {
             std::panic::resume_unwind(Box::new("a value of the host panicked when it was dropped"));
         }
     }
 }
 
-/// Runs `call` with each hostile key on one backend, which must keep values afterwards.
+/// Runs `call` with each hostile key on one backend, which must store values afterwards.
 fn never_panics(setup: &Setup, call: impl Fn(&dyn CacheBackend, &str, &CachedValue) -> Outcome) -> Outcome {
     let backend = setup.backend()?;
     let value = setup.value(&*backend, b"x");
@@ -136,22 +146,22 @@ fn never_panics(setup: &Setup, call: impl Fn(&dyn CacheBackend, &str, &CachedVal
     Ok(())
 }
 
-/// Keys that a careless backend trips over.
+/// Returns keys that a careless backend mishandles.
 fn hostile(setup: &Setup) -> Vec<String> {
     let key = setup.fresh_key();
     let mut keys = unusual(&key);
     keys.extend(["", " ", "\0", "/", "..", "\u{10ffff}", "\u{301}"].map(str::to_owned));
-    // Around the sizes of buffers and of length fields, the last character being of two bytes.
+    // Keys around the sizes of buffers and of length fields. The last character has two bytes.
     keys.extend([127, 255, 256, 65_535, 65_536].map(|size| format!("{key}{}\u{e9}", "k".repeat(size))));
     keys
 }
 
-/// Fails if `run` panics, here or in the library that answers it. Any other error is as good as an answer.
+/// Fails if `run` panics, in this process's code or in a loaded library. Any other error is allowed.
 fn contained<T>(call: &str, key: &str, run: impl FnOnce() -> Result<T, BackendError>) -> Outcome {
-    let told = match catch_unwind(AssertUnwindSafe(run)) {
+    let message = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Err(error)) if error.kind() == ErrorKind::Panicked => error.to_string(),
         Ok(_) => return Ok(()),
         Err(panic) => panic_text(&*panic).to_owned(),
     };
-    Err(Stop::failed(format!("expected {call} of key {} not to panic, it did: {told}", shortened(key))))
+    Err(Stop::failed(format!("expected {call} of key {} not to panic, it did: {message}", shortened(key))))
 }

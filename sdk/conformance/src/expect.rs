@@ -78,8 +78,8 @@ pub(crate) fn ensure_absent(backend: &dyn CacheBackend, key: &str) -> Outcome {
 }
 
 /// What a thread answered; a panic becomes a failure.
-pub(crate) fn joined(answer: thread::Result<Outcome>) -> Outcome {
-    answer.unwrap_or_else(|_| Err(Stop::failed("expected no panic on any thread, got one")))
+pub(crate) fn joined<R>(result: thread::Result<Result<R, Stop>>) -> Result<R, Stop> {
+    result.unwrap_or_else(|_| Err(Stop::failed("expected no panic on any thread, got one")))
 }
 
 /// What a panic said.

@@ -12,14 +12,14 @@ use dogpile_sdk::CacheBackend;
 use crate::expect::{Outcome, Stop, ensure};
 use crate::setup::Setup;
 
-/// What the child prints on a line of its own, once it holds the mutex.
+/// The line that the child prints once it holds the mutex.
 const HELD: &str = "dogpile-conformance: held";
 
-/// What tells this program, run as a child, which setup and which key are meant.
+/// The variables that name the setup and the key to this program, run as a child.
 const SETUP: &str = "DOGPILE_CONFORMANCE_SETUP";
 const KEY: &str = "DOGPILE_CONFORMANCE_KEY";
 
-/// How long the mutexes of a backend outlive their holder, and which program holds one.
+/// The time for which a mutex outlives its holder, and the program that holds one.
 #[derive(Clone)]
 pub(crate) struct Lease {
     pub(crate) length: Duration,
@@ -31,7 +31,7 @@ impl Lease {
         Lease { length, holder: Arc::new(holder) }
     }
 
-    /// Starts a process that holds the mutex of `key`, and waits until it does.
+    /// Starts a process and waits until it holds the mutex of `key`.
     pub(crate) fn start(&self, key: &str) -> Result<Holder, Stop> {
         let mut command = (self.holder)(key);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -49,7 +49,7 @@ impl fmt::Debug for Lease {
     }
 }
 
-/// The process; killed when dropped.
+/// The holding process. Dropping it kills the process.
 pub(crate) struct Holder {
     child: Child,
 }
@@ -57,23 +57,25 @@ pub(crate) struct Holder {
 impl Holder {
     fn wait_until_held(&mut self) -> Outcome {
         let Some(output) = self.child.stdout.take() else { return Ok(()) };
-        let mut said = String::new();
+        let mut printed = String::new();
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if line.contains(HELD) {
                 return Ok(());
             }
-            said = format!("{said}\n{line}");
+            printed = format!("{printed}\n{line}");
         }
-        Err(Stop::failed(format!("expected the child process to hold the mutex, it ended and said:{said}")))
+        Err(Stop::failed(format!(
+            "expected the child process to hold the mutex, it ended after printing:{printed}"
+        )))
     }
 
-    /// Ends the process without its being told.
+    /// Kills the process, which has no chance to release the mutex.
     pub(crate) fn kill(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
-        // Both fail only if it is gone already.
+        // Both calls fail only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -85,28 +87,30 @@ impl Drop for Holder {
     }
 }
 
-/// Takes the mutex of `key`, says so on the standard output, and keeps it until the standard input ends or the process
-/// is killed: what the program given to [`Setup::leased_by`] does.
+/// Acquires the mutex of `key` and holds it until the process ends.
+///
+/// The program given to [`Setup::leased_by`] calls this function. It prints a line once it holds the mutex, and returns
+/// when the standard input ends.
 ///
 /// # Errors
-/// If the backend has no mutex, or somebody else holds it.
+/// If the backend has no mutex, or if the mutex is held.
 pub fn hold(backend: &dyn CacheBackend, key: &str) -> Outcome {
     let mutex = backend.get_mutex(key).ok_or_else(|| Stop::skipped("the backend has no mutex of its own"))?;
-    ensure(mutex.acquire(true)?, || format!("expected the mutex of key {key:?} to be free, it is held"))?;
+    ensure(mutex.try_acquire()?, || format!("expected the mutex of key {key:?} to be free, it is held"))?;
     println!("\n{HELD}");
-    // However it ends, the mutex is left as it is.
+    // The mutex stays held, however the input ends.
     let _ = io::stdin().read_to_end(&mut Vec::new());
     Ok(())
 }
 
-/// This very program, to be run as a child that finds `setup` among its own.
+/// Returns this program, to be run as a child that finds `setup` among its own setups.
 pub(crate) fn this_program(setup: &str, key: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap_or_default());
     command.env(SETUP, setup).env(KEY, key);
     command
 }
 
-/// If this process is such a child, what became of it.
+/// Returns the outcome of [`hold`] if this process is such a child.
 pub(crate) fn held_as_child(setups: &[Setup]) -> Option<Outcome> {
     let (setup, key) = (env::var(SETUP).ok()?, env::var(KEY).ok()?);
     let found = setups.iter().find(|known| known.name() == setup);

@@ -1,4 +1,4 @@
-//! Mutexes that outlive the death of their holder's process by one lease. Skipped where none is claimed.
+//! Mutexes that become free one lease after their holder's process dies. The level is skipped if no lease is claimed.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,47 +9,47 @@ use dogpile_sdk::{CacheBackend, CacheMutex};
 
 use crate::expect::{Outcome, Stop, joined};
 use crate::holder::Holder;
-use crate::mutex::{acquire, locked, not_held, release, visit};
+use crate::mutex::{locked, not_held, release, try_acquire, visit};
 use crate::setup::Setup;
 
-/// The mutex that a process holds is refused to others, and free once the process is dead and its lease over.
-pub fn the_mutex_of_a_killed_holder_becomes_free(setup: &Setup) -> Outcome {
+/// The mutex of a process is refused to others. Once the process is dead and its lease is over, the mutex is free.
+pub fn mutex_of_killed_holder_becomes_free(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (holder, mutex) = held_elsewhere(setup, &*backend, &key)?;
     holder.kill();
-    // A blocking acquire may give up meanwhile; the case's time limit ends this loop.
-    while !mutex.acquire(true)? {}
+    // The mutex may give up at a limit of its own. The time limit of the case ends this loop.
+    while !mutex.acquire_until(Instant::now() + setup.time_limit())? {}
     locked(&*mutex, true, "after it was taken over")?;
     release(&*mutex)?;
     locked(&*mutex, false, "after its release")
 }
 
-/// While its process lives a holder keeps the mutex, however long that takes.
-pub fn a_living_holder_keeps_the_mutex_beyond_its_lease(setup: &Setup) -> Outcome {
+/// A holder keeps the mutex for as long as its process lives.
+pub fn living_holder_keeps_mutex_beyond_its_lease(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if backend.has_lock_timeout() {
-        return Err(Stop::skipped("the backend's mutexes may time out while they are held"));
+        return Err(Stop::skipped("a held mutex of the backend can expire"));
     }
     let lease = setup.lease()?.length;
     let (_holder, mutex) = held_elsewhere(setup, &*backend, &key)?;
     let begun = Instant::now();
     while begun.elapsed() < lease.mul_f64(1.5) {
-        acquire(&*mutex, false, false, "while its holder lives")?;
+        try_acquire(&*mutex, false, "while its holder lives")?;
         thread::sleep(lease / 10);
     }
     locked(&*mutex, true, "while its holder lives")
 }
 
-/// Nobody releases what another process holds.
-pub fn the_mutex_of_another_process_is_not_released(setup: &Setup) -> Outcome {
+/// A process cannot release the mutex that another process holds.
+pub fn mutex_of_another_process_cannot_be_released(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (_holder, mutex) = held_elsewhere(setup, &*backend, &key)?;
     not_held(&*mutex, "of a mutex that another process holds")?;
-    acquire(&*mutex, false, false, "after a release in vain")
+    try_acquire(&*mutex, false, "after a release that failed")
 }
 
-/// Those who waited for a dead holder hold the mutex one after another.
-pub fn those_who_waited_for_a_dead_holder_are_kept_apart(setup: &Setup) -> Outcome {
+/// Threads that waited for a killed holder hold the mutex one after another.
+pub fn waiters_of_killed_holder_acquire_one_at_a_time(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (holder, _) = held_elsewhere(setup, &*backend, &key)?;
     let inside = AtomicBool::new(false);
@@ -61,7 +61,7 @@ pub fn those_who_waited_for_a_dead_holder_are_kept_apart(setup: &Setup) -> Outco
     })
 }
 
-/// A process that holds the mutex of `key`, and a mutex of ours for the same key.
+/// Starts a process that holds the mutex of `key`, and returns it with our own mutex for that key.
 fn held_elsewhere(
     setup: &Setup,
     backend: &dyn CacheBackend,
@@ -70,6 +70,6 @@ fn held_elsewhere(
     let mutex = setup.mutex(backend, key)?;
     let holder = setup.lease()?.start(key)?;
     locked(&*mutex, true, "while another process holds it")?;
-    acquire(&*mutex, false, false, "while another process holds it")?;
+    try_acquire(&*mutex, false, "while another process holds it")?;
     Ok((holder, mutex))
 }

@@ -1,35 +1,45 @@
-//! The backend's own mutexes. Skipped where it has none.
+//! The mutexes of the backend. The level is skipped if the backend has none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::{CacheBackend, CacheMutex, ErrorKind};
 
 use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, joined};
 use crate::setup::Setup;
 
-/// A new mutex is free, and taking it is answered with yes.
+/// A deadline that no case reaches: the time limit of a case ends it earlier.
+const FAR: Duration = Duration::from_secs(600);
+
+/// The time for which cases wait in vain.
+const WAIT: Duration = Duration::from_millis(300);
+
+/// The time by which a call may return late. It is long, because the machine may be busy.
+const LATE: Duration = Duration::from_secs(5);
+
+/// A new mutex is free, and acquiring it succeeds.
 ///
 /// Behaviour: `mutex-starts-unlocked`, `mutex-satisfies-interface`
-pub fn a_mutex_starts_unlocked(setup: &Setup) -> Outcome {
+pub fn new_mutex_is_unlocked(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
     locked(&*mutex, false, "before anybody acquired it")?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
+    acquire(&*mutex, "a free mutex")?;
     release(&*mutex)
 }
 
-/// While a mutex is held it is refused at once, to the thread that holds it too.
+/// While a mutex is held, trying to acquire it fails at once, even on the thread that holds it.
 ///
 /// Behaviour: `mutex-non-blocking-refused-while-held`
-pub fn a_held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
+pub fn held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
-    acquire(&*mutex, false, false, "by the thread that holds it")?;
+    acquire(&*mutex, "a free mutex")?;
+    try_acquire(&*mutex, false, "by the thread that holds it")?;
     locked(&*mutex, true, "while it is held")?;
-    on_a_thread(|| acquire(&*mutex, false, false, "by another thread while it is held"))?;
+    on_a_thread(|| try_acquire(&*mutex, false, "by another thread while it is held"))?;
     locked(&*mutex, true, "after others were refused")?;
     release(&*mutex)
 }
@@ -37,11 +47,15 @@ pub fn a_held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
 /// After a release the mutex is free.
 ///
 /// Behaviour: `mutex-reacquire-after-release`
-pub fn a_released_mutex_can_be_acquired_again(setup: &Setup) -> Outcome {
+pub fn released_mutex_can_be_acquired_again(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
-    for wait in [true, false, true] {
-        acquire(&*mutex, wait, true, "of a released mutex")?;
+    for waits in [true, false, true] {
+        if waits {
+            acquire(&*mutex, "a released mutex")?;
+        } else {
+            try_acquire(&*mutex, true, "of a released mutex")?;
+        }
         release(&*mutex)?;
         locked(&*mutex, false, "after its release")?;
     }
@@ -49,22 +63,81 @@ pub fn a_released_mutex_can_be_acquired_again(setup: &Setup) -> Outcome {
 }
 
 /// Two mutexes for one key exclude each other, as they would in two processes.
-pub fn a_mutex_fetched_twice_is_one(setup: &Setup) -> Outcome {
+pub fn two_mutexes_of_one_key_exclude_each_other(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (first, second) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
-    acquire(&*first, true, true, "of a free mutex")?;
+    acquire(&*first, "a free mutex")?;
     locked(&*second, true, "while its twin is held")?;
-    acquire(&*second, false, false, "while its twin is held")?;
+    try_acquire(&*second, false, "while its twin is held")?;
     release(&*first)?;
-    acquire(&*second, false, true, "after its twin's release")?;
-    acquire(&*first, false, false, "while its twin is held")?;
+    try_acquire(&*second, true, "after its twin's release")?;
+    try_acquire(&*first, false, "while its twin is held")?;
     release(&*second)
 }
 
-/// Threads that each fetch a mutex of their own for one key never hold it together.
+/// While another thread holds the mutex, `acquire_until` returns false at its deadline, and not earlier.
+pub fn acquire_until_gives_up_at_its_deadline(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (held, wanted) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
+    acquire(&*held, "a free mutex")?;
+    let deadline = Instant::now() + WAIT;
+    let acquired = on_a_thread(|| Ok(wanted.acquire_until(deadline)?))?;
+    let returned = Instant::now();
+    ensure(!acquired, || "expected acquire_until() of a held mutex to return false, got true".to_owned())?;
+    ensure(returned >= deadline, || {
+        let early = deadline - returned;
+        format!("expected acquire_until() to wait until its deadline, it returned {early:?} before it")
+    })?;
+    ensure(returned < deadline + LATE, || {
+        let late = returned - deadline;
+        format!("expected acquire_until() to return at its deadline, it returned {late:?} after it")
+    })?;
+    release(&*held)
+}
+
+/// If its deadline has passed, `acquire_until` acquires a free mutex and refuses a held one, as `try_acquire` does.
+pub fn acquire_until_past_deadline_tries_once(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (first, second) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
+    let past = || Instant::now().checked_sub(WAIT).unwrap_or_else(Instant::now);
+    let attempt = |mutex: &dyn CacheMutex, expected: bool, when: &str| {
+        let acquired = mutex.acquire_until(past())?;
+        ensure(acquired == expected, || {
+            format!("expected acquire_until() a past deadline, {when}, to return {expected}, got {acquired}")
+        })
+    };
+    attempt(&*first, true, "of a free mutex")?;
+    let begun = Instant::now();
+    attempt(&*second, false, "while its twin is held")?;
+    let took = begun.elapsed();
+    ensure(took < LATE, || {
+        format!("expected acquire_until() a past deadline not to wait, it took {took:?}")
+    })?;
+    release(&*first)?;
+    attempt(&*second, true, "after its twin's release")?;
+    release(&*second)
+}
+
+/// A mutex is not lost before it is acquired, while it is held, or after it is released. Neither is its refused twin.
+pub fn held_mutex_is_not_lost(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (mutex, twin) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
+    not_lost(&*mutex, "before anybody acquired it")?;
+    for _ in 0..2 {
+        acquire(&*mutex, "a free mutex")?;
+        not_lost(&*mutex, "while it is held")?;
+        try_acquire(&*twin, false, "while its twin is held")?;
+        not_lost(&*twin, "of a mutex that was refused")?;
+        release(&*mutex)?;
+        not_lost(&*mutex, "after its release")?;
+    }
+    Ok(())
+}
+
+/// Threads that each have a mutex of their own for one key never hold it together.
 ///
 /// Behaviour: `mutex-excludes-threads`
-pub fn a_mutex_keeps_threads_apart(setup: &Setup) -> Outcome {
+pub fn mutex_excludes_threads(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     setup.mutex(&*backend, &key)?;
     let inside = AtomicBool::new(false);
@@ -78,10 +151,10 @@ pub fn a_mutex_keeps_threads_apart(setup: &Setup) -> Outcome {
 
 pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside: &AtomicBool) -> Outcome {
     let mutex = setup.mutex(backend, key)?;
-    acquire(&*mutex, true, true, "that waits for its turn")?;
+    acquire(&*mutex, "a mutex that other threads release")?;
     let mut alone = !inside.swap(true, Ordering::SeqCst);
     for _ in 0..200 {
-        // An intruder that comes and goes meanwhile leaves the mark cleared.
+        // An intruder that enters and leaves meanwhile clears the flag.
         thread::yield_now();
         alone &= inside.load(Ordering::SeqCst);
     }
@@ -90,52 +163,52 @@ pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside
     ensure(alone, || "expected one thread at a time to hold the mutex, two held it together".to_owned())
 }
 
-/// The mutex of one key does not stand in the way of another's.
+/// The mutex of one key does not block the mutex of another.
 ///
 /// Behaviour: `mutex-keys-independent`
-pub fn mutexes_of_other_keys_are_free(setup: &Setup) -> Outcome {
+pub fn mutexes_of_two_keys_are_independent(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let held = setup.mutex(&*backend, &setup.fresh_key())?;
-    acquire(&*held, true, true, "of a free mutex")?;
+    acquire(&*held, "a free mutex")?;
     let other = setup.mutex(&*backend, &setup.fresh_key())?;
     for _ in 0..3 {
-        acquire(&*other, false, true, "while only another key's is held")?;
-        acquire(&*other, false, false, "while it is held")?;
+        try_acquire(&*other, true, "while only another key's is held")?;
+        try_acquire(&*other, false, "while it is held")?;
         release(&*other)?;
     }
     locked(&*held, true, "after another key's release")?;
     release(&*held)
 }
 
-/// A background thread may finish what another began.
-pub fn a_mutex_may_be_released_by_another_thread(setup: &Setup) -> Outcome {
+/// A background thread may finish what another thread began.
+pub fn mutex_may_be_released_by_another_thread(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
+    acquire(&*mutex, "a free mutex")?;
     on_a_thread(|| release(&*mutex))?;
-    acquire(&*mutex, false, true, "after its release by another thread")?;
+    try_acquire(&*mutex, true, "after its release by another thread")?;
     release(&*mutex)
 }
 
-/// A thread that waits is let in once the holder has released.
-pub fn a_waiting_thread_gets_a_released_mutex(setup: &Setup) -> Outcome {
+/// A waiting thread acquires the mutex once its holder has released it.
+pub fn waiting_thread_acquires_released_mutex(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let mutex = setup.mutex(&*backend, &key)?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
+    acquire(&*mutex, "a free mutex")?;
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         let waiter = scope.spawn({
             let (backend, key) = (&backend, &key);
             move || {
                 let mutex = setup.mutex(&**backend, key)?;
-                acquire(&*mutex, false, false, "while it is held")?;
-                // The holder releases while this thread waits, or is about to: both must let it in.
+                try_acquire(&*mutex, false, "while it is held")?;
+                // The holder releases while this thread waits or is about to wait. It must acquire either way.
                 let _ = tell.send(());
-                acquire(&*mutex, true, true, "that waits for the release")?;
+                acquire(&*mutex, "a mutex that its holder releases")?;
                 release(&*mutex)
             }
         });
-        // An error means that the waiter failed, which it tells itself.
+        // An error means that the waiter failed. Joining it returns the reason.
         let _ = told.recv();
         let released = release(&*mutex);
         joined(waiter.join())?;
@@ -143,23 +216,23 @@ pub fn a_waiting_thread_gets_a_released_mutex(setup: &Setup) -> Outcome {
     })
 }
 
-/// Releasing what nobody holds tells the caller that its lock was lost.
-pub fn releasing_a_mutex_that_is_not_held_is_an_error(setup: &Setup) -> Outcome {
+/// Releasing a mutex that is not held is an error, so that the caller learns that its lock was lost.
+pub fn releasing_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
     not_held(&*mutex, "before anybody acquired it")?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
+    acquire(&*mutex, "a free mutex")?;
     release(&*mutex)?;
     not_held(&*mutex, "a second time")?;
-    acquire(&*mutex, false, true, "after a release in vain")?;
+    try_acquire(&*mutex, true, "after a release that failed")?;
     release(&*mutex)
 }
 
-/// The mutex of a key is stored elsewhere than its value.
-pub fn a_mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
+/// The mutex of a key and its value are stored in different places.
+pub fn mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let mutex = setup.mutex(&*backend, &key)?;
-    acquire(&*mutex, true, true, "of a free mutex")?;
+    acquire(&*mutex, "a free mutex")?;
     ensure_absent(&*backend, &key)?;
     let value = setup.value(&*backend, b"x");
     backend.set(&key, value.clone())?;
@@ -168,14 +241,22 @@ pub fn a_mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
     ensure_stored(&*backend, &key, &value)
 }
 
-pub(crate) fn acquire(mutex: &dyn CacheMutex, wait: bool, expected: bool, when: &str) -> Outcome {
-    let taken = mutex.acquire(wait)?;
-    ensure(taken == expected, || format!("expected acquire({wait}) {when} to answer {expected}, got {taken}"))
+/// Acquires `what`, waiting for as long as the case may take.
+pub(crate) fn acquire(mutex: &dyn CacheMutex, what: &str) -> Outcome {
+    let acquired = mutex.acquire_until(Instant::now() + FAR)?;
+    ensure(acquired, || format!("expected acquire_until() of {what} to return true, got false"))
+}
+
+pub(crate) fn try_acquire(mutex: &dyn CacheMutex, expected: bool, when: &str) -> Outcome {
+    let acquired = mutex.try_acquire()?;
+    ensure(acquired == expected, || {
+        format!("expected try_acquire() {when} to return {expected}, got {acquired}")
+    })
 }
 
 pub(crate) fn locked(mutex: &dyn CacheMutex, expected: bool, when: &str) -> Outcome {
     let locked = mutex.locked()?;
-    ensure(locked == expected, || format!("expected locked() {when} to answer {expected}, got {locked}"))
+    ensure(locked == expected, || format!("expected locked() {when} to return {expected}, got {locked}"))
 }
 
 pub(crate) fn release(mutex: &dyn CacheMutex) -> Outcome {
@@ -190,10 +271,14 @@ pub(crate) fn release(mutex: &dyn CacheMutex) -> Outcome {
 pub(crate) fn not_held(mutex: &dyn CacheMutex, when: &str) -> Outcome {
     let kind = mutex.release().err().map(|error| error.kind());
     ensure(kind == Some(ErrorKind::NotHeld), || {
-        format!("expected release() {when} to be an error of kind NotHeld, got {kind:?}")
+        format!("expected release() {when} to return an error of kind NotHeld, got {kind:?}")
     })
 }
 
-fn on_a_thread(run: impl FnOnce() -> Outcome + Send) -> Outcome {
+fn not_lost(mutex: &dyn CacheMutex, when: &str) -> Outcome {
+    ensure(!mutex.is_lost(), || format!("expected is_lost() {when} to return false, got true"))
+}
+
+fn on_a_thread<R: Send>(run: impl FnOnce() -> Result<R, Stop> + Send) -> Result<R, Stop> {
     thread::scope(|scope| joined(scope.spawn(run).join()))
 }

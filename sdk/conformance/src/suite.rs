@@ -1,4 +1,4 @@
-//! The list of the cases, and how they are run.
+//! The list of the cases, and the functions that run them.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -15,14 +15,14 @@ use crate::level::Level;
 use crate::report::{LevelReport, Report};
 use crate::setup::Setup;
 
-/// One behaviour.
+/// One behavior.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// The part of the suite that it belongs to.
+    /// The part of the suite that the case belongs to.
     pub level: Level,
-    /// The sentence that names it.
+    /// The name of the case, which states the behavior.
     pub name: &'static str,
-    /// Tries it.
+    /// The function that tests the behavior.
     pub run: fn(&Setup) -> Outcome,
 }
 
@@ -73,22 +73,25 @@ const CASES: &[Case] = list! {
         metadata_comes_back_from_the_multi_calls,
     }
     Mutex: mutex {
-        a_mutex_starts_unlocked,
-        a_held_mutex_is_refused_without_waiting,
-        a_released_mutex_can_be_acquired_again,
-        a_mutex_fetched_twice_is_one,
-        a_mutex_keeps_threads_apart,
-        mutexes_of_other_keys_are_free,
-        a_mutex_may_be_released_by_another_thread,
-        a_waiting_thread_gets_a_released_mutex,
-        releasing_a_mutex_that_is_not_held_is_an_error,
-        a_mutex_leaves_the_value_alone,
+        new_mutex_is_unlocked,
+        held_mutex_is_refused_without_waiting,
+        released_mutex_can_be_acquired_again,
+        two_mutexes_of_one_key_exclude_each_other,
+        acquire_until_gives_up_at_its_deadline,
+        acquire_until_past_deadline_tries_once,
+        held_mutex_is_not_lost,
+        mutex_excludes_threads,
+        mutexes_of_two_keys_are_independent,
+        mutex_may_be_released_by_another_thread,
+        waiting_thread_acquires_released_mutex,
+        releasing_a_mutex_that_is_not_held_fails,
+        mutex_leaves_the_value_alone,
     }
     Lease: lease {
-        the_mutex_of_a_killed_holder_becomes_free,
-        a_living_holder_keeps_the_mutex_beyond_its_lease,
-        the_mutex_of_another_process_is_not_released,
-        those_who_waited_for_a_dead_holder_are_kept_apart,
+        mutex_of_killed_holder_becomes_free,
+        living_holder_keeps_mutex_beyond_its_lease,
+        mutex_of_another_process_cannot_be_released,
+        waiters_of_killed_holder_acquire_one_at_a_time,
     }
     Capabilities: capabilities {
         the_longest_key_admitted_is_kept,
@@ -96,14 +99,14 @@ const CASES: &[Case] = list! {
         a_value_above_the_limit_is_never_cut,
     }
     BadInput: bad_input {
-        an_empty_key_is_refused_or_kept,
-        a_key_of_1_mib_is_refused_or_kept,
-        keys_that_mean_something_elsewhere_are_only_keys,
-        a_key_that_is_not_admitted_is_refused_or_kept,
-        a_key_that_is_not_admitted_has_no_value,
-        one_key_that_is_not_admitted_does_not_spoil_the_others,
-        a_creation_time_that_is_no_time_is_refused_or_kept,
-        a_mutex_for_a_key_that_is_not_admitted_is_refused_or_works,
+        empty_key_is_refused_or_kept,
+        key_of_1_mib_is_refused_or_kept,
+        keys_with_special_meaning_elsewhere_are_plain_keys,
+        unadmitted_key_is_refused_or_kept,
+        unadmitted_key_has_no_value,
+        unadmitted_key_does_not_affect_other_keys,
+        invalid_creation_time_is_refused_or_kept,
+        mutex_of_unadmitted_key_is_refused_or_works,
     }
     Concurrency: concurrency {
         what_one_thread_sets_another_reads,
@@ -115,36 +118,35 @@ const CASES: &[Case] = list! {
         reading_never_panics,
         storing_never_panics,
         deleting_never_panics,
-        a_mutex_never_panics,
-        a_key_mangler_never_panics,
-        a_value_that_panics_when_dropped_does_no_harm,
-        a_thread_that_panics_leaves_the_backend_usable,
+        mutex_calls_never_panic,
+        key_mangler_never_panics,
+        value_that_panics_on_drop_does_no_harm,
+        panicking_thread_leaves_backend_usable,
     }
 };
 
-/// All cases.
+/// Returns all cases.
 pub fn cases() -> &'static [Case] {
     CASES
 }
 
-/// Runs all cases on `setup`, and answers how each ended; for programs, where [`run`] is for people.
+/// Runs all cases on `setup` and returns the outcome of each. It is for programs; [`run`] is for people.
 ///
-/// A backend that keeps nothing is no subject of the suite: the answer is then one failure that says so.
+/// The suite does not apply to a backend that stores nothing. The result is then one failure that reports this.
 pub fn check(setup: &Setup) -> Vec<(&'static str, Outcome)> {
     report(setup).levels.into_iter().flat_map(|level| level.cases).collect()
 }
 
-/// Runs all cases on `setup`, and answers how each level ended. A level that the backend does not claim is there, and
-/// is skipped.
+/// Runs all cases on `setup` and returns the outcome of each level. A level that the backend does not claim is skipped.
 ///
-/// A backend that keeps nothing is no subject of the suite: the level `store` is then one failure that says so, and
-/// the others have no cases.
+/// The suite does not apply to a backend that stores nothing. The level `store` is then one failure that reports this,
+/// and the other levels have no cases.
 pub fn report(setup: &Setup) -> Report {
     let levels = Level::ALL.map(|level| report_of(level, setup)).into();
     Report { setup: setup.name().to_owned(), levels }
 }
 
-/// As [`report`], for one level.
+/// Runs the cases of one level, as [`report`] does for all levels.
 pub fn report_of(level: Level, setup: &Setup) -> LevelReport {
     let cases = match subject(setup) {
         Err(stop) if level == Level::Store => vec![(NOT_A_SUBJECT, Err(stop))],

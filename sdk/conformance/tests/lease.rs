@@ -1,4 +1,4 @@
-//! The level of leases, on mutexes that are files: good ones, and three that get it wrong.
+//! The lease level, run on mutexes that are files: correct ones, and ones with a planted fault.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use dogpile_conformance::{Level, Setup, Verdict, hold, report, report_of};
 use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ErrorKind};
@@ -20,20 +20,21 @@ const FOLDER: &str = "DOGPILE_CONFORMANCE_TEST_FOLDER";
 const FAULT: &str = "DOGPILE_CONFORMANCE_TEST_FAULT";
 const KEY: &str = "DOGPILE_CONFORMANCE_TEST_KEY";
 const LEASE: Duration = Duration::from_millis(1500);
+const POLL: Duration = Duration::from_millis(5);
 
-/// What is wrong with the mutexes.
+/// The fault of the mutexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
-    /// A lock is a file that is there, whoever made it and when.
+    /// A lock is a file that stays after its holder died.
     OutlivesItsHolder,
-    /// A lock is void after the lease, though its holder lives.
+    /// A lock expires after its lease, although its holder lives.
     IsNotRenewed,
-    /// Anybody removes anybody's lock.
+    /// A process can release the lock of another.
     IsReleasedByAnybody,
 }
 
-/// Keeps values in this process, and mutexes in a folder.
+/// A backend with values in this process and mutexes in a folder.
 #[derive(Debug)]
 struct Folder {
     fault: Fault,
@@ -63,7 +64,7 @@ impl CacheBackend for Folder {
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        // A key may be longer than the name of a file can be. The same number in every process.
+        // A key may be too long for a file name. The hash is the same in every process.
         let number = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
         let path = self.path.join(format!("{number:016x}"));
         Some(match self.fault {
@@ -73,7 +74,7 @@ impl CacheBackend for Folder {
     }
 }
 
-/// The system's lock on a file, which ends with the process.
+/// A file lock of the operating system, which ends with its process.
 #[derive(Debug)]
 struct Locked {
     path: PathBuf,
@@ -87,13 +88,21 @@ impl Locked {
 }
 
 impl CacheMutex for Locked {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.acquire_until(Instant::now())
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         let file = self.open();
-        let taken = if wait { file.lock().is_ok() } else { file.try_lock().is_ok() };
-        if taken {
+        let mut acquired = file.try_lock().is_ok();
+        while !acquired && Instant::now() < deadline {
+            thread::sleep(POLL);
+            acquired = file.try_lock().is_ok();
+        }
+        if acquired {
             *self.held.lock().unwrap() = Some(file);
         }
-        Ok(taken)
+        Ok(acquired)
     }
 
     fn release(&self) -> Result<(), BackendError> {
@@ -105,7 +114,7 @@ impl CacheMutex for Locked {
     }
 }
 
-/// A file that is there while the mutex is held.
+/// A mutex that is held while its file exists.
 #[derive(Debug)]
 struct Present {
     fault: Fault,
@@ -114,7 +123,7 @@ struct Present {
 }
 
 impl Present {
-    /// Removes what a holder left behind, where the fault is not that it stays.
+    /// Removes an expired lock, unless the fault is that it stays.
     fn expire(&self) {
         let made = fs::metadata(&self.path).and_then(|found| found.modified());
         let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
@@ -125,17 +134,21 @@ impl Present {
 }
 
 impl CacheMutex for Present {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.acquire_until(Instant::now())
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         loop {
             self.expire();
             if OpenOptions::new().write(true).create_new(true).open(&self.path).is_ok() {
                 *self.held.lock().unwrap() = true;
                 return Ok(true);
             }
-            if !wait {
+            if Instant::now() >= deadline {
                 return Ok(false);
             }
-            thread::sleep(Duration::from_millis(5));
+            thread::sleep(POLL);
         }
     }
 
@@ -157,7 +170,7 @@ fn not_held() -> BackendError {
     BackendError::new(ErrorKind::NotHeld, "the mutex is not held")
 }
 
-/// A setup over mutexes in `folder`; its child process is [`a_child_that_holds`].
+/// Returns a setup over mutexes in `folder`. Its child process runs [`child_that_holds`].
 fn setup(fault: Fault, folder: &Path) -> Setup {
     let (here, there) = (folder.to_owned(), folder.to_owned());
     let setup = Setup::new("folder", move || Ok(Arc::new(Folder::new(fault, &here))));
@@ -165,16 +178,16 @@ fn setup(fault: Fault, folder: &Path) -> Setup {
         if fault == Fault::OutlivesItsHolder { Duration::from_secs(5) } else { Duration::from_mins(1) };
     setup.with_time_limit(limit).leased_by(LEASE, move |key| {
         let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "--nocapture", "a_child_that_holds"]);
+        command.args(["--ignored", "--exact", "--nocapture", "child_that_holds"]);
         command.env(FOLDER, &there).env(FAULT, format!("{fault:?}")).env(KEY, key);
         command
     })
 }
 
-/// No test of its own: what the child process runs, until it is killed.
+/// Not a test of its own: the child process runs it until it is killed.
 #[test]
 #[ignore = "the other tests run it in a child process"]
-fn a_child_that_holds() {
+fn child_that_holds() {
     let Ok(folder) = env::var(FOLDER) else { return };
     let faults = [Fault::None, Fault::OutlivesItsHolder, Fault::IsNotRenewed, Fault::IsReleasedByAnybody];
     let named = |fault: &Fault| format!("{fault:?}") == env::var(FAULT).unwrap();
@@ -182,7 +195,7 @@ fn a_child_that_holds() {
     hold(&Folder::new(fault, Path::new(&folder)), &env::var(KEY).unwrap()).unwrap();
 }
 
-/// The cases of the level that failed, each with its text, for mutexes with `fault`.
+/// Returns the failed cases of the level, each with its message, for mutexes with `fault`.
 fn failures(fault: Fault) -> Vec<(&'static str, String)> {
     let folder = tempdir().unwrap();
     let report = report_of(Level::Lease, &setup(fault, folder.path()));
@@ -196,7 +209,7 @@ fn assert_caught(fault: Fault, case: &str, says: &str) {
 }
 
 #[test]
-fn locks_that_end_with_their_process_pass() {
+fn correct_locks_pass() {
     let folder = tempdir().unwrap();
     let report = report(&setup(Fault::None, folder.path()));
     assert!(report.passed(), "{report}");
@@ -205,29 +218,25 @@ fn locks_that_end_with_their_process_pass() {
 }
 
 #[test]
-fn a_lock_that_outlives_its_holder_is_noticed() {
-    let case = "the_mutex_of_a_killed_holder_becomes_free";
+fn lock_that_outlives_its_holder_fails() {
+    let case = "mutex_of_killed_holder_becomes_free";
     assert_caught(Fault::OutlivesItsHolder, case, "expected the case to end within 5s");
 }
 
 #[test]
-fn a_lease_that_is_not_renewed_is_noticed() {
-    let case = "a_living_holder_keeps_the_mutex_beyond_its_lease";
-    assert_caught(
-        Fault::IsNotRenewed,
-        case,
-        "expected acquire(false) while its holder lives to answer false",
-    );
+fn lease_that_is_not_renewed_fails() {
+    let case = "living_holder_keeps_mutex_beyond_its_lease";
+    assert_caught(Fault::IsNotRenewed, case, "expected try_acquire() while its holder lives to return false");
 }
 
 #[test]
-fn the_release_of_another_process_s_lock_is_noticed() {
-    let case = "the_mutex_of_another_process_is_not_released";
-    assert_caught(Fault::IsReleasedByAnybody, case, "to be an error of kind NotHeld, got None");
+fn lock_released_by_another_process_fails() {
+    let case = "mutex_of_another_process_cannot_be_released";
+    assert_caught(Fault::IsReleasedByAnybody, case, "to return an error of kind NotHeld, got None");
 }
 
 #[test]
-fn a_child_that_does_not_hold_fails_the_level_and_is_quoted() {
+fn child_that_does_not_hold_fails_and_is_quoted() {
     let folder = tempdir().unwrap();
     let child = |_: &str| {
         let mut command = Command::new("echo");
@@ -237,5 +246,5 @@ fn a_child_that_does_not_hold_fails_the_level_and_is_quoted() {
     let report = report_of(Level::Lease, &setup(Fault::None, folder.path()).leased_by(LEASE, child));
     let said: Vec<_> = report.failures().map(|(_, expected)| expected).collect();
     assert_eq!(said.len(), 4, "{report}");
-    assert!(said[0].ends_with("to hold the mutex, it ended and said:\nno such store"), "{report}");
+    assert!(said[0].ends_with("to hold the mutex, it ended after printing:\nno such store"), "{report}");
 }

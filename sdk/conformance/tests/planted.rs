@@ -1,4 +1,4 @@
-//! Backends that are right but for one planted bug: the suite finds each, in the case that is about it.
+//! Backends with one planted bug each. The suite finds each bug in the case that tests that behavior.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_conformance::{Level, Setup, report, report_of};
 use dogpile_sdk::{
@@ -15,7 +15,7 @@ use dogpile_sdk::{
     Metadata,
 };
 
-/// What is wrong with a backend.
+/// The bug of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
@@ -34,7 +34,12 @@ enum Bug {
     KeepsTheOldMetadata,
     PutsTheVersionAtTwo,
     // mutex
-    IgnoresThatNobodyWantsToWait,
+    WaitsWhenItMustNot,
+    IgnoresTheDeadline,
+    GivesUpBeforeTheDeadline,
+    RefusesAPastDeadline,
+    IsLostBeforeItIsHeld,
+    IsLostWhileItIsHeld,
     IsNotExclusive,
     HasOneMutexForAllKeys,
     UnlocksAnothersKey,
@@ -58,17 +63,12 @@ enum Bug {
 
 use Bug::*;
 
-/// Each bug, and the case that finds it: its level, its name, and some of what it says.
+/// Each bug with the level and the name of the case that finds it, and a part of its message.
 const FOUND: &[(Bug, Level, &str, &str)] = &[
     (TakesAnEmptyPayloadForNone, Level::Store, "an_empty_payload_is_a_value", "got no value"),
     (KeepsTheFirstValue, Level::Store, "setting_again_replaces_the_value", "5 bytes"),
     (DeletesEveryKeyThatBeginsSo, Level::Store, "keys_that_nearly_agree_are_distinct", "got no value"),
-    (
-        CutsKeysAtTheirFirstNul,
-        Level::BadInput,
-        "a_key_that_is_not_admitted_is_refused_or_kept",
-        "to answer no value",
-    ),
+    (CutsKeysAtTheirFirstNul, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to answer no value"),
     (LosesTheLastKeyOnMultiSet, Level::Multi, "what_is_set_together_is_read_one_by_one", "got no value"),
     (AnswersTheNeighboursValue, Level::Multi, "values_come_back_in_the_order_asked", "at place 0"),
     (AnswersInTheOrderOfTheKeys, Level::Multi, "values_come_back_in_the_order_asked", "at place 0"),
@@ -77,44 +77,39 @@ const FOUND: &[(Bug, Level, &str, &str)] = &[
     (RoundsTheCreationTime, Level::Metadata, "a_creation_time_comes_back_to_the_last_bit", "1700000000.0"),
     (KeepsTheOldMetadata, Level::Metadata, "setting_again_replaces_the_metadata", "version 3"),
     (PutsTheVersionAtTwo, Level::Metadata, "a_value_of_another_version_comes_back_as_it_was", "version 1"),
-    (IgnoresThatNobodyWantsToWait, Level::Mutex, "a_held_mutex_is_refused_without_waiting", "it still runs"),
-    (IsNotExclusive, Level::Mutex, "a_mutex_fetched_twice_is_one", "while its twin is held"),
+    (WaitsWhenItMustNot, Level::Mutex, "held_mutex_is_refused_without_waiting", "it still runs"),
+    (IgnoresTheDeadline, Level::Mutex, "acquire_until_gives_up_at_its_deadline", "it still runs"),
+    (GivesUpBeforeTheDeadline, Level::Mutex, "acquire_until_gives_up_at_its_deadline", "before it"),
+    (
+        RefusesAPastDeadline,
+        Level::Mutex,
+        "acquire_until_past_deadline_tries_once",
+        "to return true, got false",
+    ),
+    (IsLostBeforeItIsHeld, Level::Mutex, "held_mutex_is_not_lost", "before anybody acquired it"),
+    (IsLostWhileItIsHeld, Level::Mutex, "held_mutex_is_not_lost", "while it is held"),
+    (IsNotExclusive, Level::Mutex, "two_mutexes_of_one_key_exclude_each_other", "while its twin is held"),
     (
         HasOneMutexForAllKeys,
         Level::Mutex,
-        "mutexes_of_other_keys_are_free",
+        "mutexes_of_two_keys_are_independent",
         "while only another key's is held",
     ),
-    (UnlocksAnothersKey, Level::Mutex, "mutexes_of_other_keys_are_free", "after another key's release"),
-    (
-        ForgetsTheLockWhenTheValueIsSet,
-        Level::Mutex,
-        "a_mutex_leaves_the_value_alone",
-        "after its key was set",
-    ),
+    (UnlocksAnothersKey, Level::Mutex, "mutexes_of_two_keys_are_independent", "after another key's release"),
+    (ForgetsTheLockWhenTheValueIsSet, Level::Mutex, "mutex_leaves_the_value_alone", "after its key was set"),
     (
         CutsKeysShortOfItsLimit,
         Level::Capabilities,
         "the_longest_key_admitted_is_kept",
         "got an object of 99 bytes",
     ),
-    (
-        CutsKeysAtItsLimit,
-        Level::BadInput,
-        "a_key_that_is_not_admitted_is_refused_or_kept",
-        "to answer no value",
-    ),
-    (PanicsOnAnEmptyKey, Level::BadInput, "an_empty_key_is_refused_or_kept", "expected no panic, got: empty"),
-    (
-        SaysOtherForAKeyThatItRefuses,
-        Level::BadInput,
-        "a_key_that_is_not_admitted_is_refused_or_kept",
-        "got Other",
-    ),
+    (CutsKeysAtItsLimit, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to answer no value"),
+    (PanicsOnAnEmptyKey, Level::BadInput, "empty_key_is_refused_or_kept", "expected no panic, got: empty"),
+    (SaysOtherForAKeyThatItRefuses, Level::BadInput, "unadmitted_key_is_refused_or_kept", "got Other"),
     (
         DropsEverythingOnAKeyThatItRefuses,
         Level::BadInput,
-        "a_key_that_is_not_admitted_is_refused_or_kept",
+        "unadmitted_key_is_refused_or_kept",
         "got no value",
     ),
     (WritesAValueInTwoSteps, Level::Concurrency, "a_value_is_never_torn", "whole, got"),
@@ -122,8 +117,8 @@ const FOUND: &[(Bug, Level, &str, &str)] = &[
     (
         EndsItsLocksWithTheirThread,
         Level::Containment,
-        "a_thread_that_panics_leaves_the_backend_usable",
-        "to be held still",
+        "panicking_thread_leaves_backend_usable",
+        "to be still held",
     ),
     (
         PanicsOnLongKeysWhenDeleting,
@@ -131,12 +126,12 @@ const FOUND: &[(Bug, Level, &str, &str)] = &[
         "deleting_never_panics",
         "not to panic, it did: too long",
     ),
-    (ManglesAtRandom, Level::Containment, "a_key_mangler_never_panics", "one mangled key for one key"),
+    (ManglesAtRandom, Level::Containment, "key_mangler_never_panics", "one mangled key for one key"),
 ];
 
 const LIMIT: usize = 100;
 
-/// Keeps values as they are, under keys as memcached has them, and has mutexes.
+/// A backend with the key rules of memcached, and with mutexes.
 #[derive(Debug)]
 struct Planted {
     bug: Bug,
@@ -157,7 +152,7 @@ impl Planted {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What `key` is kept under.
+    /// Returns the key under which `key` is stored.
     fn stored_under<'a>(&self, key: &'a str) -> Result<&'a str, BackendError> {
         let cut = |length: usize| key.get(..length).unwrap_or(key);
         match self.bug {
@@ -304,7 +299,7 @@ struct KeyMutex {
     held: Arc<Held>,
 }
 
-/// Gives a key free when it is dropped.
+/// Unlocks a key when it is dropped.
 struct EndsWithItsThread(Arc<Held>, String);
 
 impl Drop for EndsWithItsThread {
@@ -318,13 +313,27 @@ thread_local! {
 }
 
 impl CacheMutex for KeyMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        match self.bug {
+            WaitsWhenItMustNot => self.acquire_until(Instant::now() + Duration::from_secs(60)),
+            _ => self.acquire_until(Instant::now()),
+        }
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
+        let deadline = match self.bug {
+            IgnoresTheDeadline => Instant::now() + Duration::from_secs(60),
+            GivesUpBeforeTheDeadline => deadline - Duration::from_millis(50),
+            RefusesAPastDeadline if deadline <= Instant::now() => return Ok(false),
+            _ => deadline,
+        };
         let mut keys = self.held.keys();
         while keys.contains(&self.key) && self.bug != IsNotExclusive {
-            if !wait && self.bug != IgnoresThatNobodyWantsToWait {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(false);
             }
-            keys = self.held.released.wait(keys).unwrap_or_else(PoisonError::into_inner);
+            keys = self.held.released.wait_timeout(keys, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         keys.insert(self.key.clone());
         if self.bug == EndsItsLocksWithTheirThread {
@@ -349,24 +358,32 @@ impl CacheMutex for KeyMutex {
     fn locked(&self) -> Result<bool, BackendError> {
         Ok(self.held.keys().contains(&self.key))
     }
+
+    fn is_lost(&self) -> bool {
+        match self.bug {
+            IsLostBeforeItIsHeld => !self.held.keys().contains(&self.key),
+            IsLostWhileItIsHeld => self.held.keys().contains(&self.key),
+            _ => false,
+        }
+    }
 }
 
 fn setup(bug: Bug) -> Setup {
     let setup = Setup::new(format!("{bug:?}"), move || Ok(Arc::new(Planted::new(bug))));
     match bug {
-        IgnoresThatNobodyWantsToWait => setup.with_time_limit(Duration::from_secs(1)),
+        WaitsWhenItMustNot | IgnoresTheDeadline => setup.with_time_limit(Duration::from_secs(1)),
         _ => setup,
     }
 }
 
 #[test]
-fn without_a_bug_every_level_passes() {
+fn backend_without_a_bug_passes_every_level() {
     let report = report(&setup(Bug::None));
     assert!(report.passed(), "{report}");
 }
 
 #[test]
-fn each_planted_bug_is_found_by_the_case_that_is_about_it() {
+fn planted_bug_is_found_by_its_case() {
     let mut missed = Vec::new();
     for (bug, level, case, says) in FOUND {
         let report = report_of(*level, &setup(*bug));

@@ -1,10 +1,10 @@
-//! The suite passes on good backends, and fails by name on broken ones.
+//! The suite passes on correct backends. On broken ones, the right case fails.
 
-#![allow(clippy::unwrap_used)] // Clippy takes the backends below for more than tests.
+#![allow(clippy::unwrap_used)] // Clippy does not see that the backends below belong to tests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_conformance::{Level, Setup, Stop, Verdict, check, report};
 use dogpile_sdk::{
@@ -12,7 +12,7 @@ use dogpile_sdk::{
     ErrorKind, KeyBytes, Payload,
 };
 
-/// What is wrong with a backend.
+/// The fault of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
@@ -29,7 +29,7 @@ enum Fault {
     Panics,
 }
 
-/// Keeps objects; has no mutex.
+/// A backend of objects, without mutexes.
 #[derive(Debug)]
 struct Objects {
     fault: Fault,
@@ -143,13 +143,18 @@ struct KeyMutex {
 }
 
 impl CacheMutex for KeyMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.acquire_until(Instant::now())
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         let mut keys = self.held.keys.lock().unwrap();
         while keys.contains(&self.key) && self.fault != Fault::MutexIsNotExclusive {
-            if !wait {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(false);
             }
-            keys = self.held.released.wait(keys).unwrap();
+            keys = self.held.released.wait_timeout(keys, left).unwrap().0;
         }
         keys.push(self.key.clone());
         Ok(true)
@@ -173,7 +178,7 @@ impl CacheMutex for KeyMutex {
     }
 }
 
-/// Keeps nothing, and says so.
+/// A backend that stores nothing, according to its capabilities.
 #[derive(Debug)]
 struct Nothing;
 
@@ -209,7 +214,7 @@ fn byte_store(fault: Fault) -> Setup {
     }))
 }
 
-/// The names of the cases that failed, each with its text.
+/// Returns the names of the failed cases, each with its message.
 fn failures(setup: &Setup) -> HashMap<&'static str, String> {
     let outcomes = check(setup).into_iter();
     let failed = outcomes.filter_map(|(name, outcome)| match outcome {
@@ -233,25 +238,25 @@ fn assert_caught(setup: &Setup, case: &str, says: &str) {
 }
 
 #[test]
-fn good_backends_pass() {
+fn correct_backends_pass() {
     assert_eq!(failures(&objects(Fault::None)), HashMap::new());
     assert_eq!(failures(&byte_store(Fault::None)), HashMap::new());
 }
 
 #[test]
-fn what_a_backend_does_not_have_is_skipped_by_name() {
+fn cases_of_missing_features_are_skipped() {
     let without_mutex = skipped(&objects(Fault::None));
-    assert!(without_mutex.contains(&"a_mutex_keeps_threads_apart"), "{without_mutex:?}");
-    assert!(without_mutex.contains(&"a_key_that_is_not_admitted_is_refused_or_kept"), "{without_mutex:?}");
-    assert!(without_mutex.contains(&"the_mutex_of_a_killed_holder_becomes_free"), "{without_mutex:?}");
-    assert_eq!(without_mutex.len(), 21, "{without_mutex:?}");
+    assert!(without_mutex.contains(&"mutex_excludes_threads"), "{without_mutex:?}");
+    assert!(without_mutex.contains(&"unadmitted_key_is_refused_or_kept"), "{without_mutex:?}");
+    assert!(without_mutex.contains(&"mutex_of_killed_holder_becomes_free"), "{without_mutex:?}");
+    assert_eq!(without_mutex.len(), 24, "{without_mutex:?}");
     let with_mutex = skipped(&byte_store(Fault::None));
     assert_eq!(with_mutex[..2], ["a_payload_of_1_mib_is_not_cut", "a_store_of_objects_keeps_bytes_too"]);
-    assert_eq!(with_mutex.len(), 2 + 4 + 2, "and the level of leases: {with_mutex:?}");
+    assert_eq!(with_mutex.len(), 2 + 4 + 2, "including the lease level: {with_mutex:?}");
 }
 
 #[test]
-fn each_level_is_reported_by_itself_and_one_that_is_not_claimed_by_name() {
+fn levels_are_reported_separately() {
     let report = report(&objects(Fault::LosesAKeyOnMultiSet));
     let verdict = |level| report.levels.iter().find(|found| found.level == level).unwrap().verdict();
     assert_eq!(report.levels.len(), Level::ALL.len());
@@ -269,7 +274,7 @@ fn each_level_is_reported_by_itself_and_one_that_is_not_claimed_by_name() {
 }
 
 #[test]
-fn a_key_lost_on_multi_set_is_noticed() {
+fn key_lost_on_set_multi_fails() {
     let setup = objects(Fault::LosesAKeyOnMultiSet);
     assert_caught(
         &setup,
@@ -279,7 +284,7 @@ fn a_key_lost_on_multi_set_is_noticed() {
 }
 
 #[test]
-fn a_neighbours_value_is_noticed() {
+fn value_of_another_key_fails() {
     let setup = objects(Fault::AnswersTheNeighboursValue);
     assert_caught(
         &setup,
@@ -290,12 +295,12 @@ fn a_neighbours_value_is_noticed() {
 }
 
 #[test]
-fn answers_in_another_order_are_noticed() {
+fn values_in_another_order_fail() {
     assert_caught(&objects(Fault::SortsTheAnswers), "values_come_back_in_the_order_asked", "at place 0");
 }
 
 #[test]
-fn a_rounded_creation_time_is_noticed() {
+fn rounded_creation_time_fails() {
     let setup = objects(Fault::RoundsCreationTimes);
     assert_caught(
         &setup,
@@ -305,59 +310,59 @@ fn a_rounded_creation_time_is_noticed() {
 }
 
 #[test]
-fn an_error_where_none_is_due_is_noticed() {
+fn error_for_a_valid_call_fails() {
     let setup = objects(Fault::FailsToDeleteAbsentKeys);
     assert_caught(&setup, "deleting_an_absent_key_succeeds", "expected delete of key \"dogpile-");
     assert_caught(&setup, "deleting_an_absent_key_succeeds", "to succeed, got an error (Other): no such key");
 }
 
 #[test]
-fn folded_keys_are_noticed() {
+fn case_insensitive_keys_fail() {
     assert_caught(&objects(Fault::FoldsCase), "keys_that_nearly_agree_are_distinct", "expected get of key");
 }
 
 #[test]
-fn a_cut_value_is_noticed() {
+fn truncated_value_fails() {
     let setup = byte_store(Fault::CutsLargeValues);
     assert_caught(&setup, "a_payload_of_64_kib_and_a_byte_is_not_cut", "to answer 65537 bytes");
     assert_caught(&setup, "a_value_above_the_limit_is_never_cut", "whole or not at all, got 655");
 }
 
 #[test]
-fn a_mutex_that_is_not_exclusive_is_noticed() {
+fn mutex_that_is_not_exclusive_fails() {
     let setup = byte_store(Fault::MutexIsNotExclusive);
-    assert_caught(&setup, "a_mutex_keeps_threads_apart", "two held it together");
-    assert_caught(&setup, "a_held_mutex_is_refused_without_waiting", "to answer false, got true");
+    assert_caught(&setup, "mutex_excludes_threads", "two held it together");
+    assert_caught(&setup, "held_mutex_is_refused_without_waiting", "to return false, got true");
 }
 
 #[test]
-fn a_release_in_vain_is_noticed() {
+fn release_of_a_free_mutex_without_error_fails() {
     let setup = byte_store(Fault::MutexIsReleasedByAnybody);
-    assert_caught(&setup, "releasing_a_mutex_that_is_not_held_is_an_error", "of kind NotHeld, got None");
+    assert_caught(&setup, "releasing_a_mutex_that_is_not_held_fails", "of kind NotHeld, got None");
 }
 
 #[test]
-fn a_case_that_does_not_end_fails() {
+fn case_beyond_its_time_limit_fails() {
     let setup = byte_store(Fault::MutexIsNeverReleased);
-    assert_caught(&setup, "a_waiting_thread_gets_a_released_mutex", "expected the case to end within 300ms");
+    assert_caught(&setup, "waiting_thread_acquires_released_mutex", "expected the case to end within 300ms");
 }
 
 #[test]
-fn a_panic_fails_the_case() {
+fn panic_fails_the_case() {
     assert_caught(&objects(Fault::Panics), "reading_an_absent_key_is_a_miss", "expected no panic, got:");
 }
 
 #[test]
-fn a_backend_that_cannot_be_built_fails_every_case() {
-    let setup = Setup::new("gone", || Err(BackendError::new(ErrorKind::Unavailable, "nobody answers")));
-    let says = "expected setup \"gone\" to build its backend, got an error (Unavailable): nobody answers";
+fn backend_that_cannot_be_built_fails_every_case() {
+    let setup = Setup::new("gone", || Err(BackendError::new(ErrorKind::Unavailable, "connection refused")));
+    let says = "expected setup \"gone\" to build its backend, got an error (Unavailable): connection refused";
     assert_caught(&setup, "what_is_set_is_read_back", says);
     let claimed = dogpile_conformance::cases().iter().filter(|case| case.level != Level::Lease);
     assert_eq!(failures(&setup).len(), claimed.count());
 }
 
 #[test]
-fn a_backend_that_keeps_nothing_is_no_subject() {
+fn backend_that_stores_nothing_is_refused() {
     let outcomes = check(&Setup::new("nothing", || Ok(Arc::new(Nothing))));
     let [(name, Err(Stop::Failed(message)))] = &*outcomes else { panic!("{outcomes:?}") };
     assert_eq!(*name, "the_backend_keeps_values");
@@ -365,7 +370,7 @@ fn a_backend_that_keeps_nothing_is_no_subject() {
 }
 
 #[test]
-fn setups_that_are_ignored_are_shown_by_name() {
+fn ignored_setup_is_listed() {
     let trials =
         dogpile_conformance::trials([objects(Fault::None), objects(Fault::Panics).ignored("no server")]);
     assert_eq!(trials.len(), 2 * dogpile_conformance::cases().len());
@@ -373,7 +378,7 @@ fn setups_that_are_ignored_are_shown_by_name() {
 }
 
 #[test]
-fn values_have_the_form_that_the_backend_keeps() {
+fn values_have_the_form_that_the_backend_stores() {
     let setup = objects(Fault::None);
     let value = setup.value(&*setup.backend().unwrap(), b"x");
     assert!(matches!(value.payload, Payload::Object(_)));

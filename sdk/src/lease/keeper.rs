@@ -1,4 +1,4 @@
-//! The thread that renews leases, and removes locks that nobody knows to be theirs.
+//! The thread that renews leases and removes abandoned locks.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,34 +9,56 @@ use std::time::{Duration, Instant};
 
 use super::LeaseStore;
 
-/// A lock that is held.
+/// A lock that a mutex of this process acquired and has not released.
 #[derive(Debug)]
 pub(super) struct Holding {
     key: Arc<str>,
     pub(super) token: String,
     released: AtomicBool,
-    /// Where the task that renews it stands; changed under the lock of the tasks.
+    /// Whether the store reported that the lock is gone.
+    gone: AtomicBool,
+    /// The end of the lease, as far as we know. `None` if it lies beyond what the clock can represent.
+    ends: Mutex<Option<Instant>>,
+    /// The position of its renewal among the tasks. It changes only while the tasks are locked.
     slot: Mutex<Option<Slot>>,
 }
 
 impl Holding {
-    pub(super) fn new(key: Arc<str>, token: String) -> Self {
-        Holding { key, token, released: AtomicBool::new(false), slot: Mutex::default() }
+    /// Creates the holding of a lock that was requested at `asked` for `lease`.
+    pub(super) fn new(key: Arc<str>, token: String, asked: Instant, lease: Duration) -> Self {
+        Holding {
+            key,
+            token,
+            released: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            ends: Mutex::new(asked.checked_add(lease)),
+            slot: Mutex::default(),
+        }
+    }
+
+    /// Returns whether the lease is known to have ended before `now`.
+    pub(super) fn is_lost(&self, now: Instant) -> bool {
+        self.gone.load(Ordering::Acquire) || locked(&self.ends).is_some_and(|ends| ends <= now)
+    }
+
+    /// Records a renewal that was requested at `asked`.
+    fn renewed(&self, asked: Instant, lease: Duration) {
+        *locked(&self.ends) = asked.checked_add(lease);
     }
 }
 
-/// When a task is due, and a number that tells it from others of that moment.
+/// The time at which a task is due, and a number that distinguishes tasks due at the same time.
 type Slot = (Instant, u64);
 
 #[derive(Debug)]
 enum Task {
-    /// Renew the lease, which ends at the moment given. Gone if the mutex was dropped while it was held.
-    Renew(Weak<Holding>, Instant),
-    /// Remove a lock that may have been taken; not worth trying beyond the moment given.
+    /// Renew the lease of a holding. The holding is gone if its mutex was dropped while it was held.
+    Renew(Weak<Holding>),
+    /// Remove a lock that may have been acquired. There is nothing to remove after `until`.
     Remove { key: Arc<str>, token: String, until: Instant },
 }
 
-/// Owns the thread; dropping it ends the thread, and waits for that.
+/// The owner of the thread. Dropping it ends the thread and waits for the end.
 #[derive(Debug)]
 pub(super) struct Keeper {
     shared: Arc<Shared>,
@@ -55,8 +77,8 @@ struct Shared {
 struct Tasks {
     due: BTreeMap<Slot, Task>,
     next_number: u64,
-    /// When the thread will look; none while there is no thread.
-    looks_at: Option<Instant>,
+    /// The time at which the thread wakes up. `None` while there is no thread.
+    wakes_at: Option<Instant>,
     closed: bool,
 }
 
@@ -66,15 +88,15 @@ impl Keeper {
         Keeper { shared: Arc::new(Shared { store, lease, tasks, changed }), thread: Mutex::default() }
     }
 
-    /// Renews the lease of `holding`, which was granted at `granted`, until it is [forgotten](Keeper::forget) or
+    /// Renews the lease of `holding`, which was requested at `asked`, until it is [forgotten](Keeper::forget) or
     /// dropped.
-    pub(super) fn keep(&self, holding: &Arc<Holding>, granted: Instant) {
+    pub(super) fn keep(&self, holding: &Arc<Holding>, asked: Instant) {
         let mut tasks = self.shared.tasks();
-        self.shared.renew_later(&mut tasks, holding, granted);
-        self.see_to(tasks);
+        tasks.renew(holding, asked + self.shared.lease / 3);
+        self.wake_in_time(tasks);
     }
 
-    /// Renews the lease of `holding` no more.
+    /// Stops renewing the lease of `holding`.
     pub(super) fn forget(&self, holding: &Holding) {
         holding.released.store(true, Ordering::Release);
         let mut tasks = self.shared.tasks();
@@ -89,17 +111,17 @@ impl Keeper {
         let task = Task::Remove { key: Arc::clone(key), token: token.into(), until: now + self.shared.lease };
         let mut tasks = self.shared.tasks();
         tasks.add(now, task);
-        self.see_to(tasks);
+        self.wake_in_time(tasks);
     }
 
-    /// Sees to it that the thread looks in time for the first task.
-    fn see_to(&self, mut tasks: MutexGuard<'_, Tasks>) {
+    /// Makes the thread wake up in time for the first task, and starts it if needed.
+    fn wake_in_time(&self, mut tasks: MutexGuard<'_, Tasks>) {
         let Some(first) = tasks.first_due() else { return };
-        match tasks.looks_at {
-            Some(looks_at) if looks_at <= first => {}
+        match tasks.wakes_at {
+            Some(wakes_at) if wakes_at <= first => {}
             Some(_) => self.shared.changed.notify_one(),
             None => {
-                tasks.looks_at = Some(first);
+                tasks.wakes_at = Some(first);
                 drop(tasks);
                 self.start();
             }
@@ -110,11 +132,11 @@ impl Keeper {
         let shared = Arc::clone(&self.shared);
         let started = thread::Builder::new().name("dogpile-leases".into()).spawn(move || shared.work());
         match started {
-            // The one before, if any, has ended.
+            // An earlier thread, if there was one, has ended.
             Ok(thread) => *locked(&self.thread) = Some(thread),
             Err(error) => {
-                self.shared.tasks().looks_at = None;
-                log::warn!("leases are not renewed, since no thread can be started: {error}");
+                self.shared.tasks().wakes_at = None;
+                log::warn!("leases are not renewed: cannot start a thread: {error}");
             }
         }
     }
@@ -125,7 +147,7 @@ impl Drop for Keeper {
         self.shared.tasks().closed = true;
         self.shared.changed.notify_one();
         if let Some(thread) = locked(&self.thread).take() {
-            // It does not panic.
+            // The thread contains the panics of the store, so `join` has nothing to report.
             let _ = thread.join();
         }
     }
@@ -136,7 +158,7 @@ impl Shared {
         locked(&self.tasks)
     }
 
-    /// What the thread does, until there is nothing to do for a while.
+    /// Runs the thread until no task is left.
     fn work(&self) {
         let mut tasks = self.tasks();
         while !tasks.closed {
@@ -147,30 +169,31 @@ impl Shared {
                 tasks = self.tasks();
                 continue;
             }
-            let Some(looks_at) = tasks.first_due() else { break };
-            tasks.looks_at = Some(looks_at);
-            let waited = self.changed.wait_timeout(tasks, looks_at - now);
+            let Some(wakes_at) = tasks.first_due() else { break };
+            tasks.wakes_at = Some(wakes_at);
+            let waited = self.changed.wait_timeout(tasks, wakes_at - now);
             tasks = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        tasks.looks_at = None;
+        tasks.wakes_at = None;
     }
 
     fn perform(&self, task: Task) {
         let performed = catch_unwind(AssertUnwindSafe(|| match task {
-            Task::Renew(holding, ends) => {
+            Task::Renew(holding) => {
                 if let Some(holding) = holding.upgrade() {
-                    self.renew(&holding, ends);
+                    self.renew(&holding);
                 }
             }
             Task::Remove { key, token, until } => self.remove(key, token, until),
         }));
-        // The other leases are to be renewed none the less.
+        // Continue, because the other leases must be renewed all the same.
         if performed.is_err() {
-            log::error!("{:?} panicked while a lease was renewed or a lock removed", self.store);
+            log::error!("{:?} panicked while it renewed a lease or removed a lock", self.store);
         }
     }
 
-    fn renew(&self, holding: &Arc<Holding>, ends: Instant) {
+    fn renew(&self, holding: &Arc<Holding>) {
+        // Take the time before the request, so that our estimate never outlasts the server's lease.
         let asked = Instant::now();
         let renewed = self.store.renew(&holding.key, &holding.token, self.lease);
         let mut tasks = self.tasks();
@@ -178,23 +201,22 @@ impl Shared {
             return;
         }
         match renewed {
-            Ok(true) => self.renew_later(&mut tasks, holding, asked),
-            Err(error) if Instant::now() < ends => {
-                log::debug!("the lease of key {:?} could not be renewed yet: {error}", holding.key);
-                tasks.renew(holding, asked + self.lease / 12, ends);
+            Ok(true) => {
+                holding.renewed(asked, self.lease);
+                tasks.renew(holding, asked + self.lease / 3);
             }
-            Ok(false) => log::warn!("the lease of key {:?} was lost while its mutex was held", holding.key),
+            Ok(false) => {
+                holding.gone.store(true, Ordering::Release);
+                log::warn!("the lease of key {:?} was lost while its mutex was held", holding.key);
+            }
+            Err(error) if !holding.is_lost(Instant::now()) => {
+                log::debug!("cannot renew the lease of key {:?} yet: {error}", holding.key);
+                tasks.renew(holding, asked + self.lease / 12);
+            }
             Err(error) => {
-                log::warn!(
-                    "the lease of key {:?} ended, since it could not be renewed: {error}",
-                    holding.key
-                );
+                log::warn!("the lease of key {:?} ended: it could not be renewed: {error}", holding.key);
             }
         }
-    }
-
-    fn renew_later(&self, tasks: &mut Tasks, holding: &Arc<Holding>, granted: Instant) {
-        tasks.renew(holding, granted + self.lease / 3, granted + self.lease);
     }
 
     fn remove(&self, key: Arc<str>, token: String, until: Instant) {
@@ -213,8 +235,8 @@ impl Tasks {
         slot
     }
 
-    fn renew(&mut self, holding: &Arc<Holding>, due: Instant, ends: Instant) {
-        let slot = self.add(due, Task::Renew(Arc::downgrade(holding), ends));
+    fn renew(&mut self, holding: &Arc<Holding>, due: Instant) {
+        let slot = self.add(due, Task::Renew(Arc::downgrade(holding)));
         *locked(&holding.slot) = Some(slot);
     }
 
@@ -228,7 +250,7 @@ impl Tasks {
     }
 }
 
-/// Nothing panics while one of these is locked.
+/// Locks `mutex`. No holder panics, so poison carries no meaning.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

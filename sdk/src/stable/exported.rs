@@ -1,29 +1,31 @@
-//! Our backends and mutexes, for the other side to call.
+//! Our backends and mutexes, in the form that the other side calls.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dogpile_abi::std_types::{ROption, RSlice, RStr, RString, RVec, Tuple2};
 use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject, StableBackend, StableMutex};
 
+use super::deadline;
 use super::error::to_abi;
 use crate::backend::CacheBackend;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
 
-/// A backend of this binary in the form that another one can call.
+/// A backend of this binary in the form that another binary can call.
 #[derive(Debug)]
 pub struct ExportedBackend(Arc<dyn CacheBackend>);
 
 impl ExportedBackend {
-    /// `backend`, ready to cross.
+    /// Creates the object that carries `backend` to the other side.
     pub fn object(backend: Arc<dyn CacheBackend>) -> BackendObject {
         BackendObject::new(ExportedBackend(backend))
     }
 }
 
 #[inline(always)]
-fn crossing<T, U: From<T>>(answer: Result<T, BackendError>) -> Result<U, AbiError> {
-    answer.map(U::from).map_err(|error| to_abi(&error))
+fn crossing<T, U: From<T>>(result: Result<T, BackendError>) -> Result<U, AbiError> {
+    result.map(U::from).map_err(|error| to_abi(&error))
 }
 
 impl StableBackend for ExportedBackend {
@@ -72,8 +74,16 @@ impl StableBackend for ExportedBackend {
         Ok(self.0.has_lock_timeout())
     }
 
-    fn lock_scope(&self) -> Result<ROption<u64>, AbiError> {
-        Ok(self.0.lock_scope().into())
+    fn scope(&self) -> Result<ROption<RString>, AbiError> {
+        Ok(self.0.scope().map(RString::from).into())
+    }
+
+    fn store_key(&self, key: RStr<'_>) -> Result<ROption<RString>, AbiError> {
+        Ok(match self.0.store_key(key.as_str()) {
+            // Most backends keep the key. Returning nothing saves a copy on both sides.
+            Cow::Borrowed(kept) if kept == key.as_str() => ROption::RNone,
+            other => ROption::RSome(other.into_owned().into()),
+        })
     }
 
     fn capabilities(&self) -> Result<RString, AbiError> {
@@ -88,8 +98,12 @@ impl StableBackend for ExportedBackend {
 struct ExportedMutex(Arc<dyn CacheMutex>);
 
 impl StableMutex for ExportedMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, AbiError> {
-        crossing(self.0.acquire(wait))
+    fn try_acquire(&self) -> Result<bool, AbiError> {
+        crossing(self.0.try_acquire())
+    }
+
+    fn acquire_within(&self, nanoseconds: u64) -> Result<bool, AbiError> {
+        crossing(self.0.acquire_until(deadline::after(nanoseconds)))
     }
 
     fn release(&self) -> Result<(), AbiError> {
@@ -98,6 +112,10 @@ impl StableMutex for ExportedMutex {
 
     fn locked(&self) -> Result<bool, AbiError> {
         crossing(self.0.locked())
+    }
+
+    fn is_lost(&self) -> Result<bool, AbiError> {
+        Ok(self.0.is_lost())
     }
 
     fn describe(&self) -> Result<RString, AbiError> {

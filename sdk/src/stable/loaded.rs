@@ -1,34 +1,37 @@
-//! The other side's backends and mutexes, as ours.
+//! Backends and mutexes of the other side, as implementations of our traits.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile_abi::std_types::{RSlice, RStr, Tuple2};
 use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject};
 
+use super::deadline;
 use super::error::from_abi;
 use crate::backend::{CacheBackend, Capabilities, KeyMangler};
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
 
-/// A backend of another binary. A panic over there is an error that names its origin.
+/// A backend of another binary. A panic of that binary is an error that names its origin.
 ///
-/// Questions that have no error to answer with are answered with the trait's default if the other side panics.
+/// Methods that cannot fail return the trait's default if the other side panics.
 pub struct LoadedBackend(Arc<Inner>);
 
 struct Inner {
     object: BackendObject,
-    /// Whose it is, for errors: a plugin's package, version and path, or the host.
+    /// The owner, for errors: a plugin's package, version, and path, or the host.
     origin: Arc<str>,
 }
 
 impl LoadedBackend {
-    /// `object`, which came from `origin`.
+    /// Creates the backend from `object`, which came from `origin`.
     pub fn new(object: BackendObject, origin: impl Into<Arc<str>>) -> Self {
         LoadedBackend(Arc::new(Inner { object, origin: origin.into() }))
     }
 
-    /// `error`, which a binary called `origin` answered.
+    /// Converts `error`, which the binary named `origin` returned.
     pub fn error(error: AbiError, origin: &str) -> BackendError {
         from_abi(error, origin)
     }
@@ -86,7 +89,7 @@ impl CacheBackend for LoadedBackend {
             Ok(mutex) => mutex.into_option().map(|object| -> Arc<dyn CacheMutex> {
                 Arc::new(LoadedMutex { object, origin: Arc::clone(&self.0.origin) })
             }),
-            // Going on without a mutex would let creators overlap across processes unnoticed.
+            // Continuing without a mutex would let creators in several processes overlap unnoticed.
             Err(error) => Some(Arc::new(NoMutex(from_abi(error, &self.0.origin).to_string()))),
         }
     }
@@ -109,13 +112,18 @@ impl CacheBackend for LoadedBackend {
         self.0.object.has_lock_timeout().unwrap_or_default()
     }
 
-    fn lock_scope(&self) -> Option<u64> {
-        self.0.object.lock_scope().ok().and_then(|scope| scope.into_option())
+    fn scope(&self) -> Option<String> {
+        self.0.object.scope().ok().and_then(|scope| scope.into_option()).map(Into::into)
+    }
+
+    fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        let renamed = self.0.object.store_key(RStr::from_str(key)).ok().and_then(|key| key.into_option());
+        renamed.map_or(Cow::Borrowed(key), |renamed| Cow::Owned(renamed.into()))
     }
 
     fn capabilities(&self) -> Capabilities {
-        let told = self.0.object.capabilities();
-        told.ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+        let capabilities = self.0.object.capabilities();
+        capabilities.ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
     }
 }
 
@@ -134,8 +142,13 @@ struct LoadedMutex {
 }
 
 impl CacheMutex for LoadedMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
-        self.object.acquire(wait).map_err(|error| from_abi(error, &self.origin).during("acquire"))
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.object.try_acquire().map_err(|error| from_abi(error, &self.origin).during("try_acquire"))
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
+        let acquired = self.object.acquire_within(deadline::nanoseconds_until(deadline));
+        acquired.map_err(|error| from_abi(error, &self.origin).during("acquire_until"))
     }
 
     fn release(&self) -> Result<(), BackendError> {
@@ -144,6 +157,10 @@ impl CacheMutex for LoadedMutex {
 
     fn locked(&self) -> Result<bool, BackendError> {
         self.object.locked().map_err(|error| from_abi(error, &self.origin).during("locked"))
+    }
+
+    fn is_lost(&self) -> bool {
+        self.object.is_lost().unwrap_or_default()
     }
 }
 
@@ -156,7 +173,7 @@ impl fmt::Debug for LoadedMutex {
     }
 }
 
-/// Stands for a mutex that the other side failed to hand out: whoever acquires it learns why.
+/// Stands for a mutex that the other side failed to provide. Acquiring it returns the reason.
 #[derive(Debug)]
 struct NoMutex(String);
 
@@ -167,7 +184,11 @@ impl NoMutex {
 }
 
 impl CacheMutex for NoMutex {
-    fn acquire(&self, _wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        self.refuse()
+    }
+
+    fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
         self.refuse()
     }
 

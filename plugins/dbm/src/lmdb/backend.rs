@@ -20,11 +20,11 @@ register_backend! {
     build: LmdbBackend::new,
 }
 
-/// Values in one LMDB file, shared by threads and processes. Readers take no lock and wait for nobody.
+/// A backend over one LMDB file, which threads and processes share. Readers take no lock and never wait.
 ///
-/// The file grows as it is filled. Keys that LMDB cannot take, of more than 511 bytes or of none, are stored under
-/// their SHA-256. A file that is deleted or replaced while it is open is opened anew within a tenth of a second. The
-/// backends of one process share what is open of a file, and the first says how.
+/// The file grows as needed. LMDB does not accept empty keys and keys of more than 511 bytes, so they are stored under
+/// their SHA-256. If the file is deleted or replaced while it is open, it is reopened within a tenth of a second. All
+/// backends of one process share one open file, with the options of the first backend.
 pub struct LmdbBackend {
     config: LmdbConfig,
     environment: Arc<Environment>,
@@ -32,16 +32,16 @@ pub struct LmdbBackend {
 }
 
 impl LmdbBackend {
-    /// The longest key that is stored as it is, in bytes.
+    /// The length of the longest key that is stored unchanged, in bytes.
     pub const LONGEST_KEY: usize = 511;
 
-    /// The largest value that LMDB takes.
+    /// The size of the largest value that LMDB accepts, in bytes.
     const LARGEST_VALUE: u64 = u32::MAX as u64;
 
-    /// Opens the file, or creates it.
+    /// Opens the file, creating it if needed.
     ///
     /// # Errors
-    /// If an argument is wrong, or the file cannot be opened or is none of LMDB's.
+    /// If an argument is invalid, if the file cannot be opened, or if it is not an LMDB file.
     pub fn new(config: LmdbConfig) -> Result<Self, BackendError> {
         let config = config.checked()?;
         let (kind, stripes) = (config.lock_factory, config.lock_stripes);
@@ -49,10 +49,10 @@ impl LmdbBackend {
         Self::open(config, locks)
     }
 
-    /// The same, with a lock that `factory` makes, whatever `lock_factory` names.
+    /// Opens the file with locks from `factory`, which overrides the argument `lock_factory`.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// See [`new`](Self::new).
     pub fn with_lock_factory(config: LmdbConfig, factory: LockFactory) -> Result<Self, BackendError> {
         let config = config.checked()?;
         let stripes = config.lock_stripes;
@@ -78,7 +78,7 @@ impl LmdbBackend {
     }
 }
 
-/// What `key` is stored under. No text is a NUL and a hash.
+/// Returns the stored form of `key`. A long key becomes a NUL and a hash, a form that no usual key has.
 fn stored(key: &str) -> Cow<'_, [u8]> {
     if (1..=LmdbBackend::LONGEST_KEY).contains(&key.len()) {
         return Cow::Borrowed(key.as_bytes());
@@ -134,7 +134,7 @@ impl BytesBackend for LmdbBackend {
         self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
-    fn lock_scope(&self) -> Option<u64> {
+    fn scope(&self) -> Option<String> {
         scope_of(self.environment.path())
     }
 

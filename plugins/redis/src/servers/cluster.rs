@@ -327,9 +327,10 @@ impl Servers for Cluster {
         true
     }
 
-    fn name(&self) -> String {
-        let nodes: Vec<_> = self.startup.iter().map(Node::to_string).collect();
-        format!("cluster of {}", nodes.join(","))
+    fn scope(&self) -> String {
+        let mut nodes: Vec<_> = self.startup.iter().map(Node::to_string).collect();
+        nodes.sort();
+        format!("redis-cluster://{}", nodes.join(","))
     }
 
     /// Any node would do; from that of the key what is told comes without a detour.

@@ -252,10 +252,11 @@ impl Servers for Sentinel {
         true
     }
 
-    fn name(&self) -> String {
-        let mut sentinels: Vec<_> = self.sentinels.iter().map(Pool::server).collect();
+    fn scope(&self) -> String {
+        let mut sentinels: Vec<_> = self.sentinels.iter().map(Pool::address).collect();
         sentinels.sort();
-        format!("{} of {} db {}", self.service_name, sentinels.join(","), self.options.db.unwrap_or(0))
+        let (sentinels, db) = (sentinels.join(","), self.options.db.unwrap_or(0));
+        format!("redis-sentinel://{sentinels}/{}/{db}", self.service_name)
     }
 
     fn listen(&self, key: &str) -> Result<Connection, BackendError> {
@@ -269,6 +270,6 @@ impl Servers for Sentinel {
 
 impl fmt::Debug for Sentinel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sentinel").field("servers", &self.name()).finish_non_exhaustive()
+        f.debug_struct("Sentinel").field("servers", &self.scope()).finish_non_exhaustive()
     }
 }
