@@ -28,8 +28,12 @@ pub struct MemcachedConfig {
     /// How long a lock lasts, whether or not its creator is done, in whole seconds. Default: 30 seconds from when it was
     /// last renewed, which it is while its creator runs.
     pub lock_timeout: u32,
-    /// The longest pause between two looks at a lock that somebody else holds. Default: 0.1.
+    /// Longest pause between two polls of a lock that is held elsewhere. Default: 0.1.
     pub lock_sleep: Option<f64>,
+    /// Wait for a lock that is held elsewhere. Default: true.
+    pub lock_blocking: Option<bool>,
+    /// Longest wait for a lock that is held elsewhere. Default: 300.
+    pub lock_blocking_timeout: Option<f64>,
     /// After how long a server itself drops a value, in whole seconds. Default: never.
     pub memcached_expire_time: Option<u32>,
     /// Of what length on values are compressed, in bytes; 0 for none. Default: none; `dogpile.cache.bmemcached`: 129, and
@@ -307,6 +311,12 @@ impl MemcachedConfig {
         }
         if let Some(pause) = self.lock_sleep {
             options.longest_pause = seconds("lock_sleep", pause)?;
+        }
+        if let Some(timeout) = self.lock_blocking_timeout {
+            options.give_up_after = seconds("lock_blocking_timeout", timeout)?;
+        }
+        if self.lock_blocking == Some(false) {
+            options.give_up_after = Duration::ZERO;
         }
         Ok(options)
     }

@@ -218,6 +218,16 @@ fn a_lock_is_renewed_unless_it_has_a_timeout() {
 }
 
 #[test]
+fn wait_for_a_lock_is_limited_or_disabled() {
+    let give_up_after = |written| config(written).leases().unwrap().give_up_after;
+    assert_eq!(give_up_after("{}"), secs(300));
+    assert_eq!(give_up_after(r#"{"lock_blocking": true, "lock_blocking_timeout": 7}"#), secs(7));
+    assert_eq!(give_up_after(r#"{"lock_blocking": false, "lock_blocking_timeout": 7}"#), Duration::ZERO);
+    let error = config(r#"{"lock_blocking_timeout": -1}"#).leases().unwrap_err();
+    assert!(error.to_string().contains("\"lock_blocking_timeout\""), "{error}");
+}
+
+#[test]
 fn debug_shows_no_password() {
     let config = config(r#"{"url": "h", "username": "u", "password": "hunter2"}"#);
     let options = config.options(Variant::Bmemcached).unwrap();
