@@ -62,11 +62,6 @@ impl RegionTime {
         CreationTime::from_seconds(stamp)
     }
 
-    /// Returns [`stamp`](Self::stamp), for code that regards this time as a clock.
-    pub(crate) fn now(&self) -> CreationTime {
-        self.stamp()
-    }
-
     /// Invalidates all values stamped so far.
     pub(crate) fn invalidate(&self, hard: bool) {
         let moment = self.invalidate_from(hard, f64::NAN);

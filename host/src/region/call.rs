@@ -345,7 +345,9 @@ fn create_queued<T, C>(
         let (region, error) = (&*current.region, &error as &(dyn std::error::Error + 'static));
         match names.as_slice() {
             [key] => tracing::error!(region, key, error, "a creation in the background failed"),
-            keys => tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed"),
+            keys => {
+                tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed")
+            }
         }
     }
 }
