@@ -14,12 +14,14 @@
 
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
+mod creating;
 mod creation;
 mod failure;
 mod gate;
 mod leadership;
 mod port;
 mod protocol;
+mod slot;
 mod sync;
 mod waiting;
 mod wakeups;
@@ -30,5 +32,7 @@ pub use self::gate::{CreationInfo, CreationStage};
 pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Role};
 pub(crate) use self::leadership::Queued;
 pub(crate) use self::port::{Created, Found, Port, Report};
-pub(crate) use self::protocol::{Led, Need, Slot, create_led, settle};
+pub(crate) use self::creating::{Led, create_led};
+pub(crate) use self::protocol::settle;
+pub(crate) use self::slot::{Need, Slot};
 pub(crate) use self::writing::Writing;

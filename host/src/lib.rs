@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod bundled;
+mod caller;
 mod clock;
 mod config;
 mod decision;

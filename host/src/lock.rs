@@ -16,7 +16,8 @@ pub use self::read_write::{ReadGuard, ReadWriteMutex, WriteGuard};
 pub use crate::decision::Reading;
 pub use crate::engine::LockError;
 
-use crate::engine::blocking::{drive, sleep_until, this_thread};
+use crate::caller::this_thread;
+use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
     Created, Found, GateKey, Gates, HeldMutex, Need, Port, Report, Role, SharedFailure, Slot, settle,
 };

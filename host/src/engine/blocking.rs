@@ -59,22 +59,6 @@ fn park_timeout(_left: std::time::Duration) {
     thread::park();
 }
 
-/// Returns how warnings and errors name the calling thread.
-pub(crate) fn this_thread() -> Arc<str> {
-    thread_local! {
-        static NAME: Arc<str> = thread_name().into();
-    }
-    NAME.try_with(Arc::clone).unwrap_or_else(|_| "a thread that ends".into())
-}
-
-fn thread_name() -> String {
-    let thread = thread::current();
-    match thread.name() {
-        Some(name) => format!("thread {name:?}"),
-        None => format!("thread {:?}", thread.id()),
-    }
-}
-
 /// Runs `future` to its end.
 pub(crate) fn drive<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);

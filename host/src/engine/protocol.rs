@@ -4,21 +4,18 @@
 //! their values in one go. Then it waits for the others. So callers whose keys overlap never wait for each other, and
 //! their creators run side by side.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::BackendError;
 
+use super::creating::{Led, create, leave_all};
 use super::creation::{Circle, Creation, Wait};
 use super::failure::LockError;
 use super::gate::{Arrival, Handed, HeldMutex, Made, Outcome, Running, Ticket};
-use super::leadership::Leadership;
-use super::port::{Created, Found, Port, Report, erase};
-use super::waiting::{Event, Waiting};
-use crate::decision::Reading;
+use super::port::{Port, Report};
+use super::slot::Slot;
+use super::waiting::{Event, Waiting, unless};
 
 /// How long a creator that holds a mutex waits for the mutex of another key that it requests. Two creators in two
 /// processes may request each other's keys; after this time they create side by side.
@@ -26,63 +23,6 @@ const NESTED_WAIT: Duration = Duration::from_secs(1);
 
 /// After which time a warning names a gate that is still closed.
 const LONG_WAIT: Duration = Duration::from_secs(5);
-
-/// A key of a call, by its place, and what the caller has of it.
-#[derive(Debug)]
-pub(crate) struct Slot<V> {
-    pub(crate) need: Need<V>,
-}
-
-/// What a caller has of a key, and still needs.
-#[derive(Debug)]
-pub(crate) enum Need<V> {
-    /// The value to return.
-    Settled(V),
-    /// A stale value. A new one is created unless another caller does.
-    Stale(V),
-    /// No value.
-    Missing,
-}
-
-impl<V> From<Reading<V>> for Slot<V> {
-    fn from(reading: Reading<V>) -> Self {
-        let need = match reading {
-            Reading::Fresh(value) => Need::Settled(value),
-            Reading::Stale(old) => Need::Stale(old),
-            Reading::Missing => Need::Missing,
-        };
-        Slot { need }
-    }
-}
-
-impl<V> Slot<V> {
-    fn is_settled(&self) -> bool {
-        matches!(self.need, Need::Settled(_))
-    }
-
-    fn is_missing(&self) -> bool {
-        matches!(self.need, Need::Missing)
-    }
-
-    fn settle(&mut self, value: V) {
-        self.need = Need::Settled(value);
-    }
-
-    /// Settles for the stale value, if there is one.
-    fn settle_for_stale(&mut self) {
-        self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Stale(old) => Need::Settled(old),
-            other => other,
-        };
-    }
-}
-
-/// A key that the caller leads.
-#[derive(Debug)]
-pub(crate) struct Led {
-    pub(crate) place: usize,
-    pub(crate) leadership: Leadership,
-}
 
 /// What a caller does next.
 enum Next {
@@ -301,16 +241,6 @@ async fn next_event<P: Port>(port: &P, waiting: &mut Waiting, patience: &Patienc
     unless(waiting.next(port.leader(), || port.now()), port.sleep_until(until)).await
 }
 
-/// Waits for `future`, unless `limit` is over first.
-pub(super) async fn unless<F: Future>(future: F, limit: impl Future<Output = ()>) -> Option<F::Output> {
-    let (mut future, mut limit) = (pin!(future), pin!(limit));
-    poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => limit.as_mut().poll(context).map(|()| None),
-    })
-    .await
-}
-
 /// Takes what the leader left.
 async fn take<P: Port>(
     port: &mut P,
@@ -338,129 +268,4 @@ fn accept<P: Port>(port: &P, handed: Handed, refused: Option<Running>) -> Option
         Made::Found(made) => port.is_fresh(made),
     };
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }
-}
-
-/// Creates the values of the keys that the caller leads, or has them created in the background.
-async fn create<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>], led: Vec<Led>) -> Result<(), P::Error> {
-    // Read again: another caller may have stored the value before this one came to lead.
-    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    let found = match port.read(&places).await {
-        Ok(found) => found,
-        Err(error) => {
-            open_all(port, led).await;
-            return Err(error);
-        }
-    };
-    let (mut own, mut queued) = (Vec::new(), Vec::new());
-    for (led, Found { reading, made }) in led.into_iter().zip(found) {
-        match reading {
-            Reading::Fresh(value) => {
-                slots[led.place].settle(value.clone());
-                hand_over_found(port, led, value, made).await;
-            }
-            Reading::Stale(old) if port.creates_in_background() => {
-                slots[led.place].settle(old);
-                queued.push((led.place, led.leadership.queue()));
-            }
-            Reading::Stale(_) | Reading::Missing => own.push(led),
-        }
-    }
-    if !queued.is_empty() {
-        port.hand_over(queued);
-    }
-    own.sort_unstable_by_key(|led| led.place);
-    let places: Vec<usize> = own.iter().map(|led| led.place).collect();
-    for (place, value) in places.into_iter().zip(create_led(port, own).await?) {
-        slots[place].settle(value);
-    }
-    Ok(())
-}
-
-async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, made: Option<CreationTime>) {
-    match made {
-        Some(made) if led.leadership.has_waiters() => led.leadership.hand_over_found(erase(value), made),
-        _ => led.leadership.open_empty(),
-    }
-    unlock(port, &mut led).await;
-}
-
-/// Calls the creator for keys that are led, stores the values, and hands them to the waiters.
-///
-/// # Errors
-/// If the creator fails.
-pub(crate) async fn create_led<P: Port>(port: &mut P, mut led: Vec<Led>) -> Result<Vec<P::Value>, P::Error> {
-    if led.is_empty() {
-        return Ok(Vec::new());
-    }
-    let began = port.began();
-    let creation = Creation::new(led.iter().any(|led| led.leadership.mutex().is_some()));
-    led.iter().for_each(|led| led.leadership.begin(began, &creation));
-    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    match creation.run(port.create(&places)).await {
-        Ok(created) => {
-            store(port, &led, &created, began).await;
-            for (led, created) in led.iter_mut().zip(&created) {
-                hand_over(&mut led.leadership, &created.value);
-            }
-            for led in &mut led {
-                unlock(port, led).await;
-            }
-            Ok(created.into_iter().map(|created| created.value).collect())
-        }
-        Err(error) => {
-            let failure = port.shared_failure(&error, &places, led[0].leadership.age(port.now()));
-            for led in led.iter_mut().filter(|_| failure.is_some()) {
-                failure.iter().for_each(|failure| led.leadership.share(failure.clone()));
-            }
-            leave_all(port, led).await;
-            Err(error)
-        }
-    }
-}
-
-/// Stores the values that may be stored, in one go.
-async fn store<P: Port>(port: &mut P, led: &[Led], created: &[Created<P::Value>], began: CreationTime) {
-    let mut values = Vec::new();
-    for (led, created) in led.iter().zip(created).filter(|(_, created)| created.is_cacheable) {
-        let place = led.place;
-        if led.leadership.mutex().is_some_and(|mutex| port.is_lost(mutex)) {
-            port.report(Report::LeaseLost { place });
-        // Check as late as possible: a `set` or `delete` may have superseded this creation.
-        } else if led.leadership.begin_store() {
-            values.push((place, &created.value));
-        } else {
-            port.report(Report::Superseded { place });
-        }
-    }
-    if !values.is_empty() {
-        port.store(values, began).await;
-    }
-}
-
-/// Opens the gate, with the value if anybody waits for it.
-fn hand_over<V: Clone + Send + Sync + 'static>(leadership: &mut Leadership, value: &V) {
-    if leadership.has_waiters() {
-        leadership.hand_over(erase(value.clone()));
-    } else {
-        leadership.open_empty();
-    }
-}
-
-async fn unlock<P: Port>(port: &mut P, led: &mut Led) {
-    if let Some(mutex) = led.leadership.take_mutex() {
-        port.unlock(led.place, mutex).await;
-    }
-}
-
-/// Releases the mutexes, and leaves the gates to the next callers.
-async fn leave_all<P: Port>(port: &mut P, mut led: Vec<Led>) {
-    for led in &mut led {
-        unlock(port, led).await;
-    }
-}
-
-/// Releases the mutexes, and lets all waiters read for themselves.
-async fn open_all<P: Port>(port: &mut P, mut led: Vec<Led>) {
-    led.iter_mut().for_each(|led| led.leadership.open_empty());
-    leave_all(port, led).await;
 }

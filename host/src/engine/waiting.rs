@@ -1,6 +1,7 @@
 //! [`Waiting`]: a caller's wait at a gate that another caller leads.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -136,4 +137,14 @@ impl Drop for Waiting {
         }
         drop(unused);
     }
+}
+
+/// Waits for `future`, unless `limit` is over first.
+pub(super) async fn unless<F: Future>(future: F, limit: impl Future<Output = ()>) -> Option<F::Output> {
+    let (mut future, mut limit) = (pin!(future), pin!(limit));
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => limit.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::gate::{Gate, Gates, Role, Stage};
-use super::protocol::unless;
-use super::waiting::Waiting;
+use super::waiting::{Waiting, unless};
 
 /// Keys that are being set or deleted, until this is dropped.
 pub(crate) struct Writing<'g> {

@@ -10,7 +10,8 @@ use dogpile_sdk::{BackendError, CachedValue, CreationTime, Metadata};
 
 use super::configured::Configured;
 use super::creator::{Creator, OwnedCreator};
-use crate::engine::blocking::{drive, sleep_until, this_thread};
+use crate::caller::this_thread;
+use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
     Created, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report, Role,
     SharedFailure, Slot, create_led, settle,
