@@ -3,6 +3,7 @@
 use dogpile::sdk::envelope;
 use dogpile::serializer::{self, Deserialise, Json, Serializer, SerializerError};
 use dogpile::{CacheRegion, InMemory, RegionConfig};
+use dogpile_tests::events::Events;
 use dogpile_tests::regions::{Subject, on_each_with, region_of};
 use dogpile_tests::scripted::ByteStore;
 use serde_json::{Value, json};
@@ -168,16 +169,21 @@ fn a_serializer_can_be_registered_by_name_once() {
     assert!(store.raw("key").ends_with(b"[\n  1\n]"));
 }
 
+/// `set` fails. A created value goes to its caller all the same, with a warning.
 #[test]
-fn a_value_that_cannot_be_serialised_is_an_error_that_names_region_and_key() {
-    let store = ByteStore::default();
+fn value_that_cannot_be_serialized_is_returned_but_not_stored() {
+    let (store, events) = (ByteStore::default(), Events::of_region("serialised"));
     let region = region_on(&store, |config| config);
     let error = region.set("some key", InMemory(1)).unwrap_err();
     assert_eq!(error.to_string(), "region \"serialised\" could not serialise the value of \"some key\"");
-    let error = region.get_or_create("some key", || InMemory(1)).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("i32") && cause.contains("InMemory"), "{cause}");
+
+    assert_eq!(region.get_or_create("some key", || InMemory(1)).unwrap(), InMemory(1));
     assert!(!region.key_is_locked("some key").unwrap());
+    let warning = events.take().into_iter().find(|told| told.level == tracing::Level::WARN).unwrap();
+    assert_eq!(warning.message, "a created value was not stored; its caller gets it all the same");
+    assert!(warning.fields["error"].contains("some key"), "{warning:?}");
 }
 
 /// One value, as Python's pickler writes it in its protocols 0 to 5.

@@ -16,7 +16,11 @@ pub(crate) struct Led {
 }
 
 /// Creates the values of the keys that the caller leads, or has them created in the background.
-pub(super) async fn create<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>], led: Vec<Led>) -> Result<(), P::Error> {
+pub(super) async fn create<P: Port>(
+    port: &mut P,
+    slots: &mut [Slot<P::Value>],
+    led: Vec<Led>,
+) -> Result<(), P::Error> {
     // Read again: another caller may have stored the value before this one came to lead.
     let places: Vec<usize> = led.iter().map(|led| led.place).collect();
     let found = match port.read(&places).await {
