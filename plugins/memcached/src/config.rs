@@ -14,19 +14,18 @@ pub use self::behaviors::Behaviors;
 pub use self::tls::TlsContext;
 use crate::client::{Address, Distribution, Keepalive, Kind, Login, Options, Patience};
 
-/// Arguments of the memcached entry points; which of them has which is said beside them. Times are in seconds.
-///
-/// Source: dogpile.cache `backends/memcached.py`.
+/// Arguments of the memcached entry points. An argument of some entry points names them. Times are in seconds.
+// Source: dogpile.cache `backends/memcached.py`.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemcachedConfig {
-    /// The servers, one or several: `host`, `host:port`, `[address]:port`, `unix:/path` or `/path`; for
-    /// `dogpile.cache.memcached` and `dogpile.cache.pylibmc` also `host:port:weight`. It must be given.
+    /// One or more servers: `host`, `host:port`, `[address]:port`, `unix:/path`, or `/path`. `dogpile.cache.memcached`
+    /// and `dogpile.cache.pylibmc` also accept `host:port:weight`. Required.
     pub url: Urls,
-    /// Whether creators in other processes are kept out, by a lock on a server. Default: no.
+    /// Exclude creators in other processes with a lock on a server. Default: false.
     pub distributed_lock: bool,
-    /// How long a lock lasts, whether or not its creator is done, in whole seconds. Default: 30 seconds from when it was
-    /// last renewed, which it is while its creator runs.
+    /// Lifetime of a lock in whole seconds. Default: none; a lock is a 30-second lease that is renewed while its creator
+    /// runs.
     pub lock_timeout: u32,
     /// Longest pause between two polls of a lock that is held elsewhere. Default: 0.1.
     pub lock_sleep: Option<f64>,
@@ -34,91 +33,91 @@ pub struct MemcachedConfig {
     pub lock_blocking: Option<bool>,
     /// Longest wait for a lock that is held elsewhere. Default: 300.
     pub lock_blocking_timeout: Option<f64>,
-    /// After how long a server itself drops a value, in whole seconds. Default: never.
+    /// Time after which a server drops a value, in whole seconds. Default: never.
     pub memcached_expire_time: Option<u32>,
-    /// Of what length on values are compressed, in bytes; 0 for none. Default: none; `dogpile.cache.bmemcached`: 129, and
-    /// `dogpile.cache.pymemcache` compresses nothing, since it would not read it.
+    /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
+    /// `dogpile.cache.bmemcached`: 129. Not for `dogpile.cache.pymemcache`, whose Python client cannot read them.
     pub min_compress_len: Option<usize>,
-    /// How long all that a call asks of a server may take, and a connection to it. Default: 3.
+    /// Time limit for everything that a call requests from a server, and for opening a connection. Default: 3.
     pub socket_timeout: Option<f64>,
-    /// How long to wait for a connection. Default: `socket_timeout`.
+    /// Time limit for opening a connection. Default: `socket_timeout`.
     pub connect_timeout: Option<f64>,
-    /// The most connections to a server at a time. Default: 32.
+    /// Most connections to a server at a time. Default: 32.
     pub pool_size: Option<usize>,
-    /// The item limit of the servers, in bytes: their `-I`. A larger value, as it is stored, is not sent. Default: 1 MiB.
+    /// Item limit of the servers in bytes: their `-I`. A value whose stored form is larger is not sent. Default: 1 MiB.
     pub item_size_max: Option<usize>,
-    /// Whether a value larger than a server takes is left out, with a warning, and the creator's value returned all the
-    /// same. Default: no; it is an error.
+    /// Skip values above the item limit, with a warning. The creator's value is still returned. Default: false, which
+    /// makes them an error.
     pub skip_oversized: bool,
-    /// `dogpile.cache.memcached`: how long a server that failed is left alone, its keys being others' meanwhile.
+    /// `dogpile.cache.memcached`: time for which a failed server is not used. Other servers have its keys meanwhile.
     /// Default: 30.
     pub dead_retry: Option<f64>,
-    /// `dogpile.cache.pylibmc`: whether the binary protocol is spoken. Default: no.
+    /// `dogpile.cache.pylibmc`: use the binary protocol. Default: false.
     pub binary: Option<bool>,
-    /// `dogpile.cache.pylibmc`: what libmemcached calls behaviors.
+    /// `dogpile.cache.pylibmc`: the behaviors of libmemcached. Default: none.
     pub behaviors: Option<Behaviors>,
-    /// `dogpile.cache.bmemcached`: the user, for servers in SASL mode. Default: none.
+    /// `dogpile.cache.bmemcached`: user name, for servers in SASL mode. Default: none.
     pub username: Option<String>,
-    /// `dogpile.cache.bmemcached`: the password. Default: none.
+    /// `dogpile.cache.bmemcached`: password. Default: none.
     pub password: Option<String>,
-    /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: encrypts connections. Default: none.
+    /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: TLS settings. Default: none; connections are not encrypted.
     pub tls_context: Option<TlsContext>,
-    /// `dogpile.cache.pymemcache`: whether values are stored without waiting for the answer. Default: no.
+    /// `dogpile.cache.pymemcache`: store values without waiting for a reply. Default: false.
     pub default_noreply: Option<bool>,
-    /// `dogpile.cache.pymemcache`: has the system probe connections on which nothing happens. Default: none.
+    /// `dogpile.cache.pymemcache`: probe idle connections with TCP keepalive. Default: none.
     pub socket_keepalive: Option<KeepaliveOptions>,
-    /// `dogpile.cache.pymemcache`: whether what failed is tried again at once. Default: no.
+    /// `dogpile.cache.pymemcache`: retry failed operations at once. Default: false.
     pub enable_retry_client: Option<bool>,
-    /// `dogpile.cache.pymemcache`: how often in all, at least 1. Default: 2.
+    /// `dogpile.cache.pymemcache`: number of attempts in all, at least 1. Default: 2.
     pub retry_attempts: Option<u32>,
-    /// `dogpile.cache.pymemcache`: how long to wait in between. Default: 0.
+    /// `dogpile.cache.pymemcache`: pause between two attempts. Default: 0.
     pub retry_delay: Option<f64>,
-    /// `dogpile.cache.pymemcache`: after which failures, `unavailable` or `timeout`. Default: after any.
+    /// `dogpile.cache.pymemcache`: failures to retry, `unavailable` or `timeout`. Default: any.
     pub retry_for: Option<Vec<Failure>>,
-    /// `dogpile.cache.pymemcache`: after which not. Default: none.
+    /// `dogpile.cache.pymemcache`: failures not to retry. Default: none.
     pub do_not_retry_for: Option<Vec<Failure>>,
-    /// `dogpile.cache.pymemcache`: how often a server that failed is tried again before its keys are others'. Default: 2.
+    /// `dogpile.cache.pymemcache`: number of retries of a failed server before other servers get its keys. Default: 2.
     pub hashclient_retry_attempts: Option<u32>,
-    /// `dogpile.cache.pymemcache`: how long it is left alone before that. Default: 1.
+    /// `dogpile.cache.pymemcache`: pause before a failed server is retried. Default: 1.
     pub hashclient_retry_timeout: Option<f64>,
-    /// `dogpile.cache.pymemcache`: how long its keys are others'. Default: 60.
+    /// `dogpile.cache.pymemcache`: time for which other servers have the keys of a dead server. Default: 60.
     #[serde(alias = "dead_timeout")]
     pub hashclient_dead_timeout: Option<f64>,
 }
 
-/// One server or several.
+/// One or more servers.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Urls {
-    /// None: the argument is missing.
+    /// No server: the argument is missing.
     #[default]
     #[serde(skip)]
     None,
-    /// One.
+    /// One server.
     One(String),
-    /// Several.
+    /// Several servers.
     Many(Vec<String>),
 }
 
-/// A failure after which something may be tried again.
+/// A kind of failure that may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
-    /// The server could not be reached, or broke off.
+    /// The server could not be reached, or closed the connection.
     Unavailable,
-    /// It did not answer in time.
+    /// The server did not reply in time.
     Timeout,
 }
 
-/// When, and how often, TCP probes a connection, in whole seconds; pymemcache's `KeepaliveOpts`.
+/// TCP keepalive settings in whole seconds, as in pymemcache's `KeepaliveOpts`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeepaliveOptions {
-    /// After how long the first probe is sent. Default: 1.
+    /// Idle time before the first probe. Default: 1.
     pub idle: u64,
-    /// How long after a probe the next is sent. Default: 1.
+    /// Time between two probes. Default: 1.
     pub intvl: u64,
-    /// How many probes may go unanswered. Default: 5.
+    /// Number of lost probes after which the connection is closed. Default: 5.
     pub cnt: u32,
 }
 
@@ -128,7 +127,7 @@ impl Default for KeepaliveOptions {
     }
 }
 
-/// The Python client that is followed.
+/// The Python client whose behavior the backend follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     PythonMemcached,
@@ -149,7 +148,7 @@ impl Variant {
 }
 
 impl MemcachedConfig {
-    /// The servers.
+    /// Returns the addresses of the servers.
     pub(crate) fn addresses(&self, variant: Variant) -> Result<Vec<Address>, BackendError> {
         let urls = match &self.url {
             Urls::None => &[][..],
@@ -158,24 +157,25 @@ impl MemcachedConfig {
         };
         if urls.is_empty() {
             return Err(wrong(
-                "argument \"url\" is missing: a server, \"host:11211\", or several".to_owned(),
+                "missing argument \"url\": set a server such as \"host:11211\", or a list of servers"
+                    .to_owned(),
             ));
         }
         let has_weights = matches!(variant, Variant::PythonMemcached | Variant::Pylibmc);
         let parse = |url: &String| match Address::parse(url) {
             Some(address) if address.weight == 1 || has_weights => Ok(address),
             Some(_) => Err(wrong(format!(
-                "argument \"url\": {url:?} has a weight, which means nothing to {}",
+                "invalid argument \"url\": {url:?} has a weight, which {} does not support",
                 variant.entry_point()
             ))),
             None => Err(wrong(format!(
-                "argument \"url\": {url:?} is no server; write \"host:port\" or \"unix:/path\""
+                "invalid argument \"url\": {url:?} is not a valid server; expected \"host:port\" or \"unix:/path\""
             ))),
         };
         urls.iter().map(parse).collect()
     }
 
-    /// That nothing is said that `variant` would not heed.
+    /// Returns an error if an argument is invalid, or has no effect for `variant`.
     pub(crate) fn check(&self, variant: Variant) -> Result<(), BackendError> {
         use Variant::{Bmemcached, Pylibmc, Pymemcache, PythonMemcached};
         let given: [(&str, bool, &[Variant]); 15] = [
@@ -198,20 +198,24 @@ impl MemcachedConfig {
         for (name, is_given, variants) in given {
             if is_given && variants.is_empty() {
                 return Err(wrong(format!(
-                    "argument {name:?} is at least 1; leave it out for values that stay"
+                    "invalid argument {name:?}: it must be at least 1; remove it to keep values until they are deleted"
                 )));
             }
             if is_given && !variants.contains(&variant) {
                 let whose: Vec<_> = variants.iter().map(|variant| variant.entry_point()).collect();
                 let (whose, here) = (whose.join(" and "), variant.entry_point());
-                return Err(wrong(format!("argument {name:?} is {whose}'s, and means nothing to {here}")));
+                return Err(wrong(format!(
+                    "unsupported argument {name:?}: {here} does not have it, only {whose}; remove it"
+                )));
             }
         }
         if self.retry_attempts == Some(0) || self.pool_size == Some(0) {
-            return Err(wrong("arguments \"retry_attempts\" and \"pool_size\" are at least 1".to_owned()));
+            return Err(wrong(
+                "invalid argument: \"retry_attempts\" and \"pool_size\" must be at least 1".to_owned(),
+            ));
         }
         if self.has_retry_options() && self.enable_retry_client != Some(true) {
-            log::warn!("\"enable_retry_client\" is not set: the retry arguments mean nothing");
+            log::warn!("the retry arguments have no effect: \"enable_retry_client\" is not set");
         }
         Ok(())
     }
@@ -223,7 +227,7 @@ impl MemcachedConfig {
             || self.do_not_retry_for.is_some()
     }
 
-    /// How the client is to reach the servers.
+    /// Returns the options of the client.
     pub(crate) fn options(&self, variant: Variant) -> Result<Options, BackendError> {
         let behaviors = self.behaviors.clone().unwrap_or_default();
         let timeout = match (self.socket_timeout, behaviors.timeout()) {
@@ -285,7 +289,10 @@ impl MemcachedConfig {
                 Ok(Some(Login { username: username.clone(), password: password.clone() }))
             }
             (None, None) => Ok(None),
-            _ => Err(wrong("arguments \"username\" and \"password\" are given both or neither".to_owned())),
+            _ => Err(wrong(
+                "invalid login: only one of \"username\" and \"password\" is set; set both or neither"
+                    .to_owned(),
+            )),
         }
     }
 
@@ -297,7 +304,7 @@ impl MemcachedConfig {
         })
     }
 
-    /// Of what length on a value is compressed.
+    /// Returns the length from which values are compressed.
     pub(crate) fn compressed_from(&self, variant: Variant) -> Option<usize> {
         let default = if variant == Variant::Bmemcached { 129 } else { 0 };
         Some(self.min_compress_len.unwrap_or(default)).filter(|length| *length > 0)
@@ -321,7 +328,7 @@ impl MemcachedConfig {
         Ok(options)
     }
 
-    /// How often something is asked, how long to wait in between, and after which failures.
+    /// Returns how failed operations are retried.
     pub(crate) fn retries(&self) -> Result<Retries, BackendError> {
         let is_enabled = self.enable_retry_client == Some(true);
         let delay = match self.retry_delay {
@@ -338,7 +345,7 @@ impl MemcachedConfig {
     }
 }
 
-/// How what failed is tried again.
+/// The rules for retrying failed operations.
 #[derive(Clone, Debug)]
 pub(crate) struct Retries {
     pub(crate) attempts: u32,
@@ -355,7 +362,7 @@ impl Retries {
 
 impl fmt::Debug for MemcachedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No password.
+        // Leave out the password.
         let mut shown = f.debug_struct("MemcachedConfig");
         shown
             .field("url", &self.url)
@@ -382,10 +389,12 @@ fn seconds(name: &str, given: f64) -> Result<Duration, BackendError> {
     let duration = Duration::try_from_secs_f64(given).ok();
     let usable = duration.filter(|duration| *duration >= Duration::from_millis(1));
     usable.ok_or_else(|| {
-        wrong(format!("argument {name:?} is {given}, and must be a number of seconds, at least 0.001"))
+        wrong(format!(
+            "invalid argument {name:?}: {given} is not a valid time; expected seconds, at least 0.001"
+        ))
     })
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests;

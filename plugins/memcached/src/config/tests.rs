@@ -7,7 +7,7 @@ fn config(written: &str) -> MemcachedConfig {
     serde_json::from_str(written).unwrap()
 }
 
-/// How the client is to reach the servers, with `more` than their `url`.
+/// Returns the client options of a configuration with the arguments `more`.
 fn options(variant: Variant, more: &str) -> Options {
     let config = config(&format!(r#"{{"url": "h" {more}}}"#));
     config.check(variant).unwrap();
@@ -26,7 +26,7 @@ const fn secs(seconds: u64) -> Duration {
 
 /// Behaviour: `memcached-url-scalar`, `memcached-url-list`
 #[test]
-fn one_server_is_named_or_several() {
+fn url_names_one_server_or_several() {
     let addresses = |written| -> Vec<String> {
         let addresses = config(written).addresses(Variant::Pylibmc).unwrap();
         addresses.iter().map(ToString::to_string).collect()
@@ -36,19 +36,19 @@ fn one_server_is_named_or_several() {
 }
 
 #[test]
-fn a_server_that_is_none_is_refused() {
+fn invalid_server_is_refused() {
     let refused = |written| config(written).addresses(Variant::Bmemcached).unwrap_err().to_string();
-    assert!(refused("{}").contains("\"url\" is missing"));
-    assert!(refused(r#"{"url": []}"#).contains("\"url\" is missing"));
-    assert!(refused(r#"{"url": "h:x"}"#).contains("\"h:x\" is no server"));
+    assert!(refused("{}").contains("missing argument \"url\""));
+    assert!(refused(r#"{"url": []}"#).contains("missing argument \"url\""));
+    assert!(refused(r#"{"url": "h:x"}"#).contains("\"h:x\" is not a valid server"));
     assert!(
-        refused(r#"{"url": "h:1:2"}"#).contains("a weight, which means nothing to dogpile.cache.bmemcached")
+        refused(r#"{"url": "h:1:2"}"#).contains("a weight, which dogpile.cache.bmemcached does not support")
     );
 }
 
 /// Behaviour: `pymemcache-client-defaults`
 #[test]
-fn the_defaults_are_those_of_the_python_client() {
+fn defaults_follow_the_python_client() {
     let options = options(Variant::Pymemcache, "");
     let patience = Patience { attempts: 2, retry_after: secs(1), dead_for: secs(60) };
     assert_eq!(options.patience, patience);
@@ -61,7 +61,7 @@ fn the_defaults_are_those_of_the_python_client() {
 
 /// Behaviour: `pymemcache-hashclient-retry-attempts`, `pymemcache-hashclient-retry-timeout`, `pymemcache-dead-timeout`
 #[test]
-fn servers_that_failed_are_left_alone_as_long_as_is_said() {
+fn pymemcache_retry_times_are_as_configured() {
     let patience = |more| options(Variant::Pymemcache, more).patience;
     assert_eq!(patience(r#", "hashclient_retry_attempts": 4"#).attempts, 4);
     assert_eq!(patience(r#", "hashclient_retry_timeout": 4"#).retry_after, secs(4));
@@ -71,7 +71,7 @@ fn servers_that_failed_are_left_alone_as_long_as_is_said() {
 
 /// Behaviour: `python-memcached-dead-retry`, `python-memcached-socket-timeout`
 #[test]
-fn a_dead_server_and_a_slow_one_are_waited_for_as_long_as_is_said() {
+fn python_memcached_times_are_as_configured() {
     let dead_for = |more| options(Variant::PythonMemcached, more).patience.dead_for;
     assert_eq!((dead_for(""), dead_for(r#", "dead_retry": 4"#)), (secs(30), secs(4)));
     let given = options(Variant::PythonMemcached, r#", "socket_timeout": 6"#);
@@ -81,7 +81,7 @@ fn a_dead_server_and_a_slow_one_are_waited_for_as_long_as_is_said() {
 
 /// Behaviour: `pymemcache-retry-wrapper`
 #[test]
-fn what_failed_is_tried_again_as_often_as_is_said() {
+fn failed_operations_are_retried_as_configured() {
     let retries =
         |more: &str| config(&format!(r#"{{"enable_retry_client": true {more}}}"#)).retries().unwrap();
     let all = retries(r#", "retry_attempts": 3"#);
@@ -93,7 +93,7 @@ fn what_failed_is_tried_again_as_often_as_is_said() {
     assert!(!retries(r#", "do_not_retry_for": ["timeout"]"#).allow(Failure::Timeout));
 }
 
-/// What was logged, from any test.
+/// The messages that any test logged.
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Logger;
@@ -112,11 +112,11 @@ impl log::Log for Logger {
 
 /// Behaviour: `pymemcache-warns-on-ignored-retry-options`
 #[test]
-fn retry_arguments_that_mean_nothing_are_warned_of() {
+fn retry_arguments_without_effect_are_logged() {
     log::set_logger(&Logger).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
     let warned =
-        || LOGGED.lock().unwrap().iter().any(|line| line.contains("the retry arguments mean nothing"));
+        || LOGGED.lock().unwrap().iter().any(|line| line.contains("the retry arguments have no effect"));
     options(Variant::Pymemcache, r#", "enable_retry_client": true, "retry_attempts": 3"#);
     assert!(!warned());
     options(Variant::Pymemcache, r#", "retry_attempts": 3"#);
@@ -125,7 +125,7 @@ fn retry_arguments_that_mean_nothing_are_warned_of() {
 
 /// Behaviour: `pylibmc-binary-flag`
 #[test]
-fn the_protocol_is_that_of_the_python_client_or_the_one_asked_for() {
+fn protocol_follows_the_python_client_or_the_argument() {
     assert_eq!(options(Variant::Pylibmc, r#", "binary": true"#).kind, Kind::Binary);
     for (variant, kind) in [
         (Variant::PythonMemcached, Kind::Text),
@@ -158,7 +158,7 @@ fn behaviors_reach_the_client() {
 }
 
 #[test]
-fn an_unknown_behavior_is_refused() {
+fn unknown_behavior_is_refused() {
     let unknown = r#"{"url": "h", "behaviors": {"ketma": true}}"#;
     let error = serde_json::from_str::<MemcachedConfig>(unknown).unwrap_err().to_string();
     assert!(error.contains("ketma"), "{error}");
@@ -169,7 +169,7 @@ fn an_unknown_behavior_is_refused() {
 }
 
 #[test]
-fn an_argument_of_another_client_is_refused_and_its_owner_named() {
+fn argument_of_another_client_is_refused() {
     for (variant, more, owner) in [
         (Variant::Pymemcache, r#", "dead_retry": 1"#, "dogpile.cache.memcached"),
         (Variant::Pymemcache, r#", "min_compress_len": 1"#, "dogpile.cache.pylibmc"),
@@ -181,20 +181,20 @@ fn an_argument_of_another_client_is_refused_and_its_owner_named() {
         (Variant::Bmemcached, r#", "retry_delay": 1.0"#, "dogpile.cache.pymemcache"),
     ] {
         let error = refused(variant, more);
-        assert!(error.contains(owner) && error.contains("means nothing to"), "{error}");
+        assert!(error.contains(owner) && error.contains("does not have it"), "{error}");
     }
 }
 
 #[test]
-fn values_that_cannot_be_meant_are_refused() {
+fn invalid_values_are_refused() {
     for (more, what) in [
-        (r#", "socket_timeout": 0"#, "\"socket_timeout\" is 0"),
-        (r#", "connect_timeout": -1"#, "\"connect_timeout\" is -1"),
-        (r#", "memcached_expire_time": 0"#, "\"memcached_expire_time\" is at least 1"),
-        (r#", "pool_size": 0"#, "\"pool_size\" are at least 1"),
+        (r#", "socket_timeout": 0"#, "\"socket_timeout\": 0"),
+        (r#", "connect_timeout": -1"#, "\"connect_timeout\": -1"),
+        (r#", "memcached_expire_time": 0"#, "\"memcached_expire_time\": it must be at least 1"),
+        (r#", "pool_size": 0"#, "\"pool_size\" must be at least 1"),
         (r#", "retry_attempts": 0"#, "\"retry_attempts\""),
-        (r#", "hashclient_retry_timeout": 0"#, "\"hashclient_retry_timeout\" is 0"),
-        (r#", "retry_delay": -1.0"#, "\"retry_delay\" is -1"),
+        (r#", "hashclient_retry_timeout": 0"#, "\"hashclient_retry_timeout\": 0"),
+        (r#", "retry_delay": -1.0"#, "\"retry_delay\": -1"),
         (r#", "tls_context": {"certfile": "c"}"#, "come together"),
         (r#", "tls_context": {"cafile": "/nowhere"}"#, "/nowhere cannot be read"),
         (r#", "tls_context": {"cadata": "nonsense"}"#, "no certificate of an authority"),
@@ -207,7 +207,7 @@ fn values_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
-fn a_lock_is_renewed_unless_it_has_a_timeout() {
+fn lock_without_timeout_is_renewed() {
     let leases = |written| config(written).leases().unwrap();
     assert!(leases("{}").renewed);
     let timed = leases(r#"{"lock_timeout": 7, "lock_sleep": 0.2}"#);
