@@ -1,6 +1,7 @@
 //! A holder that is stopped by `SIGSTOP` for longer than its lease knows at once that it lost the mutex.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -81,8 +82,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 fn next_report(output: &mut BufReader<ChildStdout>) -> String {
-    let lines = output.lines().map(|line| line.unwrap());
-    lines.into_iter().find(|line| line.starts_with("lost=")).expect("the child reports")
+    output.lines().map(Result::unwrap).find(|line| line.starts_with("lost=")).expect("the child reports")
 }
 
 /// Returns what the child reports before it is stopped and right after it continues.
