@@ -1,61 +1,65 @@
-//! Cached functions: what the macros expand to, and the same for closures.
+//! Cached functions: the code that the macros expand to, and its counterpart for closures.
 //!
 //! [`cache_on_arguments`](macro@crate::cache_on_arguments) and
-//! [`cache_multi_on_arguments`](macro@crate::cache_multi_on_arguments) cache a function;
+//! [`cache_multi_on_arguments`](macro@crate::cache_multi_on_arguments) cache a function.
 //! [`CacheRegion::cache_on_arguments`](crate::CacheRegion::cache_on_arguments) and
-//! [`CacheRegion::cache_multi_on_arguments`](crate::CacheRegion::cache_multi_on_arguments) a closure. A key is made of
-//! the function's name and its arguments by a key generator: [`default_key_generator`], unless another is named.
-//!
-//! Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments` and `cache_multi_on_arguments`, and
-//! `util/__init__.py`.
+//! [`CacheRegion::cache_multi_on_arguments`](crate::CacheRegion::cache_multi_on_arguments) cache a closure. A key
+//! generator makes a key from the function's name and its arguments. The default is [`default_key_generator`].
+// Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments` and `cache_multi_on_arguments`, and
+// `util/__init__.py`.
 
-mod argument;
-mod buffer;
-mod call;
-mod closure;
-mod draft;
-mod exact;
+mod cached_function;
+mod cached_multi_function;
+mod closure_arguments;
+mod default_key;
+mod evaluate;
+mod evaluate_many;
 mod expiration;
-mod generator;
-mod many;
-mod multi;
+mod found;
+mod function_call;
+mod key_argument;
+mod key_buffer;
+mod key_generator;
+mod many_values;
 mod options;
-mod python;
-mod single;
+mod outcome;
+mod python_repr;
+mod quoting;
 
-pub use self::argument::{KeyArgument, KeyForm, KeyText};
-pub use self::call::{Argument, Function, FunctionCall};
-pub use self::closure::{
-    CachedFunction, CachedMultiFunction, CallWith, ClosureArguments, Fallible, Outcome, Sure,
-};
+pub use self::cached_function::CachedFunction;
+pub use self::cached_multi_function::CachedMultiFunction;
+pub use self::closure_arguments::{CallWith, ClosureArguments};
+pub use self::evaluate::evaluate;
 pub use self::expiration::FunctionExpiration;
-pub use self::generator::{
-    default_key_generator, default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator,
-    kwarg_key_generator,
+pub use self::function_call::{Argument, Function, FunctionCall};
+pub use self::key_argument::{KeyArgument, KeyForm, KeyText};
+pub use self::key_generator::{
+    KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
+    dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,
 };
-pub use self::many::ManyValues;
-pub use self::options::{FunctionOptions, KeyGenerator, MultiKeyGenerator};
-pub use self::single::evaluate;
+pub use self::many_values::ManyValues;
+pub use self::options::FunctionOptions;
+pub use self::outcome::{Fallible, Outcome, Sure};
 
-/// What the macros expand to. No part of what is promised to applications.
+/// The items that the macros expand to. They may change in any release; applications do not use them.
 #[doc(hidden)]
 pub mod expansion {
-    pub use super::buffer::KeyBuffer;
-    pub use super::call::of_function_body;
-    pub use super::draft::KeyDraft;
-    pub use super::multi::{
+    pub use super::default_key::KeyDraft;
+    pub use super::evaluate::{
+        evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,
+    };
+    pub use super::evaluate_many::{
         evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
         get_many, refresh_many, refresh_many_sure,
     };
-    pub use super::single::{
-        evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,
-    };
+    pub use super::function_call::of_function_body;
+    pub use super::key_buffer::KeyBuffer;
 
-    /// A `Result` by whatever name.
+    /// A `Result`, by whatever name its type is known.
     pub trait AnyResult {
-        /// What it has when all went well.
+        /// The type of the value in `Ok`.
         type Value;
-        /// What it has otherwise.
+        /// The type of the error in `Err`.
         type Error;
     }
 

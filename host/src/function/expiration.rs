@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use crate::expiration::Expiration;
 
-/// The expiration time of a cached function: a number of seconds, a duration, an [`Expiration`], or a function that
-/// answers one of these and is asked at each call.
+/// The expiration time of a cached function.
+///
+/// It is a number of seconds, a `Duration`, an [`Expiration`], or a function that returns one of these. Such a function is
+/// called for each call of the cached function.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no expiration time",
-    label = "not an expiration time",
-    note = "give a whole number of seconds, a `Duration`, an `Expiration`, or a function without arguments that answers one of these"
+    message = "`{Self}` is not a valid expiration time",
+    label = "expected an expiration time",
+    note = "use a whole number of seconds, a `Duration`, an `Expiration`, or a function without arguments that returns one of these"
 )]
 pub trait FunctionExpiration {
-    /// What it is now.
+    /// Returns the expiration time of the current call.
     fn now(&self) -> Expiration;
 }
 
@@ -29,7 +31,7 @@ impl FunctionExpiration for Duration {
     }
 }
 
-/// Seconds.
+/// A number of seconds.
 impl FunctionExpiration for u64 {
     fn now(&self) -> Expiration {
         Expiration::After(Duration::from_secs(*self))

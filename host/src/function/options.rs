@@ -1,25 +1,22 @@
-//! [`FunctionOptions`]: how a closure is cached.
+//! [`FunctionOptions`]: the settings of a cached closure.
 
 use std::fmt;
 
-use super::argument::{KeyArgument, KeyText};
-use super::call::{Argument, Function, FunctionCall};
-use super::closure::{CachedFunction, CachedMultiFunction, Fallible, Sure};
 use super::expiration::FunctionExpiration;
-use super::generator::{default_key_generator, default_multi_key_generator};
+use super::function_call::{Argument, Function, FunctionCall};
+use super::key_argument::{KeyArgument, KeyText};
+use super::key_generator::{
+    KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
+};
 use crate::region::{CacheAll, CacheRegion, CallOptions, ShouldCache};
 
-/// Makes the key of a call.
-pub type KeyGenerator = Box<dyn Fn(&FunctionCall<'_>, &mut String) + Send + Sync>;
-/// Makes the keys of a call, one for each argument.
-pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send + Sync>;
-
-/// Makes the text of an argument.
+/// Converts an argument to its text in a key.
 type ToStr = Box<dyn Fn(&dyn KeyArgument) -> String + Send + Sync>;
 
-/// How a closure is cached: made by [`CacheRegion::cache_on_arguments`] and
-/// [`CacheRegion::cache_multi_on_arguments`].
-#[must_use = "it does nothing until a closure is wrapped"]
+/// The settings of a cached closure.
+///
+/// [`CacheRegion::cache_on_arguments`] and [`CacheRegion::cache_multi_on_arguments`] create them.
+#[must_use = "options have no effect until `wrap` is called"]
 pub struct FunctionOptions<'r, G, P = CacheAll> {
     region: &'r CacheRegion,
     name: String,
@@ -32,7 +29,7 @@ pub struct FunctionOptions<'r, G, P = CacheAll> {
 }
 
 impl CacheRegion {
-    /// Says how a closure is to be cached whose keys begin with `name`, such as `module:function`.
+    /// Returns the options of a cached closure whose keys begin with `name`, such as `module:function`.
     ///
     /// ```
     /// use dogpile::{CacheRegion, RegionConfig};
@@ -51,15 +48,17 @@ impl CacheRegion {
     /// # Ok::<(), dogpile::RegionError>(())
     /// ```
     ///
-    /// Two closures need two names, or namespaces. What a closure captures is no part of its keys.
-    ///
-    /// Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
+    /// Give each closure a name or namespace of its own. The variables that a closure captures are not part of its
+    /// keys.
+    // Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
     pub fn cache_on_arguments(&self, name: impl Into<String>) -> FunctionOptions<'_, KeyGenerator> {
         FunctionOptions::new(self, name.into(), Box::new(default_key_generator))
     }
 
-    /// As [`cache_on_arguments`](Self::cache_on_arguments), for a closure that takes a slice of keys, and returns what
-    /// [`ManyValues`](super::ManyValues) says.
+    /// Returns the options of a cached closure of many keys, which begin with `name`.
+    ///
+    /// The closure takes a slice of keys and returns [`ManyValues`](super::ManyValues). See
+    /// [`cache_on_arguments`](Self::cache_on_arguments) for names.
     ///
     /// ```
     /// use dogpile::{CacheRegion, RegionConfig};
@@ -73,8 +72,7 @@ impl CacheRegion {
     /// assert_eq!(names.call(&[1, 2]), ["user 1", "Ada"]);
     /// # Ok::<(), dogpile::RegionError>(())
     /// ```
-    ///
-    /// Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
+    // Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
     pub fn cache_multi_on_arguments(
         &self,
         name: impl Into<String>,
@@ -97,7 +95,7 @@ impl<'r, G> FunctionOptions<'r, G> {
         }
     }
 
-    /// Stores only values for which `predicate` answers true. dogpile's `should_cache_fn`.
+    /// Sets a predicate: values for which it returns false are not stored. Default: all are stored.
     pub fn should_cache_fn<T, F: Fn(&T) -> bool>(self, predicate: F) -> FunctionOptions<'r, G, F> {
         let FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, .. } = self;
         FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, predicate }
@@ -105,26 +103,28 @@ impl<'r, G> FunctionOptions<'r, G> {
 }
 
 impl<G, P> FunctionOptions<'_, G, P> {
-    /// Sets `namespace` between the function's name and its arguments.
+    /// Sets a namespace, which stands between the name and the arguments in a key. Default: none.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// The age past which a value is stale, in place of the region's: seconds, a `Duration`, an
-    /// [`Expiration`](crate::Expiration), or a function of one of these that is asked at each call.
+    /// Sets the age past which a value is stale. Default: the region's expiration time.
+    ///
+    /// It is a number of seconds, a `Duration`, an [`Expiration`](crate::Expiration), or a function that returns one of
+    /// these and is called for each call of the closure.
     pub fn expiration_time(mut self, expiration: impl FunctionExpiration + Send + Sync + 'static) -> Self {
         self.expiration = Some(Box::new(expiration));
         self
     }
 
-    /// What the arguments are called, for key generators that go by names. Default: nothing.
+    /// Sets the names of the arguments, for key generators that use them. Default: empty names.
     pub fn argument_names<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.arguments = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Makes the text of each argument. Default: that of its [`KeyArgument`].
+    /// Sets a function that converts each argument to its text in a key. Default: [`KeyArgument::write`].
     pub fn to_str(mut self, to_str: impl Fn(&dyn KeyArgument) -> String + Send + Sync + 'static) -> Self {
         self.to_str = Some(Box::new(to_str));
         self
@@ -138,7 +138,7 @@ impl<G, P> FunctionOptions<'_, G, P> {
         self.arguments.get(argument).map_or("", String::as_str)
     }
 
-    /// What a call goes by.
+    /// Returns the options of a call of the region.
     pub(super) fn call(&self) -> CallOptions<'_> {
         let call = self.region.options();
         match &self.expiration {
@@ -147,12 +147,12 @@ impl<G, P> FunctionOptions<'_, G, P> {
         }
     }
 
-    /// The same, storing what the predicate wants.
+    /// Returns the options of a call that stores only what the predicate accepts.
     pub(super) fn call_wanting(&self) -> CallOptions<'_, By<'_, P>> {
         self.call().with_predicate(By(&self.predicate))
     }
 
-    /// What `generate` makes of a call with `arguments`.
+    /// Returns what `generate` makes of a call with `arguments`.
     pub(super) fn keys<R>(
         &self,
         arguments: &[Argument<'_>],
@@ -171,8 +171,8 @@ impl<G, P> FunctionOptions<'_, G, P> {
     }
 }
 
-impl<'r, P> FunctionOptions<'r, KeyGenerator, P> {
-    /// What makes the keys. Default: [`default_key_generator`].
+impl<P> FunctionOptions<'_, KeyGenerator, P> {
+    /// Sets the key generator. Default: [`default_key_generator`].
     pub fn function_key_generator(
         mut self,
         generator: impl Fn(&FunctionCall<'_>, &mut String) + Send + Sync + 'static,
@@ -180,20 +180,10 @@ impl<'r, P> FunctionOptions<'r, KeyGenerator, P> {
         self.generator = Box::new(generator);
         self
     }
-
-    /// Caches what `function` returns.
-    pub fn wrap<F>(self, function: F) -> CachedFunction<'r, F, Sure, P> {
-        CachedFunction::new(self, function)
-    }
-
-    /// Caches what is `Ok` of what `function` returns.
-    pub fn wrap_fallible<F>(self, function: F) -> CachedFunction<'r, F, Fallible, P> {
-        CachedFunction::new(self, function)
-    }
 }
 
-impl<'r, P> FunctionOptions<'r, MultiKeyGenerator, P> {
-    /// What makes the keys. Default: [`default_multi_key_generator`].
+impl<P> FunctionOptions<'_, MultiKeyGenerator, P> {
+    /// Sets the key generator. Default: [`default_multi_key_generator`].
     pub fn function_multi_key_generator(
         mut self,
         generator: impl Fn(&FunctionCall<'_>) -> Vec<String> + Send + Sync + 'static,
@@ -201,19 +191,9 @@ impl<'r, P> FunctionOptions<'r, MultiKeyGenerator, P> {
         self.generator = Box::new(generator);
         self
     }
-
-    /// Caches each of the values that `function` returns.
-    pub fn wrap<F>(self, function: F) -> CachedMultiFunction<'r, F, Sure, P> {
-        CachedMultiFunction::new(self, function)
-    }
-
-    /// Caches each of the values that are `Ok` of what `function` returns.
-    pub fn wrap_fallible<F>(self, function: F) -> CachedMultiFunction<'r, F, Fallible, P> {
-        CachedMultiFunction::new(self, function)
-    }
 }
 
-/// A predicate that is asked where it lies.
+/// A borrowed predicate.
 pub(super) struct By<'a, P>(&'a P);
 
 impl<T, P: ShouldCache<T>> ShouldCache<T> for By<'_, P> {

@@ -1,25 +1,25 @@
-//! [`KeyBuffer`]: where keys are written, without an allocation for each.
+//! [`KeyBuffer`]: a key whose memory is reused, so that most calls allocate nothing.
 
 use std::cell::Cell;
 use std::ops::Deref;
 
-/// What is kept for the next key takes no more bytes.
+/// The capacity, in bytes, above which memory is not kept for the next key.
 const KEPT: usize = 1024;
 
 thread_local! {
-    /// The buffer of the last key that this thread is done with.
+    /// The memory of the last key that this thread dropped.
     static SPARE: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// A key. When it is dropped, its memory is kept for the thread's next one.
+/// A key whose memory is kept for the thread's next key when it is dropped.
 #[derive(Debug)]
 pub struct KeyBuffer(String);
 
 impl KeyBuffer {
-    /// The key that `write` writes.
+    /// Creates the key that `write` writes.
     #[inline]
     pub fn written(write: impl FnOnce(&mut String)) -> Self {
-        // A thread that is ending has none.
+        // The variable is gone if the thread is ending.
         let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
         key.clear();
         write(&mut key);
@@ -41,7 +41,7 @@ impl Drop for KeyBuffer {
     fn drop(&mut self) {
         if self.0.capacity() <= KEPT {
             let spare = std::mem::take(&mut self.0);
-            // A thread that is ending keeps nothing.
+            // The variable is gone if the thread is ending.
             let _ = SPARE.try_with(|kept| kept.set(spare));
         }
     }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_live_at_the_same_time_do_not_disturb_each_other() {
+    fn keys_in_use_at_once_have_separate_buffers() {
         let outer = KeyBuffer::written(|key| key.push_str("outer"));
         {
             let inner = KeyBuffer::written(|key| key.push_str("inner"));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_a_long_key_is_not_kept() {
+    fn long_key_when_dropped_keeps_no_memory() {
         drop(KeyBuffer::written(|key| key.push_str(&"x".repeat(KEPT + 1))));
         assert!(SPARE.take().capacity() <= KEPT);
     }

@@ -1,21 +1,21 @@
-//! [`FunctionCall`]: what a key generator makes a key of.
+//! [`FunctionCall`]: the call that a key generator makes a key of.
 
 use std::fmt;
 
-use super::argument::{KeyArgument, KeyForm};
+use super::key_argument::{KeyArgument, KeyForm};
 
-/// A function as key generators know it.
+/// A cached function, as a key generator sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Function<'a> {
     name: &'a str,
     owner: Option<&'a str>,
     types: &'a [&'a str],
     namespace: Option<&'a str>,
-    /// Whether name and namespace can stand in a key as they are.
+    /// Whether name and namespace need no quotes in a key.
     is_plain: bool,
 }
 
-/// One argument of a call.
+/// An argument of a call.
 #[derive(Clone, Copy)]
 pub struct Argument<'a> {
     name: &'a str,
@@ -23,9 +23,9 @@ pub struct Argument<'a> {
     is_default: bool,
 }
 
-/// A call of a cached function, as key generators see it: without `self` and the arguments that are ignored.
+/// A call of a cached function, as a key generator sees it.
 ///
-/// A key generator of your own is a function that writes the key:
+/// It contains neither `self` nor ignored arguments. A custom key generator is a function that writes the key:
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall};
@@ -49,7 +49,7 @@ pub struct FunctionCall<'a> {
     arguments: &'a [Argument<'a>],
 }
 
-/// Whether `text` ends at the first `|` after it, and is not taken for quoted.
+/// Returns whether `text` contains no `|` and does not look quoted.
 const fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -63,12 +63,12 @@ const fn is_plain(text: &str) -> bool {
 }
 
 impl<'a> Function<'a> {
-    /// The function called `name`, such as `module:function`.
+    /// Creates a function called `name`, such as `module:function`.
     pub const fn new(name: &'a str) -> Self {
         Function { name, owner: None, types: &[], namespace: None, is_plain: is_plain(name) }
     }
 
-    /// The same, in a namespace.
+    /// Returns this function in a namespace.
     #[must_use]
     pub const fn in_namespace(mut self, namespace: &'a str) -> Self {
         self.namespace = Some(namespace);
@@ -76,36 +76,36 @@ impl<'a> Function<'a> {
         self
     }
 
-    /// The same, as a function of the type `owner`, which may have others of the name beside it.
+    /// Returns this function as a method of the type `owner`. Other types may have methods of its name.
     #[must_use]
     pub const fn of(mut self, owner: &'a str) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// The same, for these values of its generic parameters.
+    /// Returns this function with values for its generic parameters.
     #[must_use]
     pub const fn with_types(mut self, types: &'a [&'a str]) -> Self {
         self.types = types;
         self
     }
 
-    /// The `module:function` part of its keys.
+    /// Returns the `module:function` part of its keys.
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// The type that it belongs to.
+    /// Returns the type that it is a method of, or the function whose body contains it.
     pub fn owner(&self) -> Option<&'a str> {
         self.owner
     }
 
-    /// What its generic parameters are.
+    /// Returns the values of its generic parameters.
     pub fn types(&self) -> &'a [&'a str] {
         self.types
     }
 
-    /// Its namespace, if it has one.
+    /// Returns its namespace, if it has one.
     pub fn namespace(&self) -> Option<&'a str> {
         self.namespace
     }
@@ -114,7 +114,7 @@ impl<'a> Function<'a> {
         self.is_plain
     }
 
-    /// Writes name and namespace as Python does, with a `|` behind each.
+    /// Writes name and namespace like Python, each followed by `|`.
     #[inline]
     pub(super) fn write_plainly(&self, key: &mut String) {
         key.push_str(self.name);
@@ -126,8 +126,10 @@ impl<'a> Function<'a> {
     }
 }
 
-/// A function that stands at `path`. Within the body of another function, that is what it belongs to: there may be
-/// one of its name in another body. Elsewhere it has the `usual` path, of its module.
+/// Returns `function` with an owner if it is within the body of another function.
+///
+/// Another body may contain a function of the same name. `path` is the function's path, and `usual` the path that it has
+/// outside of bodies, directly in its module.
 #[inline]
 pub fn of_function_body<'a>(function: Function<'a>, path: &'a str, usual: &str) -> Function<'a> {
     if path.len() == usual.len() {
@@ -137,34 +139,34 @@ pub fn of_function_body<'a>(function: Function<'a>, path: &'a str, usual: &str) 
 }
 
 impl<'a> Argument<'a> {
-    /// The argument called `name`.
+    /// Creates an argument called `name`.
     #[inline]
     pub const fn new(name: &'a str, value: &'a dyn KeyArgument) -> Self {
         Argument { name, value, is_default: false }
     }
 
-    /// A parameter that a Python function of the name has besides, with its default.
+    /// Creates a parameter that only the Python function of this name has, with its default.
     #[inline]
     pub const fn default_of(name: &'a str, value: &'a dyn KeyArgument) -> Self {
         Argument { name, value, is_default: true }
     }
 
-    /// Its name.
+    /// Returns the argument's name.
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// Its value.
+    /// Returns the argument's value.
     pub fn value(&self) -> &'a dyn KeyArgument {
         self.value
     }
 
-    /// Whether nobody gave it, as it is a default.
+    /// Returns whether the value is a default, which the caller did not pass.
     pub fn is_default(&self) -> bool {
         self.is_default
     }
 
-    /// The text that Python's `str` gives it.
+    /// Returns the text that Python's `str` returns for the value.
     pub fn text(&self) -> String {
         let mut text = String::new();
         self.value.write(&mut text, KeyForm::default());
@@ -179,23 +181,23 @@ impl fmt::Debug for Argument<'_> {
 }
 
 impl<'a> FunctionCall<'a> {
-    /// A call of `function` with `arguments`.
+    /// Creates a call of `function` with `arguments`.
     #[inline]
     pub const fn new(function: &'a Function<'a>, arguments: &'a [Argument<'a>]) -> Self {
         FunctionCall { function, arguments }
     }
 
-    /// The function.
+    /// Returns the called function.
     pub fn function(&self) -> &'a Function<'a> {
         self.function
     }
 
-    /// The arguments, in the function's order; then the defaults.
+    /// Returns the arguments in the function's order, followed by the defaults.
     pub fn arguments(&self) -> &'a [Argument<'a>] {
         self.arguments
     }
 
-    /// The arguments without the defaults.
+    /// Returns the arguments without the defaults.
     pub(super) fn given(&self) -> impl Iterator<Item = &'a Argument<'a>> + use<'a> {
         self.arguments.iter().filter(|argument| !argument.is_default)
     }

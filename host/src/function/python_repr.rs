@@ -1,10 +1,11 @@
-//! Numbers and texts as Python writes them.
+//! Python's `repr` of numbers and strings.
 
 use std::fmt::Write;
 
-/// Writes a number given in Rust's scientific form, `1.5e-7`, as Python's `repr` does: in fixed notation from
-/// 0.0001 up to 10 to the 16th, with `.0` if it is whole; in scientific notation elsewhere, with at least two
-/// digits and a sign in the exponent.
+/// Writes Python's `repr` of a number that is given in Rust's scientific notation, such as `1.5e-7`.
+///
+/// Python uses fixed notation from 0.0001 up to 10 to the 16th, with `.0` if the number is whole. Elsewhere it uses
+/// scientific notation, with a sign and at least two digits in the exponent.
 pub(super) fn write_float(key: &mut String, scientific: &str) {
     let Some((mantissa, exponent)) = scientific.split_once('e') else {
         return key.push_str(&scientific.to_ascii_lowercase());
@@ -15,14 +16,14 @@ pub(super) fn write_float(key: &mut String, scientific: &str) {
         Ok(exponent @ -4..16) => write_fixed(key, &mantissa.replace('.', ""), exponent),
         Ok(exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };
-            // Writing to a `String` does not fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(key, "{mantissa}e{sign}{:02}", exponent.unsigned_abs());
         }
         Err(_) => key.push_str(scientific),
     }
 }
 
-/// Writes the number whose first digit of `digits` stands for 10 to the `exponent`.
+/// Writes `digits` in fixed notation. The place value of the first digit is 10 to the `exponent`.
 fn write_fixed(key: &mut String, digits: &str, exponent: i32) {
     let Ok(whole) = usize::try_from(exponent) else {
         key.push_str("0.");
@@ -36,9 +37,10 @@ fn write_fixed(key: &mut String, digits: &str, exponent: i32) {
     key.push_str(if point < digits.len() { &digits[point..] } else { "0" });
 }
 
-/// Writes `text` as Python's `repr` does: in single quotes, or in double ones where it has a single one and no
-/// double one.
-pub(super) fn write_text_repr(key: &mut String, text: &str) {
+/// Writes Python's `repr` of a string.
+///
+/// Python uses single quotes, or double quotes if the string contains single quotes and no double quotes.
+pub(super) fn write_str_repr(key: &mut String, text: &str) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     key.push(quote);
     for character in text.chars() {
@@ -57,7 +59,7 @@ pub(super) fn write_text_repr(key: &mut String, text: &str) {
 }
 
 fn write_escape(key: &mut String, code: u32) {
-    // Writing to a `String` does not fail.
+    // Writing to a `String` cannot fail.
     let _ = match code {
         ..0x100 => write!(key, "\\x{code:02x}"),
         0x100..0x1_0000 => write!(key, "\\u{code:04x}"),
@@ -65,9 +67,9 @@ fn write_escape(key: &mut String, code: u32) {
     };
 }
 
-/// Whether Python and Rust, which go by the same categories of Unicode, print the character as it is.
+/// Returns whether `repr` leaves `character` as it is. Python and Rust use the same Unicode categories.
 fn is_printable(character: char) -> bool {
-    // After a letter, so that an accent that combines with it is not escaped for lack of one.
+    // Put a letter first, because Rust escapes a combining accent at the start of a string.
     let text = String::from_iter(['a', character]);
     text.escape_debug().nth(1) == Some(character)
 }

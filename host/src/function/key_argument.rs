@@ -1,17 +1,17 @@
-//! [`KeyArgument`]: what an argument of a cached function is in its key.
+//! [`KeyArgument`]: the text of an argument in the key of a cached function.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::exact::{quote_nested, quote_none};
-use super::python::{write_float, write_text_repr};
+use super::python_repr::{write_float, write_str_repr};
+use super::quoting::{quote_nested, quote_none};
 
-/// What an argument of a cached function is in its key: the text that Python's `str` gives an equal value, so that
-/// both find each other's entries.
+/// An argument that can be part of the key of a cached function.
 ///
-/// It is implemented for numbers, truth values, texts, `Option`, lists and tuples. For a type of your own:
+/// Its text in the key is the one that Python's `str` returns for an equal value, so that Rust and Python share entries.
+/// Numbers, booleans, strings, `Option`, lists, and tuples implement it. Implement it for your own types:
 ///
 /// ```
 /// use dogpile::function::{KeyArgument, KeyForm};
@@ -25,28 +25,30 @@ use super::python::{write_float, write_text_repr};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no text for a key",
-    label = "this argument cannot be part of a key",
-    note = "implement `KeyArgument` for it, say by `to_str = ...` what its text is, or leave it out by `ignore(...)`"
+    message = "`{Self}` cannot be part of a key",
+    label = "this argument has no text in a key",
+    note = "implement `KeyArgument` for it, convert it with `to_str = ...`, or leave it out of the key with `ignore(...)`"
 )]
 pub trait KeyArgument {
-    /// Appends the text to `key`. Different values have different texts, or they share an entry.
+    /// Appends the text to `key`. Values with equal texts share an entry.
     fn write(&self, key: &mut String, form: KeyForm);
 
-    /// Whether one can tell where such a text ends without knowing what follows, as with numbers and lists. What
-    /// does not end by itself is put in quotes where it could be mistaken. Default: it does not.
+    /// Returns whether a reader can find the end of the text without knowing what follows.
+    ///
+    /// This is true of numbers and lists, for example. Where other texts could be ambiguous, they are quoted. The
+    /// default is false.
     fn ends_itself(&self, form: KeyForm) -> bool {
         let _ = form;
         false
     }
 }
 
-/// What a text in a key is to be like.
+/// The form of an argument's text in a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyForm {
-    /// It stands within a list or tuple: as Python's `repr` writes it.
+    /// Whether the argument is within a list or tuple, where Python writes its `repr`.
     pub nested: bool,
-    /// No other value of the type may have the text, even where Python confuses them.
+    /// Whether different values must have different texts, even where Python gives them the same one.
     pub exact: bool,
 }
 
@@ -72,7 +74,7 @@ integers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
 
 macro_rules! floats {
     ($($float:ty)*) => {$(
-        /// Its shortest decimal form; Python has the wider type only.
+        /// Written in the shortest decimal form of its own type. Python has only the 64-bit type.
         impl KeyArgument for $float {
             fn write(&self, key: &mut String, _form: KeyForm) {
                 write_float(key, &format!("{self:e}"));
@@ -100,7 +102,7 @@ impl KeyArgument for bool {
 impl KeyArgument for str {
     #[inline]
     fn write(&self, key: &mut String, form: KeyForm) {
-        if form.nested { write_text_repr(key, self) } else { key.push_str(self) }
+        if form.nested { write_str_repr(key, self) } else { key.push_str(self) }
     }
 
     #[inline]
@@ -131,7 +133,7 @@ impl KeyArgument for char {
     }
 }
 
-/// `None` is Python's; what is there is written as it is.
+/// `None` is written like Python's. A value in `Some` is written like the value itself.
 impl<T: KeyArgument> KeyArgument for Option<T> {
     fn write(&self, key: &mut String, form: KeyForm) {
         let begin = key.len();
@@ -177,7 +179,7 @@ pointers! {
     [T: KeyArgument + ToOwned + ?Sized] Cow<'_, T>,
 }
 
-/// Writes `items` between brackets.
+/// Writes `items` in brackets.
 fn write_list<'a, T: KeyArgument + 'a>(key: &mut String, items: impl Iterator<Item = &'a T>, form: KeyForm) {
     key.push('[');
     for (number, item) in items.enumerate() {
@@ -199,7 +201,7 @@ fn write_item(key: &mut String, number: usize, item: &(impl KeyArgument + ?Sized
 
 macro_rules! lists {
     ($([$($parameters:tt)*] $list:ty),* $(,)?) => {$(
-        /// As Python writes a list.
+        /// Written like a Python list.
         impl<$($parameters)*> KeyArgument for $list {
             fn write(&self, key: &mut String, form: KeyForm) {
                 write_list(key, self.iter(), form);
@@ -219,7 +221,7 @@ lists! {
     [T: KeyArgument, const N: usize] [T; N],
 }
 
-/// As Python writes the empty tuple.
+/// Written like Python's empty tuple.
 impl KeyArgument for () {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str("()");
@@ -232,7 +234,7 @@ impl KeyArgument for () {
 
 macro_rules! tuples {
     ($(($($name:ident $index:tt $end:literal)+))*) => {$(
-        /// As Python writes a tuple.
+        /// Written like a Python tuple.
         impl<$($name: KeyArgument),+> KeyArgument for ($($name,)+) {
             fn write(&self, key: &mut String, form: KeyForm) {
                 key.push('(');
@@ -256,12 +258,12 @@ tuples! {
     (A 0 "" B 1 "" C 2 "" D 3 "" E 4 "" F 5 "")
 }
 
-/// The text that a `to_str` made of an argument.
+/// An argument that was already converted to its text, by a `to_str` function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyText(String);
 
 impl KeyText {
-    /// The text as it is.
+    /// Creates an argument that is written as `text`.
     pub fn new(text: impl Into<String>) -> Self {
         KeyText(text.into())
     }

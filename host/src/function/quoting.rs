@@ -1,8 +1,8 @@
-//! Quotes around what could be mistaken for something else in a key.
+//! Quoting of ambiguous parts of a key.
 //!
-//! A quoted text has no plain `|`, and ends at the first double quote that has no backslash before it.
+//! A quoted part contains no plain `|`. It ends at the first double quote without a backslash before it.
 
-/// Puts what `key` has from `begin` on in quotes.
+/// Quotes `key` from `begin` on.
 pub(super) fn quote(key: &mut String, begin: usize) {
     let plain = key.split_off(begin);
     key.push('"');
@@ -17,7 +17,7 @@ pub(super) fn quote(key: &mut String, begin: usize) {
     key.push('"');
 }
 
-/// Quotes a text that stands among others: if it has blanks, or could be taken for quoted.
+/// Quotes a text beside other texts if it contains spaces, or looks quoted.
 pub(super) fn quote_among_texts(key: &mut String, begin: usize) {
     let text = &key[begin..];
     if text.starts_with('"') || text.contains(' ') {
@@ -25,17 +25,17 @@ pub(super) fn quote_among_texts(key: &mut String, begin: usize) {
     }
 }
 
-/// Quotes what within a list or tuple could be mistaken for more than one item.
+/// Quotes an item of a list or tuple that could be read as several items.
 pub(super) fn quote_nested(key: &mut String, begin: usize) {
     if key[begin..].contains([' ', ',', '"', '\'', '[', ']', '(', ')']) {
         quote(key, begin);
     }
 }
 
-/// Quotes something that is there and looks as if it were not: `None`, however often that has been quoted.
+/// Quotes a value in `Some` whose text is `None`, or is `None` quoted any number of times.
 pub(super) fn quote_none(key: &mut String, begin: usize) {
     let bare = key[begin..].trim_matches(['"', '\\']);
-    // What is not the outcome of quoting, such as `None"`, may be quoted all the same.
+    // This also quotes texts that quoting cannot produce, such as `None"`. That is harmless.
     if bare == "None" {
         quote(key, begin);
     }

@@ -1,25 +1,26 @@
-//! [`KeyDraft`]: the default key of a call, written as Python's for as long as that is the key of one call only.
+//! [`KeyDraft`]: the default key of a call. It is Python's key, except where different calls share Python's key.
 
-use super::argument::{KeyArgument, KeyForm};
-use super::call::{Function, FunctionCall};
-use super::exact::{quote, quote_among_texts};
+use super::function_call::{Function, FunctionCall};
+use super::key_argument::{KeyArgument, KeyForm};
+use super::quoting::{quote, quote_among_texts};
 
 const EXACT: KeyForm = KeyForm { nested: false, exact: true };
 
-/// A key that is being written. The macros add arguments whose types are known, which is quicker than by trait
-/// objects.
+/// A default key that is being written.
+///
+/// The macros add arguments whose types are known, which is faster than adding trait objects.
 #[derive(Debug)]
 pub struct KeyDraft<'k> {
     key: &'k mut String,
-    /// Where the arguments begin.
+    /// The position in `key` at which the arguments begin.
     begin: usize,
     arguments: usize,
-    /// How many of them do not end by themselves.
+    /// The number of arguments whose end a reader cannot find.
     texts: usize,
 }
 
 impl<'k> KeyDraft<'k> {
-    /// A key of `function`, with no arguments yet.
+    /// Creates a key of `function` without arguments.
     #[inline]
     pub fn new(function: &Function<'_>, key: &'k mut String) -> Self {
         write_function(function, key);
@@ -38,7 +39,7 @@ impl<'k> KeyDraft<'k> {
         self.texts += usize::from(!argument.ends_itself(EXACT));
     }
 
-    /// Ends the key of `call`, whose arguments were added: writes them anew, with quotes, if they could be mistaken.
+    /// Completes the key of `call`, quoting arguments if another call could have the same key.
     #[inline]
     pub fn finish(self, call: &FunctionCall<'_>) {
         let written = &self.key.as_bytes()[self.begin..];
@@ -50,13 +51,14 @@ impl<'k> KeyDraft<'k> {
     }
 }
 
-/// Whether what was written of `arguments` may be that of others: it has more blanks than those between them, or
-/// looks as if something were quoted.
+/// Returns whether other arguments could have the text `written`.
+///
+/// This is so if it has more spaces than separators, or a character that looks like a quote of ours.
 fn is_ambiguous(written: &[u8], arguments: usize) -> bool {
     written.iter().filter(|byte| **byte == b' ').count() >= arguments || written.contains(&b'"')
 }
 
-/// Writes the arguments, with quotes around what could be mistaken.
+/// Writes the arguments, and quotes those that are ambiguous.
 #[cold]
 fn write_quoted(call: &FunctionCall<'_>, key: &mut String, among_texts: bool) {
     for (number, argument) in call.given().enumerate() {
@@ -74,7 +76,7 @@ fn write_quoted(call: &FunctionCall<'_>, key: &mut String, among_texts: bool) {
     }
 }
 
-/// Writes what comes before the arguments.
+/// Writes the part of the key before the arguments.
 #[inline]
 fn write_function(function: &Function<'_>, key: &mut String) {
     if function.is_plain() && function.owner().is_none() && function.types().is_empty() {
@@ -109,7 +111,7 @@ fn write_unusual_function(function: &Function<'_>, key: &mut String) {
     key.push('|');
 }
 
-/// Quotes what a `|` follows, if it has one itself, or could be taken for quoted.
+/// Quotes the end of `key` if it contains `|`, or looks quoted. A `|` follows it.
 fn quote_before_bar(key: &mut String, begin: usize) {
     let text = &key[begin..];
     if text.starts_with('"') || text.contains('|') {

@@ -1,23 +1,30 @@
-//! Key generators: what the key of a call is.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `function_key_generator`, `function_multi_key_generator` and
-//! `kwarg_function_key_generator`.
+//! Key generators: functions that make the keys of calls.
+// Source: dogpile.cache `util/__init__.py`, `function_key_generator`, `function_multi_key_generator` and
+// `kwarg_function_key_generator`.
 
-use super::argument::KeyForm;
-use super::call::{Argument, FunctionCall};
-use super::draft::KeyDraft;
+use super::default_key::KeyDraft;
+use super::function_call::{Argument, FunctionCall};
+use super::key_argument::KeyForm;
 
-/// The key of a call, different for different calls: `module:function|namespace|arg1 arg2`. The default.
+/// A function that writes the key of a call.
+pub type KeyGenerator = Box<dyn Fn(&FunctionCall<'_>, &mut String) + Send + Sync>;
+
+/// A function that returns the keys of a call, one per argument.
+pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send + Sync>;
+
+/// Writes a key that only equal calls share: `module:function|namespace|arg1 arg2`.
 ///
-/// It is Python's wherever that is the key of one call only. Elsewhere something is written in double quotes:
+/// This is the default. The key is Python's, unless different calls share Python's key. Then these parts are written in
+/// double quotes:
 ///
-/// * where two or more arguments are texts, those with a blank in them: Python's keys of `("a b", "c")` and
-///   `("a", "b c")` are the same;
-/// * what has a `|` where that would pass for the end of a namespace;
-/// * a text `"None"` where there could be nothing.
+/// * if two or more arguments are strings, those that contain a space. Python's keys of `("a b", "c")` and `("a", "b c")`
+///   are equal.
+/// * an argument whose `|` could be read as the end of a namespace.
+/// * a string `"None"` in an `Option`, which could be read as `None`.
 ///
-/// A method's type, or the function in whose body another stands, goes in place of the module, and generic parameters
-/// behind the name: methods of two types, and a function with two types, do not share entries.
+/// For a method, its type takes the place of the module. For a function within the body of another one, the outer function
+/// does. Generic parameters follow the name. Methods of different types and instances of one generic function therefore do
+/// not share entries.
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall, default_key_generator};
@@ -38,15 +45,17 @@ pub fn default_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     draft.finish(call);
 }
 
-/// The key of a call as Python's dogpile.cache makes it by `function_key_generator`, byte for byte:
-/// `module:function|namespace|arg1 arg2`. Calls whose arguments have blanks may share a key.
+/// Writes the key of Python's `function_key_generator`: `module:function|namespace|arg1 arg2`.
+///
+/// The key is Python's, byte for byte. Calls whose arguments contain spaces may share a key.
 pub fn dogpile_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     call.function().write_plainly(key);
     write_values(call.given(), key);
 }
 
-/// The key of a call as Python's dogpile.cache makes it by `kwarg_function_key_generator`, byte for byte: the
-/// arguments sorted by their names, and with those that Python fills in.
+/// Writes the key of Python's `kwarg_function_key_generator`, with arguments sorted by name.
+///
+/// The key is Python's, byte for byte. It includes the defaults that Python fills in.
 pub fn kwarg_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     call.function().write_plainly(key);
     let mut sorted: Vec<&Argument<'_>> = call.arguments().iter().collect();
@@ -54,13 +63,16 @@ pub fn kwarg_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     write_values(sorted.into_iter(), key);
 }
 
-/// The key of each argument of a call, by [`default_key_generator`]. The default of functions of many values.
+/// Returns the keys that [`default_key_generator`] writes, one per argument.
+///
+/// This is the default for functions of many keys.
 pub fn default_multi_key_generator(call: &FunctionCall<'_>) -> Vec<String> {
     one_by_one(call, default_key_generator)
 }
 
-/// The key of each argument of a call as Python's dogpile.cache makes it by `function_multi_key_generator`, byte for
-/// byte.
+/// Returns the keys of Python's `function_multi_key_generator`, one per argument.
+///
+/// The keys are Python's, byte for byte.
 pub fn dogpile_multi_key_generator(call: &FunctionCall<'_>) -> Vec<String> {
     one_by_one(call, dogpile_key_generator)
 }

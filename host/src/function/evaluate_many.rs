@@ -1,16 +1,17 @@
-//! Calls of cached functions that answer many values.
+//! Calls of cached functions that return many values.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use super::many::{Found, ManyValues};
-use super::single::tell;
+use super::evaluate::log_failure;
+use super::found::Found;
+use super::many_values::ManyValues;
 use crate::error::{CreateError, RegionError};
 use crate::region::{CallOptions, ShouldCache};
 
-/// Each argument by its key.
+/// Returns a map from each key to its argument.
 fn by_key<'k, K>(
     region: &str,
     keys: &'k [String],
@@ -19,11 +20,15 @@ fn by_key<'k, K>(
     if keys.len() == arguments.len() {
         return Ok(keys.iter().map(String::as_str).zip(arguments).collect());
     }
-    let problem = format!("a key generator made {} keys of {} arguments", keys.len(), arguments.len());
+    let problem = format!(
+        "the key generator returned {} keys for {} arguments; return one key per argument",
+        keys.len(),
+        arguments.len()
+    );
     Err(RegionError::Setting { region: region.to_owned(), problem })
 }
 
-/// The values for `keys`. `original` is called for those of the `arguments` whose values are missing or stale.
+/// Returns the values for `keys`, calling `original` with the arguments whose values are missing or stale.
 fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: &[String],
@@ -38,8 +43,12 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     Ok(M::found(arguments, found.into_iter().map(|Found(value)| value)))
 }
 
-/// The values for `keys`. `original` is called for those of the `arguments` whose values are missing or stale. If
-/// the region fails, the function is called without it, as it was before it was cached.
+/// Returns the values for `keys`, calling `original` with the arguments whose values are missing or stale.
+///
+/// If the region fails, this logs a warning and calls the function as if it were not cached.
+///
+/// # Errors
+/// Returns the error of `original`.
 pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: &[String],
@@ -51,17 +60,20 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
         Ok(values) => Ok(values),
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
-            tell(region, &keys, &error);
+            log_failure(region, &keys, &error);
             original(arguments)
         }
         Err(CreateError::Shared(failure)) => {
-            tell(region, &keys, &failure);
+            log_failure(region, &keys, &failure);
             original(arguments)
         }
     }
 }
 
-/// As [`evaluate_many`], where the region's runner may have the call, which thus owns what it uses.
+/// Returns the values for `keys` like [`evaluate_many`], letting the region's runner replace stale ones.
+///
+/// # Errors
+/// Returns the error of `original`.
 pub fn evaluate_many_in_background<K, M, E, P>(
     call: CallOptions<'_, P>,
     keys: &[String],
@@ -88,17 +100,17 @@ where
         Ok(found) => Ok(M::found(arguments, found.into_iter().map(|Found(value)| value))),
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
-            tell(region, &keys, &error);
+            log_failure(region, &keys, &error);
             original(arguments)
         }
         Err(CreateError::Shared(failure)) => {
-            tell(region, &keys, &failure);
+            log_failure(region, &keys, &failure);
             original(arguments)
         }
     }
 }
 
-/// As [`evaluate_many_in_background`], of a function that cannot fail.
+/// Returns the values for `keys` like [`evaluate_many_in_background`], from a function that cannot fail.
 pub fn evaluate_many_sure_in_background<K, M, P>(
     call: CallOptions<'_, P>,
     keys: &[String],
@@ -115,7 +127,7 @@ where
     values
 }
 
-/// As [`evaluate_many`], of a function that cannot fail.
+/// Returns the values for `keys` like [`evaluate_many`], from a function that cannot fail.
 pub fn evaluate_many_sure<K: Clone, M: ManyValues<K>, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: &[String],
@@ -127,10 +139,10 @@ pub fn evaluate_many_sure<K: Clone, M: ManyValues<K>, P: ShouldCache<M::Value>>(
     values
 }
 
-/// What is cached for `keys`.
+/// Returns the cached values for `keys`.
 ///
 /// # Errors
-/// As [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
+/// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
 pub fn get_many<K, M: ManyValues<K>>(
     call: CallOptions<'_>,
     keys: &[String],
@@ -139,12 +151,13 @@ pub fn get_many<K, M: ManyValues<K>>(
     Ok(M::known(arguments, call.get_multi(keys)?))
 }
 
-/// Calls `original` whatever is stored, and stores the values that it answers. What a map leaves out is left as it
-/// was.
+/// Calls `original` in any case, stores its values, and returns them.
+///
+/// The entry of a key that a map leaves out does not change.
 ///
 /// # Errors
-/// [`CreateError::Creator`] with the function's own error; [`RegionError::CreatorCount`] if it answers more or fewer
-/// values than there are keys; otherwise as [`CacheRegion::set_multi`](crate::CacheRegion::set_multi).
+/// Returns [`CreateError::Creator`] with the function's own error, and [`RegionError::CreatorCount`] if it does not
+/// return one value per key. See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi) for the others.
 pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: Vec<String>,
@@ -163,10 +176,10 @@ pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
     Ok(M::found(arguments, values.into_iter()))
 }
 
-/// As [`refresh_many`], of a function that cannot fail.
+/// Calls a function that cannot fail and stores its values like [`refresh_many`].
 ///
 /// # Errors
-/// As there.
+/// See [`refresh_many`].
 pub fn refresh_many_sure<K, M: ManyValues<K>, P: ShouldCache<M::Value>>(
     call: CallOptions<'_, P>,
     keys: Vec<String>,

@@ -1,4 +1,4 @@
-//! Calls of cached functions that answer one value.
+//! Calls of cached functions that return one value.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,18 +12,25 @@ use crate::region::{CallOptions, ShouldCache};
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
-/// How far a call has come, for the case that the region fails.
+/// Why a creator finds its arguments: a region calls a creator at most once.
+const ONCE: &str = "a region calls a creator at most once";
+
+/// Why a failed call has a result: the region did not call the creator, or it has the creator's value. An error of the
+/// creator itself is not a failure of the region.
+const CALLED_OR_RETURNED: &str = "a failed region did not call the creator, or has its value";
+
+/// How far a call has come. It decides what remains to be done if the region fails.
 enum Progress<A, T> {
-    /// The function was not called; here is what it takes.
+    /// The function was not called yet. Holds its arguments.
     Waiting(A),
-    /// It was called.
+    /// The function was called and has not returned a value.
     Called,
-    /// It has answered.
+    /// The function returned this value.
     Made(T),
 }
 
 impl<A, T> Progress<A, T> {
-    /// What the function takes, for the one who calls it.
+    /// Takes the arguments, marking the function as called.
     fn begin(&mut self) -> Option<A> {
         match std::mem::replace(self, Progress::Called) {
             Progress::Waiting(arguments) => Some(arguments),
@@ -31,7 +38,7 @@ impl<A, T> Progress<A, T> {
         }
     }
 
-    /// What the function answers, whatever the region said.
+    /// Returns the function's result, calling `original` if that did not happen yet.
     fn end<E>(self, original: impl FnOnce(A) -> Result<T, E>) -> Option<Result<T, E>> {
         match self {
             Progress::Waiting(arguments) => Some(original(arguments)),
@@ -41,8 +48,12 @@ impl<A, T> Progress<A, T> {
     }
 }
 
-/// The value for `key`, which `original` makes of `arguments` when it is missing or stale. If the region fails, the
-/// function is called without it, as it was before it was cached.
+/// Returns the value for `key`, calling `original` with `arguments` if it is missing or stale.
+///
+/// If the region fails, this logs a warning and calls the function as if it were not cached.
+///
+/// # Errors
+/// Returns the error of `original`.
 #[inline]
 pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     call: CallOptions<'_, P>,
@@ -61,22 +72,17 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
         Ok(value) => Ok(value),
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
-            tell(region, &key, &error);
-            progress.end(original).expect(ANSWERED)
+            log_failure(region, &key, &error);
+            progress.end(original).expect(CALLED_OR_RETURNED)
         }
         Err(CreateError::Shared(failure)) => {
-            tell(region, &key, &failure);
+            log_failure(region, &key, &failure);
             progress.end(original).expect(ANSWERED)
         }
     }
 }
 
-/// A creator is called at most once.
-const ONCE: &str = "the function is called once";
-/// A region that fails has not called the creator, or has its value; the creator's own error is no failure of its.
-const ANSWERED: &str = "the function was not called, or has answered";
-
-/// As [`evaluate`], of a function that cannot fail.
+/// Returns the value for `key` like [`evaluate`], from a function that cannot fail.
 #[inline]
 pub fn evaluate_sure<A, T: CacheValue, P: ShouldCache<T>>(
     call: CallOptions<'_, P>,
@@ -88,7 +94,10 @@ pub fn evaluate_sure<A, T: CacheValue, P: ShouldCache<T>>(
     value
 }
 
-/// As [`evaluate`], where the region's runner may have the call, which thus owns what it uses.
+/// Returns the value for `key` like [`evaluate`], letting the region's runner replace a stale value.
+///
+/// # Errors
+/// Returns the error of `original`.
 pub fn evaluate_in_background<A, T, E, P>(
     call: CallOptions<'_, P>,
     key: &str,
@@ -114,19 +123,19 @@ where
         Ok(value) => Ok(value),
         Err(CreateError::Creator(error)) => Err(error),
         Err(CreateError::Region(error)) => {
-            tell(region, &key, &error);
+            log_failure(region, &key, &error);
             let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
-            progress.end(original).expect(ANSWERED)
+            progress.end(original).expect(CALLED_OR_RETURNED)
         }
         Err(CreateError::Shared(failure)) => {
-            tell(region, &key, &failure);
+            log_failure(region, &key, &failure);
             let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
             progress.end(original).expect(ANSWERED)
         }
     }
 }
 
-/// As [`evaluate_in_background`], of a function that cannot fail.
+/// Returns the value for `key` like [`evaluate_in_background`], from a function that cannot fail.
 pub fn evaluate_sure_in_background<A, T, P>(
     call: CallOptions<'_, P>,
     key: &str,
@@ -143,10 +152,11 @@ where
     value
 }
 
-/// Calls `original` whatever is stored, and stores what it answers.
+/// Calls `original` in any case, stores its value if `call` accepts it, and returns it.
 ///
 /// # Errors
-/// [`CreateError::Creator`] with the function's own error; otherwise as [`CacheRegion::set`](crate::CacheRegion::set).
+/// Returns [`CreateError::Creator`] with the function's own error. See
+/// [`CacheRegion::set`](crate::CacheRegion::set) for the others.
 pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
     call: CallOptions<'_, P>,
     key: &str,
@@ -160,10 +170,10 @@ pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
     Ok(value)
 }
 
-/// As [`refresh`], of a function that cannot fail.
+/// Calls a function that cannot fail and stores its value like [`refresh`].
 ///
 /// # Errors
-/// As [`CacheRegion::set`](crate::CacheRegion::set).
+/// See [`CacheRegion::set`](crate::CacheRegion::set).
 pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
     call: CallOptions<'_, P>,
     key: &str,
@@ -172,9 +182,9 @@ pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
     refresh(call, key, || Ok::<T, Infallible>(original())).map_err(CreateError::into_region)
 }
 
-/// Says that a function is evaluated without its region.
+/// Logs that a function is evaluated without its region.
 #[cold]
-pub(super) fn tell(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
+pub(super) fn log_failure(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
     let key = Shortened(keys);
-    tracing::warn!(region, %key, error, "the cache failed, and a function is evaluated without it");
+    tracing::warn!(region, %key, error, "the cache failed; evaluating the function without it");
 }

@@ -1,0 +1,69 @@
+//! [`Outcome`]: which part of what a closure returns is cached.
+
+use std::convert::Infallible;
+
+use crate::error::{CreateError, RegionError};
+
+/// Splits what a closure returns into a value, which is cached, and an error, which is not.
+pub trait Outcome<R> {
+    /// The type of a cached value.
+    type Value;
+    /// The type of an error, which is not cached.
+    type Error: std::fmt::Display;
+    /// The error of a call for which neither the region nor the closure has a value.
+    type Failure;
+
+    /// Converts what the closure returned to a `Result`.
+    fn result(returned: R) -> Result<Self::Value, Self::Error>;
+
+    /// Converts a `Result` back to what the closure returns.
+    fn returned(result: Result<Self::Value, Self::Error>) -> R;
+
+    /// Converts the error of a failed call.
+    fn failure(error: CreateError<Self::Error>) -> Self::Failure;
+}
+
+/// The outcome of a closure that cannot fail: everything that it returns is cached.
+#[derive(Clone, Copy, Debug)]
+pub enum Sure {}
+
+/// The outcome of a closure that returns a `Result`: only values in `Ok` are cached.
+#[derive(Clone, Copy, Debug)]
+pub enum Fallible {}
+
+impl<T> Outcome<T> for Sure {
+    type Value = T;
+    type Error = Infallible;
+    type Failure = RegionError;
+
+    fn result(returned: T) -> Result<T, Infallible> {
+        Ok(returned)
+    }
+
+    fn returned(result: Result<T, Infallible>) -> T {
+        let Ok(value) = result;
+        value
+    }
+
+    fn failure(error: CreateError<Infallible>) -> RegionError {
+        error.into_region()
+    }
+}
+
+impl<T, E: std::fmt::Display> Outcome<Result<T, E>> for Fallible {
+    type Value = T;
+    type Error = E;
+    type Failure = CreateError<E>;
+
+    fn result(returned: Result<T, E>) -> Result<T, E> {
+        returned
+    }
+
+    fn returned(result: Result<T, E>) -> Result<T, E> {
+        result
+    }
+
+    fn failure(error: CreateError<E>) -> CreateError<E> {
+        error
+    }
+}
