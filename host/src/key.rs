@@ -1,13 +1,14 @@
-//! Keys: what a region stores a value under.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `sha1_mangle_key` and `length_conditional_mangler`.
+//! Key manglers: functions that convert keys before a region passes them to its backend.
+// Source: dogpile.cache `util/__init__.py`, `sha1_mangle_key` and `length_conditional_mangler`.
 
 use std::fmt::Write;
 
 use dogpile_sdk::KeyMangler;
 use sha1::{Digest, Sha1};
 
-/// The hexadecimal SHA-1 of the key's UTF-8 bytes: 40 characters that every store takes.
+/// Returns the hexadecimal SHA-1 of the key's UTF-8 bytes.
+///
+/// Every store accepts these 40 characters.
 ///
 /// ```
 /// assert_eq!(dogpile::sha1_mangle_key("some_key"), "53def077a4264bd3183d4eb21b1f56f883e1b572");
@@ -15,13 +16,13 @@ use sha1::{Digest, Sha1};
 pub fn sha1_mangle_key(key: &str) -> String {
     let digest = Sha1::digest(key.as_bytes());
     digest.iter().fold(String::with_capacity(40), |mut text, byte| {
-        // Writing to a `String` does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-/// A key mangler that leaves keys of fewer than `length` characters alone and has `mangler` change the others.
+/// Creates a key mangler that applies `mangler` to keys of at least `length` characters.
 ///
 /// ```
 /// use dogpile::{length_conditional_mangler, sha1_mangle_key};
@@ -40,7 +41,7 @@ pub fn length_conditional_mangler(
 /// The names of the key manglers that a configuration can use.
 pub(crate) const NAMED_MANGLERS: [&str; 1] = ["sha1"];
 
-/// The key mangler that a configuration calls `name`.
+/// Returns the key mangler that a configuration calls `name`.
 pub(crate) fn named_mangler(name: &str) -> Option<KeyMangler> {
     (name == "sha1").then(|| KeyMangler::new(sha1_mangle_key))
 }

@@ -1,6 +1,5 @@
-//! Runners, which create stale values in the background.
-//!
-//! Source: dogpile.cache `region.py`, `async_creation_runner`.
+//! Runners: they replace stale values in the background.
+// Source: dogpile.cache `region.py`, `async_creation_runner`.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,16 +9,18 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-/// Takes creations over from callers who were served the old value.
+/// Runs creations for callers that got the old value.
 ///
-/// Only calls made through [`background`](crate::CallOptions::background) are handed over: their creators own
-/// what they use. A creator that borrows cannot outlive its caller, and is run by it.
+/// Only calls made through [`background`](crate::CallOptions::background) are handed over, because their creators own
+/// their data. A creator that borrows cannot outlive its caller, so the caller runs it.
 pub trait AsyncCreationRunner: fmt::Debug + Send + Sync + 'static {
-    /// Has `creation` run soon, on another thread. Dropping it instead frees its keys.
+    /// Schedules `creation` to run on another thread. Dropping it instead releases its keys.
     fn run(&self, creation: Creation);
 }
 
-/// A creation that was handed over: it creates, stores and releases, or, if it is dropped, only releases.
+/// A creation that was handed over to a runner.
+///
+/// [`run`](Self::run) creates and stores the values and releases the keys. Dropping it only releases the keys.
 pub struct Creation {
     region: Arc<str>,
     keys: Vec<String>,
@@ -31,23 +32,24 @@ impl Creation {
         Creation { region, keys, work: Box::new(work) }
     }
 
-    /// The name of the region.
+    /// Returns the name of the region.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The keys to be created, as the caller gave them.
+    /// Returns the keys to create, as the caller passed them.
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 
-    /// Calls the creator, stores what it makes and releases the keys. Errors and panics of the creator are
-    /// logged: nobody is there to receive them.
+    /// Calls the creator, stores its values, and releases the keys.
+    ///
+    /// Errors and panics of the creator are logged, because no caller waits for them.
     pub fn run(self) {
         let (region, work) = (self.region, self.work);
         if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
             let panic = dogpile_abi::panic_message(payload);
-            tracing::error!(region = &*region, keys = ?self.keys, panic, "a creator panicked in the background");
+            tracing::error!(region = &*region, keys = ?self.keys, panic, "a background creator panicked");
         }
     }
 }
@@ -61,7 +63,7 @@ impl fmt::Debug for Creation {
     }
 }
 
-/// Runs each creation on a thread of its own, which ends with it.
+/// A runner that runs each creation on a new thread, which ends with it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadRunner;
 
@@ -70,20 +72,23 @@ impl AsyncCreationRunner for ThreadRunner {
         let region = Arc::clone(&creation.region);
         let thread = std::thread::Builder::new().name("dogpile-creation".to_owned());
         if let Err(error) = thread.spawn(move || creation.run()) {
-            // The creation was dropped with the closure, and freed its keys.
+            // The creation was dropped with the closure, which released its keys.
             tracing::warn!(
                 region = &*region,
                 error = &error as &dyn std::error::Error,
-                "no thread for a creation"
+                "cannot start a thread for a background creation"
             );
         }
     }
 }
 
-/// Runs creations on a fixed number of threads. What finds them busy waits in a queue of bounded length; what
-/// finds that full is dropped, and the next caller tries again.
+/// A runner with a fixed number of threads and a queue of bounded length.
 ///
-/// Dropping the runner drops what waits in the queue, lets each thread end what it is at, and joins it.
+/// If all threads are busy, a creation waits in the queue. If the queue is full, the creation is dropped, and the next
+/// caller of its key tries again.
+///
+/// Dropping the runner drops the creations in the queue and joins the threads. It blocks until they finish their current
+/// creations.
 #[derive(Debug)]
 pub struct PoolRunner {
     shared: Arc<Pool>,
@@ -104,10 +109,10 @@ struct Queue {
 }
 
 impl PoolRunner {
-    /// A runner of `threads` threads, with room for `capacity` creations that wait.
+    /// Creates a runner with `threads` threads and a queue for `capacity` creations.
     ///
     /// # Errors
-    /// If the threads cannot be started.
+    /// Returns an error if a thread cannot be started.
     pub fn new(threads: NonZeroUsize, capacity: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Pool { queue: Mutex::default(), changed: Condvar::new(), capacity });
         let mut runner = PoolRunner { shared, threads: Vec::new() };
@@ -150,7 +155,7 @@ impl AsyncCreationRunner for PoolRunner {
             return;
         }
         drop(queue);
-        tracing::warn!(region = creation.region(), keys = ?creation.keys(), "the pool's queue is full");
+        tracing::warn!(region = creation.region(), keys = ?creation.keys(), "dropped a background creation: the queue of its pool is full");
     }
 }
 
@@ -165,7 +170,8 @@ impl Drop for PoolRunner {
         self.shared.changed.notify_all();
         let own = std::thread::current().id();
         for thread in self.threads.drain(..) {
-            // A creation may hold the last handle to the region, and so drop the runner on one of its threads.
+            // A creation may hold the last handle to the region. It then drops the runner on one of the runner's own
+            // threads, which cannot join itself.
             if thread.thread().id() != own {
                 let _ = thread.join();
             }

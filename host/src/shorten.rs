@@ -1,13 +1,14 @@
-//! Keeps what is logged of keys readable.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `repr_obj`.
+//! [`Shortened`]: keys in a form that is short enough for a log.
+// Source: dogpile.cache `util/__init__.py`, `repr_obj`.
 
 use std::fmt;
 
-/// How many characters of each end are shown of what is longer than both together.
+/// The number of characters shown of each end of a long text.
 const END: usize = 150;
 
-/// The `Debug` text of what it holds; past 300 characters its first and last 150, and how many were left out.
+/// A value whose `Debug` text is shortened.
+///
+/// A text of more than 300 characters is shown as its first and last 150, and the number of characters between them.
 pub(crate) struct Shortened<T>(pub(crate) T);
 
 impl<T: fmt::Debug> fmt::Debug for Shortened<T> {
@@ -35,7 +36,7 @@ mod tests {
 
     /// Behaviour: `log-key-list-truncated`
     #[test]
-    fn a_long_list_is_shown_by_its_ends() {
+    fn long_text_is_shown_by_its_ends() {
         let text = format!("{:?}", Shortened("x".repeat(4398)));
         assert_eq!(text, format!("\"{0} ... (4100 characters truncated) ... {0}\"", "x".repeat(149)));
         assert_eq!(format!("{:?}", Shortened(["ä", "b"])), "[\"ä\", \"b\"]");

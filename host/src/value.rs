@@ -1,4 +1,4 @@
-//! [`CacheValue`]: what a region can cache.
+//! [`CacheValue`]: a value that a region can cache.
 
 use std::any::{Any, type_name};
 
@@ -7,35 +7,35 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::serializer::{Json, Serializer, SerializerError};
 
-/// What a region can cache: every `Serialize + DeserializeOwned + Clone + Send + Sync + 'static`, and any
-/// [`InMemory`].
+/// A value that a region can cache.
 ///
-/// On a backend that stores objects, a value is stored as it is and each hit clones it: put an `Arc` in if it is
-/// large. Elsewhere it is serialised.
+/// Every type that is `Serialize + DeserializeOwned + Clone + Send + Sync + 'static` implements it, and so does every
+/// [`InMemory`]. A backend that stores objects stores the value itself, and each hit clones it. Wrap a large value in an
+/// `Arc`. Other backends store the serialized value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
-    label = "not a value that a region can cache",
-    note = "derive `serde::Serialize`, `serde::Deserialize` and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached"
+    label = "a region cannot cache this value",
+    note = "derive `serde::Serialize`, `serde::Deserialize`, and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {
-    /// The value's bytes.
+    /// Returns the serialized value.
     ///
     /// # Errors
-    /// If the serializer has no form for it.
+    /// Returns an error if the serializer cannot represent the value.
     fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError>;
 
-    /// The value that `bytes` are of.
+    /// Returns the value whose serialized form is `bytes`.
     ///
     /// # Errors
-    /// If they are no value of this type.
+    /// Returns an error if `bytes` are not a valid value of this type.
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError>;
 
-    /// What a backend that stores objects keeps. Default: the value itself.
+    /// Converts the value to the object that a backend stores. The default is the value itself.
     fn into_object(self) -> Object {
         Object::new(self)
     }
 
-    /// The value that was kept as `object`; `None` if that is of another type. Default: a clone of it.
+    /// Returns the value stored as `object`, or `None` if it has another type. The default is a clone.
     #[inline]
     fn from_object(object: &Object) -> Option<Self> {
         object.downcast_ref::<Self>().cloned()
@@ -59,17 +59,16 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue
             read = Some(erased_serde::deserialize(deserializer)?);
             Ok(())
         })?;
-        read.ok_or_else(|| "the serializer read nothing".into())
+        read.ok_or_else(|| "the serializer did not read a value".into())
     }
 }
 
-/// Whether it is the one that most regions have. Where the type is known, reading by it takes half as long as through an
-/// object.
+/// Returns whether `serializer` is the default one. Calling it directly takes half as long as through a trait object.
 fn is_json(serializer: &dyn Serializer) -> bool {
     (serializer as &dyn Any).is::<Json>()
 }
 
-/// Admits a type without serde, for regions whose backend stores objects.
+/// A value of a type without serde, for regions whose backend stores objects.
 ///
 /// ```
 /// use dogpile::{CacheRegion, InMemory, RegionConfig};
@@ -89,11 +88,11 @@ pub struct InMemory<T>(pub T);
 impl<T: Clone + Send + Sync + 'static> CacheValue for InMemory<T> {
     fn serialize(&self, _serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
         let name = type_name::<T>();
-        Err(format!("{name} was given as InMemory, which no serializer takes; use a region without one")
-            .into())
+        let problem = "is stored as InMemory, which cannot be serialized; use a backend that stores objects";
+        Err(format!("{name} {problem}").into())
     }
 
     fn deserialize(_bytes: &[u8], _serializer: &dyn Serializer) -> Result<Self, SerializerError> {
-        Err("InMemory values are not read from bytes".into())
+        Err("an InMemory value cannot be deserialized; use a backend that stores objects".into())
     }
 }

@@ -192,7 +192,7 @@ fn errors_and_panics_in_the_background_are_logged_and_free_the_key() {
     assert_eq!(panicking.unwrap(), 1);
     desk.take().into_iter().for_each(Creation::run);
     let told = events.take().pop().unwrap();
-    assert_eq!(told.message, "a creator panicked in the background");
+    assert_eq!(told.message, "a background creator panicked");
     assert!(told.fields["panic"].contains("out of cups"), "{told:?}");
     assert!(!region.key_is_locked("key").unwrap());
 }
@@ -272,7 +272,11 @@ fn the_pool_runner_queues_up_to_its_limit_and_refuses_the_rest() {
     }
     let locked = ["a", "b", "c"].map(|key| region.key_is_locked(key).unwrap());
     assert_eq!(locked, [true, true, false], "a is created, b waits, c was refused");
-    assert!(events.messages().contains(&"the pool's queue is full".to_owned()));
+    assert!(
+        events
+            .messages()
+            .contains(&"dropped a background creation: the queue of its pool is full".to_owned())
+    );
     go_on.give();
     until("the pool is done", || !region.key_is_locked("b").unwrap());
     assert_eq!(region.get_multi::<i32>(&["a", "b", "c"]).unwrap(), [Some(2), Some(2), None]);
