@@ -26,6 +26,8 @@ mod multi;
 mod name_registry;
 #[path = "port/proxy.rs"]
 mod proxy;
+#[path = "port/read_write.rs"]
+mod read_write;
 #[path = "port/region.rs"]
 mod region;
 #[path = "port/runner.rs"]

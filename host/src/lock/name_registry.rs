@@ -1,6 +1,5 @@
-//! [`NameRegistry`]: one object per name, for as long as anybody uses it.
-//!
-//! Source: dogpile.cache `util/nameregistry.py`, `NameRegistry`.
+//! [`NameRegistry`]: one shared object per name, for as long as it is in use.
+// Source: dogpile.cache `util/nameregistry.py`, `NameRegistry`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +8,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Hands out one shared object per name, made when it is first asked for and dropped when its last user is done.
+/// A registry that hands out one shared object per name.
+///
+/// An object is created when its name is first requested, and dropped with its last [`Named`] handle.
 ///
 /// ```
 /// use dogpile::lock::NameRegistry;
@@ -30,12 +31,15 @@ struct Inner<T> {
 }
 
 impl<T> NameRegistry<T> {
-    /// A registry whose objects `creator` makes.
+    /// Creates a registry that creates its objects with `creator`.
     pub fn new(creator: impl Fn(&str) -> T + Send + Sync + 'static) -> Self {
         NameRegistry { inner: Arc::new(Inner { objects: Mutex::default(), creator: Box::new(creator) }) }
     }
 
-    /// The object of `name`. The creator runs while the registry is locked, so that it runs once.
+    /// Returns the object of `name`, creating it if needed.
+    ///
+    /// The creator runs while the registry is locked, so that it runs once. Other calls block meanwhile, and a creator that
+    /// uses the same registry deadlocks.
     pub fn get(&self, name: &str) -> Named<T> {
         let mut objects = self.inner.objects.lock();
         let object = match objects.get(name) {
@@ -49,12 +53,12 @@ impl<T> NameRegistry<T> {
         Named { object: Some(object), name: name.to_owned(), registry: Arc::clone(&self.inner) }
     }
 
-    /// How many objects are in use.
+    /// Returns the number of objects in use.
     pub fn len(&self) -> usize {
         self.inner.objects.lock().len()
     }
 
-    /// Whether no object is in use.
+    /// Returns whether no object is in use.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,16 +70,16 @@ impl<T> fmt::Debug for NameRegistry<T> {
     }
 }
 
-/// An object of a [`NameRegistry`].
+/// A handle to an object of a [`NameRegistry`].
 pub struct Named<T> {
-    /// Always `Some`, but for the end of `drop`.
+    /// Always `Some`, except at the end of `drop`.
     object: Option<Arc<T>>,
     name: String,
     registry: Arc<Inner<T>>,
 }
 
 impl<T> Named<T> {
-    /// Whether both are one object.
+    /// Returns whether both handles refer to the same object.
     pub fn is_same(&self, other: &Self) -> bool {
         std::ptr::eq::<T>(&**self, &**other)
     }
@@ -85,19 +89,19 @@ impl<T> Deref for Named<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.object.as_deref().expect("the object is there until its user is dropped")
+        self.object.as_deref().expect("a handle has its object until it is dropped")
     }
 }
 
 impl<T> Drop for Named<T> {
     fn drop(&mut self) {
-        // Under the registry's lock, so that nobody fetches the object between the count and the removal.
+        // Hold the registry's lock, so that no other caller gets the object between the count and the removal.
         let mut objects = self.registry.objects.lock();
         drop(self.object.take());
         let last = objects.get(&self.name).filter(|object| Arc::strong_count(object) == 1).is_some();
         let unused = if last { objects.remove(&self.name) } else { None };
         drop(objects);
-        // Its own `Drop` may come back to the registry.
+        // Drop the object without the lock: its own `Drop` may use the registry.
         drop(unused);
     }
 }

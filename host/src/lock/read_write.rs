@@ -1,11 +1,14 @@
-//! [`ReadWriteMutex`]: many readers or one writer, with tries that answer at once.
-//!
-//! Source: dogpile.cache `util/readwrite_lock.py`, `ReadWriteMutex`, whose surplus release of a reader lets a
-//! writer in beside another; here a release is a guard's end, so that there is no surplus one.
+//! [`ReadWriteMutex`]: a lock for many readers or one writer. A waiting writer goes before readers that arrive later.
+// Source: dogpile.cache `util/readwrite_lock.py`, `ReadWriteMutex`. There, one release too many of a reader lets a writer
+// in beside another reader. Here, dropping a guard is the only release.
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// A lock that many readers share, or one writer has.
+/// A lock that many readers share or one writer holds.
+///
+/// A waiting writer goes before readers that arrive later, so that readers cannot starve it. Therefore a thread that
+/// holds a [`ReadGuard`] must not call [`read`](Self::read) again: if a writer waits, the thread waits for the writer, and
+/// the writer waits for the thread.
 ///
 /// ```
 /// use dogpile::lock::ReadWriteMutex;
@@ -19,35 +22,60 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[derive(Debug, Default)]
 pub struct ReadWriteMutex(RwLock<()>);
 
-/// A reader's share, until it is dropped.
-pub type ReadGuard<'a> = RwLockReadGuard<'a, ()>;
+/// A reader's share of a [`ReadWriteMutex`]. Dropping it releases the share.
+#[derive(Debug)]
+#[must_use = "dropping the guard releases the mutex"]
+pub struct ReadGuard<'a> {
+    _guard: RwLockReadGuard<'a, ()>,
+}
 
-/// The writer's hold, until it is dropped.
-pub type WriteGuard<'a> = RwLockWriteGuard<'a, ()>;
+/// A writer's exclusive hold of a [`ReadWriteMutex`]. Dropping it releases the mutex.
+#[derive(Debug)]
+#[must_use = "dropping the guard releases the mutex"]
+pub struct WriteGuard<'a> {
+    /// Always `Some`, except at the end of `drop`.
+    guard: Option<RwLockWriteGuard<'a, ()>>,
+}
 
 impl ReadWriteMutex {
-    /// A lock that nobody has.
+    /// Creates a mutex that is not held.
     pub const fn new() -> Self {
         ReadWriteMutex(RwLock::new(()))
     }
 
-    /// Shares the lock; blocks while a writer has it. A thread may share it again, even while a writer waits.
+    /// Acquires the mutex for reading, blocking while a writer holds it or waits for it.
+    ///
+    /// A thread that already holds a [`ReadGuard`] may deadlock here. See [`ReadWriteMutex`].
     pub fn read(&self) -> ReadGuard<'_> {
-        self.0.read_recursive()
+        ReadGuard { _guard: self.0.read() }
     }
 
-    /// Shares the lock, unless a writer has it.
+    /// Acquires the mutex for reading, or returns `None` if a writer holds it or waits for it.
     pub fn try_read(&self) -> Option<ReadGuard<'_>> {
-        self.0.try_read_recursive()
+        Some(ReadGuard { _guard: self.0.try_read()? })
     }
 
-    /// Takes the lock; blocks while anybody has it.
+    /// Acquires the mutex for writing, blocking while any reader or writer holds it.
+    ///
+    /// Readers that arrive meanwhile wait until the returned guard is dropped.
     pub fn write(&self) -> WriteGuard<'_> {
-        self.0.write()
+        WriteGuard { guard: Some(self.0.write()) }
     }
 
-    /// Takes the lock, unless anybody has it.
+    /// Acquires the mutex for writing, or returns `None` if a reader or writer holds it.
+    ///
+    /// A failed attempt does not hold up readers.
     pub fn try_write(&self) -> Option<WriteGuard<'_>> {
-        self.0.try_write()
+        Some(WriteGuard { guard: Some(self.0.try_write()?) })
+    }
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        // Hand the mutex to the first one in the queue. Otherwise a reader that arrives now could overtake a writer that
+        // waits there.
+        if let Some(guard) = self.guard.take() {
+            RwLockWriteGuard::unlock_fair(guard);
+        }
     }
 }
