@@ -1,11 +1,11 @@
-//! Cached functions: the macros, the same for closures, and their keys.
+//! Cached functions: the macros, cached closures, and their keys.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 #[path = "functions/closures.rs"]
 mod closures;
-#[path = "functions/exact.rs"]
-mod exact;
+#[path = "functions/distinct_keys.rs"]
+mod distinct_keys;
 #[path = "functions/keys.rs"]
 mod keys;
 #[path = "functions/multi.rs"]
@@ -20,12 +20,12 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use dogpile::{AsyncCreationRunner, Creation};
 use parking_lot::Mutex;
 
-/// How often a function was evaluated.
+/// Counts how often a function was evaluated.
 #[derive(Debug, Default)]
 struct Calls(AtomicU32);
 
 impl Calls {
-    /// Counts one more; answers how many that makes.
+    /// Counts an evaluation and returns the number so far.
     fn next(&self) -> u32 {
         self.0.fetch_add(1, SeqCst) + 1
     }
@@ -35,7 +35,7 @@ impl Calls {
     }
 }
 
-/// Keeps creations until the test runs them.
+/// A runner that keeps creations until the test runs them.
 #[derive(Debug, Default)]
 struct Desk(Mutex<Vec<Creation>>);
 

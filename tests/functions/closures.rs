@@ -1,4 +1,4 @@
-//! Closures that are cached.
+//! Cached closures.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::Calls;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_closure_is_called_once_for_each_tuple_of_arguments() {
+fn closure_is_called_once_per_tuple_of_arguments() {
     on_each(|Subject { region, clock }| {
         let calls = Calls::default();
         let count = |text: &str, number: i32| format!("{text}{number}, call {}", calls.next());
@@ -41,7 +41,7 @@ fn a_closure_is_called_once_for_each_tuple_of_arguments() {
 struct OutOfStock;
 
 #[test]
-fn a_closures_errors_are_not_cached_nor_is_what_nobody_wants() {
+fn closure_errors_and_rejected_values_are_not_cached() {
     let region = region_of("closures", RegionConfig::new("dogpile.cache.memory"));
     let calls = Calls::default();
     let price = |item: &str| if item == "gone" { Err(OutOfStock) } else { Ok(calls.next()) };
@@ -62,7 +62,7 @@ fn first_two(call: &FunctionCall<'_>, key: &mut String) {
 }
 
 #[test]
-fn a_closure_has_the_key_generator_that_it_is_given() {
+fn closure_uses_its_own_key_generator() {
     let region = region_of("closures", RegionConfig::new("dogpile.cache.memory"));
     let options = || region.cache_on_arguments("m:f").argument_names(["b", "a", "c"]);
     let key = ("x y", "z", 3);
@@ -78,7 +78,7 @@ fn a_closure_has_the_key_generator_that_it_is_given() {
 }
 
 #[test]
-fn a_closure_of_many_keys_is_called_for_the_missing_ones() {
+fn multi_closure_is_called_for_missing_keys_only() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         let squares = |numbers: &[u32]| -> Vec<(u32, u32)> {
@@ -98,7 +98,7 @@ fn a_closure_of_many_keys_is_called_for_the_missing_ones() {
 }
 
 #[test]
-fn a_closure_that_answers_a_map_may_leave_keys_out() {
+fn multi_closure_returning_a_map_may_leave_keys_out() {
     let region = region_of("closures", RegionConfig::new("dogpile.cache.memory"));
     let calls = Calls::default();
     let roots = |numbers: &[i32]| {
@@ -123,7 +123,7 @@ fn a_closure_that_answers_a_map_may_leave_keys_out() {
 }
 
 #[test]
-fn when_the_region_fails_the_closure_is_called_without_it() {
+fn closure_is_called_uncached_if_the_region_fails() {
     let store = Scripted::new();
     let region = region_of("failing closures", RegionConfig::from_instance(store.clone()));
     let cached = region.cache_on_arguments("m:f").wrap(|number: i32| 2 * number);

@@ -1,4 +1,4 @@
-//! What keys are made of.
+//! The keys that the key generators make.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ const ONE: Function<'static> = Function::new("tests.cache.test_decorator:one");
 
 /// Behaviour: `keygen-default-text`, `keygen-namespace-text`, `keygen-key-is-text`
 #[test]
-fn a_key_is_the_functions_name_and_the_texts_of_the_arguments() {
+fn key_consists_of_the_function_name_and_its_arguments() {
     for generator in [default_key_generator as Generator, dogpile_key_generator] {
         assert_eq!(of_values(generator, &ONE, &[&1, &2]), "tests.cache.test_decorator:one|1 2");
         assert_eq!(of_values(generator, &ONE, &[&None::<i32>, &5]), "tests.cache.test_decorator:one|None 5");
@@ -40,7 +40,7 @@ fn a_key_is_the_functions_name_and_the_texts_of_the_arguments() {
 
 /// Behaviour: `keygen-non-ascii`, `keygen-non-ascii-is-text`
 #[test]
-fn letters_beyond_ascii_stay_as_they_are() {
+fn non_ascii_letters_are_kept_in_keys() {
     for generator in [default_key_generator as Generator, dogpile_key_generator] {
         let key = of_values(generator, &ONE, &[&"méil", &"drôle", &'é']);
         assert_eq!(key, "tests.cache.test_decorator:one|méil drôle é");
@@ -49,7 +49,7 @@ fn letters_beyond_ascii_stay_as_they_are() {
 
 /// Behaviour: `keygen-multi-text`, `keygen-multi-non-ascii`
 #[test]
-fn of_many_values_each_argument_has_a_key() {
+fn multi_key_generators_return_one_key_per_argument() {
     let arguments = [Argument::new("key", &1), Argument::new("key", &"méil"), Argument::new("key", &"a b")];
     let call = FunctionCall::new(&ONE, &arguments);
     let expected = ["1", "méil", "a b"].map(|text| format!("tests.cache.test_decorator:one|{text}"));
@@ -79,13 +79,13 @@ fn with_defaults(region: &CacheRegion, a: u32) -> u32 {
     a
 }
 
-// DIFFERENCE: a call here has always all its arguments; what Python may fill in is named by `defaults(...)`.
+// DIFFERENCE: a call in Rust always has all its arguments. `defaults(...)` names the parameters that Python fills in.
 
 /// Behaviour: `keygen-kwarg-order-free`, `keygen-kwarg-default-of-last`, `keygen-kwarg-all-defaults`,
 /// `keygen-kwarg-namespace-text`, `keygen-kwarg-key-is-text`, `keygen-kwarg-non-ascii`,
 /// `keygen-kwarg-non-ascii-is-text`
 #[test]
-fn the_keyword_aware_key_sorts_arguments_by_name_and_fills_defaults_in() {
+fn kwarg_key_sorts_arguments_and_fills_in_defaults() {
     let region = CacheRegion::new("keywords");
     assert_eq!(a_first::key(&region, 1, 2), "m:f|1 2");
     assert_eq!(b_first::key(&region, 2, 1), "m:f|1 2");
@@ -99,20 +99,20 @@ fn the_keyword_aware_key_sorts_arguments_by_name_and_fills_defaults_in() {
     assert_eq!(
         key(dogpile_key_generator, &ONE, &one_given),
         "tests.cache.test_decorator:one|None",
-        "Python's plain generator knows no defaults"
+        "Python's plain generator ignores defaults"
     );
 }
 
 /// Behaviour: `mangler-sha1-of-generated-key`
 #[test]
-fn the_sha1_of_a_generated_key_is_pythons() {
+fn sha1_of_a_generated_key_equals_pythons() {
     let key = of_values(dogpile_key_generator, &ONE, &[&1, &2]);
     assert_eq!(sha1_mangle_key(&key), "aead490a8ace2d69a00160f1fd8fd8a16552c24f");
 }
 
-/// What Python confuses is told apart, and the rest is Python's.
+/// Calls that share a key in Python have different keys here. All other keys are Python's.
 #[test]
-fn what_could_be_mistaken_is_quoted() {
+fn ambiguous_arguments_are_quoted() {
     let f = Function::new("m:f");
     let of = |values: &[&dyn KeyArgument]| of_values(default_key_generator, &f, values);
     assert_eq!(of(&[&"a b"]), "m:f|a b");
@@ -128,8 +128,8 @@ fn what_could_be_mistaken_is_quoted() {
     assert_eq!(of_values(default_key_generator, &f.in_namespace("n|s"), &[&1]), "m:f|\"n\\x7cs\"|1");
     assert_eq!(of_values(default_key_generator, &f.of("m::T<A>"), &[&1]), "m::T<A>:f|1");
     assert_eq!(of_values(default_key_generator, &f.with_types(&["u8", "str"]), &[&1]), "m:f<u8, str>|1");
-    let confused: &[&[&dyn KeyArgument]] = &[&[&"a b", &"c"], &[&"a", &"b c"]];
-    assert!(confused.iter().all(|values| of_values(dogpile_key_generator, &f, values) == "m:f|a b c"));
+    let shared: &[&[&dyn KeyArgument]] = &[&[&"a b", &"c"], &[&"a", &"b c"]];
+    assert!(shared.iter().all(|values| of_values(dogpile_key_generator, &f, values) == "m:f|a b c"));
 }
 
 struct UserId(u64);
@@ -149,7 +149,7 @@ impl KeyArgument for Pair {
 }
 
 #[test]
-fn pointers_lists_tuples_and_types_of_ones_own_have_texts() {
+fn pointers_lists_tuples_and_own_types_have_texts() {
     let f = Function::new("m:f");
     let of = |value: &dyn KeyArgument| of_values(default_key_generator, &f, &[value]);
     assert_eq!(of(&Arc::new(Box::new(7_u128))), "m:f|7");
@@ -157,29 +157,29 @@ fn pointers_lists_tuples_and_types_of_ones_own_have_texts() {
     assert_eq!(of(&VecDeque::from([(1, "a"), (2, "b'")])), "m:f|[(1, 'a'), (2, \"b'\")]");
     assert_eq!(of(&((), (1,), [true, false])), "m:f|((), (1,), [True, False])");
     assert_eq!(of(&UserId(7)), "m:f|7");
-    // The same characters, in one item and in two.
+    // One item and two items of the same characters.
     assert_eq!(of(&vec![Pair("a, b")]), "m:f|[\"a, b\"]");
     assert_eq!(of(&vec![Pair("a"), Pair("b")]), "m:f|[a, b]");
 }
 
 static SHOP: CacheRegion = CacheRegion::new("shop");
 
-/// No name of a Rust keyword is lost.
+/// A function and an argument named like Rust keywords.
 #[cache_on_arguments(region = SHOP, namespace = ["a", "b"].concat())]
 fn r#match(r#type: &str) -> String {
     r#type.to_owned()
 }
 
 #[test]
-fn raw_names_stand_in_keys_as_they_are_meant() {
+fn raw_identifiers_lose_their_prefix_in_keys() {
     SHOP.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
     assert_eq!(r#match("x"), "x");
     assert_eq!(r#match::key("x"), format!("{}:match|ab|x", module_path!()));
     assert_eq!(SHOP.get::<String>(&r#match::key("x")).unwrap().as_deref(), Some("x"));
 }
 
-/// Arguments may have the names that the macros use themselves.
-#[expect(clippy::too_many_arguments, reason = "there are as many names")]
+/// A function whose arguments are named like variables in the code that the macro generates.
+#[expect(clippy::too_many_arguments, reason = "one argument per name")]
 #[cache_on_arguments(region = region, ignore(region), key_name = name_of_shop(), namespace = ["n"].concat())]
 fn well_named(
     region: &CacheRegion,
@@ -207,7 +207,7 @@ fn well_named_too(values: &CacheRegion, made: u8, key: &[u8], missing: u8, new: 
 }
 
 #[test]
-fn arguments_are_taken_for_themselves_whatever_they_are_called() {
+fn arguments_may_be_named_like_generated_variables() {
     let region = region_of("names", RegionConfig::new("dogpile.cache.memory"));
     let all: Vec<u8> = (0..10).collect();
     assert_eq!(well_named::key(&region, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9), "shop|n|0 1 2 3 4 5 6 7 8 9");
@@ -239,7 +239,7 @@ fn another_body(region: &CacheRegion) -> (u8, String) {
 }
 
 #[test]
-fn functions_in_two_bodies_do_not_share_entries() {
+fn inner_functions_of_two_bodies_do_not_share_entries() {
     let region = region_of("bodies", RegionConfig::new("dogpile.cache.memory"));
     let module = module_path!();
     assert_eq!(one_body(&region), (1, format!("{module}::one_body:inner|")));

@@ -1,4 +1,4 @@
-//! `cache_multi_on_arguments`.
+//! The macro `cache_multi_on_arguments`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::{Calls, Desk};
 
-/// With which arguments a function was evaluated.
+/// The arguments of each evaluation of a function.
 type Asked = Mutex<Vec<Vec<i32>>>;
 
 #[cache_multi_on_arguments(region = region, ignore(region, asked))]
@@ -25,7 +25,7 @@ fn numbered(region: &CacheRegion, asked: &Asked, keys: &[i32]) -> Vec<String> {
 
 /// Behaviour: `multi-decorator-evaluates-missing-only`, `multi-decorator-invalidate`, `multi-decorator-get`
 #[test]
-fn only_what_is_missing_is_evaluated_in_one_call() {
+fn missing_keys_are_evaluated_in_one_call() {
     on_each(|Subject { region, .. }| {
         let asked = Asked::default();
         let ask = |keys: &[i32]| numbered(region, &asked, keys);
@@ -34,7 +34,7 @@ fn only_what_is_missing_is_evaluated_in_one_call() {
             ask(&[8, 12, 2, 10]),
             ["8 in evaluation 1", "12 in evaluation 2", "2 in evaluation 1", "10 in evaluation 2"]
         );
-        assert_eq!(*asked.lock(), [vec![2, 8], vec![10, 12]], "in the order of the keys' texts");
+        assert_eq!(*asked.lock(), [vec![2, 8], vec![10, 12]], "sorted by key");
         assert_eq!(ask(&[10, 10]), ["10 in evaluation 2", "10 in evaluation 2"]);
         assert_eq!(ask(&[]), [""; 0]);
 
@@ -48,7 +48,7 @@ fn only_what_is_missing_is_evaluated_in_one_call() {
 
 /// Behaviour: `multi-decorator-evaluates-missing-only`
 #[test]
-fn the_missing_are_sorted_as_texts() {
+fn missing_arguments_are_sorted_by_key() {
     let (region, asked) = (region_of("sorted", RegionConfig::new("dogpile.cache.memory")), Asked::default());
     numbered(&region, &asked, &[8, 2, 10]);
     assert_eq!(*asked.lock(), [[10, 2, 8]]);
@@ -56,7 +56,7 @@ fn the_missing_are_sorted_as_texts() {
 
 /// Behaviour: `multi-decorator-set`, `multi-decorator-set-mapping`, `multi-decorator-refresh`
 #[test]
-fn values_are_set_by_a_mapping_and_refreshed_in_one_call() {
+fn values_are_set_from_a_map_and_refreshed_in_one_call() {
     on_each(|Subject { region, .. }| {
         let asked = Asked::default();
         numbered(region, &asked, &[1, 2, 3]);
@@ -88,7 +88,7 @@ impl Users<'_> {
 
 /// Behaviour: `multi-decorator-namespace-keys`, `multi-decorator-namespace-works`
 #[test]
-fn in_a_namespace_each_argument_has_a_key_with_it() {
+fn multi_method_in_a_namespace_uses_it_in_every_key() {
     let store = Scripted::new();
     let region = region_of("users", RegionConfig::from_instance(store.clone()));
     let users = Users { region: &region, calls: Calls::default() };
@@ -113,10 +113,10 @@ fn backwards(region: &CacheRegion, keys: &[i32]) -> Vec<i32> {
 
 /// Behaviour: `multi-decorator-custom-key-generator`
 #[test]
-fn the_order_of_the_generated_keys_decides_where_the_results_stand() {
+fn generated_keys_belong_to_arguments_by_position() {
     let region = region_of("backwards", RegionConfig::new("dogpile.cache.memory"));
     assert_eq!(backwards::key(&region, &[1, 2]), ["key of 2", "key of 1"]);
-    // The first key, that of 2, stands for the first argument, which is 1.
+    // The first key, which was made from 2, belongs to the first argument, which is 1.
     assert_eq!(backwards(&region, &[1, 2]), [1, 2]);
     assert_eq!((region.get("key of 2").unwrap(), region.get("key of 1").unwrap()), (Some(1), Some(2)));
     assert_eq!(backwards(&region, &[2, 1]), [2, 1]);
@@ -132,13 +132,13 @@ fn short_of_keys(region: &CacheRegion, keys: &[i32]) -> Vec<i32> {
 }
 
 #[test]
-fn a_key_generator_that_makes_too_few_keys_costs_the_cache_and_not_the_answer() {
+fn key_generator_with_too_few_keys_bypasses_the_cache() {
     let region = region_of("short", RegionConfig::new("dogpile.cache.memory"));
     assert_eq!(short_of_keys(&region, &[1, 2]), [1, 2]);
     assert_eq!(region.get::<i32>("2").unwrap(), None);
 }
 
-/// Of negative arguments there are no squares here.
+/// Leaves out negative arguments.
 #[cache_multi_on_arguments(region = region, ignore(region, calls), asdict, should_cache_fn = |(square, _): &(i32, u32)| *square != 64)]
 fn squares(region: &CacheRegion, calls: &Calls, of: &[i32]) -> HashMap<i32, (i32, u32)> {
     let call = calls.next();
@@ -148,14 +148,14 @@ fn squares(region: &CacheRegion, calls: &Calls, of: &[i32]) -> HashMap<i32, (i32
 /// Behaviour: `multi-decorator-asdict`, `multi-decorator-asdict-omitted-keys`, `multi-decorator-asdict-predicate`,
 /// `multi-decorator-asdict-set-refresh`
 #[test]
-fn a_mapping_leaves_out_what_is_not_there_and_does_not_cache_it() {
+fn keys_left_out_of_a_map_are_not_cached() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         let ask = |of: &[i32]| BTreeMap::from_iter(squares(region, &calls, of));
         assert_eq!(ask(&[1, -1, 2]), BTreeMap::from([(1, (1, 1)), (2, (4, 1))]));
         assert_eq!(ask(&[1, 2, 3]), BTreeMap::from([(1, (1, 1)), (2, (4, 1)), (3, (9, 2))]));
         assert_eq!(squares::get(region, &calls, &[-1, 3]).unwrap(), HashMap::from([(3, (9, 2))]));
-        // Refused by the predicate: evaluated at each call.
+        // The predicate rejects this value, so each call evaluates it.
         assert_eq!(ask(&[8, 3]), BTreeMap::from([(8, (64, 3)), (3, (9, 2))]));
         assert_eq!(ask(&[8, 3, 8]), BTreeMap::from([(8, (64, 4)), (3, (9, 2))]));
         assert_eq!(calls.count(), 4);
@@ -169,9 +169,9 @@ fn a_mapping_leaves_out_what_is_not_there_and_does_not_cache_it() {
     });
 }
 
-/// A value of a mapping lies in the store as itself.
+/// A value of a map is stored in its own form, so that the region can read it, too.
 #[test]
-fn a_mapping_shares_its_values_with_the_region() {
+fn values_of_a_map_are_shared_with_the_region() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         squares(region, &calls, &[5]);
@@ -204,7 +204,7 @@ where
 }
 
 #[test]
-fn an_error_of_a_function_of_many_values_is_not_cached() {
+fn multi_function_errors_are_not_cached() {
     let (region, calls) = (region_of("prices", RegionConfig::new("dogpile.cache.memory")), Calls::default());
     assert_eq!(prices(&region, &calls, &["tea", "gone"]), Err(OutOfStock));
     assert_eq!(prices::get(&region, &calls, &["tea"]).unwrap(), [None]);
@@ -223,11 +223,11 @@ fn one_too_many(region: &CacheRegion, calls: &Calls, keys: &[i32]) -> Vec<i32> {
 
 /// Behaviour: `multi-decorator-preserves-signature`
 #[test]
-fn when_the_region_fails_the_function_of_many_values_is_evaluated_without_it() {
+fn multi_function_is_evaluated_uncached_on_failure() {
     let cached: fn(&CacheRegion, &Calls, &[i32]) -> Vec<i32> = one_too_many;
     let (store, calls, asked) = (Scripted::new(), Calls::default(), Asked::default());
     let region = region_of("failing", RegionConfig::from_instance(store.clone()));
-    assert_eq!(cached(&region, &calls, &[1]), [1, 0], "as it would be uncached");
+    assert_eq!(cached(&region, &calls, &[1]), [1, 0], "the result is that of the uncached function");
     let error = one_too_many::refresh(&region, &calls, &[1]).unwrap_err();
     assert!(matches!(error, RegionError::CreatorCount { expected: 1, made: 2, .. }), "{error:?}");
     assert!(store.stored_keys().is_empty());
@@ -258,7 +258,7 @@ fn in_background_as_a_map(keys: &[i32]) -> Result<HashMap<i32, i32>, String> {
 }
 
 #[test]
-fn the_runner_evaluates_the_stale_ones_of_many() {
+fn runner_evaluates_stale_keys_of_a_multi_call() {
     let desk = Arc::new(Desk::default());
     let config = RegionConfig::new("dogpile.cache.memory").async_creation_runner(desk.clone());
     let uncached = in_background_as_a_map(&[7]);
@@ -268,7 +268,11 @@ fn the_runner_evaluates_the_stale_ones_of_many() {
     assert_eq!(in_background(&[1, 2]), [(1, 1), (2, 1)]);
     clock.advance(Duration::from_secs(1));
     BEHIND.invalidate_soft().unwrap();
-    assert_eq!(in_background(&[2, 3, 1]), [(2, 1), (3, 2), (1, 1)], "the old ones, and what was missing");
+    assert_eq!(
+        in_background(&[2, 3, 1]),
+        [(2, 1), (3, 2), (1, 1)],
+        "old values, and a new one for the missing key"
+    );
     assert_eq!(*BEHIND_ASKED.lock(), [vec![1, 2], vec![3]]);
     let handed = desk.0.lock().pop().unwrap();
     assert_eq!(handed.keys(), in_background::key(&[1, 2]));

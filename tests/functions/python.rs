@@ -1,4 +1,4 @@
-//! Keys beside those of the real dogpile.cache.
+//! Keys and values shared with dogpile.cache in Python.
 
 use dogpile::function::{
     Argument, Function, FunctionCall, KeyArgument, dogpile_key_generator, dogpile_multi_key_generator,
@@ -15,7 +15,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-/// An argument, here and in Python.
+/// An argument in Rust and the same one in Python source.
 struct Both {
     ours: Box<dyn KeyArgument>,
     python: String,
@@ -31,13 +31,13 @@ fn both(ours: impl KeyArgument + 'static, python: impl Into<String>) -> Both {
     Both { ours: Box::new(ours), python: python.into() }
 }
 
-/// `text` as Python source.
+/// Returns `text` as a Python string literal.
 fn literal(text: &str) -> String {
     let escaped: String = text.chars().map(|character| format!("\\U{:08x}", u32::from(character))).collect();
     format!("'{escaped}'")
 }
 
-/// Any argument that both sides have.
+/// Generates arguments that exist in both languages.
 fn argument() -> impl Strategy<Value = Both> {
     let text = || "[ -~]{0,6}|[a-zé\u{301}\u{a0}\u{200b}\u{1f600}\n\t\\\\'\"|]{0,6}";
     prop_oneof![
@@ -65,10 +65,10 @@ fn argument() -> impl Strategy<Value = Both> {
     ]
 }
 
-/// Names in an order that is not theirs.
+/// Argument names that are not sorted.
 const NAMES: [&str; 4] = ["b", "a", "d", "c"];
 
-/// The call as the peer takes it.
+/// Returns the call in the form that the peer expects.
 fn asked(generator: &str, namespace: Option<&str>, values: &[Both]) -> Value {
     let names = &NAMES[..values.len()];
     let args: String = values.iter().map(|value| format!("{},", value.python)).collect();
@@ -94,7 +94,7 @@ fn ours(generator: &str, namespace: Option<&str>, values: &[Both]) -> Value {
 }
 
 #[test]
-fn keys_are_byte_for_byte_those_of_python() {
+fn generated_keys_equal_pythons_byte_for_byte() {
     let Ok(python) = python() else { return };
     let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
     let (mut runner, values) = (TestRunner::deterministic(), proptest::collection::vec(argument(), 0..=4));
@@ -106,16 +106,16 @@ fn keys_are_byte_for_byte_those_of_python() {
         calls.push(asked(generator, namespace, &values));
         expected.push(ours(generator, namespace, &values));
     }
-    let answered = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
-    let answered = answered["values"].as_array().unwrap();
-    assert_eq!(answered.len(), expected.len());
-    for ((call, theirs), ours) in calls.iter().zip(answered).zip(&expected) {
+    let reply = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
+    let reply = reply["values"].as_array().unwrap();
+    assert_eq!(reply.len(), expected.len());
+    for ((call, theirs), ours) in calls.iter().zip(reply).zip(&expected) {
         assert_eq!(ours, theirs, "{call}");
     }
 }
 
 #[test]
-fn defaults_are_filled_in_as_python_does() {
+fn kwarg_key_fills_in_defaults_like_python() {
     let Ok(python) = python() else { return };
     let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
     let call = |args: &str, kwargs: &str| {
@@ -125,7 +125,7 @@ fn defaults_are_filled_in_as_python_does() {
         })
     };
     let calls = [call("(1,)", "{}"), call("()", "{'a': 1}"), call("(1, None)", "{'c': 10}")];
-    let answered = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
+    let reply = peer.ask(&json!({ "do": "function_keys", "calls": calls }));
     let none = None::<i32>;
     let defaults = [
         Argument::new("a", &1),
@@ -135,17 +135,17 @@ fn defaults_are_filled_in_as_python_does() {
     ];
     let (function, mut key) = (Function::new("m:f").in_namespace("ns"), String::new());
     kwarg_key_generator(&FunctionCall::new(&function, &defaults), &mut key);
-    assert_eq!(answered, json!({ "values": [key, key, key] }));
+    assert_eq!(reply, json!({ "values": [key, key, key] }));
 }
 
-/// The same function as Python's below.
+/// The counterpart of the Python function in the test below.
 #[cache_on_arguments(region = region, ignore(region), key_name = "shop.prices:price", namespace = "eu")]
 fn price(region: &CacheRegion, item: &str, year: u32) -> Vec<u32> {
     vec![u32::try_from(item.len()).unwrap(), year]
 }
 
 #[test]
-fn a_cached_function_shares_its_values_with_pythons() {
+fn cached_function_shares_values_with_python() {
     bounded(|| {
         let (Ok(server), Ok(python)) = (RedisServer::start(&[]), python()) else { return };
         let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
@@ -162,7 +162,7 @@ fn a_cached_function_shares_its_values_with_pythons() {
         assert_eq!(price(&region, "green tea", 2026), [9, 2026]);
         assert_eq!(call("('green tea', 2026)"), json!({ "value": [9, 2026], "evaluated": false }));
         assert_eq!(call("('cup', 2026)"), json!({ "value": [7, 7], "evaluated": true }));
-        assert_eq!(price(&region, "cup", 2026), [7, 7], "Python's");
+        assert_eq!(price(&region, "cup", 2026), [7, 7], "the value that Python stored");
         price::invalidate(&region, "green tea", 2026).unwrap();
         assert_eq!(call("('green tea', 2026)"), json!({ "value": [7, 7], "evaluated": true }));
     });

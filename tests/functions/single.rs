@@ -1,4 +1,4 @@
-//! `cache_on_arguments`.
+//! The macro `cache_on_arguments`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +22,12 @@ use super::{Calls, Desk};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A region in memory.
+/// Creates a region in memory.
 fn region() -> CacheRegion {
     region_of("functions", RegionConfig::new("dogpile.cache.memory"))
 }
 
-/// Evaluated once for each pair; answers how many evaluations there were.
+/// Returns the number of evaluations so far, including this one.
 #[cache_on_arguments(region = region, ignore(region, calls))]
 fn counted(region: &CacheRegion, calls: &Calls, a: i32, b: i32) -> u32 {
     let _ = (a, b);
@@ -41,7 +41,7 @@ fn each_pair_is_evaluated_once(region: &CacheRegion) {
     assert_eq!(counted(region, &calls, 4, 3), 3);
     assert_eq!(counted(region, &calls, 3, 4), 1);
     assert_eq!(counted(region, &calls, 4, 3), 3);
-    // Never cached.
+    // This key was never cached. Invalidating it succeeds.
     counted::invalidate(region, &calls, 9, 9).unwrap();
     counted::invalidate(region, &calls, 5, 6).unwrap();
     assert_eq!(counted(region, &calls, 5, 6), 4);
@@ -51,7 +51,7 @@ fn each_pair_is_evaluated_once(region: &CacheRegion) {
 /// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`,
 /// `decorator-distinguishes-argument-order`, `decorator-invalidate`
 #[test]
-fn a_function_is_evaluated_once_for_each_tuple_of_arguments() {
+fn function_is_evaluated_once_per_tuple_of_arguments() {
     on_each(|subject| each_pair_is_evaluated_once(&subject.region));
 }
 
@@ -75,13 +75,13 @@ fn on_shared_stores(test: fn(&CacheRegion)) {
 
 /// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
 #[test]
-fn the_same_holds_on_what_processes_share() {
+fn shared_stores_evaluate_once_per_tuple_of_arguments() {
     on_shared_stores(each_pair_is_evaluated_once);
 }
 
 /// Behaviour: `null-decorator-always-evaluates`
 #[test]
-fn on_a_region_that_keeps_nothing_it_is_evaluated_at_each_call() {
+fn null_backend_evaluates_on_every_call() {
     let (region, calls) = (region_of("null", RegionConfig::new("dogpile.cache.null")), Calls::default());
     assert_eq!([(); 3].map(|()| counted(&region, &calls, 1, 2)), [1, 2, 3]);
 }
@@ -94,7 +94,7 @@ fn in_a_namespace(subject: &Subject, calls: &Calls, a: i32) -> u32 {
 
 /// Behaviour: `decorator-caches-until-region-expiration`, `decorator-namespace-accepted`
 #[test]
-fn a_value_is_served_until_the_regions_expiration_time() {
+fn value_is_served_until_the_regions_expiration_time() {
     on_each_with(
         |config| config.expiration_time(SECOND / 4),
         |subject| {
@@ -125,7 +125,7 @@ fn for_a_duration(subject: &Subject, calls: &Calls) -> u32 {
 
 /// Behaviour: `decorator-own-expiration`
 #[test]
-fn a_functions_own_expiration_time_goes_before_the_regions() {
+fn own_expiration_time_overrides_the_regions() {
     on_each_with(
         |config| config.expiration_time(SECOND / 4),
         |subject| {
@@ -142,7 +142,7 @@ fn a_functions_own_expiration_time_goes_before_the_regions() {
     );
 }
 
-/// Whatever the test says, at each call.
+/// The expiration time in seconds, which the test changes between calls.
 static LIMIT: Mutex<u64> = Mutex::new(0);
 
 #[cache_on_arguments(region = subject.region, ignore(subject, calls), expiration_time = || *LIMIT.lock())]
@@ -161,7 +161,7 @@ fn for_what_a_function_says(subject: &Subject, calls: &Calls) -> u32 {
 
 /// Behaviour: `decorator-expiration-callable`, `decorator-expiration-callable-zero`
 #[test]
-fn a_function_for_the_expiration_time_is_asked_at_each_call() {
+fn expiration_function_is_called_for_every_call() {
     let subject = Subject::new(RegionConfig::new("dogpile.cache.memory").expiration_time(SECOND / 4));
     let (changing, half) = (Calls::default(), Calls::default());
     let ask = || for_as_long_as_it_says(&subject, &changing);
@@ -180,7 +180,7 @@ fn a_function_for_the_expiration_time_is_asked_at_each_call() {
 
 /// Behaviour: `decorator-set`, `decorator-get`
 #[test]
-fn a_value_can_be_set_and_read_without_an_evaluation() {
+fn set_and_get_do_not_evaluate() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         assert_eq!(counted::get(region, &calls, 1, 2).unwrap(), None);
@@ -196,7 +196,7 @@ fn a_value_can_be_set_and_read_without_an_evaluation() {
 
 /// Behaviour: `decorator-refresh`, `decorator-original`
 #[test]
-fn a_refresh_evaluates_and_stores_and_the_original_only_evaluates() {
+fn refresh_stores_its_value_and_original_does_not() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         assert_eq!(counted(region, &calls, 1, 2), 1);
@@ -208,7 +208,7 @@ fn a_refresh_evaluates_and_stores_and_the_original_only_evaluates() {
     });
 }
 
-/// A shop without serde, and what it sells.
+/// A type that serde cannot serialize.
 #[derive(Clone, Debug, PartialEq)]
 struct Tea(&'static str);
 
@@ -217,11 +217,11 @@ fn brewed(region: &CacheRegion, calls: &Calls, tea: Tea) -> InMemory<(Tea, u32)>
     InMemory((tea, calls.next()))
 }
 
-// DIFFERENCE: Rust has no keywords, so the first half of the behaviour, a keyword that names a parameter, is Python's.
+// DIFFERENCE: Rust has no keyword arguments, so only the second half of the behavior applies.
 
 /// Behaviour: `decorator-accepts-named-positional`
 #[test]
-fn anything_can_be_an_argument_and_a_value() {
+fn types_without_serde_can_be_arguments_and_values() {
     let (region, calls) = (region(), Calls::default());
     assert_eq!(brewed(&region, &calls, Tea("green")), InMemory((Tea("green"), 1)));
     assert_eq!(brewed(&region, &calls, Tea("black")), InMemory((Tea("black"), 2)));
@@ -249,7 +249,7 @@ fn by_first_argument(region: &CacheRegion, calls: &Calls, a: i32, b: i32) -> u32
 
 /// Behaviour: `decorator-custom-key-generator`
 #[test]
-fn a_key_generator_of_ones_own_decides_the_key() {
+fn custom_key_generator_decides_the_key() {
     let (region, calls) = (region(), Calls::default());
     let ask = |a, b| by_first_argument(&region, &calls, a, b);
     assert_eq!((ask(1, 2), ask(1, 3), ask(2, 2)), (1, 1, 2));
@@ -257,7 +257,7 @@ fn a_key_generator_of_ones_own_decides_the_key() {
     assert_eq!(region.get("ns_one_1").unwrap(), Some(1_u32));
 }
 
-/// Two layers, whose methods have the same name.
+/// The upper of two layers whose methods have the same name.
 struct Upper<'a> {
     lower: Lower<'a>,
 }
@@ -283,14 +283,14 @@ impl Lower<'_> {
 
 /// Behaviour: `decorator-reentrant-with-namespaces`, `keygen-skips-self-and-cls`
 #[test]
-fn a_method_may_call_another_of_its_name_in_another_namespace() {
+fn methods_of_one_name_may_call_across_namespaces() {
     let region = region();
     let upper = Upper { lower: Lower { region: &region, calls: Calls::default() } };
     assert_eq!((upper.value(7), upper.value(7), upper.value(8)), ((7, 1), (7, 1), (8, 2)));
     assert_eq!(upper.value_key(7), "layers:value|upper|7");
     assert_eq!(upper.lower.value_key(7), "layers:value|lower|7");
     upper.value_invalidate(7).unwrap();
-    assert_eq!(upper.value(7), (7, 1), "the lower layer still has it");
+    assert_eq!(upper.value(7), (7, 1), "the lower layer still has the value");
     upper.lower.value_set((7, 9), 7).unwrap();
     assert_eq!((upper.value(7), upper.value_refresh(7).unwrap()), ((7, 1), (7, 9)));
     assert_eq!((upper.value_get(7).unwrap(), upper.value_get(9).unwrap()), (Some((7, 9)), None));
@@ -331,7 +331,7 @@ fn methods_of_two_types_do_not_share_entries() {
     );
 }
 
-/// Is called `documented`, and so is the cached one.
+/// A function whose attributes, lifetimes, and generic parameters the macro must keep.
 #[must_use]
 #[cache_on_arguments(region = region, ignore(region), should_cache_fn = Option::is_some)]
 pub fn documented<'a, T, const N: usize>(
@@ -353,14 +353,18 @@ where
 
 /// Behaviour: `decorator-preserves-signature`
 #[test]
-fn the_cached_function_has_the_signature_of_the_original() {
+fn cached_function_keeps_the_original_signature() {
     let region = region();
     let cached: for<'a> fn(&CacheRegion, &'a [u8; 2], Option<u8>) -> Option<u8> = documented;
     let original: for<'a> fn(&CacheRegion, &'a [u8; 2], Option<u8>) -> Option<u8> = documented::original;
     assert_eq!((cached(&region, &[1, 2], None), original(&region, &[1, 2], None)), (Some(1), Some(1)));
     assert_eq!(documented::<String, 0>(&region, &[], None), None);
-    assert_eq!(documented::get::<String, 0>(&region, &[], None).unwrap(), None, "`None` was not wanted");
-    // Types and constants are told apart, even if the arguments look alike.
+    assert_eq!(
+        documented::get::<String, 0>(&region, &[], None).unwrap(),
+        None,
+        "the predicate rejects `None`"
+    );
+    // Keys differ for different types and constants, even if the arguments have the same text.
     let keys = [
         documented::key::<u8, 1>(&region, &[1], None),
         documented::key::<u16, 1>(&region, &[1], None),
@@ -387,14 +391,14 @@ fn read(region: &CacheRegion, file: &str) -> std::io::Result<String> {
 }
 
 #[test]
-fn errors_are_not_cached_nor_is_what_nobody_wants() {
+fn errors_and_rejected_values_are_not_cached() {
     let (region, calls) = (region(), Calls::default());
     let ask = |item| odd_price(&region, &calls, item);
     assert_eq!((ask("gone"), ask("gone")), (Err(OutOfStock), Err(OutOfStock)));
     assert_eq!((ask("tea"), ask("tea")), (Ok(3), Ok(3)));
     assert_eq!((ask("cup"), ask("cup"), ask("cup")), (Ok(4), Ok(5), Ok(5)));
     let refreshed = odd_price::refresh(&region, &calls, "cup");
-    assert_eq!((refreshed.unwrap(), ask("cup")), (6, Ok(5)), "what nobody wants replaces nothing");
+    assert_eq!((refreshed.unwrap(), ask("cup")), (6, Ok(5)), "a rejected value does not replace the old one");
     let error = odd_price::refresh(&region, &calls, "gone").unwrap_err();
     assert!(matches!(error, CreateError::Creator(OutOfStock)), "{error:?}");
     assert_eq!(odd_price::get(&region, &calls, "gone").unwrap(), None);
@@ -411,7 +415,7 @@ fn perhaps(region: &CacheRegion, calls: &Calls, number: u32) -> Option<u32> {
 }
 
 #[test]
-fn nothing_is_a_value() {
+fn none_is_cached_like_any_value() {
     on_each(|Subject { region, .. }| {
         let calls = Calls::default();
         assert_eq!([(); 2].map(|()| perhaps(region, &calls, 0)), [None, None]);
@@ -432,7 +436,7 @@ fn in_background(a: i32, b: i32) -> usize {
 
 /// Behaviour: `async-decorator-soft-invalidation`, `async-decorator-not-used-for-misses`, `decorator-key-text-with-module`
 #[test]
-fn the_runner_evaluates_what_is_stale_with_the_arguments_of_the_call() {
+fn runner_evaluates_stale_call_with_its_arguments() {
     let (desk, clock) = (Arc::new(Desk::default()), Arc::new(ManualClock::at(100.0)));
     let config = RegionConfig::new("dogpile.cache.memory").expiration_time(5 * SECOND);
     BEHIND.configure(config.async_creation_runner(desk.clone()).clock(clock.clone())).unwrap();
@@ -451,25 +455,26 @@ fn the_runner_evaluates_what_is_stale_with_the_arguments_of_the_call() {
 }
 
 #[test]
-fn many_threads_evaluate_it_once() {
+fn sixteen_threads_evaluate_a_missing_value_once() {
     bounded(|| {
         let (region, calls) = (region(), Calls::default());
-        let answers = together(16, |_| counted(&region, &calls, 1, 2));
-        assert_eq!((answers, calls.count()), (vec![1; 16], 1));
+        let values = together(16, |_| counted(&region, &calls, 1, 2));
+        assert_eq!((values, calls.count()), (vec![1; 16], 1));
     });
 }
 
 #[test]
-fn when_the_region_fails_the_function_is_evaluated_without_it() {
+fn function_is_evaluated_uncached_if_the_region_fails() {
     let (store, calls) = (Scripted::new(), Calls::default());
     let region = region_of("failing function", RegionConfig::from_instance(store.clone()));
     store.fail("get", ErrorKind::Unavailable);
     let events = Events::of_region("failing function");
     assert_eq!((counted(&region, &calls, 1, 2), counted(&region, &calls, 1, 2)), (1, 2));
-    let told = events.take();
-    assert_eq!(told.iter().filter(|told| told.level == tracing::Level::WARN).count(), 2, "{told:?}");
+    let events = events.take();
+    let warnings = events.iter().filter(|event| event.level == tracing::Level::WARN);
+    assert_eq!(warnings.count(), 2, "{events:?}");
     assert!(counted::get(&region, &calls, 1, 2).is_err());
-    // Evaluated, and not evaluated again because it could not be stored.
+    // The function is evaluated once, although its value cannot be stored.
     store.fail("set", ErrorKind::Unavailable);
     assert_eq!(counted(&region, &calls, 1, 2), 3);
     assert!(counted::refresh(&region, &calls, 1, 2).is_err());
@@ -480,17 +485,17 @@ fn when_the_region_fails_the_function_is_evaluated_without_it() {
     assert_eq!((counted(&unconfigured, &calls, 1, 2), counted(&unconfigured, &calls, 1, 2)), (6, 7));
 }
 
-/// Asks for its own key, since `depth` is no part of it.
+/// Requests its own key, because `depth` is not part of the key.
 #[cache_on_arguments(region = region, ignore(region, depth))]
 fn deep(region: &CacheRegion, depth: u32) -> u32 {
     if depth == 0 { 0 } else { deep(region, depth - 1) + 1 }
 }
 
 #[test]
-fn a_function_that_asks_for_its_own_key_ends_as_it_would_uncached() {
+fn function_requesting_its_own_key_is_evaluated_uncached() {
     bounded(|| {
         let region = region();
         assert_eq!(deep(&region, 3), 3);
-        assert_eq!(deep(&region, 9), 3, "it was cached");
+        assert_eq!(deep(&region, 9), 3, "the value is cached");
     });
 }

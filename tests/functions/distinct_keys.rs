@@ -7,7 +7,7 @@ use dogpile::function::{Argument, Function, FunctionCall, KeyArgument, default_k
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// What keys are made of themselves, so that they meet.
+/// Pieces of keys. Texts made of them are likely to have ambiguous keys.
 const PIECES: &[&str] =
     &["a", "b", " ", "|", "\"", "\\", "'", ",", "[", "]", "None", "\\x7c", "1", "ns", ":", "é"];
 
@@ -15,7 +15,7 @@ fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(select(PIECES), 0..5).prop_map(|pieces| pieces.concat())
 }
 
-/// The key of a call of a function in one of three namespaces, or in none.
+/// Returns the default key of a call.
 fn key(namespace: Option<&str>, values: &[&dyn KeyArgument]) -> String {
     let function = Function::new("m:f");
     let function = namespace.map_or(function, |namespace| function.in_namespace(namespace));
@@ -25,8 +25,8 @@ fn key(namespace: Option<&str>, values: &[&dyn KeyArgument]) -> String {
     key
 }
 
-/// Fails if two of `calls` that differ share a key.
-fn tell_apart<C: Debug + PartialEq + Clone>(
+/// Fails if two different calls share a key.
+fn assert_distinct<C: Debug + PartialEq + Clone>(
     calls: Vec<C>,
     key: impl Fn(&C) -> String,
 ) -> Result<(), TestCaseError> {
@@ -44,7 +44,7 @@ fn many<S: Strategy>(call: S) -> impl Strategy<Value = Vec<S::Value>> {
     proptest::collection::vec(call, 2..40)
 }
 
-/// All texts of up to three of the characters that matter.
+/// Returns all texts of up to three characters, out of those that matter for quoting.
 fn short_texts() -> Vec<String> {
     let longer = |texts: &[String]| -> Vec<String> {
         texts.iter().flat_map(|text| ["a", " ", "|", "\"", "\\"].map(|end| format!("{text}{end}"))).collect()
@@ -55,7 +55,7 @@ fn short_texts() -> Vec<String> {
 }
 
 #[test]
-fn every_two_short_texts_with_and_without_a_namespace() {
+fn pairs_of_short_texts_in_namespaces_have_distinct_keys() {
     let (texts, mut seen) = (short_texts(), HashMap::new());
     for namespace in [None, Some("a"), Some("a|"), Some("\"a"), Some("a a"), Some("\"a\\"), Some("|")] {
         for (a, b) in texts.iter().flat_map(|a| texts.iter().map(move |b| (a, b))) {
@@ -66,7 +66,7 @@ fn every_two_short_texts_with_and_without_a_namespace() {
 }
 
 #[test]
-fn every_three_short_texts() {
+fn triples_of_short_texts_have_distinct_keys() {
     let (texts, mut seen) = (short_texts(), HashMap::new());
     let few = || texts.iter().take(1 + 5 + 25);
     for (a, b, c) in few().flat_map(|a| few().flat_map(move |b| few().map(move |c| (a, b, c)))) {
@@ -79,60 +79,60 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn texts_in_any_namespace(calls in many((proptest::option::of(text()), text(), text()))) {
-        tell_apart(calls, |(namespace, a, b)| key(namespace.as_deref(), &[a, b]))?;
+    fn texts_in_namespaces_have_distinct_keys(calls in many((proptest::option::of(text()), text(), text()))) {
+        assert_distinct(calls, |(namespace, a, b)| key(namespace.as_deref(), &[a, b]))?;
     }
 
-    /// One text, taken apart at each blank and at each bar: the calls that Python confuses.
+    /// Splits one text at each space and at each bar. Python gives the resulting calls the same key.
     #[test]
-    fn one_text_taken_apart(text in text(), more in text(), last in text()) {
+    fn splits_of_one_text_have_distinct_keys(text in text(), more in text(), last in text()) {
         let whole = [text, more, last].join(" ");
         let apart = |at: char| whole.match_indices(at).map(|(at, _)| (&whole[..at], &whole[at + 1..]));
-        tell_apart(apart(' ').collect(), |(a, b)| key(None, &[a, b]))?;
-        tell_apart(apart(' ').collect(), |(a, b)| key(None, &[a, &1, b]))?;
+        assert_distinct(apart(' ').collect(), |(a, b)| key(None, &[a, b]))?;
+        assert_distinct(apart(' ').collect(), |(a, b)| key(None, &[a, &1, b]))?;
         let mut namespaced: Vec<_> = apart('|').map(|(a, b)| (Some(a), b)).collect();
         namespaced.push((None, whole.as_str()));
-        tell_apart(namespaced, |(namespace, a)| key(*namespace, &[a]))?;
+        assert_distinct(namespaced, |(namespace, a)| key(*namespace, &[a]))?;
     }
 
     #[test]
-    fn one_text(calls in many((proptest::option::of(text()), text()))) {
-        tell_apart(calls, |(namespace, a)| key(namespace.as_deref(), &[a]))?;
+    fn single_texts_have_distinct_keys(calls in many((proptest::option::of(text()), text()))) {
+        assert_distinct(calls, |(namespace, a)| key(namespace.as_deref(), &[a]))?;
     }
 
     #[test]
-    fn texts_around_a_number(calls in many((text(), 0..3_i32, text()))) {
-        tell_apart(calls, |(a, b, c)| key(None, &[a, b, c]))?;
+    fn texts_around_a_number_have_distinct_keys(calls in many((text(), 0..3_i32, text()))) {
+        assert_distinct(calls, |(a, b, c)| key(None, &[a, b, c]))?;
     }
 
     #[test]
-    fn texts_that_may_be_missing(calls in many((proptest::option::of(text()), proptest::option::of(text())))) {
-        tell_apart(calls, |(a, b)| key(None, &[a, b]))?;
+    fn optional_texts_have_distinct_keys(calls in many((proptest::option::of(text()), proptest::option::of(text())))) {
+        assert_distinct(calls, |(a, b)| key(None, &[a, b]))?;
     }
 
     #[test]
-    fn what_may_be_missing_in_what_may_be_missing(
+    fn nested_optional_texts_have_distinct_keys(
         calls in many((proptest::option::of(proptest::option::of(text())), text()))
     ) {
-        tell_apart(calls, |(a, b)| key(None, &[a, b]))?;
+        assert_distinct(calls, |(a, b)| key(None, &[a, b]))?;
     }
 
     #[test]
-    fn lists_and_texts(calls in many((
+    fn lists_and_texts_have_distinct_keys(calls in many((
         proptest::collection::vec(text(), 0..3),
         text(),
         proptest::collection::vec(proptest::option::of(proptest::option::of(text())), 0..3),
     ))) {
-        tell_apart(calls, |(a, b, c)| key(None, &[a, b, c]))?;
+        assert_distinct(calls, |(a, b, c)| key(None, &[a, b, c]))?;
     }
 
     #[test]
-    fn tuples(calls in many(((text(), proptest::option::of(0..2_u8)), (text(), any::<bool>())))) {
-        tell_apart(calls, |(a, b)| key(Some("ns"), &[a, b]))?;
+    fn tuples_have_distinct_keys(calls in many(((text(), proptest::option::of(0..2_u8)), (text(), any::<bool>())))) {
+        assert_distinct(calls, |(a, b)| key(Some("ns"), &[a, b]))?;
     }
 
     #[test]
-    fn numbers(calls in many((any::<f64>().prop_filter("one NaN is as good as another", |n| !n.is_nan()), 0..9_i8))) {
-        tell_apart(calls, |(a, b)| key(None, &[a, b]))?;
+    fn numbers_have_distinct_keys(calls in many((any::<f64>().prop_filter("NaN differs from itself", |n| !n.is_nan()), 0..9_i8))) {
+        assert_distinct(calls, |(a, b)| key(None, &[a, b]))?;
     }
 }
