@@ -77,7 +77,7 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
         }
         Err(CreateError::Shared(failure)) => {
             log_failure(region, &key, &failure);
-            progress.end(original).expect(ANSWERED)
+            progress.end(original).expect(CALLED_OR_RETURNED)
         }
     }
 }
@@ -130,7 +130,7 @@ where
         Err(CreateError::Shared(failure)) => {
             log_failure(region, &key, &failure);
             let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
-            progress.end(original).expect(ANSWERED)
+            progress.end(original).expect(CALLED_OR_RETURNED)
         }
     }
 }
