@@ -1,0 +1,141 @@
+//! [`Timeline`]: what a history says about one key.
+
+use super::super::operations::{Call, Creation, History, Key, Moment, Operation, Outcome, Value};
+
+/// The events of one key.
+pub(super) struct Timeline<'h> {
+    pub(super) key: Key,
+    pub(super) evicts: bool,
+    /// All operations on the key, invalidations included.
+    pub(super) operations: Vec<&'h Operation>,
+    pub(super) made: Vec<Made<'h>>,
+    pub(super) writes: Vec<&'h Operation>,
+    pub(super) reads: Vec<Read<'h>>,
+    pub(super) misses: Vec<Miss<'h>>,
+    pub(super) creations: Vec<(&'h Operation, &'h Creation)>,
+}
+
+/// A value that a `set` or a creator made.
+#[derive(Clone, Copy)]
+pub(super) struct Made<'h> {
+    pub(super) value: Value,
+    pub(super) by: &'h Operation,
+    /// The creation, unless it was a `set`.
+    pub(super) creation: Option<&'h Creation>,
+    /// When the `set` began or the creator was called.
+    pub(super) begin: Moment,
+    /// The earliest moment at which a read may return the value.
+    pub(super) visible: Moment,
+}
+
+/// A call that returned a value.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'h> {
+    pub(super) value: Value,
+    pub(super) by: &'h Operation,
+    pub(super) end: Moment,
+}
+
+/// A call that found nothing, at a moment between its beginning and `end`.
+#[derive(Clone, Copy)]
+pub(super) struct Miss<'h> {
+    pub(super) by: &'h Operation,
+    pub(super) end: Moment,
+}
+
+impl<'h> Timeline<'h> {
+    /// The timeline of `key`.
+    pub(super) fn of(history: &'h History, key: Key) -> Self {
+        let mut timeline = Timeline {
+            key,
+            evicts: history.evicts,
+            operations: history.operations.iter().filter(|operation| operation.concerns(key)).collect(),
+            made: Vec::new(),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            misses: Vec::new(),
+            creations: Vec::new(),
+        };
+        timeline.operations.clone().into_iter().for_each(|operation| timeline.add(operation));
+        timeline
+    }
+
+    fn add(&mut self, operation: &'h Operation) {
+        if operation.call.writes() {
+            self.writes.push(operation);
+        }
+        let key = self.key;
+        let positions = operation.keys.iter().enumerate().filter(|(_, asked)| **asked == key);
+        for (position, _) in positions {
+            self.add_set(operation, position);
+            self.add_read(operation, position);
+        }
+        operation.creations.iter().filter(|creation| creation.key == key).for_each(|creation| {
+            self.add_creation(operation, creation);
+        });
+    }
+
+    fn add_set(&mut self, by: &'h Operation, position: usize) {
+        if let Some(&value) = by.values.get(position) {
+            self.made.push(Made { value, by, creation: None, begin: by.begin, visible: by.begin });
+        }
+    }
+
+    fn add_read(&mut self, by: &'h Operation, position: usize) {
+        let (Outcome::Succeeded, Some(end)) = (&by.outcome, by.end) else { return };
+        match by.found.get(position) {
+            Some(&Some(value)) => self.reads.push(Read { value, by, end }),
+            Some(None) => self.misses.push(Miss { by, end }),
+            None => {}
+        }
+    }
+
+    fn add_creation(&mut self, by: &'h Operation, creation: &'h Creation) {
+        self.creations.push((by, creation));
+        self.misses.push(Miss { by, end: creation.called });
+        if let (Some(value), Some(visible)) = (creation.value, creation.returned) {
+            let (creation, begin) = (Some(creation), creation.called);
+            self.made.push(Made { value, by, creation, begin, visible });
+        }
+    }
+
+    /// What made the value that `read` returned.
+    pub(super) fn origin(&self, read: &Read<'_>) -> Option<&Made<'h>> {
+        self.made.iter().find(|made| made.value == read.value)
+    }
+}
+
+impl Made<'_> {
+    /// Whether the call that made the value stores it.
+    pub(super) fn is_cacheable(&self) -> bool {
+        self.creation.is_none_or(|creation| creation.cacheable)
+    }
+
+    /// Whether the value is ruled out once `write` is over.
+    pub(super) fn is_ruled_out_by(&self, write: &Operation) -> bool {
+        match (self.creation, self.by.settled()) {
+            // It may be stored at any later time.
+            (_, None) => false,
+            (Some(creation), Some(_)) => write.at_work > creation.called,
+            (None, Some(set)) => write.begin > set,
+        }
+    }
+
+    /// Whether `write` was in progress at any moment from when the value was made until `end`.
+    pub(super) fn is_disturbed_by(&self, write: &Operation, end: Moment) -> bool {
+        let over = write.settled().unwrap_or(Moment::MAX);
+        write.begin != self.by.begin && over > self.begin && write.begin < end
+    }
+}
+
+impl Read<'_> {
+    /// Whether the call returns fresh values only.
+    pub(super) fn is_fresh_only(&self) -> bool {
+        self.by.call == Call::Get
+    }
+
+    /// Whether `write` was over when the call began.
+    pub(super) fn is_after(&self, write: &Operation) -> bool {
+        write.settled().is_some_and(|over| over < self.by.begin)
+    }
+}

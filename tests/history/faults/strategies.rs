@@ -1,0 +1,49 @@
+//! Invalidation strategies with the faults that the region's own once had.
+
+use dogpile::sdk::CreationTime;
+use dogpile::{RegionInvalidationStrategy, Validity};
+use parking_lot::Mutex;
+
+/// E4: remembers the last invalidation alone, so that a soft one undoes a hard one.
+#[derive(Debug, Default)]
+pub(super) struct SoftReplacesHard(Mutex<Option<(bool, CreationTime)>>);
+
+impl RegionInvalidationStrategy for SoftReplacesHard {
+    fn invalidate(&self, hard: bool, now: CreationTime) {
+        *self.0.lock() = Some((hard, now));
+    }
+
+    fn judge(&self, made: CreationTime) -> Validity {
+        match *self.0.lock() {
+            Some((true, hard)) if made <= hard => Validity::HardInvalidated,
+            Some((false, soft)) if made <= soft => Validity::SoftInvalidated,
+            _ => Validity::Valid,
+        }
+    }
+}
+
+/// E5: values that were made at the very time of the invalidation stay valid.
+#[derive(Debug, Default)]
+pub(super) struct EqualTimesAreValid {
+    hard: Mutex<Option<CreationTime>>,
+    soft: Mutex<Option<CreationTime>>,
+}
+
+impl RegionInvalidationStrategy for EqualTimesAreValid {
+    fn invalidate(&self, hard: bool, now: CreationTime) {
+        let mut last = if hard { self.hard.lock() } else { self.soft.lock() };
+        if last.is_none_or(|last| last < now) {
+            *last = Some(now);
+        }
+    }
+
+    fn judge(&self, made: CreationTime) -> Validity {
+        if self.hard.lock().is_some_and(|hard| made < hard) {
+            Validity::HardInvalidated
+        } else if self.soft.lock().is_some_and(|soft| made < soft) {
+            Validity::SoftInvalidated
+        } else {
+            Validity::Valid
+        }
+    }
+}

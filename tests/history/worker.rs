@@ -1,0 +1,175 @@
+//! [`Worker`]: one thread's calls of the region, each recorded.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use dogpile::{CacheRegion, CreateError, RegionError};
+
+use super::operations::{Call, Key, Outcome, Value};
+use super::random::{Random, pause};
+use super::recorder::{Recorder, Recording, moment};
+
+/// Set in the values that creators made.
+const CREATED: Value = 1;
+/// Set in the values that are not cacheable.
+const NOT_CACHEABLE: Value = 2;
+
+/// A thread that calls the region.
+pub(crate) struct Worker {
+    pub(crate) region: Arc<CacheRegion>,
+    /// What the keys of the round are called.
+    pub(crate) names: Arc<[String]>,
+    pub(crate) recorder: Arc<Recorder>,
+    /// Its number.
+    pub(crate) thread: usize,
+}
+
+/// The error of a creator.
+#[derive(Debug)]
+struct CreatorError;
+
+impl fmt::Display for CreatorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the creator was told to fail")
+    }
+}
+
+type Reply = (Outcome, Vec<Option<Value>>);
+
+/// Returns whether a creator made `value`.
+pub(crate) fn is_created(value: Value) -> bool {
+    value & CREATED != 0
+}
+
+fn is_cacheable(value: &Value) -> bool {
+    value & NOT_CACHEABLE == 0
+}
+
+fn fresh_value(bits: Value) -> Value {
+    moment() << 2 | bits
+}
+
+impl Worker {
+    /// Performs and records one call. With several keys, it is the multi form.
+    pub(crate) fn call(&self, call: Call, keys: &[Key], random: &mut Random) {
+        let keys = if matches!(call, Call::Invalidate | Call::InvalidateSoft) { &[] } else { keys };
+        let sets = if call == Call::Set { keys } else { &[] };
+        let values: Vec<Value> = sets.iter().map(|_| fresh_value(0)).collect();
+        let recording = self.recorder.begin(self.thread, call, keys, &values);
+        let (outcome, found) = match call {
+            Call::Get => self.get(keys),
+            Call::Set => written(self.set(keys, &values)),
+            Call::Delete => written(self.delete(keys)),
+            Call::Invalidate => written(self.region.invalidate()),
+            Call::InvalidateSoft => written(self.region.invalidate_soft()),
+            Call::GetOrCreate => self.get_or_create(keys, &recording, random),
+            Call::TryGetOrCreate => self.try_get_or_create(keys, &recording, random),
+        };
+        recording.end(outcome, found);
+    }
+
+    /// Removes the keys, unrecorded.
+    pub(crate) fn forget(&self) {
+        // It only saves room: the next round has other keys.
+        let _ = self.region.delete_multi(&self.names);
+    }
+
+    fn names(&self, keys: &[Key]) -> Vec<&str> {
+        keys.iter().map(|key| self.names[*key].as_str()).collect()
+    }
+
+    fn get(&self, keys: &[Key]) -> Reply {
+        let found = match self.names(keys)[..] {
+            [name] => self.region.get(name).map(|found| vec![found]),
+            ref names => self.region.get_multi(names),
+        };
+        found.map_or_else(|error| (failed(&error), Vec::new()), |found| (Outcome::Succeeded, found))
+    }
+
+    fn set(&self, keys: &[Key], values: &[Value]) -> Result<(), RegionError> {
+        match self.names(keys)[..] {
+            [name] => self.region.set(name, values[0]),
+            ref names => self.region.set_multi(names.iter().zip(values.iter().copied())),
+        }
+    }
+
+    fn delete(&self, keys: &[Key]) -> Result<(), RegionError> {
+        match self.names(keys)[..] {
+            [name] => self.region.delete(name),
+            ref names => self.region.delete_multi(names),
+        }
+    }
+
+    fn get_or_create(&self, keys: &[Key], recording: &Recording<'_>, random: &mut Random) -> Reply {
+        let call = self.region.options().should_cache(is_cacheable);
+        let made = match self.names(keys)[..] {
+            [name] => {
+                call.get_or_create(name, || create(recording, keys, random)[0]).map(|value| vec![value])
+            }
+            ref names => {
+                call.get_or_create_multi(names, |missing| create(recording, &self.keys(missing), random))
+            }
+        };
+        created::<Infallible>(made.map_err(Into::into))
+    }
+
+    fn try_get_or_create(&self, keys: &[Key], recording: &Recording<'_>, random: &mut Random) -> Reply {
+        let call = self.region.options().should_cache(is_cacheable);
+        created(match self.names(keys)[..] {
+            [name] => {
+                let made = call.try_get_or_create(name, || Ok(try_create(recording, keys, random)?[0]));
+                made.map(|value| vec![value])
+            }
+            ref names => call
+                .try_get_or_create_multi(names, |missing| try_create(recording, &self.keys(missing), random)),
+        })
+    }
+
+    fn keys(&self, names: &[&str]) -> Vec<Key> {
+        let key = |name: &&str| self.names.iter().position(|own| own == name);
+        names.iter().map(|name| key(name).expect("the creator is called with keys of its call")).collect()
+    }
+}
+
+/// Runs a creator.
+fn create(recording: &Recording<'_>, keys: &[Key], random: &mut Random) -> Vec<Value> {
+    recording.called(keys);
+    pause(2);
+    let mut bits = || if random.below(8) == 0 { CREATED | NOT_CACHEABLE } else { CREATED };
+    let values: Vec<Value> = keys.iter().map(|_| fresh_value(bits())).collect();
+    let told: Vec<_> = values.iter().map(|value| (*value, is_cacheable(value))).collect();
+    recording.returned(&told);
+    values
+}
+
+/// Runs a creator that may fail.
+fn try_create(
+    recording: &Recording<'_>,
+    keys: &[Key],
+    random: &mut Random,
+) -> Result<Vec<Value>, CreatorError> {
+    if random.below(3) > 0 {
+        return Ok(create(recording, keys, random));
+    }
+    recording.called(keys);
+    pause(2);
+    recording.returned(&[]);
+    Err(CreatorError)
+}
+
+fn written(result: Result<(), RegionError>) -> Reply {
+    (result.map_or_else(|error| failed(&error), |()| Outcome::Succeeded), Vec::new())
+}
+
+fn created<E: fmt::Debug>(result: Result<Vec<Value>, CreateError<E>>) -> Reply {
+    match result {
+        Ok(values) => (Outcome::Succeeded, values.into_iter().map(Some).collect()),
+        Err(CreateError::Creator(_)) => (Outcome::CreatorFailed, Vec::new()),
+        Err(error) => (failed(&error), Vec::new()),
+    }
+}
+
+fn failed(error: &dyn fmt::Debug) -> Outcome {
+    Outcome::Failed(format!("{error:?}"))
+}

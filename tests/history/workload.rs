@@ -1,0 +1,165 @@
+//! [`Run`]: rounds of random operations by eight threads on a few fresh keys.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Barrier, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dogpile::CacheRegion;
+
+use super::operations::{Call, History, Key, Outcome};
+use super::random::{Random, pause, set_pace};
+use super::recorder::{Recorder, moment};
+use super::worker::Worker;
+
+/// How many threads take part in a round.
+const THREADS: usize = 8;
+/// How many keys a round has.
+const KEYS: usize = 3;
+/// How many operations each thread performs in a round.
+const OPERATIONS: usize = 8;
+
+/// How often each call is made: one mix per kind of round.
+const MIXES: [&[(Call, u64)]; 4] = [
+    // Everything.
+    &[
+        (Call::Get, 3),
+        (Call::Set, 2),
+        (Call::Delete, 2),
+        (Call::GetOrCreate, 6),
+        (Call::TryGetOrCreate, 4),
+        (Call::Invalidate, 1),
+        (Call::InvalidateSoft, 1),
+    ],
+    // Creations against writes.
+    &[(Call::Get, 2), (Call::Set, 2), (Call::Delete, 4), (Call::GetOrCreate, 8), (Call::TryGetOrCreate, 2)],
+    // Invalidations.
+    &[
+        (Call::Get, 4),
+        (Call::Set, 3),
+        (Call::GetOrCreate, 6),
+        (Call::TryGetOrCreate, 1),
+        (Call::Invalidate, 2),
+        (Call::InvalidateSoft, 3),
+    ],
+    // Few writes, so that most creations are to be found afterwards.
+    &[(Call::Get, 8), (Call::Delete, 1), (Call::GetOrCreate, 8), (Call::TryGetOrCreate, 3)],
+];
+
+/// Rounds on one region.
+pub(crate) struct Run {
+    /// The region, which has nothing stored under the keys of the rounds.
+    pub(crate) region: Arc<CacheRegion>,
+    /// Whether the store may drop values on its own.
+    pub(crate) evicts: bool,
+    /// What determines the operations.
+    pub(crate) seed: u64,
+    /// How long a round may take, before its calls count as hanging.
+    pub(crate) limit: Duration,
+}
+
+impl Run {
+    /// Performs rounds for `time`, and shows `judge` the history of each, until that breaks.
+    pub(crate) fn rounds<B>(
+        &self,
+        time: Duration,
+        mut judge: impl FnMut(u64, &History) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let begin = Instant::now();
+        for round in 0.. {
+            judge(round, &self.round(round))?;
+            if begin.elapsed() >= time {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn round(&self, round: u64) -> History {
+        let prefix = moment();
+        let names: Arc<[String]> = (0..KEYS).map(|key| format!("history-{prefix}-{key}")).collect();
+        let recorder = Arc::new(Recorder::new(THREADS + 1));
+        let worker = |thread| Worker {
+            region: Arc::clone(&self.region),
+            names: Arc::clone(&names),
+            recorder: Arc::clone(&recorder),
+            thread,
+        };
+        let mut random = Random::new(self.seed, round);
+        let (mix, longest) = (random.below(MIXES.len() as u64), [0, 100, 200, 400][random.below(4) as usize]);
+        let (start, seed) = (Arc::new(Barrier::new(THREADS)), random.next());
+        let threads = (0..THREADS).map(|thread| {
+            let (worker, start, random) =
+                (worker(thread), Arc::clone(&start), Random::new(seed, thread as u64));
+            task(move || {
+                set_pace(random.clone().next(), Duration::from_micros(longest));
+                start.wait();
+                perform(&worker, MIXES[mix as usize], random);
+            })
+        });
+        if all_end(threads.collect(), self.limit) {
+            let worker = worker(THREADS);
+            all_end(vec![task(move || look_after(&worker))], self.limit);
+        }
+        recorder.history(self.evicts)
+    }
+}
+
+type Task = Box<dyn FnOnce() + Send>;
+
+fn task(task: impl FnOnce() + Send + 'static) -> Task {
+    Box::new(task)
+}
+
+/// Runs each task on a thread of its own; returns whether all ended within `limit`. The others are left alone.
+fn all_end(tasks: Vec<Task>, limit: Duration) -> bool {
+    let (deadline, count) = (Instant::now() + limit, tasks.len());
+    let (ended, ends) = mpsc::channel();
+    for task in tasks {
+        let ended = ended.clone();
+        thread::spawn(move || {
+            task();
+            // Nobody listens any more if it took too long.
+            let _ = ended.send(());
+        });
+    }
+    drop(ended);
+    let has_ended = || ends.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok();
+    (0..count).all(|_| has_ended())
+}
+
+/// Performs the operations of one thread.
+fn perform(worker: &Worker, mix: &[(Call, u64)], mut random: Random) {
+    for _ in 0..OPERATIONS {
+        let call = random.weighted(mix);
+        let keys = some_keys(&mut random);
+        worker.call(call, &keys, &mut random);
+        pause(1);
+    }
+}
+
+/// One key, or several in any order.
+fn some_keys(random: &mut Random) -> Vec<Key> {
+    let first = random.below(KEYS as u64) as Key;
+    let count = if random.below(3) == 0 { 2 + random.below(KEYS as u64 - 1) as usize } else { 1 };
+    let step = 1 + random.below(KEYS as u64 - 1) as usize;
+    (0..count).map(|number| (first + number * step) % KEYS).collect()
+}
+
+/// Reads, creates, and reads again, when all is quiet. Then removes the keys.
+fn look_after(worker: &Worker) {
+    let mut random = Random::new(0, 0);
+    set_pace(0, Duration::ZERO);
+    for key in 0..KEYS {
+        for call in [Call::Get, Call::GetOrCreate, Call::Get] {
+            worker.call(call, &[key], &mut random);
+        }
+    }
+    worker.forget();
+}
+
+/// The first operation of a history that failed, though nothing was told to fail.
+pub(crate) fn failure(history: &History) -> Option<String> {
+    let mut operations = history.operations.iter();
+    operations.find(|operation| matches!(operation.outcome, Outcome::Failed(_))).map(ToString::to_string)
+}
