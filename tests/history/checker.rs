@@ -26,8 +26,11 @@
 //! 4. [`Rule::Lost`]: a value that was stored is there. After a call that made and stored a value, a read that finds
 //!    nothing is a violation if no write of the key was in progress between the call of the creator (or the
 //!    beginning of the `set`) and the end of the read. A `delete` that was over when the creator was called is no
-//!    excuse. A call of a creator is such a read too: its call began, read, and found nothing. Stores that evict are
-//!    exempt.
+//!    excuse. The moment that counts is the last one before the creator at which its call was in the store, because
+//!    the thread may be held up between what the region notes before it calls a creator and the creator itself.
+//!    For the same reason, a later creation may replace the value by one that an invalidation of just that time rules
+//!    out.
+//!    A call of a creator is such a read too: its call began, read, and found nothing. Stores that evict are exempt.
 //! 5. [`Rule::Exclusion`]: the creators of one key run one at a time in this process.
 //! 6. [`Rule::Hang`]: every call returns.
 //!

@@ -49,6 +49,8 @@ trials! {
     value_deleted_after_its_creation_may_be_missing,
     delete_in_progress_during_a_creation_may_discard_it,
     creation_discarded_by_an_earlier_delete_is_reported,
+    creation_discarded_by_a_write_just_before_it_is_right,
+    set_value_replaced_by_an_invalidated_one_may_be_missing,
     creation_of_what_was_stored_is_reported,
     set_value_that_is_missing_is_reported,
     uncacheable_value_may_be_missing,
@@ -232,6 +234,19 @@ fn delete_in_progress_during_a_creation_may_discard_it() {
 fn creation_discarded_by_an_earlier_delete_is_reported() {
     breaks(Rule::Lost, [create(1, 8, (5, 6), 10), delete(2, 4), get(9, 10, None)]);
     keeps([create(1, 8, (5, 6), 10), delete(2, 4), get(9, 10, Some(10))]);
+}
+
+/// The region may have gone on to call the creator before the write, but the thread was held up.
+fn creation_discarded_by_a_write_just_before_it_is_right() {
+    keeps([create(1, 8, (5, 6), 10).ready_at(3), delete(2, 4), get(9, 10, None)]);
+    keeps([create(1, 8, (5, 6), 10).ready_at(3), invalidate(2, 4), get(9, 10, None)]);
+}
+
+/// The creation counts as made before the invalidation, and its creator was called after the `set`.
+fn set_value_replaced_by_an_invalidated_one_may_be_missing() {
+    let creation = create(1, 10, (7, 8), 10).ready_at(2);
+    keeps([creation.clone(), invalidate(3, 4), set(5, 6, 11), get(11, 12, None)]);
+    breaks(Rule::Lost, [creation, set(5, 6, 11), get(11, 12, None)]);
 }
 
 fn creation_of_what_was_stored_is_reported() {

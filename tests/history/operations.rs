@@ -79,6 +79,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Creation {
     /// The key.
     pub(crate) key: Key,
+    /// The latest moment before the call of the creator at which its operation was seen in the store.
+    pub(crate) ready: Moment,
     /// The first moment in the creator.
     pub(crate) called: Moment,
     /// The last moment in the creator; `None` while it runs.
@@ -149,7 +151,7 @@ impl fmt::Display for Operation {
         let keys: Vec<String> =
             self.keys.iter().zip(values).map(|(key, value)| format!("k{key}{value}")).collect();
         write!(f, "{multi}({})", keys.join(", "))?;
-        if self.at_work > self.begin {
+        if self.call.writes() && self.at_work > self.begin {
             write!(f, ", in the store until {}", self.at_work)?;
         }
         self.creations.iter().try_for_each(|creation| write!(f, ", {creation}"))?;

@@ -61,8 +61,8 @@ impl Recorder {
 impl Recording<'_> {
     /// Records that a creator was called for `keys`.
     pub(crate) fn called(&self, keys: &[Key]) {
-        let called = moment();
-        let creation = |&key| Creation { key, called, returned: None, value: None, cacheable: true };
+        let (ready, called) = (AT_WORK.get(), moment());
+        let creation = |&key| Creation { key, ready, called, returned: None, value: None, cacheable: true };
         self.change(|operation| operation.creations.extend(keys.iter().map(creation)));
     }
 

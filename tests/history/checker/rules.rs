@@ -93,7 +93,8 @@ fn lost<'t>(timeline: &'t Timeline<'_>) -> impl Iterator<Item = Violation> + 't 
 fn is_lost(timeline: &Timeline<'_>, made: &Made<'_>, miss: &Miss<'_>) -> bool {
     let stored = if made.by.outcome == Outcome::Succeeded { made.by.end } else { None };
     let is_stored = made.is_cacheable() && stored.is_some_and(|stored| stored < miss.by.begin);
-    is_stored && !timeline.writes.iter().any(|write| made.is_disturbed_by(write, miss.end))
+    let is_disturbed = || timeline.writes.iter().any(|write| made.is_disturbed_by(write, miss.end));
+    is_stored && !is_disturbed() && !timeline.is_replaced(made, miss.end)
 }
 
 fn creators_at_once<'t>(timeline: &'t Timeline<'_>) -> impl Iterator<Item = Violation> + 't {

@@ -22,8 +22,6 @@ pub(super) struct Made<'h> {
     pub(super) by: &'h Operation,
     /// The creation, unless it was a `set`.
     pub(super) creation: Option<&'h Creation>,
-    /// When the `set` began or the creator was called.
-    pub(super) begin: Moment,
     /// The earliest moment at which a read may return the value.
     pub(super) visible: Moment,
 }
@@ -77,7 +75,7 @@ impl<'h> Timeline<'h> {
 
     fn add_set(&mut self, by: &'h Operation, position: usize) {
         if let Some(&value) = by.values.get(position) {
-            self.made.push(Made { value, by, creation: None, begin: by.begin, visible: by.begin });
+            self.made.push(Made { value, by, creation: None, visible: by.begin });
         }
     }
 
@@ -94,9 +92,24 @@ impl<'h> Timeline<'h> {
         self.creations.push((by, creation));
         self.misses.push(Miss { by, end: creation.called });
         if let (Some(value), Some(visible)) = (creation.value, creation.returned) {
-            let (creation, begin) = (Some(creation), creation.called);
-            self.made.push(Made { value, by, creation, begin, visible });
+            self.made.push(Made { value, by, creation: Some(creation), visible });
         }
+    }
+
+    /// Whether another creation may have replaced what `made` stored by `end` with a value that an earlier
+    /// invalidation rules out.
+    pub(super) fn is_replaced(&self, made: &Made<'_>, end: Moment) -> bool {
+        let later =
+            self.creations.iter().filter(|(_, later)| later.called > made.since() && later.called < end);
+        let mut windows = later.map(|(_, later)| (later.ready, later.called));
+        windows.any(|(ready, called)| {
+            self.invalidations().any(|invalidation| is_in_progress(invalidation, ready, called))
+        })
+    }
+
+    fn invalidations(&self) -> impl Iterator<Item = &Operation> {
+        let is_invalidation = |call| matches!(call, Call::Invalidate | Call::InvalidateSoft);
+        self.writes.iter().copied().filter(move |write| is_invalidation(write.call))
     }
 
     /// What made the value that `read` returned.
@@ -121,10 +134,14 @@ impl Made<'_> {
         }
     }
 
-    /// Whether `write` was in progress at any moment from when the value was made until `end`.
+    /// The earliest moment from which on a write may excuse that the value is missing.
+    pub(super) fn since(&self) -> Moment {
+        self.creation.map_or(self.by.begin, |creation| creation.ready)
+    }
+
+    /// Whether `write` may excuse that the value is missing at `end`.
     pub(super) fn is_disturbed_by(&self, write: &Operation, end: Moment) -> bool {
-        let over = write.settled().unwrap_or(Moment::MAX);
-        write.begin != self.by.begin && over > self.begin && write.begin < end
+        write.begin != self.by.begin && is_in_progress(write, self.since(), end)
     }
 }
 
@@ -138,4 +155,9 @@ impl Read<'_> {
     pub(super) fn is_after(&self, write: &Operation) -> bool {
         write.settled().is_some_and(|over| over < self.by.begin)
     }
+}
+
+/// Whether `write` may have been in progress at any moment from `since` until `end`.
+fn is_in_progress(write: &Operation, since: Moment, end: Moment) -> bool {
+    write.settled().unwrap_or(Moment::MAX) > since && write.begin < end
 }

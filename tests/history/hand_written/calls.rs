@@ -56,7 +56,7 @@ fn ended(begin: Moment, end: Moment, operation: Operation) -> Operation {
 }
 
 fn creation(key: Key, (called, returned): (Moment, Moment), value: Value) -> Creation {
-    Creation { key, called, returned: Some(returned), value: Some(value), cacheable: true }
+    Creation { key, ready: called, called, returned: Some(returned), value: Some(value), cacheable: true }
 }
 
 impl Operation {
@@ -71,6 +71,12 @@ impl Operation {
     /// The same write, seen in the store until `moment`.
     pub(super) fn in_store_until(self, moment: Moment) -> Self {
         Operation { at_work: moment, ..self }
+    }
+
+    /// The same creation, which was last seen before its creator at `moment`.
+    pub(super) fn ready_at(mut self, moment: Moment) -> Self {
+        self.creations[0].ready = moment;
+        self
     }
 
     /// The same creation, of a value that is not cacheable.
