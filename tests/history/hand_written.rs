@@ -35,7 +35,7 @@ trials! {
     creation_that_overwrites_a_set_is_reported,
     creation_that_survives_a_delete_is_reported,
     multi_creation_that_overwrites_a_set_is_reported,
-    creation_over_a_set_multi_in_progress_is_reported,
+    creation_over_a_set_in_progress_is_reported,
     write_that_may_have_been_over_supersedes_nothing,
     write_that_failed_supersedes_nothing,
     set_that_failed_may_appear_at_any_time,
@@ -156,7 +156,7 @@ fn multi_creation_that_overwrites_a_set_is_reported() {
 }
 
 /// E2: the write was in the store when the creator was called, as the store itself shows.
-fn creation_over_a_set_multi_in_progress_is_reported() {
+fn creation_over_a_set_in_progress_is_reported() {
     let write = || set(1, 9, 10).in_store_until(5);
     breaks(Rule::Superseded, [write(), create(2, 8, (4, 6), 11), get(10, 11, Some(11))]);
     keeps([write(), create(2, 8, (4, 6), 11), get(10, 11, Some(10))]);

@@ -40,6 +40,11 @@ impl Random {
         self.next() % limit.max(1)
     }
 
+    /// One of `all`, each as often as the others.
+    pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len() as u64) as usize]
+    }
+
     /// One of `all`, each as often as its weight says.
     pub(crate) fn weighted<T: Copy>(&mut self, all: &[(T, u64)]) -> T {
         let mut left = self.below(all.iter().map(|(_, weight)| weight).sum());

@@ -19,6 +19,8 @@ const KEYS: usize = 3;
 /// How many operations each thread performs in a round.
 const OPERATIONS: usize = 8;
 
+/// The longest pauses, in microseconds: one for each kind of round.
+const PAUSES: [u64; 4] = [0, 100, 200, 400];
 /// How often each call is made: one mix per kind of round.
 const MIXES: [&[(Call, u64)]; 4] = [
     // Everything.
@@ -75,37 +77,47 @@ impl Run {
         ControlFlow::Continue(())
     }
 
+    /// Performs one round: the threads at once, and then one more, when all is quiet.
     fn round(&self, round: u64) -> History {
-        let prefix = moment();
-        let names: Arc<[String]> = (0..KEYS).map(|key| format!("history-{prefix}-{key}")).collect();
         let recorder = Arc::new(Recorder::new(THREADS + 1));
+        let mut workers = self.workers(&recorder);
+        let last = workers.split_off(THREADS);
+        if all_end(tasks(workers, Random::new(self.seed, round)), self.limit) {
+            all_end(last.into_iter().map(|worker| task(move || look_after(&worker))).collect(), self.limit);
+        }
+        recorder.history(self.evicts)
+    }
+
+    /// One worker for each log of `recorder`, on keys that no other round has.
+    fn workers(&self, recorder: &Arc<Recorder>) -> Vec<Worker> {
+        let round = moment();
+        let names: Arc<[String]> = (0..KEYS).map(|key| format!("history-{round}-{key}")).collect();
         let worker = |thread| Worker {
             region: Arc::clone(&self.region),
             names: Arc::clone(&names),
-            recorder: Arc::clone(&recorder),
+            recorder: Arc::clone(recorder),
             thread,
         };
-        let mut random = Random::new(self.seed, round);
-        let (mix, longest) = (random.below(MIXES.len() as u64), [0, 100, 200, 400][random.below(4) as usize]);
-        let (start, seed) = (Arc::new(Barrier::new(THREADS)), random.next());
-        let threads = (0..THREADS).map(|thread| {
-            let (worker, start, random) =
-                (worker(thread), Arc::clone(&start), Random::new(seed, thread as u64));
-            task(move || {
-                set_pace(random.clone().next(), Duration::from_micros(longest));
-                start.wait();
-                perform(&worker, MIXES[mix as usize], random);
-            })
-        });
-        if all_end(threads.collect(), self.limit) {
-            let worker = worker(THREADS);
-            all_end(vec![task(move || look_after(&worker))], self.limit);
-        }
-        recorder.history(self.evicts)
+        (0..=THREADS).map(worker).collect()
     }
 }
 
 type Task = Box<dyn FnOnce() + Send>;
+
+/// What the threads of a round do, once all of them are there.
+fn tasks(workers: Vec<Worker>, mut random: Random) -> Vec<Task> {
+    let (mix, longest) = (random.one_of(&MIXES), Duration::from_micros(random.one_of(&PAUSES)));
+    let start = Arc::new(Barrier::new(workers.len()));
+    let begin = |worker: Worker| {
+        let (start, random) = (Arc::clone(&start), Random::new(random.next(), worker.thread as u64));
+        task(move || {
+            set_pace(random.clone().next(), longest);
+            start.wait();
+            perform(&worker, mix, random);
+        })
+    };
+    workers.into_iter().map(begin).collect()
+}
 
 fn task(task: impl FnOnce() + Send + 'static) -> Task {
     Box::new(task)
