@@ -10,6 +10,7 @@ use dogpile_tests::servers::{folder, installed};
 use tempfile::TempDir;
 
 use super::pauses::{Paused, SlowMutexes};
+use super::random::pause;
 
 /// A region to be: a name, and how it is configured.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ pub(crate) fn subjects() -> Vec<Subject> {
         Subject::new("memory", || paused(MEMORY)),
         Subject::new("memory_slow_mutex", || paused(MEMORY).wrap_in(SlowMutexes::new)),
         Subject::new("memory_coarse_clock", || paused(MEMORY).clock(Arc::new(CoarseClock))),
+        Subject::new("memory_slow_clock", || paused(MEMORY).clock(Arc::new(SlowClock))),
         Subject::new("memory_bounded", || paused(MEMORY).argument("max_entries", 100)).evicting(),
         Subject::new("memory_pickle", || paused("dogpile.cache.memory_pickle")),
         Subject::new("dbm", || paused("dogpile.cache.dbm").argument("filename", file("dbm"))),
@@ -100,5 +102,17 @@ pub(crate) struct CoarseClock;
 impl Clock for CoarseClock {
     fn now(&self) -> CreationTime {
         CreationTime::from_seconds((SystemClock.now().as_seconds() * 1000.0).floor() / 1000.0)
+    }
+}
+
+/// The system's clock, as a thread sees it that is held up between reading the time and using it.
+#[derive(Debug)]
+struct SlowClock;
+
+impl Clock for SlowClock {
+    fn now(&self) -> CreationTime {
+        let now = SystemClock.now();
+        pause(1);
+        now
     }
 }
