@@ -56,7 +56,7 @@ fn invalidated(timeline: &Timeline<'_>, read: &Read<'_>, made: &Made<'_>) -> Opt
     let what = format!("k{}: {} was returned after a hard invalidation", timeline.key, read.value);
     match weakening(timeline, read, hard) {
         Some(soft) => {
-            let what = format!("{what}, which a soft one replaced");
+            let what = format!("{what} that a soft one may have replaced");
             Some(Violation::new(Rule::Weakened, timeline, what, &[made.by, hard, soft, read.by]))
         }
         None => Some(Violation::new(Rule::Invalidated, timeline, what, &[made.by, hard, read.by])),
