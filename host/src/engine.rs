@@ -12,10 +12,12 @@
 //!
 //! Source: dogpile.cache `dogpile/lock.py`, `Lock`.
 
+mod arrival;
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 mod creating;
 mod creation;
+mod deadlock;
 mod failure;
 mod gate;
 mod leadership;

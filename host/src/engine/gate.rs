@@ -18,7 +18,6 @@ use dogpile_sdk::{BackendError, CacheMutex, CreationTime};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
-use super::leadership::Leadership;
 use super::sync::{Mutex, MutexGuard};
 use super::wakeups::Wakeups;
 
@@ -57,21 +56,6 @@ pub(crate) struct GateKey<'a> {
     pub(crate) region: &'a Arc<str>,
     /// The caller.
     pub(crate) leader: &'a Arc<str>,
-}
-
-/// What a caller finds at a gate.
-pub(super) enum Arrival {
-    /// The caller leads.
-    Leads(Leadership),
-    /// Another caller leads.
-    Closed(Ticket),
-}
-
-/// A gate that is led by another caller, as it was when this caller came.
-pub(super) struct Ticket {
-    pub(super) gate: Arc<Gate>,
-    /// The creation that runs.
-    pub(super) running: Option<Running>,
 }
 
 /// A creation that was running when a caller came.
@@ -220,48 +204,6 @@ impl Gates {
         }
     }
 
-    /// Leads the gate of `key`, unless another caller does. `needs_value`: takes over a creation that is queued.
-    pub(super) fn arrive(self: &Arc<Self>, key: &GateKey<'_>, now: Instant, needs_value: bool) -> Arrival {
-        let hash = self.hash(key.store_key);
-        loop {
-            let gate = match self.find_or_lead(key, hash, now) {
-                Ok(leadership) => return Arrival::Leads(leadership),
-                Err(gate) => gate,
-            };
-            let mut state = gate.lock();
-            let running = state.running;
-            match &mut state.stage {
-                // It was opened after it was found, and is no longer among the gates.
-                Stage::Open { .. } => {}
-                Stage::Free { queued, .. } if needs_value || !*queued => {
-                    let mutex = state.take(key.leader, now);
-                    drop(state);
-                    return Arrival::Leads(Leadership::new(Arc::clone(self), gate, mutex));
-                }
-                _ => {
-                    drop(state);
-                    return Arrival::Closed(Ticket { gate, running });
-                }
-            }
-        }
-    }
-
-    fn find_or_lead(
-        self: &Arc<Self>,
-        key: &GateKey<'_>,
-        hash: u64,
-        now: Instant,
-    ) -> Result<Leadership, Arc<Gate>> {
-        let mut shard = self.shard(hash);
-        if let Some(gate) = shard.gates.get(key.store_key) {
-            return Err(Arc::clone(gate));
-        }
-        let gate = Arc::new(Gate::led(key, hash, now));
-        shard.gates.insert(Arc::clone(&gate.store_key), Arc::clone(&gate));
-        drop(shard);
-        Ok(Leadership::new(Arc::clone(self), gate, None))
-    }
-
     /// Returns whether `store_key` is being created.
     pub(crate) fn is_closed(&self, store_key: &str) -> bool {
         self.shard(self.hash(store_key)).gates.contains_key(store_key)
@@ -302,7 +244,7 @@ impl fmt::Debug for Gates {
 }
 
 impl Gate {
-    fn led(key: &GateKey<'_>, hash: u64, now: Instant) -> Self {
+    pub(super) fn led(key: &GateKey<'_>, hash: u64, now: Instant) -> Self {
         let store_key: Arc<str> = key.store_key.into();
         let caller_key = if key.key == key.store_key { Arc::clone(&store_key) } else { key.key.into() };
         let state = State {

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::BackendError;
 
+use super::arrival::{Arrival, Ticket};
 use super::creating::{Led, create, leave_all};
-use super::creation::{Circle, Creation, Wait};
+use super::creation::Creation;
+use super::deadlock::{Circle, Wait};
 use super::failure::LockError;
-use super::gate::{Arrival, Handed, HeldMutex, Made, Outcome, Running, Ticket};
+use super::gate::{Handed, HeldMutex, Made, Outcome, Running};
 use super::port::{Port, Report};
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
