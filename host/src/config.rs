@@ -1,4 +1,4 @@
-//! Regions from a configuration: a TOML document, or an ini file's flat names.
+//! Configurations of regions: a TOML document, or the flat names of an ini file.
 
 mod flat;
 mod spelling;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use serde::de::{self, Deserializer, Visitor};
 
-/// The age past which a region calls a value stale. It lives in the region, not with the value: the store may
-/// drop a value sooner.
+/// The age past which a region calls a value stale.
 ///
-/// In a configuration it is a number of seconds (`300`, `0.5`), a text such as `"5m"` or `"1day 8h"`, or `-1` for
-/// never, as in dogpile.cache.
+/// It belongs to the region and is not stored with the value. The store may drop a value earlier. In a configuration,
+/// it is a number of seconds (`300`, `0.5`), a duration such as `"5m"` or `"1day 8h"`, or `-1` for never.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,23 +22,23 @@ use serde::de::{self, Deserializer, Visitor};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiration {
-    /// Stale when older than this.
+    /// A value is stale if it is older than this.
     After(Duration),
-    /// Never stale by age.
+    /// A value never becomes stale by age.
     Never,
 }
 
-/// Why something is no expiration time.
+/// The error for an invalid expiration time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given} is no expiration time; give a number of seconds from 0 up, a text such as \"5m\", or -1 for never"
+    "invalid expiration time {given}: expected seconds (0 or more), a duration such as \"5m\", or -1 for never"
 )]
 pub struct InvalidExpiration {
     given: String,
 }
 
 impl Expiration {
-    /// The limit, if there is one.
+    /// Returns the age limit, if there is one.
     pub(crate) fn limit(self) -> Option<Duration> {
         match self {
             Expiration::After(limit) => Some(limit),
@@ -47,10 +46,10 @@ impl Expiration {
         }
     }
 
-    /// `seconds`, with -1 for never.
+    /// Returns the expiration time of `seconds`; -1 means never.
     ///
     /// # Errors
-    /// If it is another negative number, not a number, or more than a `Duration` holds.
+    /// Returns an error for other negative numbers, for NaN, and for numbers that are too large for a `Duration`.
     pub fn from_seconds(seconds: f64) -> Result<Self, InvalidExpiration> {
         if seconds == -1.0 {
             return Ok(Expiration::Never);
@@ -100,7 +99,7 @@ impl Visitor<'_> for ExpirationVisitor {
     type Value = Expiration;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an expiration time: a number of seconds, a text such as \"5m\", or -1 for never")
+        f.write_str("an expiration time: a number of seconds, a duration such as \"5m\", or -1 for never")
     }
 
     fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Expiration, E> {
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_expiration_time_is_refused() {
+    fn invalid_expiration_times_are_rejected() {
         for seconds in [-2.0, -0.5, f64::NAN, f64::INFINITY, 1e300] {
             assert!(Expiration::from_seconds(seconds).is_err(), "{seconds}");
         }
@@ -135,15 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_to_give() {
+    fn invalid_expiration_error_describes_valid_ones() {
         assert_eq!(
             "one hour".parse::<Expiration>().unwrap_err().to_string(),
-            "\"one hour\" is no expiration time; give a number of seconds from 0 up, a text such as \"5m\", or -1 for never"
+            "invalid expiration time \"one hour\": expected seconds (0 or more), a duration such as \"5m\", or -1 for \
+             never"
         );
     }
 
     #[test]
-    fn parts_of_a_second_are_kept() {
+    fn fractions_of_a_second_are_kept() {
         assert_eq!("0.9".parse(), Ok(Expiration::After(Duration::from_millis(900))));
     }
 }

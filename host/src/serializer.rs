@@ -1,6 +1,5 @@
-//! Serializers, by name: what turns a value into the bytes behind the envelope.
-//!
-//! Source: dogpile.cache `api.py`, `Serializer` and `Deserializer`.
+//! Serializers and their names. A serializer converts a value to the bytes after the envelope.
+// Source: dogpile.cache `api.py`, `Serializer` and `Deserializer`.
 
 mod json;
 mod msgpack;
@@ -18,9 +17,9 @@ pub use self::json::Json;
 pub use self::msgpack::MsgPack;
 pub use self::pickle::Pickle;
 
-/// Turns values into bytes and back.
+/// Converts values to bytes and back.
 ///
-/// What cannot be deserialised is a miss for the region, never an error: answer an error, and do not panic.
+/// Return an error for bytes that cannot be deserialized; do not panic. The region treats the error as a miss.
 ///
 /// ```
 /// use dogpile::serializer::{Deserialise, Serializer, SerializerError};
@@ -39,24 +38,24 @@ pub use self::pickle::Pickle;
 /// }
 /// ```
 pub trait Serializer: fmt::Debug + Any + Send + Sync {
-    /// The bytes for `value`.
+    /// Returns the bytes of `value`.
     ///
     /// # Errors
-    /// If the format has no form for it.
+    /// Returns an error if the format cannot represent the value.
     fn serialize(&self, value: &dyn erased_serde::Serialize) -> Result<Vec<u8>, SerializerError>;
 
     /// Calls `read` once with a deserializer over `bytes`.
     ///
     /// # Errors
-    /// If the bytes are not of this format, or not of the type that `read` reads.
+    /// Returns an error if the bytes are invalid in this format, or have another type than `read` expects.
     fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError>;
 }
 
-/// Reads a value from the deserializer that it is called with.
+/// A function that reads a value from a deserializer.
 pub type Deserialise<'a> =
     &'a mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>;
 
-/// Why a value could not be serialised or deserialised.
+/// The reason why a value could not be serialized or deserialized.
 pub type SerializerError = Box<dyn Error + Send + Sync>;
 
 static NAMED: LazyLock<Mutex<BTreeMap<String, Arc<dyn Serializer>>>> = LazyLock::new(|| {
@@ -65,10 +64,12 @@ static NAMED: LazyLock<Mutex<BTreeMap<String, Arc<dyn Serializer>>>> = LazyLock:
     Mutex::new(supplied.into_iter().map(|(name, serializer)| (name.to_owned(), serializer)).collect())
 });
 
-/// Lets configurations use `serializer` by `name`. Supplied are `json`, `msgpack` and `pickle`.
+/// Registers `serializer`, so that configurations can use it by `name`.
+///
+/// The names `json`, `msgpack`, and `pickle` are registered already.
 ///
 /// # Errors
-/// [`NameTaken`] if the name is in use.
+/// Returns [`NameTaken`] if the name is in use.
 pub fn register(name: impl Into<String>, serializer: impl Serializer) -> Result<(), NameTaken> {
     let (name, mut named) = (name.into(), NAMED.lock());
     if named.contains_key(&name) {
@@ -78,23 +79,23 @@ pub fn register(name: impl Into<String>, serializer: impl Serializer) -> Result<
     Ok(())
 }
 
-/// The name is that of another serializer.
+/// The error for a name that another serializer has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a serializer called {0:?} is registered already; choose another name")]
 pub struct NameTaken(String);
 
-/// The serializer called `name`.
+/// Returns the serializer called `name`.
 pub(crate) fn named(name: &str) -> Option<Arc<dyn Serializer>> {
     NAMED.lock().get(name).cloned()
 }
 
-/// The name that `serializer` was registered under.
+/// Returns the name under which `serializer` was registered.
 pub fn name_of(serializer: &Arc<dyn Serializer>) -> Option<String> {
     let named = NAMED.lock();
     named.iter().find(|(_, other)| Arc::ptr_eq(other, serializer)).map(|(name, _)| name.clone())
 }
 
-/// The names of all serializers.
+/// Returns the names of all serializers.
 pub fn names() -> Vec<String> {
     NAMED.lock().keys().cloned().collect()
 }
@@ -105,7 +106,7 @@ mod tests {
     use crate::value::CacheValue;
 
     #[test]
-    fn each_supplied_serializer_brings_a_value_back_and_refuses_what_goes_on_after_it() {
+    fn serializers_round_trip_and_reject_trailing_bytes() {
         let value = vec![("text".to_owned(), Some(1.5)), ("ä|".to_owned(), None)];
         for name in ["json", "msgpack", "pickle"] {
             let serializer = named(name).unwrap();
@@ -117,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_serializer_is_found_by_its_name_and_tells_it() {
+    fn registered_serializer_is_found_by_name() {
         assert_eq!(name_of(&named("msgpack").unwrap()).as_deref(), Some("msgpack"));
         assert_eq!(name_of(&(Arc::new(Json) as Arc<dyn Serializer>)), None);
     }
 
     #[test]
-    fn lists_in_lists_are_read_up_to_a_depth() {
+    fn deeply_nested_lists_are_rejected() {
         use serde_json::Value;
         let of = |depth: usize| -> [(&str, Vec<u8>); 2] {
             let json = [vec![b'['; depth], vec![b']'; depth]].concat();

@@ -41,7 +41,10 @@ fn a_value_of_the_wrong_type_is_refused_with_its_place_and_what_was_expected() {
             "wrap = [{ name = \"x\", arguments = 1 }]",
             "a proxy is a name, or a table of `name` and `arguments`",
         ),
-        ("expiration_time = true", "expected an expiration time: a number of seconds, a text such as \"5m\""),
+        (
+            "expiration_time = true",
+            "expected an expiration time: a number of seconds, a duration such as \"5m\"",
+        ),
         ("expiration_time = [5]", "expected an expiration time"),
     ];
     for (settings, expected) in cases {
@@ -68,13 +71,12 @@ fn an_unknown_name_is_refused_with_the_nearest_that_is_known() {
 
 #[test]
 fn an_expiration_that_is_none_is_refused_wherever_it_stands() {
-    let none =
-        "is no expiration time; give a number of seconds from 0 up, a text such as \"5m\", or -1 for never";
+    let none = ": expected seconds (0 or more), a duration such as \"5m\", or -1 for never";
     for given in
         ["-5", "-0.5", "nan", "inf", "-inf", "1e300", "\"one hour\"", "\"\"", "\"-5\"", "\"5 parsecs\""]
     {
         let toml = region_error(&format!("expiration_time = {given}"));
-        says(&toml, &["the configuration, line 3, column 19: ", none]);
+        says(&toml, &["the configuration, line 3, column 19: ", "invalid expiration time ", none]);
         let text = given.trim_matches('"');
         let flat = [("p.backend", "dogpile.cache.memory"), ("p.expiration_time", text)];
         let error = told(&RegionConfig::from_flat(flat, "p.").unwrap_err());

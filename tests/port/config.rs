@@ -143,13 +143,13 @@ fn an_expiration_may_be_a_duration_or_its_text() {
 
 /// Behaviour: `config-rejects-bad-expiration`
 #[test]
-fn a_text_that_is_no_expiration_is_refused() {
+fn invalid_expiration_time_is_rejected() {
     let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", "one hour")];
     let error = RegionConfig::from_flat(flat, "").unwrap_err().to_string();
     assert_eq!(
         error,
-        "expiration_time = \"one hour\": \"one hour\" is no expiration time; give a number of seconds from 0 up, a \
-         text such as \"5m\", or -1 for never"
+        "expiration_time = \"one hour\": invalid expiration time \"one hour\": expected seconds (0 or more), a \
+         duration such as \"5m\", or -1 for never"
     );
 }
 

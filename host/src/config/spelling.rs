@@ -1,10 +1,10 @@
-//! Adds "did you mean" to what serde says of an unknown name.
+//! Spelling suggestions for serde's errors about unknown names.
 
 use dogpile_sdk::did_you_mean;
 
-/// `message`, with the nearest of the names that it lists, if it is about an unknown one.
+/// Returns `message`; if it reports an unknown name, the most similar known name is appended.
 ///
-/// serde writes ``unknown field `a`, expected one of `b`, `c` ``: the first name is the unknown one.
+/// serde writes ``unknown field `a`, expected one of `b`, `c` ``. The first name is the unknown one.
 pub(super) fn with_suggestion(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match names.split_first() {
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_added() {
+    fn unknown_name_gets_the_most_similar_suggestion() {
         let message = "unknown field `bakend`, expected one of `backend`, `wrap`";
         assert_eq!(with_suggestion(message), format!("{message}; did you mean \"backend\"?"));
         assert_eq!(with_suggestion("missing field `backend`"), "missing field `backend`");

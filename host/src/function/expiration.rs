@@ -6,8 +6,8 @@ use crate::expiration::Expiration;
 
 /// The expiration time of a cached function.
 ///
-/// It is a number of seconds, a `Duration`, an [`Expiration`], or a function that returns one of these. Such a function is
-/// called for each call of the cached function.
+/// It is a number of seconds, a `Duration`, an [`Expiration`], or a function that returns one of these. Such a function
+/// is called for each call of the cached function.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a valid expiration time",
     label = "expected an expiration time",

@@ -128,8 +128,8 @@ impl<'a> Function<'a> {
 
 /// Returns `function` with an owner if it is within the body of another function.
 ///
-/// Another body may contain a function of the same name. `path` is the function's path, and `usual` the path that it has
-/// outside of bodies, directly in its module.
+/// Another body may contain a function of the same name. `path` is the function's path, and `usual` the path that it
+/// has outside of bodies, directly in its module.
 #[inline]
 pub fn of_function_body<'a>(function: Function<'a>, path: &'a str, usual: &str) -> Function<'a> {
     if path.len() == usual.len() {

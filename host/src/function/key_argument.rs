@@ -10,8 +10,8 @@ use super::quoting::{quote_nested, quote_none};
 
 /// An argument that can be part of the key of a cached function.
 ///
-/// Its text in the key is the one that Python's `str` returns for an equal value, so that Rust and Python share entries.
-/// Numbers, booleans, strings, `Option`, lists, and tuples implement it. Implement it for your own types:
+/// Its text in the key is the one that Python's `str` returns for an equal value, so that Rust and Python share
+/// entries. Numbers, booleans, strings, `Option`, lists, and tuples implement it. Implement it for your own types:
 ///
 /// ```
 /// use dogpile::function::{KeyArgument, KeyForm};

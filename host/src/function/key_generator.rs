@@ -17,14 +17,14 @@ pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send
 /// This is the default. The key is Python's, unless different calls share Python's key. Then these parts are written in
 /// double quotes:
 ///
-/// * if two or more arguments are strings, those that contain a space. Python's keys of `("a b", "c")` and `("a", "b c")`
-///   are equal.
+/// * if two or more arguments are strings, those that contain a space. Python's keys of `("a b", "c")` and
+///   `("a", "b c")` are equal.
 /// * an argument whose `|` could be read as the end of a namespace.
 /// * a string `"None"` in an `Option`, which could be read as `None`.
 ///
-/// For a method, its type takes the place of the module. For a function within the body of another one, the outer function
-/// does. Generic parameters follow the name. Methods of different types and instances of one generic function therefore do
-/// not share entries.
+/// For a method, its type takes the place of the module. For a function within the body of another one, the outer
+/// function does. Generic parameters follow the name. Methods of different types, and instances of one generic
+/// function, therefore do not share entries.
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall, default_key_generator};

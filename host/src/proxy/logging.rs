@@ -1,4 +1,4 @@
-//! `dogpile.proxy.logging`: one event for each call to the backend.
+//! [`Logging`]: the proxy `dogpile.proxy.logging`, which logs each call to the backend.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use crate::shorten::Shortened;
 
-/// Arguments of the `dogpile.proxy.logging` entry point.
+/// The arguments of the `dogpile.proxy.logging` entry point.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoggingConfig {
-    /// What the events are labelled with, to tell two regions apart. Default: `cache`.
+    /// Label of the events, to distinguish regions. Default: `cache`.
     pub label: String,
 }
 
@@ -29,8 +29,10 @@ register_proxy! {
     build: |config, proxied| Ok::<_, BackendError>(Logging::new(config, proxied)),
 }
 
-/// Tells `tracing` of each call to the backend that it wraps: at level debug what was asked and how long it took,
-/// at level warn what failed.
+/// A proxy that emits a `tracing` event for each call to the backend.
+///
+/// Calls that succeed are logged at level debug, with their outcome and duration. Calls that fail are logged at level
+/// warn.
 #[derive(Debug)]
 pub struct Logging {
     label: String,
@@ -38,7 +40,7 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Wraps `proxied`.
+    /// Creates a proxy around `proxied`.
     pub fn new(config: LoggingConfig, proxied: Arc<dyn CacheBackend>) -> Self {
         Logging { label: config.label, proxied }
     }
@@ -51,12 +53,12 @@ impl Logging {
         outcome: impl FnOnce(&R) -> String,
     ) -> Result<R, BackendError> {
         let began = Instant::now();
-        let answer = call(&*self.proxied);
+        let result = call(&*self.proxied);
         let (label, keys, micros) = (&*self.label, Shortened(keys), began.elapsed().as_micros());
-        match &answer {
-            // Asked first: a hit whose record nobody keeps is not to pay for its text.
-            Ok(answer) if tracing::enabled!(tracing::Level::DEBUG) => {
-                let outcome = outcome(answer);
+        match &result {
+            // Check the level first: most hits are not logged and should not pay for formatting.
+            Ok(value) if tracing::enabled!(tracing::Level::DEBUG) => {
+                let outcome = outcome(value);
                 tracing::debug!(label, operation, %keys, outcome, micros, "backend called");
             }
             Ok(_) => {}
@@ -65,7 +67,7 @@ impl Logging {
                 tracing::warn!(label, operation, %keys, error, micros, "backend failed");
             }
         }
-        answer
+        result
     }
 }
 

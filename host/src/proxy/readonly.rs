@@ -1,4 +1,4 @@
-//! `dogpile.proxy.readonly`: serves what is stored, and refuses to change it.
+//! [`ReadOnly`]: the proxy `dogpile.proxy.readonly`, which rejects writes.
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ register_proxy! {
     build: |_, proxied| Ok::<_, BackendError>(ReadOnly::new(proxied)),
 }
 
-/// Refuses every write, by an error of the kind [`ErrorKind::Refused`]: for a process that must not change a
-/// cache that others fill.
+/// A proxy that rejects every write with an error of kind [`ErrorKind::Refused`].
+///
+/// It is for a process that must not change a cache that others fill.
 #[derive(Debug)]
 pub struct ReadOnly(Arc<dyn CacheBackend>);
 
 impl ReadOnly {
-    /// Wraps `proxied`.
+    /// Creates a proxy around `proxied`.
     pub fn new(proxied: Arc<dyn CacheBackend>) -> Self {
         ReadOnly(proxied)
     }

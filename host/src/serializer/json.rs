@@ -1,8 +1,8 @@
-//! JSON, as Python's `json` module reads and writes it.
+//! [`Json`]: the serializer `json`. It shares its format with Python's `json` module.
 
 use super::{Deserialise, Serializer, SerializerError};
 
-/// JSON: the default where bytes are stored.
+/// The JSON serializer, which is the default for backends that store bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
@@ -14,7 +14,7 @@ impl Serializer for Json {
     fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json))?;
-        // A value followed by something else is not what was stored.
+        // Reject bytes after the value: we did not store them.
         Ok(json.end()?)
     }
 }

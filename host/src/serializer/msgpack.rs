@@ -1,11 +1,13 @@
-//! MessagePack, with named fields.
+//! [`MsgPack`]: the serializer `msgpack`.
 
 use super::{Deserialise, Serializer, SerializerError};
 
-/// How deep values may lie in each other, as in JSON; deeper ones could exhaust the stack, and are not read.
+/// The greatest depth of nested values that is read, as in JSON. Deeper ones could exhaust the stack.
 const MAX_DEPTH: usize = 128;
 
-/// MessagePack with named fields, so that a struct may gain one: smaller and quicker than JSON.
+/// The MessagePack serializer, which is smaller and faster than JSON.
+///
+/// Fields are stored with their names, so that a struct may gain fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MsgPack;
 

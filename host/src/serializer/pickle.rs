@@ -1,11 +1,13 @@
-//! Pickle, as an unmodified Python dogpile.cache reads and writes it.
+//! [`Pickle`]: the serializer `pickle`. It shares its format with an unmodified dogpile.cache in Python.
 
 mod measure;
 
 use super::{Deserialise, Serializer, SerializerError};
 
-/// Pickle: data only. Nothing in the bytes is run; a pickled class is not read, and so is a miss. So is a value of
-/// more than 128 lists in each other, and one that would take far more memory than its bytes.
+/// The pickle serializer, which reads data and runs nothing.
+///
+/// These values cannot be read and are misses: objects of Python classes, values that are nested more than 128 levels
+/// deep, and values that need far more memory than their bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pickle;
 

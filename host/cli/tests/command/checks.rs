@@ -63,7 +63,7 @@ fn all_mistakes_are_told_at_once_each_with_its_place() {
         (1, 1, "unknown field `colour`"),
         (4, 9, "nowhere"),
         (11, 1, "did you mean \\\"dogpile.cache.memory\\\"?"),
-        (12, 1, "\\\"one hour\\\" is no expiration time"),
+        (12, 1, "invalid expiration time \\\"one hour\\\""),
         (13, 1, "unknown field `serialiser`"),
         (14, 34, "unknown argument \\\"prefx\\\""),
         (18, 1, "no serializer is called \\\"yaml\\\""),
