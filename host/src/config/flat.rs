@@ -4,16 +4,19 @@
 
 use dogpile_sdk::{Arguments, did_you_mean};
 
+use super::seconds::Seconds;
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
 /// The names that may follow the prefix, besides those of arguments.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "backend",
     "expiration_time",
     "key_mangler",
     "serializer",
     "mangle_invalid_keys",
+    "creation_wait_timeout",
+    "on_creator_failure",
     "wrap",
     "arguments.NAME",
 ];
@@ -92,6 +95,10 @@ impl RegionConfig {
                 "false" => self.settings.mangle_invalid_keys = Some(false),
                 _ => return Err("it is neither true nor false".to_owned()),
             },
+            "creation_wait_timeout" => {
+                self.settings.creation_wait_timeout = Some(value.parse::<Seconds>()?.duration());
+            }
+            "on_creator_failure" => self.settings.on_creator_failure = Some(value.parse()?),
             "key_mangler" => self = self.key_mangler_named(value),
             "serializer" => self = self.serializer_named(value),
             _ => self = self.flat_wrap(value),

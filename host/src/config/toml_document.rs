@@ -7,10 +7,11 @@ use std::sync::Arc;
 use dogpile_sdk::{Arguments, did_you_mean};
 use serde::Deserialize;
 
+use super::seconds::Seconds;
 use super::spelling::with_suggestion;
 use crate::error::RegionError;
 use crate::expiration::Expiration;
-use crate::region::{BackendChoice, CacheRegion, RegionConfig, Wrap};
+use crate::region::{BackendChoice, CacheRegion, OnCreatorFailure, RegionConfig, Wrap};
 use crate::registry::{NamePattern, Pin, Registry, RegistryError, Trust};
 
 /// Plugins and regions, as a TOML document says them.
@@ -128,6 +129,8 @@ struct RegionTable {
     key_mangler: Option<String>,
     serializer: Option<String>,
     mangle_invalid_keys: Option<bool>,
+    creation_wait_timeout: Option<Seconds>,
+    on_creator_failure: Option<OnCreatorFailure>,
     wrap: Option<Vec<WrapItem>>,
 }
 
@@ -153,6 +156,8 @@ impl RegionTable {
         let mut config = RegionConfig::default().with_backend(backend).registry(Arc::clone(registry));
         config.settings.expiration_time = self.expiration_time;
         config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
+        config.settings.creation_wait_timeout = self.creation_wait_timeout.map(Seconds::duration);
+        config.settings.on_creator_failure = self.on_creator_failure;
         if let Some(name) = &self.key_mangler {
             config = config.key_mangler_named(name);
         }

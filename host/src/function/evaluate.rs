@@ -61,7 +61,7 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     arguments: A,
     mut original: impl FnMut(A) -> Result<T, E>,
 ) -> Result<T, E> {
-    let region = call.region().name();
+    let region = call.region_name();
     let mut progress = Progress::Waiting(arguments);
     let found = call.try_get_or_create(key, || {
         let value = original(progress.begin().expect(ONCE))?;
@@ -110,7 +110,7 @@ where
     E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
-    let region = call.region().name();
+    let region = call.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
     let (calling, called) = (Arc::clone(&progress), original.clone());
     let found = call.background().try_get_or_create(key, move || {
@@ -165,7 +165,7 @@ pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
     let (call, predicate) = call.apart();
     let value = original().map_err(CreateError::Creator)?;
     if predicate.should_cache(&value) {
-        call.region().set(key, value.clone())?;
+        call.set(key, value.clone())?;
     }
     Ok(value)
 }

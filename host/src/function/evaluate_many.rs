@@ -35,7 +35,7 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     arguments: &[K],
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, CreateError<E>> {
-    let by_key = by_key(call.region().name(), keys, arguments)?;
+    let by_key = by_key(call.region_name(), keys, arguments)?;
     let found = Found::<M::Value>::wanted_by(call).try_get_or_create_multi(keys, |keys| {
         let missing: Vec<K> = keys.iter().filter_map(|key| by_key.get(key).copied().cloned()).collect();
         original(&missing).map(|made| made.for_each(&missing).into_iter().map(Found).collect())
@@ -55,7 +55,7 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     arguments: &[K],
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, E> {
-    let region = call.region().name();
+    let region = call.region_name();
     match try_evaluate_many(call, keys, arguments, &mut original) {
         Ok(values) => Ok(values),
         Err(CreateError::Creator(error)) => Err(error),
@@ -86,7 +86,7 @@ where
     E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
-    let region = call.region().name();
+    let region = call.region_name();
     let found = by_key(region, keys, arguments).map_err(CreateError::Region).and_then(|by_key| {
         let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
         let (owned, original) = (Arc::new(owned.collect::<HashMap<String, K>>()), original.clone());
@@ -167,12 +167,12 @@ pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
     let (call, predicate) = call.apart();
     let values = original().map_err(CreateError::Creator)?.for_each(arguments);
     if values.len() != keys.len() {
-        let (region, expected, made) = (call.region().name().to_owned(), keys.len(), values.len());
+        let (region, expected, made) = (call.region_name().to_owned(), keys.len(), values.len());
         return Err(RegionError::CreatorCount { region, expected, made }.into());
     }
     let made = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let wanted = made.filter(|(_, value)| predicate.should_cache(value));
-    call.region().set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
+    call.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
     Ok(M::found(arguments, values.into_iter()))
 }
 

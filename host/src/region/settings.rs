@@ -75,6 +75,18 @@ pub enum OnCreatorFailure {
     Share,
 }
 
+impl std::str::FromStr for OnCreatorFailure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "next" => Ok(OnCreatorFailure::Next),
+            "share" => Ok(OnCreatorFailure::Share),
+            _ => Err(format!("invalid failure policy {text:?}: expected \"next\" or \"share\"")),
+        }
+    }
+}
+
 /// The backend: an entry point with its arguments, or an instance.
 #[derive(Clone)]
 pub(crate) enum BackendChoice {

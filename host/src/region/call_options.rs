@@ -1,4 +1,4 @@
-//! [`CallOptions`]: what one call does otherwise than its region.
+//! [`CallOptions`]: the settings of one call.
 
 use std::borrow::Cow;
 use std::convert::{Infallible, identity};
@@ -6,18 +6,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Call, CallKey, HandOver, to_runner};
+use super::call::{Call, CallKey, HandOver};
 use super::configured::Configured;
 use super::creator::{Creator, Multi, Single};
 use super::should_cache::{CacheAll, ShouldCache};
-use super::{CacheRegion, ValueMetadata};
+use super::state::RegionState;
+use super::value_metadata::ValueMetadata;
 use crate::decision::Reading;
 use crate::engine::Slot;
 use crate::error::{CreateError, RegionError};
 use crate::expiration::Expiration;
 use crate::value::CacheValue;
 
-/// What one call does otherwise than its region: made by [`CacheRegion::options`].
+/// The settings of one call, created by [`CacheRegion::options`](crate::CacheRegion::options).
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,9 +36,9 @@ use crate::value::CacheValue;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-#[must_use = "it does nothing until a call is made through it"]
+#[must_use = "options do nothing until a call is made through them"]
 pub struct CallOptions<'r, P = CacheAll> {
-    region: &'r CacheRegion,
+    state: &'r RegionState,
     expiration: Option<Expiration>,
     ignore_expiration: bool,
     predicate: P,
@@ -45,35 +46,30 @@ pub struct CallOptions<'r, P = CacheAll> {
 
 impl<'r> CallOptions<'r> {
     #[inline]
-    pub(super) fn new(region: &'r CacheRegion) -> Self {
-        CallOptions { region, expiration: None, ignore_expiration: false, predicate: CacheAll }
+    pub(super) fn new(state: &'r RegionState) -> Self {
+        CallOptions { state, expiration: None, ignore_expiration: false, predicate: CacheAll }
     }
 
-    /// Stores only created values for which `predicate` answers true; the others are returned all the same.
-    /// dogpile's `should_cache_fn`.
+    /// Sets which created values are stored: those for which `predicate` returns true. Default: all.
+    ///
+    /// The others are returned and handed to waiters. This is dogpile.cache's `should_cache_fn`.
     pub fn should_cache<T, F: Fn(&T) -> bool>(self, predicate: F) -> CallOptions<'r, F> {
-        let CallOptions { region, expiration, ignore_expiration, predicate: CacheAll } = self;
-        CallOptions { region, expiration, ignore_expiration, predicate }
+        let CallOptions { state, expiration, ignore_expiration, predicate: CacheAll } = self;
+        CallOptions { state, expiration, ignore_expiration, predicate }
     }
 }
 
 impl<'r, P> CallOptions<'r, P> {
-    /// The age past which this call finds a value stale, in place of the region's.
+    /// Sets the age past which a value is stale. Default: the region's.
     pub fn expiration_time(mut self, expiration: impl Into<Expiration>) -> Self {
         self.expiration = Some(expiration.into());
         self
     }
 
-    /// Has `get`, `get_multi` and `get_value_metadata` answer values however old, and invalidated ones.
+    /// Makes `get`, `get_multi`, and `get_value_metadata` return stale and invalidated values too.
     pub fn ignore_expiration(mut self) -> Self {
         self.ignore_expiration = true;
         self
-    }
-
-    /// Has the region's [runner](crate::AsyncCreationRunner) create stale values, while the caller is served the
-    /// old ones. Without a runner, and for missing values, the caller creates.
-    pub fn background(self) -> BackgroundCall<'r, P> {
-        BackgroundCall(self)
     }
 
     #[inline]
@@ -84,37 +80,40 @@ impl<'r, P> CallOptions<'r, P> {
         }
     }
 
-    /// The options without their predicate, and the predicate.
+    /// Returns the options without their predicate, and the predicate.
     #[inline]
     pub(crate) fn apart(self) -> (CallOptions<'r, ()>, P) {
-        let CallOptions { region, expiration, ignore_expiration, predicate } = self;
-        (CallOptions { region, expiration, ignore_expiration, predicate: () }, predicate)
+        let CallOptions { state, expiration, ignore_expiration, predicate } = self;
+        (CallOptions { state, expiration, ignore_expiration, predicate: () }, predicate)
     }
 
-    /// The options with `predicate` in place of theirs.
+    /// Returns the options with another predicate.
     pub(crate) fn with_predicate<Q>(self, predicate: Q) -> CallOptions<'r, Q> {
-        let CallOptions { region, expiration, ignore_expiration, predicate: _ } = self;
-        CallOptions { region, expiration, ignore_expiration, predicate }
+        let CallOptions { state, expiration, ignore_expiration, predicate: _ } = self;
+        CallOptions { state, expiration, ignore_expiration, predicate }
     }
 
-    /// The region that is called.
-    #[inline]
-    pub(crate) fn region(&self) -> &'r CacheRegion {
-        self.region
+    /// Returns the name of the region that is called.
+    pub(crate) fn region_name(&self) -> &'r str {
+        &self.state.name
     }
 
-    /// What `fresh` makes of the value of `key`, if it is fresh, or else what `otherwise` makes of what was found.
     #[inline]
-    fn fresh_or<T: CacheValue, R, E: From<RegionError>>(
+    pub(super) fn state(&self) -> &'r RegionState {
+        self.state
+    }
+
+    /// Returns what `fresh` makes of a fresh value of `key`, or what `otherwise` makes of any other reading.
+    #[inline]
+    pub(super) fn fresh_or<T: CacheValue, R, E: From<RegionError>>(
         &self,
         key: &str,
         fresh: impl FnOnce(T) -> R,
         otherwise: impl FnOnce(&Arc<Configured>, &str, Option<Duration>, Reading<T>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let current = self.region.current()?;
+        let current = self.state.current()?;
         let changed;
-        // Not through a `Cow`: put together from parts and moved as one, the key would reach the backend only when
-        // the processor has written them to memory, and all else would wait for it.
+        // Not through a `Cow`, which is assembled in memory and loaded as a whole: the backend would wait for the key.
         let mangled = if current.keeps(key) {
             key
         } else {
@@ -129,7 +128,7 @@ impl<'r, P> CallOptions<'r, P> {
     }
 
     /// Reads many keys, and creates those that are missing or stale in one go.
-    fn create_multi<T: CacheValue, C: Creator<T>>(
+    pub(super) fn create_multi<T: CacheValue, C: Creator<T>>(
         &self,
         keys: &[impl AsRef<str>],
         creator: C,
@@ -138,7 +137,7 @@ impl<'r, P> CallOptions<'r, P> {
     where
         C::Error: fmt::Display,
     {
-        let current = self.region.current()?;
+        let current = self.state.current()?;
         let limit = self.limit(&current);
         let mut sorted: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
         sorted.sort_unstable();
@@ -153,26 +152,26 @@ impl<'r, P> CallOptions<'r, P> {
         Ok(in_request_order(keys, &sorted, &values))
     }
 
-    /// See [`CacheRegion::get`].
+    /// See [`CacheRegion::get`](crate::CacheRegion::get).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
         if !self.ignore_expiration {
             return self.fresh_or(key, Some, |_, _, _, _| Ok(None));
         }
-        let current = self.region.current()?;
+        let current = self.state.current()?;
         let mangled = current.mangle(key)?;
         let found = current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
         Ok(found.and_then(|found| current.decode_any(&mangled, &found)))
     }
 
-    /// See [`CacheRegion::get_multi`].
+    /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     pub fn get_multi<T: CacheValue>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>, RegionError> {
-        let current = self.region.current()?;
+        let current = self.state.current()?;
         let mangled =
             keys.iter().map(|key| current.mangle(key.as_ref())).collect::<Result<Vec<_>, RegionError>>()?;
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
@@ -185,15 +184,15 @@ impl<'r, P> CallOptions<'r, P> {
         Ok(current.read_multi(&mangled, self.limit(&current))?.into_iter().map(fresh).collect())
     }
 
-    /// See [`CacheRegion::get_value_metadata`].
+    /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
     pub fn get_value_metadata<T: CacheValue>(
         &self,
         key: &str,
     ) -> Result<Option<ValueMetadata<T>>, RegionError> {
-        let current = self.region.current()?;
+        let current = self.state.current()?;
         let mangled = current.mangle(key)?;
         let found = current.backend.get(&mangled).map_err(|error| current.failed("get", &mangled, error))?;
         let Some(found) = found else { return Ok(None) };
@@ -209,10 +208,10 @@ impl<'r, P> CallOptions<'r, P> {
         Ok(value.map(|value| ValueMetadata { value, cached_time, age }))
     }
 
-    /// See [`CacheRegion::get_or_create`].
+    /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
     #[inline]
     pub fn get_or_create<T: CacheValue>(
         self,
@@ -225,10 +224,10 @@ impl<'r, P> CallOptions<'r, P> {
         self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
     }
 
-    /// See [`CacheRegion::try_get_or_create`].
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
     #[inline]
     pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
         self,
@@ -246,10 +245,10 @@ impl<'r, P> CallOptions<'r, P> {
         })
     }
 
-    /// See [`CacheRegion::get_or_create_multi`].
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
     pub fn get_or_create_multi<T: CacheValue>(
         self,
         keys: &[impl AsRef<str>],
@@ -262,10 +261,10 @@ impl<'r, P> CallOptions<'r, P> {
         self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
     }
 
-    /// See [`CacheRegion::try_get_or_create_multi`].
+    /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
     ///
     /// # Errors
-    /// As there.
+    /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
     pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
@@ -279,97 +278,8 @@ impl<'r, P> CallOptions<'r, P> {
     }
 }
 
-/// Calls whose creators own what they use, so that a runner may have them: made by
-/// [`CallOptions::background`].
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// use dogpile::{CacheRegion, RegionConfig, ThreadRunner};
-///
-/// let region = CacheRegion::new("reports");
-/// let config = RegionConfig::new("dogpile.cache.memory").async_creation_runner(Arc::new(ThreadRunner));
-/// region.configure(config)?;
-/// let year = 2026;
-/// let report = region.options().background().get_or_create("report", move || format!("of {year}"))?;
-/// assert_eq!(report, "of 2026");
-/// # Ok::<(), dogpile::RegionError>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-#[must_use = "it does nothing until a call is made through it"]
-pub struct BackgroundCall<'r, P = CacheAll>(CallOptions<'r, P>);
-
-impl<P> BackgroundCall<'_, P> {
-    /// See [`CacheRegion::get_or_create`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn get_or_create<T: CacheValue>(
-        self,
-        key: &str,
-        creator: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, RegionError>
-    where
-        P: ShouldCache<T> + Send + 'static,
-    {
-        self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
-    }
-
-    /// See [`CacheRegion::try_get_or_create`]. The error of a creator that a runner ran is logged.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
-        self,
-        key: &str,
-        creator: impl FnOnce() -> Result<T, E> + Send + 'static,
-    ) -> Result<T, CreateError<E>>
-    where
-        P: ShouldCache<T> + Send + 'static,
-    {
-        let (call, predicate) = self.0.apart();
-        call.fresh_or(key, identity, |current, mangled, limit, found| {
-            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let call = Call::new(current, vec![key], limit, Single::new(creator, predicate), Some(to_runner));
-            one_of(call.run(vec![found.into()])?)
-        })
-    }
-
-    /// See [`CacheRegion::get_or_create_multi`]. The stale values are created by the runner in one go.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn get_or_create_multi<T: CacheValue>(
-        self,
-        keys: &[impl AsRef<str>],
-        mut creator: impl FnMut(&[&str]) -> Vec<T> + Clone + Send + 'static,
-    ) -> Result<Vec<T>, RegionError>
-    where
-        P: ShouldCache<T> + Clone + Send + 'static,
-    {
-        let creator = move |keys: &[&str]| Ok::<Vec<T>, Infallible>(creator(keys));
-        self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
-    }
-
-    /// See [`CacheRegion::try_get_or_create_multi`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
-        self,
-        keys: &[impl AsRef<str>],
-        creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
-    ) -> Result<Vec<T>, CreateError<E>>
-    where
-        P: ShouldCache<T> + Clone + Send + 'static,
-    {
-        let (call, predicate) = self.0.apart();
-        call.create_multi(keys, Multi::new(creator, predicate), Some(to_runner))
-    }
-}
-
 /// Returns the value of a call for one key.
-fn one_of<T, E>(values: Vec<T>) -> Result<T, CreateError<E>> {
+pub(super) fn one_of<T, E>(values: Vec<T>) -> Result<T, CreateError<E>> {
     Ok(values.into_iter().next().expect("a call for one key returns one value"))
 }
 

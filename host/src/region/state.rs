@@ -1,0 +1,62 @@
+//! [`RegionState`]: a region's name and its present configuration.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwapOption, Guard};
+use parking_lot::Mutex;
+
+use super::configured::Configured;
+use super::settings::Settings;
+use crate::error::RegionError;
+
+/// The state of a region. Calls load its configuration once, so that the region can be reconfigured under load.
+pub(super) struct RegionState {
+    pub(super) name: Cow<'static, str>,
+    pub(super) defaults: Option<Box<Settings>>,
+    pub(super) current: ArcSwapOption<Configured>,
+    /// Held while the region is configured.
+    pub(super) configuring: Mutex<()>,
+}
+
+/// The configuration that a call works with, from its first step to its last.
+pub(super) struct Current(Guard<Option<Arc<Configured>>>);
+
+impl Deref for Current {
+    type Target = Arc<Configured>;
+
+    #[inline]
+    fn deref(&self) -> &Arc<Configured> {
+        // `RegionState::current` creates no other.
+        self.0.as_ref().expect("the region is configured")
+    }
+}
+
+impl RegionState {
+    pub(super) const fn new(name: Cow<'static, str>, defaults: Option<Box<Settings>>) -> Self {
+        RegionState { name, defaults, current: ArcSwapOption::const_empty(), configuring: Mutex::new(()) }
+    }
+
+    /// Returns the present configuration.
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    #[inline]
+    pub(super) fn current(&self) -> Result<Current, RegionError> {
+        let current = self.current.load();
+        if current.is_none() {
+            return Err(RegionError::NotConfigured { region: self.name.to_string() });
+        }
+        Ok(Current(current))
+    }
+}
+
+impl fmt::Debug for RegionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let current = self.current.load();
+        let backend = current.as_ref().map(|current| &current.backend_name);
+        f.debug_struct("CacheRegion").field("name", &self.name).field("backend", &backend).finish()
+    }
+}
