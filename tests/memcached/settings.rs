@@ -91,11 +91,18 @@ fn values_beyond_the_item_limit_are_an_error_that_names_it_or_left_out() {
             let region = region_of("strict", config());
             region.set("key", 1).unwrap();
             let error = region.set("key", long.clone()).unwrap_err();
-            assert!(told(&error).contains("their item limit is 1048576 bytes; raise it"), "{error:?}");
-            // The server that would take less than it is said to says so itself.
+            assert!(
+                told(&error)
+                    .contains("the item limit of the memcached servers is 1048576 bytes; raise the limit"),
+                "{error:?}"
+            );
+            // The server reports the error itself if its limit is lower than the configured one.
             let region = region_of("mistaken", config().argument("item_size_max", 8 << 20));
             let error = region.set("key", long.clone()).unwrap_err();
-            assert!(told(&error).contains("their item limit is 8388608 bytes"), "{error:?}");
+            assert!(
+                told(&error).contains("the item limit of the memcached servers is 8388608 bytes"),
+                "{error:?}"
+            );
 
             let region = region_of("lenient", config().argument("skip_oversized", true));
             assert_eq!(region.get_or_create("long", || long.clone()).unwrap().len(), long.len());
