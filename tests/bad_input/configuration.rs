@@ -190,7 +190,7 @@ fn names_that_nobody_has_are_refused_with_the_nearest_and_all_that_are_known() {
 fn arguments_of_proxies_that_are_wrong_are_refused_too() {
     says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing field `prefix`"]);
     let empty = memory().wrap_with("dogpile.proxy.key_prefix", [("prefix", "")].into_iter().collect::<Map>());
-    says(&refused(empty), &["the argument \"prefix\" is empty; give at least one character"]);
+    says(&refused(empty), &["invalid argument \"prefix\": it is empty; set at least one character"]);
     let unknown = memory().wrap_with("dogpile.proxy.logging", [("lable", "x")].into_iter().collect::<Map>());
     says(&refused(unknown), &["unknown argument \"lable\" (known: \"label\"); did you mean \"label\"?"]);
     says(
