@@ -6,6 +6,7 @@ use std::time::Duration;
 use dogpile::function::{Argument, FunctionCall, dogpile_key_generator, kwarg_key_generator};
 use dogpile::sdk::ErrorKind;
 use dogpile::{CreateError, RegionConfig};
+use dogpile_tests::errors::OutOfStock;
 use dogpile_tests::regions::{Subject, on_each, region_of};
 use dogpile_tests::scripted::Scripted;
 
@@ -36,9 +37,6 @@ fn closure_is_called_once_per_tuple_of_arguments() {
         assert_eq!(cached.key(&("a b", 1)), "m:f|ns|a b 1");
     });
 }
-
-#[derive(Debug, PartialEq)]
-struct OutOfStock;
 
 #[test]
 fn closure_errors_and_rejected_values_are_not_cached() {

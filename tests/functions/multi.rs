@@ -7,6 +7,7 @@ use std::time::Duration;
 use dogpile::function::FunctionCall;
 use dogpile::sdk::ErrorKind;
 use dogpile::{CacheRegion, CreateError, ManualClock, RegionConfig, RegionError, cache_multi_on_arguments};
+use dogpile_tests::errors::OutOfStock;
 use dogpile_tests::regions::{Subject, on_each, region_of};
 use dogpile_tests::scripted::Scripted;
 use parking_lot::Mutex;
@@ -181,9 +182,6 @@ fn values_of_a_map_are_shared_with_the_region() {
         assert_eq!(squares(region, &calls, &[5]), HashMap::from([(5, (0, 0))]));
     });
 }
-
-#[derive(Debug, PartialEq)]
-struct OutOfStock;
 
 #[cache_multi_on_arguments(region = region, ignore(region, calls))]
 fn prices(region: &CacheRegion, calls: &Calls, items: &[&str]) -> Result<Vec<u32>, OutOfStock> {

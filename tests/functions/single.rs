@@ -8,6 +8,7 @@ use dogpile::sdk::ErrorKind;
 use dogpile::{
     CacheRegion, CreateError, Expiration, InMemory, ManualClock, RegionConfig, cache_on_arguments,
 };
+use dogpile_tests::errors::OutOfStock;
 use dogpile_tests::events::Events;
 use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::redis::RedisServer;
@@ -375,9 +376,6 @@ fn cached_function_keeps_the_original_signature() {
     assert_eq!(keys[1], format!("{module}:documented<u16>|1 [1] None"));
     assert_eq!(keys[2], format!("{module}:documented<u8>|2 [1, 1] None"));
 }
-
-#[derive(Debug, PartialEq)]
-struct OutOfStock;
 
 #[cache_on_arguments(region = region, ignore(region, calls), should_cache_fn = |price: &u32| *price % 2 == 1)]
 fn odd_price(region: &CacheRegion, calls: &Calls, item: &str) -> Result<u32, OutOfStock> {

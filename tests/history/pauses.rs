@@ -1,6 +1,7 @@
 //! A proxy that pauses around each call of the store, and mutexes that are slow.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile::sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ProxyBackend};
 use dogpile_tests::scripted::{Scripted, ScriptedMutex};
@@ -85,9 +86,16 @@ impl ProxyBackend for SlowMutexes {
 struct SlowMutex(Arc<ScriptedMutex>);
 
 impl CacheMutex for SlowMutex {
-    fn acquire(&self, wait: bool) -> Result<bool, BackendError> {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
         pause(5);
-        let acquired = self.0.acquire(wait);
+        let acquired = self.0.try_acquire();
+        pause(5);
+        acquired
+    }
+
+    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
+        pause(5);
+        let acquired = self.0.acquire_until(deadline);
         pause(5);
         acquired
     }

@@ -22,6 +22,7 @@ pub(super) async fn create<P: Port>(
     led: Vec<Led>,
 ) -> Result<(), P::Error> {
     // Read again: another caller may have stored the value before this one came to lead.
+    led.iter().for_each(|led| led.leadership.begin_reading());
     let places: Vec<usize> = led.iter().map(|led| led.place).collect();
     let found = match port.read(&places).await {
         Ok(found) => found,
@@ -57,7 +58,7 @@ pub(super) async fn create<P: Port>(
 
 async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, made: Option<CreationTime>) {
     match made {
-        Some(made) if led.leadership.has_waiters() => led.leadership.hand_over_found(erase(value), made),
+        Some(made) if led.leadership.has_waiters() => led.leadership.hand_over(erase(value), Some(made)),
         _ => led.leadership.open_empty(),
     }
     unlock(port, &mut led).await;
@@ -73,7 +74,7 @@ pub(crate) async fn create_led<P: Port>(port: &mut P, mut led: Vec<Led>) -> Resu
     }
     let began = port.began();
     let creation = Creation::new(led.iter().any(|led| led.leadership.mutex().is_some()));
-    led.iter().for_each(|led| led.leadership.begin(began, &creation));
+    led.iter().for_each(|led| led.leadership.begin_creation(began, &creation));
     let places: Vec<usize> = led.iter().map(|led| led.place).collect();
     match creation.run(port.create(&places)).await {
         Ok(created) => {
@@ -119,7 +120,7 @@ async fn store<P: Port>(port: &mut P, led: &[Led], created: &[Created<P::Value>]
 /// Opens the gate, with the value if anybody waits for it.
 fn hand_over<V: Clone + Send + Sync + 'static>(leadership: &mut Leadership, value: &V) {
     if leadership.has_waiters() {
-        leadership.hand_over(erase(value.clone()));
+        leadership.hand_over(erase(value.clone()), None);
     } else {
         leadership.open_empty();
     }

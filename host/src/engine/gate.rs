@@ -58,11 +58,12 @@ pub(crate) struct GateKey<'a> {
     pub(crate) leader: &'a Arc<str>,
 }
 
-/// A creation that was running when a caller came.
+/// What a leader does, and hands over in the end: it reads the store, or creates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Running {
     pub(super) number: u64,
-    pub(super) began: CreationTime,
+    /// When the creation began, if it is one.
+    pub(super) began: Option<CreationTime>,
     /// Whether the key was set or deleted since.
     pub(super) superseded: bool,
 }
@@ -83,8 +84,8 @@ pub(super) struct State {
     /// The creation whose creator runs.
     pub(super) creation: Option<Arc<Creation>>,
     pub(super) running: Option<Running>,
-    /// How many creations have begun at this gate.
-    pub(super) creations: u64,
+    /// The number of the last reading or creation at this gate.
+    pub(super) last_number: u64,
     pub(super) waiters: BTreeMap<u64, Waiter>,
     pub(super) next_waiter: u64,
     /// For how long a leader waited for the backend's mutex until it gave up.
@@ -138,16 +139,10 @@ pub(super) enum Outcome {
 #[derive(Clone)]
 pub(super) struct Handed {
     pub(super) value: Arc<dyn Any + Send + Sync>,
-    pub(super) made: Made,
-}
-
-/// Where a value that is handed over comes from.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Made {
-    /// The creation of this number made it.
-    By(u64),
-    /// The leader found it in the store, with this creation time.
-    Found(CreationTime),
+    /// The reading or creation that it comes from.
+    pub(super) number: u64,
+    /// Its creation time, if the leader found it in the store.
+    pub(super) found: Option<CreationTime>,
 }
 
 /// A creation in progress, as [`CacheRegion::creations`](crate::CacheRegion::creations) lists it.
@@ -253,7 +248,7 @@ impl Gate {
             led_since: now,
             creation: None,
             running: None,
-            creations: 0,
+            last_number: 0,
             waiters: BTreeMap::new(),
             next_waiter: 0,
             patience: None,

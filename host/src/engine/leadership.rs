@@ -10,7 +10,7 @@ use dogpile_sdk::{BackendError, CreationTime};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
-use super::gate::{Gate, Gates, Handed, HeldMutex, Made, Outcome, Role, Running, Stage, State, Waiter};
+use super::gate::{Gate, Gates, Handed, HeldMutex, Outcome, Role, Running, Stage, State, Waiter};
 use super::wakeups::Wakeups;
 
 /// The right to create the value of a key, in this process and, with a mutex, among all processes.
@@ -48,16 +48,24 @@ impl Leadership {
         now.saturating_duration_since(self.gate.lock().led_since)
     }
 
+    /// The leader is about to read the store. A `set` or `delete` from now on may not be in what it finds.
+    pub(super) fn begin_reading(&self) {
+        self.begin(None, None);
+    }
+
     /// The creator is about to be called.
-    pub(super) fn begin(&self, began: CreationTime, creation: &Arc<Creation>) {
+    pub(super) fn begin_creation(&self, began: CreationTime, creation: &Arc<Creation>) {
+        self.begin(Some(began), Some(creation));
+    }
+
+    fn begin(&self, began: Option<CreationTime>, creation: Option<&Arc<Creation>>) {
         let mut state = self.gate.lock();
-        state.creations += 1;
-        let number = state.creations;
-        state.running = Some(Running { number, began, superseded: false });
-        state.creation = Some(Arc::clone(creation));
-        state.stage = Stage::Creating;
+        state.last_number += 1;
+        state.running = Some(Running { number: state.last_number, began, superseded: false });
+        state.stage = if creation.is_some() { Stage::Creating } else { Stage::Led };
+        state.creation = creation.cloned();
         drop(state);
-        // Look for writers last: one that comes later finds the stage and supersedes the creation itself.
+        // Look for writers last: one that comes later finds what runs, and supersedes it itself.
         if self.gates.shard(self.gate.hash).writers.contains(&self.gate.hash)
             && let Some(running) = &mut self.gate.lock().running
         {
@@ -81,15 +89,10 @@ impl Leadership {
         self.gate.lock().callers() > 0
     }
 
-    /// Hands the waiters the value that the creation made.
-    pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>) {
-        let number = self.gate.lock().creations;
-        self.open(Outcome::Value(Handed { value, made: Made::By(number) }));
-    }
-
-    /// Hands the waiters a value that was found in the store.
-    pub(super) fn hand_over_found(&mut self, value: Arc<dyn Any + Send + Sync>, made: CreationTime) {
-        self.open(Outcome::Value(Handed { value, made: Made::Found(made) }));
+    /// Hands the waiters the value that was created, or that was `found` with this creation time.
+    pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>, found: Option<CreationTime>) {
+        let number = self.gate.lock().last_number;
+        self.open(Outcome::Value(Handed { value, number, found }));
     }
 
     /// Hands the waiters the failure of the creator.

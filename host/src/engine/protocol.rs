@@ -14,7 +14,7 @@ use super::creating::{Led, create, leave_all};
 use super::creation::Creation;
 use super::deadlock::{Circle, Wait};
 use super::failure::LockError;
-use super::gate::{Handed, HeldMutex, Made, Outcome, Running};
+use super::gate::{Handed, HeldMutex, Outcome, Running};
 use super::port::{Port, Report};
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
@@ -210,7 +210,9 @@ async fn wait<P: Port>(
     ticket: Ticket,
     patience: &mut Patience,
 ) -> Result<Next, P::Error> {
-    let refused = ticket.running.filter(|running| running.superseded || !port.is_valid(running.began));
+    let refused = ticket
+        .running
+        .filter(|running| running.superseded || running.began.is_some_and(|began| !port.is_valid(began)));
     let waits = Wait::begin(&ticket.gate);
     let _waits = waits.map_err(|Circle| port.lock_error(place, LockError::Reentry))?;
     let mut waiting = Waiting::new(port.gates(), ticket.gate, P::ROLE);
@@ -265,9 +267,7 @@ async fn take<P: Port>(
 
 /// Returns a value that was handed over, if it is of the caller's type and may be served to it.
 fn accept<P: Port>(port: &P, handed: Handed, refused: Option<Running>) -> Option<P::Value> {
-    let may_serve = match handed.made {
-        Made::By(number) => refused.is_none_or(|running| running.number != number),
-        Made::Found(made) => port.is_fresh(made),
-    };
+    let may_serve = refused.is_none_or(|running| running.number != handed.number)
+        && handed.found.is_none_or(|made| port.is_fresh(made));
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }
 }

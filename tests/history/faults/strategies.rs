@@ -22,7 +22,8 @@ impl RegionInvalidationStrategy for SoftReplacesHard {
     }
 }
 
-/// E5: values that were made at the very time of the invalidation stay valid.
+/// E5: values that were stamped just before the invalidation stay valid. A region invalidates just after its last stamp,
+/// so that this strategy has to put the invalidation back to that stamp.
 #[derive(Debug, Default)]
 pub(super) struct EqualTimesAreValid {
     hard: Mutex<Option<CreationTime>>,
@@ -31,6 +32,7 @@ pub(super) struct EqualTimesAreValid {
 
 impl RegionInvalidationStrategy for EqualTimesAreValid {
     fn invalidate(&self, hard: bool, now: CreationTime) {
+        let now = CreationTime::from_seconds(now.as_seconds().next_down());
         let mut last = if hard { self.hard.lock() } else { self.soft.lock() };
         if last.is_none_or(|last| last < now) {
             *last = Some(now);
