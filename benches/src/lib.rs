@@ -19,7 +19,7 @@ mod workload;
 pub use crate::command_line::is_quick;
 pub use crate::dice::Dice;
 pub use crate::function::{Cached, made_of};
-pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, ours};
+pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, linked, ours};
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;
 pub use crate::team::Team;

@@ -24,19 +24,28 @@ pub const LOADED_EXPIRING: &str = "dogpile, loaded, expiring";
 const BACKEND: &str = "dogpile.cache.memory";
 const EXPIRATION: Duration = Duration::from_secs(60 * 60);
 
-/// All of ours.
+/// Returns regions on the linked backend.
 ///
 /// # Errors
-/// If the plugin library is not beside the bench, or a region cannot be configured.
-pub fn ours() -> Result<Vec<Subject>, Failure> {
+/// If a region cannot be configured.
+pub fn linked() -> Result<Vec<Subject>, Failure> {
     let bounded = RegionConfig::new(BACKEND).arguments(BTreeMap::from([("max_entries", 2 * KEYS)]));
     Ok(vec![
         subject(LINKED, RegionConfig::new(BACKEND))?,
         subject(LINKED_EXPIRING, RegionConfig::new(BACKEND).expiration_time(EXPIRATION))?,
         subject(LINKED_BOUNDED, bounded)?,
-        subject(LOADED, loaded()?)?,
-        subject(LOADED_EXPIRING, loaded()?.expiration_time(EXPIRATION))?,
     ])
+}
+
+/// Returns regions on the linked and on the loaded backend.
+///
+/// # Errors
+/// If the plugin library is not beside the bench, or a region cannot be configured.
+pub fn ours() -> Result<Vec<Subject>, Failure> {
+    let mut all = linked()?;
+    all.push(subject(LOADED, loaded()?)?);
+    all.push(subject(LOADED_EXPIRING, loaded()?.expiration_time(EXPIRATION))?);
+    Ok(all)
 }
 
 /// The backend out of the library, and from nowhere else.

@@ -24,6 +24,12 @@ impl Workload {
         Workload { name: "hot key", keys: keys(1), orders: vec![vec![0; ORDER]; threads] }
     }
 
+    /// One thread asks for `count` keys in turn, `hits` times in all.
+    pub fn in_turn(count: usize, hits: usize) -> Self {
+        let order = (0..).take(count).cycle().take(hits).collect();
+        Workload { name: "in turn", keys: keys(count), orders: vec![order] }
+    }
+
     /// 100,000 keys, the n-th most popular of which is asked for 1/n times as often as the first.
     pub fn zipf(threads: usize) -> Self {
         let mut dice = Dice::default();

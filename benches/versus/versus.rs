@@ -5,11 +5,13 @@ mod bare_map;
 pub mod functions;
 mod moka;
 mod quick_cache;
+mod std_map;
 
 pub use self::bare_files::{BareLmdb, BareSqlite};
 pub use self::bare_map::BARE_MAP;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
 pub use self::quick_cache::QUICK_CACHE;
+pub use self::std_map::STD_MAP;
 
 use crate::subject::Subject;
 
@@ -21,4 +23,9 @@ pub fn rivals() -> Vec<Subject> {
         Subject::new(QUICK_CACHE, quick_cache::bounded()),
         Subject::new(BARE_MAP, bare_map::BareMap::default()),
     ]
+}
+
+/// Returns the standard library's map.
+pub fn std_map() -> Subject {
+    Subject::new(STD_MAP, std_map::StdMap::default())
 }

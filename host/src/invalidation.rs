@@ -2,6 +2,7 @@
 //
 // Source: dogpile.cache `region.py`, `RegionInvalidationStrategy` and `DefaultInvalidationStrategy`.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,7 @@ pub enum Validity {
 /// * [`judge`](Self::judge) is called on every read and should not block. It is also called with moments that lie far
 ///   in the past, to find out whether the region was ever invalidated.
 /// * A soft invalidation should not weaken an earlier hard one. [`DefaultInvalidationStrategy`] keeps both.
-pub trait RegionInvalidationStrategy: fmt::Debug + Send + Sync + 'static {
+pub trait RegionInvalidationStrategy: Any + fmt::Debug + Send + Sync {
     /// Invalidates all values made before `now`.
     ///
     /// The region chooses `now`. It lies after every stamp that the region gave to a value before, and is later than
@@ -70,6 +71,14 @@ pub struct DefaultInvalidationStrategy {
     hard: Moment,
 }
 
+impl DefaultInvalidationStrategy {
+    /// Returns the last invalidation in seconds, or NaN if there was none.
+    #[inline]
+    pub(crate) fn last_seconds(&self) -> f64 {
+        self.last.seconds()
+    }
+}
+
 impl RegionInvalidationStrategy for DefaultInvalidationStrategy {
     fn invalidate(&self, hard: bool, now: CreationTime) {
         // The kind first: a reader that sees the new `last` then sees the new `hard`, too.
@@ -100,8 +109,9 @@ impl RegionInvalidationStrategy for DefaultInvalidationStrategy {
 pub(crate) struct Moment(AtomicU64);
 
 impl Moment {
+    /// Returns the moment in seconds, or NaN if there is none.
     #[inline]
-    fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         f64::from_bits(self.0.load(Ordering::SeqCst))
     }
 

@@ -7,6 +7,7 @@
 //!   that lies more than a minute ahead of the region's time is left behind: the clock was set back since.
 //! * A creation time more than a minute ahead of the region's time, or not finite, cannot be trusted.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use dogpile_sdk::CreationTime;
 
 use crate::clock::Clock;
 use crate::decision::Verdict;
-use crate::invalidation::{Moment, RegionInvalidationStrategy, Validity};
+use crate::invalidation::{DefaultInvalidationStrategy, Moment, RegionInvalidationStrategy, Validity};
 
 /// Seconds by which a creation time may lie ahead of the region's time and still be trusted.
 const LARGEST_LEAD: f64 = 60.0;
@@ -27,6 +28,8 @@ const LONG_AGO: CreationTime = CreationTime::from_seconds(f64::MIN);
 pub(crate) struct RegionTime {
     clock: Arc<dyn Clock>,
     strategy: Arc<dyn RegionInvalidationStrategy>,
+    /// The strategy again, if it is the default one. Hits then read it without calls that the compiler cannot inline.
+    known: Option<Arc<DefaultInvalidationStrategy>>,
     marks: Arc<Marks>,
     coarse_lag: f64,
 }
@@ -48,7 +51,9 @@ impl RegionTime {
         marks: Arc<Marks>,
     ) -> Self {
         let coarse_lag = clock.coarse_lag().as_secs_f64();
-        RegionTime { clock, strategy, marks, coarse_lag }
+        let any: Arc<dyn Any + Send + Sync> = strategy.clone();
+        let known = any.downcast().ok();
+        RegionTime { clock, strategy, known, marks, coarse_lag }
     }
 
     /// Returns the stamp for a value or for the beginning of a creation: now, but after the last invalidation.
@@ -80,22 +85,34 @@ impl RegionTime {
     /// Returns the verdict on a value of the current format made at `made`, which is stale past the age `limit`.
     ///
     /// The clock is read only if there is a limit or was an invalidation: without both, a value does not age.
-    #[inline]
     pub(crate) fn judge(&self, made: CreationTime, limit: Option<Duration>) -> Verdict {
         match self.strategy.judge(made) {
             Validity::HardInvalidated => Verdict::HardInvalidated,
             Validity::SoftInvalidated => Verdict::Stale,
-            Validity::Valid if self.is_surely_fresh(made.as_seconds(), limit) => Verdict::Fresh,
+            Validity::Valid if self.is_young(made.as_seconds(), limit, self.last_invalidation()) => {
+                Verdict::Fresh
+            }
             Validity::Valid => self.judge_precisely(made, limit),
         }
     }
 
-    /// Returns whether a valid value is fresh by what can be known cheaply.
+    /// Returns whether [`judge`](Self::judge) would call the value fresh, as far as that can be known cheaply.
+    ///
+    /// This is for hits. It knows the default strategy only, and reads one atomic and at most the coarse clock.
     #[inline]
-    fn is_surely_fresh(&self, made: f64, limit: Option<Duration>) -> bool {
+    pub(crate) fn is_surely_fresh(&self, made: CreationTime, limit: Option<Duration>) -> bool {
+        let Some(known) = &self.known else { return false };
+        let (made, last) = (made.as_seconds(), known.last_seconds());
+        // Without an invalidation, `last` is not a number and no comparison with it holds.
+        let is_invalid = made <= last;
+        !is_invalid && self.is_young(made, limit, last)
+    }
+
+    /// Returns whether a valid value is young enough by what can be known cheaply. `last` is the last invalidation.
+    #[inline]
+    fn is_young(&self, made: f64, limit: Option<Duration>, last: f64) -> bool {
         let Some(limit) = limit else {
             // The region's time never lies before the last invalidation.
-            let last = self.last_invalidation();
             return if last.is_nan() { made.is_finite() } else { made <= last + LARGEST_LEAD };
         };
         let age = self.clock.coarse_now().as_seconds() - made;
@@ -176,7 +193,6 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::invalidation::DefaultInvalidationStrategy;
 
     const HARD: bool = true;
     const SOFT: bool = false;

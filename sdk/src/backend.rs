@@ -26,6 +26,20 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// If the store fails.
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError>;
 
+    /// Calls `visit` with the value stored under `key`, and returns whether there was one.
+    ///
+    /// The default calls [`get`](Self::get). Override it only if lending the value is cheaper than cloning it. `visit`
+    /// may run foreign code that calls this backend again, so that no lock may be held meanwhile.
+    ///
+    /// # Errors
+    /// If the store fails.
+    #[inline]
+    fn get_with(&self, key: &str, visit: &mut dyn FnMut(&CachedValue)) -> Result<bool, BackendError> {
+        let found = self.get(key)?;
+        found.iter().for_each(visit);
+        Ok(found.is_some())
+    }
+
     /// Stores `value` under `key`, replacing any previous value.
     ///
     /// # Errors

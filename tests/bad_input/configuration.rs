@@ -124,7 +124,7 @@ fn flat_names_that_are_wrong_are_named_with_their_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
         "p.expiraton_time = \"5\": the name is unknown (known: backend, expiration_time, key_mangler, serializer, \
-         mangle_invalid_keys, wrap, arguments.NAME); did you mean \"expiration_time\"?"
+         mangle_invalid_keys, creation_wait_timeout, on_creator_failure, wrap, arguments.NAME); did you mean \"expiration_time\"?"
     );
     says(&flat_error("p.", "5"), &["p. = \"5\": the name is unknown"]);
     let neither = "p.mangle_invalid_keys = \"yes\": it is neither true nor false";

@@ -36,16 +36,18 @@ fn a_panic_in_any_operation_is_an_error_that_names_the_plugin() {
     }
 }
 
+/// A created value that cannot be stored goes to its caller all the same.
 #[test]
-fn a_panic_reaches_the_caller_of_a_region_with_region_backend_and_key() {
+fn panic_in_set_fails_set_and_not_get_or_create() {
     let arguments = std::collections::BTreeMap::from([("at", "set")]);
     let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
     let region = CacheRegion::new("prices");
     region.configure(config).unwrap();
-    let text = told(&region.get_or_create("tea", || 350).unwrap_err());
+    let text = told(&region.set("tea", 350).unwrap_err());
     for part in ["prices", "fixture.panicking", "set", "tea", "told to panic at set"] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
     }
+    assert_eq!(region.get_or_create("tea", || 350).unwrap(), 350);
     assert!(!region.key_is_locked("tea").unwrap(), "the key stayed locked");
 }
 

@@ -55,10 +55,12 @@ fn assemble(
     let marks = Arc::clone(settings.time_marks.get_or_insert_default());
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
+    let limits_keys = capabilities.max_key_bytes.is_some() || capabilities.key_bytes != KeyBytes::Any;
     Ok(Configured {
         region: region.into(),
         backend_name,
-        limits_keys: capabilities.max_key_bytes.is_some() || capabilities.key_bytes != KeyBytes::Any,
+        limits_keys,
+        keeps_keys: key_mangler.is_none() && !limits_keys,
         capabilities,
         mangle_invalid_keys: settings.mangle_invalid_keys.unwrap_or(true),
         expiration: settings.expiration_time.and_then(Expiration::limit),

@@ -1,4 +1,4 @@
-//! A region as it was configured: immutable, and shared by the calls that are under way.
+//! [`Configured`]: the immutable configuration of a region, shared by the calls in progress.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -26,16 +26,18 @@ use crate::value::CacheValue;
 /// How long `set` and `delete` wait until a created value of their key is stored.
 const STORE_WAIT: Duration = Duration::from_secs(10);
 
-/// What a region's calls work with.
+/// The configuration that a region's calls work with.
 pub(crate) struct Configured {
     pub(crate) region: Arc<str>,
     pub(crate) settings: Settings,
-    /// The backend's entry point, or what an instance calls itself.
+    /// The backend's entry point, or the debug form of an instance.
     pub(crate) backend_name: String,
     pub(crate) backend: Arc<dyn CacheBackend>,
     pub(crate) actual_backend: Arc<dyn CacheBackend>,
     pub(crate) capabilities: Capabilities,
     pub(crate) limits_keys: bool,
+    /// Whether all keys are stored as they are: there is neither a key mangler nor a limit.
+    pub(crate) keeps_keys: bool,
     pub(crate) mangle_invalid_keys: bool,
     pub(crate) expiration: Option<Duration>,
     pub(crate) key_mangler: Option<KeyMangler>,
@@ -52,16 +54,16 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
-    /// Whether `key` is stored under itself: the quick half of [`mangle`](Self::mangle).
+    /// Returns whether `key` is stored under itself. This is the quick half of [`mangle`](Self::mangle).
     #[inline]
     pub(crate) fn keeps(&self, key: &str) -> bool {
-        self.key_mangler.is_none() && !self.limits_keys && !key.is_empty()
+        self.keeps_keys && !key.is_empty()
     }
 
-    /// What `key` is stored under.
+    /// Returns the key that `key` is stored under.
     pub(crate) fn mangle<'k>(&self, key: &'k str) -> Result<Cow<'k, str>, RegionError> {
         if key.is_empty() {
-            return Err(self.invalid_key(key, "a key has at least one character"));
+            return Err(self.invalid_key(key, "the key is empty; use at least one character"));
         }
         let mangled = match &self.key_mangler {
             None => Cow::Borrowed(key),
@@ -70,14 +72,15 @@ impl Configured {
         if self.limits_keys { self.fit(key, mangled) } else { Ok(mangled) }
     }
 
-    /// The mangled key, or its SHA-1 if the store cannot take it as it is.
+    /// Returns the mangled key, or its SHA-1 if the store does not accept the key itself.
     fn fit<'k>(&self, key: &str, mangled: Cow<'k, str>) -> Result<Cow<'k, str>, RegionError> {
         if self.capabilities.admits_key(&mangled) {
             Ok(mangled)
         } else if self.mangle_invalid_keys {
             Ok(Cow::Owned(sha1_mangle_key(&mangled)))
         } else {
-            let problem = "the store takes no such key; shorten it, replace its blanks, or set a key mangler";
+            let problem =
+                "the store does not accept it; shorten it, replace its whitespace, or set a key mangler";
             Err(self.invalid_key(key, problem))
         }
     }
@@ -132,24 +135,34 @@ impl Configured {
         }
     }
 
-    /// Reads `mangled` and judges what is there against `expiration`.
-    #[inline]
+    /// Returns the value of `mangled`, judged by the age limit `expiration`.
+    // Always inlined, as are the functions that it calls for a fresh value: a hit is one piece of code, and all else is
+    // called out of line. That saves a hit of an object a third of its instructions.
+    #[inline(always)]
     pub(crate) fn read<T: CacheValue>(
         &self,
         mangled: &str,
         expiration: Option<Duration>,
     ) -> Result<Reading<T>, RegionError> {
-        match self.backend.get(mangled) {
-            Ok(Some(found)) => Ok(self.judge(mangled, &found, expiration)),
-            Ok(None) => {
-                self.log_absent(mangled);
-                Ok(Reading::Missing)
-            }
-            Err(error) => Err(self.failed("get", &mangled, error)),
+        let mut reading = Reading::Missing;
+        // Not `get`: its clone of what is stored would take longer than all of the judging.
+        let mut visit = |found: &CachedValue| reading = self.judge(mangled, found, expiration);
+        let found = self.backend.get_with(mangled, &mut visit);
+        if !matches!(found, Ok(true)) {
+            self.report_missing(mangled, found)?;
         }
+        Ok(reading)
     }
 
-    /// Reads many keys.
+    /// Logs that no value was found, or returns the error of the backend.
+    #[cold]
+    fn report_missing(&self, mangled: &str, found: Result<bool, BackendError>) -> Result<(), RegionError> {
+        found.map_err(|error| self.failed("get", &mangled, error))?;
+        self.log_absent(mangled);
+        Ok(())
+    }
+
+    /// Returns the values of many keys, judged by the age limit `expiration`.
     pub(crate) fn read_multi<T: CacheValue>(
         &self,
         mangled: &[&str],
@@ -159,7 +172,7 @@ impl Configured {
         Ok(mangled.iter().zip(self.fetch_multi(mangled)?).map(judged).collect())
     }
 
-    /// What is stored under many keys, one answer for each.
+    /// Returns what is stored under many keys, one entry per key.
     pub(crate) fn fetch_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
         if mangled.is_empty() {
             return Ok(Vec::new());
@@ -167,21 +180,36 @@ impl Configured {
         let found =
             self.backend.get_multi(mangled).map_err(|error| self.failed("get_multi", &mangled, error))?;
         if found.len() != mangled.len() {
-            let message = format!("it was asked for {} keys and answered {}", mangled.len(), found.len());
+            let message = format!("the backend returned {} values for {} keys", found.len(), mangled.len());
             return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
         }
         Ok(found)
     }
 
-    #[inline]
+    /// Returns what was `found` under `key`, judged by the age `limit`.
+    #[inline(always)]
     pub(crate) fn judge<T: CacheValue>(
         &self,
         key: &str,
         found: &CachedValue,
         limit: Option<Duration>,
     ) -> Reading<T> {
-        let verdict = judge(&found.metadata, limit, &self.clock);
-        match verdict {
+        let Metadata { version, creation_time } = found.metadata;
+        if version == Metadata::VERSION && self.clock.is_surely_fresh(creation_time, limit) {
+            self.decode(key, found).map_or(Reading::Missing, Reading::Fresh)
+        } else {
+            self.judge_closely(key, found, limit)
+        }
+    }
+
+    #[cold]
+    fn judge_closely<T: CacheValue>(
+        &self,
+        key: &str,
+        found: &CachedValue,
+        limit: Option<Duration>,
+    ) -> Reading<T> {
+        match judge(&found.metadata, limit, &self.clock) {
             Verdict::Fresh => self.decode(key, found).map_or(Reading::Missing, Reading::Fresh),
             Verdict::Stale => self.decode(key, found).map_or(Reading::Missing, Reading::Stale),
             Verdict::OtherVersion => {
@@ -195,18 +223,12 @@ impl Configured {
         }
     }
 
-    /// The value itself; `None` if it is not of type `T`, or cannot be deserialised.
-    #[inline]
+    /// Returns the value, or `None` if it is not of type `T` or cannot be deserialized.
+    #[inline(always)]
     pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
         let decoded = match (&found.payload, &self.serializer) {
             (Payload::Object(object), None) => T::from_object(object),
-            (Payload::Bytes(bytes), Some(serializer)) => match T::deserialize(bytes, &**serializer) {
-                Ok(value) => Some(value),
-                Err(error) => {
-                    self.log_unreadable(key, Some(&*error));
-                    return None;
-                }
-            },
+            (Payload::Bytes(bytes), Some(serializer)) => return self.deserialize(key, bytes, &**serializer),
             (Payload::Object(_), Some(_)) | (Payload::Bytes(_), None) => None,
         };
         if decoded.is_none() {
@@ -215,12 +237,23 @@ impl Configured {
         decoded
     }
 
-    /// As [`decode`](Self::decode), of a value however old, but of the current format.
+    #[inline(never)]
+    fn deserialize<T: CacheValue>(&self, key: &str, bytes: &[u8], serializer: &dyn Serializer) -> Option<T> {
+        match T::deserialize(bytes, serializer) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.log_unreadable(key, Some(&*error));
+                None
+            }
+        }
+    }
+
+    /// Returns the value even if it is stale or invalidated, or `None` if its format is not the current one.
     pub(crate) fn decode_any<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
         if found.metadata.version == Metadata::VERSION { self.decode(key, found) } else { None }
     }
 
-    /// `value`, as it is stored.
+    /// Returns `value` in its stored form, stamped as made at `made`.
     pub(crate) fn encode<T: CacheValue>(
         &self,
         key: &str,
@@ -255,7 +288,7 @@ impl Configured {
         self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
     }
 
-    /// The error for a backend that failed.
+    /// Returns the error for a failure of the backend.
     pub(crate) fn failed(
         &self,
         operation: &'static str,
@@ -282,7 +315,7 @@ impl Configured {
         tracing::debug!(region = &*self.region, key = %Shortened(key), error, "the value for key cannot be read");
     }
 
-    /// Says how long creating took.
+    /// Logs how long a creation took.
     pub(crate) fn log_created(&self, began: CreationTime, keys: &dyn std::fmt::Debug) {
         let seconds = began.age(self.clock.present()).as_secs_f64();
         let keys = Shortened(keys);

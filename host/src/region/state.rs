@@ -43,13 +43,18 @@ impl RegionState {
     ///
     /// # Errors
     /// If the region is not configured.
-    #[inline]
+    #[inline(always)]
     pub(super) fn current(&self) -> Result<Current, RegionError> {
         let current = self.current.load();
         if current.is_none() {
-            return Err(RegionError::NotConfigured { region: self.name.to_string() });
+            return Err(self.not_configured());
         }
         Ok(Current(current))
+    }
+
+    #[cold]
+    fn not_configured(&self) -> RegionError {
+        RegionError::NotConfigured { region: self.name.to_string() }
     }
 }
 

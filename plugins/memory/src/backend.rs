@@ -24,14 +24,13 @@ register_backend! {
     build: MemoryBackend::serialized,
 }
 
-/// Values in the memory of this process. It takes whatever payload it is given, objects and bytes alike.
+/// A store in the memory of this process, for objects and bytes alike.
 ///
-/// It has no mutex of its own: the region's in-process lock is all that is needed. A hit shares the stored object,
-/// it does not copy it. Without limits, up to 8 values that a thread replaced may be freed only when it replaces
-/// or deletes the next ones, or when the backend is dropped; with limits, and in the caller's map, a value is let
-/// go of at once.
-///
-/// Source: dogpile.cache `backends/memory.py`, `MemoryBackend` and `MemoryPickleBackend`.
+/// It has no mutex of its own, because the region's in-process lock suffices. A hit shares the stored object and does not
+/// copy it. Without limits, the last 8 values that a thread replaced may be freed only when it replaces or deletes the
+/// next ones, or when the backend is dropped. With limits, and in the caller's map, a value is freed at once.
+//
+// Source: dogpile.cache `backends/memory.py`, `MemoryBackend` and `MemoryPickleBackend`.
 pub struct MemoryBackend {
     store: Store,
     serializer: Option<&'static str>,
@@ -44,11 +43,12 @@ enum Store {
 }
 
 impl MemoryBackend {
-    /// The largest entry, key and payload in bytes, that is kept under any limit `max_bytes` above 4 MiB. Below,
-    /// it is 97 % of the limit. What is larger is not kept, nor is what it should have replaced.
+    /// The largest entry, in bytes of key and payload, that is kept under any limit `max_bytes` above 4 MiB.
+    ///
+    /// Under a smaller limit, it is 97% of the limit. A larger value is not kept, and neither is the one that it replaces.
     pub const LARGEST_ENTRY: u64 = 4_000_000;
 
-    /// A backend that keeps the values themselves: `dogpile.cache.memory`.
+    /// Creates a backend that keeps the values themselves: `dogpile.cache.memory`.
     ///
     /// # Errors
     /// If a limit of `config` is 0.
@@ -58,7 +58,7 @@ impl MemoryBackend {
         Ok(MemoryBackend { store, serializer: None })
     }
 
-    /// A backend that keeps a serialised copy of each value: `dogpile.cache.memory_pickle`.
+    /// Creates a backend that keeps a serialized copy of each value: `dogpile.cache.memory_pickle`.
     ///
     /// # Errors
     /// If a limit of `config` is 0.
@@ -66,8 +66,9 @@ impl MemoryBackend {
         Ok(Self::new(config)?.with_serialized_values())
     }
 
-    /// A backend over a map of the caller's, which may be shared with other backends: their regions then share
-    /// the in-process lock too.
+    /// Creates a backend over the caller's map.
+    ///
+    /// If several backends share the map, their regions share the in-process lock too.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -83,7 +84,7 @@ impl MemoryBackend {
         MemoryBackend { store: Store::Map(map), serializer: None }
     }
 
-    /// The same, asking regions for a serialised copy of each value.
+    /// Makes regions store a serialized copy of each value.
     #[must_use]
     pub fn with_serialized_values(mut self) -> Self {
         self.serializer = Some("msgpack");
@@ -99,6 +100,18 @@ impl CacheBackend for MemoryBackend {
             Store::Bounded(cache) => Ok(cache.get(key)),
             Store::Map(map) => Ok(map.get(key)),
         }
+    }
+
+    #[inline]
+    fn get_with(&self, key: &str, visit: &mut dyn FnMut(&CachedValue)) -> Result<bool, BackendError> {
+        let found = match &self.store {
+            Store::Unbounded(map) => return Ok(map.get_with(key, visit)),
+            // These two could lend a value only under a lock.
+            Store::Bounded(cache) => cache.get(key),
+            Store::Map(map) => map.get(key),
+        };
+        found.iter().for_each(visit);
+        Ok(found.is_some())
     }
 
     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
@@ -192,17 +205,37 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_shares_the_object() {
+    fn hit_shares_the_object() {
         for backend in backends() {
             let value = object(String::from("x"));
             backend.set("a", value.clone()).unwrap();
-            // Objects are equal if they are the same one.
+            // Objects are equal if they are identical.
             assert_eq!(backend.get("a").unwrap(), Some(value));
         }
     }
 
     #[test]
-    fn objects_and_bytes_are_kept_alike() {
+    fn lent_value_may_be_replaced_and_deleted_meanwhile() {
+        for backend in backends() {
+            backend.set("a", object(String::from("old"))).unwrap();
+            let mut visits = 0;
+            let found = backend.get_with("a", &mut |lent| {
+                visits += 1;
+                backend.set("a", object(String::from("new"))).unwrap();
+                backend.delete_multi(&["a"]).unwrap();
+                assert!(backend.get("a").unwrap().is_none());
+                let Payload::Object(lent) = &lent.payload else { panic!("an object was stored") };
+                assert_eq!(lent.downcast_ref::<String>().map(String::as_str), Some("old"));
+            });
+            assert!(found.unwrap());
+            assert_eq!(visits, 1);
+            assert!(!backend.get_with("a", &mut |_| visits += 1).unwrap());
+            assert_eq!(visits, 1, "{backend:?}");
+        }
+    }
+
+    #[test]
+    fn objects_and_bytes_are_stored() {
         for backend in backends() {
             let (object, bytes) = (object(7), of(Payload::Bytes(Bytes::from(b"7".to_vec()))));
             backend.set("a", object).unwrap();
@@ -214,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_value_is_let_go_of() {
+    fn deleted_value_is_dropped() {
         for backend in backends() {
             let value = Arc::new(7);
             backend.set("a", object(Arc::clone(&value))).unwrap();
@@ -228,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn few_replaced_values_are_held_back() {
+    fn replacing_holds_back_at_most_eight_values() {
         for backend in backends() {
             let value = Arc::new(7);
             for _ in 0..1000 {
@@ -241,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_write_and_delete_beside_each_other_lose_nothing() {
+    fn concurrent_writes_and_deletes_lose_nothing() {
         for backend in backends() {
             let start = Barrier::new(4);
             std::thread::scope(|scope| {
@@ -270,7 +303,7 @@ mod tests {
 
     /// Behaviour: `memory-cache-dict-argument`
     #[test]
-    fn it_works_on_a_map_of_the_callers() {
+    fn backend_works_on_the_callers_map() {
         let map = Arc::new(Mutex::new(HashMap::new()));
         let backend = MemoryBackend::with_map(Arc::clone(&map) as Arc<dyn CacheMap>);
         map.lock().unwrap().insert("theirs".to_owned(), object(1));
@@ -294,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_by_name() {
+    fn backends_are_found_by_name() {
         let build = |name: &str, limit: Option<u64>| {
             let entry = BackendEntry::linked().find(|entry| entry.name == name).unwrap();
             let config = MemoryConfig { max_entries: limit, max_bytes: None };

@@ -10,6 +10,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::config::MemoryConfig;
+use crate::key::{Asked, Key};
 
 const MAX_PARTS: u64 = 64;
 
@@ -26,7 +27,7 @@ const TYPICAL_ENTRY_BYTES: u64 = 1024;
 const MAX_WEIGHT: u64 = 1 << 60;
 
 /// Drops what is used least (by CLOCK-Pro), so that the weights never sum to more than the limit.
-pub(crate) struct Bounded(Cache<Box<str>, CachedValue, Weights, RandomState>);
+pub(crate) struct Bounded(Cache<Key, CachedValue, Weights, RandomState>);
 
 /// What an entry weighs.
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl Bounded {
 
     #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<CachedValue> {
-        self.0.get(key)
+        self.0.get(&Asked(key))
     }
 
     pub(crate) fn insert(&self, key: &str, value: CachedValue) {
@@ -67,18 +68,18 @@ impl Bounded {
     }
 
     pub(crate) fn remove(&self, key: &str) {
-        self.0.remove(key);
+        self.0.remove(&Asked(key));
     }
 }
 
-impl Weighter<Box<str>, CachedValue> for Weights {
-    fn weight(&self, key: &Box<str>, value: &CachedValue) -> u64 {
+impl Weighter<Key, CachedValue> for Weights {
+    fn weight(&self, key: &Key, value: &CachedValue) -> u64 {
         if self.bytes { self.least.max(entry_bytes(key, value)) } else { self.least }
     }
 }
 
-fn entry_bytes(key: &str, value: &CachedValue) -> u64 {
-    (key.len() as u64).saturating_add(value.payload.size() as u64)
+fn entry_bytes(key: &Key, value: &CachedValue) -> u64 {
+    (key.as_bytes().len() as u64).saturating_add(value.payload.size() as u64)
 }
 
 /// What the cache is made with.

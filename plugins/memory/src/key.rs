@@ -1,27 +1,32 @@
-//! [`Key`]: a key as the map keeps it, beside its value if it is short.
+//! [`Key`]: a key in the map, stored beside its value if it is short.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use papaya::Equivalent;
 
-/// The longest key that is kept beside its value. A SHA-1 in hexadecimal fits, and up to here no key takes more
-/// memory so than it would apart.
+/// The length of the longest key that is stored beside its value.
+///
+/// A SHA-1 in hexadecimal fits. Up to this length, no key takes more memory than it would in a place of its own.
 const SHORT: usize = 46;
 
-/// A key. A short one lies in the map's entry itself, so that a lookup does not have to follow it to another place
-/// in memory, which takes longer than all else that a hit does.
+/// A key of the map.
+///
+/// A short key lies in the map's entry. A lookup then need not follow a pointer to another place in memory, which takes
+/// longer than all the rest of a hit.
+#[derive(Clone)]
 pub(crate) enum Key {
     Short { len: u8, bytes: [u8; SHORT] },
     Long(Box<str>),
 }
 
-/// A key that is looked for.
+/// A key to look up.
 #[derive(Clone, Copy)]
 pub(crate) struct Asked<'k>(pub(crate) &'k str);
 
 impl Key {
-    fn as_bytes(&self) -> &[u8] {
+    /// Returns the key's bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Key::Short { len, bytes } => &bytes[..usize::from(*len)],
             Key::Long(key) => key.as_bytes(),
@@ -66,8 +71,31 @@ impl Hash for Asked<'_> {
 impl Equivalent<Key> for Asked<'_> {
     #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.0.as_bytes() == key.as_bytes()
+        let asked = self.0.as_bytes();
+        match key {
+            Key::Short { len, bytes } => are_equal(asked, &bytes[..usize::from(*len)]),
+            Key::Long(key) => asked == key.as_bytes(),
+        }
     }
+}
+
+/// Returns whether two short keys are equal.
+///
+/// The comparison of slices calls `memcmp`, which takes longer for so few bytes.
+#[inline]
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
+        return one.iter().eq(other);
+    };
+    // The last eight bytes may overlap the chunks before them.
+    let mut difference = u64::from_ne_bytes(*end) ^ u64::from_ne_bytes(*other_end);
+    for (one, other) in one.as_chunks().0.iter().zip(other.as_chunks().0) {
+        difference |= u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
+    }
+    difference == 0
 }
 
 impl fmt::Debug for Key {
@@ -83,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_every_length_are_found_and_told_apart() {
+    fn keys_of_every_length_are_found_and_distinguished() {
         let hasher = foldhash::fast::RandomState::default();
         for length in 0..3 * SHORT {
             let text = "é".repeat(length / 2) + &"x".repeat(length % 2);
@@ -92,12 +120,21 @@ mod tests {
             assert_eq!(hasher.hash_one(Asked(&text)), hasher.hash_one(&key));
             assert!(!Asked(&format!("{text}\0")).equivalent(&key), "{key:?}");
             assert!(!Asked("another").equivalent(&key), "{key:?}");
+            for changed in 0..length {
+                let mut other = vec![b'x'; length];
+                let key = Key::from("x".repeat(length).as_str());
+                other[changed] = b'y';
+                assert!(
+                    !Asked(std::str::from_utf8(&other).unwrap()).equivalent(&key),
+                    "byte {changed} of {length}"
+                );
+            }
             assert_eq!(matches!(key, Key::Long(_)), length > SHORT);
         }
     }
 
     #[test]
-    fn a_short_key_takes_no_more_than_a_pointer_to_one_and_its_place() {
+    fn short_key_takes_six_words() {
         assert_eq!(size_of::<Key>(), 48);
     }
 }
