@@ -179,7 +179,7 @@ fn print_compared(columns: &[Column], targets: &[Target], compare: fn(f64, f64) 
         }
         match most {
             Some([hot, zipf]) if hot.is_infinite() => {
-                println!("  at most {zipf} on Zipf: {}", verdict(missed))
+                println!("  at most {zipf} on Zipf: {}", verdict(missed));
             }
             Some([hot, zipf]) => println!("  at most {hot} and {zipf}: {}", verdict(missed)),
             None => println!(),
