@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
-use redis::Value;
 
-use crate::servers::{Access, Command, Repeat, Servers, read, run_one};
+use crate::servers::{Access, Command, Repeat, Servers, run_one};
 use crate::wakeup::Wakeups;
 
+/// Reads the lock only if it exists: it may be ours if the reply to an earlier attempt was lost.
+const ACQUIRE: &str = "if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('get', KEYS[1]) == ARGV[1] then return 1 else return 0 end";
 const RELEASE: &str =
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
-/// As [`RELEASE`], and tells who waits. A user who may not publish releases none the less.
+/// Does what [`RELEASE`] does and notifies waiters. A user without the right to publish can release as well.
 const RELEASE_AND_TELL: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) redis.pcall('publish', ARGV[2], '') return 1 else return 0 end";
 const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
 
@@ -43,15 +44,8 @@ fn millis(lease: Duration) -> u64 {
 impl LeaseStore for RedisLocks {
     fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
         let name = self.name(key);
-        // The second command, in the same round trip, finds a lock of ours whose answer was lost.
-        let attempt = [
-            Command::new("SET", &name).arg(token).arg("NX").arg("PX").arg(millis(lease)),
-            Command::new("GET", &name),
-        ];
-        let mut answers = self.servers.run(&attempt, Access::Write, Repeat::Harmless)?.into_iter();
-        let set: bool = read(answers.next().unwrap_or(Value::Nil))?;
-        let holder: Option<Vec<u8>> = read(answers.next().unwrap_or(Value::Nil))?;
-        let taken = set || holder.as_deref() == Some(token.as_bytes());
+        let attempt = Command::script(ACQUIRE, &name).arg(token).arg(millis(lease));
+        let taken = run_one(&*self.servers, attempt, Access::Write, Repeat::Harmless)?;
         if taken {
             self.servers.catch_up(key);
         }
