@@ -1,0 +1,19 @@
+//! What a region promises about creations: who creates, who waits, what is stored, and what is handed over.
+//!
+//! The table of the engine's own scenarios lies in `host/src/engine/scenarios`. These tests show the same promises
+//! through regions, for single and multi calls.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "engine/background.rs"]
+mod background;
+#[path = "engine/failures.rs"]
+mod failures;
+#[path = "engine/handoff.rs"]
+mod handoff;
+#[path = "engine/pausing.rs"]
+mod pausing;
+#[path = "engine/waiting.rs"]
+mod waiting;
+#[path = "engine/writers.rs"]
+mod writers;

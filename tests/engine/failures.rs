@@ -1,0 +1,102 @@
+//! Failures of the mutex and of the store.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
+
+use dogpile::lock::LockError;
+use dogpile::sdk::ErrorKind;
+use dogpile::{CacheRegion, RegionConfig, RegionError};
+use dogpile_tests::events::{Events, Told};
+use dogpile_tests::regions::region_of;
+use dogpile_tests::scripted::Scripted;
+use dogpile_tests::threads::{bounded, together, until};
+
+fn with_stale_values(name: &'static str, store: &Arc<Scripted>) -> CacheRegion {
+    let region = region_of(name, RegionConfig::from_instance(store.clone()));
+    region.set_multi([("a", 1), ("b", 1)]).unwrap();
+    region.invalidate_soft().unwrap();
+    region
+}
+
+fn warnings(events: &Events) -> Vec<Told> {
+    events.take().into_iter().filter(|told| told.level == tracing::Level::WARN).collect()
+}
+
+#[test]
+fn stale_value_is_served_if_the_mutex_fails() {
+    let (store, events) = (Scripted::with_mutexes(), Events::of_region("stale"));
+    let region = with_stale_values("stale", &store);
+    store.mutex("a").fails.store(true, SeqCst);
+    assert_eq!(region.get_or_create("a", || 2).unwrap(), 1);
+    assert_eq!(region.get_or_create_multi(&["a", "b"], |keys| vec![2; keys.len()]).unwrap(), [1, 2]);
+    let warnings = warnings(&events);
+    assert_eq!(warnings.len(), 2);
+    for warning in warnings {
+        assert_eq!(warning.message, "the mutex failed; the old value is served");
+        assert_eq!((&*warning.fields["key"], &*warning.fields["error"]), ("\"a\"", "told to fail"));
+    }
+    assert_eq!(region.creations().unwrap(), []);
+}
+
+/// Nobody waits for a server that fails once for each caller.
+#[test]
+fn failing_mutex_fails_all_waiters_at_once() {
+    bounded(|| {
+        let store = Scripted::with_mutexes();
+        let region = region_of("failing", RegionConfig::from_instance(store.clone()));
+        let mutex = store.mutex("key");
+        mutex.fails.store(true, SeqCst);
+        for result in together(8, |_| region.get_or_create("key", || 1)) {
+            let error = result.unwrap_err();
+            assert!(matches!(error, RegionError::Lock { source: LockError::Mutex(_), .. }), "{error:?}");
+            assert_eq!(error.backend_error().unwrap().kind(), ErrorKind::Unavailable);
+        }
+        assert_eq!(region.creations().unwrap(), []);
+    });
+}
+
+#[test]
+fn created_value_is_returned_if_the_store_fails() {
+    let (store, events) = (Scripted::new(), Events::of_region("refused"));
+    let region = region_of("refused", RegionConfig::from_instance(store.clone()));
+    store.fail("set", ErrorKind::Unavailable);
+    assert_eq!(region.get_or_create("a", || 1).unwrap(), 1);
+    store.fail("set_multi", ErrorKind::InvalidValue);
+    assert_eq!(region.get_or_create_multi(&["a", "b"], |keys| vec![2; keys.len()]).unwrap(), [2, 2]);
+    let warnings = warnings(&events);
+    let keys = ["\"a\"", "[\"a\", \"b\"]"];
+    assert_eq!(warnings.len(), keys.len());
+    for (warning, key) in warnings.iter().zip(keys) {
+        assert_eq!(warning.message, "a created value was not stored; its caller gets it all the same");
+        assert!(warning.fields["error"].contains(key), "{warning:?}");
+    }
+    store.heal();
+    assert_eq!(region.get_multi::<i32>(&["a", "b"]).unwrap(), [None, None]);
+}
+
+/// A failing read is an error for its caller. The others read for themselves.
+#[test]
+fn leaders_failing_read_lets_its_waiters_read() {
+    bounded(|| {
+        let store = Scripted::with_mutexes();
+        let region = region_of("unread", RegionConfig::from_instance(store.clone()));
+        let elsewhere = store.mutex("key");
+        assert!(dogpile::sdk::CacheMutex::try_acquire(&*elsewhere).unwrap());
+        thread::scope(|scope| {
+            let callers: Vec<_> = (0..4).map(|_| scope.spawn(|| region.get_or_create("key", || 1))).collect();
+            until("all wait", || region.creations().unwrap().first().is_some_and(|first| first.waiters == 3));
+            until("the leader waits", || elsewhere.waits.load(SeqCst) == 1);
+            store.fail("get", ErrorKind::Timeout);
+            dogpile::sdk::CacheMutex::release(&*elsewhere).unwrap();
+            for caller in callers {
+                assert_eq!(
+                    caller.join().unwrap().unwrap_err().backend_error().unwrap().kind(),
+                    ErrorKind::Timeout
+                );
+            }
+        });
+        store.heal();
+        assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
+    });
+}
