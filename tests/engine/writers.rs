@@ -138,7 +138,7 @@ fn write_while_the_leader_waits_for_the_mutex_discards_nothing() {
                 elsewhere.release().unwrap();
                 creating.join().unwrap();
             });
-            assert_eq!(region.get("key").unwrap(), Some(1), "{case}");
+            assert_eq!(region.get("key").unwrap(), Some(1_u32), "{case}");
         });
     });
 }
