@@ -23,6 +23,8 @@ mod gate;
 mod leadership;
 mod port;
 mod protocol;
+#[cfg(all(test, not(dogpile_loom)))]
+mod scenarios;
 mod slot;
 mod sync;
 mod waiting;

@@ -91,3 +91,10 @@ fn remove(waits: &mut Waits, creation: usize, gate: &Arc<Gate>) -> Option<Arc<Ga
     }
     Some(removed)
 }
+
+/// Returns whether a creation waits at a gate of `region`.
+#[cfg(all(test, not(dogpile_loom)))]
+pub(super) fn is_waited_at(region: &str) -> bool {
+    let now = std::time::Instant::now();
+    with_waits(|waits| waits.values().flatten().any(|gate| gate.info(now).region == region))
+}

@@ -1,0 +1,376 @@
+//! [`ScriptedPort`]: the port of a scenario's callers, for both drivers.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::{BackendError, CreationTime};
+
+use super::coverage::Tag::*;
+use super::world::{Key, ManualTime, Name, Order, PANICKED, Point, State, World, made_at};
+use crate::decision::Reading;
+use crate::engine::asynchronous::Timer;
+use crate::engine::{
+    Created, CreationInfo, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report,
+    Role, SharedFailure, Slot, asynchronous, blocking, create_led, settle,
+};
+
+/// A call of a scenario.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) name: Name,
+    pub(super) keys: Vec<Key>,
+    pub(super) holds: Vec<Point>,
+    pub(super) limit: Duration,
+    pub(super) is_background: bool,
+    pub(super) shares_failures: bool,
+    pub(super) is_cacheable: bool,
+}
+
+impl Call {
+    pub(super) fn of(name: Name, keys: &[Key]) -> Self {
+        Call {
+            name,
+            keys: keys.to_vec(),
+            holds: Vec::new(),
+            limit: Duration::from_secs(300),
+            is_background: false,
+            shares_failures: false,
+            is_cacheable: true,
+        }
+    }
+
+    /// Waits for others at most this many seconds.
+    pub(super) fn waits(mut self, seconds: u64) -> Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Waits for an order of the script at `point`.
+    pub(super) fn held_at(mut self, point: Point) -> Self {
+        self.holds.push(point);
+        self
+    }
+
+    /// Hands stale values to the runner.
+    pub(super) fn background(mut self) -> Self {
+        self.is_background = true;
+        self
+    }
+
+    /// Shares the failures of its creator.
+    pub(super) fn shares(mut self) -> Self {
+        self.shares_failures = true;
+        self
+    }
+
+    /// Creates values that are not stored.
+    pub(super) fn uncacheable(mut self) -> Self {
+        self.is_cacheable = false;
+        self
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Creator,
+    Read,
+    Lock(LockError),
+    Shared(SharedFailure),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Creator => f.write_str("the creator failed"),
+            Failure::Read => f.write_str("the read failed"),
+            Failure::Lock(error) => error.fmt(f),
+            Failure::Shared(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// The port of one call. The port of a task is `Send`, and so is the future of the protocol.
+pub(super) struct ScriptedPort<const IS_TASK: bool> {
+    world: Arc<World>,
+    time: ManualTime,
+    call: Call,
+    leader: Arc<str>,
+    waits_since: OnceLock<Instant>,
+    reads: usize,
+}
+
+impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
+    pub(super) fn new(world: &Arc<World>, call: Call) -> Self {
+        let name = call.name;
+        let (world, leader) = (Arc::clone(world), name.into());
+        world.change(|state| state.caller(name).holds.extend(&call.holds));
+        let time = ManualTime { world: Arc::clone(&world), name };
+        ScriptedPort { world, time, call, leader, waits_since: OnceLock::new(), reads: 0 }
+    }
+
+    /// Makes the call, and returns what came of it.
+    pub(super) async fn get(mut self) -> String {
+        let several = if self.call.keys.len() > 1 { Several } else { One };
+        self.world.change(|state| state.see(several));
+        match self.get_all().await {
+            Ok(values) => values.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    async fn get_all(&mut self) -> Result<Vec<u32>, Failure> {
+        let places: Vec<usize> = (0..self.call.keys.len()).collect();
+        let found = self.read(&places).await?;
+        let was_stale = found.iter().any(|found| matches!(found.reading, Reading::Stale(_)));
+        let mut slots: Vec<Slot<u32>> = found.into_iter().map(|found| Slot::from(found.reading)).collect();
+        settle(self, &mut slots).await?;
+        if was_stale && self.reads == 1 {
+            self.world.change(|state| state.see(Waiter));
+        }
+        let settled = slots.into_iter().map(|slot| match slot.need {
+            Need::Settled(value) => value,
+            Need::Stale(_) | Need::Missing => unreachable!("the protocol settles all slots"),
+        });
+        Ok(settled.collect())
+    }
+
+    /// Creates what was queued, unless it was taken over, as a runner does.
+    pub(super) async fn run(mut self, queued: Vec<Queued>) -> String {
+        let now = self.now();
+        let begin = |(place, queued): (usize, Queued)| {
+            queued.begin(&self.leader, now).map(|leadership| Led { place, leadership })
+        };
+        let led: Vec<Led> = queued.into_iter().enumerate().filter_map(begin).collect();
+        let handoff = if led.is_empty() { TakenOver } else { RunsQueued };
+        self.world.change(|state| state.see(handoff));
+        match create_led(&mut self, led).await {
+            Ok(values) => format!("created {}", values.len()),
+            Err(failure) => failure.to_string(),
+        }
+    }
+
+    fn name(&self) -> Name {
+        self.call.name
+    }
+
+    fn keys<'s>(&'s self, places: &'s [usize]) -> impl Iterator<Item = Key> + 's {
+        places.iter().map(|place| self.call.keys[*place])
+    }
+
+    fn find(&self, state: &mut State, key: Key) -> Found<u32> {
+        let Some((value, made)) = state.stored.get(key).copied() else {
+            return Found { reading: Reading::Missing, made: None };
+        };
+        let reading = match () {
+            () if state.is_missing(made) => Reading::Missing,
+            () if state.is_fresh(made) => Reading::Fresh(value),
+            () => Reading::Stale(value),
+        };
+        Found { reading, made: Some(made_at(made)) }
+    }
+
+    fn see_found(&self, state: &mut State, found: &[Found<u32>]) {
+        for found in found {
+            state.see(match found.reading {
+                Reading::Fresh(_) => Fresh,
+                Reading::Stale(_) => Stale,
+                Reading::Missing => Missing,
+            });
+        }
+    }
+
+    fn see_end(&self, order: &Order) {
+        let seen = match order {
+            Order::Succeed(_) => Success,
+            Order::Fail => Fails,
+            Order::Panic => Panics,
+            Order::Go | Order::Request(_) => return,
+        };
+        self.world.change(|state| state.see(seen));
+    }
+}
+
+impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
+    type Value = u32;
+    type Error = Failure;
+
+    const ROLE: Role = if IS_TASK { Role::Task } else { Role::Thread };
+
+    fn gates(&self) -> &Arc<Gates> {
+        &self.world.gates
+    }
+
+    fn key(&self, place: usize) -> GateKey<'_> {
+        let key = self.call.keys[place];
+        GateKey { store_key: key, key, region: &self.world.region, leader: &self.leader }
+    }
+
+    fn leader(&self) -> &Arc<str> {
+        &self.leader
+    }
+
+    fn now(&self) -> Instant {
+        self.world.look(|state| state.now)
+    }
+
+    fn sleep_until(&self, time: Instant) -> impl Future<Output = ()> {
+        let now = self.now();
+        let end = *self.waits_since.get_or_init(|| now) + self.call.limit;
+        async move {
+            self.world.look(|state| state.see(Waiter));
+            self.time.sleep_until(time).await;
+            if time >= end {
+                self.world.look(|state| state.see(WaitLimit));
+            }
+        }
+    }
+
+    fn wait_limit(&self) -> Duration {
+        self.call.limit
+    }
+
+    async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<u32>>, Failure> {
+        let (name, is_first) = (self.name(), self.reads == 0);
+        self.reads += 1;
+        self.world.look(|state| state.caller(name).reads += 1);
+        self.world.pass(name, if is_first { Point::Reading } else { Point::Rereading }).await;
+        self.world.look(|state| {
+            if !is_first && state.rereads_fail {
+                state.see(ReadFails);
+                return Err(Failure::Read);
+            }
+            let found: Vec<_> = self.keys(places).map(|key| self.find(state, key)).collect();
+            if is_first {
+                self.see_found(state, &found);
+            }
+            Ok(found)
+        })
+    }
+
+    fn mutex(&self, place: usize) -> Option<HeldMutex> {
+        self.world.mutex(self.call.keys[place])
+    }
+
+    async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
+        self.world.look(|state| state.see(Leader));
+        match until {
+            Some(until) => self.world.acquire(self.name(), mutex, until).await,
+            None => mutex.try_acquire(),
+        }
+    }
+
+    fn is_lost(&self, mutex: &HeldMutex) -> bool {
+        mutex.is_lost()
+    }
+
+    async fn unlock(&mut self, _place: usize, mutex: HeldMutex) {
+        mutex.release().expect("a scripted mutex is released without failure");
+    }
+
+    fn began(&self) -> CreationTime {
+        made_at(self.world.look(|state| state.wall))
+    }
+
+    async fn create(&mut self, places: &[usize]) -> Result<Vec<Created<u32>>, Failure> {
+        let keys: Vec<Key> = self.keys(places).collect();
+        self.world.look(|state| {
+            state.created.extend(keys);
+            state.see(Leader);
+        });
+        loop {
+            let order = self.world.order(self.name(), Point::Creating).await;
+            self.see_end(&order);
+            match order {
+                Order::Succeed(value) => {
+                    let created = Created { value, is_cacheable: self.call.is_cacheable };
+                    return Ok(places.iter().map(|_| Created { ..created }).collect());
+                }
+                Order::Fail => return Err(Failure::Creator),
+                Order::Panic => resume_unwind(Box::new(PANICKED)),
+                Order::Request(call) => request(&self.world, call).await,
+                Order::Go => {}
+            }
+        }
+    }
+
+    async fn store(&mut self, values: Vec<(usize, &u32)>, began: CreationTime) {
+        self.world.pass(self.call.name, Point::Storing).await;
+        self.world.look(|state| {
+            if state.stores_fail {
+                return state.see(StoreFails);
+            }
+            let began = began.as_seconds();
+            let made = if state.is_valid(began) { state.wall } else { began };
+            state.stores += values.len();
+            let entries = values.iter().map(|(place, value)| (self.call.keys[*place], (**value, made)));
+            state.stored.extend(entries);
+        });
+    }
+
+    fn is_valid(&self, began: CreationTime) -> bool {
+        self.world.look(|state| state.is_valid(began.as_seconds()))
+    }
+
+    fn is_fresh(&self, made: CreationTime) -> bool {
+        self.world.look(|state| state.is_fresh(made.as_seconds()))
+    }
+
+    fn creates_in_background(&self) -> bool {
+        self.call.is_background
+    }
+
+    fn hand_over(&mut self, creations: Vec<(usize, Queued)>) {
+        let creations = creations.into_iter().map(|(place, queued)| (self.call.keys[place], queued));
+        self.world.change(|state| state.queue.extend(creations));
+    }
+
+    fn shared_failure(&self, error: &Failure, places: &[usize], age: Duration) -> Option<SharedFailure> {
+        let keys: Vec<Key> = self.keys(places).collect();
+        let is_shared = self.call.shares_failures && matches!(error, Failure::Creator);
+        is_shared.then(|| SharedFailure::new(&"region".into(), keys.join(","), error.to_string(), age))
+    }
+
+    fn lock_error(&self, _place: usize, error: LockError) -> Failure {
+        Failure::Lock(error)
+    }
+
+    fn failure(&self, failure: SharedFailure) -> Failure {
+        Failure::Shared(failure)
+    }
+
+    fn report(&self, report: Report<'_>) {
+        let key = |place: usize| self.call.keys[place];
+        let text = match report {
+            Report::MutexFailed { place, .. } => format!("mutex failed: {}", key(place)),
+            Report::WithoutMutex { place } => format!("without mutex: {}", key(place)),
+            Report::LeaseLost { place } => format!("lease lost: {}", key(place)),
+            Report::Superseded { place } => format!("superseded: {}", key(place)),
+            Report::LongWait { creation } => {
+                let CreationInfo { key, leader, age, waiters, .. } = creation;
+                format!("long wait: {leader} creates {key} for {age:?}, {waiters} wait")
+            }
+        };
+        self.world.change(|state| state.reports.push(text));
+    }
+}
+
+/// Makes a call within a creator.
+async fn request(world: &Arc<World>, call: Call) {
+    let name = call.name;
+    let outcome = if world.is_tasks {
+        task(world, call).await
+    } else {
+        blocking::drive(ScriptedPort::<false>::new(world, call).get())
+    };
+    world.finish(name, outcome);
+}
+
+/// Makes a call as a task: boxed, because a creator may make another call.
+pub(super) fn task(world: &Arc<World>, call: Call) -> Pin<Box<dyn Future<Output = String> + Send>> {
+    asynchronous::drive(ScriptedPort::<true>::new(world, call).get())
+}
