@@ -52,7 +52,7 @@ pub mod expansion {
         evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
         get_many, refresh_many, refresh_many_sure,
     };
-    pub use super::function_call::of_function_body;
+    pub use super::function_call::{Place, of_function_body, of_method, path_len};
     pub use super::key_buffer::KeyBuffer;
 
     /// A `Result`, by whatever name its type is known.

@@ -230,6 +230,8 @@ fn one_body(region: &CacheRegion) -> (u8, String) {
     (inner(region), inner::key(region))
 }
 
+const ONE_BODY: u32 = line!() - 7;
+
 fn another_body(region: &CacheRegion) -> (u8, String) {
     #[cache_on_arguments(region = region, ignore(region))]
     fn inner(region: &CacheRegion) -> u8 {
@@ -238,10 +240,136 @@ fn another_body(region: &CacheRegion) -> (u8, String) {
     (inner(region), inner::key(region))
 }
 
+const ANOTHER_BODY: u32 = line!() - 7;
+
 #[test]
 fn inner_functions_of_two_bodies_do_not_share_entries() {
     let region = region_of("bodies", RegionConfig::new("dogpile.cache.memory"));
     let module = module_path!();
-    assert_eq!(one_body(&region), (1, format!("{module}::one_body:inner|")));
-    assert_eq!(another_body(&region), (2, format!("{module}::another_body:inner|")));
+    assert_eq!(one_body(&region), (1, format!("{module}::one_body:inner@{ONE_BODY}:5|")));
+    assert_eq!(another_body(&region), (2, format!("{module}::another_body:inner@{ANOTHER_BODY}:5|")));
+}
+
+/// Returns the values and keys of two functions of one name, in two blocks.
+fn two_blocks(region: &CacheRegion) -> [(u32, String); 2] {
+    let gross = {
+        #[cache_on_arguments(region = region, ignore(region))]
+        fn price(region: &CacheRegion, item: u32) -> u32 {
+            item * 120
+        }
+        (price(region, 1), price::key(region, 1))
+    };
+    let net = {
+        #[cache_on_arguments(region = region, ignore(region))]
+        fn price(region: &CacheRegion, item: u32) -> u32 {
+            item * 100
+        }
+        (price(region, 1), price::key(region, 1))
+    };
+    [gross, net]
+}
+
+/// Returns the keys of methods of two types of one name, in two blocks.
+fn two_types(region: &CacheRegion) -> [String; 2] {
+    let gross = {
+        struct Shop<T>(T);
+        impl<T: Clone> Shop<T> {
+            #[cache_on_arguments(region = region, ignore(region))]
+            fn price(&self, region: &CacheRegion, item: u32) -> u32 {
+                item * 120
+            }
+        }
+        Shop(1_u8).price_key(region, 1)
+    };
+    let net = {
+        struct Shop<T>(T);
+        impl<T: Clone> Shop<T> {
+            #[cache_on_arguments(region = region, ignore(region))]
+            fn price(&self, region: &CacheRegion, item: u32) -> u32 {
+                item * 100
+            }
+        }
+        Shop(1_u8).price_key(region, 1)
+    };
+    [gross, net]
+}
+
+macro_rules! price {
+    ($region:expr, $factor:literal) => {{
+        #[cache_on_arguments(region = region, ignore(region))]
+        fn price(region: &CacheRegion, item: u32) -> u32 {
+            item * $factor
+        }
+        price::key($region, 1)
+    }};
+}
+
+macro_rules! prices {
+    ($region:expr) => {{
+        let gross = {
+            #[cache_on_arguments(region = region, ignore(region))]
+            fn price(region: &CacheRegion, item: u32) -> u32 {
+                item * 120
+            }
+            price::key($region, 1)
+        };
+        let net = {
+            #[cache_on_arguments(region = region, ignore(region))]
+            fn price(region: &CacheRegion, item: u32) -> u32 {
+                item * 100
+            }
+            price::key($region, 1)
+        };
+        [gross, net]
+    }};
+}
+
+fn one_macro_twice(region: &CacheRegion) -> [String; 2] {
+    [price!(region, 120), price!(region, 100)]
+}
+
+fn two_in_one_macro(region: &CacheRegion) -> [String; 2] {
+    prices!(region)
+}
+
+#[test]
+fn functions_of_one_name_in_two_blocks_do_not_share_entries() {
+    let region = region_of("blocks", RegionConfig::new("dogpile.cache.memory"));
+    let blocks = two_blocks(&region);
+    assert_eq!(blocks.clone().map(|(value, _)| value), [120, 100]);
+    assert_eq!(blocks, two_blocks(&region), "keys and values are the same at the next call");
+    for [gross, net] in
+        [blocks.map(|(_, key)| key), two_types(&region), one_macro_twice(&region), two_in_one_macro(&region)]
+    {
+        assert_ne!(gross, net);
+        assert!(gross.ends_with("|1") && gross.contains(":price@"), "{gross}");
+    }
+}
+
+mod r#loop {
+    use super::*;
+
+    pub(super) struct Shop<T>(pub(super) T);
+
+    impl Shop<std::cell::Cell<u8>> {
+        #[cache_on_arguments(region = region, ignore(region))]
+        pub(super) fn price(&self, region: &CacheRegion, item: u32) -> u32 {
+            item + u32::from(self.0.get())
+        }
+    }
+
+    #[cache_on_arguments(region = region, ignore(region))]
+    pub(super) fn price(region: &CacheRegion, item: u32) -> u32 {
+        item
+    }
+}
+
+/// Functions outside of bodies keep their keys when lines are added above them.
+#[test]
+fn keys_of_items_in_modules_contain_no_line() {
+    let region = CacheRegion::new("modules");
+    let module = module_path!();
+    assert_eq!(r#loop::price::key(&region, 1), format!("{module}::r#loop:price|1"));
+    let method = r#loop::Shop(std::cell::Cell::new(1)).price_key(&region, 1);
+    assert!(method.ends_with("loop::Shop<core::cell::Cell<u8>>:price|1"), "{method}");
 }

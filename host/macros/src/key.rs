@@ -47,16 +47,42 @@ fn function(subject: &Subject, settings: &Settings) -> TokenStream {
 
 /// What the function belongs to, unless that is its module.
 fn of(subject: &Subject, bare: &str) -> TokenStream {
+    let place = place();
     if subject.is_method {
-        return own!(let function = function.of(::core::any::type_name::<Self>()););
+        return own! {
+            let function = ::dogpile::function::expansion::of_method(
+                function,
+                ::core::any::type_name::<Self>(),
+                { enum Within {} ::core::any::type_name::<Within>() },
+                const { ::dogpile::function::expansion::path_len(::core::module_path!()) },
+                #place,
+            );
+        };
     }
     let ident = &subject.item.sig.ident;
     own! {
         let function = ::dogpile::function::expansion::of_function_body(
             function,
             ::core::any::type_name::<#ident>(),
-            ::core::concat!(::core::module_path!(), "::", #bare),
+            const {
+                ::dogpile::function::expansion::path_len(::core::concat!(::core::module_path!(), "::", #bare))
+            },
+            #place,
         );
+    }
+}
+
+/// The `Place` of the attribute. Within a macro, `line!` returns the line of its invocation, and the span has the line
+/// within the macro. Each may be the same for two functions.
+fn place() -> TokenStream {
+    let written_at = Span::call_site().unwrap();
+    let (line, column) = (written_at.line(), written_at.column());
+    let (line, column) = (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX));
+    own! {
+        ::dogpile::function::expansion::Place {
+            at: (::core::line!(), ::core::column!()),
+            written_at: (#line, #column),
+        }
     }
 }
 

@@ -1,8 +1,26 @@
 //! [`KeyDraft`]: the default key of a call. It is Python's key, except where different calls share Python's key.
+//!
+//! Different calls have different keys. A key is `name|arguments` or `name|namespace|arguments`. A reader who knows the
+//! parameters of each function can decode it:
+//!
+//! * Only quoted parts begin with a double quote. A text that begins with one is always quoted.
+//! * The name ends at the first `|`, because a name that contains one is quoted, and a quoted part contains none. If
+//!   the name ends with `>`, what follows its first `<` are generic types, separated by commas outside of brackets. A
+//!   name without types that looks like this is quoted. Python's `<lambda>` does not, because nothing is before its `<`.
+//! * A second `|` is the end of a namespace. Without a namespace, arguments that contain `|` are quoted.
+//! * Arguments are separated by spaces. Numbers, lists, and tuples end themselves: their spaces are within brackets.
+//!   Strings, characters, and own types do not. Neither do options of these, even if they are `None`.
+//! * If one argument of a call does not end itself, it is what remains when the others are read from both ends. If two
+//!   or more do not, those that contain a space are quoted, so that the others end at a space.
+//! * In an `Option`, the text `None` is quoted, and so is each text that results from quoting it.
+//! * In lists and tuples, strings are written like Python's `repr`. Own types are quoted if they are empty, or contain
+//!   spaces, commas, quotes, or brackets.
+//!
+//! Keys contain no random or changing parts. All processes that run the same program make the same keys.
 
 use super::function_call::{Function, FunctionCall};
 use super::key_argument::{KeyArgument, KeyForm};
-use super::quoting::{quote, quote_among_texts};
+use super::quoting::{quote, quote_quote, quote_separator};
 
 const EXACT: KeyForm = KeyForm { nested: false, exact: true };
 
@@ -35,7 +53,7 @@ impl<'k> KeyDraft<'k> {
             self.key.push(' ');
         }
         self.arguments += 1;
-        argument.write(self.key, EXACT);
+        write_exactly(argument, self.key);
         self.texts += usize::from(!argument.ends_itself(EXACT));
     }
 
@@ -51,11 +69,19 @@ impl<'k> KeyDraft<'k> {
     }
 }
 
-/// Returns whether other arguments could have the text `written`.
-///
-/// This is so if it has more spaces than separators, or a character that looks like a quote of ours.
+/// Writes `argument` so that it begins with a double quote only if it is quoted.
+#[inline]
+fn write_exactly<A: KeyArgument + ?Sized>(argument: &A, key: &mut String) {
+    let begin = key.len();
+    argument.write(key, EXACT);
+    if !argument.quotes_itself() {
+        quote_quote(key, begin);
+    }
+}
+
+/// Returns whether other arguments could have the text `written`, because it has more spaces than separators.
 fn is_ambiguous(written: &[u8], arguments: usize) -> bool {
-    written.iter().filter(|byte| **byte == b' ').count() >= arguments || written.contains(&b'"')
+    written.iter().filter(|byte| **byte == b' ').count() >= arguments
 }
 
 /// Writes the arguments, and quotes those that are ambiguous.
@@ -66,12 +92,12 @@ fn write_quoted(call: &FunctionCall<'_>, key: &mut String, among_texts: bool) {
             key.push(' ');
         }
         let begin = key.len();
-        argument.value().write(key, EXACT);
+        write_exactly(argument.value(), key);
         if among_texts && !argument.value().ends_itself(EXACT) {
-            quote_among_texts(key, begin);
+            quote_separator(key, begin, ' ');
         }
-        if call.function().namespace().is_none() && key[begin..].contains('|') {
-            quote(key, begin);
+        if call.function().namespace().is_none() {
+            quote_separator(key, begin, '|');
         }
     }
 }
@@ -88,33 +114,69 @@ fn write_function(function: &Function<'_>, key: &mut String) {
 
 fn write_unusual_function(function: &Function<'_>, key: &mut String) {
     let begin = key.len();
-    match function.owner() {
-        None => key.push_str(function.name()),
-        Some(owner) => {
-            key.push_str(owner);
-            key.push(':');
-            key.push_str(function.name().rsplit(':').next().unwrap_or_default());
+    function.write_full_name(key);
+    if function.types().is_empty() {
+        if ends_with_types(&key[begin..]) || contains_bar(&key[begin..]) {
+            quote(key, begin);
         }
-    }
-    if !function.types().is_empty() {
-        key.push('<');
-        key.push_str(&function.types().join(", "));
-        key.push('>');
-    }
-    quote_before_bar(key, begin);
-    if let Some(namespace) = function.namespace() {
-        key.push('|');
-        let begin = key.len();
-        key.push_str(namespace);
-        quote_before_bar(key, begin);
+    } else {
+        if hides_types(&key[begin..]) || contains_bar(&key[begin..]) {
+            quote(key, begin);
+        }
+        write_types(function.types(), key);
     }
     key.push('|');
+    if let Some(namespace) = function.namespace() {
+        let begin = key.len();
+        key.push_str(namespace);
+        if contains_bar(namespace) {
+            quote(key, begin);
+        }
+        key.push('|');
+    }
 }
 
-/// Quotes the end of `key` if it contains `|`, or looks quoted. A `|` follows it.
-fn quote_before_bar(key: &mut String, begin: usize) {
-    let text = &key[begin..];
-    if text.starts_with('"') || text.contains('|') {
-        quote(key, begin);
+fn write_types(types: &[&str], key: &mut String) {
+    for (number, name) in types.iter().enumerate() {
+        key.push_str(if number == 0 { "<" } else { ", " });
+        let begin = key.len();
+        key.push_str(name);
+        if !is_one_type(name) || contains_bar(name) {
+            quote(key, begin);
+        }
     }
+    key.push('>');
+}
+
+/// Returns whether `text`, which a `|` follows, contains one, or looks quoted.
+fn contains_bar(text: &str) -> bool {
+    text.starts_with('"') || text.contains('|')
+}
+
+/// Returns whether a name without types looks like a name with types.
+fn ends_with_types(name: &str) -> bool {
+    name.ends_with('>') && name.find('<').is_some_and(|at| !hides_types(&name[..at]))
+}
+
+/// Returns whether types after `name` do not begin at the first `<` that has a function's name before it.
+fn hides_types(name: &str) -> bool {
+    name.is_empty() || name.ends_with(':') || name.contains('<')
+}
+
+/// Returns whether the brackets of `name` match and contain all of its commas.
+fn is_one_type(name: &str) -> bool {
+    let (mut depth, mut previous) = (0_usize, b' ');
+    for byte in name.bytes() {
+        let deeper = match byte {
+            b'<' | b'(' | b'[' => depth.checked_add(1),
+            // Not the arrow of `fn(u8) -> u8`.
+            b'>' if previous == b'-' => Some(depth),
+            b'>' | b')' | b']' => depth.checked_sub(1),
+            b',' if depth == 0 => None,
+            _ => Some(depth),
+        };
+        let Some(deeper) = deeper else { return false };
+        (depth, previous) = (deeper, byte);
+    }
+    depth == 0
 }

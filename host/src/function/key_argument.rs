@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::python_repr::{write_float, write_str_repr};
-use super::quoting::{quote_nested, quote_none};
+use super::quoting::{quote_nested, quote_none, quote_quote};
 
 /// An argument that can be part of the key of a cached function.
 ///
@@ -37,8 +37,30 @@ pub trait KeyArgument {
     ///
     /// This is true of numbers and lists, for example. Where other texts could be ambiguous, they are quoted. The
     /// default is false.
+    ///
+    /// Return true only if every value of the type has balanced brackets and quotes, as in Python's `repr`, and no space
+    /// or comma outside of them. The result must depend on the type alone, not on the value.
     fn ends_itself(&self, form: KeyForm) -> bool {
         let _ = form;
+        false
+    }
+
+    /// Returns what [`ends_itself`](Self::ends_itself) returns for every value of the type.
+    ///
+    /// An `Option` that is `None` has no value to ask. The default, false, is safe for every type.
+    fn type_ends_itself(form: KeyForm) -> bool
+    where
+        Self: Sized,
+    {
+        let _ = form;
+        false
+    }
+
+    /// Returns whether the type quotes a text that begins with a double quote.
+    ///
+    /// The default is false: the key then contains such a text in quotes.
+    #[doc(hidden)]
+    fn quotes_itself(&self) -> bool {
         false
     }
 }
@@ -66,6 +88,15 @@ macro_rules! integers {
             fn ends_itself(&self, _form: KeyForm) -> bool {
                 true
             }
+
+            fn type_ends_itself(_form: KeyForm) -> bool {
+                true
+            }
+
+            #[inline]
+            fn quotes_itself(&self) -> bool {
+                true
+            }
         }
     )*};
 }
@@ -83,6 +114,14 @@ macro_rules! floats {
             fn ends_itself(&self, _form: KeyForm) -> bool {
                 true
             }
+
+            fn type_ends_itself(_form: KeyForm) -> bool {
+                true
+            }
+
+            fn quotes_itself(&self) -> bool {
+                true
+            }
         }
     )*};
 }
@@ -97,40 +136,69 @@ impl KeyArgument for bool {
     fn ends_itself(&self, _form: KeyForm) -> bool {
         true
     }
+
+    fn type_ends_itself(_form: KeyForm) -> bool {
+        true
+    }
+
+    fn quotes_itself(&self) -> bool {
+        true
+    }
 }
 
 impl KeyArgument for str {
     #[inline]
     fn write(&self, key: &mut String, form: KeyForm) {
-        if form.nested { write_str_repr(key, self) } else { key.push_str(self) }
+        if form.nested {
+            return write_str_repr(key, self);
+        }
+        let begin = key.len();
+        key.push_str(self);
+        if form.exact {
+            quote_quote(key, begin);
+        }
     }
 
     #[inline]
     fn ends_itself(&self, form: KeyForm) -> bool {
         form.nested
+    }
+
+    #[inline]
+    fn quotes_itself(&self) -> bool {
+        true
     }
 }
 
-impl KeyArgument for String {
-    #[inline]
-    fn write(&self, key: &mut String, form: KeyForm) {
-        self.as_str().write(key, form);
-    }
+macro_rules! texts {
+    ($($text:ty, $this:ident => $str:expr;)*) => {$(
+        impl KeyArgument for $text {
+            #[inline]
+            fn write(&self, key: &mut String, form: KeyForm) {
+                let $this = self;
+                $str.write(key, form);
+            }
 
-    #[inline]
-    fn ends_itself(&self, form: KeyForm) -> bool {
-        form.nested
-    }
+            #[inline]
+            fn ends_itself(&self, form: KeyForm) -> bool {
+                form.nested
+            }
+
+            fn type_ends_itself(form: KeyForm) -> bool {
+                form.nested
+            }
+
+            #[inline]
+            fn quotes_itself(&self) -> bool {
+                true
+            }
+        }
+    )*};
 }
 
-impl KeyArgument for char {
-    fn write(&self, key: &mut String, form: KeyForm) {
-        self.encode_utf8(&mut [0; 4]).write(key, form);
-    }
-
-    fn ends_itself(&self, form: KeyForm) -> bool {
-        form.nested
-    }
+texts! {
+    String, this => this.as_str();
+    char, this => this.encode_utf8(&mut [0; 4]);
 }
 
 /// `None` is written like Python's. A value in `Some` is written like the value itself.
@@ -142,6 +210,9 @@ impl<T: KeyArgument> KeyArgument for Option<T> {
             Some(value) => {
                 value.write(key, form);
                 if form.exact {
+                    if !form.nested && !value.quotes_itself() {
+                        quote_quote(key, begin);
+                    }
                     quote_none(key, begin);
                 }
             }
@@ -149,7 +220,16 @@ impl<T: KeyArgument> KeyArgument for Option<T> {
     }
 
     fn ends_itself(&self, form: KeyForm) -> bool {
-        self.as_ref().is_none_or(|value| value.ends_itself(form))
+        // A reader does not know whether `None` is a missing value or a text: it is as open as the texts of the type.
+        self.as_ref().map_or_else(|| T::type_ends_itself(form), |value| value.ends_itself(form))
+    }
+
+    fn type_ends_itself(form: KeyForm) -> bool {
+        T::type_ends_itself(form)
+    }
+
+    fn quotes_itself(&self) -> bool {
+        true
     }
 }
 
@@ -165,6 +245,11 @@ macro_rules! pointers {
             #[inline]
             fn ends_itself(&self, form: KeyForm) -> bool {
                 (**self).ends_itself(form)
+            }
+
+            #[inline]
+            fn quotes_itself(&self) -> bool {
+                (**self).quotes_itself()
             }
         }
     )*};
@@ -199,6 +284,21 @@ fn write_item(key: &mut String, number: usize, item: &(impl KeyArgument + ?Sized
     }
 }
 
+/// Written like a Python list.
+impl<T: KeyArgument> KeyArgument for [T] {
+    fn write(&self, key: &mut String, form: KeyForm) {
+        write_list(key, self.iter(), form);
+    }
+
+    fn ends_itself(&self, _form: KeyForm) -> bool {
+        true
+    }
+
+    fn quotes_itself(&self) -> bool {
+        true
+    }
+}
+
 macro_rules! lists {
     ($([$($parameters:tt)*] $list:ty),* $(,)?) => {$(
         /// Written like a Python list.
@@ -210,12 +310,19 @@ macro_rules! lists {
             fn ends_itself(&self, _form: KeyForm) -> bool {
                 true
             }
+
+            fn type_ends_itself(_form: KeyForm) -> bool {
+                true
+            }
+
+            fn quotes_itself(&self) -> bool {
+                true
+            }
         }
     )*};
 }
 
 lists! {
-    [T: KeyArgument] [T],
     [T: KeyArgument] Vec<T>,
     [T: KeyArgument] VecDeque<T>,
     [T: KeyArgument, const N: usize] [T; N],
@@ -228,6 +335,14 @@ impl KeyArgument for () {
     }
 
     fn ends_itself(&self, _form: KeyForm) -> bool {
+        true
+    }
+
+    fn type_ends_itself(_form: KeyForm) -> bool {
+        true
+    }
+
+    fn quotes_itself(&self) -> bool {
         true
     }
 }
@@ -243,6 +358,14 @@ macro_rules! tuples {
             }
 
             fn ends_itself(&self, _form: KeyForm) -> bool {
+                true
+            }
+
+            fn type_ends_itself(_form: KeyForm) -> bool {
+                true
+            }
+
+            fn quotes_itself(&self) -> bool {
                 true
             }
         }

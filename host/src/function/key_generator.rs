@@ -19,12 +19,18 @@ pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send
 ///
 /// * if two or more arguments are strings, those that contain a space. Python's keys of `("a b", "c")` and
 ///   `("a", "b c")` are equal.
+/// * an argument that begins with a double quote, which could be read as one that is quoted here.
 /// * an argument whose `|` could be read as the end of a namespace.
 /// * a string `"None"` in an `Option`, which could be read as `None`.
 ///
 /// For a method, its type takes the place of the module. For a function within the body of another one, the outer
 /// function does. Generic parameters follow the name. Methods of different types, and instances of one generic
-/// function, therefore do not share entries.
+/// function, therefore do not share entries. Types of the same path, in two blocks of one function, count as one type
+/// where they are generic parameters.
+///
+/// Two blocks of one function may contain functions of the same name. For a function or an `impl` within a body, the
+/// line and column of its attribute therefore follow the name, as in `shop::find:inner@12:5`. All processes that run the
+/// same program make the same keys, but an edit above such a function changes its keys. To avoid that, set `key_name`.
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall, default_key_generator};

@@ -1,6 +1,7 @@
 //! Quoting of ambiguous parts of a key.
 //!
-//! A quoted part contains no plain `|`. It ends at the first double quote without a backslash before it.
+//! A quoted part contains no plain `|`. It ends at the first double quote without a backslash before it. Only quoted
+//! parts begin with a double quote.
 
 /// Quotes `key` from `begin` on.
 pub(super) fn quote(key: &mut String, begin: usize) {
@@ -17,17 +18,26 @@ pub(super) fn quote(key: &mut String, begin: usize) {
     key.push('"');
 }
 
-/// Quotes a text beside other texts if it contains spaces, or looks quoted.
-pub(super) fn quote_among_texts(key: &mut String, begin: usize) {
-    let text = &key[begin..];
-    if text.starts_with('"') || text.contains(' ') {
+/// Quotes a text that begins with a double quote, so that nobody takes it for a quoted one.
+#[inline]
+pub(super) fn quote_quote(key: &mut String, begin: usize) {
+    if key.as_bytes().get(begin) == Some(&b'"') {
         quote(key, begin);
     }
 }
 
-/// Quotes an item of a list or tuple that could be read as several items.
+/// Quotes a text that contains `separator`, unless it is quoted already.
+pub(super) fn quote_separator(key: &mut String, begin: usize, separator: char) {
+    let text = &key[begin..];
+    if !text.starts_with('"') && text.contains(separator) {
+        quote(key, begin);
+    }
+}
+
+/// Quotes an item of a list or tuple that could be read as no item or several ones.
 pub(super) fn quote_nested(key: &mut String, begin: usize) {
-    if key[begin..].contains([' ', ',', '"', '\'', '[', ']', '(', ')']) {
+    let text = &key[begin..];
+    if text.is_empty() || text.contains([' ', ',', '"', '\'', '[', ']', '(', ')']) {
         quote(key, begin);
     }
 }
@@ -35,7 +45,7 @@ pub(super) fn quote_nested(key: &mut String, begin: usize) {
 /// Quotes a value in `Some` whose text is `None`, or is `None` quoted any number of times.
 pub(super) fn quote_none(key: &mut String, begin: usize) {
     let bare = key[begin..].trim_matches(['"', '\\']);
-    // This also quotes texts that quoting cannot produce, such as `None"`. That is harmless.
+    // This also quotes texts that quoting cannot produce, such as `\None`. That is harmless.
     if bare == "None" {
         quote(key, begin);
     }
