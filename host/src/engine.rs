@@ -13,6 +13,7 @@
 //! Source: dogpile.cache `dogpile/lock.py`, `Lock`.
 
 mod arrival;
+#[cfg_attr(not(test), expect(dead_code, reason = "the asynchronous front end will use it"))]
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 mod creating;

@@ -17,6 +17,7 @@ use super::sync::thread_local;
 
 thread_local! {
     /// When this thread wakes by itself, if it parks.
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's `thread_local!` does not accept constants")]
     static WAKES_AT: Cell<Option<Instant>> = Cell::new(None);
 }
 

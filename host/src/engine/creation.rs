@@ -16,6 +16,7 @@ pub(super) struct Creation {
 }
 
 thread_local! {
+    #[allow(clippy::missing_const_for_thread_local, reason = "loom's `thread_local!` does not accept constants")]
     static CURRENT: RefCell<Option<Arc<Creation>>> = RefCell::new(None);
 }
 

@@ -120,6 +120,7 @@ pub(crate) enum Role {
     /// A value. The waiter is a parked thread.
     Thread,
     /// A value. The waiter is a task.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the asynchronous front end will use it"))]
     Task,
     /// The end of the store.
     Writer,

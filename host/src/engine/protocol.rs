@@ -98,7 +98,7 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
             Arrival::Leads(leadership) => match try_lock(port, Led { place, leadership }, is_missing).await {
                 Ok(Tried::Leads(leads)) => led.push(leads),
                 Ok(Tried::Busy(waits)) if is_missing && blocked.is_none() => {
-                    blocked = Some(Next::Lock(waits))
+                    blocked = Some(Next::Lock(waits));
                 }
                 Ok(Tried::Busy(_)) => {}
                 Err(error) => {
@@ -107,7 +107,7 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
                 }
             },
             Arrival::Closed(ticket) if is_missing && blocked.is_none() => {
-                blocked = Some(Next::Wait(place, ticket))
+                blocked = Some(Next::Wait(place, ticket));
             }
             Arrival::Closed(_) => {}
         }
@@ -254,7 +254,7 @@ async fn take<P: Port>(
     refused: Option<Running>,
 ) -> Result<Next, P::Error> {
     match outcome {
-        Outcome::Value(handed) => match accept(port, handed, refused) {
+        Outcome::Value(handed) => match accept(port, &handed, refused) {
             Some(value) => slots[place].settle(value),
             None => read_missing(port, slots).await?,
         },
@@ -266,7 +266,7 @@ async fn take<P: Port>(
 }
 
 /// Returns a value that was handed over, if it is of the caller's type and may be served to it.
-fn accept<P: Port>(port: &P, handed: Handed, refused: Option<Running>) -> Option<P::Value> {
+fn accept<P: Port>(port: &P, handed: &Handed, refused: Option<Running>) -> Option<P::Value> {
     let may_serve = refused.is_none_or(|running| running.number != handed.number)
         && handed.found.is_none_or(|made| port.is_fresh(made));
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }

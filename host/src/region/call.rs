@@ -347,7 +347,7 @@ fn create_queued<T, C>(
         match names.as_slice() {
             [key] => tracing::error!(region, key, error, "a creation in the background failed"),
             keys => {
-                tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed")
+                tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed");
             }
         }
     }
