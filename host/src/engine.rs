@@ -22,6 +22,8 @@ mod deadlock;
 mod failure;
 mod gate;
 mod leadership;
+#[cfg(all(test, dogpile_loom))]
+mod model;
 mod port;
 mod protocol;
 #[cfg(all(test, not(dogpile_loom)))]

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use loom::thread;
 #[cfg(not(dogpile_loom))]
 use std::thread;
 
-use super::sync::thread_local;
+use super::sync::{AtomicBool, thread_local};
 
 thread_local! {
     /// When this thread wakes by itself, if it parks.

@@ -13,6 +13,7 @@ pub(crate) use loom::thread_local;
 pub(crate) use std::thread_local;
 
 pub(crate) use sync::MutexGuard;
+pub(crate) use sync::atomic::AtomicBool;
 
 /// A mutex that a panic does not poison. Its contents are consistent whenever it is unlocked.
 #[derive(Debug, Default)]

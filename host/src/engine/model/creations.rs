@@ -1,0 +1,121 @@
+//! Callers that meet at a gate.
+
+use crate::engine::blocking::drive;
+use loom::thread;
+
+use super::port::{End, ModelPort};
+use super::{bounded_model, lead, model, poll_once, task};
+
+#[test]
+fn missing_value_is_created_once_by_threads() {
+    model(|gates, store| {
+        let other = ModelPort::new(gates, store);
+        let other = thread::spawn(|| other.block());
+        assert_eq!(ModelPort::new(gates, store).block(), Ok(10));
+        assert_eq!(other.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn missing_value_is_created_once_by_tasks() {
+    model(|gates, store| {
+        let other = task(ModelPort::new(gates, store));
+        let other = thread::spawn(|| drive(other));
+        assert_eq!(drive(task(ModelPort::new(gates, store))), Ok(10));
+        assert_eq!(other.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn missing_value_is_created_once_by_a_thread_and_a_task() {
+    model(|gates, store| {
+        let other = task(ModelPort::new(gates, store));
+        let other = thread::spawn(|| drive(other));
+        assert_eq!(ModelPort::new(gates, store).block(), Ok(10));
+        assert_eq!(other.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn stale_value_is_created_once() {
+    model(|gates, store| {
+        store.set(1);
+        let other = ModelPort::new(gates, store);
+        let other = thread::spawn(|| other.block());
+        let values = [ModelPort::new(gates, store).block(), other.join().unwrap()];
+        assert!(values.iter().all(|value| matches!(value, Ok(1 | 10))), "{values:?}");
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn waiter_of_a_failing_creator_leads() {
+    model(|gates, store| {
+        let failing = ModelPort::new(gates, store).ending(End::Fails);
+        let failing = thread::spawn(|| failing.block());
+        assert_eq!(ModelPort::new(gates, store).block(), Ok(10));
+        assert!(matches!(failing.join().unwrap(), Err("the creator failed") | Ok(10)));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn waiter_of_a_canceled_leader_leads() {
+    model(|gates, store| {
+        let mut canceled = task(ModelPort::new(gates, store).ending(End::Hangs));
+        poll_once(&mut canceled);
+        let waiter = ModelPort::new(gates, store);
+        let waiter = thread::spawn(|| waiter.block());
+        drop(canceled);
+        assert_eq!(waiter.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn canceled_waiter_that_was_to_lead_passes_it_on() {
+    bounded_model(|gates, store| {
+        let leadership = lead(gates, store);
+        let mut chosen = task(ModelPort::new(gates, store));
+        poll_once(&mut chosen);
+        let next = task(ModelPort::new(gates, store));
+        let next = thread::spawn(|| drive(next));
+        let canceling = thread::spawn(|| drop(chosen));
+        drop(leadership);
+        canceling.join().unwrap();
+        assert_eq!(next.join().unwrap(), Ok(10));
+    });
+}
+
+#[test]
+fn canceled_waiters_leave_the_gate_to_nobody() {
+    bounded_model(|gates, store| {
+        let leadership = lead(gates, store);
+        let (mut first, mut second) =
+            (task(ModelPort::new(gates, store)), task(ModelPort::new(gates, store)));
+        poll_once(&mut first);
+        poll_once(&mut second);
+        let canceling = [thread::spawn(|| drop(first)), thread::spawn(|| drop(second))];
+        drop(leadership);
+        canceling.map(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn three_waiting_threads_wake_as_a_tree() {
+    bounded_model(|gates, store| {
+        let mut leadership = lead(gates, store);
+        let waiters = [(); 3].map(|()| {
+            let waiter = ModelPort::new(gates, store);
+            thread::spawn(|| waiter.block())
+        });
+        store.set(20);
+        leadership.hand_over(std::sync::Arc::new(20_u32), None);
+        drop(leadership);
+        assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [Ok(20); 3]);
+        assert_eq!(store.created(), 0);
+    });
+}

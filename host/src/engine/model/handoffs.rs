@@ -1,0 +1,57 @@
+//! Creations that are queued, and callers that take them over.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use loom::thread;
+
+use super::port::{ModelPort, Store};
+use super::{bounded_model, lead, model};
+use crate::engine::blocking::drive;
+use crate::engine::{Gates, Led, Queued, create_led};
+
+/// Creates what is queued, as a runner does, unless it was taken over.
+fn run(gates: &Arc<Gates>, store: &Arc<Store>, queued: Queued) -> Option<u32> {
+    let leadership = queued.begin(&"runner".into(), Instant::now())?;
+    let mut port = ModelPort::<false>::new(gates, store);
+    let created = drive(create_led(&mut port, vec![Led { place: 0, leadership }]));
+    created.expect("no creator of this model fails").pop()
+}
+
+#[test]
+fn queued_creation_runs_once_despite_a_takeover() {
+    model(|gates, store| {
+        let queued = lead(gates, store).queue();
+        let caller = ModelPort::new(gates, store);
+        let caller = thread::spawn(|| caller.block());
+        assert!(matches!(run(gates, store, queued), None | Some(10)));
+        assert_eq!(caller.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn queued_creation_dropped_during_a_takeover_is_created() {
+    model(|gates, store| {
+        let queued = lead(gates, store).queue();
+        let caller = ModelPort::new(gates, store);
+        let caller = thread::spawn(|| caller.block());
+        drop(queued);
+        assert_eq!(caller.join().unwrap(), Ok(10));
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn queued_creation_dropped_and_taken_over_by_two_is_created_once() {
+    bounded_model(|gates, store| {
+        let queued = lead(gates, store).queue();
+        let callers = [(); 2].map(|()| {
+            let caller = ModelPort::new(gates, store);
+            thread::spawn(|| caller.block())
+        });
+        drop(queued);
+        assert_eq!(callers.map(|caller| caller.join().unwrap()), [Ok(10); 2]);
+        assert_eq!(store.created(), 1);
+    });
+}
