@@ -263,8 +263,10 @@ impl Drop for Queued {
 pub(super) fn leave_if_free(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
     let mut shard = gates.shard(gate.hash);
     let mut state = gate.lock();
+    let is_free = matches!(state.stage, Stage::Free { .. });
     let is_idle = matches!(state.stage, Stage::Free { queued: false, .. });
-    let next = if is_idle { state.first_caller() } else { None };
+    // A waiter takes over a queued creation, too: the runner may be waiting for that very waiter.
+    let next = if is_free { state.first_caller() } else { None };
     let mut removed = None;
     let mut left = mutex;
     if is_idle && next.is_some() {

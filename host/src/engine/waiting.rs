@@ -129,8 +129,8 @@ impl Drop for Waiting {
             return self.pass_wakeup_on(&wakeups);
         }
         let unused = self.unregister(&mut state);
-        // This waiter may have been the one that was to lead next.
-        let is_free = matches!(state.stage, Stage::Free { queued: false, .. });
+        // This waiter may have been the one that was to lead next, or to take over a queued creation.
+        let is_free = matches!(state.stage, Stage::Free { .. });
         drop(state);
         if is_free {
             leave_if_free(&self.gates, &gate, None);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use loom::thread;
 
 use super::port::{ModelPort, Store};
-use super::{bounded_model, lead, model};
+use super::{bounded_model, lead, model, poll_once, task};
 use crate::engine::blocking::drive;
 use crate::engine::{Gates, Led, Queued, create_led};
 
@@ -53,5 +53,22 @@ fn queued_creation_dropped_and_taken_over_by_two_is_created_once() {
         drop(queued);
         assert_eq!(callers.map(|caller| caller.join().unwrap()), [Ok(10); 2]);
         assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn canceled_waiter_leaves_a_queued_creation_to_the_next() {
+    bounded_model(|gates, store| {
+        let leadership = lead(gates, store);
+        let mut chosen = task(ModelPort::new(gates, store));
+        poll_once(&mut chosen);
+        let next = task(ModelPort::new(gates, store));
+        let next = thread::spawn(|| drive(next));
+        let canceling = thread::spawn(|| drop(chosen));
+        let queued = leadership.queue();
+        canceling.join().unwrap();
+        // The runner may wait for this very caller: nobody runs the job before it is done.
+        assert_eq!(next.join().unwrap(), Ok(10));
+        drop(queued);
     });
 }
