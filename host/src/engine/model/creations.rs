@@ -1,5 +1,8 @@
 //! Callers that meet at a gate.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use crate::engine::blocking::drive;
 use loom::thread;
 
@@ -112,8 +115,11 @@ fn three_waiting_threads_wake_as_a_tree() {
             let waiter = ModelPort::new(gates, store);
             thread::spawn(|| waiter.block())
         });
-        store.set(20);
-        leadership.hand_over(std::sync::Arc::new(20_u32), None);
+        // Only with all three at the gate does the tree have a second level.
+        while gates.creations("model", Instant::now())[0].waiters < 3 {
+            thread::yield_now();
+        }
+        leadership.hand_over(Arc::new(20_u32), None);
         drop(leadership);
         assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [Ok(20); 3]);
         assert_eq!(store.created(), 0);

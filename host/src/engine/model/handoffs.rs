@@ -72,3 +72,16 @@ fn canceled_waiter_leaves_a_queued_creation_to_the_next() {
         drop(queued);
     });
 }
+
+#[test]
+fn queued_creation_dropped_with_its_last_waiter_leaves_no_gate() {
+    model(|gates, store| {
+        let leadership = lead(gates, store);
+        let mut waiter = task(ModelPort::new(gates, store));
+        poll_once(&mut waiter);
+        let queued = leadership.queue();
+        let canceling = thread::spawn(|| drop(waiter));
+        drop(queued);
+        canceling.join().unwrap();
+    });
+}

@@ -104,6 +104,23 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "queued_creation_that_is_dropped_leaves_no_gate",
+        covers: &[Stale, Missing, Leader, Dropped],
+        script: |play| {
+            queue(play);
+            play.drop_queue();
+            play.creating(Call::of("z", &["l"]));
+            play.succeed("z", 9);
+        },
+        ends: End {
+            callers: &[("a", "1", 2), ("z", "9", 2)],
+            created: &["l"],
+            stores: 1,
+            stored: &[("k", 1), ("l", 9)],
+            reports: &[],
+        },
+    },
+    Row {
         name: "job_dropped_after_a_takeover_disturbs_nobody",
         covers: &[Stale, Missing, Leader, Waiter, TakenOver, Dropped],
         script: |play| {
