@@ -309,6 +309,8 @@ fn keys_of_all_short_texts_can_be_read_in_one_way() {
         assert_only_reading(None, &Two(Some(a.clone()), b.clone()));
         assert_only_reading(Some("ns"), &Two(Some(a.clone()), Some(b.clone())));
         assert_only_reading(None, &Two(a.clone(), None::<Option<String>>));
+        assert_only_reading(None, &Two(None::<String>, Some(b.clone())));
+        assert_only_reading(None, &Two(Some(b.clone()), None::<String>));
         assert_only_reading(None, &Two(Some(None::<u8>), Some(b.clone())));
         assert_only_reading(None, &Two(a.clone(), vec![b.clone()]));
         assert_only_reading(None, &Two(vec![Some(a), None], b));
@@ -358,6 +360,16 @@ fn keys_of_own_types_can_be_read_in_one_way() {
         assert_only_reading(None, &Two(Raw(a.clone()), b.clone()));
         assert_only_reading(None, &(vec![Some(Raw(a)), None], Raw(b.clone()), Some(Raw(b))));
     }
+}
+
+/// These calls shared keys once.
+#[test]
+fn quoted_texts_and_none_among_texts_have_distinct_keys() {
+    assert_eq!(key(None, &[&"a|b"]), r#"m:f|"a\x7cb""#);
+    assert_eq!(key(None, &[&r#""a\x7cb""#]), r#"m:f|"\"a\\x7cb\"""#);
+    assert_eq!(key(None, &[&Some("None a"), &None::<&str>]), r#"m:f|"None a" None"#);
+    assert_eq!(key(None, &[&None::<&str>, &Some("a None")]), r#"m:f|None "a None""#);
+    assert_eq!(key(None, &[&None::<i32>, &"a b"]), "m:f|None a b", "Python's key, which no other call has");
 }
 
 /// Names, types, and namespaces that look like each other have different keys.
