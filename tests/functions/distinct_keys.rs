@@ -204,7 +204,7 @@ fn products<T: Clone>(choices: &[Vec<T>]) -> Vec<Vec<T>> {
     choices.iter().fold(vec![Vec::new()], |lists, choices| {
         lists
             .iter()
-            .flat_map(|list| choices.iter().map(|item| [&list[..], &[item.clone()]].concat()))
+            .flat_map(|list| choices.iter().map(|item| [&list[..], std::slice::from_ref(item)].concat()))
             .collect()
     })
 }

@@ -269,8 +269,8 @@ fn two_blocks(region: &CacheRegion) -> [(u32, String); 2] {
     [gross, net]
 }
 
-/// Returns the keys of methods of two types of one name, in two blocks.
-fn two_types(region: &CacheRegion) -> [String; 2] {
+/// Returns the values and keys of methods of two types of one name, in two blocks.
+fn two_types(region: &CacheRegion) -> [(u32, String); 2] {
     let gross = {
         struct Shop<T>(T);
         impl<T: Clone> Shop<T> {
@@ -279,7 +279,8 @@ fn two_types(region: &CacheRegion) -> [String; 2] {
                 item * 120
             }
         }
-        Shop(1_u8).price_key(region, 1)
+        let shop = Shop(1_u8);
+        (shop.price(region, 1), shop.price_key(region, 1))
     };
     let net = {
         struct Shop<T>(T);
@@ -289,7 +290,8 @@ fn two_types(region: &CacheRegion) -> [String; 2] {
                 item * 100
             }
         }
-        Shop(1_u8).price_key(region, 1)
+        let shop = Shop(1_u8);
+        (shop.price(region, 1), shop.price_key(region, 1))
     };
     [gross, net]
 }
@@ -300,7 +302,7 @@ macro_rules! price {
         fn price(region: &CacheRegion, item: u32) -> u32 {
             item * $factor
         }
-        price::key($region, 1)
+        (price($region, 1), price::key($region, 1))
     }};
 }
 
@@ -311,36 +313,35 @@ macro_rules! prices {
             fn price(region: &CacheRegion, item: u32) -> u32 {
                 item * 120
             }
-            price::key($region, 1)
+            (price($region, 1), price::key($region, 1))
         };
         let net = {
             #[cache_on_arguments(region = region, ignore(region))]
             fn price(region: &CacheRegion, item: u32) -> u32 {
                 item * 100
             }
-            price::key($region, 1)
+            (price($region, 1), price::key($region, 1))
         };
         [gross, net]
     }};
 }
 
-fn one_macro_twice(region: &CacheRegion) -> [String; 2] {
+fn one_macro_twice(region: &CacheRegion) -> [(u32, String); 2] {
     [price!(region, 120), price!(region, 100)]
 }
 
-fn two_in_one_macro(region: &CacheRegion) -> [String; 2] {
+fn two_in_one_macro(region: &CacheRegion) -> [(u32, String); 2] {
     prices!(region)
 }
 
 #[test]
 fn functions_of_one_name_in_two_blocks_do_not_share_entries() {
     let region = region_of("blocks", RegionConfig::new("dogpile.cache.memory"));
-    let blocks = two_blocks(&region);
-    assert_eq!(blocks.clone().map(|(value, _)| value), [120, 100]);
-    assert_eq!(blocks, two_blocks(&region), "keys and values are the same at the next call");
-    for [gross, net] in
-        [blocks.map(|(_, key)| key), two_types(&region), one_macro_twice(&region), two_in_one_macro(&region)]
-    {
+    for two in [two_blocks, two_types, one_macro_twice, two_in_one_macro] {
+        let made = two(&region);
+        assert_eq!(made.clone().map(|(value, _)| value), [120, 100]);
+        assert_eq!(made, two(&region), "keys and values are the same at the next call");
+        let [(_, gross), (_, net)] = made;
         assert_ne!(gross, net);
         assert!(gross.ends_with("|1") && gross.contains(":price@"), "{gross}");
     }
