@@ -1,4 +1,4 @@
-//! What a region's calls answer when they cannot do what they were asked.
+//! [`RegionError`] and [`CreateError`]: why a call of a region failed.
 
 use std::error::Error;
 use std::fmt;
@@ -9,106 +9,107 @@ use crate::engine::{LockError, SharedFailure};
 use crate::registry::RegistryError;
 use crate::serializer::SerializerError;
 
-/// Why a region could not do what it was asked. A miss is no error, but `Ok(None)`.
+/// Why a call of a region failed. A missing value is `Ok(None)`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegionError {
-    /// The region is used before it was configured.
-    #[error("region {region:?} is not configured; call `configure` before it is used")]
+    /// The region is not configured.
+    #[error("region {region:?} is not configured; call `configure` before using it")]
     NotConfigured {
-        /// The region.
+        /// The name of the region.
         region: String,
     },
-    /// The region is configured a second time.
+    /// The region is already configured.
     #[error(
-        "region {region:?} is already configured, with backend {backend:?}; to replace it, say \
-         `replace_existing_backend`"
+        "region {region:?} is already configured, with backend {backend:?}; call `replace_existing_backend` to replace \
+         it"
     )]
     AlreadyConfigured {
-        /// The region.
+        /// The name of the region.
         region: String,
-        /// Its present backend.
+        /// The region's present backend.
         backend: String,
     },
-    /// A setting of the region is wrong.
+    /// A setting is invalid.
     #[error("region {region:?}: {problem}")]
     Setting {
-        /// The region.
+        /// The name of the region.
         region: String,
-        /// What is wrong with which setting, and what to do.
+        /// The setting, the reason, and what to do.
         problem: String,
     },
-    /// A backend or proxy of the region could not be made.
+    /// The backend or a proxy could not be built.
     #[error("region {region:?} could not be configured")]
     EntryPoint {
-        /// The region.
+        /// The name of the region.
         region: String,
-        /// Why not.
+        /// The reason.
         source: Box<RegistryError>,
     },
     /// The backend failed.
     #[error("region {region:?} could not {operation} {key} in backend {backend:?}")]
     Backend {
-        /// The region.
+        /// The name of the region.
         region: String,
-        /// The backend's entry point.
+        /// The entry point of the backend.
         backend: String,
-        /// What was being done, such as `get`.
+        /// The operation, such as `get`.
         operation: &'static str,
-        /// The key, or keys, as the backend was given them.
+        /// The key or keys, as the backend received them.
         key: String,
-        /// What the backend said.
+        /// The backend's error.
         source: BackendError,
     },
-    /// The value could not be serialised.
-    #[error("region {region:?} could not serialise the value of {key}")]
+    /// The value could not be serialized.
+    #[error("region {region:?} could not serialize the value of {key}")]
     Serialize {
-        /// The region.
+        /// The name of the region.
         region: String,
         /// The key, as the caller gave it.
         key: String,
-        /// What the serializer said.
+        /// The serializer's error.
         source: SerializerError,
     },
-    /// The key is one that the region cannot take.
-    #[error("region {region:?} cannot take the key {key}: {problem}")]
+    /// The key is invalid.
+    #[error("invalid key {key} for region {region:?}: {problem}")]
     InvalidKey {
-        /// The region.
+        /// The name of the region.
         region: String,
         /// The key.
         key: String,
-        /// What is wrong with it, and what to do.
+        /// The reason, and what to do.
         problem: &'static str,
     },
     /// The dogpile lock failed.
     #[error("region {region:?} could not lock {key}")]
     Lock {
-        /// The region.
+        /// The name of the region.
         region: String,
         /// The key, as the caller gave it.
         key: String,
-        /// Why not.
+        /// The reason.
         source: LockError,
     },
     /// The creator of another caller failed, for which this caller waited.
     #[error(transparent)]
     SharedFailure(#[from] SharedFailure),
-    /// A creator of many values made more or fewer than it was asked for.
+    /// A creator of many values returned a wrong number of values.
     #[error(
-        "a creator of region {region:?} was asked for {expected} values and made {made}; nothing was stored"
+        "region {region:?} stored nothing: the creator returned {made} values for {expected} keys; return one value \
+         per key"
     )]
     CreatorCount {
-        /// The region.
+        /// The name of the region.
         region: String,
-        /// How many keys it was given.
+        /// The number of keys.
         expected: usize,
-        /// How many values it made.
+        /// The number of values.
         made: usize,
     },
 }
 
 impl RegionError {
-    /// Whether the same call may succeed a little later.
+    /// Returns whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             RegionError::Backend { source, .. } => source.is_transient(),
@@ -118,7 +119,7 @@ impl RegionError {
         }
     }
 
-    /// What the backend said, if it was the backend that failed.
+    /// Returns the backend's error, if the backend or its mutex failed.
     pub fn backend_error(&self) -> Option<&BackendError> {
         match self {
             RegionError::Backend { source, .. } => Some(source),

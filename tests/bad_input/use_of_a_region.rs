@@ -28,7 +28,7 @@ fn a_region_that_is_not_configured_says_so_at_every_call() {
     ];
     for answer in answers {
         let error = answer.unwrap_err();
-        assert_eq!(told(&error), "region \"lazy\" is not configured; call `configure` before it is used");
+        assert_eq!(told(&error), "region \"lazy\" is not configured; call `configure` before using it");
         assert!(!error.is_transient() && error.backend_error().is_none());
     }
     let created = region.try_get_or_create("key", || Err::<u32, _>("not reached"));

@@ -162,8 +162,8 @@ fn a_region_is_configured_once() {
     assert!(matches!(error, RegionError::AlreadyConfigured { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        "region \"configured\" is already configured, with backend \"dogpile.cache.memory\"; to replace it, say \
-         `replace_existing_backend`"
+        "region \"configured\" is already configured, with backend \"dogpile.cache.memory\"; call \
+         `replace_existing_backend` to replace it"
     );
     assert!(region.is_configured());
     assert_eq!(region.get("key").unwrap(), Some(1));
@@ -218,7 +218,7 @@ fn a_users_mangler_outlives_the_backend() {
 fn a_region_that_is_not_configured_says_so() {
     let region = CacheRegion::new("lazy");
     assert!(!region.is_configured());
-    let told = "region \"lazy\" is not configured; call `configure` before it is used";
+    let told = "region \"lazy\" is not configured; call `configure` before using it";
     assert_eq!(region.backend().unwrap_err().to_string(), told);
     assert_eq!(region.actual_backend().unwrap_err().to_string(), told);
 }

@@ -152,7 +152,7 @@ fn a_creator_that_makes_too_few_or_too_many_values_is_refused_and_nothing_is_sto
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "a creator of region \"tested\" was asked for 3 values and made {made}; nothing was stored"
+                    "region \"tested\" stored nothing: the creator returned {made} values for 3 keys; return one value per key"
                 )
             );
             assert_eq!(region.get_multi::<i32>(&["a", "b", "c"]).unwrap(), [None, None, None]);

@@ -175,7 +175,7 @@ fn value_that_cannot_be_serialized_is_returned_but_not_stored() {
     let (store, events) = (ByteStore::default(), Events::of_region("serialised"));
     let region = region_on(&store, |config| config);
     let error = region.set("some key", InMemory(1)).unwrap_err();
-    assert_eq!(error.to_string(), "region \"serialised\" could not serialise the value of \"some key\"");
+    assert_eq!(error.to_string(), "region \"serialised\" could not serialize the value of \"some key\"");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("i32") && cause.contains("InMemory"), "{cause}");
 
