@@ -92,7 +92,7 @@ pub enum RegionError {
     },
     /// The creator of another caller failed, for which this caller waited.
     #[error(transparent)]
-    SharedFailure(#[from] SharedFailure),
+    SharedFailure(SharedFailure),
     /// A creator of many values returned a wrong number of values.
     #[error(
         "region {region:?} stored nothing: the creator returned {made} values for {expected} keys; return one value \
