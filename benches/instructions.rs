@@ -1,9 +1,9 @@
-//! How many instructions a hit takes, beside rivals and targets.
+//! How many instructions a hit takes, compared with rivals and a target.
 //!
 //! `cargo bench -p dogpile-benches --bench instructions` runs itself under valgrind's callgrind, once for each cache
 //! and each of two numbers of hits, and divides the difference. Instructions do not depend on what else the machine
-//! does. Callgrind counts no instructions of the kernel, nor of the reading of a clock that the kernel maps into the
-//! process: under valgrind, such a reading is a system call.
+//! does. Callgrind does not count the kernel's instructions. It does not count the reading of a clock either: under
+//! valgrind, that reading is a system call.
 
 use std::process::{Command, Stdio};
 
@@ -44,7 +44,8 @@ fn main() -> Result<(), Failure> {
     let [few, many] = if is_quick()? { QUICK } else { FULL };
     if !has_valgrind() {
         println!(
-            "nothing is counted: valgrind is missing; install it, for example with \"apt-get install valgrind\""
+            "cannot count instructions: valgrind is missing; install it with \"tests/setup/valgrind\" from the \
+             project's folder, or with \"apt-get install valgrind\""
         );
         return Ok(());
     }
@@ -56,7 +57,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fills the cache called `name` and asks it `hits` times.
+/// Fills the cache called `name` and requests `hits` hits from it.
 fn hit(name: &str, hits: usize) -> Result<(), Failure> {
     let mut all: Vec<Subject> = linked()?;
     all.extend(versus::rivals());
@@ -74,17 +75,17 @@ fn has_valgrind() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Returns how many instructions this program takes to fill the cache called `name` and to ask it `hits` times.
+/// Returns how many instructions this program takes to fill the cache called `name` and to request `hits` hits from it.
 fn count(name: &str, hits: usize) -> Result<f64, Failure> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)
         .args([COUNTED, name, &hits.to_string()])
         .output()?;
-    let told = String::from_utf8_lossy(&output.stderr);
+    let report = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(format!("valgrind failed: {}\n{told}", output.status).into());
+        return Err(format!("valgrind failed: {}\n{report}", output.status).into());
     }
-    let counted = told.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
-    counted.ok_or_else(|| format!("valgrind reported no count:\n{told}").into())
+    let counted = report.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    counted.ok_or_else(|| format!("valgrind reported no count:\n{report}").into())
 }

@@ -1,6 +1,6 @@
-//! What the benches share: the caches, those of others under `versus`, and the threads that ask them.
+//! What the benches share: our caches, those of others under `versus`, and the threads that call them.
 //!
-//! All caches are asked by one loop, for the same keys in the same order, and answer clones of an `Arc`.
+//! One loop calls all caches, with the same keys in the same order, and receives clones of an `Arc`.
 
 #![deny(unsafe_code)]
 
@@ -19,13 +19,16 @@ mod workload;
 pub use crate::command_line::is_quick;
 pub use crate::dice::Dice;
 pub use crate::function::{Cached, made_of};
-pub use crate::ours::{LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, linked, ours};
+pub use crate::ours::{
+    LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, linked, linked_config, loaded_config,
+    ours,
+};
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;
 pub use crate::team::Team;
 pub use crate::workload::{KEYS, Workload};
 
-/// Every cache: ours, and the rivals.
+/// Returns every cache: ours, and the rivals.
 ///
 /// # Errors
 /// If the plugin library is not beside the bench, or a region cannot be configured.

@@ -10,15 +10,15 @@ use dogpile::{CacheRegion, RegionConfig, Registry};
 use crate::subject::{Cache, Failure, Subject, Value};
 use crate::workload::KEYS;
 
-/// The backend compiled in.
+/// The backend, compiled in.
 pub const LINKED: &str = "dogpile, linked";
-/// The same, values going stale after an hour.
+/// The linked backend, in a region whose values expire after an hour.
 pub const LINKED_EXPIRING: &str = "dogpile, linked, expiring";
-/// The same, with room for twice the keys.
+/// The linked backend, with room for twice the keys.
 pub const LINKED_BOUNDED: &str = "dogpile, linked, bounded";
-/// The backend in a plugin library.
+/// The backend, in a plugin library.
 pub const LOADED: &str = "dogpile, loaded";
-/// The same, values going stale after an hour.
+/// The loaded backend, in a region whose values expire after an hour.
 pub const LOADED_EXPIRING: &str = "dogpile, loaded, expiring";
 
 const BACKEND: &str = "dogpile.cache.memory";
@@ -29,10 +29,10 @@ const EXPIRATION: Duration = Duration::from_secs(60 * 60);
 /// # Errors
 /// If a region cannot be configured.
 pub fn linked() -> Result<Vec<Subject>, Failure> {
-    let bounded = RegionConfig::new(BACKEND).arguments(BTreeMap::from([("max_entries", 2 * KEYS)]));
+    let bounded = linked_config().arguments(BTreeMap::from([("max_entries", 2 * KEYS)]));
     Ok(vec![
-        subject(LINKED, RegionConfig::new(BACKEND))?,
-        subject(LINKED_EXPIRING, RegionConfig::new(BACKEND).expiration_time(EXPIRATION))?,
+        subject(LINKED, linked_config())?,
+        subject(LINKED_EXPIRING, linked_config().expiration_time(EXPIRATION))?,
         subject(LINKED_BOUNDED, bounded)?,
     ])
 }
@@ -43,19 +43,27 @@ pub fn linked() -> Result<Vec<Subject>, Failure> {
 /// If the plugin library is not beside the bench, or a region cannot be configured.
 pub fn ours() -> Result<Vec<Subject>, Failure> {
     let mut all = linked()?;
-    all.push(subject(LOADED, loaded()?)?);
-    all.push(subject(LOADED_EXPIRING, loaded()?.expiration_time(EXPIRATION))?);
+    all.push(subject(LOADED, loaded_config()?)?);
+    all.push(subject(LOADED_EXPIRING, loaded_config()?.expiration_time(EXPIRATION))?);
     Ok(all)
 }
 
-/// The backend out of the library, and from nowhere else.
-fn loaded() -> Result<RegionConfig, Failure> {
+/// Returns a configuration that uses the linked backend.
+pub fn linked_config() -> RegionConfig {
+    RegionConfig::new(BACKEND)
+}
+
+/// Returns a configuration that uses the backend of the plugin library, and no other.
+///
+/// # Errors
+/// If the plugin library is not beside the bench.
+pub fn loaded_config() -> Result<RegionConfig, Failure> {
     let registry = Registry::empty();
     registry.add_library(library()?)?;
     Ok(RegionConfig::new(BACKEND).registry(Arc::new(registry)))
 }
 
-/// Cargo builds the library into the folder of the bench's binary.
+/// Returns the path of the library. Cargo builds it into the folder of the bench's binary.
 fn library() -> Result<PathBuf, Failure> {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let name = format!("{DLL_PREFIX}dogpile_memory_dylib{DLL_SUFFIX}");
@@ -70,7 +78,6 @@ fn subject(name: &'static str, config: RegionConfig) -> Result<Subject, Failure>
 
 impl Cache for CacheRegion {
     fn get_or_create(&self, key: &str, creator: impl FnOnce() -> Value) -> Value {
-        let answer = CacheRegion::get_or_create(self, key, creator);
-        answer.expect("the memory backend does not fail")
+        CacheRegion::get_or_create(self, key, creator).expect("the memory backend does not fail")
     }
 }

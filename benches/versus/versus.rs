@@ -1,5 +1,6 @@
-//! Caches of others, each as its documentation shows it.
+//! Caches of others, each used as its documentation shows it.
 
+mod bare_condvar;
 mod bare_files;
 mod bare_map;
 pub mod functions;
@@ -7,6 +8,7 @@ mod moka;
 mod quick_cache;
 mod std_map;
 
+pub use self::bare_condvar::BARE_CONDVAR;
 pub use self::bare_files::{BareLmdb, BareSqlite};
 pub use self::bare_map::BARE_MAP;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
@@ -15,7 +17,7 @@ pub use self::std_map::STD_MAP;
 
 use crate::subject::Subject;
 
-/// All rivals.
+/// Returns all rivals whose hits are measured.
 pub fn rivals() -> Vec<Subject> {
     vec![
         Subject::new(MOKA, moka::unbounded()),
@@ -28,4 +30,14 @@ pub fn rivals() -> Vec<Subject> {
 /// Returns the standard library's map.
 pub fn std_map() -> Subject {
     Subject::new(STD_MAP, std_map::StdMap::default())
+}
+
+/// Returns a bare condition variable.
+pub fn bare_condvar() -> Subject {
+    Subject::new(BARE_CONDVAR, bare_condvar::BareCondvar::default())
+}
+
+/// Returns moka without limits.
+pub fn moka() -> Subject {
+    Subject::new(MOKA, moka::unbounded())
 }
