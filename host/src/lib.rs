@@ -1,8 +1,8 @@
-//! A plugin-extensible caching framework: regions, the dogpile lock, backends and proxies by name.
+//! A caching framework with plugins: regions, the dogpile lock, and backends and proxies by name.
 //!
-//! An application names *regions*; a region sits on a *backend* found by its entry-point name, under a stack of
-//! *proxies*. Values are made by *creators* under the *dogpile lock*: one caller creates, the others get the old
-//! value at once or, if there is none, wait for the new one.
+//! An application names *regions*. A region sits on a *backend*, which is found by its entry-point name, under a stack of
+//! *proxies*. *Creators* make the values under the *dogpile lock*. One caller creates a value. The others get the old value
+//! at once or, if there is none, wait for the new one.
 //!
 //! ```
 //! use std::time::Duration;
@@ -17,12 +17,12 @@
 //! # Ok::<(), dogpile::RegionError>(())
 //! ```
 //!
-//! * [`CacheRegion`] and [`RegionConfig`]: what applications call, and how it is set up from code.
-//! * [`Configuration`]: the same from a TOML file; [`RegionConfig::from_flat`] from an ini file's section.
-//! * [`Registry`]: where entry points come from: linked crates, plugin libraries, code.
-//! * [`macro@cache_on_arguments`], [`macro@cache_multi_on_arguments`]: cached functions; [`function`] has their keys.
-//! * [`lock`]: the dogpile lock on its own.
-//! * [`sdk`]: what backends and proxies implement.
+//! * [`CacheRegion`] is what applications call. [`RegionConfig`] configures it in code.
+//! * [`Configuration`] reads a TOML file, and [`RegionConfig::from_flat`] the section of an ini file.
+//! * [`Registry`] finds entry points: in linked crates, in plugin libraries, and in code.
+//! * [`macro@cache_on_arguments`] and [`macro@cache_multi_on_arguments`] cache functions. [`function`] makes their keys.
+//! * [`lock`] is the dogpile lock on its own.
+//! * [`sdk`] has the traits of backends and proxies.
 
 #![forbid(unsafe_code)]
 
@@ -49,7 +49,7 @@ mod value;
 
 pub use dogpile_sdk as sdk;
 
-/// Caches what a function returns, under a key made of its name and arguments.
+/// Caches the return values of a function, under a key made of its name and arguments.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
@@ -75,28 +75,28 @@ pub use dogpile_sdk as sdk;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///
-/// The function keeps its signature, attributes and documentation. What it returns is a
-/// [`CacheValue`]; of a `Result`, spelled so, only what is `Ok` is cached. When its region
-/// fails, or is not configured, a warning is logged, and the function is evaluated as if it were not cached. Every
-/// other caller waits meanwhile, or is served the old value: it runs under the dogpile lock.
+/// The function keeps its signature, attributes, and documentation. It returns a [`CacheValue`]. If its return type is
+/// written as a `Result`, only `Ok` values are cached. The function runs under the dogpile lock: meanwhile, the other callers
+/// wait or get the old value. If its region fails or is not configured, a warning is logged, and the function is evaluated as
+/// if it were not cached.
 ///
 /// | setting | |
 /// |---|---|
-/// | `region = REGION` | the [`CacheRegion`]: a `static`, or an expression; of `self`, too |
-/// | `namespace = "ns"` | set into the key, between the function and its arguments |
-/// | `expiration_time = 300` | in place of the region's: seconds, -1 for never, a `Duration`, an [`Expiration`], or a function of one of these that is asked at each call |
+/// | `region = REGION` | the [`CacheRegion`]: a `static`, or an expression, which may use `self` |
+/// | `namespace = "ns"` | part of the key, between the function and its arguments |
+/// | `expiration_time = 300` | overrides the region's: seconds, -1 for never, a `Duration`, an [`Expiration`], or a function that returns one of these and is called for each call |
 /// | `should_cache_fn = f` | stores only values for which `f(&value)` is true |
-/// | `to_str = f` | makes the text of each argument by `f(&argument)`, such as `ToString::to_string` |
+/// | `to_str = f` | converts each argument to text with `f(&argument)`, such as `ToString::to_string` |
 /// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
 /// | `ignore(connection, log)` | arguments that the key does not depend on |
 /// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
-/// | `background` | lets the region's [runner](AsyncCreationRunner) evaluate anew what is stale; the arguments own what they hold |
+/// | `background` | lets the region's [runner](AsyncCreationRunner) evaluate the function for stale values; the arguments must be owned |
 /// | `associated` | for a function without `self` in an `impl` |
 ///
-/// In an `impl`, where no names can be put beside a method, the functions are called `price_get`, `price_set`,
-/// `price_refresh`, `price_invalidate`, `price_original` and `price_key`. `self` is no part of the key. A trait's
-/// methods can have none beside them: cache a method of the type, and call it there.
+/// In an `impl`, the companions are called `price_get`, `price_set`, `price_refresh`, `price_invalidate`, `price_original`, and
+/// `price_key`. `self` is not part of the key. Methods of a trait cannot have companions: cache a method of the type, and call
+/// it in the trait's method.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
@@ -120,10 +120,11 @@ pub use dogpile_sdk as sdk;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///
-/// Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
+//
+// Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
 pub use dogpile_macros::cache_on_arguments;
 
-/// Caches each of the values that a function returns for a slice of keys.
+/// Caches each value that a function returns for a slice of keys.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments};
@@ -144,15 +145,14 @@ pub use dogpile_macros::cache_on_arguments;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///
-/// The function takes its keys as one slice and returns a `Vec` with a value for each, in their order. It is called
-/// once, with the keys whose values are missing or stale, sorted by the texts that they are stored under. With
-/// `asdict` it returns a `HashMap` or `BTreeMap` instead; a key that it leaves out is left out of the answer, and not
-/// cached.
+/// The function takes its keys as one slice and returns a `Vec` with one value per key, in order. It is called once with the
+/// keys whose values are missing or stale, sorted by the texts under which they are stored. With `asdict`, it returns a
+/// `HashMap` or `BTreeMap` instead. A key that it leaves out is missing in the result and is not cached.
 ///
-/// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), but for `function_multi_key_generator`
-/// in place of `function_key_generator`, and without `defaults`.
-///
-/// Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
+/// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), except that `function_multi_key_generator`
+/// replaces `function_key_generator`, and that there is no `defaults`.
+//
+// Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
 pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
@@ -170,7 +170,7 @@ pub use crate::registry::Registry;
 pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};
 pub use crate::value::{CacheValue, InMemory};
 
-/// Keeps the programs of the README compiling.
+/// Compiles the programs of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -164,7 +164,7 @@ fn arguments_that_are_wrong_are_named_by_what_they_are_given_to() {
     let null = refused(RegionConfig::new("dogpile.cache.null").argument("max_entries", 1));
     says(&null, &["unknown argument \"max_entries\" (known: none)"]);
     let instance = RegionConfig::from_instance(dogpile_tests::scripted::Scripted::new());
-    says(&refused(instance.argument("a", 1)), &["arguments belong to an entry point; name it first"]);
+    says(&refused(instance.argument("a", 1)), &["cannot set arguments: no entry point is named"]);
 }
 
 #[test]
@@ -180,10 +180,10 @@ fn names_that_nobody_has_are_refused_with_the_nearest_and_all_that_are_known() {
     let mixed_up = refused(memory().wrap("dogpile.cache.null"));
     says(&mixed_up, &["\"dogpile.cache.null\"", "is no proxy", "name it as `backend`"]);
     let mangler = refused(memory().key_mangler_named("sha2"));
-    says(&mangler, &["no key mangler is called \"sha2\" (known: [\"sha1\"]); did you mean \"sha1\"?"]);
+    says(&mangler, &["unknown key mangler \"sha2\" (known: [\"sha1\"]); did you mean \"sha1\"?"]);
     let serializer = refused(memory().serializer_named("jsno"));
-    says(&serializer, &["no serializer is called \"jsno\"", "msgpack", "did you mean \"json\"?"]);
-    says(&refused(RegionConfig::default()), &["no backend is named; give the entry point of one"]);
+    says(&serializer, &["unknown serializer \"jsno\"", "msgpack", "did you mean \"json\"?"]);
+    says(&refused(RegionConfig::default()), &["no backend is named; set \"backend\" to an entry point"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Makes a [`Configured`] of a region's settings, or says what is wrong with them. Changes nothing.
+//! Builds a [`Configured`] from the settings of a region, or returns what is wrong with them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::time::RegionTime;
 /// How long a call waits for other creators, unless the configuration says otherwise.
 const CREATION_WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A region that works as `settings` say.
+/// Builds a region from `settings`.
 pub(super) fn build(region: &str, settings: Settings) -> Result<Configured, RegionError> {
     let builder = Builder { region, settings: &settings };
     let (backend_name, actual_backend) = builder.actual_backend()?;
@@ -28,7 +28,7 @@ pub(super) fn build(region: &str, settings: Settings) -> Result<Configured, Regi
     assemble(region, settings, backend_name, actual_backend, backend)
 }
 
-/// The region `present`, with `backend` around what was its outermost proxy.
+/// Builds the region `present` again, with `backend` as its outermost proxy.
 pub(super) fn rewrap(
     present: &Configured,
     settings: Settings,
@@ -96,7 +96,7 @@ impl Builder<'_> {
         RegionError::EntryPoint { region: self.region.to_owned(), source: Box::new(error) }
     }
 
-    /// The backend itself, and what it is called.
+    /// Returns the backend and its name.
     fn actual_backend(&self) -> Result<(String, Arc<dyn CacheBackend>), RegionError> {
         match &self.settings.backend {
             Some(BackendChoice::Instance(backend)) => Ok((format!("{backend:?}"), Arc::clone(backend))),
@@ -104,11 +104,11 @@ impl Builder<'_> {
                 let built = self.registry().build_backend(name, arguments.clone());
                 Ok((name.clone(), built.map_err(|error| self.entry_point(error))?))
             }
-            None => Err(self.problem("no backend is named; give the entry point of one".to_owned())),
+            None => Err(self.problem("no backend is named; set \"backend\" to an entry point".to_owned())),
         }
     }
 
-    /// `backend` in its proxies, the one named first outermost.
+    /// Returns `backend` in its proxies. The first one is the outermost.
     fn wrapped(&self, backend: Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, RegionError> {
         let mut wraps = self.settings.wrap.iter().flatten().rev();
         wraps.try_fold(backend, |proxied, wrap| match wrap {
@@ -126,7 +126,7 @@ impl Builder<'_> {
             Some(Choice::Given(mangler)) => Ok(Some(mangler.clone())),
             Some(Choice::Named(name)) => named_mangler(name).map(Some).ok_or_else(|| {
                 let hint = did_you_mean(name, NAMED_MANGLERS);
-                self.problem(format!("no key mangler is called {name:?} (known: {NAMED_MANGLERS:?}){hint}"))
+                self.problem(format!("unknown key mangler {name:?} (known: {NAMED_MANGLERS:?}){hint}"))
             }),
         }
     }
@@ -143,7 +143,7 @@ impl Builder<'_> {
         serializer::named(&name).map(Some).ok_or_else(|| {
             let known = serializer::names();
             let hint = did_you_mean(&name, known.iter().map(String::as_str));
-            self.problem(format!("no serializer is called {name:?} (known: {known:?}){hint}"))
+            self.problem(format!("unknown serializer {name:?} (known: {known:?}){hint}"))
         })
     }
 }

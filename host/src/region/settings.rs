@@ -15,7 +15,7 @@ use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
 use crate::time::Marks;
 
-/// What a region is configured with, built up setting by setting.
+/// The configuration of a region, built setting by setting.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,18 +33,18 @@ use crate::time::Marks;
 /// assert!(USERS.is_configured());
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
-///
-/// Source: dogpile.cache `region.py`, `make_region` and `CacheRegion.configure`.
+//
+// Source: dogpile.cache `region.py`, `make_region` and `CacheRegion.configure`.
 #[derive(Clone, Default)]
-#[must_use = "it does nothing until it is given to `CacheRegion::configure`"]
+#[must_use = "a configuration does nothing until it is passed to `CacheRegion::configure`"]
 pub struct RegionConfig {
     pub(crate) settings: Settings,
     pub(crate) replace_existing_backend: bool,
-    /// A value that an earlier call could not take; told when the region is configured.
+    /// The first invalid value, which is reported when the region is configured.
     pub(crate) problem: Option<Arc<BackendError>>,
 }
 
-/// The settings themselves; what is `None` was not said.
+/// The settings. `None` means that a setting was not given.
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) backend: Option<BackendChoice>,
@@ -59,7 +59,7 @@ pub(crate) struct Settings {
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Arc<Registry>>,
-    /// Set by the region itself, when it is configured for the first time.
+    /// Set by the region when it is configured for the first time.
     pub(crate) time_marks: Option<Arc<Marks>>,
 }
 
@@ -87,32 +87,32 @@ impl std::str::FromStr for OnCreatorFailure {
     }
 }
 
-/// The backend: an entry point with its arguments, or an instance.
+/// A backend: an entry point with its arguments, or an instance.
 #[derive(Clone)]
 pub(crate) enum BackendChoice {
     Named { name: String, arguments: Arguments },
     Instance(Arc<dyn CacheBackend>),
 }
 
-/// Something given by name, or itself.
+/// A setting that is given by name or as an object.
 #[derive(Clone)]
 pub(crate) enum Choice<T> {
     Named(String),
     Given(T),
 }
 
-/// A proxy: an entry point with its arguments, or how to make one.
+/// A proxy: an entry point with its arguments, or a function that creates one.
 #[derive(Clone)]
 pub(crate) enum Wrap {
     Named { name: String, arguments: Arguments },
     With(ProxyFn),
 }
 
-/// Makes a proxy around a backend.
+/// A function that creates a proxy around a backend.
 pub(crate) type ProxyFn = Arc<dyn Fn(Arc<dyn CacheBackend>) -> Arc<dyn CacheBackend> + Send + Sync>;
 
 impl Settings {
-    /// These settings, with what they do not say taken from `others`.
+    /// Returns these settings, completed by those of `others`.
     pub(crate) fn or(self, others: &Settings) -> Settings {
         let others = others.clone();
         Settings {
@@ -134,14 +134,15 @@ impl Settings {
 }
 
 impl RegionConfig {
-    /// A configuration with the backend whose entry point is `backend`.
+    /// Creates a configuration with the backend whose entry point is `backend`.
     pub fn new(backend: impl Into<String>) -> Self {
         let backend = BackendChoice::Named { name: backend.into(), arguments: Arguments::default() };
         RegionConfig::default().with_backend(backend)
     }
 
-    /// A configuration with a backend that was made elsewhere. Regions that are given the same one wait for each
-    /// other's creators.
+    /// Creates a configuration with a backend that already exists.
+    ///
+    /// Regions with the same backend wait for each other's creators.
     pub fn from_instance(backend: Arc<dyn CacheBackend>) -> Self {
         RegionConfig::default().with_backend(BackendChoice::Instance(backend))
     }
@@ -151,7 +152,7 @@ impl RegionConfig {
         self
     }
 
-    /// Gives the backend's entry point one argument. A name that it does not know is refused by `configure`.
+    /// Sets one argument of the backend. `configure` rejects an unknown name.
     pub fn argument(mut self, name: &str, value: impl Serialize) -> Self {
         let one = Arguments::from_serialize(std::collections::BTreeMap::from([(name, value)]));
         match (&mut self.settings.backend, one) {
@@ -162,7 +163,7 @@ impl RegionConfig {
         self
     }
 
-    /// Gives the backend's entry point these arguments, a struct or a map, besides any given before.
+    /// Sets further arguments of the backend, from a struct or a map.
     pub fn arguments(mut self, more: impl Serialize) -> Self {
         match (&mut self.settings.backend, Arguments::from_serialize(more)) {
             (Some(BackendChoice::Named { arguments, .. }), Ok(more)) => arguments.extend(more),
@@ -172,43 +173,42 @@ impl RegionConfig {
         self
     }
 
-    /// The age past which a value is stale. Default: none.
+    /// Sets the age past which a value is stale. Default: never.
     pub fn expiration_time(mut self, expiration: impl Into<Expiration>) -> Self {
         self.settings.expiration_time = Some(expiration.into());
         self
     }
 
-    /// What keys are stored under. Default: the backend's key mangler, or the keys themselves.
+    /// Sets the function that makes stored keys from keys. Default: the backend's, or none.
     pub fn key_mangler(mut self, mangle: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         self.settings.key_mangler = Some(Choice::Given(KeyMangler::new(mangle)));
         self
     }
 
-    /// The key mangler of that name: `sha1`.
+    /// Sets the key mangler by name: `sha1`.
     pub fn key_mangler_named(mut self, name: impl Into<String>) -> Self {
         self.settings.key_mangler = Some(Choice::Named(name.into()));
         self
     }
 
-    /// What values are turned into bytes by. Default: the backend's, or none, which stores values as they are.
+    /// Sets the serializer. Default: the backend's, or none, which stores values as they are.
     pub fn serializer(mut self, serializer: impl Serializer) -> Self {
         self.settings.serializer = Some(Choice::Given(Arc::new(serializer)));
         self
     }
 
-    /// The serializer of that name: `json`, `msgpack`, `pickle`, or one that was
-    /// [registered](crate::serializer::register).
+    /// Sets the serializer by name: `json`, `msgpack`, `pickle`, or a [registered](crate::serializer::register) one.
     pub fn serializer_named(mut self, name: impl Into<String>) -> Self {
         self.settings.serializer = Some(Choice::Named(name.into()));
         self
     }
 
-    /// Wraps the backend in the proxy whose entry point is `proxy`. The proxy named first is the outermost.
+    /// Wraps the backend in the proxy whose entry point is `proxy`. The first proxy is the outermost.
     pub fn wrap(self, proxy: impl Into<String>) -> Self {
         self.push(Wrap::Named { name: proxy.into(), arguments: Arguments::default() })
     }
 
-    /// As [`wrap`](Self::wrap), with arguments for the proxy: a struct or a map.
+    /// Wraps the backend in a proxy with arguments, from a struct or a map. See [`wrap`](Self::wrap).
     pub fn wrap_with(mut self, proxy: impl Into<String>, arguments: impl Serialize) -> Self {
         match Arguments::from_serialize(arguments) {
             Ok(arguments) => self.push(Wrap::Named { name: proxy.into(), arguments }),
@@ -219,7 +219,7 @@ impl RegionConfig {
         }
     }
 
-    /// As [`wrap`](Self::wrap), with a proxy that `make` makes around the backend that it is given.
+    /// Wraps the backend in a proxy that `make` creates. See [`wrap`](Self::wrap).
     pub fn wrap_in<P: ProxyBackend>(
         self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
@@ -232,27 +232,29 @@ impl RegionConfig {
         self
     }
 
-    /// Wraps the backend in nothing, where it would keep the proxies that it had before.
+    /// Removes the proxies that the region would otherwise keep when its backend is replaced.
     pub fn without_proxies(mut self) -> Self {
         self.settings.wrap = Some(Vec::new());
         self
     }
 
-    /// What remembers the region's invalidations. Default: [`DefaultInvalidationStrategy`](crate::DefaultInvalidationStrategy).
+    /// Sets what records the region's invalidations. Default: [`DefaultInvalidationStrategy`](crate::DefaultInvalidationStrategy).
     pub fn region_invalidator(mut self, strategy: Arc<dyn RegionInvalidationStrategy>) -> Self {
         self.settings.region_invalidator = Some(strategy);
         self
     }
 
-    /// Who creates stale values for calls made through [`background`](crate::CallOptions::background).
-    /// Default: the caller itself.
+    /// Sets the runner that creates stale values for calls through [`background`](crate::CallOptions::background).
+    ///
+    /// Default: none. The caller creates.
     pub fn async_creation_runner(mut self, runner: Arc<dyn AsyncCreationRunner>) -> Self {
         self.settings.async_creation_runner = Some(runner);
         self
     }
 
-    /// Whether a key that the store cannot take (too long, or with blanks) is stored under its SHA-1; otherwise
-    /// it is an error. Default: yes.
+    /// Sets whether a key that the backend does not accept is stored under its SHA-1. Default: true.
+    ///
+    /// Otherwise such a key is an error. Examples are keys that are too long or contain whitespace.
     pub fn mangle_invalid_keys(mut self, mangle: bool) -> Self {
         self.settings.mangle_invalid_keys = Some(mangle);
         self
@@ -273,20 +275,22 @@ impl RegionConfig {
         self
     }
 
-    /// Where the time comes from. Default: the system.
+    /// Sets the clock. Default: the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.settings.clock = Some(clock);
         self
     }
 
-    /// Where entry points are looked up. Default: [`Registry::global`].
+    /// Sets the registry that finds entry points. Default: [`Registry::global`].
     pub fn registry(mut self, registry: Arc<Registry>) -> Self {
         self.settings.registry = Some(registry);
         self
     }
 
-    /// Lets the region be configured although it is already. What this configuration does not say stays as it
-    /// was; calls under way end with the backend that they began with. Default: refused.
+    /// Allows the configuration of a region that is already configured. Default: an error.
+    ///
+    /// Settings that this configuration leaves out stay as they are. Running calls end with the backend with which they
+    /// began.
     pub fn replace_existing_backend(mut self) -> Self {
         self.replace_existing_backend = true;
         self
@@ -294,11 +298,11 @@ impl RegionConfig {
 }
 
 fn no_arguments() -> BackendError {
-    let message = "arguments belong to an entry point; name it first, by `RegionConfig::new`";
+    let message = "cannot set arguments: no entry point is named; call `RegionConfig::new` first";
     BackendError::new(dogpile_sdk::ErrorKind::Configuration, message)
 }
 
-/// Without arguments, which may be secret.
+/// Omits the arguments, which may be secret.
 impl fmt::Debug for RegionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let backend: Option<String> = self.settings.backend.as_ref().map(|backend| match backend {

@@ -1,4 +1,4 @@
-//! One set of gates per store: regions over one store wait for each other's creators.
+//! One set of gates per store, so that regions over one store wait for each other's creators.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::{CacheRegion, RegionConfig};
 
-    /// A store that keeps one key, and forgets all others at once.
+    /// A store that keeps one key and loses all others.
     #[derive(Debug, Default)]
     struct Forgetful(Mutex<Option<CachedValue>>);
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_million_keys_created_once_each_leave_no_gate() {
+    fn million_created_keys_leave_no_gate() {
         let (region, gates) = forgetful();
         thread::scope(|scope| {
             for thread in 0..4 {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_touches_no_gate() {
+    fn hit_takes_no_lock_of_a_gate() {
         let (region, gates) = forgetful();
         region.set("kept", 7).unwrap();
         let (tell, told) = channel();
