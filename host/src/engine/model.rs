@@ -52,8 +52,8 @@ fn task(port: ModelPort<true>) -> Task {
 }
 
 /// Polls `task`, which must wait, without waking anybody later.
-fn poll_once(task: &mut Task) {
-    assert!(task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "the task must wait");
+fn poll_once<F: Future + ?Sized>(task: Pin<&mut F>) {
+    assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_pending(), "the task must wait");
 }
 
 /// Leads the key of all models.

@@ -1,13 +1,12 @@
 //! Callers that meet at a gate.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::engine::blocking::drive;
 use loom::thread;
 
 use super::port::{End, ModelPort};
 use super::{bounded_model, lead, model, poll_once, task};
+use crate::engine::blocking::drive;
 
 #[test]
 fn missing_value_is_created_once_by_threads() {
@@ -69,7 +68,7 @@ fn waiter_of_a_failing_creator_leads() {
 fn waiter_of_a_canceled_leader_leads() {
     model(|gates, store| {
         let mut canceled = task(ModelPort::new(gates, store).ending(End::Hangs));
-        poll_once(&mut canceled);
+        poll_once(canceled.as_mut());
         let waiter = ModelPort::new(gates, store);
         let waiter = thread::spawn(|| waiter.block());
         drop(canceled);
@@ -83,7 +82,7 @@ fn canceled_waiter_that_was_to_lead_passes_it_on() {
     bounded_model(|gates, store| {
         let leadership = lead(gates, store);
         let mut chosen = task(ModelPort::new(gates, store));
-        poll_once(&mut chosen);
+        poll_once(chosen.as_mut());
         let next = task(ModelPort::new(gates, store));
         let next = thread::spawn(|| drive(next));
         let canceling = thread::spawn(|| drop(chosen));
@@ -99,8 +98,8 @@ fn canceled_waiters_leave_the_gate_to_nobody() {
         let leadership = lead(gates, store);
         let (mut first, mut second) =
             (task(ModelPort::new(gates, store)), task(ModelPort::new(gates, store)));
-        poll_once(&mut first);
-        poll_once(&mut second);
+        poll_once(first.as_mut());
+        poll_once(second.as_mut());
         let canceling = [thread::spawn(|| drop(first)), thread::spawn(|| drop(second))];
         drop(leadership);
         canceling.map(|thread| thread.join().unwrap());
@@ -112,13 +111,12 @@ fn three_waiting_threads_wake_as_a_tree() {
     bounded_model(|gates, store| {
         let mut leadership = lead(gates, store);
         let waiters = [(); 3].map(|()| {
-            let waiter = ModelPort::new(gates, store);
-            thread::spawn(|| waiter.block())
+            // All are at the gate from the start, so that the tree has a second level.
+            let mut waiter = Box::pin(ModelPort::<false>::new(gates, store).get());
+            poll_once(waiter.as_mut());
+            thread::spawn(|| drive(waiter))
         });
-        // Only with all three at the gate does the tree have a second level.
-        while gates.creations("model", Instant::now())[0].waiters < 3 {
-            thread::yield_now();
-        }
+        store.set(20);
         leadership.hand_over(Arc::new(20_u32), None);
         drop(leadership);
         assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [Ok(20); 3]);

@@ -61,7 +61,7 @@ fn canceled_waiter_leaves_a_queued_creation_to_the_next() {
     bounded_model(|gates, store| {
         let leadership = lead(gates, store);
         let mut chosen = task(ModelPort::new(gates, store));
-        poll_once(&mut chosen);
+        poll_once(chosen.as_mut());
         let next = task(ModelPort::new(gates, store));
         let next = thread::spawn(|| drive(next));
         let canceling = thread::spawn(|| drop(chosen));
@@ -78,7 +78,7 @@ fn queued_creation_dropped_with_its_last_waiter_leaves_no_gate() {
     model(|gates, store| {
         let leadership = lead(gates, store);
         let mut waiter = task(ModelPort::new(gates, store));
-        poll_once(&mut waiter);
+        poll_once(waiter.as_mut());
         let queued = leadership.queue();
         let canceling = thread::spawn(|| drop(waiter));
         drop(queued);
