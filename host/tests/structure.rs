@@ -149,6 +149,14 @@ fn planted_cycle_through_a_third_file_is_printed() {
     assert!(files.iter().all(|(file, _)| printed[0].contains(file)), "{printed:?}");
 }
 
+#[test]
+fn cycle_of_modules_for_tests_is_not_printed() {
+    let one = ("a/one.rs", "use super::Parent; pub struct One;");
+    let of = |parent| cycles(&[("a.rs", parent), one]).len();
+    assert_eq!(of("#[cfg(all(test, not(loom)))] mod one; struct Parent(self::one::One);"), 0);
+    assert_eq!(of("mod one; struct Parent(self::one::One);"), 1);
+}
+
 /// An item that the parent defines makes a cycle with a child that the parent uses.
 #[test]
 fn planted_cycle_with_the_parent_is_printed() {

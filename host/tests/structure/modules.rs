@@ -35,9 +35,9 @@ pub(crate) struct Module {
     defined: BTreeSet<String>,
 }
 
-/// The modules of a crate, by their paths. The crate's root has the empty path.
+/// The modules of a crate, by their paths, and those that are compiled only for tests. The crate's root has the empty path.
 #[derive(Debug, Default)]
-pub(crate) struct Modules(pub(crate) BTreeMap<Segments, Module>);
+pub(crate) struct Modules(pub(crate) BTreeMap<Segments, Module>, BTreeSet<Segments>);
 
 /// What a path leads to.
 #[derive(Debug, PartialEq)]
@@ -65,7 +65,14 @@ impl Modules {
             modules.0.entry(module.clone()).or_default().file.clone_from(file);
             modules.read(&module, tokens, true);
         }
+        modules.drop_tests();
         modules
+    }
+
+    /// Removes the modules that are compiled only for tests, with all modules in them.
+    fn drop_tests(&mut self) {
+        let tests = std::mem::take(&mut self.1);
+        self.0.retain(|path, _| !tests.iter().any(|test| path.starts_with(test)));
     }
 
     /// Returns the module that `file` is.
@@ -160,6 +167,7 @@ impl Modules {
                 continue;
             }
             at += if is_test_attribute(rest) {
+                self.1.extend(module_file(&rest[2..]).map(|name| [module.as_slice(), &[name]].concat()));
                 2 + item_length(&rest[2..])
             } else if word.as_deref() == Some("use") && !is_punct(rest.get(1), '<') {
                 self.read_use(module, rest, is_public)
@@ -291,6 +299,12 @@ fn is_test_attribute(rest: &[TokenTree]) -> bool {
     };
     let text: String = group.stream().to_string().split_whitespace().collect();
     text == "cfg(test)" || text.starts_with("cfg(all(test,")
+}
+
+/// Returns the name of the module in a file of its own that `rest` begins with.
+fn module_file(rest: &[TokenTree]) -> Option<String> {
+    let is_module = word(rest.first()?)? == "mod" && is_punct(rest.get(2), ';');
+    if is_module { word(rest.get(1)?) } else { None }
 }
 
 /// Returns how many tokens reach to the end of the item that `rest` begins with.
