@@ -71,7 +71,7 @@ pub use dogpile_sdk as sdk;
 /// assert_eq!(price::refresh("tea", 2026)?, 2326);      // evaluated and stored
 /// price::invalidate("tea", 2026)?;                     // the next call evaluates
 /// assert_eq!(price::original("tea", 2026), 2326);      // without the cache
-/// assert!(price::key("tea", 2026).ends_with(":price|tea 2026"));
+/// assert!(price::key("tea", 2026).ends_with("|tea 2026"));
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///

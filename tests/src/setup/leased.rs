@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use dogpile::Registry;
@@ -27,7 +28,9 @@ pub(super) fn setups() -> Vec<Setup> {
         leased("dbm_lease", "dogpile.cache.dbm", Duration::from_millis(100), None, || {
             static FOLDER: OnceLock<TempDir> = OnceLock::new();
             let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder can be made"));
-            format!("filename = '{}'", folder.path().join("leased.db").display())
+            // One file per test: two keys of one stripe exclude each other, and so would tests that run at once.
+            let file = format!("{:?}.db", thread::current().id());
+            format!("filename = '{}'", folder.path().join(file).display())
         }),
     ]
 }
