@@ -1,4 +1,4 @@
-//! What a region promises about creations: who creates, who waits, what is stored, and what is handed over.
+//! What a region promises about creations, writes, and waits.
 //!
 //! The table of the engine's own scenarios lies in `host/src/engine/scenarios`. These tests show the same promises
 //! through regions, for single and multi calls.

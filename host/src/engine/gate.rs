@@ -1,7 +1,7 @@
 //! [`Gates`]: one gate for each key of a store that is being created in this process.
 //!
 //! A gate exists from the moment a caller leads its key until the last leader is done: a million keys that were
-//! created leave nothing behind. Whoever finds the gate of a key waits at it, and gets the value that the leader hands
+//! created leave nothing behind. A caller that finds the gate of its key waits at it, and gets the value that the leader hands
 //! over. A leader that hands nothing over leaves its gate *free*: one waiter, or the next caller, leads it.
 //!
 //! Locks are taken in this order: a shard, then the state of a gate. No value, waker, or mutex is dropped under them.
@@ -102,19 +102,19 @@ pub(super) enum Stage {
     Creating,
     /// The value is being stored: `set` and `delete` wait.
     Storing,
-    /// Nobody leads it. Whoever needs the key may, and gets the mutex with it.
+    /// Nobody leads it. A caller that needs the key leads it, and gets the mutex with it.
     Free { mutex: Option<HeldMutex>, queued: bool },
     /// It is open, and no longer among the gates.
     Open { outcome: Outcome, wakeups: Arc<Wakeups> },
 }
 
-/// Somebody who waits at a gate.
+/// A caller or a writer that waits at a gate.
 pub(super) struct Waiter {
     pub(super) waker: Waker,
     pub(super) role: Role,
 }
 
-/// What somebody waits for.
+/// What a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A value. The waiter is a parked thread.

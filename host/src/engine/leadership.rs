@@ -38,7 +38,7 @@ impl Leadership {
         self.mutex.as_ref()
     }
 
-    /// Returns the mutex to whoever releases it.
+    /// Takes the mutex out, to release it.
     pub(super) fn take_mutex(&mut self) -> Option<HeldMutex> {
         self.mutex.take()
     }

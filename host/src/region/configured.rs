@@ -114,7 +114,7 @@ impl Configured {
         judge(metadata, expiration, &self.clock) == Verdict::Fresh
     }
 
-    /// Returns what is stored under `mangled`.
+    /// Returns the stored value of `mangled`.
     pub(crate) fn fetch(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
         self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
     }
@@ -145,7 +145,7 @@ impl Configured {
         expiration: Option<Duration>,
     ) -> Result<Reading<T>, RegionError> {
         let mut reading = Reading::Missing;
-        // Not `get`: its clone of what is stored would take longer than all of the judging.
+        // Not `get`: its clone of the stored value would take longer than all of the judging.
         let mut visit = |found: &CachedValue| reading = self.judge(mangled, found, expiration);
         let found = self.backend.get_with(mangled, &mut visit);
         if !matches!(found, Ok(true)) {
@@ -172,7 +172,7 @@ impl Configured {
         Ok(mangled.iter().zip(self.fetch_multi(mangled)?).map(judged).collect())
     }
 
-    /// Returns what is stored under many keys, one entry per key.
+    /// Returns the stored values of many keys, one entry per key.
     pub(crate) fn fetch_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
         if mangled.is_empty() {
             return Ok(Vec::new());
