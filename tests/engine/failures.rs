@@ -34,7 +34,7 @@ fn stale_value_is_served_if_the_mutex_fails() {
     assert_eq!(warnings.len(), 2);
     for warning in warnings {
         assert_eq!(warning.message, "the mutex failed; the old value is served");
-        assert_eq!((&*warning.fields["key"], &*warning.fields["error"]), ("\"a\"", "told to fail"));
+        assert_eq!((&*warning.fields["key"], &*warning.fields["error"]), ("\"a\"", "scripted failure"));
     }
     assert_eq!(region.creations().unwrap(), []);
 }

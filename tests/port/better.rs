@@ -1,4 +1,4 @@
-//! What the reference gets wrong about locks, invalidation and expiration, and we do not.
+//! Locks, invalidation, and expiration where dogpile.cache in Python behaves wrongly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -19,9 +19,9 @@ fn region_on(store: &Arc<Scripted>) -> CacheRegion {
     region_of("locked", RegionConfig::from_instance(store.clone()))
 }
 
-/// In Python a lock object is made at each call, hits included.
+/// Python creates a lock object on every call, even on a hit.
 #[test]
-fn a_hit_asks_for_no_mutex() {
+fn hit_creates_no_mutex() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     region.get_or_create("key", || 1).unwrap();
@@ -35,9 +35,9 @@ fn a_hit_asks_for_no_mutex() {
     assert_eq!(store.calls("get_mutex"), 3);
 }
 
-/// In Python each waiting thread polls the mutex, and they get it one after the other.
+/// In Python, every waiting thread polls the mutex, and the threads acquire it one after another.
 #[test]
-fn of_thirty_waiting_threads_one_talks_to_the_mutex_and_all_are_freed_at_once() {
+fn thirty_callers_of_a_cold_key_poll_the_mutex_once() {
     bounded(|| {
         let store = Scripted::with_mutexes();
         let region = region_on(&store);
@@ -46,16 +46,16 @@ fn of_thirty_waiting_threads_one_talks_to_the_mutex_and_all_are_freed_at_once() 
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..30).map(|_| scope.spawn(|| region.get_or_create("key", || 1).unwrap())).collect();
-            until("all have looked", || store.calls("get") >= 30);
-            until("one has asked for the mutex", || elsewhere.waits.load(SeqCst) == 1);
-            // Another process stores its value and gives the mutex back.
+            until("all threads have read the key", || store.calls("get") >= 30);
+            until("one thread waits for the mutex", || elsewhere.waits.load(SeqCst) == 1);
+            // Another process stores its value and releases the mutex.
             store.put("key", another_processes_value());
             elsewhere.release().unwrap();
             for thread in threads {
                 assert_eq!(thread.join().unwrap(), 7);
             }
         });
-        assert_eq!(elsewhere.waits.load(SeqCst), 1, "one thread alone waited for the mutex");
+        assert_eq!(elsewhere.waits.load(SeqCst), 1, "only one thread waited for the mutex");
         assert_eq!(store.calls("set"), 0, "nothing was created here");
     });
 }
@@ -64,9 +64,9 @@ fn another_processes_value() -> CachedValue {
     CachedValue { payload: Payload::Object(Object::new(7)), metadata: Metadata::new(CreationTime::now()) }
 }
 
-/// In Python waiters of the multi call never read again: eight threads made eight creator calls.
+/// In Python, waiters of the multi-key call never read again, so eight threads call their creators eight times.
 #[test]
-fn eight_threads_with_the_same_missing_keys_create_each_once() {
+fn eight_threads_with_equal_missing_keys_create_each_key_once() {
     bounded(|| {
         on_each(|Subject { region, .. }| {
             let made = AtomicUsize::new(0);
@@ -81,9 +81,9 @@ fn eight_threads_with_the_same_missing_keys_create_each_once() {
     });
 }
 
-/// In Python the result of a blocking `acquire` is ignored: the creator runs unlocked, and the release raises.
+/// Python ignores the result of a blocking `acquire`. The creator then runs without the lock, and the release raises.
 #[test]
-fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
+fn timeout_of_the_mutex_is_an_error_and_no_creator_runs() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     let mutex = store.mutex("key");
@@ -98,20 +98,21 @@ fn a_mutex_that_gives_up_waiting_is_an_error_and_no_creator_runs() {
         matches!(created, Err(RegionError::Lock { source: LockError::TimedOut { .. }, .. })),
         "{created:?}"
     );
-    assert!(mutex.locked().unwrap(), "the holder's mutex is left alone");
+    assert!(mutex.locked().unwrap(), "the mutex still belongs to its holder");
     mutex.release().unwrap();
     assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
 }
 
-/// Regions with gates of their own over one store, as those of three processes are.
+/// Regions with separate gates over one store behave like three processes. Each has eight threads, but far fewer
+/// threads than that wait for the mutex.
 #[test]
-fn three_processes_of_eight_threads_each_make_one_creator_and_one_waiter_for_the_mutex_each() {
+fn three_processes_with_eight_threads_each_create_once() {
     bounded(|| {
         let (store, created) = (Scripted::with_mutexes(), AtomicUsize::new(0));
         let process = || region_of("process", RegionConfig::from_instance(proxy(PassThrough(store.clone()))));
         let processes = [process(), process(), process()];
         let create = || {
-            until("all have looked", || store.calls("get") >= 24);
+            until("all threads have read the key", || store.calls("get") >= 24);
             created.fetch_add(1, SeqCst) + 1
         };
         let served = together(24, |thread| processes[thread % 3].get_or_create("key", create).unwrap());
@@ -131,8 +132,8 @@ fn waiters_of_a_leader_that_gives_up_time_out_too() {
         thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..30).map(|_| scope.spawn(|| region.get_or_create("key", || 1))).collect();
-            until("all have looked", || store.calls("get") >= 30);
-            until("one waits for the mutex", || mutex.waits.load(SeqCst) == 1);
+            until("all threads have read the key", || store.calls("get") >= 30);
+            until("one thread waits for the mutex to time out", || mutex.waits.load(SeqCst) == 1);
             mutex.give_up();
             for thread in threads {
                 let error = thread.join().unwrap().unwrap_err();
@@ -147,9 +148,9 @@ fn waiters_of_a_leader_that_gives_up_time_out_too() {
     });
 }
 
-/// In Python exceeding the lease raises, after the value was stored over one that may be newer.
+/// Python raises when the lease is exceeded, but only after it has overwritten a value that may be newer.
 #[test]
-fn value_of_a_creator_that_lost_its_lease_is_returned_but_not_stored() {
+fn value_is_not_stored_after_its_creator_lost_the_lease() {
     let events = Events::with("key", "\"outlived\"");
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
@@ -157,7 +158,7 @@ fn value_of_a_creator_that_lost_its_lease_is_returned_but_not_stored() {
     assert_eq!(region.get_or_create("outlived", || 1).unwrap(), 1);
     assert_eq!(store.calls("set"), 0);
     let warnings: Vec<_> =
-        events.take().into_iter().filter(|told| told.level == tracing::Level::WARN).collect();
+        events.take().into_iter().filter(|event| event.level == tracing::Level::WARN).collect();
     let messages: Vec<&str> = warnings.iter().map(|warning| &*warning.message).collect();
     let lost = "the lock of a creator expired while it ran; its value is returned but not stored";
     assert_eq!(messages, [lost, "the mutex of a creator could not be released"]);
@@ -165,14 +166,14 @@ fn value_of_a_creator_that_lost_its_lease_is_returned_but_not_stored() {
 }
 
 #[test]
-fn a_mutex_that_fails_is_an_error_that_leaves_nothing_locked() {
+fn mutex_error_leaves_no_key_locked() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     store.mutex("b").fails.store(true, SeqCst);
     let error = region.get_or_create("b", || 1).unwrap_err();
     assert!(matches!(error, RegionError::Lock { source: LockError::Mutex(_), .. }), "{error:?}");
     assert!(error.is_transient() && error.backend_error().is_some());
-    // In Python the locks that were acquired before the one that failed stay locked.
+    // In Python, the locks that were acquired before the failing one stay locked.
     let error = region.get_or_create_multi(&["a", "b", "c"], |keys| vec![1; keys.len()]).unwrap_err();
     assert!(matches!(error, RegionError::Lock { .. }), "{error:?}");
     for key in ["a", "b", "c"] {
@@ -184,7 +185,7 @@ fn a_mutex_that_fails_is_an_error_that_leaves_nothing_locked() {
 }
 
 #[test]
-fn a_million_keys_created_once_leave_no_lock_behind() {
+fn lock_is_empty_after_a_million_keys() {
     let lock = DogpileLock::new();
     together(4, |thread| {
         for number in 0..250_000 {
@@ -196,9 +197,9 @@ fn a_million_keys_created_once_leave_no_lock_behind() {
     assert!(lock.is_empty());
 }
 
-/// In Python replacing the backend drops the locks with it.
+/// In Python, replacing the backend drops its locks.
 #[test]
-fn replacing_a_backend_by_itself_keeps_its_locks() {
+fn replacing_a_backend_with_itself_keeps_its_locks() {
     let store = Scripted::new();
     let region = region_on(&store);
     let made = region.get_or_create("key", || {
@@ -211,9 +212,9 @@ fn replacing_a_backend_by_itself_keeps_its_locks() {
     assert_eq!(region.get("key").unwrap(), Some(1));
 }
 
-/// In Python a value that was read before an invalidation or a delete, and stored after it, counts as fresh.
+/// In Python, a value whose creation starts before an invalidation and is stored after it counts as fresh.
 #[test]
-fn a_value_whose_creation_began_before_an_invalidation_does_not_count_as_fresh() {
+fn value_whose_creation_began_before_an_invalidation_is_stale() {
     on_each_with(
         |config| config.expiration_time(10 * SECOND),
         |Subject { region, clock }| {
@@ -237,7 +238,7 @@ fn a_value_whose_creation_began_before_an_invalidation_does_not_count_as_fresh()
 }
 
 #[test]
-fn what_is_set_or_deleted_while_a_creator_is_at_work_overrules_it() {
+fn set_or_delete_during_a_creation_supersedes_it() {
     on_each(|Subject { region, .. }| {
         let set = || {
             region.set("key", 2).unwrap();
@@ -262,9 +263,9 @@ fn what_is_set_or_deleted_while_a_creator_is_at_work_overrules_it() {
     });
 }
 
-/// In Python a region's expiration of -1 makes every get miss, one of 0.9 s becomes 0, and one of 0 raises later.
+/// In Python, an expiration time of -1 makes every `get` of a region miss, 0.9 becomes 0, and 0 raises later.
 #[test]
-fn every_expiration_means_what_it_says() {
+fn expiration_times_of_minus_one_fractions_and_zero_are_exact() {
     let served_after = |expiration: &str, millis: u64| {
         let (region, clock) = (CacheRegion::new("expiring"), Arc::new(ManualClock::at(100.0)));
         let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", expiration)];

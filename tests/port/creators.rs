@@ -1,4 +1,4 @@
-//! Creators that fail, panic, or ask for what they are creating; backends that fail meanwhile.
+//! Creators that fail, panic, or request their own keys, and backends that fail during a creation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ where
 }
 
 #[test]
-fn an_error_frees_gate_and_mutex_and_stores_nothing() {
+fn failed_creator_releases_its_key_and_stores_nothing() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     assert_eq!(fails::<u32>(&region, "key").into_creator().unwrap(), OutOfStock);
@@ -43,7 +43,7 @@ fn an_error_frees_gate_and_mutex_and_stores_nothing() {
 }
 
 #[test]
-fn a_panic_reaches_its_caller_and_frees_gate_and_mutex() {
+fn panicking_creator_releases_its_key_and_panics_its_caller() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     let one = AssertUnwindSafe(|| region.get_or_create("key", || -> u32 { panic!("out of tea") }));
@@ -60,7 +60,7 @@ fn a_panic_reaches_its_caller_and_frees_gate_and_mutex() {
 }
 
 #[test]
-fn a_stale_value_survives_a_creator_that_fails() {
+fn stale_value_survives_a_failed_creator() {
     on_each(|Subject { region, clock }| {
         region.set("key", 1).unwrap();
         clock.advance(SECOND);
@@ -78,15 +78,15 @@ enum End {
     Panic,
 }
 
-/// Ten threads want one key; the first creators fail as `end` says, the last succeeds.
+/// Ten threads request one key. The first creators fail in the way of `end`, and the last one succeeds.
 fn stampede_over_failures(end: End) {
     const FAILURES: usize = 3;
     let store = Scripted::with_mutexes();
     let (region, attempts) = (region_on(&store), AtomicUsize::new(0));
     let create = || {
-        // The first one waits until all the others have looked, and found nothing.
+        // The first creator waits until all other threads have missed, so that they all depend on it.
         let attempt = attempts.fetch_add(1, SeqCst);
-        until("all have looked", || attempt > 0 || store.calls("get") >= 11);
+        until("all threads have read the key", || attempt > 0 || store.calls("get") >= 11);
         match end {
             _ if attempt >= FAILURES => Ok(7),
             End::Error => Err(OutOfStock),
@@ -95,8 +95,8 @@ fn stampede_over_failures(end: End) {
     };
     let call = || catch_unwind(AssertUnwindSafe(|| region.try_get_or_create("key", create)));
     let (mut served, mut failed) = (0, 0);
-    for answer in together(10, |_| call()) {
-        match answer {
+    for result in together(10, |_| call()) {
+        match result {
             Ok(Ok(value)) => served += value / 7,
             Ok(Err(CreateError::Creator(OutOfStock))) | Err(_) => failed += 1,
             Ok(Err(error)) => panic!("{error}"),
@@ -106,18 +106,21 @@ fn stampede_over_failures(end: End) {
     assert!(!store.mutex("key").locked().unwrap());
 }
 
+/// Each error is returned to one caller only. The others go on waiting.
 #[test]
-fn after_an_error_the_next_waiter_creates_and_each_failure_has_its_caller() {
+fn next_waiter_creates_after_an_error() {
     bounded(|| stampede_over_failures(End::Error));
 }
 
 #[test]
-fn after_a_panic_the_next_waiter_creates() {
+fn next_waiter_creates_after_a_panic() {
     bounded(|| stampede_over_failures(End::Panic));
 }
 
+/// A multi-key call creates its free keys first. A key whose other creator fails is created by a second call of its
+/// creator.
 #[test]
-fn a_key_that_another_caller_failed_to_create_is_given_to_the_multi_creator_that_waits() {
+fn waiting_multi_call_creates_a_key_after_its_creator_fails() {
     bounded(|| {
         let region = region_on(&Scripted::new());
         let (begun, fail) = (Signal::default(), Signal::default());
@@ -143,9 +146,9 @@ fn a_key_that_another_caller_failed_to_create_is_given_to_the_multi_creator_that
     });
 }
 
-/// In Python a creator that answers too few values is accepted.
+/// Python accepts a creator that returns too few values.
 #[test]
-fn a_creator_that_makes_too_few_or_too_many_values_is_refused_and_nothing_is_stored() {
+fn wrong_number_of_created_values_is_an_error() {
     on_each(|Subject { region, .. }| {
         for made in [0, 2, 4] {
             let error = region.get_or_create_multi(&["a", "b", "c"], |_| vec![1; made]).unwrap_err();
@@ -165,9 +168,9 @@ fn is_circle(error: &RegionError) -> bool {
     matches!(error, RegionError::Lock { source: LockError::Reentry, .. })
 }
 
-/// In Python it waits for itself, for ever.
+/// In Python, such a creator waits for itself forever.
 #[test]
-fn a_creator_that_asks_for_its_own_key_gets_an_error() {
+fn creator_requesting_its_own_key_gets_an_error() {
     bounded(|| {
         on_each(|Subject { region, .. }| {
             let made = region.get_or_create("key", || {
@@ -189,7 +192,7 @@ fn a_creator_that_asks_for_its_own_key_gets_an_error() {
 }
 
 #[test]
-fn a_creator_of_a_stale_value_that_asks_for_its_own_key_gets_the_old_one() {
+fn creator_requesting_its_own_stale_key_gets_the_old_value() {
     on_each(|Subject { region, clock }| {
         region.set("key", 1).unwrap();
         clock.advance(SECOND);
@@ -200,7 +203,7 @@ fn a_creator_of_a_stale_value_that_asks_for_its_own_key_gets_the_old_one() {
 }
 
 #[test]
-fn creators_that_ask_for_each_others_keys_do_not_wait_for_ever() {
+fn creators_requesting_each_others_keys_do_not_deadlock() {
     bounded(|| {
         let region = region_on(&Scripted::with_mutexes());
         let both = std::sync::Barrier::new(2);
@@ -213,21 +216,21 @@ fn creators_that_ask_for_each_others_keys_do_not_wait_for_ever() {
         thread::scope(|scope| {
             let one = scope.spawn(|| create("a", "b"));
             let two = create("b", "a");
-            let circles = [one.join().unwrap(), two].into_iter().filter(|answer| match answer {
+            let circles = [one.join().unwrap(), two].into_iter().filter(|result| match result {
                 Err(CreateError::Creator(error)) => is_circle(error),
                 other => {
                     assert!(other.is_ok(), "{other:?}");
                     false
                 }
             });
-            // The one that would close the circle is told; the other one then creates by itself.
+            // The request that would close the circle fails. The other creator can then finish.
             assert_eq!(circles.count(), 1);
         });
     });
 }
 
 #[test]
-fn a_creator_on_another_thread_than_its_caller_may_ask_for_other_keys() {
+fn creator_may_request_another_key_on_another_thread() {
     bounded(|| {
         let region = region_on(&Scripted::new());
         let made = region.get_or_create("outer", || {
@@ -239,7 +242,7 @@ fn a_creator_on_another_thread_than_its_caller_may_ask_for_other_keys() {
     });
 }
 
-/// What the backend says to a region's calls while `operation` fails.
+/// Returns the start of the error that `call` reports while the backend's `operation` fails.
 fn failure(operation: &'static str, call: impl Fn(&CacheRegion) -> Result<(), RegionError>) -> String {
     let store = Scripted::new();
     let region = region_on(&store);
@@ -247,7 +250,7 @@ fn failure(operation: &'static str, call: impl Fn(&CacheRegion) -> Result<(), Re
     let error = call(&region).unwrap_err();
     assert!(error.is_transient());
     assert_eq!(error.backend_error().unwrap().kind(), ErrorKind::Unavailable);
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "told to fail");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "scripted failure");
     store.heal();
     call(&region).unwrap();
     assert!(!region.key_is_locked("key").unwrap());
@@ -257,7 +260,7 @@ fn failure(operation: &'static str, call: impl Fn(&CacheRegion) -> Result<(), Re
 }
 
 #[test]
-fn a_backend_that_fails_is_an_error_that_names_region_operation_and_key() {
+fn backend_error_names_region_operation_and_key() {
     let created = |region: &CacheRegion| region.get_or_create("key", || 1).map(drop);
     let created_multi = |region: &CacheRegion| {
         region.get_or_create_multi(&["key", "b"], |keys| vec![1; keys.len()]).map(drop)
@@ -286,7 +289,7 @@ fn a_backend_that_fails_is_an_error_that_names_region_operation_and_key() {
 }
 
 #[test]
-fn a_stale_value_is_served_while_another_process_creates() {
+fn stale_value_is_served_while_another_process_creates() {
     let (store, clock) = (Scripted::with_mutexes(), Arc::new(ManualClock::at(100.0)));
     let region = CacheRegion::new("creating");
     let config = RegionConfig::from_instance(store.clone()).expiration_time(SECOND).clock(clock.clone());
@@ -296,7 +299,7 @@ fn a_stale_value_is_served_while_another_process_creates() {
     assert!(store.mutex("key").try_acquire().unwrap());
     assert_eq!(region.get_or_create("key", || 2).unwrap(), 1);
     assert_eq!(region.get_or_create_multi(&["key"], |_| vec![2]).unwrap(), [1]);
-    assert_eq!(store.mutex("key").waits.load(SeqCst), 0, "nobody waited");
+    assert_eq!(store.mutex("key").waits.load(SeqCst), 0, "no call waited for the mutex");
     store.mutex("key").release().unwrap();
     assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
 }

@@ -1,4 +1,4 @@
-//! Runners, which create stale values in the background.
+//! Runners, which replace stale values in the background.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{Signal, bounded, until};
 use parking_lot::Mutex;
 
-/// Refuses every creation.
+/// A runner that drops every creation.
 #[derive(Debug)]
 struct Refusing;
 
@@ -28,7 +28,7 @@ impl AsyncCreationRunner for Refusing {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A region whose values expire after a second, and its clock.
+/// Returns a region whose values expire after a second, and its clock.
 fn region_with(name: &'static str, runner: Arc<dyn AsyncCreationRunner>) -> (CacheRegion, Arc<ManualClock>) {
     region_over(name, RegionConfig::new("dogpile.cache.memory"), runner)
 }
@@ -52,16 +52,16 @@ fn create(region: &CacheRegion, value: i32) -> i32 {
 /// Behaviour: `async-runner-only-for-stale`
 /// Behaviour: `async-caller-gets-old-then-new`
 #[test]
-fn the_runner_creates_stale_values_only_and_its_caller_gets_the_old_one() {
+fn runner_creates_stale_values_while_callers_get_the_old_one() {
     let desk = Arc::new(Desk::default());
     let (region, clock) = region_with("desk", desk.clone());
     assert_eq!(create(&region, 1), 1);
     assert_eq!(create(&region, 2), 1);
-    assert!(desk.take().is_empty(), "a missing value is created by its caller");
+    assert!(desk.take().is_empty(), "the caller creates a missing value");
 
     clock.advance(2 * SECOND);
     assert_eq!(create(&region, 3), 1);
-    assert_eq!(create(&region, 4), 1, "while the runner has it, all get the old one");
+    assert_eq!(create(&region, 4), 1, "all callers get the old value until the runner is done");
     let mut handed = desk.take();
     assert_eq!(handed.len(), 1);
     assert!(region.key_is_locked("key").unwrap());
@@ -71,13 +71,13 @@ fn the_runner_creates_stale_values_only_and_its_caller_gets_the_old_one() {
     assert!(desk.take().is_empty());
 }
 
-// DIFFERENCE: Python hands the runner the region, the key, the creator and the mutex, and leaves to it to create,
-// store and release. Here a `Creation` knows its region's name and its keys, does the three by itself, and cannot
-// forget the last: dropping it releases.
+// DIFFERENCE: Python gives the runner the region, the key, the creator, and the mutex, and the runner must create,
+// store, and release. Here, a `Creation` has its region's name and its keys and does all three by itself. It cannot
+// forget to release: dropping it releases its keys.
 
 /// Behaviour: `async-runner-call-arguments`
 #[test]
-fn the_runner_gets_the_regions_name_the_plain_keys_and_a_creation_that_owns_the_mutex() {
+fn creation_has_region_name_and_plain_keys_and_owns_the_mutex() {
     let (desk, store) = (Arc::new(Desk::default()), Scripted::with_mutexes());
     let config = RegionConfig::from_instance(store.clone()).key_mangler(|key| format!("HI!{key}"));
     let (region, clock) = region_over("arguments", config, desk.clone());
@@ -88,14 +88,15 @@ fn the_runner_gets_the_regions_name_the_plain_keys_and_a_creation_that_owns_the_
     assert_eq!((handed.region(), handed.keys()), ("arguments", ["key".to_owned()].as_slice()));
     assert_eq!(format!("{handed:?}"), "Creation { region: \"arguments\", keys: [\"key\"], .. }");
     assert!(store.mutex("HI!key").locked().unwrap());
-    // Another thread than the one that acquired the mutex.
+    // Run it on a thread that did not acquire the mutex.
     thread::spawn(move || handed.run()).join().unwrap();
     assert!(!store.mutex("HI!key").locked().unwrap());
     assert_eq!(region.get("key").unwrap(), Some(2));
 }
 
+/// The next caller can then create the value.
 #[test]
-fn a_runner_that_drops_a_creation_frees_its_keys_and_the_next_caller_tries_again() {
+fn creation_dropped_by_its_runner_releases_its_keys() {
     let store = Scripted::with_mutexes();
     let (region, clock) =
         region_over("refused", RegionConfig::from_instance(store.clone()), Arc::new(Refusing));
@@ -107,8 +108,9 @@ fn a_runner_that_drops_a_creation_frees_its_keys_and_the_next_caller_tries_again
     assert_eq!(region.get_or_create("key", || 3).unwrap(), 3);
 }
 
+/// A call without `background()` may borrow from its caller, so it cannot go to a runner.
 #[test]
-fn without_a_runner_and_for_calls_that_borrow_the_caller_creates() {
+fn caller_creates_without_a_runner_or_without_background() {
     let (region, clock) = region_with("borrowing", Arc::new(Refusing));
     create(&region, 1);
     clock.advance(2 * SECOND);
@@ -123,7 +125,7 @@ fn without_a_runner_and_for_calls_that_borrow_the_caller_creates() {
 }
 
 #[test]
-fn a_softly_invalidated_value_goes_to_the_runner_and_a_hard_invalidated_one_does_not() {
+fn runner_gets_soft_invalidated_values_but_not_hard_ones() {
     let desk = Arc::new(Desk::default());
     let (region, clock) = region_with("invalidated", desk.clone());
     create(&region, 1);
@@ -138,9 +140,9 @@ fn a_softly_invalidated_value_goes_to_the_runner_and_a_hard_invalidated_one_does
     assert!(desk.take().is_empty());
 }
 
-/// In Python the multi call ignores the runner.
+/// In Python, the multi-key call ignores the runner.
 #[test]
-fn the_runner_creates_many_stale_values_in_one_go() {
+fn stale_values_of_a_multi_call_reach_the_runner_together() {
     let desk = Arc::new(Desk::default());
     let (region, clock) = region_with("many", desk.clone());
     let create = |value: i32, keys: &[&str]| {
@@ -148,7 +150,7 @@ fn the_runner_creates_many_stale_values_in_one_go() {
     };
     assert_eq!(create(1, &["b", "a"]), [1, 1]);
     clock.advance(2 * SECOND);
-    assert_eq!(create(2, &["b", "c", "a"]), [1, 2, 1], "what is missing its caller creates");
+    assert_eq!(create(2, &["b", "c", "a"]), [1, 2, 1], "the caller creates the missing value");
     let mut handed = desk.take();
     assert_eq!(handed.len(), 1);
     assert_eq!(handed[0].keys(), ["a", "b"]);
@@ -158,7 +160,7 @@ fn the_runner_creates_many_stale_values_in_one_go() {
 }
 
 #[test]
-fn the_predicate_decides_on_what_the_runner_creates_too() {
+fn should_cache_applies_to_background_creations() {
     let desk = Arc::new(Desk::default());
     let (region, clock) = region_with("choosy", desk.clone());
     create(&region, 1);
@@ -170,9 +172,9 @@ fn the_predicate_decides_on_what_the_runner_creates_too() {
     assert!(!region.key_is_locked("key").unwrap());
 }
 
-/// In Python the documented runner releases twice when the creator fails, and hides the error.
+/// In Python, the runner from the documentation releases twice when the creator fails, and hides the error.
 #[test]
-fn errors_and_panics_in_the_background_are_logged_and_free_the_key() {
+fn background_errors_and_panics_are_logged_and_release_the_key() {
     let (desk, events) = (Arc::new(Desk::default()), Events::of_region("failing"));
     let (region, clock) = region_with("failing", desk.clone());
     create(&region, 1);
@@ -180,33 +182,33 @@ fn errors_and_panics_in_the_background_are_logged_and_free_the_key() {
     let failing = region.options().background().try_get_or_create("key", || Err::<i32, _>("out of tea"));
     assert_eq!(failing.unwrap(), 1);
     desk.take().into_iter().for_each(Creation::run);
-    let told = events.take().pop().unwrap();
+    let event = events.take().pop().unwrap();
     assert_eq!(
-        (told.level, told.message.as_str()),
+        (event.level, event.message.as_str()),
         (tracing::Level::ERROR, "a creation in the background failed")
     );
-    assert!(told.fields["error"].contains("out of tea") && told.fields["key"] == "key", "{told:?}");
+    assert!(event.fields["error"].contains("out of tea") && event.fields["key"] == "key", "{event:?}");
     assert!(!region.key_is_locked("key").unwrap());
 
     let panicking = region.options().background().get_or_create("key", || -> i32 { panic!("out of cups") });
     assert_eq!(panicking.unwrap(), 1);
     desk.take().into_iter().for_each(Creation::run);
-    let told = events.take().pop().unwrap();
-    assert_eq!(told.message, "a background creator panicked");
-    assert!(told.fields["panic"].contains("out of cups"), "{told:?}");
+    let event = events.take().pop().unwrap();
+    assert_eq!(event.message, "a background creator panicked");
+    assert!(event.fields["panic"].contains("out of cups"), "{event:?}");
     assert!(!region.key_is_locked("key").unwrap());
 }
 
 #[test]
-fn a_creation_asks_for_its_own_key_in_vain_on_the_runners_thread_too() {
+fn background_creator_requesting_its_own_key_fails() {
     bounded(|| {
         let desk = Arc::new(Desk::default());
         let (region, clock) = region_with("circle", desk.clone());
         let region = Arc::new(region);
         create(&region, 1);
         clock.advance(2 * SECOND);
-        let (inner, told) = (region.clone(), Arc::new(Mutex::new(None)));
-        let noted = told.clone();
+        let (inner, error) = (region.clone(), Arc::new(Mutex::new(None)));
+        let noted = error.clone();
         let creator = move || {
             inner.delete("key").unwrap();
             *noted.lock() = inner.get_or_create("key", || 5).err().map(|error| error.to_string());
@@ -214,12 +216,12 @@ fn a_creation_asks_for_its_own_key_in_vain_on_the_runners_thread_too() {
         };
         assert_eq!(region.options().background().get_or_create("key", creator).unwrap(), 1);
         desk.take().into_iter().for_each(Creation::run);
-        assert_eq!(told.lock().as_deref(), Some("region \"circle\" could not lock \"key\""));
+        assert_eq!(error.lock().as_deref(), Some("region \"circle\" could not lock \"key\""));
     });
 }
 
 #[test]
-fn the_thread_runner_creates_on_a_thread_of_its_own() {
+fn thread_runner_creates_on_a_new_thread() {
     let (region, clock) = region_with("threads", Arc::new(ThreadRunner));
     create(&region, 1);
     clock.advance(2 * SECOND);
@@ -236,11 +238,11 @@ fn the_thread_runner_creates_on_a_thread_of_its_own() {
     held.wait();
     assert_eq!(create(&region, 9), 1);
     may_go_on.give();
-    until("the runner is done", || !region.key_is_locked("key").unwrap());
+    until("the runner releases the key", || !region.key_is_locked("key").unwrap());
     assert_eq!(region.get("key").unwrap(), Some(2));
 }
 
-/// A region on a pool of one thread with room for one creation that waits, with stale values under a, b and c.
+/// Returns a region with stale values for `a`, `b`, and `c`, and its pool of one thread and a queue of one creation.
 fn pooled(name: &'static str) -> (CacheRegion, Arc<PoolRunner>) {
     let pool = Arc::new(PoolRunner::new(NonZeroUsize::MIN, 1).unwrap());
     let (region, clock) = region_with(name, pool.clone());
@@ -249,7 +251,7 @@ fn pooled(name: &'static str) -> (CacheRegion, Arc<PoolRunner>) {
     (region, pool)
 }
 
-/// Has the pool begin to create `a`, and answers what lets it go on.
+/// Makes the pool start to create `a`, and returns the signal that lets the creator finish.
 fn begun(region: &CacheRegion) -> Signal {
     let (go_on, begun) = (Signal::default(), Signal::default());
     let (wait, tell) = (go_on.clone(), begun.clone());
@@ -264,26 +266,27 @@ fn begun(region: &CacheRegion) -> Signal {
 }
 
 #[test]
-fn the_pool_runner_queues_up_to_its_limit_and_refuses_the_rest() {
+fn pool_runner_drops_creations_when_its_queue_is_full() {
     let (region, _pool) = pooled("pool");
     let (events, go_on) = (Events::of_region("pool"), begun(&region));
     for key in ["b", "c"] {
         assert_eq!(region.options().background().get_or_create(key, || 2).unwrap(), 1);
     }
     let locked = ["a", "b", "c"].map(|key| region.key_is_locked(key).unwrap());
-    assert_eq!(locked, [true, true, false], "a is created, b waits, c was refused");
+    assert_eq!(locked, [true, true, false], "`a` is being created, `b` is queued, `c` was dropped");
     assert!(
         events
             .messages()
             .contains(&"dropped a background creation: the queue of its pool is full".to_owned())
     );
     go_on.give();
-    until("the pool is done", || !region.key_is_locked("b").unwrap());
+    until("the pool has created both values", || !region.key_is_locked("b").unwrap());
     assert_eq!(region.get_multi::<i32>(&["a", "b", "c"]).unwrap(), [Some(2), Some(2), None]);
 }
 
+/// The pool's threads end after its last creation.
 #[test]
-fn a_region_that_is_dropped_lets_its_pool_end_what_it_has_and_then_the_pool_ends() {
+fn pool_finishes_its_creations_after_its_region_is_dropped() {
     let (region, pool) = pooled("dropped");
     let go_on = begun(&region);
     let (ran, held) = (Arc::new(AtomicUsize::new(0)), Arc::downgrade(&pool));
@@ -292,8 +295,8 @@ fn a_region_that_is_dropped_lets_its_pool_end_what_it_has_and_then_the_pool_ends
     let waiting = move || i32::try_from(counter.fetch_add(1, SeqCst)).unwrap();
     assert_eq!(region.options().background().get_or_create("b", waiting).unwrap(), 1);
     drop(region);
-    assert!(held.upgrade().is_some(), "what it has to do holds the pool");
+    assert!(held.upgrade().is_some(), "pending creations keep the pool alive");
     go_on.give();
-    until("the pool has ended", || held.upgrade().is_none());
+    until("the pool is dropped", || held.upgrade().is_none());
     assert_eq!(ran.load(SeqCst), 1);
 }

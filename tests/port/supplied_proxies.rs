@@ -96,7 +96,7 @@ fn the_logging_proxy_tells_of_each_call() {
         "DEBUG get \"key\" miss",
         "DEBUG set \"key\" done",
         "DEBUG get_multi [\"key\", \"other\"] 1 of 2 hit",
-        "WARN delete \"key\" told to fail",
+        "WARN delete \"key\" scripted failure",
     ];
     assert_eq!(told, expected);
 }

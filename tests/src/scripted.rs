@@ -100,7 +100,7 @@ impl Scripted {
         self.calls.lock().push((operation, key.to_owned()));
         match *self.failing.lock() {
             Some((failing, kind)) if failing == operation => {
-                Err(BackendError::new(kind, "told to fail").during(operation).for_key(key))
+                Err(BackendError::new(kind, "scripted failure").during(operation).for_key(key))
             }
             _ => Ok(()),
         }
@@ -185,7 +185,7 @@ impl ScriptedMutex {
 impl CacheMutex for ScriptedMutex {
     fn try_acquire(&self) -> Result<bool, BackendError> {
         if self.fails.load(SeqCst) {
-            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("try_acquire"));
+            return Err(BackendError::new(ErrorKind::Unavailable, "scripted failure").during("try_acquire"));
         }
         Ok(!std::mem::replace(&mut *self.held.lock(), true))
     }
@@ -193,7 +193,7 @@ impl CacheMutex for ScriptedMutex {
     fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         self.waits.fetch_add(1, SeqCst);
         if self.fails.load(SeqCst) {
-            return Err(BackendError::new(ErrorKind::Unavailable, "told to fail").during("acquire_until"));
+            return Err(BackendError::new(ErrorKind::Unavailable, "scripted failure").during("acquire_until"));
         }
         let limit = deadline.min(Instant::now() + LIMIT);
         let mut held = self.held.lock();
