@@ -1,4 +1,4 @@
-//! The dogpile lock, on its own and under a region: one creates, the others keep the old value or wait.
+//! The dogpile lock, alone and under a region. One caller creates, and the others get the old value or wait.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -24,7 +24,7 @@ fn region_on(store: &Arc<Scripted>) -> CacheRegion {
 /// Behaviour: `key-lock-idle-reports-false`
 /// Behaviour: `key-lock-query-has-no-side-effect`
 #[test]
-fn asking_whether_a_key_is_locked_takes_nothing() {
+fn key_is_locked_acquires_nothing() {
     on_each(|Subject { region, .. }| {
         assert_eq!(region.get::<u32>("key").unwrap(), None);
         assert!(!region.key_is_locked("key").unwrap());
@@ -39,7 +39,7 @@ fn asking_whether_a_key_is_locked_takes_nothing() {
 
 /// Behaviour: `key-lock-query-follows-backend-mutex`
 #[test]
-fn a_key_is_locked_while_anybody_holds_the_backends_mutex() {
+fn key_is_locked_while_the_backends_mutex_is_held() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store);
     let mutex = store.mutex("key");
@@ -49,9 +49,9 @@ fn a_key_is_locked_while_anybody_holds_the_backends_mutex() {
     assert!(!region.key_is_locked("key").unwrap());
 }
 
-/// In Python `key_is_locked` asks for the key as it is, not as it is stored.
+/// In Python, `key_is_locked` does not mangle the key.
 #[test]
-fn a_mangled_key_is_locked_under_its_mangled_name() {
+fn key_is_locked_looks_up_the_mangled_key() {
     let store = Scripted::with_mutexes();
     let region = CacheRegion::new("locked");
     region
@@ -61,7 +61,7 @@ fn a_mangled_key_is_locked_under_its_mangled_name() {
     assert!(region.key_is_locked("key").unwrap());
 }
 
-/// Notes whether anybody is inside, and how often.
+/// Checks that at most one creator runs at a time, and counts the creators.
 #[derive(Default)]
 struct Section {
     inside: AtomicBool,
@@ -88,7 +88,7 @@ impl Section {
 
 /// Behaviour: `dogpile-single-creator-per-key`
 #[test]
-fn ten_threads_that_find_a_value_stale_make_one_creator_and_nine_users_of_the_old_value() {
+fn one_of_ten_threads_replaces_a_stale_value() {
     bounded(ten_threads_in_five_rounds);
 }
 
@@ -109,9 +109,9 @@ fn ten_threads_in_five_rounds() {
     );
 }
 
-/// What ten threads are served of a stale value, of which `new` is made.
+/// Requests a stale value from ten threads, one of which creates `new`, and returns what they get.
 fn ten_threads(region: &CacheRegion, section: &Section, new: i32) -> Vec<i32> {
-    // The creator goes on when the nine others have their value: had one of them waited, nobody would.
+    // The creator waits until the nine others have the old value. If one of them waited for it, the test would hang.
     let all_served = Barrier::new(10);
     let create = || {
         all_served.wait();
@@ -126,7 +126,7 @@ fn ten_threads(region: &CacheRegion, section: &Section, new: i32) -> Vec<i32> {
     })
 }
 
-/// Small numbers that look random.
+/// A generator of small pseudorandom numbers.
 struct Random(u64);
 
 impl Random {
@@ -138,7 +138,7 @@ impl Random {
 
 /// Behaviour: `multi-goc-single-creator-per-key`
 #[test]
-fn threads_that_create_overlapping_keys_never_create_one_twice_at_once() {
+fn overlapping_multi_calls_never_create_a_key_concurrently() {
     on_each_with(
         |config| config.expiration_time(SECOND / 4),
         |Subject { region, clock }| {
@@ -168,7 +168,7 @@ fn threads_that_create_overlapping_keys_never_create_one_twice_at_once() {
 
 /// Behaviour: `nested-get-or-create-no-deadlock`
 #[test]
-fn a_creator_may_ask_for_another_key() {
+fn creator_may_request_another_key() {
     bounded(|| {
         on_each(|Subject { region, .. }| {
             let compose = || {
@@ -176,7 +176,7 @@ fn a_creator_may_ask_for_another_key() {
             };
             assert_eq!(compose(), 2);
             assert_eq!(region.get("inner").unwrap(), Some(1));
-            assert_eq!(region.get_or_create("outer", || -> i32 { panic!("it is cached") }).unwrap(), 2);
+            assert_eq!(region.get_or_create("outer", || -> i32 { panic!("the value is cached") }).unwrap(), 2);
         });
         let region = region_on(&Scripted::with_mutexes());
         let inner = || region.get_or_create("inner", || 1).unwrap();
@@ -184,7 +184,7 @@ fn a_creator_may_ask_for_another_key() {
     });
 }
 
-/// The runner owns the leadership and the mutex until its creation is dropped.
+/// A runner keeps the gate and the mutex until its creation is dropped.
 ///
 /// Behaviour: `lock-async-runner-owns-release`
 #[test]
@@ -197,14 +197,14 @@ fn queued_creation_holds_mutex_until_dropped() {
     let create = || region.options().background().get_or_create("key", || 2).unwrap();
     assert_eq!(create(), 1);
     assert!(region.key_is_locked("key").unwrap() && store.mutex("key").locked().unwrap());
-    assert_eq!(create(), 1, "the others get the old value");
+    assert_eq!(create(), 1, "the other callers get the old value");
     assert_eq!(desk.take().len(), 1);
     until("the mutex is released in the background", || !store.mutex("key").locked().unwrap());
     assert!(!region.key_is_locked("key").unwrap());
 }
 
-// DIFFERENCE: Python renews an expired value without a second look, so that two callers that found it expired
-// create it one after the other. Here the second finds the first's value once it has the lock.
+// DIFFERENCE: Python does not read an expired value again under the lock, so two callers that found it expired create
+// it one after another. Here, the second caller reads again once it has the lock, and finds the first caller's value.
 
 /// Behaviour: `lock-single-get-on-expired`
 #[test]
@@ -222,7 +222,7 @@ fn stale_value_is_read_again_under_the_lock() {
     assert_eq!(reads.load(SeqCst), 2, "once on entry, once under the lock");
 }
 
-/// Has another process store a value just before the mutex is acquired.
+/// A proxy that simulates another process: it stores a value just before the mutex is acquired.
 #[derive(Debug)]
 struct Outrun {
     store: Arc<Scripted>,
@@ -254,7 +254,7 @@ fn value_stored_before_the_mutex_is_acquired_is_served() {
 }
 
 #[test]
-fn sixty_four_threads_on_a_cold_key_make_one_creator() {
+fn sixty_four_callers_of_a_cold_key_create_once() {
     bounded(|| {
         on_each(|Subject { region, .. }| {
             let section = Section::default();
@@ -265,8 +265,9 @@ fn sixty_four_threads_on_a_cold_key_make_one_creator() {
     });
 }
 
+/// Each call creates its free keys first, so the two calls cannot wait for each other's keys.
 #[test]
-fn creators_of_overlapping_keys_run_side_by_side_and_do_not_wait_for_each_other() {
+fn multi_creators_of_overlapping_keys_run_in_parallel() {
     bounded(|| {
         let region = region_on(&Scripted::with_mutexes());
         let both_create = Barrier::new(2);

@@ -1,4 +1,4 @@
-//! Serializers: what stands behind the envelope.
+//! Serializers, which write the payload that follows the envelope's header.
 
 use dogpile::sdk::envelope;
 use dogpile::serializer::{self, Deserialise, Json, Serializer, SerializerError};
@@ -9,14 +9,14 @@ use dogpile_tests::scripted::ByteStore;
 use serde_json::{Value, json};
 
 fn region_on(store: &ByteStore, change: impl Fn(RegionConfig) -> RegionConfig) -> CacheRegion {
-    region_of("serialised", change(RegionConfig::from_instance(store.backend())))
+    region_of("serialized", change(RegionConfig::from_instance(store.backend())))
 }
 
 fn nested() -> Value {
     json!({ "list": ["text", 1.5, -7], "number": 3, "no": false, "nothing": null })
 }
 
-/// JSON, spaced out; what was marked it refuses to read.
+/// A serializer that writes indented JSON and fails to read marked values.
 #[derive(Debug)]
 struct Spaced;
 
@@ -33,7 +33,7 @@ impl Serializer for Spaced {
     }
 }
 
-/// Writes JSON and reads nothing.
+/// A serializer that writes JSON and cannot read.
 #[derive(Debug)]
 struct WriteOnly;
 
@@ -43,14 +43,14 @@ impl Serializer for WriteOnly {
     }
 
     fn deserialize(&self, _bytes: &[u8], _read: Deserialise<'_>) -> Result<(), SerializerError> {
-        Err("reads nothing".into())
+        Err("cannot read".into())
     }
 }
 
 /// Behaviour: `serializer-custom-round-trip`
 /// Behaviour: `memory-with-serializer`
 #[test]
-fn a_nested_value_comes_back_equal_through_a_users_serializer() {
+fn custom_serializer_round_trips_a_nested_value() {
     on_each_with(
         |config| config.serializer(Spaced),
         |Subject { region, .. }| {
@@ -66,7 +66,7 @@ fn a_nested_value_comes_back_equal_through_a_users_serializer() {
 /// Behaviour: `serializer-stored-form`
 /// Behaviour: `serializer-raw-item-parses-back`
 #[test]
-fn the_stored_bytes_are_a_header_a_bar_and_what_the_serializer_made() {
+fn stored_bytes_are_header_bar_and_serialized_value() {
     let store = ByteStore::default();
     let region = region_on(&store, |config| config.serializer(Spaced));
     region.set("key", nested()).unwrap();
@@ -84,7 +84,7 @@ fn the_stored_bytes_are_a_header_a_bar_and_what_the_serializer_made() {
 
 /// Behaviour: `serializer-cannot-deserialize-is-miss`
 #[test]
-fn what_the_serializer_cannot_read_is_a_miss_and_is_replaced() {
+fn undeserializable_value_is_a_miss_and_is_replaced() {
     on_each_with(
         |config| config.serializer(Spaced),
         |Subject { region, .. }| {
@@ -100,12 +100,13 @@ fn what_the_serializer_cannot_read_is_a_miss_and_is_replaced() {
 }
 
 /// Behaviour: `serializer-per-region-overrides-backend`
+/// Other regions over the same backend keep theirs.
 #[test]
-fn a_regions_serializer_goes_before_the_backends_and_is_its_own() {
+fn regions_serializer_overrides_the_backends() {
     let store = ByteStore::default();
     let (usual, spaced) =
         (region_on(&store, |config| config), region_on(&store, |config| config.serializer(Spaced)));
-    let deaf = region_on(&store, |config| config.serializer(WriteOnly));
+    let unreading = region_on(&store, |config| config.serializer(WriteOnly));
     let payload = |key| {
         let raw = store.raw(key);
         raw[envelope::read(&raw).unwrap().1..].to_vec()
@@ -113,16 +114,17 @@ fn a_regions_serializer_goes_before_the_backends_and_is_its_own() {
     usual.set("usual", vec![1]).unwrap();
     spaced.set("spaced", vec![1]).unwrap();
     assert_eq!((payload("usual"), payload("spaced")), (b"[1]".to_vec(), b"[\n  1\n]".to_vec()));
-    deaf.set("deaf", vec![1]).unwrap();
-    assert_eq!(deaf.get::<Vec<i32>>("deaf").unwrap(), None);
+    unreading.set("unreading", vec![1]).unwrap();
+    assert_eq!(unreading.get::<Vec<i32>>("unreading").unwrap(), None);
     for region in [&usual, &spaced] {
-        let found = region.get_multi::<Vec<i32>>(&["usual", "spaced", "deaf"]).unwrap();
+        let found = region.get_multi::<Vec<i32>>(&["usual", "spaced", "unreading"]).unwrap();
         assert_eq!(found, [Some(vec![1]), Some(vec![1]), Some(vec![1])]);
     }
 }
 
+/// The bytes of another serializer are a miss.
 #[test]
-fn each_supplied_serializer_brings_a_value_back_and_reads_no_others_bytes() {
+fn supplied_serializers_read_only_their_own_bytes() {
     let store = ByteStore::default();
     let value = vec![("text".to_owned(), Some(1.5), -7_i64), ("ä|".to_owned(), None, 0)];
     let names = ["json", "msgpack", "pickle"];
@@ -134,13 +136,13 @@ fn each_supplied_serializer_brings_a_value_back_and_reads_no_others_bytes() {
         for writer in names {
             let expected = (reader == writer).then(|| value.clone());
             let found = region.get::<Vec<(String, Option<f64>, i64)>>(writer).unwrap();
-            assert_eq!(found, expected, "{reader} reads what {writer} wrote");
+            assert_eq!(found, expected, "{reader} reads the bytes of {writer}");
         }
     }
 }
 
 #[test]
-fn what_is_cut_off_or_goes_on_is_not_read_as_a_value() {
+fn truncated_or_extended_value_is_a_miss() {
     for name in ["json", "msgpack", "pickle"] {
         let store = ByteStore::default();
         let region = region_on(&store, |config| config.serializer_named(name));
@@ -149,15 +151,15 @@ fn what_is_cut_off_or_goes_on_is_not_read_as_a_value() {
         let start = envelope::read(&whole).unwrap().1;
         for length in start..whole.len() {
             store.put_raw("key", &whole[..length]);
-            assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, cut to {length}");
+            assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, truncated to {length} bytes");
         }
         store.put_raw("key", [&whole[..], b"1"].concat());
-        assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, with a byte more");
+        assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, with an extra byte");
     }
 }
 
 #[test]
-fn a_serializer_can_be_registered_by_name_once() {
+fn serializer_name_can_be_registered_once() {
     serializer::register("tests.spaced", Spaced).unwrap();
     let error = serializer::register("tests.spaced", Spaced).unwrap_err();
     assert_eq!(
@@ -169,24 +171,24 @@ fn a_serializer_can_be_registered_by_name_once() {
     assert!(store.raw("key").ends_with(b"[\n  1\n]"));
 }
 
-/// `set` fails. A created value goes to its caller all the same, with a warning.
+/// `set` fails. `get_or_create` still returns the created value, and logs a warning.
 #[test]
 fn value_that_cannot_be_serialized_is_returned_but_not_stored() {
-    let (store, events) = (ByteStore::default(), Events::of_region("serialised"));
+    let (store, events) = (ByteStore::default(), Events::of_region("serialized"));
     let region = region_on(&store, |config| config);
     let error = region.set("some key", InMemory(1)).unwrap_err();
-    assert_eq!(error.to_string(), "region \"serialised\" could not serialize the value of \"some key\"");
+    assert_eq!(error.to_string(), "region \"serialized\" could not serialize the value of \"some key\"");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("i32") && cause.contains("InMemory"), "{cause}");
 
     assert_eq!(region.get_or_create("some key", || InMemory(1)).unwrap(), InMemory(1));
     assert!(!region.key_is_locked("some key").unwrap());
-    let warning = events.take().into_iter().find(|told| told.level == tracing::Level::WARN).unwrap();
+    let warning = events.take().into_iter().find(|event| event.level == tracing::Level::WARN).unwrap();
     assert_eq!(warning.message, "a created value was not stored; its caller gets it all the same");
     assert!(warning.fields["error"].contains("some key"), "{warning:?}");
 }
 
-/// One value, as Python's pickler writes it in its protocols 0 to 5.
+/// One value in the pickle protocols 0 to 5, written by Python.
 #[rustfmt::skip]
 const PICKLES: [&[u8]; 6] = [
     b"(dp0\nVlist\np1\n(lp2\nVshared text\np3\nag3\naF1.5\naI-7\naL1099511627776L\naV\xe4|\np4\nasVnes\
@@ -215,7 +217,7 @@ const PICKLES: [&[u8]; 6] = [
 ];
 
 #[test]
-fn what_python_pickled_is_read_whatever_the_protocol() {
+fn pickles_of_every_python_protocol_are_read() {
     let (store, expected) = (
         ByteStore::default(),
         json!({

@@ -1,9 +1,9 @@
-//! Threads that use one value under the dogpile lock for a long time, in a time that only they move.
+//! Threads that use one value under the dogpile lock for a long, simulated time.
 //!
-//! The time stands still while any thread has something to do, and jumps to the next that wakes when all of them
-//! sleep or wait. So minutes pass in milliseconds, and no machine is too slow for the bounds.
-//!
-//! Source: dogpile.cache `tests/test_lock.py`, `ConcurrencyTest`.
+//! The clock stands still while any thread runs. When all threads sleep or wait, it jumps to the time at which the
+//! next one wakes. Minutes therefore pass in milliseconds, and the bounds hold on slow machines too.
+
+// Source: dogpile.cache `tests/test_lock.py`, `ConcurrencyTest`.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use dogpile::lock::{DogpileLock, LockError, Reading};
 use dogpile_tests::threads::bounded;
 use parking_lot::{Condvar, Mutex};
 
-/// What the threads do; all times in seconds.
+/// The settings of a simulation. All times are in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     threads: usize,
@@ -22,7 +22,7 @@ struct Plan {
     uses: usize,
     usage: f64,
     pause: f64,
-    /// When the store drops a value by itself.
+    /// When the store drops a value on its own.
     store: Store,
 }
 
@@ -33,7 +33,7 @@ enum Store {
     DropsLate,
 }
 
-/// What happened.
+/// The results of a simulation.
 #[derive(Clone, Debug, Default)]
 struct Record {
     run_times: Vec<f64>,
@@ -45,14 +45,14 @@ struct Record {
 #[derive(Debug, Default)]
 struct State {
     now: f64,
-    /// How many threads have something to do.
+    /// The number of threads that run.
     running: usize,
-    /// When those that sleep wake.
+    /// The times at which the sleeping threads wake.
     sleepers: Vec<f64>,
-    /// How many found no value since the last creation, and wait for the next.
+    /// The number of threads that found no value since the last creation and wait for the next one.
     waiting: usize,
     creating: bool,
-    /// When the value was made.
+    /// The time at which the value was created.
     value: Option<f64>,
     record: Record,
 }
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// Moves the time to when the next thread wakes, if none has anything to do before.
+    /// Moves the clock to the time at which the next thread wakes, if no thread can run before that.
     fn advance(&self, state: &mut State) {
         let creator_to_come = state.waiting > 0 && !state.creating;
         if state.running > 0 || creator_to_come || state.sleepers.is_empty() {
@@ -97,14 +97,14 @@ impl World {
         }
     }
 
-    /// One thread's work.
+    /// Does the work of one thread.
     fn use_the_value(&self, lock: &DogpileLock) {
         for _ in 0..self.plan.uses {
             let began = self.state.lock().now;
             let user = RefCell::new(User { world: self, waits_since: None });
             let made =
                 lock.get_or_create("value", || user.borrow_mut().read(), || user.borrow_mut().create());
-            // A waiter that was handed its value does not read again.
+            // A waiter that gets its value from the leader does not call `read` again, so count it as running here.
             user.borrow_mut().goes_on(&mut self.state.lock());
             let made = made.unwrap();
             self.note(began, made);
@@ -129,14 +129,14 @@ impl World {
 /// One use of the value.
 struct User<'a> {
     world: &'a World,
-    /// How many creations there had been when it was counted among those that wait.
+    /// The number of finished creations when this user began to wait, or `None` if it does not wait.
     waits_since: Option<usize>,
 }
 
 impl User<'_> {
-    /// Is at work again.
+    /// Counts this user as running again.
     fn goes_on(&mut self, state: &mut State) {
-        // Those that waited when a creation ended were counted as running then.
+        // A finished creation already counted all its waiters as running.
         if self.waits_since.take() == Some(state.record.creations) {
             state.waiting -= 1;
             state.running += 1;
@@ -164,7 +164,7 @@ impl User<'_> {
         {
             let mut state = self.world.state.lock();
             self.goes_on(&mut state);
-            assert!(!state.creating, "two threads create at once");
+            assert!(!state.creating, "two threads create at the same time");
             state.creating = true;
         }
         self.world.sleep(self.world.plan.creation);
@@ -190,7 +190,7 @@ fn run(plan: Plan) -> Record {
     world.state.into_inner().record
 }
 
-/// Runs `plan`, and checks the reference's bounds.
+/// Runs `plan` and checks the bounds of the Python test.
 fn holds(plan: Plan) {
     bounded(move || {
         let record = run(plan);
@@ -203,15 +203,16 @@ fn holds(plan: Plan) {
         let run_time = (work + plan.creation + slow_waits * plan.creation / plan.threads as f64) * 1.1;
         let oldest = (validity + plan.creation + plan.usage + plan.pause) * 1.1;
 
-        assert!(record.oldest < oldest, "a value of {oldest} s was used: {record:?}");
-        assert!(record.slow_waits as f64 <= slow_waits, "more than {slow_waits} waited: {record:?}");
-        // On the average: threads that wake at the same moment are no less likely to create for having done so.
+        assert!(record.oldest < oldest, "a thread used a value older than {oldest} s: {record:?}");
+        assert!(record.slow_waits as f64 <= slow_waits, "more than {slow_waits} uses waited: {record:?}");
+        // Check the average. One thread may run longer: when several wake at the same moment, the one that created
+        // last is as likely to create as any other.
         let average = record.run_times.iter().sum::<f64>() / plan.threads as f64;
-        assert!(average <= run_time, "it took more than {run_time} s: {record:?}");
+        assert!(average <= run_time, "the threads took more than {run_time} s on average: {record:?}");
         let longest = record.run_times.iter().copied().fold(0.0, f64::max);
         assert!(longest <= work + record.creations as f64 * plan.creation, "{record:?}");
-        // DIFFERENCE: only the upper bound. Whoever finds a value stale reads again under the lock, so that
-        // none is created twice: where the creation outlasts the validity that makes for fewer creations.
+        // DIFFERENCE: only the upper bound. A thread that finds a stale value reads again under the lock, so that no
+        // value is created twice. If a creation takes longer than a value is valid, there are fewer creations.
         assert!(record.creations as f64 <= creations + 1.0, "more than {creations} creations: {record:?}");
         assert!(record.creations > 1, "{record:?}");
     });
@@ -225,42 +226,42 @@ const fn plan(validity: f64, creation: f64, usage: f64) -> Plan {
 /// Behaviour: `lock-staleness-bound`
 /// Behaviour: `lock-waits-only-without-value`
 #[test]
-fn ten_threads_use_a_value_that_is_made_quickly() {
+fn ten_threads_with_a_fast_creator_stay_in_bounds() {
     holds(plan(2.0, 0.5, 0.05));
 }
 
 /// Behaviour: `lock-10-threads-slow`
 #[test]
-fn ten_threads_use_a_value_that_is_made_slowly() {
+fn ten_threads_with_a_slow_creator_stay_in_bounds() {
     holds(plan(5.0, 2.0, 0.1));
 }
 
 /// Behaviour: `lock-old-value-while-creating`
 #[test]
-fn users_go_on_with_the_old_value_while_one_thread_creates() {
+fn threads_use_the_old_value_while_one_creates() {
     holds(plan(5.0, 2.0, 1.0));
 }
 
 /// Behaviour: `lock-creation-longer-than-validity`
 #[test]
-fn creating_may_take_longer_than_a_value_is_valid() {
+fn creation_longer_than_validity_stays_in_bounds() {
     holds(plan(2.0, 2.5, 0.05));
 }
 
 /// Behaviour: `lock-store-drops-early`
 #[test]
-fn a_store_that_drops_values_early_makes_all_threads_wait_for_each_creation() {
+fn all_threads_wait_if_the_store_drops_values_early() {
     holds(Plan { uses: 100, store: Store::DropsEarly, ..plan(1.0, 0.6, 0.05) });
 }
 
 /// Behaviour: `lock-store-keeps-long-quick`
 #[test]
-fn a_store_that_drops_values_late_never_drops_one_that_is_made_quickly() {
+fn late_dropping_store_with_a_fast_creator_stays_in_bounds() {
     holds(Plan { store: Store::DropsLate, ..plan(2.0, 0.5, 0.05) });
 }
 
 /// Behaviour: `lock-store-keeps-long-slow`
 #[test]
-fn a_store_that_drops_values_late_never_drops_one_that_is_made_slowly() {
+fn late_dropping_store_with_a_slow_creator_stays_in_bounds() {
     holds(Plan { store: Store::DropsLate, ..plan(5.0, 2.0, 0.1) });
 }
