@@ -162,7 +162,7 @@ fn value_is_not_stored_after_its_creator_lost_the_lease() {
     let messages: Vec<&str> = warnings.iter().map(|warning| &*warning.message).collect();
     let lost = "the lock of a creator expired while it ran; its value is returned but not stored";
     assert_eq!(messages, [lost, "the mutex of a creator could not be released"]);
-    assert_eq!(warnings[1].fields["error"], "somebody else holds it");
+    assert_eq!(warnings[1].fields["error"], "the mutex has another holder");
 }
 
 #[test]

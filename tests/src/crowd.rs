@@ -1,25 +1,27 @@
-//! Threads of several processes that all ask for one key.
+//! A stampede of several processes on one key.
 
 use serde_json::{Value, json};
 
 use crate::peer::Peer;
 
-/// Starts four processes whose regions are configured so, has eight threads of each ask for one key, and sees that one
-/// of all creates, and that all get what it made.
+/// Checks that a stampede of four processes on one key creates it once.
+///
+/// Each process has a region with this `configuration`, and eight threads that request the key. All threads must get
+/// the one value.
 ///
 /// # Panics
-/// If that is not so.
+/// Panics if the key is created more than once, or if a thread gets another value.
 pub fn one_of_all_creates(configuration: &Value) {
     let processes: Vec<Peer> = (0..4).map(|_| Peer::worker(configuration)).collect();
     let crowd = json!({ "do": "crowd", "key": "key", "threads": 8, "value": 7 });
 
-    // The first creates, and goes on creating while the others ask.
+    // The first process starts to create, and continues while the others request the key.
     assert_eq!(processes[0].ask(&crowd), json!({ "creating": "key" }));
     processes[1..].iter().for_each(|process| process.tell(&crowd));
     processes[0].tell(&json!({}));
 
     let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
     let created: Vec<_> = answers.iter().map(|answer| answer["created"].clone()).collect();
-    assert_eq!(created, [1, 0, 0, 0], "over {configuration}");
+    assert_eq!(created, [1, 0, 0, 0], "with {configuration}");
     assert!(answers.iter().all(|answer| answer["values"] == json!(vec![7; 8])), "{answers:?}");
 }

@@ -1,9 +1,9 @@
-//! [`Desk`]: a runner whose creations wait for the test.
+//! [`Desk`], a runner that leaves its creations to the test.
 
 use dogpile::{AsyncCreationRunner, Creation};
 use parking_lot::Mutex;
 
-/// Keeps creations until the test runs or drops them.
+/// A runner that keeps its creations until the test runs or drops them.
 #[derive(Debug, Default)]
 pub struct Desk(Mutex<Vec<Creation>>);
 
@@ -14,7 +14,7 @@ impl AsyncCreationRunner for Desk {
 }
 
 impl Desk {
-    /// What it was given since it was last asked.
+    /// Takes the creations that arrived since the last call.
     pub fn take(&self) -> Vec<Creation> {
         std::mem::take(&mut *self.0.lock())
     }

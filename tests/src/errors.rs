@@ -1,8 +1,8 @@
-//! What errors say.
+//! The texts of errors, and an error for creators.
 
 use std::error::Error;
 
-/// What `error` and its causes say, a line each.
+/// Returns the messages of `error` and its sources, one per line.
 pub fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -13,7 +13,7 @@ pub fn told(error: &dyn Error) -> String {
     text
 }
 
-/// The error of a creator.
+/// An error for creators to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfStock;
 

@@ -1,4 +1,4 @@
-//! What the host told `tracing`, for tests to read.
+//! The `tracing` events that the host logs, for tests to read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,18 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 
-/// One event.
+/// A logged event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// How much it matters.
+    /// The event's level.
     pub level: Level,
-    /// Its text.
+    /// The event's message.
     pub message: String,
-    /// Its fields, as texts.
+    /// The event's other fields, as strings.
     pub fields: BTreeMap<&'static str, String>,
 }
 
-/// The events with a certain field, from any thread, for as long as this lives.
+/// Collects the events with a certain field from all threads until it is dropped.
 #[derive(Debug)]
 pub struct Events(Arc<Listener>);
 
@@ -33,31 +33,31 @@ struct Listener {
 }
 
 static LISTENERS: LazyLock<Mutex<Vec<Weak<Listener>>>> = LazyLock::new(|| {
-    // One subscriber for the whole binary: those that a thread sets for itself make callsites that another
-    // thread meets first be taken for switched off.
+    // Use one subscriber for the whole binary. With a subscriber per thread, `tracing` would disable a callsite
+    // that a thread without a subscriber reaches first.
     tracing_subscriber::registry().with(Ear).init();
     Mutex::default()
 });
 
 impl Events {
-    /// Listens for events whose `field` is `value`; choose one that no other test uses.
+    /// Collects events whose `field` is `value`; choose a value that no other test uses.
     pub fn with(field: &'static str, value: impl Into<String>) -> Self {
         let listener = Arc::new(Listener { field, value: value.into(), told: Mutex::default() });
         LISTENERS.lock().push(Arc::downgrade(&listener));
         Events(listener)
     }
 
-    /// Those of the region called `name`.
+    /// Collects the events of the region called `name`.
     pub fn of_region(name: impl Into<String>) -> Self {
         Events::with("region", name)
     }
 
-    /// What was told so far, and not taken before.
+    /// Takes the events that were logged since the last call.
     pub fn take(&self) -> Vec<Told> {
         std::mem::take(&mut *self.0.told.lock())
     }
 
-    /// The texts of what was told so far, and not taken before.
+    /// Takes the messages of the events that were logged since the last call.
     pub fn messages(&self) -> Vec<String> {
         self.take().into_iter().map(|told| told.message).collect()
     }

@@ -1,4 +1,4 @@
-//! Regions that a behaviour of every region is shown on.
+//! Regions over different backends, for tests of behavior that every region must have.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,22 +7,22 @@ use dogpile::sdk::{CacheBackend, CreationTime, ProxyBackend};
 use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity};
 use parking_lot::Mutex;
 
-/// When the clock of a region under test starts, in seconds since the Unix epoch.
+/// The time at which a test's clock starts, in seconds since the Unix epoch.
 pub const START: f64 = 1_700_000_000.0;
 
-/// A region under test, and the clock that it goes by.
+/// A region under test, and its clock.
 #[derive(Debug)]
 pub struct Subject {
     /// The region.
     pub region: CacheRegion,
-    /// Stands still until it is moved.
+    /// The region's clock, which moves only when the test advances it.
     pub clock: Arc<ManualClock>,
 }
 
 type MakeConfig = fn() -> RegionConfig;
 type ChangeConfig = fn(RegionConfig) -> RegionConfig;
 
-/// Backends that keep their values here: as they are, serialised, and up to a limit.
+/// The backends that store values in this process: as objects, serialized, and up to a limit.
 const BACKENDS: [(&str, MakeConfig); 4] = [
     ("memory", || RegionConfig::new("dogpile.cache.memory")),
     ("memory_pickle", || RegionConfig::new("dogpile.cache.memory_pickle")),
@@ -30,23 +30,24 @@ const BACKENDS: [(&str, MakeConfig); 4] = [
     ("memory, with json", || RegionConfig::new("dogpile.cache.memory").serializer_named("json")),
 ];
 
-/// What must make no difference.
+/// Changes of the configuration that must not affect behavior.
 const COATS: [(&str, ChangeConfig); 3] = [
     ("bare", |config| config),
     ("behind a proxy", |config| config.wrap_in(PassThrough)),
-    ("with a strategy of its own", |config| config.region_invalidator(Arc::new(SeparateTimes::default()))),
+("with a custom strategy", |config| config.region_invalidator(Arc::new(SeparateTimes::default()))),
 ];
 
-/// Runs `test` on a region over each backend; bare, behind a proxy that changes nothing, and with a user's own
-/// invalidation strategy.
+/// Runs `test` on a region over each backend in memory.
+///
+/// Each backend is tested bare, behind a proxy that changes nothing, and with a custom invalidation strategy.
 pub fn on_each(test: impl Fn(&Subject)) {
     on_each_with(|config| config, test);
 }
 
-/// As [`on_each`], with regions whose configuration is `changed`.
+/// Runs `test` like [`on_each`], after `changed` has adjusted the configuration.
 ///
 /// # Panics
-/// If a region cannot be configured.
+/// Panics if a region cannot be configured.
 pub fn on_each_with(changed: impl Fn(RegionConfig) -> RegionConfig, test: impl Fn(&Subject)) {
     for (backend, config) in BACKENDS {
         for (coat, put_on) in COATS {
@@ -57,10 +58,10 @@ pub fn on_each_with(changed: impl Fn(RegionConfig) -> RegionConfig, test: impl F
     }
 }
 
-/// A region called `name` that is configured so.
+/// Creates a region with this `name` and `config`.
 ///
 /// # Panics
-/// If it cannot be.
+/// Panics if the region cannot be configured.
 pub fn region_of(name: &'static str, config: RegionConfig) -> CacheRegion {
     let region = CacheRegion::new(name);
     region.configure(config).expect("the region can be configured");
@@ -68,23 +69,23 @@ pub fn region_of(name: &'static str, config: RegionConfig) -> CacheRegion {
 }
 
 impl Subject {
-    /// A region that is configured so, but for the clock.
+    /// Creates a region with `config` and a manual clock.
     ///
     /// # Panics
-    /// If it cannot be.
+    /// Panics if the region cannot be configured.
     pub fn new(config: RegionConfig) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Subject { region: region_of("tested", config.clock(clock.clone())), clock }
     }
 }
 
-/// Says which region it was that a test failed on.
+/// Prints the backend and the configuration on which a test failed.
 struct TellOnPanic(&'static str, &'static str);
 
 impl Drop for TellOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("on a region over {}, {}", self.0, self.1);
+            eprintln!("the test failed on a region over {}, {}", self.0, self.1);
         }
     }
 }
@@ -99,7 +100,7 @@ impl ProxyBackend for PassThrough {
     }
 }
 
-/// A strategy as a user might write it: a time for each kind of invalidation, of which the one clears the other.
+/// A custom strategy that keeps one time per kind of invalidation; each invalidation clears the other time.
 #[derive(Debug, Default)]
 pub struct SeparateTimes(Mutex<(Option<CreationTime>, Option<CreationTime>)>);
 

@@ -1,4 +1,4 @@
-//! Stores that note what is asked of them, and fail when they are told to.
+//! Stores that record their calls and fail on demand.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::threads::LIMIT;
 
-/// Keeps values in this process, has mutexes if asked to, notes each call and can be told to fail.
+/// A store in memory that records its calls, can have mutexes, and can be scripted to fail.
 #[derive(Debug, Default)]
 pub struct Scripted {
     kept: Mutex<HashMap<String, CachedValue>>,
@@ -25,72 +25,72 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// An empty store without mutexes.
+    /// Creates an empty store without mutexes.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// An empty store with a mutex for each key.
+    /// Creates an empty store with a mutex for each key.
     pub fn with_mutexes() -> Arc<Self> {
         Arc::new(Scripted { mutexes: Some(Mutex::default()), ..Scripted::default() })
     }
 
-    /// An empty store whose key mangler puts `prefix` before each key.
+    /// Creates an empty store whose key mangler puts `prefix` before each key.
     pub fn with_key_mangler(prefix: &'static str) -> Arc<Self> {
         let mangler = KeyMangler::new(move |key| format!("{prefix}{key}"));
         Arc::new(Scripted { key_mangler: Some(mangler), ..Scripted::default() })
     }
 
-    /// An empty store with these limits.
+    /// Creates an empty store with `capabilities`.
     pub fn with_capabilities(capabilities: Capabilities) -> Arc<Self> {
         Arc::new(Scripted { capabilities, ..Scripted::default() })
     }
 
-    /// Has `operation` fail until [`heal`](Self::heal).
+    /// Makes `operation` fail until [`heal`](Self::heal) is called.
     pub fn fail(&self, operation: &'static str, kind: ErrorKind) {
         *self.failing.lock() = Some((operation, kind));
     }
 
-    /// Has nothing fail any more.
+    /// Makes all operations succeed again.
     pub fn heal(&self) {
         *self.failing.lock() = None;
     }
 
-    /// How often `operation` was asked for.
+    /// Returns the number of calls of `operation`.
     pub fn calls(&self, operation: &str) -> usize {
         self.calls.lock().iter().filter(|(called, _)| *called == operation).count()
     }
 
-    /// With which keys `operation` was called, in order.
+    /// Returns the keys of all calls of `operation`, in order.
     pub fn keys_of(&self, operation: &str) -> Vec<String> {
         let calls = self.calls.lock();
         calls.iter().filter(|(called, _)| *called == operation).map(|(_, key)| key.clone()).collect()
     }
 
-    /// The keys that are stored under, sorted.
+    /// Returns the stored keys, sorted.
     pub fn stored_keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self.kept.lock().keys().cloned().collect();
         keys.sort();
         keys
     }
 
-    /// Stores `value` as another process would: without a call that is noted.
+    /// Stores `value` without recording a call, as another process would.
     pub fn put(&self, key: &str, value: CachedValue) {
         self.kept.lock().insert(key.to_owned(), value);
     }
 
-    /// Changes what is stored under `key`.
+    /// Changes the value stored under `key`.
     ///
     /// # Panics
-    /// If there is nothing.
+    /// Panics if the key is missing.
     pub fn alter(&self, key: &str, alter: impl FnOnce(&mut CachedValue)) {
         alter(self.kept.lock().get_mut(key).expect("a value is stored"));
     }
 
-    /// The mutex of `key`.
+    /// Returns the mutex of `key`.
     ///
     /// # Panics
-    /// If the store was made without.
+    /// Panics if the store has no mutexes.
     pub fn mutex(&self, key: &str) -> Arc<ScriptedMutex> {
         let mutexes = self.mutexes.as_ref().expect("the store has mutexes");
         Arc::clone(mutexes.lock().entry(key.to_owned()).or_default())
@@ -212,7 +212,7 @@ impl CacheMutex for ScriptedMutex {
         if held && !self.loses_its_lease.load(SeqCst) {
             return Ok(());
         }
-        Err(BackendError::new(ErrorKind::NotHeld, "somebody else holds it").during("release"))
+        Err(BackendError::new(ErrorKind::NotHeld, "the mutex has another holder").during("release"))
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
@@ -224,25 +224,25 @@ impl CacheMutex for ScriptedMutex {
     }
 }
 
-/// Keeps bytes in this process, where a test can see and damage them.
+/// A store of bytes in memory, which a test can read and damage.
 #[derive(Clone, Debug, Default)]
 pub struct ByteStore(Arc<Mutex<HashMap<String, Vec<u8>>>>);
 
 impl ByteStore {
-    /// The store as a region takes it.
+    /// Returns the store as a backend for a region.
     pub fn backend(&self) -> Arc<dyn CacheBackend> {
         Arc::new(Enveloped::new(self.clone()))
     }
 
-    /// What is stored under `key`.
+    /// Returns the bytes stored under `key`.
     ///
     /// # Panics
-    /// If nothing is.
+    /// Panics if the key is missing.
     pub fn raw(&self, key: &str) -> Vec<u8> {
-        self.0.lock().get(key).expect("something is stored").clone()
+        self.0.lock().get(key).expect("the key is stored").clone()
     }
 
-    /// Stores `bytes` as a stranger would.
+    /// Stores `bytes` as they are, as a foreign program would.
     pub fn put_raw(&self, key: &str, bytes: impl Into<Vec<u8>>) {
         self.0.lock().insert(key.to_owned(), bytes.into());
     }

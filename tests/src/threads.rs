@@ -1,4 +1,4 @@
-//! Threads that meet without sleeping, and tests that end although something waits for ever.
+//! Helpers that synchronize threads without sleeping, and a time limit for tests that could hang.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Barrier, mpsc};
@@ -7,24 +7,24 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long anything is waited for, before the test fails.
+/// The longest time that any of these helpers waits before the test fails.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Something that happens once, and is waited for.
+/// An event that happens once and that threads can wait for.
 #[derive(Clone, Debug, Default)]
 pub struct Signal(Arc<(Mutex<bool>, Condvar)>);
 
 impl Signal {
-    /// It has happened.
+    /// Marks the event as happened and wakes its waiters.
     pub fn give(&self) {
         *self.0.0.lock() = true;
         self.0.1.notify_all();
     }
 
-    /// Blocks until it has happened.
+    /// Blocks until the event has happened.
     ///
     /// # Panics
-    /// If it does not happen within [`LIMIT`].
+    /// Panics if the event does not happen within [`LIMIT`].
     pub fn wait(&self) {
         let mut given = self.0.0.lock();
         while !*given {
@@ -34,10 +34,10 @@ impl Signal {
     }
 }
 
-/// Blocks until `holds`, which is asked again and again: for what nobody tells.
+/// Polls `holds` until it returns true, for conditions that give no signal.
 ///
 /// # Panics
-/// If that is not so within [`LIMIT`].
+/// Panics if `holds` does not return true within [`LIMIT`].
 pub fn until(what: &str, holds: impl Fn() -> bool) {
     for _ in 0..LIMIT.as_millis() {
         if holds() {
@@ -45,30 +45,30 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
         }
         thread::sleep(Duration::from_millis(1));
     }
-    panic!("waited {LIMIT:?} for this in vain: {what}");
+    panic!("timed out after {LIMIT:?} waiting until {what}");
 }
 
-/// Runs `test` on a thread of its own, so that one that waits for ever fails.
+/// Runs `test` on a new thread and fails if it hangs.
 ///
 /// # Panics
-/// As `test` does, or if it does not end within [`LIMIT`].
+/// Panics if `test` panics, or if it does not end within [`LIMIT`].
 pub fn bounded(test: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel();
     thread::spawn(move || {
-        // Nobody listens any more if it took too long.
+        // If the test took too long, the receiver is gone.
         let _ = ended.send(catch_unwind(AssertUnwindSafe(test)));
     });
     match end.recv_timeout(LIMIT) {
         Ok(Ok(())) => {}
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(_) => panic!("the test still runs after {LIMIT:?}: somebody waits for ever"),
+        Err(_) => panic!("the test still runs after {LIMIT:?}: it may be deadlocked"),
     }
 }
 
-/// Runs `work` on `count` threads at once, each with its number; answers what they answered, in order.
+/// Runs `work` on `count` threads at once, passing each its number, and returns the results in order.
 ///
 /// # Panics
-/// If one of them does.
+/// Panics if one of the threads panics.
 pub fn together<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let (start, work) = (Barrier::new(count), &work);
     thread::scope(|scope| {
