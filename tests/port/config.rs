@@ -1,4 +1,4 @@
-//! What a region is configured with: from code, flat names and TOML.
+//! The configuration of regions from code, flat settings, and TOML.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use dogpile_tests::regions::{Subject, region_of};
 use dogpile_tests::scripted::Scripted;
 use serde::Deserialize;
 
-/// Shows in its `Debug` what it was built with.
+/// A backend whose `Debug` output shows its arguments.
 #[derive(Debug)]
 struct Recording<C>(#[allow(dead_code, reason = "read through Debug")] C);
 
@@ -29,7 +29,7 @@ impl<C: std::fmt::Debug + Send + Sync + 'static> CacheBackend for Recording<C> {
     }
 }
 
-/// As an entry point might ask for them.
+/// Arguments as an entry point may declare them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
@@ -56,26 +56,27 @@ fn built_with(region: &CacheRegion) -> String {
     format!("{:?}", region.actual_backend().unwrap())
 }
 
-/// Checks that a region so configured serves values until they are older than `seconds`.
+/// Checks that a region with `config` serves values until they are older than `seconds`.
 fn expires_after(config: RegionConfig, seconds: u64) {
     let Subject { region, clock } = Subject::new(config);
     region.set("key", 1).unwrap();
     clock.advance(Duration::from_secs(seconds));
-    assert_eq!(region.get("key").unwrap(), Some(1), "at {seconds} seconds");
+    assert_eq!(region.get("key").unwrap(), Some(1), "after {seconds} seconds");
     clock.advance(Duration::from_millis(10));
-    assert_eq!(region.get::<i32>("key").unwrap(), None, "past {seconds} seconds");
+    assert_eq!(region.get::<i32>("key").unwrap(), None, "after more than {seconds} seconds");
 }
 
 /// Behaviour: `region-name`
 #[test]
-fn a_region_has_its_name() {
+fn region_name_is_the_given_name() {
     assert_eq!(CacheRegion::new("some name").name(), "some name");
     assert_eq!(CacheRegion::with_defaults("other", RegionConfig::default()).name(), "other");
 }
 
 /// Behaviour: `config-from-dict`
+/// Settings without the prefix are ignored.
 #[test]
-fn flat_names_with_the_prefix_name_the_backend_its_arguments_and_the_expiration() {
+fn flat_settings_set_backend_arguments_and_expiration() {
     let flat = [
         ("cache.example.backend", "tests.recording"),
         ("cache.example.expiration_time", "600"),
@@ -97,7 +98,7 @@ fn flat_names_with_the_prefix_name_the_backend_its_arguments_and_the_expiration(
 /// Behaviour: `config-coerce-float`
 /// Behaviour: `config-coerce-exponent`
 #[test]
-fn the_texts_of_an_ini_file_become_what_the_entry_point_asks_for() {
+fn flat_strings_are_converted_to_the_types_of_the_arguments() {
     let shown = |timeout: &str, sleep: &str| {
         let flat = HashMap::from([
             ("backend", "tests.typed"),
@@ -120,9 +121,9 @@ fn the_texts_of_an_ini_file_become_what_the_entry_point_asks_for() {
     assert_eq!(shown("0", "-3.14e-10"), expected(0, -3.14e-10));
 }
 
-/// In Python the password `0123` becomes 123.
+/// In Python, the password `0123` becomes 123.
 #[test]
-fn a_text_stays_one_where_a_text_is_asked_for() {
+fn flat_string_is_not_converted_if_the_argument_is_a_string() {
     for password in ["0123", "1e5", "true", "-1", " none "] {
         let flat = [("backend", "tests.typed"), ("arguments.password", password)];
         let region = region_of("configured", RegionConfig::from_flat(flat, "").unwrap());
@@ -132,7 +133,7 @@ fn a_text_stays_one_where_a_text_is_asked_for() {
 
 /// Behaviour: `config-timedelta`
 #[test]
-fn an_expiration_may_be_a_duration_or_its_text() {
+fn expiration_may_be_a_duration_or_a_string() {
     let day_and_a_third = Duration::from_secs(115_200);
     expires_after(RegionConfig::new("dogpile.cache.memory").expiration_time(day_and_a_third), 115_200);
     let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", "1day 8h")];
@@ -155,7 +156,7 @@ fn invalid_expiration_time_is_rejected() {
 
 /// Behaviour: `config-twice-rejected`
 #[test]
-fn a_region_is_configured_once() {
+fn configuring_a_region_twice_is_an_error() {
     let region = region_of("configured", RegionConfig::new("dogpile.cache.memory"));
     region.set("key", 1).unwrap();
     let error = region.configure(RegionConfig::new("dogpile.cache.memory")).unwrap_err();
@@ -171,7 +172,7 @@ fn a_region_is_configured_once() {
 
 /// Behaviour: `config-replace-backend`
 #[test]
-fn a_backend_can_be_replaced() {
+fn replaced_backend_serves_the_region() {
     let region = region_of("configured", RegionConfig::new("dogpile.cache.memory"));
     region.set("key", 1).unwrap();
     region.configure(RegionConfig::new("tests.recording").replace_existing_backend()).unwrap();
@@ -182,7 +183,7 @@ fn a_backend_can_be_replaced() {
 
 /// Behaviour: `config-replace-swaps-backend-mangler`
 #[test]
-fn replacing_the_backend_replaces_its_mangler() {
+fn replacing_the_backend_replaces_its_key_mangler() {
     let (old, new) = (Scripted::with_key_mangler("old:"), Scripted::with_key_mangler("new:"));
     let region = region_of("configured", RegionConfig::from_instance(old.clone()));
     region.set("key", 1).unwrap();
@@ -193,7 +194,7 @@ fn replacing_the_backend_replaces_its_mangler() {
 
 /// Behaviour: `config-replace-keeps-user-mangler`
 #[test]
-fn a_users_mangler_outlives_the_backend() {
+fn regions_key_mangler_is_kept_when_the_backend_is_replaced() {
     let mangler = KeyMangler::new(|key| format!("user:{key}"));
     let defaults = RegionConfig::default().key_mangler(move |key| mangler.mangle(key));
     let region = CacheRegion::with_defaults("configured", defaults);
@@ -215,17 +216,17 @@ fn a_users_mangler_outlives_the_backend() {
 
 /// Behaviour: `config-missing-backend-error`
 #[test]
-fn a_region_that_is_not_configured_says_so() {
+fn unconfigured_region_has_no_backend() {
     let region = CacheRegion::new("lazy");
     assert!(!region.is_configured());
-    let told = "region \"lazy\" is not configured; call `configure` before using it";
-    assert_eq!(region.backend().unwrap_err().to_string(), told);
-    assert_eq!(region.actual_backend().unwrap_err().to_string(), told);
+    let expected = "region \"lazy\" is not configured; call `configure` before using it";
+    assert_eq!(region.backend().unwrap_err().to_string(), expected);
+    assert_eq!(region.actual_backend().unwrap_err().to_string(), expected);
 }
 
 /// Behaviour: `config-unknown-backend-error`
 #[test]
-fn an_unknown_backend_is_named_and_the_region_stays_unconfigured() {
+fn unknown_backend_is_reported_and_leaves_region_unconfigured() {
     let region = CacheRegion::new("configured");
     let error = region.configure(RegionConfig::new("tests.recordign")).unwrap_err();
     let begin = "region \"configured\" could not be configured\n\
@@ -236,7 +237,7 @@ fn an_unknown_backend_is_named_and_the_region_stays_unconfigured() {
 
 /// Behaviour: `configure-leaves-arguments-alone`
 #[test]
-fn the_callers_arguments_are_left_as_they_were() {
+fn configuring_leaves_the_callers_arguments_unchanged() {
     let arguments = BTreeMap::from([("url", "127.0.0.1"), ("other", "x")]);
     let before = arguments.clone();
     let region = region_of("configured", RegionConfig::new("tests.recording").arguments(&arguments));
@@ -244,11 +245,11 @@ fn the_callers_arguments_are_left_as_they_were() {
     assert!(built_with(&region).contains("127.0.0.1"));
 }
 
-// DIFFERENCE: Python accepts arguments that nobody reads, so that a mistyped limit is no limit.
+// DIFFERENCE: Python accepts unknown arguments, so a misspelled limit has no effect.
 
 /// Behaviour: `configure-accepts-unknown-arguments`
 #[test]
-fn an_unknown_argument_is_refused_with_the_nearest_that_is_known() {
+fn unknown_argument_is_rejected_with_a_suggestion() {
     let region = CacheRegion::new("configured");
     let config = RegionConfig::new("dogpile.cache.memory").argument("max_entires", 5);
     let error = region.configure(config).unwrap_err();
@@ -260,7 +261,7 @@ fn an_unknown_argument_is_refused_with_the_nearest_that_is_known() {
 }
 
 #[test]
-fn a_document_configures_all_of_its_regions_by_name() {
+fn document_configures_all_its_regions() {
     let document = r#"
         [regions.users]
         backend = "dogpile.cache.memory"
@@ -283,14 +284,14 @@ fn a_document_configures_all_of_its_regions_by_name() {
 }
 
 #[test]
-fn what_a_document_does_not_say_can_be_completed_in_code() {
+fn configuration_from_a_document_can_be_completed_in_code() {
     let document = "[regions.users]\nbackend = 'dogpile.cache.memory'\nserializer = 'json'";
     let config = Configuration::from_toml(document).unwrap().region_config("users").unwrap();
     expires_after(config.expiration_time(Duration::from_secs(5)), 5);
 }
 
 #[test]
-fn regions_that_share_an_instance_share_their_values() {
+fn regions_over_one_instance_share_their_values() {
     let store = Scripted::new();
     let [one, two] = [(); 2].map(|()| region_of("configured", RegionConfig::from_instance(store.clone())));
     one.set("key", 1).unwrap();

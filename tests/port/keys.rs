@@ -13,7 +13,7 @@ fn region_on(store: &Arc<Scripted>, change: impl Fn(RegionConfig) -> RegionConfi
 
 /// Behaviour: `key-mangler-default-none`
 #[test]
-fn without_a_mangler_keys_are_stored_under_themselves() {
+fn keys_are_stored_unchanged_without_a_key_mangler() {
     let store = Scripted::new();
     region_on(&store, |config| config).set("some key", 1).unwrap();
     assert_eq!(store.stored_keys(), ["some key"]);
@@ -21,7 +21,7 @@ fn without_a_mangler_keys_are_stored_under_themselves() {
 
 /// Behaviour: `key-mangler-region-argument`
 #[test]
-fn the_regions_mangler_goes_before_the_backends() {
+fn regions_key_mangler_overrides_the_backends() {
     let store = Scripted::with_key_mangler("backend:");
     region_on(&store, |config| config.key_mangler(|key| format!("region:{key}"))).set("key", 1).unwrap();
     assert_eq!(store.stored_keys(), ["region:key"]);
@@ -29,7 +29,7 @@ fn the_regions_mangler_goes_before_the_backends() {
 
 /// Behaviour: `key-mangler-from-backend`
 #[test]
-fn the_backends_mangler_is_used_where_the_region_has_none() {
+fn backends_key_mangler_is_used_if_the_region_has_none() {
     let store = Scripted::with_key_mangler("backend:");
     region_on(&store, |config| config).set("key", 1).unwrap();
     assert_eq!(store.stored_keys(), ["backend:key"]);
@@ -37,7 +37,7 @@ fn the_backends_mangler_is_used_where_the_region_has_none() {
 
 /// Behaviour: `key-mangler-applies-to-storage`
 #[test]
-fn every_call_reaches_a_value_by_its_plain_key() {
+fn every_call_mangles_its_keys() {
     let store = Scripted::with_mutexes();
     let region = region_on(&store, |config| config.key_mangler(|key| format!("HI!{key}")));
     region.set("a", 1).unwrap();
@@ -58,7 +58,7 @@ fn every_call_reaches_a_value_by_its_plain_key() {
 
 /// Behaviour: `mangler-sha1-text`
 #[test]
-fn the_sha1_mangler_gives_the_digest_that_python_gives() {
+fn sha1_mangler_returns_the_same_digest_as_python() {
     assert_eq!(sha1_mangle_key("some_key"), "53def077a4264bd3183d4eb21b1f56f883e1b572");
     let store = Scripted::new();
     region_on(&store, |config| config.key_mangler_named("sha1")).set("some_key", 1).unwrap();
@@ -66,13 +66,14 @@ fn the_sha1_mangler_gives_the_digest_that_python_gives() {
 }
 
 #[test]
-fn the_sha1_of_a_key_beyond_ascii_is_that_of_its_utf8() {
-    // Of Python's `hashlib.sha1("möchte".encode()).hexdigest()`.
+fn sha1_of_a_non_ascii_key_hashes_its_utf8_bytes() {
+    // The result of `hashlib.sha1("möchte".encode()).hexdigest()` in Python.
     assert_eq!(sha1_mangle_key("möchte"), "2239568bec12a05b82c9dac6c9094612cd39786b");
 }
 
+/// The length is counted in characters, not in bytes.
 #[test]
-fn the_conditional_mangler_changes_keys_from_its_length_on() {
+fn conditional_mangler_changes_keys_of_at_least_its_length() {
     let mangler = length_conditional_mangler(4, |key| format!("<{key}>"));
     assert_eq!(
         ["abc", "abcd", "äöü", "äöüß"].map(|key| mangler.mangle(key)),
@@ -81,25 +82,25 @@ fn the_conditional_mangler_changes_keys_from_its_length_on() {
 }
 
 #[test]
-fn a_key_that_the_store_cannot_take_is_stored_under_its_sha1() {
+fn key_that_the_store_cannot_take_is_stored_under_its_sha1() {
     let limits = Capabilities::default().with_key_limit(50).with_key_bytes(KeyBytes::NoBlanks);
     let store = Scripted::with_capabilities(limits);
     let region = region_on(&store, |config| config);
     let long = "k".repeat(51);
-    for key in ["plain", "with a blank", long.as_str()] {
+    for key in ["plain", "with a space", long.as_str()] {
         region.set(key, key.to_owned()).unwrap();
         assert_eq!(region.get::<String>(key).unwrap().as_deref(), Some(key));
     }
-    let mut expected = ["plain".to_owned(), sha1_mangle_key("with a blank"), sha1_mangle_key(&long)];
+    let mut expected = ["plain".to_owned(), sha1_mangle_key("with a space"), sha1_mangle_key(&long)];
     expected.sort();
     assert_eq!(store.stored_keys(), expected);
 
     let strict = region_on(&store, |config| config.mangle_invalid_keys(false));
-    let error = strict.set("with a blank", 1).unwrap_err();
+    let error = strict.set("with a space", 1).unwrap_err();
     assert!(matches!(error, RegionError::InvalidKey { .. }), "{error:?}");
     let text = error.to_string();
     assert!(
-        text.contains("\"keys\"") && text.contains("with a blank") && text.contains("whitespace"),
+        text.contains("\"keys\"") && text.contains("with a space") && text.contains("whitespace"),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! A region's calls for one key.
+//! A region's calls with one key.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use dogpile_tests::regions::{START, Subject, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A creator whose values count up from 1.
+/// Returns a creator whose values count up from 1.
 fn counting(counter: &Cell<i32>) -> impl Fn() -> i32 + '_ {
     || {
         counter.set(counter.get() + 1);
@@ -20,7 +20,7 @@ fn counting(counter: &Cell<i32>) -> impl Fn() -> i32 + '_ {
 /// Behaviour: `region-set-then-get`
 /// Behaviour: `region-basic-set-get`
 #[test]
-fn a_value_that_is_set_is_there() {
+fn set_value_is_returned_by_get() {
     on_each(|Subject { region, .. }| {
         region.set("key", "some value".to_owned()).unwrap();
         assert_eq!(region.get::<String>("key").unwrap().as_deref(), Some("some value"));
@@ -31,7 +31,7 @@ fn a_value_that_is_set_is_there() {
 
 /// Behaviour: `region-get-absent`
 #[test]
-fn a_key_that_was_never_set_has_no_value_whatever_the_expiration_and_after_an_invalidation() {
+fn missing_key_is_none_with_any_expiration_or_invalidation() {
     on_each(|Subject { region, .. }| {
         assert_eq!(region.get::<i32>("key").unwrap(), None);
         assert_eq!(region.options().expiration_time(10 * SECOND).get::<i32>("key").unwrap(), None);
@@ -41,7 +41,7 @@ fn a_key_that_was_never_set_has_no_value_whatever_the_expiration_and_after_an_in
 }
 
 #[test]
-fn a_cached_none_is_a_value() {
+fn cached_none_is_a_hit() {
     on_each(|Subject { region, .. }| {
         region.set::<Option<i32>>("key", None).unwrap();
         assert_eq!(region.get::<Option<i32>>("key").unwrap(), Some(None));
@@ -52,10 +52,10 @@ fn a_cached_none_is_a_value() {
 /// Behaviour: `goc-miss-runs-creator`
 /// Behaviour: `region-goc-returns-creator-value`
 #[test]
-fn the_value_of_an_absent_key_is_created_and_kept() {
+fn missing_value_is_created_and_stored() {
     on_each(|Subject { region, .. }| {
         assert_eq!(region.get_or_create("key", || 7).unwrap(), 7);
-        assert_eq!(region.get_or_create("key", || -> i32 { panic!("there is a value") }).unwrap(), 7);
+        assert_eq!(region.get_or_create("key", || -> i32 { panic!("the value is cached") }).unwrap(), 7);
         assert_eq!(region.get("key").unwrap(), Some(7));
     });
 }
@@ -63,7 +63,7 @@ fn the_value_of_an_absent_key_is_created_and_kept() {
 /// Behaviour: `delete-twice-ok`
 /// Behaviour: `region-delete-idempotent`
 #[test]
-fn deleting_twice_is_fine() {
+fn deleting_a_key_twice_succeeds() {
     on_each(|Subject { region, .. }| {
         region.set("key", 1).unwrap();
         region.delete("key").unwrap();
@@ -83,7 +83,7 @@ impl std::fmt::Display for OutOfStock {
 
 /// Behaviour: `creator-error-reaches-caller`
 #[test]
-fn a_creators_error_reaches_its_caller_with_type_and_text() {
+fn creator_error_reaches_its_caller_unchanged() {
     on_each(|Subject { region, .. }| {
         let error = region.try_get_or_create::<i32, _>("key", || Err(OutOfStock("tea"))).unwrap_err();
         assert!(matches!(error, CreateError::Creator(OutOfStock("tea"))), "{error:?}");
@@ -96,7 +96,7 @@ fn a_creators_error_reaches_its_caller_with_type_and_text() {
 /// Behaviour: `expire-ignored-on-request`
 /// Behaviour: `expired-value-still-stored`
 #[test]
-fn an_expired_value_is_not_served_but_still_stored() {
+fn expired_value_is_not_served_but_still_stored() {
     on_each_with(
         |config| config.expiration_time(SECOND),
         |Subject { region, clock }| {
@@ -113,7 +113,7 @@ fn an_expired_value_is_not_served_but_still_stored() {
 /// Behaviour: `expire-goc-regenerates`
 /// Behaviour: `expired-value-regenerates`
 #[test]
-fn an_expired_value_is_created_again_unless_the_call_says_never() {
+fn expired_value_is_replaced_unless_the_call_never_expires_it() {
     on_each_with(
         |config| config.expiration_time(SECOND),
         |Subject { region, clock }| {
@@ -132,7 +132,7 @@ fn an_expired_value_is_created_again_unless_the_call_says_never() {
 /// Behaviour: `get-ignore-expiration`
 /// Behaviour: `get-per-call-expiration`
 #[test]
-fn get_goes_by_the_regions_expiration_unless_the_call_has_its_own() {
+fn expiration_of_a_get_overrides_the_regions() {
     on_each_with(
         |config| config.expiration_time(SECOND / 2),
         |Subject { region, clock }| {
@@ -148,7 +148,7 @@ fn get_goes_by_the_regions_expiration_unless_the_call_has_its_own() {
 
 /// Behaviour: `goc-per-call-expiration`
 #[test]
-fn a_calls_own_expiration_is_not_remembered_with_the_value() {
+fn expiration_of_a_call_is_not_stored_with_the_value() {
     on_each_with(
         |config| config.expiration_time(5 * SECOND),
         |Subject { region, clock }| {
@@ -169,7 +169,7 @@ fn a_calls_own_expiration_is_not_remembered_with_the_value() {
 /// Behaviour: `should-cache-refused-is-returned-not-stored`
 /// Behaviour: `should-cache-later-accepted-replaces`
 #[test]
-fn a_created_value_is_stored_only_if_the_predicate_accepts_it() {
+fn created_value_is_stored_only_if_should_cache_accepts_it() {
     on_each(|Subject { region, clock }| {
         let create = |value: i32| {
             let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
@@ -195,7 +195,7 @@ fn a_created_value_is_stored_only_if_the_predicate_accepts_it() {
 /// Behaviour: `metadata-expired`
 /// Behaviour: `metadata-expired-ignored`
 #[test]
-fn a_value_is_told_with_its_cached_time_and_age() {
+fn value_metadata_has_cached_time_and_age() {
     on_each(|Subject { region, clock }| {
         assert_eq!(region.get_value_metadata::<String>("key").unwrap(), None);
         region.set("key", "some value".to_owned()).unwrap();
@@ -210,7 +210,7 @@ fn a_value_is_told_with_its_cached_time_and_age() {
 }
 
 #[test]
-fn values_of_other_types_under_one_key_are_misses_and_are_replaced() {
+fn value_of_another_type_is_a_miss_and_is_replaced() {
     on_each(|Subject { region, .. }| {
         region.set("key", "text".to_owned()).unwrap();
         assert_eq!(region.get::<Vec<i32>>("key").unwrap(), None);
@@ -221,9 +221,9 @@ fn values_of_other_types_under_one_key_are_misses_and_are_replaced() {
 }
 
 #[test]
-fn an_empty_key_is_refused_by_every_call() {
+fn empty_key_is_rejected_by_every_call() {
     on_each(|Subject { region, .. }| {
-        let refusals = [
+        let rejections = [
             region.get::<i32>("").map(drop),
             region.set("", 1),
             region.delete(""),
@@ -235,12 +235,12 @@ fn an_empty_key_is_refused_by_every_call() {
             region.get_value_metadata::<i32>("").map(drop),
             region.key_is_locked("").map(drop),
         ];
-        for refusal in refusals {
-            let error = refusal.unwrap_err();
+        for rejection in rejections {
+            let error = rejection.unwrap_err();
             assert!(matches!(error, RegionError::InvalidKey { .. }), "{error:?}");
             let text = error.to_string();
             assert!(text.contains("tested") && text.contains("at least one character"), "{text}");
         }
-        assert_eq!(region.get::<i32>("a").unwrap(), None, "nothing was stored beside the empty key");
+        assert_eq!(region.get::<i32>("a").unwrap(), None, "`set_multi` stored nothing");
     });
 }

@@ -1,4 +1,4 @@
-//! The proxies that are supplied.
+//! The proxies that come with dogpile.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use dogpile_tests::events::{Events, Told};
 use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::Scripted;
 
-/// A region over `store` whose keys begin with `prefix` there.
+/// Returns a region that puts `prefix` before its keys in `store`.
 fn prefixed(store: &Arc<Scripted>, prefix: &str) -> CacheRegion {
     let arguments = serde_json::json!({ "prefix": prefix });
     region_of(
@@ -18,20 +18,20 @@ fn prefixed(store: &Arc<Scripted>, prefix: &str) -> CacheRegion {
 }
 
 #[test]
-fn the_readonly_proxy_serves_and_refuses_to_write() {
+fn readonly_proxy_serves_reads_and_rejects_writes() {
     let store = Scripted::new();
     let writer = region_of("proxied", RegionConfig::from_instance(store.clone()));
     let reader = region_of("proxied", RegionConfig::from_instance(store).wrap("dogpile.proxy.readonly"));
     writer.set("key", 1).unwrap();
     assert_eq!(reader.get("key").unwrap(), Some(1));
-    let refusals = [
+    let rejections = [
         reader.set("key", 2),
         reader.delete("key"),
         reader.set_multi([("key", 2)]),
         reader.delete_multi(&["key"]),
     ];
-    for refusal in refusals {
-        let error = refusal.unwrap_err();
+    for rejection in rejections {
+        let error = rejection.unwrap_err();
         assert_eq!(error.backend_error().unwrap().kind(), ErrorKind::Refused);
         assert!(!error.is_transient());
     }
@@ -39,7 +39,7 @@ fn the_readonly_proxy_serves_and_refuses_to_write() {
 }
 
 #[test]
-fn the_key_prefix_proxy_keeps_regions_over_one_store_apart() {
+fn key_prefix_proxy_separates_regions_over_one_store() {
     let store = Scripted::with_mutexes();
     let (users, orders) = (prefixed(&store, "u:"), prefixed(&store, "o:"));
     users.set("1", 1).unwrap();
@@ -54,7 +54,7 @@ fn the_key_prefix_proxy_keeps_regions_over_one_store_apart() {
 }
 
 #[test]
-fn regions_with_other_prefixes_over_one_store_do_not_share_locks() {
+fn regions_with_different_key_prefixes_do_not_share_locks() {
     let store = Scripted::new();
     let (users, orders) = (prefixed(&store, "u:"), prefixed(&store, "o:"));
     let made = users.get_or_create("1", || {
@@ -71,16 +71,16 @@ fn regions_with_other_prefixes_over_one_store_do_not_share_locks() {
     users.delete("1").unwrap();
     users
         .get_or_create("1", || {
-            assert!(others.key_is_locked("1").unwrap(), "regions of one prefix share the lock");
-            assert!(plain.key_is_locked("u:1").unwrap(), "a region without a prefix shares the lock");
-            assert!(!plain.key_is_locked("1").unwrap(), "but not for a key of another name in the store");
+            assert!(others.key_is_locked("1").unwrap(), "regions with the same prefix share the lock");
+            assert!(plain.key_is_locked("u:1").unwrap(), "a region without a prefix shares the lock of the stored key");
+            assert!(!plain.key_is_locked("1").unwrap(), "another stored key has another lock");
             4
         })
         .unwrap();
 }
 
 #[test]
-fn the_logging_proxy_tells_of_each_call() {
+fn logging_proxy_logs_every_call() {
     let events = Events::with("label", "logged calls");
     let store = Scripted::new();
     let arguments = serde_json::json!({ "label": "logged calls" });
@@ -91,19 +91,19 @@ fn the_logging_proxy_tells_of_each_call() {
     region.get_multi::<i32>(&["key", "other"]).unwrap();
     store.fail("delete", ErrorKind::Timeout);
     region.delete("key").unwrap_err();
-    let told: Vec<String> = events.take().iter().map(line).collect();
+    let lines: Vec<String> = events.take().iter().map(line).collect();
     let expected = [
         "DEBUG get \"key\" miss",
         "DEBUG set \"key\" done",
         "DEBUG get_multi [\"key\", \"other\"] 1 of 2 hit",
         "WARN delete \"key\" scripted failure",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(lines, expected);
 }
 
-/// An event of the logging proxy on a line.
-fn line(told: &Told) -> String {
-    let field = |name| told.fields.get(name).map_or("", String::as_str);
+/// Formats an event of the logging proxy as one line.
+fn line(event: &Told) -> String {
+    let field = |name| event.fields.get(name).map_or("", String::as_str);
     let outcome = format!("{}{}", field("outcome"), field("error"));
-    format!("{} {} {} {outcome}", told.level, field("operation"), field("keys"))
+    format!("{} {} {} {outcome}", event.level, field("operation"), field("keys"))
 }
