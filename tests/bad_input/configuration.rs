@@ -1,4 +1,4 @@
-//! Documents, flat names and arguments that are wrong.
+//! Invalid documents, flat settings, and arguments.
 
 use dogpile::{CacheRegion, Configuration, Expiration, RegionConfig};
 
@@ -10,13 +10,13 @@ fn document_error(document: &str) -> String {
     told(&Configuration::from_toml(document).unwrap_err())
 }
 
-/// Why a document with one region, `settings` beside its backend, is refused.
+/// Returns the error of a document with one region that has `settings` besides its backend.
 fn region_error(settings: &str) -> String {
     document_error(&format!("[regions.users]\nbackend = \"dogpile.cache.memory\"\n{settings}"))
 }
 
 #[test]
-fn a_malformed_document_is_refused_with_line_and_column() {
+fn malformed_document_is_rejected_with_line_and_column() {
     says(&document_error("[regions.users\nbackend = 1"), &["the configuration, line 1, column 15: "]);
     says(&document_error("[regions.users]\nbackend = "), &["line 2, column 11: "]);
     says(
@@ -28,7 +28,7 @@ fn a_malformed_document_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_is_refused_with_its_place_and_what_was_expected() {
+fn value_of_the_wrong_type_is_rejected_with_the_expected_type() {
     let cases = [
         ("key_mangler = 5", "expected a string"),
         ("serializer = [1]", "expected a string"),
@@ -55,7 +55,7 @@ fn a_value_of_the_wrong_type_is_refused_with_its_place_and_what_was_expected() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_with_the_nearest_that_is_known() {
+fn unknown_name_is_rejected_with_a_suggestion() {
     says(&region_error("expiraton_time = 5"), &["line 3, column 1: ", "did you mean \"expiration_time\"?"]);
     says(
         &region_error("max_entries = 5"),
@@ -70,25 +70,25 @@ fn an_unknown_name_is_refused_with_the_nearest_that_is_known() {
 }
 
 #[test]
-fn an_expiration_that_is_none_is_refused_wherever_it_stands() {
-    let none = ": expected seconds (0 or more), a duration such as \"5m\", or -1 for never";
+fn invalid_expiration_is_rejected_from_every_source() {
+    let expected = ": expected seconds (0 or more), a duration such as \"5m\", or -1 for never";
     for given in
         ["-5", "-0.5", "nan", "inf", "-inf", "1e300", "\"one hour\"", "\"\"", "\"-5\"", "\"5 parsecs\""]
     {
         let toml = region_error(&format!("expiration_time = {given}"));
-        says(&toml, &["the configuration, line 3, column 19: ", "invalid expiration time ", none]);
+        says(&toml, &["the configuration, line 3, column 19: ", "invalid expiration time ", expected]);
         let text = given.trim_matches('"');
         let flat = [("p.backend", "dogpile.cache.memory"), ("p.expiration_time", text)];
         let error = told(&RegionConfig::from_flat(flat, "p.").unwrap_err());
-        says(&error, &[&format!("p.expiration_time = {text:?}: "), none]);
+        says(&error, &[&format!("p.expiration_time = {text:?}: "), expected]);
     }
     for seconds in [-5.0, -0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
-        says(&told(&Expiration::from_seconds(seconds).unwrap_err()), &[&seconds.to_string(), none]);
+        says(&told(&Expiration::from_seconds(seconds).unwrap_err()), &[&seconds.to_string(), expected]);
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_read_or_is_malformed_is_named() {
+fn unreadable_or_malformed_file_is_named_in_the_error() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent.toml");
     let error = told(&Configuration::from_file(&absent).unwrap_err());
@@ -101,8 +101,9 @@ fn a_file_that_cannot_be_read_or_is_malformed_is_named() {
     says(&told(&Configuration::from_file(folder.path()).unwrap_err()), &["cannot be read"]);
 }
 
+/// The error lists the regions that the document configures.
 #[test]
-fn a_region_that_a_document_does_not_configure_is_refused_with_those_that_it_does() {
+fn region_missing_from_a_document_is_rejected() {
     let document = "[regions.users]\nbackend = \"dogpile.cache.memory\"\n[regions.orders]\nbackend = \"x\"";
     let configuration = Configuration::from_toml(document).unwrap();
     let region = CacheRegion::new("user");
@@ -120,7 +121,7 @@ fn flat_error(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn flat_names_that_are_wrong_are_named_with_their_prefix() {
+fn errors_in_flat_settings_include_the_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
         "p.expiraton_time = \"5\": the name is unknown (known: backend, expiration_time, key_mangler, serializer, \
@@ -135,7 +136,7 @@ fn flat_names_that_are_wrong_are_named_with_their_prefix() {
     }
 }
 
-/// Why a region refuses `config`; it stays unconfigured.
+/// Returns the error of configuring a region with `config`, and checks that the region stays unconfigured.
 fn refused(config: RegionConfig) -> String {
     let region = CacheRegion::new("users");
     let error = told(&region.configure(config).unwrap_err());
@@ -148,8 +149,9 @@ fn memory() -> RegionConfig {
     RegionConfig::new("dogpile.cache.memory")
 }
 
+/// The error names the backend and the argument.
 #[test]
-fn arguments_that_are_wrong_are_named_by_what_they_are_given_to() {
+fn invalid_backend_arguments_are_rejected() {
     let built = "backend \"dogpile.cache.memory\" of the linked crate dogpile-memory";
     for (given, expected) in
         [("many", "\"many\" is not a number"), ("-1", "-1"), ("1.5", "1.5"), ("", "\"\"")]
@@ -167,8 +169,9 @@ fn arguments_that_are_wrong_are_named_by_what_they_are_given_to() {
     says(&refused(instance.argument("a", 1)), &["cannot set arguments: no entry point is named"]);
 }
 
+/// The error suggests the nearest name and lists the known ones.
 #[test]
-fn names_that_nobody_has_are_refused_with_the_nearest_and_all_that_are_known() {
+fn unknown_entry_points_and_other_names_are_rejected() {
     let backend = refused(RegionConfig::new("dogpile.cache.memroy"));
     says(
         &backend,
@@ -187,7 +190,7 @@ fn names_that_nobody_has_are_refused_with_the_nearest_and_all_that_are_known() {
 }
 
 #[test]
-fn arguments_of_proxies_that_are_wrong_are_refused_too() {
+fn invalid_proxy_arguments_are_rejected() {
     says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing field `prefix`"]);
     let empty = memory().wrap_with("dogpile.proxy.key_prefix", [("prefix", "")].into_iter().collect::<Map>());
     says(&refused(empty), &["invalid argument \"prefix\": it is empty; set at least one character"]);
@@ -202,7 +205,7 @@ fn arguments_of_proxies_that_are_wrong_are_refused_too() {
 type Map = std::collections::BTreeMap<&'static str, &'static str>;
 
 #[test]
-fn a_secret_among_arguments_is_in_no_error_and_no_debug_text() {
+fn secret_argument_is_hidden_in_errors_and_debug_output() {
     let config = memory().argument("password", "open sesame");
     assert!(!format!("{config:?}").contains("sesame"));
     assert!(!refused(config).contains("sesame"));

@@ -1,13 +1,13 @@
-//! Regions that are configured twice, or not, or not rightly.
+//! Regions that are unconfigured, configured wrongly, or configured twice, and regions with unusual keys.
 
 use dogpile::{CacheRegion, CreateError, RegionConfig, RegionError};
 use dogpile_tests::errors::told;
 use dogpile_tests::regions::{PassThrough, Subject, on_each};
 
 #[test]
-fn a_region_that_is_not_configured_says_so_at_every_call() {
+fn every_call_of_an_unconfigured_region_fails() {
     let region = CacheRegion::new("lazy");
-    let answers = [
+    let results = [
         region.get::<u32>("key").map(drop),
         region.get_multi::<u32>(&["key"]).map(drop),
         region.get_value_metadata::<u32>("key").map(drop),
@@ -26,8 +26,8 @@ fn a_region_that_is_not_configured_says_so_at_every_call() {
         region.actual_backend().map(drop),
         region.wrap(PassThrough).map(drop),
     ];
-    for answer in answers {
-        let error = answer.unwrap_err();
+    for result in results {
+        let error = result.unwrap_err();
         assert_eq!(told(&error), "region \"lazy\" is not configured; call `configure` before using it");
         assert!(!error.is_transient() && error.backend_error().is_none());
     }
@@ -35,9 +35,9 @@ fn a_region_that_is_not_configured_says_so_at_every_call() {
     assert!(matches!(created, Err(CreateError::Region(RegionError::NotConfigured { .. }))), "{created:?}");
 }
 
-/// In Python a failed configure leaves the region "configured".
+/// In Python, a region counts as configured after a failed `configure`.
 #[test]
-fn a_failed_configuration_changes_nothing() {
+fn failed_configuration_changes_nothing() {
     let wrong = || {
         [
             RegionConfig::new("dogpile.cache.memroy"),
@@ -66,7 +66,7 @@ fn a_failed_configuration_changes_nothing() {
 }
 
 #[test]
-fn a_failed_configuration_can_be_followed_by_a_good_one() {
+fn region_can_be_configured_after_a_failed_attempt() {
     let region = CacheRegion::new("users");
     region.configure(RegionConfig::new("dogpile.cache.memroy")).unwrap_err();
     region.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
@@ -75,7 +75,7 @@ fn a_failed_configuration_can_be_followed_by_a_good_one() {
 }
 
 #[test]
-fn keys_of_any_characters_are_kept_apart() {
+fn keys_with_unusual_characters_are_distinct() {
     on_each(|Subject { region, .. }| {
         let long = "k".repeat(100_000);
         let keys =
@@ -89,7 +89,7 @@ fn keys_of_any_characters_are_kept_apart() {
 }
 
 #[test]
-fn an_error_about_a_long_key_is_short() {
+fn error_for_a_long_key_is_truncated() {
     let store = dogpile_tests::scripted::Scripted::new();
     let region = CacheRegion::new("users");
     region.configure(RegionConfig::from_instance(store.clone())).unwrap();

@@ -1,4 +1,4 @@
-//! Proxies: wrappers that see each call.
+//! Proxies, which wrap a backend and see every call to it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 type Calls = Arc<Mutex<Vec<String>>>;
 
-/// Notes each get and set, with the value's creation time.
+/// A proxy that records each `get` and `set` with the value's creation time.
 #[derive(Debug)]
 struct Noting {
     name: &'static str,
@@ -49,7 +49,7 @@ impl ProxyBackend for Noting {
     }
 }
 
-/// How to make a [`Noting`] proxy, and what it will have noted.
+/// Returns a function that wraps a backend in a [`Noting`] proxy, which records into `calls`.
 fn noting(
     name: &'static str,
     calls: &Calls,
@@ -62,11 +62,11 @@ fn region_of(config: RegionConfig) -> CacheRegion {
     regions::region_of("proxied", config.clock(Arc::new(ManualClock::at(START))))
 }
 
-/// Every other test of a region holds behind such a proxy too: see `dogpile_tests::regions::on_each`.
+/// `dogpile_tests::regions::on_each` runs most tests of a region behind such a proxy too.
 ///
 /// Behaviour: `proxy-transparent-for-region`
 #[test]
-fn a_proxy_that_changes_nothing_makes_no_difference() {
+fn empty_proxy_does_not_change_behavior() {
     on_each(|Subject { region, .. }| {
         region.set("before", 1).unwrap();
         region.wrap(PassThrough).unwrap().wrap(PassThrough).unwrap();
@@ -80,7 +80,7 @@ fn a_proxy_that_changes_nothing_makes_no_difference() {
 
 /// Behaviour: `proxy-sees-cached-value-objects`
 #[test]
-fn a_proxy_sees_values_with_their_metadata() {
+fn proxy_sees_values_with_their_metadata() {
     for backend in ["dogpile.cache.memory", "dogpile.cache.memory_pickle"] {
         let calls = Calls::default();
         let region = region_of(RegionConfig::new(backend).wrap_in(noting("one", &calls)));
@@ -92,9 +92,9 @@ fn a_proxy_sees_values_with_their_metadata() {
     }
 }
 
-/// In Python such a proxy must override `get_serialized` too, or it sees nothing of a store of bytes.
+/// In Python, a proxy must also override `get_serialized` to see the reads of a store of bytes.
 #[test]
-fn a_proxy_that_overrides_get_sees_every_get_of_a_store_of_bytes_too() {
+fn proxy_overriding_get_sees_every_read_of_a_store_of_bytes() {
     let (calls, store) = (Calls::default(), ByteStore::default());
     let region = region_of(RegionConfig::from_instance(store.backend()).wrap_in(noting("one", &calls)));
     region.get_or_create("key", || 1).unwrap();
@@ -108,7 +108,7 @@ fn a_proxy_that_overrides_get_sees_every_get_of_a_store_of_bytes_too() {
 
 /// Behaviour: `proxy-chain-intercepts`
 #[test]
-fn the_proxy_named_first_is_the_outermost_and_each_sees_every_call_once() {
+fn first_proxy_is_outermost_and_each_sees_every_call_once() {
     let calls = Calls::default();
     let config = RegionConfig::new("dogpile.cache.memory");
     let region = region_of(config.wrap_in(noting("outer", &calls)).wrap_in(noting("inner", &calls)));
@@ -125,7 +125,7 @@ fn the_proxy_named_first_is_the_outermost_and_each_sees_every_call_once() {
 
 /// Behaviour: `proxy-passes-through-rest`
 #[test]
-fn what_a_proxy_does_not_override_reaches_the_backend() {
+fn calls_that_a_proxy_does_not_override_reach_the_backend() {
     let (calls, store) = (Calls::default(), Scripted::new());
     let region = region_of(RegionConfig::from_instance(store.clone()).wrap_in(noting("one", &calls)));
     region.set("key", 1).unwrap();
@@ -135,17 +135,17 @@ fn what_a_proxy_does_not_override_reaches_the_backend() {
     region.set_multi([("a", 1), ("b", 2)]).unwrap();
     region.delete_multi(&["a"]).unwrap();
     assert_eq!((store.calls("set_multi"), store.calls("delete_multi")), (1, 1));
-    assert_eq!(calls.lock().len(), 2, "a set and a get");
+    assert_eq!(calls.lock().len(), 2, "one set and one get");
 }
 
-/// Answers something else than the default wherever there is one, and counts the calls.
+/// A backend that counts its calls and returns something other than the default from every method.
 #[derive(Debug, Default)]
 struct Everything(AtomicUsize);
 
 impl Everything {
-    fn called<R>(&self, answer: R) -> R {
+    fn called<R>(&self, result: R) -> R {
         self.0.fetch_add(1, SeqCst);
-        answer
+        result
     }
 }
 
@@ -229,9 +229,9 @@ impl CacheBackend for Everything {
     }
 }
 
-/// In Python the serializer and `has_lock_timeout` stay behind.
+/// Python does not forward the serializer and `has_lock_timeout`.
 #[test]
-fn every_method_of_an_empty_proxy_arrives_at_the_backend() {
+fn empty_proxy_forwards_every_method() {
     let everything = Arc::new(Everything::default());
     let proxied = proxy(PassThrough(everything.clone()));
     assert!(proxied.get("a").unwrap().is_some());
@@ -250,7 +250,7 @@ fn every_method_of_an_empty_proxy_arrives_at_the_backend() {
     assert_eq!(everything.0.load(SeqCst), 13);
 }
 
-/// Counts sets, and drops those of the key that it was made with.
+/// A proxy that counts the calls of `set` and drops those for its unwanted key.
 #[derive(Debug)]
 struct Dropping {
     unwanted: String,
@@ -280,7 +280,7 @@ fn region_that_drops(unwanted: &str, sets: &Arc<AtomicUsize>) -> CacheRegion {
 
 /// Behaviour: `proxy-instances`
 #[test]
-fn proxies_of_two_regions_keep_their_own_state() {
+fn proxies_of_two_regions_have_separate_state() {
     let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
     let regions = counts.each_ref().map(|sets| region_that_drops("", sets));
     for region in &regions {
@@ -291,7 +291,7 @@ fn proxies_of_two_regions_keep_their_own_state() {
 
 /// Behaviour: `proxy-constructor-arguments`
 #[test]
-fn a_proxy_filters_by_the_arguments_that_it_was_made_with() {
+fn proxy_uses_its_constructor_arguments() {
     let region = region_that_drops("5", &Arc::default());
     region.set("5", 1).unwrap();
     region.set("1", 1).unwrap();
@@ -300,7 +300,7 @@ fn a_proxy_filters_by_the_arguments_that_it_was_made_with() {
 
 /// Behaviour: `proxy-actual-backend`
 #[test]
-fn beneath_its_proxies_a_region_has_its_actual_backend() {
+fn actual_backend_is_the_one_beneath_all_proxies() {
     let store = Scripted::new();
     let region =
         region_of(RegionConfig::from_instance(store.clone()).wrap_in(PassThrough).wrap_in(PassThrough));
@@ -310,14 +310,14 @@ fn beneath_its_proxies_a_region_has_its_actual_backend() {
 
 /// Behaviour: `proxy-actual-backend-without-proxy`
 #[test]
-fn without_proxies_the_outermost_backend_is_the_actual_one() {
+fn actual_backend_is_the_backend_if_there_are_no_proxies() {
     let region = region_of(RegionConfig::new("dogpile.cache.memory"));
     assert!(Arc::ptr_eq(&region.backend().unwrap(), &region.actual_backend().unwrap()));
 }
 
-/// In Python `actual_backend` stays the old one after a replacement, which also drops the proxies.
+/// In Python, a replacement drops the proxies, and `actual_backend` remains the old one.
 #[test]
-fn replacing_the_backend_keeps_the_proxies_and_tells_the_new_actual_backend() {
+fn replacing_the_backend_keeps_proxies_and_sets_actual_backend() {
     let (calls, store) = (Calls::default(), Scripted::new());
     let region = region_of(RegionConfig::new("dogpile.cache.memory").wrap_in(noting("one", &calls)));
     region.wrap(noting("added", &calls)).unwrap();
@@ -331,9 +331,9 @@ fn replacing_the_backend_keeps_the_proxies_and_tells_the_new_actual_backend() {
     assert_eq!(calls.lock().len(), 2);
 }
 
-/// In Python `wrap` from a configuration file fails.
+/// The first name is the outermost proxy. In Python, `wrap` in a configuration file fails.
 #[test]
-fn proxies_named_in_a_document_and_in_flat_names_wrap_the_backend_the_first_outermost() {
+fn proxies_in_documents_and_flat_settings_wrap_the_backend() {
     let document = r#"
         [regions.r]
         backend = "dogpile.cache.memory"

@@ -1,8 +1,9 @@
-//! The Rust process beside a test: what [`Peer::worker`](crate::peer::Peer::worker) talks to.
+//! The worker process in Rust that [`Peer::worker`](crate::peer::Peer::worker) starts.
 //!
-//! Reads one JSON object a line and answers each by one, as `tests/python/peer.py` does. The first configures a
-//! region: `backend`, `arguments`, and, if wanted, `serializer` (its name), `expiration_time` and `mangled` (SHA-1
-//! keys). The others are commands: `do` names one of those in `Worker::obey`. It ends with its standard input.
+//! The worker reads one JSON object per line and replies to each with another, like `tests/python/peer.py`. The first
+//! object configures a region. It has `backend` and `arguments`, and optionally `serializer` (a name),
+//! `expiration_time`, and `mangled` (store keys as SHA-1). Every other object is a command, and its `do` names one of
+//! the commands in `Worker::obey`. The worker ends when its standard input does.
 
 pub mod mixed;
 
@@ -22,10 +23,10 @@ use crate::threads::together;
 
 type Outcome = Result<Value, Box<dyn std::error::Error>>;
 
-/// Does what the lines of the standard input say, until it ends.
+/// Runs the commands from standard input until it ends.
 ///
 /// # Panics
-/// If the region cannot be configured.
+/// Panics if the region cannot be configured.
 pub fn serve() {
     let Some(configuration) = hear() else { return };
     let worker = Worker::new(&configuration).expect("the region is configured");
@@ -94,7 +95,7 @@ impl Worker {
         }
     }
 
-    /// Says `creating` when it creates, and then waits to be told to go on.
+    /// Gets or creates the value of `key`. The creator sends `creating` and then waits for a line from the test.
     fn get_or_create(&self, key: &str, value: &Value) -> Outcome {
         let mut created = false;
         let found = self.region.get_or_create(key, || {
@@ -105,9 +106,12 @@ impl Worker {
         Ok(json!({ "value": found, "created": created }))
     }
 
-    /// As many `threads` at once ask for `key`, which takes `takes` seconds to make, or, without that, until the
-    /// process is told to go on. Answers what they got, how many created, and when, in microseconds since the Unix
-    /// epoch: `made`, when the last creator was done, and `got`, when the last of the threads had the value.
+    /// Requests `key` from several threads at once.
+    ///
+    /// The command has the number of `threads`, and `takes`, the duration of a creation in seconds. Without `takes`, a
+    /// creation lasts until a line from the test arrives. The reply has the `values` that the threads got and how many
+    /// threads `created`. It also has two times in microseconds since the Unix epoch: `made`, when the last creator
+    /// was done, and `got`, when the last thread had the value.
     fn crowd(&self, command: &Value, key: &str) -> Outcome {
         let threads = command["threads"].as_u64().unwrap_or(1) as usize;
         let takes = command["takes"].as_f64().map(Duration::try_from_secs_f64).transpose()?;
@@ -152,13 +156,13 @@ fn now() -> u64 {
 fn wait_to_be_told(key: &str) {
     tell(&json!({ "creating": key }));
     if hear().is_none() {
-        // Nobody is there any more who would look at what is made.
+        // The test has ended, so nothing will read the created value.
         std::process::exit(0);
     }
 }
 
 fn tell(answer: &Value) {
-    // Whoever listened may have ended; so will this process, with its standard input.
+    // The test may have ended. This process then ends too, because its standard input is closed.
     let _ = writeln!(stdout(), "{answer}");
 }
 
