@@ -136,7 +136,7 @@ fn errors_in_flat_settings_include_the_prefix() {
     }
 }
 
-/// Returns the error of configuring a region with `config`, and checks that the region stays unconfigured.
+/// Returns the error of a region configured with `config`, after checking that the region stays unconfigured.
 fn refused(config: RegionConfig) -> String {
     let region = CacheRegion::new("users");
     let error = told(&region.configure(config).unwrap_err());

@@ -1,4 +1,4 @@
-//! Creators that fail, panic, or request their own keys, and backends that fail during a creation.
+//! Creators that fail, panic, or request their own keys, and failing backends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -109,7 +109,7 @@ fn ten_threads_in_five_rounds() {
     );
 }
 
-/// Requests a stale value from ten threads, one of which creates `new`, and returns what they get.
+/// Requests a stale value from ten threads and returns their values. One thread creates `new`.
 fn ten_threads(region: &CacheRegion, section: &Section, new: i32) -> Vec<i32> {
     // The creator waits until the nine others have the old value. If one of them waited for it, the test would hang.
     let all_served = Barrier::new(10);
@@ -176,7 +176,10 @@ fn creator_may_request_another_key() {
             };
             assert_eq!(compose(), 2);
             assert_eq!(region.get("inner").unwrap(), Some(1));
-            assert_eq!(region.get_or_create("outer", || -> i32 { panic!("the value is cached") }).unwrap(), 2);
+            assert_eq!(
+                region.get_or_create("outer", || -> i32 { panic!("the value is cached") }).unwrap(),
+                2
+            );
         });
         let region = region_on(&Scripted::with_mutexes());
         let inner = || region.get_or_create("inner", || 1).unwrap();
@@ -222,7 +225,7 @@ fn stale_value_is_read_again_under_the_lock() {
     assert_eq!(reads.load(SeqCst), 2, "once on entry, once under the lock");
 }
 
-/// A proxy that simulates another process: it stores a value just before the mutex is acquired.
+/// A proxy that simulates another process. It stores a value just before the mutex is acquired.
 #[derive(Debug)]
 struct Outrun {
     store: Arc<Scripted>,

@@ -138,7 +138,7 @@ fn calls_that_a_proxy_does_not_override_reach_the_backend() {
     assert_eq!(calls.lock().len(), 2, "one set and one get");
 }
 
-/// A backend that counts its calls and returns something other than the default from every method.
+/// A backend that counts its calls. No method returns what its default implementation returns.
 #[derive(Debug, Default)]
 struct Everything(AtomicUsize);
 

@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 
 /// A runner that drops every creation.
 #[derive(Debug)]
-struct Refusing;
+struct DropAll;
 
-impl AsyncCreationRunner for Refusing {
+impl AsyncCreationRunner for DropAll {
     fn run(&self, creation: Creation) {
         drop(creation);
     }
@@ -99,7 +99,7 @@ fn creation_has_region_name_and_plain_keys_and_owns_the_mutex() {
 fn creation_dropped_by_its_runner_releases_its_keys() {
     let store = Scripted::with_mutexes();
     let (region, clock) =
-        region_over("refused", RegionConfig::from_instance(store.clone()), Arc::new(Refusing));
+        region_over("dropped_by_runner", RegionConfig::from_instance(store.clone()), Arc::new(DropAll));
     create(&region, 1);
     clock.advance(2 * SECOND);
     assert_eq!(create(&region, 2), 1);
@@ -111,7 +111,7 @@ fn creation_dropped_by_its_runner_releases_its_keys() {
 /// A call without `background()` may borrow from its caller, so it cannot go to a runner.
 #[test]
 fn caller_creates_without_a_runner_or_without_background() {
-    let (region, clock) = region_with("borrowing", Arc::new(Refusing));
+    let (region, clock) = region_with("borrowing", Arc::new(DropAll));
     create(&region, 1);
     clock.advance(2 * SECOND);
     let local = String::from("2");
@@ -242,7 +242,9 @@ fn thread_runner_creates_on_a_new_thread() {
     assert_eq!(region.get("key").unwrap(), Some(2));
 }
 
-/// Returns a region with stale values for `a`, `b`, and `c`, and its pool of one thread and a queue of one creation.
+/// Returns a region with stale values for `a`, `b`, and `c`, and its pool.
+///
+/// The pool has one thread, and its queue holds one creation.
 fn pooled(name: &'static str) -> (CacheRegion, Arc<PoolRunner>) {
     let pool = Arc::new(PoolRunner::new(NonZeroUsize::MIN, 1).unwrap());
     let (region, clock) = region_with(name, pool.clone());
@@ -251,7 +253,7 @@ fn pooled(name: &'static str) -> (CacheRegion, Arc<PoolRunner>) {
     (region, pool)
 }
 
-/// Makes the pool start to create `a`, and returns the signal that lets the creator finish.
+/// Makes the pool start to create `a`. The returned signal lets the creator finish.
 fn begun(region: &CacheRegion) -> Signal {
     let (go_on, begun) = (Signal::default(), Signal::default());
     let (wait, tell) = (go_on.clone(), begun.clone());

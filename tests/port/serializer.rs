@@ -151,7 +151,11 @@ fn truncated_or_extended_value_is_a_miss() {
         let start = envelope::read(&whole).unwrap().1;
         for length in start..whole.len() {
             store.put_raw("key", &whole[..length]);
-            assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, truncated to {length} bytes");
+            assert_eq!(
+                region.get::<Vec<String>>("key").unwrap(),
+                None,
+                "{name}, truncated to {length} bytes"
+            );
         }
         store.put_raw("key", [&whole[..], b"1"].concat());
         assert_eq!(region.get::<Vec<String>>("key").unwrap(), None, "{name}, with an extra byte");

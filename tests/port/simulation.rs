@@ -49,7 +49,7 @@ struct State {
     running: usize,
     /// The times at which the sleeping threads wake.
     sleepers: Vec<f64>,
-    /// The number of threads that found no value since the last creation and wait for the next one.
+    /// The number of threads that found no value and wait for the next creation.
     waiting: usize,
     creating: bool,
     /// The time at which the value was created.
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// Moves the clock to the time at which the next thread wakes, if no thread can run before that.
+    /// Moves the clock to the next wake-up, if no thread can run before it.
     fn advance(&self, state: &mut State) {
         let creator_to_come = state.waiting > 0 && !state.creating;
         if state.running > 0 || creator_to_come || state.sleepers.is_empty() {
@@ -129,7 +129,7 @@ impl World {
 /// One use of the value.
 struct User<'a> {
     world: &'a World,
-    /// The number of finished creations when this user began to wait, or `None` if it does not wait.
+    /// The number of finished creations when this user began to wait, if it waits.
     waits_since: Option<usize>,
 }
 

@@ -72,7 +72,10 @@ fn regions_with_different_key_prefixes_do_not_share_locks() {
     users
         .get_or_create("1", || {
             assert!(others.key_is_locked("1").unwrap(), "regions with the same prefix share the lock");
-            assert!(plain.key_is_locked("u:1").unwrap(), "a region without a prefix shares the lock of the stored key");
+            assert!(
+                plain.key_is_locked("u:1").unwrap(),
+                "a region without a prefix shares the lock of the stored key"
+            );
             assert!(!plain.key_is_locked("1").unwrap(), "another stored key has another lock");
             4
         })

@@ -20,8 +20,8 @@ pub fn one_of_all_creates(configuration: &Value) {
     processes[1..].iter().for_each(|process| process.tell(&crowd));
     processes[0].tell(&json!({}));
 
-    let answers: Vec<Value> = processes.iter().map(Peer::hear).collect();
-    let created: Vec<_> = answers.iter().map(|answer| answer["created"].clone()).collect();
+    let replies: Vec<Value> = processes.iter().map(Peer::hear).collect();
+    let created: Vec<_> = replies.iter().map(|reply| reply["created"].clone()).collect();
     assert_eq!(created, [1, 0, 0, 0], "with {configuration}");
-    assert!(answers.iter().all(|answer| answer["values"] == json!(vec![7; 8])), "{answers:?}");
+    assert!(replies.iter().all(|reply| reply["values"] == json!(vec![7; 8])), "{replies:?}");
 }

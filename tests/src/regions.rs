@@ -22,7 +22,7 @@ pub struct Subject {
 type MakeConfig = fn() -> RegionConfig;
 type ChangeConfig = fn(RegionConfig) -> RegionConfig;
 
-/// The backends that store values in this process: as objects, serialized, and up to a limit.
+/// The backends in memory, which store values as objects, serialized, or up to a limit.
 const BACKENDS: [(&str, MakeConfig); 4] = [
     ("memory", || RegionConfig::new("dogpile.cache.memory")),
     ("memory_pickle", || RegionConfig::new("dogpile.cache.memory_pickle")),
@@ -34,7 +34,7 @@ const BACKENDS: [(&str, MakeConfig); 4] = [
 const COATS: [(&str, ChangeConfig); 3] = [
     ("bare", |config| config),
     ("behind a proxy", |config| config.wrap_in(PassThrough)),
-("with a custom strategy", |config| config.region_invalidator(Arc::new(SeparateTimes::default()))),
+    ("with a custom strategy", |config| config.region_invalidator(Arc::new(SeparateTimes::default()))),
 ];
 
 /// Runs `test` on a region over each backend in memory.
@@ -100,7 +100,9 @@ impl ProxyBackend for PassThrough {
     }
 }
 
-/// A custom strategy that keeps one time per kind of invalidation; each invalidation clears the other time.
+/// A custom strategy that keeps one time for each kind of invalidation.
+///
+/// An invalidation of one kind clears the time of the other kind.
 #[derive(Debug, Default)]
 pub struct SeparateTimes(Mutex<(Option<CreationTime>, Option<CreationTime>)>);
 

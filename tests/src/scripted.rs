@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::threads::LIMIT;
 
-/// A store in memory that records its calls, can have mutexes, and can be scripted to fail.
+/// A store in memory that records its calls and fails on demand. It can have mutexes.
 #[derive(Debug, Default)]
 pub struct Scripted {
     kept: Mutex<HashMap<String, CachedValue>>,
@@ -158,23 +158,23 @@ impl CacheBackend for Scripted {
     }
 }
 
-/// A mutex that can be scripted to fail, to give up at once, or to lose its lease.
+/// A mutex that fails, times out at once, or loses its lease on demand.
 #[derive(Debug, Default)]
 pub struct ScriptedMutex {
     held: Mutex<bool>,
     released: Condvar,
-    /// Whether acquiring it returns an error.
+    /// Whether acquiring the mutex returns an error.
     pub fails: AtomicBool,
     /// Whether `acquire_until` returns `false` at once while the mutex is held.
     pub gives_up: AtomicBool,
-    /// Whether its holder loses it: `is_lost` is true while it is held, and `release` returns an error.
+    /// Whether the holder loses the mutex. `is_lost` is then true while it is held, and `release` returns an error.
     pub loses_its_lease: AtomicBool,
     /// The number of calls of `acquire_until`.
     pub waits: AtomicUsize,
 }
 
 impl ScriptedMutex {
-    /// Makes all calls of `acquire_until` give up.
+    /// Makes all current and later calls of `acquire_until` return `false` while the mutex is held.
     pub fn give_up(&self) {
         self.gives_up.store(true, SeqCst);
         let _held = self.held.lock();

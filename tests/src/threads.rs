@@ -65,7 +65,9 @@ pub fn bounded(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Runs `work` on `count` threads at once, passing each its number, and returns the results in order.
+/// Runs `work` on `count` threads at once and returns the results in order.
+///
+/// Each thread passes its number, from 0 up, to `work`.
 ///
 /// # Panics
 /// Panics if one of the threads panics.

@@ -110,8 +110,8 @@ impl Worker {
     ///
     /// The command has the number of `threads`, and `takes`, the duration of a creation in seconds. Without `takes`, a
     /// creation lasts until a line from the test arrives. The reply has the `values` that the threads got and how many
-    /// threads `created`. It also has two times in microseconds since the Unix epoch: `made`, when the last creator
-    /// was done, and `got`, when the last thread had the value.
+    /// threads `created`. It also has two times in microseconds since the Unix epoch. `made` is when the last creator
+    /// was done, and `got` is when the last thread had the value.
     fn crowd(&self, command: &Value, key: &str) -> Outcome {
         let threads = command["threads"].as_u64().unwrap_or(1) as usize;
         let takes = command["takes"].as_f64().map(Duration::try_from_secs_f64).transpose()?;
