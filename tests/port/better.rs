@@ -103,8 +103,8 @@ fn timeout_of_the_mutex_is_an_error_and_no_creator_runs() {
     assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
 }
 
-/// Regions with separate gates over one store behave like three processes. Each has eight threads, but far fewer
-/// threads than that wait for the mutex.
+/// Regions with separate gates over one store behave like three processes. The gates keep most threads away from the
+/// mutex.
 #[test]
 fn three_processes_with_eight_threads_each_create_once() {
     bounded(|| {
