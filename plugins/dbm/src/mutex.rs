@@ -52,8 +52,7 @@ struct Held {
     holder: Option<Holder>,
     /// The keys for which the stripe is held.
     keys: HashSet<String>,
-    /// Dropping them releases them.
-    _locks: Option<FileLocks>,
+    locks: Option<FileLocks>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +61,7 @@ struct Holder {
     since: Instant,
 }
 
-/// The locks of one stripe. Dropping them releases them.
+/// The locks of one stripe.
 #[derive(Debug)]
 struct FileLocks {
     whole: Box<dyn AbstractFileLock>,
@@ -82,6 +81,16 @@ impl FileLocks {
             self.whole.release_read_lock()?;
         }
         acquired
+    }
+
+    /// Releases both locks.
+    ///
+    /// Closing their files is not enough. Another thread may be starting a program, and until the program begins, its
+    /// process has the files open as well.
+    fn release(&self) -> Result<(), BackendError> {
+        let Some(stripe) = &self.stripe else { return self.whole.release_write_lock() };
+        let released = stripe.release_write_lock();
+        self.whole.release_read_lock().and(released)
     }
 
     /// Returns whether another holder prevents `acquire`. To find out, it shares the locks for a moment.
@@ -178,7 +187,7 @@ impl KeyReentrantMutex {
             return Ok(false);
         }
         let holder = Some(Holder { thread: this, since: Instant::now() });
-        *held = Held { holder, keys: HashSet::from([self.key.clone()]), _locks: Some(locks) };
+        *held = Held { holder, keys: HashSet::from([self.key.clone()]), locks: Some(locks) };
         Ok(true)
     }
 
@@ -222,12 +231,15 @@ impl CacheMutex for KeyReentrantMutex {
             let message = format!("cannot release the mutex of key {:?}: it is not held", self.key);
             return Err(BackendError::new(ErrorKind::NotHeld, message).during("release").for_key(&self.key));
         }
-        if held.keys.is_empty() {
-            drop(std::mem::take(&mut *held));
-            drop(held);
-            self.stripe().released.notify_all();
+        if !held.keys.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let left = std::mem::take(&mut *held);
+        let released = left.locks.as_ref().map_or(Ok(()), FileLocks::release);
+        drop(left);
+        drop(held);
+        self.stripe().released.notify_all();
+        released
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
@@ -266,6 +278,47 @@ mod tests {
 
     fn on_a_thread<R: Send>(run: impl FnOnce() -> R + Send) -> R {
         thread::scope(|scope| scope.spawn(run).join().unwrap())
+    }
+
+    /// A lock whose file stays open when the lock is dropped, as in a process that another thread has just forked.
+    #[derive(Debug)]
+    struct StaysOpen(std::mem::ManuallyDrop<FileLock>);
+
+    impl AbstractFileLock for StaysOpen {
+        fn acquire_read_lock(&self, wait: Duration) -> Result<bool, BackendError> {
+            self.0.acquire_read_lock(wait)
+        }
+
+        fn acquire_write_lock(&self, wait: Duration) -> Result<bool, BackendError> {
+            self.0.acquire_write_lock(wait)
+        }
+
+        fn release_read_lock(&self) -> Result<(), BackendError> {
+            self.0.release_read_lock()
+        }
+
+        fn release_write_lock(&self) -> Result<(), BackendError> {
+            self.0.release_write_lock()
+        }
+
+        fn is_held(&self) -> bool {
+            self.0.is_held()
+        }
+    }
+
+    #[test]
+    fn release_unlocks_files_that_stay_open_elsewhere() {
+        for count in [1, 64] {
+            let folder = tempfile::tempdir().unwrap();
+            let open = |path: &Path| -> Result<Box<dyn AbstractFileLock>, BackendError> {
+                Ok(Box::new(StaysOpen(std::mem::ManuallyDrop::new(FileLock::open(path)?))))
+            };
+            let factory = LockFactory::new(open);
+            let ours = Arc::new(CreatorLocks::new(folder.path().join("lock"), count, factory)).mutex("foo");
+            assert!(ours.try_acquire().unwrap());
+            ours.release().unwrap();
+            assert!(locks(&folder, count).mutex("foo").try_acquire().unwrap(), "{count} stripes");
+        }
     }
 
     /// DIFFERENCE: Python asserts; we return errors. A thread may release a mutex that another thread acquired, as a
