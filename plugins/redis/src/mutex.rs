@@ -1,6 +1,6 @@
-//! [`RedisLocks`]: locks on the server, each a key that vanishes by itself.
-//!
-//! Source: dogpile.cache `backends/redis.py`, `_RedisLockWrapper`, and redis-py `lock.py`.
+//! [`RedisLocks`]: locks on the server, each a key that expires.
+
+// Source: dogpile.cache `backends/redis.py`, `_RedisLockWrapper`, and redis-py `lock.py`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +11,15 @@ use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
 use crate::servers::{Access, Command, Repeat, Servers, run_one};
 use crate::wakeup::Wakeups;
 
-/// Reads the lock only if it exists: it may be ours if the reply to an earlier attempt was lost.
+/// Sets the lock. An existing lock with our token counts as acquired: the reply to an earlier attempt was lost.
 const ACQUIRE: &str = "if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('get', KEYS[1]) == ARGV[1] then return 1 else return 0 end";
 const RELEASE: &str =
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
-/// Does what [`RELEASE`] does and notifies waiters. A user without the right to publish can release as well.
-const RELEASE_AND_TELL: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) redis.pcall('publish', ARGV[2], '') return 1 else return 0 end";
+/// Does what [`RELEASE`] does and notifies waiters. `pcall` lets a user without the right to publish release, too.
+const RELEASE_AND_NOTIFY: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) redis.pcall('publish', ARGV[2], '') return 1 else return 0 end";
 const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
 
+/// The lease store of a Redis server: its locks are keys with an expiration time.
 #[derive(Debug)]
 pub(crate) struct RedisLocks {
     servers: Arc<dyn Servers>,
@@ -61,7 +62,7 @@ impl LeaseStore for RedisLocks {
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
         let removal = match &self.wakeups {
-            Some(_) => Command::script(RELEASE_AND_TELL, &name).arg(token).arg(Wakeups::channel(&name)),
+            Some(_) => Command::script(RELEASE_AND_NOTIFY, &name).arg(token).arg(Wakeups::channel(&name)),
             None => Command::script(RELEASE, &name).arg(token),
         };
         run_one(&*self.servers, removal, Access::Write, Repeat::Never)
@@ -69,7 +70,7 @@ impl LeaseStore for RedisLocks {
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
-        // A replica may be late.
+        // `Access::Write` asks the master, because a replica may lag.
         run_one(&*self.servers, Command::new("EXISTS", &name), Access::Write, Repeat::Harmless)
     }
 

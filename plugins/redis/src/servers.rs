@@ -1,4 +1,4 @@
-//! [`Servers`]: where commands go.
+//! [`Servers`]: sends commands to the server or servers of a backend.
 
 mod cluster;
 mod recent;
@@ -17,21 +17,21 @@ use crate::config::{Deployment, RedisConfig};
 use crate::error;
 use crate::pool::{Limits, Pool};
 
-/// A command, and the key that says which server it is for.
+/// A command, and the key that selects its server.
 pub(crate) struct Command<'k> {
     key: &'k str,
     command: Cmd,
 }
 
 impl<'k> Command<'k> {
-    /// `name` with `key` as its first argument.
+    /// Creates the command `name` with `key` as its first argument.
     pub(crate) fn new(name: &str, key: &'k str) -> Self {
         let mut command = redis::cmd(name);
         command.arg(key);
         Command { key, command }
     }
 
-    /// `script`, whose only key is `key`.
+    /// Creates a command that runs `script` with `key` as its only key.
     pub(crate) fn script(script: &str, key: &'k str) -> Self {
         let mut command = redis::cmd("EVAL");
         command.arg(script).arg(1).arg(key);
@@ -44,7 +44,7 @@ impl<'k> Command<'k> {
     }
 }
 
-/// Whether a command changes anything.
+/// Whether a command only reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
@@ -54,19 +54,20 @@ pub(crate) enum Access {
 /// Whether a command may be sent twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
+    /// Sending it twice has the same effect as sending it once.
     Harmless,
-    /// It must not be done twice.
+    /// It must not be sent twice.
     Never,
 }
 
 /// The server or servers of a backend.
 pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
-    /// Runs `commands`, in one round trip to each server that has a part in it. Answers in their order; a refusal by the
-    /// server is an answer.
+    /// Runs `commands` in one round trip per server, and returns the replies in order.
+    ///
+    /// An error reply from a server is a reply, not an error of this call.
     ///
     /// # Errors
-    /// If a server cannot be reached or asked. Some of the commands may have been run.
+    /// If a server cannot be reached, or if a connection fails. Some of the commands may have been run.
     fn run(
         &self,
         commands: &[Command<'_>],
@@ -74,25 +75,25 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
         repeat: Repeat,
     ) -> Result<Vec<Value>, BackendError>;
 
-    /// Whether each command has a key of its own: what names several may be for several servers.
+    /// Returns whether each command must have a single key, because keys may be on different servers.
     fn is_spread(&self) -> bool;
 
     /// Returns the backend's scope, which names the servers and the database, and contains no password.
     fn scope(&self) -> String;
 
-    /// A connection to the server of `key` on which it may tell what nobody asked it.
+    /// Opens a connection to the server of `key` that can receive published messages.
     ///
     /// # Errors
-    /// If the server is not known, or cannot be reached.
+    /// If the server is unknown or cannot be reached.
     fn listen(&self, key: &str) -> Result<Connection, BackendError>;
 
-    /// Reads of `key` must see, from now on, all that was written before.
+    /// Makes later reads of `key` see everything that was written before this call.
     fn catch_up(&self, key: &str) {
         let _ = key;
     }
 }
 
-/// The servers that `config` names.
+/// Creates the servers that `config` names, without connecting.
 pub(crate) fn servers(
     config: &RedisConfig,
     deployment: Deployment,
@@ -130,30 +131,30 @@ impl Servers for Pool {
     }
 }
 
-/// Runs one command, whose answer is a `T`.
+/// Runs one command and converts its reply.
 pub(crate) fn run_one<T: FromRedisValue>(
     servers: &dyn Servers,
     command: Command<'_>,
     access: Access,
     repeat: Repeat,
 ) -> Result<T, BackendError> {
-    let answers = servers.run(&[command], access, repeat)?;
-    let answer = answers.into_iter().next();
-    read(answer.ok_or_else(|| BackendError::new(ErrorKind::Other, "the Redis server did not answer"))?)
+    let replies = servers.run(&[command], access, repeat)?;
+    let reply = replies.into_iter().next();
+    read(reply.ok_or_else(|| BackendError::new(ErrorKind::Other, "the Redis server did not answer"))?)
 }
 
-/// An answer as a `T`.
+/// Converts a reply to a `T`.
 ///
 /// # Errors
-/// If it is a refusal, or something else.
-pub(crate) fn read<T: FromRedisValue>(answer: Value) -> Result<T, BackendError> {
-    let answer = answer.extract_error().map_err(error::of)?;
-    T::from_redis_value(answer).map_err(|error| error::of(error.into()))
+/// If it is an error reply, or if it has another type.
+pub(crate) fn read<T: FromRedisValue>(reply: Value) -> Result<T, BackendError> {
+    let reply = reply.extract_error().map_err(error::of)?;
+    T::from_redis_value(reply).map_err(|error| error::of(error.into()))
 }
 
-/// The code of a refusal.
-fn refusal(answer: &Value) -> Option<&str> {
-    match answer {
+/// Returns the code of an error reply, such as `MOVED`.
+fn refusal(reply: &Value) -> Option<&str> {
+    match reply {
         Value::ServerError(error) => Some(error.code()),
         _ => None,
     }

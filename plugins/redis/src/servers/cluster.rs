@@ -1,6 +1,6 @@
-//! [`Cluster`]: many masters, each with a part of the keys.
-//!
-//! Source: the Redis Cluster specification, "Redirection and resharding".
+//! [`Cluster`]: several masters, each with a share of the keys.
+
+// Source: the Redis Cluster specification, "Redirection and resharding".
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,37 +16,39 @@ use crate::config::{ConnectionOptions, Node, RedisConfig};
 use crate::error;
 use crate::pool::{Lent, Limits, Pool};
 
-/// How often a command is sent at most, redirections included.
+/// The maximum number of times that a command is sent, including redirections.
 const ATTEMPTS: u32 = 8;
 
-/// How long to leave a cluster alone that is about to change, before the second attempt; twice as long before the next.
+/// The pause before the second attempt, while the cluster changes. Each further attempt doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// Each command goes to the master of its key's slot, several to each in one round trip.
+/// The masters of a Redis Cluster. Sends each command to the master of its key's slot.
+///
+/// All commands for one master share a round trip.
 pub(crate) struct Cluster {
     startup: BTreeSet<Node>,
     options: ConnectionOptions,
     limits: Limits,
     pools: Mutex<HashMap<Node, Arc<Pool>>>,
     slots: Mutex<Arc<Map>>,
-    /// Held by the one who asks for the slots; when that failed last, and how.
+    /// Locked by the caller that refreshes the slot map. Contains the time and the message of the last failure.
     asking: Mutex<Option<(Instant, String)>>,
 }
 
-/// The slots as they were told.
+/// A slot map and its version.
 #[derive(Debug, Default)]
 struct Map {
     slots: Slots,
-    /// Counts how often they were told.
+    /// The number of refreshes so far; 0 before the first one.
     version: u64,
 }
 
-/// A node that some commands are for, and the numbers of these.
+/// A node that receives some of the commands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
-    /// The master of their slots.
+    /// The master of the commands' slots.
     Master(Node),
-    /// Has them already, though they are not its yet.
+    /// The node that an `ASK` redirection names: it already has the keys, but does not own their slots yet.
     Asked(Node),
 }
 
@@ -58,7 +60,7 @@ impl Target {
     }
 }
 
-/// What is still to be run: the number of each command, and where a node sent it.
+/// The commands that must still run: the index of each, and its target if a node redirected it.
 type ToDo = Vec<(usize, Option<Target>)>;
 
 impl Cluster {
@@ -89,7 +91,7 @@ impl Cluster {
             };
             options = from_url.or(options);
         }
-        // That they can be used at all is for now, not for the first command.
+        // Report invalid options now instead of on the first command.
         startup.iter().try_for_each(|node| options.to(node).map(drop))?;
         let (pools, slots, asking) = (Mutex::default(), Mutex::default(), Mutex::default());
         Ok(Cluster { startup, options, limits, pools, slots, asking })
@@ -105,7 +107,7 @@ impl Cluster {
         Ok(pool)
     }
 
-    /// The slots, which were told later than `version`.
+    /// Returns a slot map that is newer than `version`, refreshing it if needed.
     fn slots_since(&self, version: u64) -> Result<Arc<Map>, BackendError> {
         let begun = Instant::now();
         let mut failed = locked(&self.asking);
@@ -133,15 +135,15 @@ impl Cluster {
         }
     }
 
-    /// What the first node says that answers, of those that are known and those that were named.
+    /// Requests the slot map from the known nodes and the startup nodes until one returns it.
     fn ask_for_slots(&self, known: &Slots, begun: Instant) -> Result<Slots, BackendError> {
-        let question = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
+        let request = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
         let nodes: BTreeSet<&Node> = known.nodes().chain(&self.startup).collect();
         let mut last = String::new();
         for node in nodes {
-            let answer = self.pool(node).and_then(|pool| pool.ask(&question, 1, Repeat::Harmless));
-            match answer.map(|mut answers| answers.pop().unwrap_or(Value::Nil)) {
-                Ok(answer) => match (refusal(&answer).map(str::to_owned), Slots::parse(answer, node)) {
+            let reply = self.pool(node).and_then(|pool| pool.ask(&request, 1, Repeat::Harmless));
+            match reply.map(|mut replies| replies.pop().unwrap_or(Value::Nil)) {
+                Ok(reply) => match (refusal(&reply).map(str::to_owned), Slots::parse(reply, node)) {
                     (_, Some(slots)) => return Ok(slots),
                     (Some(code), None) => last = format!("{node} refuses ({code})"),
                     (None, None) => last = format!("{node} is in no cluster"),
@@ -158,14 +160,14 @@ impl Cluster {
         Err(BackendError::new(ErrorKind::Unavailable, message))
     }
 
-    /// Runs what is to be done once. Answers are put in `answers`; what is to be done again comes back.
+    /// Sends each command once, stores the replies in `replies`, and returns the commands to send again.
     fn attempt(
         &self,
         commands: &[Command<'_>],
         to_do: ToDo,
         map: &Map,
         repeat: Repeat,
-        answers: &mut [Option<Value>],
+        replies: &mut [Option<Value>],
     ) -> Result<ToDo, BackendError> {
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
         for (number, target) in to_do {
@@ -180,11 +182,11 @@ impl Cluster {
         for ((_, numbers), received) in by_target.into_iter().zip(exchanged) {
             match received {
                 Ok(received) => {
-                    for (number, answer) in numbers.into_iter().zip(received) {
-                        if let Some(target) = redirection(&answer) {
+                    for (number, reply) in numbers.into_iter().zip(received) {
+                        if let Some(target) = redirection(&reply) {
                             again.push((number, target));
                         }
-                        answers[number] = Some(answer);
+                        replies[number] = Some(reply);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Unavailable && repeat == Repeat::Harmless => {
@@ -197,43 +199,43 @@ impl Cluster {
         Ok(again)
     }
 
-    /// The answers of each target. All are asked before the first is heard.
+    /// Returns the replies of each target. All requests are sent before the first reply is read.
     fn exchange(
         &self,
         commands: &[Command<'_>],
         by_target: &BTreeMap<Target, Vec<usize>>,
         repeat: Repeat,
     ) -> Vec<Result<Vec<Value>, BackendError>> {
-        let questions = by_target.iter().map(|(target, numbers)| {
+        let requests = by_target.iter().map(|(target, numbers)| {
             let packed = packed_for(target, numbers.iter().map(|number| &commands[*number]));
             self.pool(target.node()).map(|pool| (pool, packed, target, numbers.len()))
         });
-        let questions: Vec<_> = questions.collect();
-        if let [Ok((pool, packed, target, count))] = &questions[..] {
-            let answers = pool.ask(packed, answer_count(target, *count), repeat);
-            return vec![answers.map(|answers| without_asking(target, answers))];
+        let requests: Vec<_> = requests.collect();
+        if let [Ok((pool, packed, target, count))] = &requests[..] {
+            let replies = pool.ask(packed, reply_count(target, *count), repeat);
+            return vec![replies.map(|replies| without_asking(target, replies))];
         }
-        let sent: Vec<Result<Lent<'_>, BackendError>> = questions
+        let sent: Vec<Result<Lent<'_>, BackendError>> = requests
             .iter()
-            .map(|question| {
-                let (pool, packed, ..) = question.as_ref().map_err(again)?;
+            .map(|request| {
+                let (pool, packed, ..) = request.as_ref().map_err(again)?;
                 let mut lent = pool.lend()?;
                 lent.send(packed).map_err(error::of).inspect_err(|_| pool.close_idle())?;
                 Ok(lent)
             })
             .collect();
-        let received = sent.into_iter().zip(&questions).map(|(sent, question)| {
-            let (mut lent, (pool, _, target, count)) = (sent?, question.as_ref().map_err(again)?);
-            let answers = lent.receive(answer_count(target, *count));
-            let answers = answers.map_err(error::of).inspect_err(|_| pool.close_idle())?;
+        let received = sent.into_iter().zip(&requests).map(|(sent, request)| {
+            let (mut lent, (pool, _, target, count)) = (sent?, request.as_ref().map_err(again)?);
+            let replies = lent.receive(reply_count(target, *count));
+            let replies = replies.map_err(error::of).inspect_err(|_| pool.close_idle())?;
             lent.give_back();
-            Ok(without_asking(target, answers))
+            Ok(without_asking(target, replies))
         });
         received.collect()
     }
 }
 
-/// The same error for the second who asks for it.
+/// Copies `error`, which is not `Clone`.
 fn again(error: &BackendError) -> BackendError {
     BackendError::new(error.kind(), error.to_string())
 }
@@ -246,7 +248,7 @@ fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     })
 }
 
-/// Each command, for a node that was asked out of turn after the word that says so.
+/// Packs `commands`, with an `ASKING` before each one for a node that an `ASK` redirection names.
 fn packed_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Vec<u8> {
     match target {
         Target::Master(_) => pack(commands),
@@ -257,34 +259,35 @@ fn packed_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Co
     }
 }
 
-fn answer_count(target: &Target, commands: usize) -> usize {
+fn reply_count(target: &Target, commands: usize) -> usize {
     match target {
         Target::Master(_) => commands,
         Target::Asked(_) => 2 * commands,
     }
 }
 
-fn without_asking(target: &Target, answers: Vec<Value>) -> Vec<Value> {
+/// Drops the replies to `ASKING`.
+fn without_asking(target: &Target, replies: Vec<Value>) -> Vec<Value> {
     match target {
-        Target::Master(_) => answers,
-        Target::Asked(_) => answers.into_iter().skip(1).step_by(2).collect(),
+        Target::Master(_) => replies,
+        Target::Asked(_) => replies.into_iter().skip(1).step_by(2).collect(),
     }
 }
 
-/// Whether to run the command of `answer` again, and where, if the answer says that.
-fn redirection(answer: &Value) -> Option<Option<Target>> {
-    let Value::ServerError(error) = answer else { return None };
+/// Returns whether to send the command of `reply` again, and to which node if the reply names one.
+fn redirection(reply: &Value) -> Option<Option<Target>> {
+    let Value::ServerError(error) = reply else { return None };
     // "MOVED 3999 127.0.0.1:6381"
-    let told = || error.details().and_then(|details| Node::parse(details.split(' ').nth(1)?));
+    let node = || error.details().and_then(|details| Node::parse(details.split(' ').nth(1)?));
     match error.code() {
-        "MOVED" => Some(told().map(Target::Master)),
-        "ASK" => Some(told().map(Target::Asked)),
+        "MOVED" => Some(node().map(Target::Master)),
+        "ASK" => Some(node().map(Target::Asked)),
         "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "READONLY" | "MASTERDOWN" => Some(None),
         _ => None,
     }
 }
 
-/// Nothing panics while one of these is locked.
+/// Locks `mutex`, ignoring poison: no code panics while it holds one of these.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -297,18 +300,18 @@ impl Servers for Cluster {
         repeat: Repeat,
     ) -> Result<Vec<Value>, BackendError> {
         let begun = Instant::now();
-        let mut answers: Vec<Option<Value>> = vec![None; commands.len()];
+        let mut replies: Vec<Option<Value>> = vec![None; commands.len()];
         let mut to_do: ToDo = (0..commands.len()).map(|number| (number, None)).collect();
         let mut map = Arc::clone(&locked(&self.slots));
         for attempt in 0..ATTEMPTS {
             if map.version == 0 {
                 map = self.slots_since(0)?;
             }
-            to_do = self.attempt(commands, to_do, &map, repeat, &mut answers)?;
+            to_do = self.attempt(commands, to_do, &map, repeat, &mut replies)?;
             if to_do.is_empty() || begun.elapsed() > self.limits.timeout {
                 break;
             }
-            // Whoever was told where to go, goes there at once.
+            // Pause only for a command without a target; a redirected one can be sent at once.
             if to_do.iter().any(|(_, target)| target.is_none()) {
                 thread::sleep(FIRST_PAUSE * 2_u32.pow(attempt));
             }
@@ -316,8 +319,8 @@ impl Servers for Cluster {
                 map = self.slots_since(map.version)?;
             }
         }
-        // What is still to be done has the answer that said so, or none.
-        answers.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
+        // A command that is still unfinished keeps its last error reply, or has none if no node was reached.
+        replies.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
             let why = "a node of the Redis cluster cannot be reached, and no other has its keys yet";
             BackendError::new(ErrorKind::Unavailable, why)
         })
@@ -333,7 +336,7 @@ impl Servers for Cluster {
         format!("redis-cluster://{}", nodes.join(","))
     }
 
-    /// Any node would do; from that of the key what is told comes without a detour.
+    /// Connects to the key's master. Any node would do, but the master publishes without a detour over the cluster bus.
     fn listen(&self, key: &str) -> Result<Connection, BackendError> {
         let mut map = Arc::clone(&locked(&self.slots));
         if map.version == 0 {

@@ -1,19 +1,20 @@
-//! [`RecentWrites`]: which keys a replica may not have the last value of yet.
+//! [`RecentWrites`]: the keys whose last value may not have reached the replicas yet.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a write takes to reach the replicas, at most; one that is further behind is no replica to read from.
+/// The longest time that a write may take to reach the replicas that are read from.
 const LAG: Duration = Duration::from_secs(1);
 
-/// When keys were last written by this process. Keys share places, so that there is a bound to them: one may be taken
-/// for written that was not, never the reverse.
+/// The times of this process's last writes, by key.
+///
+/// Keys share a fixed number of slots. A key may therefore count as recent by mistake, but a recent key is never missed.
 #[derive(Debug)]
 pub(super) struct RecentWrites {
     hasher: RandomState,
     begin: Instant,
-    /// Until when the keys of each place are recent, in milliseconds from `begin`.
+    /// The end of the recent period of each slot, in milliseconds from `begin`.
     until: Box<[AtomicU64]>,
 }
 
@@ -24,14 +25,14 @@ impl RecentWrites {
     }
 
     pub(super) fn note(&self, key: &str, now: Instant) {
-        self.place(key).fetch_max(self.millis(now + LAG), Ordering::Relaxed);
+        self.slot(key).fetch_max(self.millis(now + LAG), Ordering::Relaxed);
     }
 
     pub(super) fn has(&self, key: &str, now: Instant) -> bool {
-        self.place(key).load(Ordering::Relaxed) > self.millis(now)
+        self.slot(key).load(Ordering::Relaxed) > self.millis(now)
     }
 
-    fn place(&self, key: &str) -> &AtomicU64 {
+    fn slot(&self, key: &str) -> &AtomicU64 {
         let number = self.hasher.hash_one(key) as usize;
         &self.until[number % self.until.len()]
     }
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_recent_for_as_long_as_a_write_travels() {
+    fn written_key_is_recent_until_replicas_caught_up() {
         let recent = RecentWrites::new();
         let now = Instant::now();
         assert!(!recent.has("key", now));

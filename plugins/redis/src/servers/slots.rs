@@ -1,4 +1,4 @@
-//! [`Slots`]: which node of a cluster has which keys.
+//! [`Slots`]: the slot map of a cluster, which assigns keys to masters.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,29 @@ use crate::config::Node;
 const SLOTS: u16 = 16384;
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 
-/// The slot of `key`. Of a key with `{braces}`, only what stands in the first pair counts, unless that is empty.
+/// Returns the slot of `key`.
 ///
-/// Source: the Redis Cluster specification, "Hash tags".
+/// If the key contains a non-empty hash tag in `{braces}`, only the first tag is hashed.
+// Source: the Redis Cluster specification, "Hash tags".
 pub(super) fn slot(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let counted = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
     CRC.checksum(counted.as_bytes()) % SLOTS
 }
 
-/// The masters, each with the slots that are its.
+/// The slot ranges of a cluster, and the master of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Slots {
-    /// By the first slot of each range: the last, and the node.
+    /// The first slot of each range, with the last slot and the master.
     ranges: BTreeMap<u16, (u16, Node)>,
 }
 
 impl Slots {
-    /// What `answer`, to `CLUSTER SLOTS`, says; `asked` is who answered, which may not know its own name. None if it
-    /// says nothing of the kind.
-    pub(super) fn parse(answer: Value, asked: &Node) -> Option<Self> {
-        let rows: Vec<Vec<Value>> = FromRedisValue::from_redis_value(answer).ok()?;
+    /// Parses a reply to `CLUSTER SLOTS`, or returns `None` if it is not a slot map.
+    ///
+    /// The node `asked` sent the reply. It may not know its own address, and then `asked` stands in for it.
+    pub(super) fn parse(reply: Value, asked: &Node) -> Option<Self> {
+        let rows: Vec<Vec<Value>> = FromRedisValue::from_redis_value(reply).ok()?;
         let ranges = rows.into_iter().map(|row| range(row, asked)).collect::<Option<BTreeMap<_, _>>>()?;
         (!ranges.is_empty()).then_some(Slots { ranges })
     }
@@ -45,7 +47,7 @@ impl Slots {
     }
 }
 
-/// The first slot of a row, the last, and the master.
+/// Parses a row: the first slot, the last slot, and the master.
 fn range(row: Vec<Value>, asked: &Node) -> Option<(u16, (u16, Node))> {
     let mut row = row.into_iter();
     let first = number(row.next()?)?;
@@ -58,19 +60,19 @@ fn range(row: Vec<Value>, asked: &Node) -> Option<(u16, (u16, Node))> {
     Some((first, (last, Node { host, port })))
 }
 
-/// Not straight as `u16`, to which the client cuts a larger number.
+/// Parses a number. The client would truncate it silently if asked for a `u16`.
 fn number(value: Value) -> Option<u16> {
     i64::from_redis_value(value).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
-    /// Values of `CLUSTER KEYSLOT` on Redis 7.0.15.
+    /// The expected slots are the replies to `CLUSTER KEYSLOT` of Redis 7.0.15.
     #[test]
-    fn keys_have_the_slots_that_the_server_gives_them() {
+    fn slot_matches_cluster_keyslot() {
         let slots = [
             ("foo", 12182),
             ("bar", 5061),
@@ -94,10 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_found_by_their_ranges() {
+    fn slot_lookup_returns_master_of_its_range() {
         let named = Value::BulkString(b"b".to_vec());
-        let answer = Value::Array(vec![row(0, 99, Value::Nil, 1), row(200, 16383, named, 2)]);
-        let slots = Slots::parse(answer, &Node::new("asked", 9)).unwrap();
+        let reply = Value::Array(vec![row(0, 99, Value::Nil, 1), row(200, 16383, named, 2)]);
+        let slots = Slots::parse(reply, &Node::new("asked", 9)).unwrap();
         assert_eq!(slots.node(99), Some(&Node::new("asked", 1)));
         assert_eq!(slots.node(100), None);
         assert_eq!(slots.node(200), Some(&Node::new("b", 2)));
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lists_no_slots_is_none() {
+    fn parse_of_malformed_reply_returns_none() {
         let asked = Node::new("asked", 9);
         let odd = [
             Value::Nil,
@@ -114,8 +116,8 @@ mod tests {
             Value::Array(vec![Value::Array(vec![Value::Int(0)])]),
             Value::Array(vec![row(0, 70_000, Value::Nil, 1)]),
         ];
-        for answer in odd {
-            assert_eq!(Slots::parse(answer, &asked), None);
+        for reply in odd {
+            assert_eq!(Slots::parse(reply, &asked), None);
         }
     }
 }
