@@ -1,4 +1,4 @@
-//! Passwords are nowhere to be read.
+//! Passwords never appear in errors or `Debug` output.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -12,34 +12,34 @@ use super::server;
 
 const PASSWORD: &str = "hunter2";
 
-fn has_no_password(shown: &dyn Debug) {
+fn assert_no_password_in_debug(shown: &dyn Debug) {
     let shown = format!("{shown:?} {shown:#?}");
     assert!(!shown.contains(PASSWORD), "{shown}");
 }
 
-fn tells_no_password(error: &(dyn Error + 'static)) {
-    has_no_password(&error);
+fn assert_no_password(error: &(dyn Error + 'static)) {
+    assert_no_password_in_debug(&error);
     assert!(!told(error).contains(PASSWORD), "{}", told(error));
 }
 
-/// Configures a region so, uses it, and looks at all that is to be seen of it and its errors. Answers the first error.
-fn look_at(config: RegionConfig) -> String {
-    has_no_password(&config);
-    let region = CacheRegion::new("secretive");
+/// Uses a region with `config`, checks everything that it shows, and returns the text of its first error.
+fn inspect(config: RegionConfig) -> String {
+    assert_no_password_in_debug(&config);
+    let region = CacheRegion::new("secret");
     if let Err(error) = region.configure(config) {
-        tells_no_password(&error);
+        assert_no_password(&error);
         return told(&error);
     }
     let backend = region.backend().unwrap();
     let mutex = backend.get_mutex("key").unwrap();
-    has_no_password(&(&region, &backend, &mutex));
+    assert_no_password_in_debug(&(&region, &backend, &mutex));
     let error = region.get::<i32>("key").unwrap_err();
-    tells_no_password(&error);
-    tells_no_password(&region.set("key", 1).unwrap_err());
-    tells_no_password(&region.get_or_create("key", || 1).unwrap_err());
-    tells_no_password(&mutex.try_acquire().unwrap_err());
-    tells_no_password(&mutex.acquire_until(std::time::Instant::now()).unwrap_err());
-    tells_no_password(&mutex.release().unwrap_err());
+    assert_no_password(&error);
+    assert_no_password(&region.set("key", 1).unwrap_err());
+    assert_no_password(&region.get_or_create("key", || 1).unwrap_err());
+    assert_no_password(&mutex.try_acquire().unwrap_err());
+    assert_no_password(&mutex.acquire_until(std::time::Instant::now()).unwrap_err());
+    assert_no_password(&mutex.release().unwrap_err());
     told(&error)
 }
 
@@ -54,7 +54,7 @@ fn with_password(config: RegionConfig, port: u16) -> RegionConfig {
 }
 
 #[test]
-fn neither_errors_nor_debug_show_a_password_that_is_refused() {
+fn rejected_password_is_not_shown() {
     bounded(|| {
         let Some(server) = server(&["--requirepass", "0123"]) else { return };
         let port = server.port();
@@ -65,33 +65,33 @@ fn neither_errors_nor_debug_show_a_password_that_is_refused() {
             url(format!("redis://:{PASSWORD}@127.0.0.1:{port}/0")),
             url(format!("redis://nobody:{PASSWORD}@127.0.0.1:{port}/0")),
         ] {
-            let error = look_at(config);
+            let error = inspect(config);
             assert!(error.contains("the Redis server refuses the user"), "{error}");
         }
     });
 }
 
 #[test]
-fn neither_errors_nor_debug_show_a_password_for_a_server_that_is_not_there() {
+fn password_for_unreachable_server_is_not_shown() {
     bounded(|| {
         let port = free_port();
-        let error = look_at(with_password(config(), port));
+        let error = inspect(with_password(config(), port));
         assert!(error.contains("the Redis server cannot be reached"), "{error}");
-        look_at(config().argument("url", format!("redis://:{PASSWORD}@127.0.0.1:{port}/0")));
+        inspect(config().argument("url", format!("redis://:{PASSWORD}@127.0.0.1:{port}/0")));
     });
 }
 
 #[test]
-fn neither_errors_nor_debug_show_a_password_in_arguments_that_are_refused() {
+fn password_in_invalid_arguments_is_not_shown() {
     for url in [
         format!("nonsense://user:{PASSWORD}@there/0"),
         format!("redis://user:{PASSWORD}@there:no/0"),
         format!("redis://user:{PASSWORD}@there/no"),
         format!("{PASSWORD}@there"),
     ] {
-        look_at(config().argument("url", url));
+        inspect(config().argument("url", url));
     }
     for name in ["pasword", "lock_prefix", "port", "pool_size"] {
-        look_at(with_password(config(), 6379).argument(name, "refused"));
+        inspect(with_password(config(), 6379).argument(name, "invalid"));
     }
 }

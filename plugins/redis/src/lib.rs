@@ -1,15 +1,15 @@
 //! The Redis and Valkey backends of dogpile.
 //!
-//! | entry point | keeps values on |
+//! | entry point | stores values on |
 //! |---|---|
 //! | `dogpile.cache.redis` | one Redis server |
-//! | `dogpile.cache.redis_sentinel` | a master and its replicas, which sentinels tell |
-//! | `dogpile.cache.redis_cluster` | the masters of a cluster, each with a part of the keys |
-//! | `dogpile.cache.valkey`, `.._sentinel`, `.._cluster` | Valkey servers; the same code, the same arguments |
+//! | `dogpile.cache.redis_sentinel` | a master and its replicas, discovered through sentinels |
+//! | `dogpile.cache.redis_cluster` | the masters of a cluster, each with a share of the keys |
+//! | `dogpile.cache.valkey`, `.._sentinel`, `.._cluster` | Valkey servers, with the same arguments |
 //!
-//! Arguments: [`RedisConfig`]. Keys, values and locks are those of Python's dogpile.cache.
-//!
-//! Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
+//! See [`RedisConfig`] for the arguments. Keys, values, and locks are compatible with Python's dogpile.cache.
+
+// Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
 
 #![forbid(unsafe_code)]
 

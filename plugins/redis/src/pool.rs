@@ -1,7 +1,7 @@
 //! [`Pool`]: a bounded number of connections to one server.
 //!
-//! A connection is lent for one exchange at a time. After any failure it is closed: what comes next on it may be the
-//! answer to an earlier command. A refusal by the server is an answer.
+//! A connection is lent for one exchange at a time. It is closed after any failure, because its next bytes may belong
+//! to the reply to an earlier command. An error reply from the server is not a failure of the connection.
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::config::{ConnectionOptions, RedisConfig};
 use crate::error;
 use crate::servers::Repeat;
 
-/// What bounds the connections to a server.
+/// The limits and timeouts of the connections to one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) size: usize,
@@ -38,6 +38,7 @@ impl Limits {
     }
 }
 
+/// A bounded pool of connections to one server.
 pub(crate) struct Pool {
     client: Client,
     db: i64,
@@ -48,13 +49,14 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Connections {
-    /// With the moment when each was returned. The one used last is lent first.
+    /// The unused connections, each with the time of its return. The one returned last is lent first.
     idle: Vec<(Connection, Instant)>,
     lent: usize,
 }
 
-/// A place among the connections of a pool, and the connection in it. The place is free again when this is dropped,
-/// and the connection closed unless it was [given back](Lent::give_back).
+/// A connection on loan from a pool. It counts toward the pool's limit until it is dropped.
+///
+/// Dropping it closes the connection, unless it was [given back](Lent::give_back).
 pub(crate) struct Lent<'p> {
     pool: &'p Pool,
     connection: Option<Connection>,
@@ -64,7 +66,7 @@ pub(crate) struct Lent<'p> {
 impl Pool {
     pub(crate) fn new(server: ConnectionInfo, limits: Limits) -> Result<Self, BackendError> {
         let db = server.redis_settings().db();
-        // The client waits for the answer to each of its first commands as long as for the connection: to log in is one.
+        // The client applies the connect timeout to each command of its handshake. Keep the handshake to the login.
         let login = server.redis_settings().clone().set_db(0).set_skip_set_lib_name();
         let client = Client::open(server.set_redis_settings(login)).map_err(error::of)?;
         Ok(Pool { client, db, limits, connections: Mutex::default(), returned: Condvar::new() })
@@ -80,7 +82,7 @@ impl Pool {
         format!("{}/{}", self.address(), self.db)
     }
 
-    /// Sends `packed`, and waits for `count` answers.
+    /// Sends `packed` and waits for `count` replies.
     pub(crate) fn ask(
         &self,
         packed: &[u8],
@@ -88,8 +90,8 @@ impl Pool {
         repeat: Repeat,
     ) -> Result<Vec<Value>, BackendError> {
         let mut lent = self.lend()?;
-        let answers = match lent.exchange(packed, count) {
-            // A server that was started anew has closed the connection, and all others that wait here.
+        let replies = match lent.exchange(packed, count) {
+            // The server has probably restarted. All idle connections are then broken, too.
             Err(error)
                 if lent.was_kept && self.limits.retry && repeat == Repeat::Harmless && broke(&error) =>
             {
@@ -98,20 +100,20 @@ impl Pool {
                 lent.connection = None;
                 lent.exchange(packed, count)
             }
-            answers => answers,
+            replies => replies,
         };
-        let answers = answers.map_err(error::of)?;
+        let replies = replies.map_err(error::of)?;
         lent.give_back();
-        Ok(answers)
+        Ok(replies)
     }
 
-    /// Closes the connections that are not lent.
+    /// Closes all idle connections.
     pub(crate) fn close_idle(&self) {
         let idle = std::mem::take(&mut self.connections().idle);
         drop(idle);
     }
 
-    /// A connection that is not of the pool; for what a kept one must not be used for.
+    /// Opens a connection to the configured database, outside the pool's limit.
     pub(crate) fn connect(&self) -> RedisResult<Connection> {
         let mut connection = self.connect_to(&self.client)?;
         if self.db != 0 {
@@ -120,10 +122,10 @@ impl Pool {
         Ok(connection)
     }
 
-    /// A connection, not of the pool, on which the server may tell what nobody asked it.
+    /// Opens a connection outside the pool that can receive published messages.
     pub(crate) fn connect_to_listen(&self) -> RedisResult<Connection> {
         let server = self.client.get_connection_info().clone();
-        // Channels are those of all databases.
+        // No `SELECT`: channels do not belong to a database.
         let login = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         self.connect_to(&Client::open(server.set_redis_settings(login))?)
     }
@@ -135,7 +137,7 @@ impl Pool {
         Ok(connection)
     }
 
-    /// Waits until one connection more may be used.
+    /// Lends a connection, waiting for one while all are in use.
     pub(crate) fn lend(&self) -> Result<Lent<'_>, BackendError> {
         let Limits { size, timeout, .. } = self.limits;
         let until = Instant::now() + timeout;
@@ -153,7 +155,7 @@ impl Pool {
         connections.lent += 1;
         let kept = connections.idle.pop();
         let fresh = kept.filter(|(_, since)| since.elapsed() < self.limits.idle_timeout);
-        // The others are older still.
+        // The other idle connections were returned even earlier. Close them all, after unlocking.
         let old = if fresh.is_none() { std::mem::take(&mut connections.idle) } else { Vec::new() };
         drop(connections);
         drop(old);
@@ -162,13 +164,13 @@ impl Pool {
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
-        // Nothing panics while it is locked.
+        // Ignore poison: no code panics while it holds this lock.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Lent<'_> {
-    /// Sends `packed`; connects first, if need be.
+    /// Sends `packed`, connecting first if needed.
     pub(crate) fn send(&mut self, packed: &[u8]) -> RedisResult<()> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -177,7 +179,7 @@ impl Lent<'_> {
         connection.send_packed_command(packed)
     }
 
-    /// Waits for `count` answers.
+    /// Waits for `count` replies.
     pub(crate) fn receive(&mut self, count: usize) -> RedisResult<Vec<Value>> {
         let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
         (0..count).map(|_| connection.recv_response()).collect()
@@ -188,7 +190,7 @@ impl Lent<'_> {
         self.receive(count)
     }
 
-    /// Keeps the connection for the next who asks: all that was sent has been answered.
+    /// Returns the connection to the pool. Every reply must have been received.
     pub(crate) fn give_back(mut self) {
         let Some(connection) = self.connection.take() else { return };
         let mut connections = self.pool.connections();
@@ -205,7 +207,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// Whether the connection broke, rather than being slow.
+/// Returns whether the connection broke, as opposed to timing out.
 fn broke(error: &redis::RedisError) -> bool {
     !error.is_timeout() && (error.is_io_error() || error.is_connection_dropped())
 }

@@ -1,8 +1,8 @@
-//! [`Wakeups`]: who waits for a lock hears of its release from the server.
+//! [`Wakeups`]: notifies the waiters of a lock when it is released.
 //!
-//! A release publishes on a channel of the lock; who waits subscribes to it, on a connection that nothing else is
-//! asked on. Nobody relies on it: Python's releases publish nothing, a lock that vanishes by itself does not either,
-//! and a user may lack the right to the channel. So the lock is looked at again and again all the same.
+//! A release is published on the lock's channel. A waiter subscribes to it on a separate connection. The notification
+//! is only a hint. Python does not publish its releases, nothing is published when a lock expires, and the user may
+//! lack the right to the channel. Waiters therefore also poll the lock.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +17,21 @@ use redis::{Connection, PushKind, RedisResult, Value};
 use crate::error;
 use crate::servers::Servers;
 
-/// The most connections that listen at a time; whoever else waits only looks.
-const MOST: usize = 16;
+/// The maximum number of subscribed connections of a backend. Further waiters only poll.
+const MAX_LISTENERS: usize = 16;
 
-/// Pauses up to this are not worth a connection. They are a sixteenth of the time waited, so whoever listens has
-/// waited for some time already.
+/// The longest pause that is not worth a connection.
+///
+/// A pause is a sixteenth of the time waited so far, so only waiters that have waited for a while subscribe.
 const SHORT: Duration = Duration::from_millis(1);
 
-/// Who listens for the release of which lock.
+/// The subscriptions of a backend to the releases of locks.
 #[derive(Debug)]
 pub(crate) struct Wakeups {
     servers: Arc<dyn Servers>,
-    /// The names of the locks that are listened for.
+    /// The names of the locks with a subscription.
     names: Mutex<BTreeSet<String>>,
-    /// The server is too old, or the user may not listen: it is not tried again.
+    /// Whether a subscription failed permanently: the server is too old, or the user lacks the right.
     refused: AtomicBool,
 }
 
@@ -39,19 +40,19 @@ impl Wakeups {
         Wakeups { servers, names: Mutex::default(), refused: AtomicBool::new(false) }
     }
 
-    /// Where the release of the lock called `name` is told.
+    /// Returns the channel on which the release of the lock `name` is published.
     pub(crate) fn channel(name: &str) -> String {
         format!("{name}:released")
     }
 
     pub(crate) fn wait(&self, name: String) -> Box<dyn LeaseWait + '_> {
-        Box::new(Wait { wakeups: self, name, ear: Ear::NotYet })
+        Box::new(Wait { wakeups: self, name, subscription: Subscription::NotYet })
     }
 
-    /// A connection on which the server tells of releases, unless there are enough, or the lock has one.
+    /// Subscribes to the releases of a lock, unless it has a subscription or the limit is reached.
     fn listen(&self, name: &str) -> Option<Listening<'_>> {
         let mut names = self.names();
-        if self.refused.load(Ordering::Relaxed) || names.len() >= MOST || names.contains(name) {
+        if self.refused.load(Ordering::Relaxed) || names.len() >= MAX_LISTENERS || names.contains(name) {
             return None;
         }
         names.insert(name.to_owned());
@@ -71,13 +72,13 @@ impl Wakeups {
         let mut connection = self.servers.listen(name)?;
         let subscription = redis::cmd("SUBSCRIBE").arg(Wakeups::channel(name)).get_packed_command();
         let sent = connection.send_packed_command(&subscription);
-        // Once it is answered, every release is told.
-        let answer = sent.and_then(|()| connection.recv_response()?.extract_error());
-        answer.map(|_| connection).map_err(error::of)
+        // Wait for the reply: from then on, no release is missed.
+        let reply = sent.and_then(|()| connection.recv_response()?.extract_error());
+        reply.map(|_| connection).map_err(error::of)
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        // Nothing panics while it is locked.
+        // Ignore poison: no code panics while it holds this lock.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,24 +87,25 @@ impl Wakeups {
 struct Wait<'w> {
     wakeups: &'w Wakeups,
     name: String,
-    ear: Ear<'w>,
+    subscription: Subscription<'w>,
 }
 
-enum Ear<'w> {
-    /// The wait is short so far.
+/// The state of a waiter's subscription.
+enum Subscription<'w> {
+    /// The wait has been too short for a subscription.
     NotYet,
     Open(Listening<'w>),
-    /// Nothing will be told.
-    Deaf,
+    /// The subscription failed or was not allowed. The waiter only polls.
+    Failed,
 }
 
-/// A connection that is subscribed to a channel. Closed when this is dropped.
+/// A connection that is subscribed to a channel. Dropping it closes the connection.
 struct Listening<'w> {
     connection: Connection,
     _place: Place<'w>,
 }
 
-/// A place among those who listen, free again when this is dropped.
+/// A lock's entry in [`Wakeups::names`], removed on drop.
 struct Place<'w> {
     wakeups: &'w Wakeups,
     name: String,
@@ -118,20 +120,21 @@ impl Drop for Place<'_> {
 impl LeaseWait for Wait<'_> {
     fn pause(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
-        match &mut self.ear {
-            Ear::NotYet if limit > SHORT => {
-                self.ear = self.wakeups.listen(&self.name).map_or(Ear::Deaf, Ear::Open);
-                // The lock may have been released before anybody listened.
+        match &mut self.subscription {
+            Subscription::NotYet if limit > SHORT => {
+                let listening = self.wakeups.listen(&self.name);
+                self.subscription = listening.map_or(Subscription::Failed, Subscription::Open);
+                // Poll at once: the lock may have been released before we subscribed.
                 return false;
             }
-            Ear::Open(listening) => match listening.hear(until) {
-                Ok(told) => return told,
+            Subscription::Open(listening) => match listening.receive(until) {
+                Ok(is_released) => return is_released,
                 Err(error) => {
                     log::debug!("the server tells no more of releases: {error}");
-                    self.ear = Ear::Deaf;
+                    self.subscription = Subscription::Failed;
                 }
             },
-            Ear::NotYet | Ear::Deaf => {}
+            Subscription::NotYet | Subscription::Failed => {}
         }
         thread::sleep(until.saturating_duration_since(Instant::now()));
         false
@@ -139,8 +142,8 @@ impl LeaseWait for Wait<'_> {
 }
 
 impl Listening<'_> {
-    /// Whether a release is told before `until`.
-    fn hear(&mut self, until: Instant) -> RedisResult<bool> {
+    /// Waits until `until` and returns whether a release was published.
+    fn receive(&mut self, until: Instant) -> RedisResult<bool> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -149,7 +152,7 @@ impl Listening<'_> {
             self.connection.set_read_timeout(Some(left))?;
             match self.connection.recv_response() {
                 Ok(Value::Push { kind: PushKind::Message, .. }) => return Ok(true),
-                // What else the server pushes.
+                // Another push message, such as a confirmation.
                 Ok(_) => {}
                 Err(error) if error.is_timeout() => return Ok(false),
                 Err(error) => return Err(error),

@@ -1,6 +1,6 @@
-//! [`Sentinel`]: a master and its replicas, which sentinels tell.
-//!
-//! Source: redis-py `sentinel.py`, as dogpile.cache uses it.
+//! [`Sentinel`]: a master and its replicas, discovered through sentinels.
+
+// Source: redis-py `sentinel.py`, as dogpile.cache uses it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,30 +16,33 @@ use super::{Access, Command, Repeat, Servers, pack, read, refusal};
 use crate::config::{ConnectionOptions, Node, RedisConfig};
 use crate::pool::{Limits, Pool};
 
-/// How long what the sentinels said is taken for true while nothing fails.
+/// The age at which a topology that still works is refreshed.
 const TRUSTED: Duration = Duration::from_secs(10);
 
-/// The master for writes, a replica for reads, but for keys that this process has just written or locked.
+/// A master and its replicas. Writes go to the master, reads to a replica.
+///
+/// Keys that this process has just written or locked are read from the master.
 pub(crate) struct Sentinel {
     sentinels: Vec<Pool>,
-    /// The number of the sentinel that answered last; the others are asked after it.
+    /// The index of the sentinel that replied last. It is asked first the next time.
     first_sentinel: AtomicUsize,
     service_name: String,
     options: ConnectionOptions,
     limits: Limits,
     known: Mutex<Option<Known>>,
-    /// Held by the one who asks the sentinels; when that failed last, and how.
+    /// Locked by the caller that refreshes the topology. Contains the time and the message of the last failure.
     asking: Mutex<Option<(Instant, String)>>,
     recent: RecentWrites,
     next_replica: AtomicUsize,
 }
 
+/// The topology, as the sentinels last reported it.
 #[derive(Clone)]
 struct Known {
     master: Arc<Pool>,
     replicas: Vec<Arc<Pool>>,
     since: Instant,
-    /// Whether something failed since, so that the sentinels are to be asked again.
+    /// Whether a call has failed since, so that the topology must be refreshed.
     is_in_doubt: bool,
 }
 
@@ -72,7 +75,7 @@ impl Sentinel {
             && let Some(replica) = self.replica(&known)
         {
             match replica.ask(packed, commands.len(), Repeat::Harmless) {
-                Ok(answers) if !answers.iter().any(is_not_ready) => return Ok(answers),
+                Ok(replies) if !replies.iter().any(is_not_ready) => return Ok(replies),
                 Ok(_) => {}
                 Err(error) => {
                     log::debug!("a replica of {:?} is left out: {error}", self.service_name);
@@ -88,26 +91,26 @@ impl Sentinel {
 
     fn on_master(&self, packed: &[u8], count: usize, repeat: Repeat) -> Result<Vec<Value>, BackendError> {
         let known = self.known()?;
-        let answers = known.master.ask(packed, count, repeat);
-        let again = match &answers {
-            // It is the master no more, and has changed nothing.
-            Ok(answers) => answers.iter().all(|answer| refusal(answer) == Some("READONLY")),
+        let replies = known.master.ask(packed, count, repeat);
+        let again = match &replies {
+            // The server is no longer the master. It changed nothing, so any command may be repeated.
+            Ok(replies) => replies.iter().all(|reply| refusal(reply) == Some("READONLY")),
             Err(error) => error.kind() == ErrorKind::Unavailable && repeat == Repeat::Harmless,
         };
-        if again || answers.is_err() {
+        if again || replies.is_err() {
             self.doubt(&known);
         }
-        if again { self.known()?.master.ask(packed, count, repeat) } else { answers }
+        if again { self.known()?.master.ask(packed, count, repeat) } else { replies }
     }
 
-    /// One replica after the other.
+    /// Returns the next replica in rotation.
     fn replica(&self, known: &Known) -> Option<Arc<Pool>> {
         let next = self.next_replica.fetch_add(1, Ordering::Relaxed);
         let count = known.replicas.len().max(1);
         known.replicas.get(next % count).cloned()
     }
 
-    /// The master and the replicas, as far as is known; asks the sentinels if that is nothing, old or in doubt.
+    /// Returns the topology, refreshing it first if it is missing, old, or in doubt.
     fn known(&self) -> Result<Known, BackendError> {
         let begun = Instant::now();
         if let Some(known) = self.trusted() {
@@ -115,12 +118,12 @@ impl Sentinel {
         }
         let known = self.lock_known().clone();
         let mut failed = match (self.asking.try_lock(), known) {
-            // It is only old: one caller who asks is enough.
+            // The topology is old but not suspect, and another caller is already refreshing it. Use the old one.
             (Err(TryLockError::WouldBlock), Some(known)) if !known.is_in_doubt => return Ok(known),
             (Ok(asking), _) => asking,
             (Err(_), _) => self.asking.lock().unwrap_or_else(PoisonError::into_inner),
         };
-        // Another may have asked in the meantime.
+        // Check again: another caller may have refreshed the topology while we waited for the lock.
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
@@ -135,7 +138,7 @@ impl Sentinel {
                 *self.lock_known() = Some(known.clone());
                 Ok(known)
             }
-            // Only the sentinels failed, and what they said last still works.
+            // Only the sentinels failed. The old topology still works, so keep using it.
             (Err(error), Some(before)) if !before.is_in_doubt => {
                 log::warn!("{error}; going on with {}", before.master.server());
                 let known = Known { since: Instant::now(), ..before };
@@ -154,7 +157,7 @@ impl Sentinel {
         known.filter(|known| !known.is_in_doubt && known.since.elapsed() < TRUSTED)
     }
 
-    /// Has the sentinels asked again, unless they were since `known`.
+    /// Marks the topology for a refresh, unless it has been refreshed since `known`.
     fn doubt(&self, known: &Known) {
         if let Some(current) = &mut *self.lock_known()
             && current.since == known.since
@@ -164,11 +167,11 @@ impl Sentinel {
     }
 
     fn lock_known(&self) -> MutexGuard<'_, Option<Known>> {
-        // Nothing panics while it is locked.
+        // Ignore poison: no code panics while it holds this lock.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the first sentinel says that answers. Pools of servers that were known before are kept.
+    /// Asks one sentinel after the other for the topology, until one knows it. Keeps the pools of known servers.
     fn ask_sentinels(&self, before: Option<&Known>) -> Result<Known, BackendError> {
         let mut last = None;
         let (count, first) = (self.sentinels.len(), self.first_sentinel.load(Ordering::Relaxed));
@@ -191,15 +194,15 @@ impl Sentinel {
         Err(BackendError::new(ErrorKind::Unavailable, message))
     }
 
-    /// The master and those of its replicas that are up to it. None if the sentinel does not know the name.
+    /// Returns the master and its usable replicas, or `None` if the sentinel does not know the name.
     fn ask_sentinel(&self, sentinel: &Pool) -> Result<Option<(Node, Vec<Node>)>, BackendError> {
-        let questions = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].map(|question| {
+        let requests = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].map(|request| {
             let mut command = redis::cmd("SENTINEL");
-            command.arg(question).arg(&self.service_name);
+            command.arg(request).arg(&self.service_name);
             command.get_packed_command()
         });
-        let mut answers = sentinel.ask(&questions.concat(), 2, Repeat::Harmless)?.into_iter();
-        let (Some(master), Some(replicas)) = (answers.next(), answers.next()) else { return Ok(None) };
+        let mut replies = sentinel.ask(&requests.concat(), 2, Repeat::Harmless)?.into_iter();
+        let (Some(master), Some(replicas)) = (replies.next(), replies.next()) else { return Ok(None) };
         let Some((host, port)) = read::<Option<(String, String)>>(master)? else { return Ok(None) };
         let Ok(port) = port.parse() else { return Ok(None) };
         let rows: Vec<HashMap<String, String>> = read(replicas).unwrap_or_default();
@@ -218,17 +221,17 @@ impl Sentinel {
     }
 }
 
-/// The replica of a row of `SENTINEL REPLICAS`, if it is there and hears its master.
+/// Returns the replica in a row of `SENTINEL REPLICAS`, if it is up and connected to its master.
 fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
-    let is_away = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
-    let is_there = !row.get("flags")?.split(',').any(is_away);
-    let hears = row.get("master-link-status").is_some_and(|status| status == "ok");
+    let is_down = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
+    let is_up = !row.get("flags")?.split(',').any(is_down);
+    let is_linked = row.get("master-link-status").is_some_and(|status| status == "ok");
     let node = Node::new(row.get("ip")?, row.get("port")?.parse().ok()?);
-    (is_there && hears).then_some(node)
+    (is_up && is_linked).then_some(node)
 }
 
-fn is_not_ready(answer: &Value) -> bool {
-    matches!(refusal(answer), Some("LOADING" | "MASTERDOWN"))
+fn is_not_ready(reply: &Value) -> bool {
+    matches!(refusal(reply), Some("LOADING" | "MASTERDOWN"))
 }
 
 impl Servers for Sentinel {
@@ -242,10 +245,10 @@ impl Servers for Sentinel {
         if access == Access::Read {
             return self.read(commands, &packed);
         }
-        let answers = self.on_master(&packed, commands.len(), repeat);
-        // Whether or not it was answered: it may have been done.
+        let replies = self.on_master(&packed, commands.len(), repeat);
+        // Do this even after an error: the master may have run the commands.
         commands.iter().for_each(|command| self.catch_up(command.key));
-        answers
+        replies
     }
 
     fn is_spread(&self) -> bool {
