@@ -1,4 +1,4 @@
-//! Creation in the background with a lock on the server, which another thread releases than took it.
+//! Creation in the background, where one thread acquires the lock on the server and another releases it.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -14,7 +14,7 @@ use super::{config_of, say, server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A region whose lock is on a server, and the clock after a second of which its values expire.
+/// A region whose lock is on a server and whose values expire after a second of `clock`.
 struct Subject {
     region: CacheRegion,
     clock: Arc<ManualClock>,
@@ -26,13 +26,13 @@ impl Subject {
         self.region.options().background().get_or_create("key", creator).unwrap()
     }
 
-    /// Whether the lock is there, as the server knows best.
+    /// Returns whether the lock exists on the server.
     fn is_locked(&self) -> bool {
         say(self.port, "EXISTS _lockkey") == ":1\r\n"
     }
 }
 
-/// Runs `test` on a region over each name of the backend.
+/// Runs `test` on a region over each entry point for a single server.
 fn with_runner<R: AsyncCreationRunner>(runner: fn() -> R, test: impl Fn(&Subject, &R) + Send + 'static) {
     bounded(move || {
         let Some(server) = server(&[]) else { return };
@@ -48,12 +48,12 @@ fn with_runner<R: AsyncCreationRunner>(runner: fn() -> R, test: impl Fn(&Subject
 
 /// Behaviour: `async-first-call-synchronous-distributed`
 #[test]
-fn what_is_missing_is_created_by_its_caller() {
+fn missing_value_is_created_on_the_calling_thread() {
     with_runner(Desk::default, |subject, desk| {
         let caller = thread::current().id();
-        let (told, creating) = channel();
+        let (created_on, creating) = channel();
         let made = subject.create(move || {
-            told.send(thread::current().id()).unwrap();
+            created_on.send(thread::current().id()).unwrap();
             1
         });
         assert_eq!((made, creating.recv().unwrap()), (1, caller));
@@ -63,7 +63,7 @@ fn what_is_missing_is_created_by_its_caller() {
 
 /// Behaviour: `async-stale-returned-while-runner-works`, `async-release-from-other-thread`
 #[test]
-fn the_stale_value_is_answered_while_another_thread_creates_which_then_releases() {
+fn stale_value_is_returned_while_another_thread_creates() {
     with_runner(
         || ThreadRunner,
         |subject, _| {
@@ -89,7 +89,7 @@ fn the_stale_value_is_answered_while_another_thread_creates_which_then_releases(
 
 /// Behaviour: `async-runner-gets-region-key-creator-mutex`
 #[test]
-fn the_runner_gets_a_creation_that_owns_the_lock_on_the_server() {
+fn runner_gets_a_creation_that_owns_the_server_lock() {
     with_runner(Desk::default, |subject, desk| {
         subject.create(|| 1);
         subject.clock.advance(2 * SECOND);

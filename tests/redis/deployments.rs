@@ -1,4 +1,4 @@
-//! Sentinel and Cluster: what a region sees when a server goes away, or its keys move.
+//! Regions over Sentinel and Cluster: failovers, moving slots, and interoperation with Python.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -41,19 +41,20 @@ fn over_cluster(servers: &ClusterServers) -> CacheRegion {
     region_of("over a cluster", config)
 }
 
-/// Threads that each count up under a key of their own, and see that nobody else's value, nor one that was never
-/// written, is read there.
+/// Threads that each write growing numbers under their own key and read them back.
+///
+/// No thread may read another thread's value, or one that was never written.
 struct Load<'r> {
     region: &'r CacheRegion,
     ended: AtomicBool,
-    /// How often each thread wrote.
+    /// The number of successful writes of each thread.
     written: Vec<AtomicUsize>,
 }
 
 impl<'r> Load<'r> {
     const THREADS: usize = 4;
 
-    /// Runs `meanwhile` under load; answers how many calls failed.
+    /// Runs `meanwhile` under load and returns the number of failed calls.
     fn on(region: &'r CacheRegion, meanwhile: impl FnOnce(&Self)) -> usize {
         let written = (0..Self::THREADS).map(|_| AtomicUsize::new(0)).collect();
         let load = Load { region, ended: AtomicBool::new(false), written };
@@ -78,7 +79,7 @@ impl<'r> Load<'r> {
             }
             let done = self.region.set(&key, (number, count)).and_then(|()| self.region.get(&key));
             match done {
-                // A failover may lose what the replica had not got yet.
+                // A failover may lose writes that had not reached the replica.
                 Ok(found) => {
                     let (thread, read): (usize, usize) = found.unwrap_or((number, 0));
                     assert!(thread == number && read <= count, "{key} has {read} of {thread}");
@@ -93,10 +94,10 @@ impl<'r> Load<'r> {
         failed
     }
 
-    /// Blocks until each thread has written again.
+    /// Blocks until each thread has written ten more times.
     fn goes_on(&self) {
         let before: Vec<_> = self.written.iter().map(|count| count.load(SeqCst)).collect();
-        until("each thread gets on", || {
+        until("each thread has made progress", || {
             self.written.iter().zip(&before).all(|(count, before)| count.load(SeqCst) > before + 10)
         });
     }
@@ -111,7 +112,7 @@ impl Drop for EndOnDrop<'_, '_> {
 }
 
 #[test]
-fn after_the_master_died_its_successor_is_written_to() {
+fn writes_after_a_failover_go_to_the_new_master() {
     bounded(|| {
         let Some(mut servers) = sentinel_servers() else { return };
         let region = over_sentinels(&servers);
@@ -126,7 +127,7 @@ fn after_the_master_died_its_successor_is_written_to() {
 }
 
 #[test]
-fn a_lock_taken_through_sentinels_is_on_the_master() {
+fn lock_acquired_through_sentinels_is_on_the_master() {
     bounded(|| {
         let Some(servers) = sentinel_servers() else { return };
         let mutex = over_sentinels(&servers).backend().unwrap().get_mutex("key").unwrap();
@@ -138,7 +139,7 @@ fn a_lock_taken_through_sentinels_is_on_the_master() {
 }
 
 #[test]
-fn replicas_are_read_from_and_ones_own_writes_are_always_seen() {
+fn reads_go_to_replicas_except_for_own_recent_writes() {
     bounded(|| {
         let Some(servers) = sentinel_servers() else { return };
         let region = over_sentinels(&servers);
@@ -146,7 +147,7 @@ fn replicas_are_read_from_and_ones_own_writes_are_always_seen() {
             region.set("own", count).unwrap();
             assert_eq!(region.get("own").unwrap(), Some(count));
         }
-        // A key that this process never wrote.
+        // This process never wrote the key, so a replica serves the read.
         let gets = |port| say(port, &["INFO", "commandstats"]).contains("cmdstat_get:");
         say(servers.master_port(), &["CONFIG", "RESETSTAT"]);
         assert_eq!(region.get::<i32>("other").unwrap(), None);
@@ -156,7 +157,7 @@ fn replicas_are_read_from_and_ones_own_writes_are_always_seen() {
 
 /// Behaviour: `valkey-serializer-suite`, `sentinel-serializer-suite`
 #[test]
-fn what_is_stored_is_a_header_and_what_the_serializer_made() {
+fn stored_form_is_header_and_serialized_value() {
     bounded(|| {
         let (Some(servers), Ok(valkey)) = (sentinel_servers(), RedisServer::start_program(VALKEY, &[]))
         else {
@@ -175,27 +176,27 @@ fn what_is_stored_is_a_header_and_what_the_serializer_made() {
             assert!(header.contains("\"ct\""), "{header}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(payload).unwrap(), value);
             assert_eq!(region.get("key").unwrap(), Some(value));
-            // What the serializer cannot read is a miss.
+            // A value that the serializer cannot read is a miss.
             assert_eq!(region.get::<Vec<String>>("key").unwrap(), None);
         }
     });
 }
 
 #[test]
-fn a_name_that_no_sentinel_knows_is_told() {
+fn unknown_service_name_is_an_error() {
     bounded(|| {
         let Some(servers) = sentinel_servers() else { return };
         let config = RegionConfig::new("dogpile.cache.redis_sentinel")
             .argument("sentinels", sentinels(&servers))
             .argument("service_name", "nobody");
-        let refused = region_of("lost", config).set("key", 1).unwrap_err();
-        let told = dogpile_tests::errors::told(&refused);
-        assert!(told.contains("master called \"nobody\"") && told.contains("service_name"), "{told}");
+        let error = region_of("lost", config).set("key", 1).unwrap_err();
+        let text = dogpile_tests::errors::told(&error);
+        assert!(text.contains("master called \"nobody\"") && text.contains("service_name"), "{text}");
     });
 }
 
 #[test]
-fn when_a_node_of_a_cluster_died_its_replica_takes_over() {
+fn replica_takes_over_for_a_killed_cluster_node() {
     bounded(|| {
         let Some(mut servers) = cluster_servers() else { return };
         let region = over_cluster(&servers);
@@ -209,7 +210,7 @@ fn when_a_node_of_a_cluster_died_its_replica_takes_over() {
                 masters.len() == 3 && say(ports[0], &["CLUSTER", "INFO"]).contains("cluster_state:ok")
             });
         });
-        // All slots are served: keys of every node are taken.
+        // The keys belong to all nodes, so success means that all slots are served.
         let entries: Vec<_> = (0..100).map(|number| (format!("key {number}"), number)).collect();
         region.set_multi(entries.clone()).unwrap();
         let keys: Vec<_> = entries.iter().map(|(key, _)| key).collect();
@@ -219,7 +220,7 @@ fn when_a_node_of_a_cluster_died_its_replica_takes_over() {
 }
 
 #[test]
-fn slots_that_move_under_load_cost_no_call() {
+fn resharding_under_load_fails_no_call() {
     bounded(|| {
         let Some(servers) = cluster_servers() else { return };
         let region = over_cluster(&servers);
@@ -244,7 +245,7 @@ fn slots_that_move_under_load_cost_no_call() {
 }
 
 #[test]
-fn python_shares_what_sentinels_and_a_cluster_keep() {
+fn python_shares_values_and_locks_of_sentinel_and_cluster() {
     bounded(|| {
         let (Some(sentinel), Some(cluster)) = (sentinel_servers(), cluster_servers()) else { return };
         let Ok(python) = python() else { return };
@@ -272,7 +273,7 @@ fn python_shares_what_sentinels_and_a_cluster_keep() {
             until("Python sees our value", || peer.get("ours") == Some(json!([1, 2])));
             peer.set("theirs", &json!("text"));
             until("we see Python's value", || ours.get("theirs").unwrap() == Some("text".to_owned()));
-            // One lock for both.
+            // Python and this process use the same lock.
             assert_eq!(peer.ask(&json!({ "do": "acquire", "key": "locked" })), json!({ "value": true }));
             assert!(ours.key_is_locked("locked").unwrap());
             peer.ask(&json!({ "do": "release", "key": "locked" }));

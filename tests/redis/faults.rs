@@ -1,4 +1,4 @@
-//! What goes wrong with a server, and that it is over afterwards.
+//! Faults of a server or connection: calls fail while a fault lasts, and no call fails afterwards.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -18,20 +18,20 @@ use serde_json::{Value, json};
 
 use super::{config, region, say, server};
 
-/// A process whose region is as that of [`config`], but for `more` arguments.
+/// Starts a process with a region like that of [`config`], plus `more` arguments.
 fn worker(server: &RedisServer, more: &Value) -> Peer {
     let mut arguments = json!({ "host": "127.0.0.1", "port": server.port(), "distributed_lock": true });
     arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Peer::worker(&json!({ "backend": "dogpile.cache.redis", "arguments": arguments }))
 }
 
-/// How many connections the server has, but for the one that asks.
+/// Returns the number of connections to the server, except the one that asks.
 fn connections(server: &RedisServer) -> usize {
     say(server.port(), "CLIENT LIST").matches("id=").count() - 1
 }
 
 #[test]
-fn after_a_restart_no_call_fails() {
+fn restart_between_calls_fails_no_call() {
     bounded(|| {
         let Some(mut server) = server(&[]) else { return };
         let region = region(&server);
@@ -44,7 +44,7 @@ fn after_a_restart_no_call_fails() {
 }
 
 #[test]
-fn a_killed_server_fails_calls_until_it_is_back_and_none_afterwards() {
+fn killed_server_fails_calls_only_until_it_is_back() {
     bounded(|| {
         let Some(mut server) = server(&[]) else { return };
         let region = region(&server);
@@ -61,7 +61,7 @@ fn a_killed_server_fails_calls_until_it_is_back_and_none_afterwards() {
 }
 
 #[test]
-fn without_retries_a_restart_fails_the_calls_that_use_old_connections_and_no_others() {
+fn restart_without_retries_fails_only_calls_on_old_connections() {
     bounded(|| {
         let Some(mut server) = server(&[]) else { return };
         let region = region_of("once", config(&server).argument("retry_on_reconnect", false));
@@ -69,12 +69,12 @@ fn without_retries_a_restart_fails_the_calls_that_use_old_connections_and_no_oth
         let kept = connections(&server);
         server.start_again();
         let failed = (0..50).filter(|_| region.get::<usize>("key").is_err()).count();
-        assert!((1..=kept).contains(&failed), "{failed} calls failed, and {kept} connections were kept");
+        assert!((1..=kept).contains(&failed), "{failed} calls failed, and the pool had {kept} connections");
     });
 }
 
 #[test]
-fn a_server_that_stands_still_fails_every_call_in_time_and_late_answers_reach_nobody() {
+fn frozen_server_times_out_and_late_replies_are_discarded() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -91,10 +91,10 @@ fn a_server_that_stands_still_fails_every_call_in_time_and_late_answers_reach_no
 }
 
 #[test]
-fn many_answers_that_do_not_come_are_waited_for_as_long_as_one() {
+fn timeout_applies_to_a_batch_as_a_whole() {
     bounded(|| {
         let Some(server) = server(&["--requirepass", "0123"]) else { return };
-        // A hundred answers, and three to log in.
+        // The batch has a hundred replies, and the login has three.
         let expiring = || config(&server).argument("redis_expiration_time", 600);
         let region = region_of("expiring", expiring().argument("password", "0123").argument("db", 1));
         let values: Vec<(String, i32)> = (0..100).map(|number| (format!("key {number}"), number)).collect();
@@ -103,7 +103,7 @@ fn many_answers_that_do_not_come_are_waited_for_as_long_as_one() {
         let begun = Instant::now();
         region.set_multi(values.clone()).unwrap_err();
         region.set_multi(values.clone()).unwrap_err();
-        // Far from a hundred seconds, and far from two.
+        // A timeout per reply would take 100 seconds or more.
         assert!(begun.elapsed() < LIMIT / 2);
         server.process().go_on();
         region.set_multi(values).unwrap();
@@ -111,7 +111,7 @@ fn many_answers_that_do_not_come_are_waited_for_as_long_as_one() {
 }
 
 #[test]
-fn connections_that_are_reset_in_the_middle_of_an_answer_change_no_value() {
+fn connection_reset_in_mid_reply_changes_no_value() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let relay = Relay::before(server.port());
@@ -119,18 +119,18 @@ fn connections_that_are_reset_in_the_middle_of_an_answer_change_no_value() {
         let failures = under_load(&region, |load| {
             for bytes in 0..60 {
                 relay.cut_next_answer(bytes);
-                until("an answer is cut", || relay.cuts() > bytes);
+                until("a reply is cut", || relay.cuts() > bytes);
             }
             load.wait_for_rounds();
         });
-        // The attempt anew may meet the next cut, and what must not be done twice is not.
+        // A call may fail if its retry meets the next cut, or if it must not be sent twice.
         assert!(failures.len() <= relay.cuts(), "{failures:?}");
         assert!(failures.iter().all(|failure| failure.began != Health::WellAgain), "{failures:?}");
     });
 }
 
 #[test]
-fn a_call_whose_kept_connection_is_reset_is_answered_none_the_less() {
+fn pooled_connection_cut_in_mid_reply_is_retried() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let relay = Relay::before(server.port());
@@ -145,7 +145,7 @@ fn a_call_whose_kept_connection_is_reset_is_answered_none_the_less() {
 }
 
 #[test]
-fn who_finds_all_connections_in_use_is_told_so() {
+fn call_on_an_exhausted_pool_times_out() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let relay = Relay::before(server.port());
@@ -167,7 +167,7 @@ fn who_finds_all_connections_in_use_is_told_so() {
 }
 
 #[test]
-fn what_is_no_value_is_created_anew() {
+fn foreign_data_is_a_miss_and_replaced() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -184,7 +184,7 @@ fn what_is_no_value_is_created_anew() {
 }
 
 #[test]
-fn a_lock_that_is_no_lock_is_an_error_until_it_is_gone() {
+fn lock_key_of_another_type_is_an_error_until_deleted() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -198,7 +198,7 @@ fn a_lock_that_is_no_lock_is_an_error_until_it_is_gone() {
 }
 
 #[test]
-fn a_full_server_is_an_error_and_still_reads() {
+fn full_server_rejects_writes_and_serves_reads() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let regions =
@@ -220,13 +220,13 @@ fn a_full_server_is_an_error_and_still_reads() {
             assert_eq!(region.get_or_create("missing", || 3).unwrap(), 3);
             region.delete("missing").unwrap();
         }
-        // What the server refused has cost no connection; the removal of a lock in the background may have one more.
+        // An error reply closes no connection. The release of a lock in the background may have opened one more.
         assert!(connections(&server) <= 4);
     });
 }
 
 #[test]
-fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
+fn lock_of_a_killed_holder_expires_with_its_lease() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let lease = Duration::from_secs(2);
@@ -239,14 +239,16 @@ fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
         thread::scope(|scope| {
             let next =
                 scope.spawn(|| region.get_or_create("key", || began.send(()).map(|()| 7).unwrap()).unwrap());
-            beginning.recv_timeout(lease + Duration::from_secs(1)).expect("the next creator begins");
+            beginning
+                .recv_timeout(lease + Duration::from_secs(1))
+                .expect("the next creator should begin after the lease");
             assert_eq!(next.join().unwrap(), 7);
         });
     });
 }
 
 #[test]
-fn a_creator_that_outlives_its_lease_still_answers_and_takes_nobodys_lock() {
+fn creator_beyond_its_lease_returns_and_keeps_the_next_lock() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let slow = worker(&server, &json!({ "lock_timeout": 0.3 }));
@@ -263,7 +265,7 @@ fn a_creator_that_outlives_its_lease_still_answers_and_takes_nobodys_lock() {
 }
 
 #[test]
-fn what_is_larger_than_any_value_of_ours_is_a_miss_and_replaced() {
+fn oversized_foreign_value_is_a_miss_and_replaced() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -276,12 +278,12 @@ fn what_is_larger_than_any_value_of_ours_is_a_miss_and_replaced() {
 }
 
 #[test]
-fn an_answer_that_says_it_is_larger_than_memory_is_an_error() {
+fn reply_larger_than_memory_is_an_error() {
     bounded(|| {
         let heads =
             ["$1000000000000000\r\n", "*1000000000000\r\n", "*2000000000\r\n$1\r\na\r\n", "%4000000000\r\n"];
         for head in heads {
-            let region = region_over_answers(head);
+            let region = region_over_replies(head);
             assert!(region.get::<i32>("key").is_err(), "{head:?}");
             assert!(region.get_multi::<i32>(&["key", "other"]).is_err(), "{head:?}");
         }
@@ -289,37 +291,37 @@ fn an_answer_that_says_it_is_larger_than_memory_is_an_error() {
 }
 
 #[test]
-fn an_answer_to_more_or_fewer_keys_is_an_error() {
+fn reply_with_a_wrong_number_of_values_is_an_error() {
     bounded(|| {
-        for answer in ["*1\r\n$-1\r\n", "*3\r\n$-1\r\n$-1\r\n$-1\r\n", "*0\r\n"] {
-            let error = told(&region_over_answers(answer).get_multi::<i32>(&["a", "b"]).unwrap_err());
+        for reply in ["*1\r\n$-1\r\n", "*3\r\n$-1\r\n$-1\r\n$-1\r\n", "*0\r\n"] {
+            let error = told(&region_over_replies(reply).get_multi::<i32>(&["a", "b"]).unwrap_err());
             assert!(error.contains("values for 2 keys"), "{error}");
         }
     });
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_an_error_and_no_value() {
+fn truncated_reply_is_an_error() {
     bounded(|| {
-        let region = region_over_answers("$100\r\n{\"ct\": 1.0, \"v\": 2}|");
+        let region = region_over_replies("$100\r\n{\"ct\": 1.0, \"v\": 2}|");
         for _ in 0..3 {
             assert!(region.get::<i32>("key").is_err());
         }
     });
 }
 
-/// A region over a server that gives this `answer` to each `GET` and `MGET`, and then no other.
-fn region_over_answers(answer: &'static str) -> CacheRegion {
+/// Returns a region over a server that sends only `reply` to each `GET` and `MGET`.
+fn region_over_replies(reply: &'static str) -> CacheRegion {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut caller in listener.incoming().flatten() {
             thread::spawn(move || {
-                let mut asked = [0; 1024];
-                while let Ok(length @ 1..) = caller.read(&mut asked) {
-                    let is_get = asked[..length].windows(3).any(|word| word == b"GET");
-                    let answer = if is_get { answer } else { "+OK\r\n" };
-                    if caller.write_all(answer.as_bytes()).is_err() {
+                let mut request = [0; 1024];
+                while let Ok(length @ 1..) = caller.read(&mut request) {
+                    let is_get = request[..length].windows(3).any(|word| word == b"GET");
+                    let reply = if is_get { reply } else { "+OK\r\n" };
+                    if caller.write_all(reply.as_bytes()).is_err() {
                         break;
                     }
                 }
@@ -330,5 +332,5 @@ fn region_over_answers(answer: &'static str) -> CacheRegion {
         .argument("host", "127.0.0.1")
         .argument("port", port)
         .argument("socket_timeout", 0.3);
-    region_of("over answers", config)
+    region_of("over replies", config)
 }

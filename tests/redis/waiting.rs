@@ -1,4 +1,4 @@
-//! Who waits for a lock on the server is told of its release, and finds it free without being told.
+//! Waiters for a lock on the server are notified of its release, and also find it free by polling.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,17 +12,17 @@ use dogpile_tests::threads::{bounded, together, until};
 
 use super::{config, count, region, say, server};
 
-/// How many connections hear of the release of the lock of `key`.
+/// Returns the number of connections that are subscribed to releases of the lock of `key`.
 fn listeners(server: &RedisServer, key: &str) -> usize {
     listeners_on(server.port(), key)
 }
 
 fn listeners_on(port: u16, key: &str) -> usize {
-    let told = say(port, &format!("PUBSUB NUMSUB _lock{key}:released"));
-    told.trim_end().rsplit(':').next().unwrap().parse().unwrap()
+    let reply = say(port, &format!("PUBSUB NUMSUB _lock{key}:released"));
+    reply.trim_end().rsplit(':').next().unwrap().parse().unwrap()
 }
 
-/// How many connections listen to anything.
+/// Returns the number of connections with a subscription.
 fn all_listeners(server: &RedisServer) -> usize {
     say(server.port(), "CLIENT LIST TYPE pubsub").matches("sub=1 ").count()
 }
@@ -47,21 +47,21 @@ fn while_waiting(wanted: &dyn CacheMutex, meanwhile: impl FnOnce()) {
 }
 
 #[test]
-fn who_waits_listens_until_the_lock_is_theirs() {
+fn waiter_is_subscribed_until_it_acquires() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
         assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
-            until("the waiter listens", || listeners(&server, "key") == 1);
+            until("the waiter is subscribed", || listeners(&server, "key") == 1);
             held.release().unwrap();
         });
-        until("the waiter listens no more", || listeners(&server, "key") == 0);
+        until("the waiter has unsubscribed", || listeners(&server, "key") == 0);
     });
 }
 
 #[test]
-fn waiters_listen_where_the_lock_of_a_cluster_is_and_to_the_master_that_sentinels_tell() {
+fn waiters_subscribe_in_a_cluster_and_through_sentinels() {
     bounded(|| {
         let Ok(cluster) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
             return;
@@ -70,51 +70,51 @@ fn waiters_listen_where_the_lock_of_a_cluster_is_and_to_the_master_that_sentinel
         let nodes: Vec<_> = cluster.ports().iter().map(address).collect();
         let over_cluster =
             || RegionConfig::new("dogpile.cache.redis_cluster").argument("startup_nodes", nodes.clone());
-        tells_waiters(&over_cluster, &cluster.ports());
+        one_server_notifies_waiter(&over_cluster, &cluster.ports());
         let Ok(sentinels) = SentinelServers::start(REDIS) else { return };
         let addresses: Vec<_> = sentinels.sentinel_ports().iter().map(address).collect();
         let over_sentinels = || {
             let config = RegionConfig::new("dogpile.cache.redis_sentinel");
             config.argument("sentinels", addresses.clone()).argument("service_name", SERVICE)
         };
-        tells_waiters(&over_sentinels, &[sentinels.master_port()]);
+        one_server_notifies_waiter(&over_sentinels, &[sentinels.master_port()]);
     });
 }
 
-/// One of the servers on `ports` tells a waiter, who listens to no other.
-fn tells_waiters(config: &dyn Fn() -> RegionConfig, ports: &[u16]) {
+/// Checks that a waiter subscribes on exactly one of the servers on `ports`, and is notified there.
+fn one_server_notifies_waiter(config: &dyn Fn() -> RegionConfig, ports: &[u16]) {
     let config = || config().argument("distributed_lock", true);
     let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
     let listeners = || ports.iter().map(|port| listeners_on(*port, "key")).sum::<usize>();
     assert!(held.try_acquire().unwrap());
     while_waiting(&*wanted, || {
-        until("the waiter listens", || listeners() == 1);
+        until("the waiter is subscribed", || listeners() == 1);
         held.release().unwrap();
     });
-    until("the waiter listens no more", || listeners() == 0);
-    // Sentinels publish too.
+    until("the waiter has unsubscribed", || listeners() == 0);
+    // At least two: sentinels publish on the master as well.
     assert!(ports.iter().any(|port| count(*port, "publish") >= 2));
 }
 
 #[test]
-fn each_time_they_are_told_waiters_look() {
+fn each_notification_makes_the_waiter_poll() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
-        // Whoever only looks has longer and longer pauses: some two hundred looks in half a minute.
+        // Pauses grow with the wait: without notifications, a waiter polls about 200 times in half a minute.
         let wanted = mutex(config(&server).argument("lock_sleep", 3600.0), "key");
         say(server.port(), "SET _lockkey another");
         while_waiting(&*wanted, || {
-            until("the waiter listens", || listeners(&server, "key") == 1);
+            until("the waiter is subscribed", || listeners(&server, "key") == 1);
             say(server.port(), "CONFIG RESETSTAT");
             say(server.port(), &["PUBLISH _lockkey:released x"; 500].join("\r\n"));
-            until("it looked as often", || count(server.port(), "set") >= 500);
+            until("it has polled once per notification", || count(server.port(), "set") >= 500);
             say(server.port(), "DEL _lockkey\r\nPUBLISH _lockkey:released x");
         });
     });
 }
 
 #[test]
-fn of_the_threads_of_a_process_one_listens() {
+fn waiting_threads_of_a_process_share_one_subscription() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -131,20 +131,20 @@ fn of_the_threads_of_a_process_one_listens() {
                     })
                 })
                 .collect();
-            until("one listens", || listeners(&server, "key") == 1);
-            // Long enough for all to have had a mind to.
+            until("one thread is subscribed", || listeners(&server, "key") == 1);
+            // Wait long enough for each thread to reach the point where it would subscribe.
             say(server.port(), "CONFIG RESETSTAT");
-            until("all have looked often", || count(server.port(), "set") >= 200);
+            until("all threads have polled often", || count(server.port(), "set") >= 200);
             assert_eq!(listeners(&server, "key"), 1);
             say(server.port(), "DEL _lockkey");
             waiting.into_iter().for_each(|waiter| waiter.join().unwrap());
         });
-        until("nobody listens any more", || all_listeners(&server) == 0);
+        until("all subscriptions are closed", || all_listeners(&server) == 0);
     });
 }
 
 #[test]
-fn those_who_listen_are_bounded_and_the_others_get_their_locks_too() {
+fn waiters_beyond_the_subscription_limit_acquire_too() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
@@ -155,17 +155,17 @@ fn those_who_listen_are_bounded_and_the_others_get_their_locks_too() {
             let region = &region;
             let waiting: Vec<_> =
                 keys.iter().map(|key| scope.spawn(|| region.get_or_create(key, || 1).unwrap())).collect();
-            until("as many listen as may", || all_listeners(&server) == 16);
+            until("the limit is reached", || all_listeners(&server) == 16);
             let locks: Vec<String> = keys.iter().map(|key| format!("DEL '_lock{key}'")).collect();
             say(server.port(), &locks.join("\r\n"));
             waiting.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), 1));
         });
-        until("nobody listens any more", || all_listeners(&server) == 0);
+        until("all subscriptions are closed", || all_listeners(&server) == 0);
     });
 }
 
 #[test]
-fn a_user_without_the_right_to_channels_waits_and_releases_all_the_same() {
+fn user_without_channel_rights_waits_and_releases() {
     bounded(|| {
         let user = ["--user", "tester", "on", ">0123", "~*", "resetchannels", "+@all"];
         let Some(server) = server(&user) else { return };
@@ -175,10 +175,10 @@ fn a_user_without_the_right_to_channels_waits_and_releases_all_the_same() {
             assert!(held.try_acquire().unwrap());
             say(server.port(), "CONFIG RESETSTAT");
             while_waiting(&*wanted, || {
-                until("it looked often", || count(server.port(), "set") >= 60);
+                until("it has polled often", || count(server.port(), "set") >= 60);
                 held.release().unwrap();
             });
-            // What was refused once is not asked for again.
+            // After one refusal, the backend does not try to subscribe again.
             assert_eq!(refused_subscriptions(&server), attempts);
         }
         assert_eq!(say(server.port(), "EXISTS _lockkey"), ":0\r\n");
@@ -186,22 +186,22 @@ fn a_user_without_the_right_to_channels_waits_and_releases_all_the_same() {
 }
 
 fn refused_subscriptions(server: &RedisServer) -> usize {
-    let told = say(server.port(), "INFO commandstats");
-    let line = told.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap_or_default();
+    let reply = say(server.port(), "INFO commandstats");
+    let line = reply.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap_or_default();
     line.rsplit_once("rejected_calls=")
         .map_or(0, |(_, rest)| rest.split(',').next().unwrap().parse().unwrap())
 }
 
 #[test]
-fn without_lock_wakeup_nothing_is_told_and_nobody_listens() {
+fn without_lock_wakeup_nothing_is_published_or_subscribed() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let config = || config(&server).argument("lock_wakeup", false);
         let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));
         assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
-            // Those who are to be told listen after a third of that.
-            until("it looked often", || count(server.port(), "set") >= 60);
+            // With `lock_wakeup`, a waiter subscribes after a third of these polls.
+            until("it has polled often", || count(server.port(), "set") >= 60);
             held.release().unwrap();
         });
         assert_eq!((count(server.port(), "subscribe"), count(server.port(), "publish")), (0, 0));
@@ -209,22 +209,22 @@ fn without_lock_wakeup_nothing_is_told_and_nobody_listens() {
 }
 
 #[test]
-fn a_waiter_whose_connection_is_closed_looks_on() {
+fn waiter_with_closed_subscription_keeps_polling() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let (held, wanted) = (mutex(config(&server), "key"), mutex(config(&server), "key"));
         assert!(held.try_acquire().unwrap());
         while_waiting(&*wanted, || {
-            until("the waiter listens", || listeners(&server, "key") == 1);
+            until("the waiter is subscribed", || listeners(&server, "key") == 1);
             say(server.port(), "CLIENT KILL TYPE pubsub");
-            until("nobody listens", || listeners(&server, "key") == 0);
+            until("the subscription is gone", || listeners(&server, "key") == 0);
             held.release().unwrap();
         });
     });
 }
 
 #[test]
-fn a_lock_that_vanishes_by_itself_is_found_free_by_those_who_listen() {
+fn expired_lock_is_acquired_by_subscribed_waiters() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
         let region = region(&server);
