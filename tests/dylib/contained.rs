@@ -1,4 +1,4 @@
-//! A plugin's panic is an error that names the plugin, wherever it happens.
+//! A panic in a plugin becomes an error that names the plugin, whichever call panics.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ fn names_the_plugin(text: &str) -> bool {
 }
 
 #[test]
-fn a_panic_in_any_operation_is_an_error_that_names_the_plugin() {
+fn panic_in_any_operation_is_an_error_naming_the_plugin() {
     let errors = [
         ("get", panicking("get").unwrap().get("key").unwrap_err()),
         ("delete", panicking("delete").unwrap().delete("key").unwrap_err()),
@@ -36,9 +36,9 @@ fn a_panic_in_any_operation_is_an_error_that_names_the_plugin() {
     }
 }
 
-/// A created value that cannot be stored goes to its caller all the same.
+/// If a created value cannot be stored, the caller still gets it.
 #[test]
-fn panic_in_set_fails_set_and_not_get_or_create() {
+fn panic_in_set_fails_set_but_not_get_or_create() {
     let arguments = std::collections::BTreeMap::from([("at", "set")]);
     let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
     let region = CacheRegion::new("prices");
@@ -52,13 +52,13 @@ fn panic_in_set_fails_set_and_not_get_or_create() {
 }
 
 #[test]
-fn a_panic_while_a_backend_is_built_is_an_error() {
+fn panic_while_building_a_backend_is_an_error() {
     let text = told(&panicking("build").unwrap_err());
     assert!(text.contains("told to panic at build") && names_the_plugin(&text), "{text}");
 }
 
 #[test]
-fn a_panic_in_a_mutex_is_an_error_and_frees_the_key() {
+fn panic_in_acquire_fails_creation_and_frees_the_key() {
     let arguments = std::collections::BTreeMap::from([("at", "acquire")]);
     let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
     let region = CacheRegion::new("locked");
@@ -81,7 +81,7 @@ fn panic_in_any_mutex_call_is_an_error() {
 }
 
 #[test]
-fn a_mutex_that_cannot_be_had_is_an_error_not_a_creation_without_it() {
+fn panic_in_get_mutex_fails_creation() {
     let arguments = std::collections::BTreeMap::from([("at", "get_mutex")]);
     let config = RegionConfig::new("fixture.panicking").arguments(arguments).registry(registry_of(&[PLUGIN]));
     let region = CacheRegion::new("unlocked");
@@ -91,13 +91,13 @@ fn a_mutex_that_cannot_be_had_is_an_error_not_a_creation_without_it() {
 }
 
 #[test]
-fn a_panic_in_the_drop_of_a_backend_leaves_the_host_running() {
+fn panic_in_backend_drop_leaves_the_host_running() {
     drop(panicking("drop").unwrap());
     assert!(panicking("nothing").unwrap().get("key").unwrap().is_none());
 }
 
 #[test]
-fn a_panic_in_a_loaded_proxy_is_an_error_that_names_the_plugin() {
+fn panic_in_loaded_proxy_is_an_error_naming_the_plugin() {
     let memory = Registry::new().build_backend(super::MEMORY, Arguments::default()).unwrap();
     let registry = registry_of(&[PLUGIN]);
     let proxy = registry.build_proxy("fixture.panicking_proxy", Arguments::default(), memory).unwrap();

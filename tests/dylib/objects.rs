@@ -1,4 +1,4 @@
-//! Values, backends and proxies on their way between host and libraries.
+//! Values, backends, and proxies that cross the FFI boundary between the host and plugin libraries.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use dogpile::{InMemory, RegionConfig};
 use super::{MEMORY, loaded, region_on, registry_of};
 
 #[test]
-fn a_loaded_backend_stores_host_objects_without_serialising_them() {
+fn loaded_backend_stores_host_objects_unserialized() {
     let region = region_on(&registry_of(&["dogpile-memory-dylib"]), MEMORY);
     let stored = Arc::new("no serde needed".to_owned());
     region.set("key", InMemory(Arc::clone(&stored))).unwrap();
@@ -20,7 +20,7 @@ fn a_loaded_backend_stores_host_objects_without_serialising_them() {
 }
 
 #[test]
-fn a_value_whose_drop_panics_inside_a_library_leaves_the_host_running() {
+fn value_panicking_on_drop_in_a_library_is_contained() {
     struct Explosive;
     impl Drop for Explosive {
         fn drop(&mut self) {
@@ -37,7 +37,7 @@ fn a_value_whose_drop_panics_inside_a_library_leaves_the_host_running() {
 }
 
 #[test]
-fn two_plugins_work_side_by_side() {
+fn two_loaded_plugins_do_not_interfere() {
     let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
     let (memory, shelf) = (region_on(&registry, MEMORY), region_on(&registry, "acme.shelf"));
     memory.set("key", 1).unwrap();
@@ -47,7 +47,7 @@ fn two_plugins_work_side_by_side() {
 }
 
 #[test]
-fn a_loaded_proxy_wraps_the_backend_of_another_library() {
+fn loaded_proxy_wraps_backend_of_another_library() {
     let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
     let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
     let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
@@ -59,7 +59,7 @@ fn a_loaded_proxy_wraps_the_backend_of_another_library() {
 }
 
 #[test]
-fn one_store_seen_through_a_loaded_proxy_is_still_one_store_to_the_lock() {
+fn loaded_proxy_keeps_scope_and_keys_of_its_backend() {
     let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
     let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
     let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
@@ -69,11 +69,11 @@ fn one_store_seen_through_a_loaded_proxy_is_still_one_store_to_the_lock() {
 }
 
 #[test]
-fn wrong_arguments_of_a_loaded_backend_are_refused_by_name() {
+fn unknown_argument_of_loaded_backend_is_named() {
     let registry = registry_of(&["dogpile-memory-dylib"]);
     let region = dogpile::CacheRegion::new("mistyped");
     let config = RegionConfig::new(MEMORY).argument("max_entires", 5).registry(registry);
-    let told = super::told(&region.configure(config).unwrap_err());
-    assert!(told.contains("max_entires") && told.contains("did you mean \"max_entries\"?"), "{told}");
-    assert!(told.contains("dogpile-memory"), "{told}");
+    let text = super::told(&region.configure(config).unwrap_err());
+    assert!(text.contains("max_entires") && text.contains("did you mean \"max_entries\"?"), "{text}");
+    assert!(text.contains("dogpile-memory"), "{text}");
 }

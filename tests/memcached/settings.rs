@@ -1,4 +1,4 @@
-//! What arguments have servers told, as far as a server shows it.
+//! Arguments whose effect is visible on the server.
 
 use dogpile::RegionConfig;
 use dogpile::sdk::ErrorKind;
@@ -9,19 +9,21 @@ use serde_json::{Value, json};
 
 use super::{BACKENDS, count, say, server};
 
-/// What a server keeps of a value, of 1,000 bytes, that a region with `more` arguments stores, alone and with another: after
-/// how many seconds it vanishes, its flags, and its size.
-fn kept(backend: &str, more: &Value) -> Vec<[i64; 3]> {
+/// Returns how a server stores a value of 1,000 bytes from a region with `more` arguments.
+///
+/// The value is set once by `set` and twice by `set_multi`. Each item is returned as its remaining lifetime in seconds
+/// (-1 for no limit), its flags, and its size.
+fn stored_items(backend: &str, more: &Value) -> Vec<[i64; 3]> {
     let server = server().unwrap();
     let config = RegionConfig::new(backend).arguments(more).argument("url", server.url());
-    let region = region_of("told", config);
+    let region = region_of("settings", config);
     let value = "a value ".repeat(125);
     region.set("alone", value.clone()).unwrap();
     region.set_multi([("one", value.clone()), ("two", value)]).unwrap();
     let item = |key| {
-        let told = say(server.port(), &format!("mg {key} t f s"));
+        let reply = say(server.port(), &format!("mg {key} t f s"));
         let numbers: Vec<i64> =
-            told.split_whitespace().skip(1).map(|word| word[1..].parse().unwrap()).collect();
+            reply.split_whitespace().skip(1).map(|word| word[1..].parse().unwrap()).collect();
         numbers.try_into().unwrap()
     };
     ["alone", "one", "two"].map(item).to_vec()
@@ -29,14 +31,14 @@ fn kept(backend: &str, more: &Value) -> Vec<[i64; 3]> {
 
 /// Behaviour: `python-memcached-expire-time`, `pymemcache-expire-time`, `pylibmc-expire-time`
 #[test]
-fn values_vanish_after_the_expire_time() {
+fn memcached_expire_time_sets_item_lifetime() {
     bounded(|| {
         if server().is_none() {
             return;
         }
         for backend in BACKENDS {
             for (time, left) in [(20, 10..=20), (40 * 86_400, 40 * 86_400 - 10..=40 * 86_400 + 1)] {
-                let items = kept(backend, &json!({ "memcached_expire_time": time }));
+                let items = stored_items(backend, &json!({ "memcached_expire_time": time }));
                 assert!(items.iter().all(|[expiry, ..]| left.contains(expiry)), "{backend}: {items:?}");
             }
         }
@@ -45,13 +47,13 @@ fn values_vanish_after_the_expire_time() {
 
 /// Behaviour: `python-memcached-min-compress-len`, `pylibmc-min-compress-len`
 #[test]
-fn long_values_are_compressed_and_stay() {
+fn min_compress_len_compresses_long_values() {
     bounded(|| {
         if server().is_none() {
             return;
         }
         for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
-            let items = kept(backend, &json!({ "min_compress_len": 20 }));
+            let items = stored_items(backend, &json!({ "min_compress_len": 20 }));
             let is_compressed =
                 |[expiry, flags, size]: &[i64; 3]| *expiry == -1 && flags & 8 == 8 && *size < 500;
             assert!(items.iter().all(is_compressed), "{backend}: {items:?}");
@@ -61,13 +63,13 @@ fn long_values_are_compressed_and_stay() {
 
 /// Behaviour: `pylibmc-no-set-arguments`
 #[test]
-fn without_arguments_values_are_kept_as_they_are_and_stay() {
+fn default_arguments_store_plain_items_without_expiry() {
     bounded(|| {
         if server().is_none() {
             return;
         }
         for backend in &BACKENDS[..3] {
-            let items = kept(backend, &json!({}));
+            let items = stored_items(backend, &json!({}));
             let is_plain = |[expiry, flags, size]: &[i64; 3]| (*expiry, *flags) == (-1, 0) && *size > 1000;
             assert!(items.iter().all(is_plain), "{backend}: {items:?}");
         }
@@ -75,7 +77,7 @@ fn without_arguments_values_are_kept_as_they_are_and_stay() {
 }
 
 #[test]
-fn values_beyond_the_item_limit_are_an_error_that_names_it_or_left_out() {
+fn oversized_value_is_an_error_or_skipped() {
     bounded(|| {
         let Some(server) = server() else { return };
         for backend in BACKENDS {
@@ -114,7 +116,7 @@ fn values_beyond_the_item_limit_are_an_error_that_names_it_or_left_out() {
 }
 
 #[test]
-fn values_that_are_stored_without_an_answer_are_stored() {
+fn default_noreply_still_stores_all_values() {
     bounded(|| {
         let Some(server) = server() else { return };
         let config = RegionConfig::new("dogpile.cache.pymemcache")
@@ -132,7 +134,7 @@ fn values_that_are_stored_without_an_answer_are_stored() {
 }
 
 #[test]
-fn a_key_that_is_not_to_be_mangled_is_refused() {
+fn invalid_unmangled_key_is_rejected_before_sending() {
     bounded(|| {
         let Some(server) = server() else { return };
         let region = region_of("bare", RegionConfig::new(BACKENDS[0]).argument("url", server.url()));

@@ -1,6 +1,6 @@
-//! A region from flat names with a prefix, as an ini file's section gives them.
-//!
-//! Source: dogpile.cache `region.py`, `CacheRegion.configure_from_config`.
+//! Reads a region's configuration from flat, prefixed names, such as those of an INI section.
+
+// Source: dogpile.cache `region.py`, `CacheRegion.configure_from_config`.
 
 use dogpile_sdk::{Arguments, did_you_mean};
 
@@ -8,7 +8,7 @@ use super::seconds::Seconds;
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
-/// The names that may follow the prefix, besides those of arguments.
+/// The names that may follow the prefix.
 const KNOWN: [&str; 9] = [
     "backend",
     "expiration_time",
@@ -21,7 +21,7 @@ const KNOWN: [&str; 9] = [
     "arguments.NAME",
 ];
 
-/// Why flat names make no configuration.
+/// An error in a configuration of flat names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name} = {value:?}: {problem}")]
 pub struct FlatError {
@@ -31,8 +31,10 @@ pub struct FlatError {
 }
 
 impl RegionConfig {
-    /// What the names that begin with `prefix` say; others are left alone. The values are texts: they are
-    /// read as numbers and truth values where these are asked for, and `None` as nothing said.
+    /// Creates a configuration from the entries whose names begin with `prefix`.
+    ///
+    /// Other entries are ignored. Values are strings. They are parsed as numbers and booleans where needed. The value
+    /// `None` leaves a setting unset.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -51,7 +53,7 @@ impl RegionConfig {
     /// ```
     ///
     /// # Errors
-    /// If `backend` is missing, a name is unknown, or a value is wrong; the error tells which.
+    /// If `backend` is missing, a name is unknown, or a value is invalid. The error reports the name and the value.
     pub fn from_flat<K: AsRef<str>, V: AsRef<str>>(
         entries: impl IntoIterator<Item = (K, V)>,
         prefix: &str,
@@ -61,13 +63,13 @@ impl RegionConfig {
         for (full_name, value) in entries {
             let (full_name, value) = (full_name.as_ref(), value.as_ref());
             let Some(name) = full_name.strip_prefix(prefix) else { continue };
-            let said = (value != "None").then_some(value);
+            let given = (value != "None").then_some(value);
             if let Some(argument) = name.strip_prefix("arguments.") {
-                arguments.insert(argument.to_owned(), said.map(str::to_owned));
+                arguments.insert(argument.to_owned(), given.map(str::to_owned));
             } else if name == "backend" {
-                backend = said.map(str::to_owned);
+                backend = given.map(str::to_owned);
             } else {
-                config = config.flat_setting(name, said).map_err(|problem| FlatError {
+                config = config.flat_setting(name, given).map_err(|problem| FlatError {
                     name: full_name.to_owned(),
                     value: value.to_owned(),
                     problem,
@@ -79,12 +81,12 @@ impl RegionConfig {
         Ok(config.with_backend(BackendChoice::Named { name, arguments }))
     }
 
-    fn flat_setting(mut self, name: &str, said: Option<&str>) -> Result<Self, String> {
+    fn flat_setting(mut self, name: &str, given: Option<&str>) -> Result<Self, String> {
         if !KNOWN.contains(&name) {
             let hint = did_you_mean(name, KNOWN);
             return Err(format!("the name is unknown (known: {}){hint}", KNOWN.join(", ")));
         }
-        let Some(value) = said else { return Ok(self) };
+        let Some(value) = given else { return Ok(self) };
         match name {
             "expiration_time" => {
                 let expiration: Expiration = value.parse().map_err(|error| format!("{error}"))?;
@@ -106,7 +108,7 @@ impl RegionConfig {
         Ok(self)
     }
 
-    /// Proxies, separated by commas or blanks, the outermost first.
+    /// Adds the named proxies. `names` is separated by commas or whitespace, and the outermost proxy comes first.
     fn flat_wrap(self, names: &str) -> Self {
         let names = names.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
         names.fold(self, |config, name| {

@@ -1,4 +1,4 @@
-//! [`Configuration`]: plugins and regions as a TOML document says them.
+//! [`Configuration`]: plugins and regions from a TOML document.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::expiration::Expiration;
 use crate::region::{BackendChoice, CacheRegion, OnCreatorFailure, RegionConfig, Wrap};
 use crate::registry::{NamePattern, Pin, Registry, RegistryError, Trust};
 
-/// Plugins and regions, as a TOML document says them.
+/// The plugins and regions of a TOML document.
 ///
 /// ```
 /// use dogpile::{CacheRegion, Configuration};
@@ -43,55 +43,55 @@ pub struct Configuration {
     registry: Arc<Registry>,
 }
 
-/// Regions that a configuration made, by name.
+/// Regions created from a configuration, by name.
 #[derive(Debug)]
 pub struct Regions(BTreeMap<String, CacheRegion>);
 
-/// Why a configuration cannot be used.
+/// An error in a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
     /// The file cannot be read.
     #[error("the configuration {path:?} cannot be read")]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// The document is not what it should be.
+    /// The document is not valid TOML or contains an invalid entry.
     #[error("{origin}, line {line}, column {column}: {problem}")]
     Document {
-        /// The file, or that it is a text.
+        /// The path of the file, or a description of the string.
         origin: String,
-        /// Where, from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Where, from 1.
+        /// The column in characters, counted from 1.
         column: usize,
-        /// What is wrong.
+        /// The problem at this position.
         problem: String,
     },
     /// A plugin folder cannot be used.
     #[error("{origin}: a plugin folder cannot be used")]
     Plugins {
-        /// The file, or that it is a text.
+        /// The path of the file, or a description of the string.
         origin: String,
-        /// Why not.
+        /// The reason.
         source: Box<RegistryError>,
     },
-    /// No region of that name is configured.
+    /// The configuration has no region of this name.
     #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
     UnknownRegion {
-        /// The file, or that it is a text.
+        /// The path of the file, or a description of the string.
         origin: String,
-        /// The name.
+        /// The requested name.
         name: String,
-        /// The regions that are.
+        /// The names of the configured regions.
         known: String,
-        /// The nearest of them.
+        /// A suggestion of the most similar name, or an empty string.
         hint: String,
     },
-    /// The region refused it.
+    /// The region rejected its configuration.
     #[error(transparent)]
     Region(#[from] RegionError),
 }
@@ -108,17 +108,17 @@ struct Document {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PluginsTable {
-    /// Folders that are searched; a relative one starts at the folder of the document.
+    /// The folders to search. Relative paths start at the folder of the document.
     path: Vec<PathBuf>,
-    /// The names that may be used; if given, no others.
+    /// The only names that may be used, if set.
     allow: Option<Vec<NamePattern>>,
     /// The names that may not be used.
     deny: Vec<NamePattern>,
-    /// The SHA-256 that libraries must have; if any is given, no others are opened.
+    /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
     pins: BTreeMap<String, Pin>,
 }
 
-/// One `[regions.NAME]`.
+/// A `[regions.NAME]` table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegionTable {
@@ -134,7 +134,7 @@ struct RegionTable {
     wrap: Option<Vec<WrapItem>>,
 }
 
-/// A proxy: its name, or its name and arguments.
+/// A proxy, given as its name or as a table with its name and arguments.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "a proxy is a name, or a table of `name` and `arguments`")]
 enum WrapItem {
@@ -176,36 +176,38 @@ impl RegionTable {
 }
 
 impl Configuration {
-    /// Reads `document`, with the entry points of [`Registry::new`].
+    /// Parses `document`. The entry points are those of [`Registry::new`].
     ///
     /// # Errors
-    /// If it is no TOML, or says something unknown; the error tells line and column.
+    /// If the document is not valid TOML or contains an unknown or invalid entry. The error reports line and column.
     pub fn from_toml(document: &str) -> Result<Self, ConfigurationError> {
         Self::read(document, "the configuration".to_owned(), Path::new(""), Arc::new(Registry::new()))
     }
 
-    /// Reads the file at `path`, with the entry points of [`Registry::new`].
+    /// Reads the file at `path`. The entry points are those of [`Registry::new`].
     ///
     /// # Errors
-    /// As for [`from_toml`](Self::from_toml), and if the file cannot be read.
+    /// If the file cannot be read. See [`from_toml`](Self::from_toml) for other errors.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigurationError> {
         Self::from_file_with(path, Arc::new(Registry::new()))
     }
 
-    /// As [`from_toml`](Self::from_toml), with the entry points of `registry`; the document's plugin folders are
-    /// added to it.
+    /// Parses `document` with the entry points of `registry`.
+    ///
+    /// The document's plugin folders and restrictions are added to `registry`.
     ///
     /// # Errors
-    /// As there.
+    /// See [`from_toml`](Self::from_toml).
     pub fn from_toml_with(document: &str, registry: Arc<Registry>) -> Result<Self, ConfigurationError> {
         Self::read(document, "the configuration".to_owned(), Path::new(""), registry)
     }
 
-    /// As [`from_file`](Self::from_file), with the entry points of `registry`; the document's plugin folders are
-    /// added to it.
+    /// Reads the file at `path` with the entry points of `registry`.
+    ///
+    /// The document's plugin folders and restrictions are added to `registry`.
     ///
     /// # Errors
-    /// As there.
+    /// See [`from_file`](Self::from_file).
     pub fn from_file_with(
         path: impl AsRef<Path>,
         registry: Arc<Registry>,
@@ -240,15 +242,15 @@ impl Configuration {
         Ok(Configuration { source: origin, regions: parsed.regions, registry })
     }
 
-    /// The names of the regions that it configures.
+    /// Returns the names of the configured regions.
     pub fn region_names(&self) -> impl Iterator<Item = &str> {
         self.regions.keys().map(String::as_str)
     }
 
-    /// What it says of the region called `name`, to be completed in code.
+    /// Returns the configuration of the region `name`, which can be completed in code.
     ///
     /// # Errors
-    /// If it says nothing of it; the error lists the regions of which it does.
+    /// If no region of this name is configured. The error lists the configured ones.
     pub fn region_config(&self, name: &str) -> Result<RegionConfig, ConfigurationError> {
         let table = self.regions.get(name).ok_or_else(|| ConfigurationError::UnknownRegion {
             origin: self.source.clone(),
@@ -259,19 +261,19 @@ impl Configuration {
         Ok(table.config(&self.registry))
     }
 
-    /// Configures `region` as the document says of its name.
+    /// Configures `region` with the table of its name.
     ///
     /// # Errors
-    /// If it says nothing of it, or the region refuses it.
+    /// If no region of this name is configured, or if the region rejects its configuration.
     pub fn configure(&self, region: &CacheRegion) -> Result<(), ConfigurationError> {
         region.configure(self.region_config(region.name())?)?;
         Ok(())
     }
 
-    /// Makes and configures all its regions.
+    /// Creates and configures all regions of the document.
     ///
     /// # Errors
-    /// If one of them cannot be configured.
+    /// If a region cannot be configured.
     pub fn regions(&self) -> Result<Regions, ConfigurationError> {
         let made = self.regions.iter().map(|(name, table)| {
             let region = CacheRegion::with_defaults(name, RegionConfig::default());
@@ -281,19 +283,19 @@ impl Configuration {
         made.collect::<Result<_, RegionError>>().map(Regions).map_err(Into::into)
     }
 
-    /// The entry points that its regions use.
+    /// Returns the registry whose entry points the regions use.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 }
 
 impl Regions {
-    /// The region called `name`.
+    /// Returns the region `name`, or `None` if there is no such region.
     pub fn get(&self, name: &str) -> Option<&CacheRegion> {
         self.0.get(name)
     }
 
-    /// All of them, by name.
+    /// Returns all regions, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &CacheRegion> {
         self.0.values()
     }
@@ -309,7 +311,7 @@ impl std::ops::Index<&str> for Regions {
     }
 }
 
-/// Line and column, from 1, of the byte `at`.
+/// Returns the line and the column, counted from 1, of the byte at offset `at`.
 fn position(document: &str, at: usize) -> (usize, usize) {
     let before = document.get(..at).unwrap_or(document);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -126,7 +126,7 @@ impl MemcachedBackend {
         let mut outcomes = self.client.run(operations);
         for _ in 1..self.retries.attempts {
             let failed: Vec<usize> =
-                (0..outcomes.len()).filter(|number| self.is_tried_again(&outcomes[*number])).collect();
+                (0..outcomes.len()).filter(|number| self.is_retried(&outcomes[*number])).collect();
             if failed.is_empty() {
                 break;
             }
@@ -139,7 +139,8 @@ impl MemcachedBackend {
         Ok(outcomes)
     }
 
-    fn is_tried_again(&self, outcome: &Outcome) -> bool {
+    /// Returns whether an operation with this outcome is retried.
+    fn is_retried(&self, outcome: &Outcome) -> bool {
         match outcome {
             Ok(_) => false,
             Err(error) => match **error {
@@ -284,7 +285,7 @@ impl BytesBackend for MemcachedBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        // The name of a lock must be a valid key too.
+        // The name of a lock must be a valid key, too.
         let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
         let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoBlanks);
         let able = able.with_native_batch().with_value_limit(self.largest_value() as u64);

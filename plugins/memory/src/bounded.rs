@@ -1,8 +1,8 @@
 //! [`Bounded`]: the cache behind a memory backend with limits.
 //!
-//! It is cut into parts with a lock each, and room is made within a part: the more parts, the less readers get in
-//! each other's way (with one part, two reading threads take thrice as long), and the sooner a part is full before
-//! the whole is.
+//! The cache is split into shards. Each shard has its own lock and evicts its own entries. More shards mean less
+//! contention between readers: with a single shard, two reading threads take three times as long. They also mean that
+//! a shard may be full, and evict, well before the whole cache is full.
 
 use dogpile_sdk::CachedValue;
 use foldhash::fast::RandomState;
@@ -12,40 +12,41 @@ use quick_cache::{OptionsBuilder, Weighter};
 use crate::config::MemoryConfig;
 use crate::key::{Asked, Key};
 
-const MAX_PARTS: u64 = 64;
+/// The maximum number of shards.
+const MAX_SHARDS: u64 = 64;
 
-/// A part has room for at least this many entries, so that chance fills parts unevenly by a few percent only.
-const MIN_PART_ENTRIES: u64 = 256;
+/// The minimum capacity of a shard in entries, so that the shards fill unevenly by only a few percent.
+const MIN_SHARD_ENTRIES: u64 = 256;
 
-/// A part has room for at least this many bytes: an entry must fit into a part.
-const MIN_PART_BYTES: u64 = 4 << 20;
+/// The minimum capacity of a shard in bytes, because an entry must fit into one shard.
+const MIN_SHARD_BYTES: u64 = 4 << 20;
 
-/// The guess of an entry's bytes where only bytes are limited; it sizes the history of what was dropped.
+/// The assumed size of an entry if only bytes are limited. It determines how many evicted keys are remembered.
 const TYPICAL_ENTRY_BYTES: u64 = 1024;
 
-/// Far more than there is memory, and far enough from the end for sums of weights not to overflow.
+/// The largest limit: more than any memory, and small enough that sums of weights do not overflow.
 const MAX_WEIGHT: u64 = 1 << 60;
 
-/// Drops what is used least (by CLOCK-Pro), so that the weights never sum to more than the limit.
+/// A cache that evicts by CLOCK-Pro, so that the weights never exceed the limit in sum.
 pub(crate) struct Bounded(Cache<Key, CachedValue, Weights, RandomState>);
 
-/// What an entry weighs.
+/// Computes the weight of an entry.
 #[derive(Clone, Copy)]
 struct Weights {
-    /// The least that an entry weighs: its share of the entries, in the unit of the limit.
+    /// The minimum weight of an entry, in the unit of the limit. It enforces the limit on entries.
     least: u64,
-    /// Whether its bytes count.
+    /// Whether the size of an entry counts.
     bytes: bool,
 }
 
 impl Bounded {
-    /// A cache with the limits of `config`; `None` if it names none.
+    /// Creates a cache with the limits of `config`, or returns `None` if it has no limits.
     pub(crate) fn new(config: &MemoryConfig) -> Option<Self> {
         let plan = Plan::new(config)?;
         let mut options = OptionsBuilder::new();
-        options.shards(plan.parts).estimated_items_capacity(plan.entries).weight_capacity(plan.weight);
+        options.shards(plan.shards).estimated_items_capacity(plan.entries).weight_capacity(plan.weight);
         if plan.entries == 1 {
-            // By default an entry may take 97 % of a part, and a sole one weighs as much as all of it.
+            // By default, an entry may take only 97 % of a shard, but a single entry weighs as much as all of it.
             options.hot_allocation(1.0);
         }
         let options = options.build().ok()?;
@@ -82,10 +83,10 @@ fn entry_bytes(key: &Key, value: &CachedValue) -> u64 {
     (key.as_bytes().len() as u64).saturating_add(value.payload.size() as u64)
 }
 
-/// What the cache is made with.
+/// The parameters of a cache.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    parts: usize,
+    shards: usize,
     entries: usize,
     weight: u64,
     least: u64,
@@ -93,7 +94,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// The plan for the limits of `config`; `None` if there is none.
+    /// Derives the parameters from the limits of `config`, or returns `None` if it has no limits.
     fn new(config: &MemoryConfig) -> Option<Self> {
         let max_entries = config.max_entries.map(|entries| entries.min(MAX_WEIGHT));
         let max_bytes = config.max_bytes.map(|bytes| bytes.min(MAX_WEIGHT));
@@ -101,16 +102,16 @@ impl Plan {
             (None, None) => return None,
             (Some(entries), None) => (entries, entries, 1),
             (None, Some(bytes)) => (bytes.div_ceil(TYPICAL_ENTRY_BYTES), bytes, 1),
-            // Rounded up: too many entries would break a promise, one too few breaks none.
+            // Round up: the cache may hold slightly fewer entries than the limit, but never more.
             (Some(entries), Some(bytes)) => (entries, bytes, bytes.div_ceil(entries)),
         };
         let fitting =
-            (entries / MIN_PART_ENTRIES).min(max_bytes.map_or(u64::MAX, |bytes| bytes / MIN_PART_BYTES));
-        let parts = 1 << fitting.clamp(1, MAX_PARTS).ilog2();
-        // quick_cache rounds each part's limit up; with a multiple of the parts there is nothing to round.
-        let weight = weight / parts * parts;
+            (entries / MIN_SHARD_ENTRIES).min(max_bytes.map_or(u64::MAX, |bytes| bytes / MIN_SHARD_BYTES));
+        let shards = 1 << fitting.clamp(1, MAX_SHARDS).ilog2();
+        // quick_cache rounds each shard's limit up. A multiple of the number of shards leaves nothing to round.
+        let weight = weight / shards * shards;
         let entries = usize::try_from(entries).unwrap_or(usize::MAX);
-        Some(Plan { parts: parts as usize, entries, weight, least, bytes: max_bytes.is_some() })
+        Some(Plan { shards: shards as usize, entries, weight, least, bytes: max_bytes.is_some() })
     }
 }
 
@@ -138,13 +139,13 @@ mod tests {
         }
     }
 
-    /// Sizes from 0 to 4 KiB in an order without a pattern.
+    /// Returns a pseudorandom size from 0 to 4 KiB.
     fn size(number: u64) -> usize {
         (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize
     }
 
     #[test]
-    fn the_limits_hold_after_each_insert() {
+    fn limits_hold_after_each_insert() {
         let limits: [(Option<u64>, Option<u64>); 7] = [
             (Some(1), None),
             (Some(7), None),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_together_hold_no_more_than_the_limit() {
+    fn total_capacity_of_shards_is_within_the_limit() {
         let [ragged, huge] = [1 << 20 | 77, u64::MAX];
         let limits =
             [(Some(1001), None), (Some(ragged), None), (None, Some(ragged << 10)), (Some(huge), Some(huge))];
@@ -177,23 +178,23 @@ mod tests {
             let cache = bounded(max_entries, max_bytes);
             let limit = max_bytes.or(max_entries).unwrap();
             assert!(cache.0.capacity() <= limit, "{} of {limit}", cache.0.capacity());
-            assert!(cache.0.capacity() >= limit.min(MAX_WEIGHT) - MAX_PARTS);
+            assert!(cache.0.capacity() >= limit.min(MAX_WEIGHT) - MAX_SHARDS);
         }
     }
 
     #[test]
-    fn small_caches_are_one_part_and_large_ones_many() {
-        let parts = |entries: Option<u64>, bytes: Option<u64>| bounded(entries, bytes).0.num_shards();
-        assert_eq!(parts(Some(511), None), 1);
-        assert_eq!(parts(Some(512), None), 2);
-        assert_eq!(parts(None, Some(7 << 20)), 1);
-        assert_eq!(parts(None, Some(64 << 20)), 16);
-        assert_eq!(parts(Some(600), Some(1 << 40)), 2);
-        assert_eq!(parts(Some(1 << 40), Some(1 << 40)), 64);
+    fn number_of_shards_grows_with_the_limits() {
+        let shards = |entries: Option<u64>, bytes: Option<u64>| bounded(entries, bytes).0.num_shards();
+        assert_eq!(shards(Some(511), None), 1);
+        assert_eq!(shards(Some(512), None), 2);
+        assert_eq!(shards(None, Some(7 << 20)), 1);
+        assert_eq!(shards(None, Some(64 << 20)), 16);
+        assert_eq!(shards(Some(600), Some(1 << 40)), 2);
+        assert_eq!(shards(Some(1 << 40), Some(1 << 40)), 64);
     }
 
     #[test]
-    fn a_sole_entry_is_kept() {
+    fn cache_of_one_entry_keeps_the_last_one() {
         for cache in [bounded(1, None), bounded(1, 10_000)] {
             cache.insert("a", value(3));
             cache.insert("b", value(4));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_too_large_is_not_kept_nor_is_the_one_it_replaces() {
+    fn oversized_value_removes_the_one_it_replaces() {
         let cache = bounded(None, 1000);
         cache.insert("a", value(900));
         assert_eq!(cache.get("a"), Some(value(900)));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_entry_that_the_docs_promise_is_kept() {
+    fn largest_documented_entry_is_kept() {
         let cache = bounded(None, 64 << 20);
         cache.insert("a", value(crate::MemoryBackend::LARGEST_ENTRY as usize - 1));
         assert!(cache.get("a").is_some());
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_stays_and_what_is_not_goes() {
+    fn used_entry_survives_many_inserts() {
         let cache = bounded(100, None);
         cache.insert("used", value(1));
         for number in 0..10_000 {
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_hold_while_threads_write() {
+    fn limits_hold_while_threads_write() {
         let cache = bounded(100, 20_000);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -130,14 +130,18 @@ pub fn cases() -> &'static [Case] {
     CASES
 }
 
-/// Runs all cases on `setup` and returns the outcome of each. It is for programs; [`run`] is for people.
+/// Runs all cases on `setup` and returns the outcome of each.
+///
+/// Programs use this function. For a test harness, see [`run`].
 ///
 /// The suite does not apply to a backend that stores nothing. The result is then one failure that reports this.
 pub fn check(setup: &Setup) -> Vec<(&'static str, Outcome)> {
     report(setup).levels.into_iter().flat_map(|level| level.cases).collect()
 }
 
-/// Runs all cases on `setup` and returns the outcome of each level. A level that the backend does not claim is skipped.
+/// Runs all cases on `setup` and returns the outcome of each level.
+///
+/// A level that the backend does not claim is skipped.
 ///
 /// The suite does not apply to a backend that stores nothing. The level `store` is then one failure that reports this,
 /// and the other levels have no cases.
@@ -162,26 +166,26 @@ fn cases_of(level: Level) -> impl Iterator<Item = &'static Case> {
 
 /// Runs all cases on all `setups` as a test harness, with libtest's options and output.
 ///
-/// Without a setup the run fails: a suite that ran on nothing has shown nothing.
+/// The run fails if there is no setup, because it would not test anything.
 pub fn run(setups: impl IntoIterator<Item = Setup>) -> ExitCode {
     let setups: Vec<Setup> = setups.into_iter().collect();
     if let Some(outcome) = holder::held_as_child(&setups) {
-        return outcome.map_or_else(told, |()| ExitCode::SUCCESS);
+        return outcome.map_or_else(failure, |()| ExitCode::SUCCESS);
     }
     let trials = trials(setups);
     if trials.is_empty() {
-        return told("the conformance suite was given no setup to run on");
+        return failure("the conformance suite was given no setup to run on");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "so that it can be given to a combinator")]
-fn told(error: impl Display) -> ExitCode {
+fn failure(error: impl Display) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::FAILURE
 }
 
-/// The cases on all `setups`, for a harness with more tests than these.
+/// Returns the cases on all `setups` as trials, for a harness that has other tests as well.
 pub fn trials(setups: impl IntoIterator<Item = Setup>) -> Vec<Trial> {
     setups.into_iter().flat_map(|setup| trials_of(&setup)).collect()
 }
@@ -211,7 +215,7 @@ fn trial(case: &'static Case, setup: Setup) -> Trial {
     })
 }
 
-/// Fails for a backend that the suite does not apply to. One that cannot be built is left to the cases.
+/// Fails for a backend that stores nothing. A backend that cannot be built fails in the cases instead.
 fn subject(setup: &Setup) -> Outcome {
     match setup.backend() {
         Ok(backend) if !backend.capabilities().stores => Err(Stop::failed(format!(
@@ -223,7 +227,9 @@ fn subject(setup: &Setup) -> Outcome {
     }
 }
 
-/// Runs `case`, if the backend claims its level, on a thread of its own, so that whatever it waits for, it ends in time.
+/// Runs `case` within the time limit, if the backend claims its level.
+///
+/// The case runs on its own thread, so that a call that blocks forever does not block the suite.
 fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
     let (ended, end) = mpsc::channel();
     let subject = setup.clone();
@@ -232,7 +238,7 @@ fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
             case.level.claimed(&subject)?;
             (case.run)(&subject)
         }));
-        // Nobody listens any more if the case took too long.
+        // The receiver is gone if the case exceeded its time limit.
         let _ = ended.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
     });
     let limit = setup.time_limit();

@@ -1,6 +1,6 @@
 //! The suite passes on correct backends. On broken ones, the right case fails.
 
-#![allow(clippy::unwrap_used)] // Clippy does not see that the backends below belong to tests.
+#![allow(clippy::unwrap_used)] // Clippy does not recognize the backends below as test code.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -83,7 +83,7 @@ impl Objects {
     }
 }
 
-/// Keeps bytes under keys as memcached has them, and has mutexes.
+/// A backend of bytes that has mutexes and admits the keys of memcached.
 #[derive(Debug)]
 struct ByteStore {
     fault: Fault,

@@ -1,4 +1,4 @@
-//! `dogpile check`.
+//! Tests of `dogpile check`.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ max_byts = 7
 "#;
 
 #[test]
-fn a_right_configuration_is_opened_and_timed() {
+fn valid_configuration_is_opened_and_timed() {
     let place = Place::new();
     place.write("regions.toml", "[regions.a]\nbackend = 'dogpile.cache.memory'\n");
     let (code, checked) = place.json(&["check"]);
@@ -45,12 +45,12 @@ fn a_right_configuration_is_opened_and_timed() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once_each_with_its_place() {
+fn all_problems_are_reported_with_their_positions() {
     let place = Place::new();
     place.write("broken.toml", BROKEN);
     let (code, checked) = place.json(&["check", "broken.toml"]);
     assert_eq!(code, 1);
-    let told: Vec<(u64, u64, String)> = checked["problems"]
+    let reported: Vec<(u64, u64, String)> = checked["problems"]
         .as_array()
         .unwrap()
         .iter()
@@ -72,31 +72,31 @@ fn all_mistakes_are_told_at_once_each_with_its_place() {
         (23, 1, "unknown argument \\\"max_byts\\\""),
         (25, 10, "missing field `backend`"),
     ];
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
-    for ((line, column, text), expected) in told.iter().zip(expected) {
+    assert_eq!(reported.len(), expected.len(), "{reported:#?}");
+    for ((line, column, text), expected) in reported.iter().zip(expected) {
         assert_eq!((*line, *column), (expected.0, expected.1), "{text}");
         assert!(text.contains(expected.2), "{text} instead of {}", expected.2);
     }
-    assert_eq!(checked["regions"].as_array().unwrap().len(), 1, "the good one is opened all the same");
+    assert_eq!(checked["regions"].as_array().unwrap().len(), 1, "the valid region should still be opened");
 }
 
 #[test]
-fn the_places_are_written_as_editors_read_them() {
+fn positions_have_the_form_that_editors_parse() {
     let place = Place::new();
     place.write("broken.toml", BROKEN);
-    let answer = place.run(&["check", "broken.toml"]);
-    assert_eq!(answer.code, 1);
-    fits_a_terminal(&answer.out);
+    let output = place.run(&["check", "broken.toml"]);
+    assert_eq!(output.code, 1);
+    fits_a_terminal(&output.out);
     assert!(
-        answer.out.contains("broken.toml:13:1: region \"users\"\n    unknown field `serialiser`"),
+        output.out.contains("broken.toml:13:1: region \"users\"\n    unknown field `serialiser`"),
         "{}",
-        answer.out
+        output.out
     );
-    assert!(answer.out.ends_with("regions that work: 1; 11 problems\n"), "{}", answer.out);
+    assert!(output.out.ends_with("regions that work: 1; 11 problems\n"), "{}", output.out);
 }
 
 #[test]
-fn what_is_no_toml_is_told_line_by_line() {
+fn each_toml_syntax_error_is_reported() {
     let place = Place::new();
     place.write("regions.toml", "[regions.a]\nbackend = \nwrap = [\"x\"]\nserializer = 'json\n");
     let (code, checked) = place.json(&["check"]);
@@ -105,9 +105,9 @@ fn what_is_no_toml_is_told_line_by_line() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told_at_its_region() {
+fn unreachable_server_is_reported_at_its_region() {
     let place = Place::new();
-    // Nobody listens on the port of a listener that is gone.
+    // The listener is dropped at once, so connections to its port are refused.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     place.write(
         "regions.toml",
@@ -119,9 +119,9 @@ fn a_server_that_is_not_there_is_told_at_its_region() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_not_waited_for_without_end() {
+fn silent_server_is_abandoned_after_the_time_limit() {
     let place = Place::new();
-    // Connections are taken by the system, and nobody ever reads from them.
+    // The system accepts connections for the listener, but nobody reads from them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     place.write(
