@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{BACKENDS, count, say, server};
 
-/// Returns how a server stores a value of 1,000 bytes from a region with `more` arguments.
+/// Returns how a server stores values of a region with `more` arguments.
 ///
-/// The value is set once by `set` and twice by `set_multi`. Each item is returned as its remaining lifetime in seconds
+/// The value has 1,000 bytes. It is set once by `set` and twice by `set_multi`. Each item is returned as its remaining lifetime in seconds
 /// (-1 for no limit), its flags, and its size.
 fn stored_items(backend: &str, more: &Value) -> Vec<[i64; 3]> {
     let server = server().unwrap();

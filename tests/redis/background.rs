@@ -1,4 +1,4 @@
-//! Creation in the background, where one thread acquires the lock on the server and another releases it.
+//! Creation in the background, where another thread releases the lock on the server.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -14,7 +14,7 @@ use super::{config_of, say, server};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A region whose lock is on a server and whose values expire after a second of `clock`.
+/// A region with a lock on the server, whose values expire after one second.
 struct Subject {
     region: CacheRegion,
     clock: Arc<ManualClock>,

@@ -1,4 +1,4 @@
-//! Faults of a server or connection: calls fail while a fault lasts, and no call fails afterwards.
+//! Faults of servers and connections: calls fail only while a fault lasts.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

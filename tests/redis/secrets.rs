@@ -22,7 +22,9 @@ fn assert_no_password(error: &(dyn Error + 'static)) {
     assert!(!told(error).contains(PASSWORD), "{}", told(error));
 }
 
-/// Uses a region with `config`, checks everything that it shows, and returns the text of its first error.
+/// Uses a region with `config` and checks that nothing it shows contains the password.
+///
+/// Returns the text of the first error.
 fn inspect(config: RegionConfig) -> String {
     assert_no_password_in_debug(&config);
     let region = CacheRegion::new("secret");

@@ -1,4 +1,4 @@
-//! Waiters for a lock on the server are notified of its release, and also find it free by polling.
+//! Waiters for a lock on the server are notified of its release, and also poll.
 
 use std::sync::Arc;
 use std::thread;
@@ -81,7 +81,7 @@ fn waiters_subscribe_in_a_cluster_and_through_sentinels() {
     });
 }
 
-/// Checks that a waiter subscribes on exactly one of the servers on `ports`, and is notified there.
+/// Checks that a waiter subscribes on one of the servers only, and is notified there.
 fn one_server_notifies_waiter(config: &dyn Fn() -> RegionConfig, ports: &[u16]) {
     let config = || config().argument("distributed_lock", true);
     let (held, wanted) = (mutex(config(), "key"), mutex(config(), "key"));

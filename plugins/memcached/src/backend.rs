@@ -161,7 +161,7 @@ impl MemcachedBackend {
         }
     }
 
-    /// Returns the operation that stores a value, or `None` for an oversized value that is skipped.
+    /// Returns the operation that stores a value, or `None` to skip an oversized value.
     fn store<'o>(
         &self,
         key: &'o str,

@@ -2,7 +2,7 @@
 //!
 //! The cache is split into shards. Each shard has its own lock and evicts its own entries. More shards mean less
 //! contention between readers: with a single shard, two reading threads take three times as long. They also mean that
-//! a shard may be full, and evict, well before the whole cache is full.
+//! a shard may be full, and evict, before the whole cache is full.
 
 use dogpile_sdk::CachedValue;
 use foldhash::fast::RandomState;
@@ -15,22 +15,24 @@ use crate::key::{Asked, Key};
 /// The maximum number of shards.
 const MAX_SHARDS: u64 = 64;
 
-/// The minimum capacity of a shard in entries, so that the shards fill unevenly by only a few percent.
+/// The minimum capacity of a shard in entries.
+///
+/// It keeps shards from filling unevenly by more than a few percent.
 const MIN_SHARD_ENTRIES: u64 = 256;
 
-/// The minimum capacity of a shard in bytes, because an entry must fit into one shard.
+/// The minimum capacity of a shard in bytes. An entry must fit into one shard.
 const MIN_SHARD_BYTES: u64 = 4 << 20;
 
 /// The assumed size of an entry if only bytes are limited. It determines how many evicted keys are remembered.
 const TYPICAL_ENTRY_BYTES: u64 = 1024;
 
-/// The largest limit: more than any memory, and small enough that sums of weights do not overflow.
+/// The largest limit: more than any memory, but sums of weights do not overflow.
 const MAX_WEIGHT: u64 = 1 << 60;
 
-/// A cache that evicts by CLOCK-Pro, so that the weights never exceed the limit in sum.
+/// A cache that evicts by CLOCK-Pro, so that its weight never exceeds the limit.
 pub(crate) struct Bounded(Cache<Key, CachedValue, Weights, RandomState>);
 
-/// Computes the weight of an entry.
+/// The rule for the weights of entries.
 #[derive(Clone, Copy)]
 struct Weights {
     /// The minimum weight of an entry, in the unit of the limit. It enforces the limit on entries.
@@ -40,7 +42,7 @@ struct Weights {
 }
 
 impl Bounded {
-    /// Creates a cache with the limits of `config`, or returns `None` if it has no limits.
+    /// Creates a cache with the limits of `config`, or returns `None` without limits.
     pub(crate) fn new(config: &MemoryConfig) -> Option<Self> {
         let plan = Plan::new(config)?;
         let mut options = OptionsBuilder::new();
@@ -94,7 +96,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Derives the parameters from the limits of `config`, or returns `None` if it has no limits.
+    /// Derives the parameters from the limits of `config`, or returns `None` without limits.
     fn new(config: &MemoryConfig) -> Option<Self> {
         let max_entries = config.max_entries.map(|entries| entries.min(MAX_WEIGHT));
         let max_bytes = config.max_bytes.map(|bytes| bytes.min(MAX_WEIGHT));

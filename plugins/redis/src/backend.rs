@@ -81,7 +81,7 @@ impl RedisBackend {
         RedisBackend::over(config, Deployment::Sentinel)
     }
 
-    /// Creates a backend over the masters of the cluster to which the `startup_nodes` of `config` belong.
+    /// Creates a backend over the cluster to which the `startup_nodes` of `config` belong.
     ///
     /// # Errors
     /// If `config` is invalid. This call does not connect.

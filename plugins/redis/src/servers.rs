@@ -75,7 +75,9 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
         repeat: Repeat,
     ) -> Result<Vec<Value>, BackendError>;
 
-    /// Returns whether each command must have a single key, because keys may be on different servers.
+    /// Returns whether keys may be on different servers.
+    ///
+    /// If so, each command must have a single key.
     fn is_spread(&self) -> bool;
 
     /// Returns the backend's scope, which names the servers and the database, and contains no password.

@@ -31,7 +31,9 @@ pub(crate) struct Wakeups {
     servers: Arc<dyn Servers>,
     /// The names of the locks with a subscription.
     names: Mutex<BTreeSet<String>>,
-    /// Whether a subscription failed permanently: the server is too old, or the user lacks the right.
+    /// Whether a subscription failed permanently.
+    ///
+    /// The server may be too old, or the user may lack the right.
     refused: AtomicBool,
 }
 
@@ -49,7 +51,7 @@ impl Wakeups {
         Box::new(Wait { wakeups: self, name, subscription: Subscription::NotYet })
     }
 
-    /// Subscribes to the releases of a lock, unless it has a subscription or the limit is reached.
+    /// Subscribes to a lock's releases, unless it has a subscription or the limit is reached.
     fn listen(&self, name: &str) -> Option<Listening<'_>> {
         let mut names = self.names();
         if self.refused.load(Ordering::Relaxed) || names.len() >= MAX_LISTENERS || names.contains(name) {

@@ -185,7 +185,7 @@ fn failure(error: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Returns the cases on all `setups` as trials, for a harness that has other tests as well.
+/// Returns the cases on all `setups` as trials, for a harness with other tests.
 pub fn trials(setups: impl IntoIterator<Item = Setup>) -> Vec<Trial> {
     setups.into_iter().flat_map(|setup| trials_of(&setup)).collect()
 }

@@ -31,7 +31,9 @@ pub(crate) struct Cluster {
     limits: Limits,
     pools: Mutex<HashMap<Node, Arc<Pool>>>,
     slots: Mutex<Arc<Map>>,
-    /// Locked by the caller that refreshes the slot map. Contains the time and the message of the last failure.
+    /// The lock of the caller that refreshes the slot map.
+    ///
+    /// It contains the time and the message of the last failure.
     asking: Mutex<Option<(Instant, String)>>,
 }
 
@@ -48,7 +50,9 @@ struct Map {
 enum Target {
     /// The master of the commands' slots.
     Master(Node),
-    /// The node that an `ASK` redirection names: it already has the keys, but does not own their slots yet.
+    /// The node that an `ASK` redirection names.
+    ///
+    /// It already has the keys, but does not own their slots yet.
     Asked(Node),
 }
 
@@ -60,7 +64,7 @@ impl Target {
     }
 }
 
-/// The commands that must still run: the index of each, and its target if a node redirected it.
+/// The indices of the commands that must still run, with the targets of redirected ones.
 type ToDo = Vec<(usize, Option<Target>)>;
 
 impl Cluster {
@@ -135,7 +139,7 @@ impl Cluster {
         }
     }
 
-    /// Requests the slot map from the known nodes and the startup nodes until one returns it.
+    /// Requests the slot map from known and startup nodes until one returns it.
     fn ask_for_slots(&self, known: &Slots, begun: Instant) -> Result<Slots, BackendError> {
         let request = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
         let nodes: BTreeSet<&Node> = known.nodes().chain(&self.startup).collect();
@@ -160,7 +164,7 @@ impl Cluster {
         Err(BackendError::new(ErrorKind::Unavailable, message))
     }
 
-    /// Sends each command once, stores the replies in `replies`, and returns the commands to send again.
+    /// Sends each command once, fills `replies`, and returns the commands to send again.
     fn attempt(
         &self,
         commands: &[Command<'_>],
@@ -248,7 +252,7 @@ fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     })
 }
 
-/// Packs `commands`, with an `ASKING` before each one for a node that an `ASK` redirection names.
+/// Packs `commands`, each preceded by `ASKING` if an `ASK` redirection named the target.
 fn packed_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Vec<u8> {
     match target {
         Target::Master(_) => pack(commands),
@@ -274,7 +278,7 @@ fn without_asking(target: &Target, replies: Vec<Value>) -> Vec<Value> {
     }
 }
 
-/// Returns whether to send the command of `reply` again, and to which node if the reply names one.
+/// Returns `Some` if a command must be sent again, with the target that its reply names.
 fn redirection(reply: &Value) -> Option<Option<Target>> {
     let Value::ServerError(error) = reply else { return None };
     // "MOVED 3999 127.0.0.1:6381"

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The longest time that a write may take to reach the replicas that are read from.
+/// The longest time that a write may take to reach a usable replica.
 const LAG: Duration = Duration::from_secs(1);
 
 /// The times of this process's last writes, by key.

@@ -30,7 +30,9 @@ pub(crate) struct Sentinel {
     options: ConnectionOptions,
     limits: Limits,
     known: Mutex<Option<Known>>,
-    /// Locked by the caller that refreshes the topology. Contains the time and the message of the last failure.
+    /// The lock of the caller that refreshes the topology.
+    ///
+    /// It contains the time and the message of the last failure.
     asking: Mutex<Option<(Instant, String)>>,
     recent: RecentWrites,
     next_replica: AtomicUsize,
@@ -171,7 +173,9 @@ impl Sentinel {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks one sentinel after the other for the topology, until one knows it. Keeps the pools of known servers.
+    /// Asks one sentinel after the other for the topology, until one knows it.
+    ///
+    /// Keeps the pools of known servers.
     fn ask_sentinels(&self, before: Option<&Known>) -> Result<Known, BackendError> {
         let mut last = None;
         let (count, first) = (self.sentinels.len(), self.first_sentinel.load(Ordering::Relaxed));
@@ -194,7 +198,7 @@ impl Sentinel {
         Err(BackendError::new(ErrorKind::Unavailable, message))
     }
 
-    /// Returns the master and its usable replicas, or `None` if the sentinel does not know the name.
+    /// Returns the master and its usable replicas, or `None` for an unknown service name.
     fn ask_sentinel(&self, sentinel: &Pool) -> Result<Option<(Node, Vec<Node>)>, BackendError> {
         let requests = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].map(|request| {
             let mut command = redis::cmd("SENTINEL");
@@ -221,7 +225,9 @@ impl Sentinel {
     }
 }
 
-/// Returns the replica in a row of `SENTINEL REPLICAS`, if it is up and connected to its master.
+/// Returns the replica in a row of `SENTINEL REPLICAS`, if it is usable.
+///
+/// A usable replica is up and connected to its master.
 fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
     let is_down = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
     let is_up = !row.get("flags")?.split(',').any(is_down);

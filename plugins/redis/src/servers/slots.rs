@@ -28,7 +28,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Parses a reply to `CLUSTER SLOTS`, or returns `None` if it is not a slot map.
+    /// Parses a reply to `CLUSTER SLOTS`, or returns `None` if it is malformed.
     ///
     /// The node `asked` sent the reply. It may not know its own address, and then `asked` stands in for it.
     pub(super) fn parse(reply: Value, asked: &Node) -> Option<Self> {
