@@ -18,7 +18,7 @@ pub enum LockError {
     Reentry,
     /// The caller waited for another creator as long as it may, and there is no value.
     #[error(
-        "timed out waiting for another creator: {leader} has been at it for {age:.1?} and no old value exists; retry later"
+        "timed out waiting for another creator: {leader} has been creating for {age:.1?}, and no old value exists; retry later"
     )]
     #[non_exhaustive]
     TimedOut {

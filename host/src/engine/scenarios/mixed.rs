@@ -6,8 +6,8 @@ use super::coverage::Tag::*;
 use super::mixture::play_mixed;
 use super::{End, Row};
 
-const LATE: &str = "timed out waiting for another creator: slow has been at it for 3.0s and no old value exists; retry later";
-const GAVE_UP: &str = "timed out waiting for another creator: another process has been at it for 3.0s and no old value \
+const LATE: &str = "timed out waiting for another creator: slow has been creating for 3.0s, and no old value exists; retry later";
+const GAVE_UP: &str = "timed out waiting for another creator: another process has been creating for 3.0s, and no old value \
                        exists; retry later";
 const NO_MUTEX: &str = "the backend's mutex failed";
 

@@ -5,7 +5,7 @@ use super::port::Call;
 use super::world::Point;
 use super::{End, Row};
 
-const GAVE_UP: &str = "timed out waiting for another creator: another process has been at it for 3.0s and no old value \
+const GAVE_UP: &str = "timed out waiting for another creator: another process has been creating for 3.0s, and no old value \
                        exists; retry later";
 
 pub(super) const ROWS: &[Row] = &[
@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("a", "7", 2),
                 (
                     "b",
-                    "timed out waiting for another creator: a has been at it for 4.0s and no old value exists; retry \
+                    "timed out waiting for another creator: a has been creating for 4.0s, and no old value exists; retry \
                      later",
                     2,
                 ),
@@ -218,7 +218,7 @@ pub(super) const ROWS: &[Row] = &[
                 ("b", "8", 2),
                 (
                     "c",
-                    "timed out waiting for another creator: b has been at it for 3.0s and no old value exists; retry \
+                    "timed out waiting for another creator: b has been creating for 3.0s, and no old value exists; retry \
                      later",
                     2,
                 ),
