@@ -51,7 +51,7 @@ impl DogpileLock {
 
     /// Returns the value of `key`, creating it if it is missing or stale and no other caller creates it.
     ///
-    /// `read` returns what is stored, and is called again before `create`. `create` creates the value and stores it,
+    /// `read` returns the stored value, and is called again before `create`. `create` creates the value and stores it,
     /// and is called at most once. Blocks only if there is no old value and another caller creates one; waiters get the
     /// value that was created.
     ///

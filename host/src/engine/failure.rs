@@ -16,7 +16,7 @@ pub enum LockError {
          request that key before this creator runs"
     )]
     Reentry,
-    /// The caller waited for another creator as long as it may, and there is no value.
+    /// The caller waited for another creator until its limit, and no value exists.
     #[error(
         "timed out waiting for another creator: {leader} has been creating for {age:.1?}, and no old value exists; retry later"
     )]

@@ -112,7 +112,7 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
         Shortened(&*self.keys[place].key)
     }
 
-    /// Stores what can be stored of `values`.
+    /// Stores those of `values` that can be serialized.
     fn store_all(&self, values: &[(usize, &T)], made: CreationTime) -> Result<(), RegionError> {
         let encode = |(place, value): &(usize, &T)| {
             let CallKey { key, mangled, .. } = &self.keys[*place];

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
@@ -50,9 +51,25 @@ pub(super) fn release_later(mutex: HeldMutex) {
 
 fn run() {
     while let Some(mutex) = next() {
-        if let Err(error) = mutex.release() {
+        release(&mutex);
+    }
+}
+
+/// Releases `mutex`, and logs a failure. A panic of the backend does not end the thread.
+fn release(mutex: &HeldMutex) {
+    match catch_unwind(AssertUnwindSafe(|| mutex.release())) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
             let error = &error as &(dyn Error + 'static);
             tracing::warn!(?mutex, error, "the mutex of a creator that did not end could not be released");
+        }
+        Err(payload) => {
+            let panic = dogpile_abi::panic_message(payload);
+            tracing::warn!(
+                ?mutex,
+                panic,
+                "the backend panicked while a mutex was released in the background"
+            );
         }
     }
 }
@@ -70,5 +87,48 @@ fn next() -> Option<HeldMutex> {
             queue.threads -= 1;
             return None;
         }
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Instant;
+
+    use dogpile_sdk::{BackendError, CacheMutex};
+
+    use super::*;
+
+    /// Signals its release, or panics without a receiver to signal to.
+    #[derive(Debug)]
+    struct Signaling(Option<Sender<()>>);
+
+    impl CacheMutex for Signaling {
+        fn try_acquire(&self) -> Result<bool, BackendError> {
+            Ok(true)
+        }
+
+        fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
+            Ok(true)
+        }
+
+        fn release(&self) -> Result<(), BackendError> {
+            let sender = self.0.as_ref().expect("a scripted panic");
+            sender.send(()).expect("the test waits");
+            Ok(())
+        }
+
+        fn locked(&self) -> Result<bool, BackendError> {
+            Ok(false)
+        }
+    }
+
+    #[test]
+    fn mutexes_are_released_after_others_panicked() {
+        (0..2 * THREADS).for_each(|_| release_later(Arc::new(Signaling(None))));
+        let (sender, receiver) = channel();
+        release_later(Arc::new(Signaling(Some(sender))));
+        receiver.recv_timeout(Duration::from_secs(30)).expect("the mutex is released");
     }
 }
