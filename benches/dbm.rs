@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use dogpile::sdk::BytesBackend;
+use dogpile::sdk::{BytesBackend, BytesEntry, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_benches::rivals::{Rival, compare, verdict};
 use dogpile_benches::versus::{BareLmdb, BareSqlite};
@@ -97,7 +97,7 @@ fn sqlite(folder: &Path, effort: Effort) -> Result<(), Failure> {
     (config.max_entries, config.max_bytes) = (Some(10_000), Some(10_000_000));
     let limited = DbmBackend::new(config)?;
     for backend in [&ours, &unlocked, &limited] {
-        backend.set_multi(&keys.entries())?;
+        backend.set_multi(&stores(&keys.entries()))?;
     }
     let gets = &mut [
         Rival::new("bare SQLite: get", || assert!(bare.get(keys.next()).is_some())),
@@ -129,7 +129,7 @@ fn lmdb(folder: &Path, effort: Effort) -> Result<(), Failure> {
     let mut config = LmdbConfig::new(folder.join("ours.mdb"));
     config.synchronous = Synchronous::Off;
     let ours = LmdbBackend::new(config)?;
-    ours.set_multi(&keys.entries())?;
+    ours.set_multi(&stores(&keys.entries()))?;
     let gets = &mut [
         Rival::new("bare LMDB: get", || assert!(bare.get(keys.next()).is_some())),
         get("lmdb: get", &ours, &keys).at_most(MOST),
@@ -155,7 +155,7 @@ fn get<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) ->
 }
 
 fn set<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
-    Rival::new(name, || stored(backend.set(keys.next(), &VALUE)))
+    Rival::new(name, || stored(backend.set(keys.next(), &VALUE, &StoreOptions::new())))
 }
 
 fn get_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
@@ -165,12 +165,20 @@ fn get_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Ke
     })
 }
 
+/// Returns what `set_multi` takes.
+fn stores<'a>(entries: &[(&'a str, &'a [u8])]) -> Vec<BytesEntry<'a>> {
+    const OPTIONS: &StoreOptions = &StoreOptions::new();
+    entries.iter().map(|(key, value)| BytesEntry::new(key, value, OPTIONS)).collect()
+}
+
 fn set_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
-    Rival::new(name, || stored(backend.set_multi(&keys.entries()[..MANY])))
+    Rival::new(name, || stored(backend.set_multi(&stores(&keys.entries()[..MANY]))))
 }
 
 fn set_singly<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
-    Rival::new(name, || keys.many().iter().for_each(|key| stored(backend.set(key, &VALUE))))
+    Rival::new(name, || {
+        keys.many().iter().for_each(|key| stored(backend.set(key, &VALUE, &StoreOptions::new())));
+    })
 }
 
 fn stored(outcome: Result<(), dogpile::sdk::BackendError>) {

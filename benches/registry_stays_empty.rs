@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use dogpile::lock::{DogpileLock, LockError, Reading};
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_benches::{Failure, is_quick};
 
@@ -63,7 +63,7 @@ impl CacheBackend for Forgetful {
         Ok(None)
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Ok(())
     }
 

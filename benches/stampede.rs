@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_benches::rivals::verdict;
 use dogpile_benches::versus::{self, BARE_CONDVAR, MOKA};
@@ -142,8 +142,8 @@ impl ProxyBackend for Noting {
         &*self.proxied
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        let done = self.proxied.set(key, value);
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        let done = self.proxied.set(key, value, options);
         STORED.set(Some(Instant::now()));
         done
     }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::{fs, io};
 
-use dogpile::sdk::{BackendError, BytesBackend, ErrorKind, register_backend};
+use dogpile::sdk::{BackendError, BytesBackend, ErrorKind, StoreOptions, register_backend};
 use dogpile::{CacheRegion, RegionConfig};
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ impl BytesBackend for Folder {
         }
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         // Written aside and moved into place, so that no reader sees half of it.
         let file = self.file(key);
         let aside = file.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));

@@ -1,11 +1,11 @@
-//! Proxies named in a configuration, one of them written here: it keeps secrets from being stored as they are.
+//! Proxies that a configuration names. One of them is written here, and masks the values that are stored.
 //!
 //! `cargo run --example proxy_stack`
 
 use std::sync::Arc;
 
 use dogpile::sdk::{
-    BackendError, Bytes, CacheBackend, CachedValue, ErrorKind, Payload, ProxyBackend, register_proxy,
+    BackendError, Bytes, CacheBackend, CachedValue, ErrorKind, Payload, ValueProxy, register_proxy,
 };
 use dogpile::{CacheRegion, Configuration};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MaskConfig {
-    /// What every stored byte is masked with.
+    /// Mask of every stored byte. Required, not 0.
     mask: u8,
 }
 
@@ -23,13 +23,13 @@ register_proxy! {
     config: MaskConfig,
     build: |config: MaskConfig, proxied| {
         if config.mask == 0 {
-            return Err("a mask of 0 masks nothing");
+            return Err("invalid argument \"mask\": 0 masks nothing; set a number from 1 to 255");
         }
         Ok(Mask { mask: config.mask, proxied })
     },
 }
 
-/// Masks what is stored. (A toy: it shows where encryption or compression would stand.)
+/// Masks the stored bytes. A real proxy would encrypt or compress them in the same place.
 #[derive(Debug)]
 struct Mask {
     mask: u8,
@@ -39,7 +39,7 @@ struct Mask {
 impl Mask {
     fn masked(&self, mut value: CachedValue) -> Result<CachedValue, BackendError> {
         let Payload::Bytes(bytes) = &value.payload else {
-            let message = "acme.mask works on bytes; give the region a serializer";
+            let message = "cannot mask an object: acme.mask masks bytes; set a serializer for the region";
             return Err(BackendError::new(ErrorKind::InvalidValue, message));
         };
         let masked: Vec<u8> = bytes.iter().map(|byte| byte ^ self.mask).collect();
@@ -48,18 +48,18 @@ impl Mask {
     }
 }
 
-/// Only what changes is named; deletions, mutexes and all the rest go on to the wrapped backend.
-impl ProxyBackend for Mask {
+/// Every form of reading and storing goes through these two methods, the multi forms included.
+impl ValueProxy for Mask {
     fn proxied(&self) -> &dyn CacheBackend {
         &*self.proxied
     }
 
-    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        self.proxied.get(key)?.map(|value| self.masked(value)).transpose()
+    fn encode(&self, _key: &str, value: CachedValue) -> Result<CachedValue, BackendError> {
+        self.masked(value)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.proxied.set(key, self.masked(value)?)
+    fn decode(&self, _key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError> {
+        self.masked(value).map(Some)
     }
 }
 
@@ -80,8 +80,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("made:   {}", tokens.get_or_create("ada", || "open sesame".to_owned())?);
     println!("read:   {:?}", tokens.get::<String>("ada")?);
-    let stored = tokens.actual_backend()?.get("tokens:ada")?.ok_or("nothing was stored")?;
-    if let Payload::Bytes(bytes) = stored.payload {
+    tokens.set_multi([("bob", "speak friend".to_owned())])?;
+    for key in ["tokens:ada", "tokens:bob"] {
+        let stored = tokens.actual_backend()?.get(key)?.ok_or("nothing was stored")?;
+        let Payload::Bytes(bytes) = stored.payload else { return Err("no bytes were stored".into()) };
         println!("stored: {}", bytes.escape_ascii());
     }
     Ok(())

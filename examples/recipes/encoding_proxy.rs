@@ -1,7 +1,7 @@
-//! A recipe: values are stored in an encoding of one's own, by a proxy.
+//! A recipe: a proxy that stores values in an encoding of its own.
 //!
-//! It sees what any backend stores, whole values as bytes, and encodes them on the way in and decodes them on the way
-//! out. dogpile.cache's documentation calls this "encoding and decoding data into another format".
+//! It encodes the bytes of each value on the way into the backend, and decodes them on the way out. dogpile.cache's
+//! documentation calls this "encoding and decoding data into another format".
 //!
 //! `cargo run --example encoding_proxy`
 
@@ -9,23 +9,17 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use dogpile::sdk::{
-    BackendError, CacheBackend, CachedValue, ErrorKind, Payload, ProxyBackend, register_proxy,
+    BackendError, CacheBackend, CachedValue, ErrorKind, NoArguments, Payload, ValueProxy, register_proxy,
 };
 use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
-use serde::Deserialize;
 
 static USERS: CacheRegion = CacheRegion::new("users");
 
 register_proxy! {
     name: "acme.hex",
-    config: HexConfig,
-    build: |_: HexConfig, proxied| Ok::<_, BackendError>(Hex { proxied }),
+    config: NoArguments,
+    build: |_, proxied| Ok::<_, BackendError>(Hex { proxied }),
 }
-
-/// It has no arguments.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HexConfig {}
 
 /// Stores payloads as hexadecimal digits.
 #[derive(Debug)]
@@ -39,7 +33,9 @@ fn refused(message: &'static str) -> BackendError {
 
 fn encoded(mut value: CachedValue) -> Result<CachedValue, BackendError> {
     let Payload::Bytes(bytes) = &value.payload else {
-        return Err(refused("acme.hex works on bytes; give the region a serializer"));
+        return Err(refused(
+            "cannot encode an object: acme.hex encodes bytes; set a serializer for the region",
+        ));
     };
     let digits = bytes.iter().fold(String::new(), |mut digits, byte| {
         // Writing to a `String` does not fail.
@@ -50,7 +46,7 @@ fn encoded(mut value: CachedValue) -> Result<CachedValue, BackendError> {
     Ok(value)
 }
 
-/// `None` for what is no hexadecimal text: as good as absent.
+/// Returns `None` for bytes that are not hexadecimal digits. The key is a miss then.
 fn decoded(mut value: CachedValue) -> Option<CachedValue> {
     let Payload::Bytes(bytes) = &value.payload else { return None };
     let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
@@ -59,27 +55,18 @@ fn decoded(mut value: CachedValue) -> Option<CachedValue> {
     Some(value)
 }
 
-/// Single and many values go through these four; whatever else is asked for goes on by itself.
-impl ProxyBackend for Hex {
+/// Single and multi calls alike go through these two methods. All other calls go to the wrapped backend.
+impl ValueProxy for Hex {
     fn proxied(&self) -> &dyn CacheBackend {
         &*self.proxied
     }
 
-    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(self.proxied.get(key)?.and_then(decoded))
+    fn encode(&self, _key: &str, value: CachedValue) -> Result<CachedValue, BackendError> {
+        encoded(value)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.proxied.set(key, encoded(value)?)
-    }
-
-    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
-        Ok(self.proxied.get_multi(keys)?.into_iter().map(|found| found.and_then(decoded)).collect())
-    }
-
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        let entries = entries.into_iter().map(|(key, value)| Ok((key, encoded(value)?)));
-        self.proxied.set_multi(entries.collect::<Result<_, BackendError>>()?)
+    fn decode(&self, _key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError> {
+        Ok(decoded(value))
     }
 }
 

@@ -77,7 +77,7 @@ mod tests {
     use crate::invalidation::DefaultInvalidationStrategy;
 
     fn made_at(seconds: f64, version: i64) -> Metadata {
-        Metadata { creation_time: CreationTime::from_seconds(seconds), version }
+        Metadata::new(CreationTime::from_seconds(seconds)).with_version(version)
     }
 
     fn region_time(seconds: f64) -> (Arc<ManualClock>, Arc<DefaultInvalidationStrategy>, RegionTime) {

@@ -175,7 +175,7 @@ impl Registry {
     /// # #[derive(Debug)] struct Shelf;
     /// # impl CacheBackend for Shelf {
     /// #     fn get(&self, _: &str) -> Result<Option<CachedValue>, BackendError> { Ok(None) }
-    /// #     fn set(&self, _: &str, _: CachedValue) -> Result<(), BackendError> { Ok(()) }
+    /// #     fn set(&self, _: &str, _: CachedValue, options: &StoreOptions) -> Result<(), BackendError> { Ok(()) }
     /// #     fn delete(&self, _: &str) -> Result<(), BackendError> { Ok(()) }
     /// # }
     ///

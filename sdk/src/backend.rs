@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::BackendError;
+use crate::capabilities::Capabilities;
+use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::options::{Entry, StoreOptions};
 use crate::value::CachedValue;
 
 /// A store of cached values, as a region sees it.
@@ -40,11 +40,12 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         Ok(found.is_some())
     }
 
-    /// Stores `value` under `key`, replacing any previous value.
+    /// Stores `value` under `key`, replacing any previous value. See [`StoreOptions`] for what `options` ask for.
     ///
     /// # Errors
     /// If the store fails, or does not accept the key or the value.
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError>;
+    /// [`ErrorKind::Fenced`](crate::ErrorKind::Fenced) if the fence no longer holds.
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError>;
 
     /// Deletes the value stored under `key`, if there is one.
     ///
@@ -60,12 +61,20 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    /// Stores many values.
+    /// Stores many values, each as [`set`](Self::set) does. If a key occurs twice, the last of its values is stored.
     ///
     /// # Errors
-    /// If the store fails. Some of the values may have been stored.
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        entries.into_iter().try_for_each(|(key, value)| self.set(&key, value))
+    /// If the store fails. Some of the values may have been stored. [`ErrorKind::Fenced`](crate::ErrorKind::Fenced) if
+    /// the fence of a value no longer holds. All values whose fence holds are stored then.
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        let mut fenced = Ok(());
+        for Entry { key, value, options } in entries {
+            match self.set(&key, value, &options) {
+                Err(error) if error.kind() == ErrorKind::Fenced => fenced = Err(error),
+                other => other?,
+            }
+        }
+        fenced
     }
 
     /// Deletes many keys.
@@ -90,40 +99,37 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Returns the name of the serializer to use if the region names none.
-    ///
-    /// With `None`, the default, values are stored unserialized, as [`Payload::Object`](crate::Payload::Object).
-    fn default_serializer(&self) -> Option<String> {
-        None
-    }
-
-    /// Returns whether a held mutex can expire, so that two creators may overlap. The default is `false`.
-    fn has_lock_timeout(&self) -> bool {
-        false
-    }
-
-    /// Returns a string that all backends over one store in this process share.
-    ///
-    /// Regions over one store then wait for each other's creators. The string is readable, such as
-    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Regions ask for it when they are
-    /// configured, and never on a hit. The default is `None`: each backend instance is a store of its own.
-    fn scope(&self) -> Option<String> {
-        None
-    }
-
     /// Returns the key under which the bottom store keeps `key`.
     ///
     /// A region passes a mangled key. Creators of two regions exclude each other if the regions have one
-    /// [`scope`](Self::scope) and one store key. The default is `key` itself, which is right for every backend that is
+    /// [`scope`](Capabilities::scope) and one store key. The default is `key` itself, which is right for every backend that is
     /// not a proxy. A proxy that renames keys overrides it. It must return one key for one key, and is never called on
     /// a hit.
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Borrowed(key)
     }
 
-    /// Returns the features and limits of the store. Regions ask for them when they are configured.
+    /// Returns the features and limits of the store. A region asks once, when it is configured.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    /// Checks that the store can be reached. The default succeeds.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    fn health(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// Closes connections and files that are not in use. The default does nothing.
+    ///
+    /// A later call opens them again. Dropping the backend closes them as well.
+    ///
+    /// # Errors
+    /// If closing fails. The backend stays usable.
+    fn close(&self) -> Result<(), BackendError> {
+        Ok(())
     }
 }
 
@@ -148,110 +154,5 @@ impl KeyMangler {
 impl fmt::Debug for KeyMangler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyMangler")
-    }
-}
-
-/// The features and limits of a store. Start from the default and change what differs.
-///
-/// ```
-/// use dogpile_sdk::{Capabilities, KeyBytes};
-///
-/// let capabilities =
-///     Capabilities::default().with_key_limit(250).with_key_bytes(KeyBytes::NoBlanks).with_native_expiry();
-/// assert_eq!(capabilities.max_key_bytes, Some(250));
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Capabilities {
-    /// Whether the store keeps values. If it does not, creators run side by side. Default: true.
-    pub stores: bool,
-    /// The length of the longest key, in bytes. Default: no limit.
-    pub max_key_bytes: Option<usize>,
-    /// The bytes that a key may contain. Default: any.
-    pub key_bytes: KeyBytes,
-    /// The size of the largest serialized value, in bytes. Default: no limit.
-    pub max_value_bytes: Option<u64>,
-    /// Whether the store drops values by itself after a time. Default: false.
-    pub native_expiry: bool,
-    /// Whether the `_multi` calls save round trips. Default: false.
-    pub native_batch: bool,
-}
-
-/// The bytes that a key may contain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum KeyBytes {
-    /// Any bytes.
-    #[default]
-    Any,
-    /// No whitespace and no control characters, as in memcached.
-    NoBlanks,
-}
-
-impl Default for Capabilities {
-    fn default() -> Self {
-        Capabilities {
-            stores: true,
-            max_key_bytes: None,
-            key_bytes: KeyBytes::Any,
-            max_value_bytes: None,
-            native_expiry: false,
-            native_batch: false,
-        }
-    }
-}
-
-impl Capabilities {
-    /// Sets that the store keeps nothing.
-    #[must_use]
-    pub fn without_storage(mut self) -> Self {
-        self.stores = false;
-        self
-    }
-
-    /// Sets the length of the longest key, in bytes.
-    #[must_use]
-    pub fn with_key_limit(mut self, bytes: usize) -> Self {
-        self.max_key_bytes = Some(bytes);
-        self
-    }
-
-    /// Sets the bytes that a key may contain.
-    #[must_use]
-    pub fn with_key_bytes(mut self, key_bytes: KeyBytes) -> Self {
-        self.key_bytes = key_bytes;
-        self
-    }
-
-    /// Sets the size of the largest serialized value, in bytes.
-    #[must_use]
-    pub fn with_value_limit(mut self, bytes: u64) -> Self {
-        self.max_value_bytes = Some(bytes);
-        self
-    }
-
-    /// Sets that the store drops values by itself after a time.
-    #[must_use]
-    pub fn with_native_expiry(mut self) -> Self {
-        self.native_expiry = true;
-        self
-    }
-
-    /// Sets that the `_multi` calls save round trips.
-    #[must_use]
-    pub fn with_native_batch(mut self) -> Self {
-        self.native_batch = true;
-        self
-    }
-
-    /// Returns whether the store accepts `key`.
-    pub fn admits_key(&self, key: &str) -> bool {
-        let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
-        let clean = match self.key_bytes {
-            KeyBytes::Any => true,
-            KeyBytes::NoBlanks => !key.chars().any(|c| c.is_whitespace() || c.is_control()),
-        };
-        fits && clean
     }
 }

@@ -6,10 +6,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::{CacheBackend, Capabilities, KeyMangler};
+use crate::backend::{CacheBackend, KeyMangler};
+use crate::capabilities::Capabilities;
 use crate::envelope;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::options::{BytesEntry, Entry, StoreOptions};
 use crate::value::{Bytes, CachedValue, Payload};
 
 /// A store of bytes. [`Enveloped`] makes a [`CacheBackend`] of it; `register_backend!` does so by itself.
@@ -24,11 +26,11 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// If the store fails.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError>;
 
-    /// Stores `value` under `key`, replacing any previous value.
+    /// Stores `value` under `key`, replacing any previous value. See [`StoreOptions`] for what `options` ask for.
     ///
     /// # Errors
-    /// If the store fails, or does not accept the key or the value.
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError>;
+    /// If the store fails, or does not accept the key or the value. [`ErrorKind::Fenced`] if the fence no longer holds.
+    fn set(&self, key: &str, value: &[u8], options: &StoreOptions) -> Result<(), BackendError>;
 
     /// Deletes the value stored under `key`, if there is one.
     ///
@@ -44,12 +46,20 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    /// Stores many values.
+    /// Stores many values, each as [`set`](Self::set) does. If a key occurs twice, the last of its values is stored.
     ///
     /// # Errors
-    /// If the store fails. Some of the values may have been stored.
-    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        entries.iter().try_for_each(|(key, value)| self.set(key, value))
+    /// If the store fails. Some of the values may have been stored. [`ErrorKind::Fenced`] if the fence of a value no
+    /// longer holds. All values whose fence holds are stored then.
+    fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        let mut fenced = Ok(());
+        for BytesEntry { key, value, options } in entries {
+            match self.set(key, value, options) {
+                Err(error) if error.kind() == ErrorKind::Fenced => fenced = Err(error),
+                other => other?,
+            }
+        }
+        fenced
     }
 
     /// Deletes many keys.
@@ -71,29 +81,30 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Returns the name of the serializer to use if the region names none. The default is `json`.
-    fn default_serializer(&self) -> String {
-        "json".to_owned()
-    }
-
-    /// See [`CacheBackend::has_lock_timeout`].
-    fn has_lock_timeout(&self) -> bool {
-        false
-    }
-
-    /// See [`CacheBackend::scope`].
-    fn scope(&self) -> Option<String> {
-        None
-    }
-
     /// See [`CacheBackend::store_key`].
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Borrowed(key)
     }
 
-    /// See [`CacheBackend::capabilities`].
+    /// See [`CacheBackend::capabilities`]. If they name no serializer, regions use `json`.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    /// See [`CacheBackend::health`].
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    fn health(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// See [`CacheBackend::close`].
+    ///
+    /// # Errors
+    /// If closing fails. The backend stays usable.
+    fn close(&self) -> Result<(), BackendError> {
+        Ok(())
     }
 }
 
@@ -131,7 +142,12 @@ fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
         );
         return Err(error.during("set").for_key(key));
     };
-    Ok(envelope::write(value.metadata, payload))
+    if !envelope::is_readable(&value.metadata) {
+        let problem =
+            "cannot store the value: its attributes are invalid or too long for the envelope's header";
+        return Err(BackendError::new(ErrorKind::InvalidValue, problem).during("set").for_key(key));
+    }
+    Ok(envelope::write(&value.metadata, payload))
 }
 
 impl<B: BytesBackend> CacheBackend for Enveloped<B> {
@@ -139,8 +155,8 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
         Ok(self.0.get(key)?.and_then(open))
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.0.set(key, &seal(key, &value)?)
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        self.0.set(key, &seal(key, &value)?, options)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -151,13 +167,15 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
         Ok(self.0.get_multi(keys)?.into_iter().map(|stored| stored.and_then(open)).collect())
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        let sealed: Vec<(&str, Vec<u8>)> = entries
-            .iter()
-            .map(|(key, value)| Ok((key.as_str(), seal(key, value)?)))
-            .collect::<Result<_, BackendError>>()?;
-        let borrowed: Vec<(&str, &[u8])> =
-            sealed.iter().map(|(key, value)| (*key, value.as_slice())).collect();
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        let seal = |entry: &Entry| seal(&entry.key, &entry.value);
+        let sealed = entries.iter().map(seal).collect::<Result<Vec<_>, BackendError>>()?;
+        let borrow = |(entry, value)| {
+            let Entry { key, options, .. }: &Entry = entry;
+            let value: &Vec<u8> = value;
+            BytesEntry::new(key, value, options)
+        };
+        let borrowed: Vec<BytesEntry<'_>> = entries.iter().zip(&sealed).map(borrow).collect();
         self.0.set_multi(&borrowed)
     }
 
@@ -173,23 +191,21 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
         self.0.key_mangler()
     }
 
-    fn default_serializer(&self) -> Option<String> {
-        Some(self.0.default_serializer())
-    }
-
-    fn has_lock_timeout(&self) -> bool {
-        self.0.has_lock_timeout()
-    }
-
-    fn scope(&self) -> Option<String> {
-        self.0.scope()
-    }
-
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         self.0.store_key(key)
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
+        let mut capabilities = self.0.capabilities();
+        capabilities.serializer.get_or_insert_with(|| "json".to_owned());
+        capabilities
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        self.0.health()
+    }
+
+    fn close(&self) -> Result<(), BackendError> {
+        self.0.close()
     }
 }

@@ -11,6 +11,7 @@ use crate::backend::CacheBackend;
 use crate::bytes::{BytesBackend, Enveloped};
 use crate::error::{BackendError, ErrorKind};
 use crate::proxy::{ProxyBackend, proxy};
+use crate::value_proxy::{ValueProxy, value_proxy};
 
 /// Builds a backend of its arguments.
 pub type BuildBackend = fn(Arguments) -> Result<Arc<dyn CacheBackend>, BackendError>;
@@ -93,8 +94,8 @@ macro_rules! register_backend {
 
 /// Registers a proxy under its entry-point name.
 ///
-/// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`, and answers a
-/// `Result` of a [`ProxyBackend`]; any error will do.
+/// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`. It returns a `Result` of a
+/// [`ProxyBackend`] or of a [`ValueProxy`], with any error.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -123,7 +124,7 @@ macro_rules! register_proxy {
                 package: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
                 build: |arguments, proxied| {
-                    $crate::__private::build_proxy::<$config, _, _>(arguments, proxied, $build)
+                    $crate::__private::build_proxy::<$config, _, _, _>(arguments, proxied, $build)
                 },
             }
         }
@@ -173,6 +174,10 @@ pub struct ValueForm;
 #[derive(Debug)]
 pub struct BytesForm;
 
+/// Stands for [`ValueProxy`].
+#[derive(Debug)]
+pub struct TransformingForm;
+
 impl<B: CacheBackend> IntoBackend<ValueForm> for B {
     fn into_backend(self) -> Arc<dyn CacheBackend> {
         Arc::new(self)
@@ -182,6 +187,24 @@ impl<B: CacheBackend> IntoBackend<ValueForm> for B {
 impl<B: BytesBackend> IntoBackend<BytesForm> for B {
     fn into_backend(self) -> Arc<dyn CacheBackend> {
         Arc::new(Enveloped::new(self))
+    }
+}
+
+/// A type that `build` of a proxy may return. `Form` distinguishes the two for the compiler.
+pub trait IntoProxy<Form> {
+    /// Converts the proxy into a backend.
+    fn into_backend(self) -> Arc<dyn CacheBackend>;
+}
+
+impl<P: ProxyBackend> IntoProxy<ValueForm> for P {
+    fn into_backend(self) -> Arc<dyn CacheBackend> {
+        proxy(self)
+    }
+}
+
+impl<P: ValueProxy> IntoProxy<TransformingForm> for P {
+    fn into_backend(self) -> Arc<dyn CacheBackend> {
+        value_proxy(self)
     }
 }
 
@@ -201,17 +224,17 @@ where
 
 /// What `register_proxy!` calls.
 #[doc(hidden)]
-pub fn build_proxy<C, P, E>(
+pub fn build_proxy<C, P, E, Form>(
     arguments: Arguments,
     proxied: Arc<dyn CacheBackend>,
     build: impl FnOnce(C, Arc<dyn CacheBackend>) -> Result<P, E>,
 ) -> Result<Arc<dyn CacheBackend>, BackendError>
 where
     C: DeserializeOwned,
-    P: ProxyBackend,
+    P: IntoProxy<Form>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    build(arguments.parse()?, proxied).map(proxy).map_err(|error| build_error(error.into()))
+    build(arguments.parse()?, proxied).map(IntoProxy::into_backend).map_err(|error| build_error(error.into()))
 }
 
 fn build_error(error: Box<dyn Error + Send + Sync>) -> BackendError {

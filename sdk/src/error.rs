@@ -1,22 +1,22 @@
-//! [`BackendError`]: what a backend answers when it cannot do what it was asked.
+//! [`BackendError`]: the error of a backend.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a backend could not do what it was asked. A missing value is no error, but `Ok(None)`.
+/// The error of a backend. A missing value is `Ok(None)`, not an error.
 ///
 /// ```
 /// use dogpile_sdk::{BackendError, ErrorKind};
 ///
-/// let error = BackendError::new(ErrorKind::Timeout, "no answer within 3 s").during("get").for_key("user:1");
+/// let error = BackendError::new(ErrorKind::Timeout, "no reply within 3 s").during("get").for_key("user:1");
 /// assert!(error.is_transient());
-/// assert_eq!(error.to_string(), "no answer within 3 s");
+/// assert_eq!(error.to_string(), "no reply within 3 s");
 /// ```
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct BackendError(Box<Inner>);
 
-/// Boxed, so that an error weighs little in the many results that hold none.
+/// Boxed, so that results without an error stay small.
 #[derive(thiserror::Error)]
 #[error("{message}")]
 struct Inner {
@@ -24,35 +24,40 @@ struct Inner {
     message: String,
     operation: Option<String>,
     key: Option<String>,
+    server: Option<String>,
+    argument: Option<String>,
+    location: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What sort of failure it was; callers branch on it, never on the text.
+/// The kind of a failure. Callers branch on it, never on the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The store could not be reached, or broke off. Transient.
+    /// The store could not be reached, or the connection broke. Transient.
     Unavailable,
-    /// The store did not answer in time. Transient.
+    /// The store did not reply in time. Transient.
     Timeout,
-    /// An argument of the backend is wrong or missing.
+    /// An argument of the backend is invalid or missing.
     Configuration,
-    /// The key is one that the store cannot take.
+    /// The store does not accept the key.
     InvalidKey,
-    /// The value is one that the store cannot take, or larger than it takes.
+    /// The store does not accept the value, for example because it is too large.
     InvalidValue,
-    /// The backend refuses this operation on purpose, as a read-only proxy does.
+    /// The backend refuses the operation on purpose, as a read-only proxy does.
     Refused,
-    /// A mutex was released by somebody who does not hold it (any more).
+    /// A mutex was released by an object that does not hold it, or no longer holds it.
     NotHeld,
+    /// A value was not stored, because the mutex of its [fence](crate::StoreOptions::fence) is no longer held.
+    Fenced,
     /// The backend panicked.
     Panicked,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
 impl ErrorKind {
-    const ALL: [ErrorKind; 9] = [
+    const ALL: [ErrorKind; 10] = [
         ErrorKind::Unavailable,
         ErrorKind::Timeout,
         ErrorKind::Configuration,
@@ -60,72 +65,112 @@ impl ErrorKind {
         ErrorKind::InvalidValue,
         ErrorKind::Refused,
         ErrorKind::NotHeld,
+        ErrorKind::Fenced,
         ErrorKind::Panicked,
         ErrorKind::Other,
     ];
 
-    /// The name that stands for the kind where it crosses to another binary.
+    /// Returns the name by which the kind crosses the FFI boundary.
     pub(crate) fn name(self) -> String {
         format!("{self:?}")
     }
 
-    /// The kind of that name; `Other` for one that this version does not know.
+    /// Returns the kind of that name, or `Other` if this version does not know it.
     pub(crate) fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(ErrorKind::Other)
     }
 }
 
 impl BackendError {
-    /// An error of `kind`; `message` says what happened, in lower case and without a full stop.
+    /// Creates an error of `kind`. `message` states what failed and why, in lower case and without a final period.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         BackendError(Box::new(Inner {
             kind,
             message: message.into(),
             operation: None,
             key: None,
+            server: None,
+            argument: None,
+            location: None,
             source: None,
         }))
     }
 
-    /// Keeps what caused it.
+    /// Sets the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Keeps which operation it was, such as `get_multi`.
+    /// Sets the operation that failed, such as `get_multi`.
     #[must_use]
     pub fn during(mut self, operation: impl Into<String>) -> Self {
         self.0.operation = Some(operation.into());
         self
     }
 
-    /// Keeps which key it was about.
+    /// Sets the key of the operation.
     #[must_use]
     pub fn for_key(mut self, key: impl Into<String>) -> Self {
         self.0.key = Some(key.into());
         self
     }
 
-    /// What sort of failure it was.
+    /// Sets the server that failed, such as `cache1:6379`.
+    #[must_use]
+    pub fn at_server(mut self, server: impl Into<String>) -> Self {
+        self.0.server = Some(server.into());
+        self
+    }
+
+    /// Sets the argument of the configuration that is invalid, such as `socket_timeout`.
+    #[must_use]
+    pub fn for_argument(mut self, argument: impl Into<String>) -> Self {
+        self.0.argument = Some(argument.into());
+        self
+    }
+
+    /// Sets the file and line at which a backend panicked.
+    #[must_use]
+    pub(crate) fn at_location(mut self, location: impl Into<String>) -> Self {
+        self.0.location = Some(location.into());
+        self
+    }
+
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the same call may succeed a little later.
+    /// Returns whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
-    /// Which operation it was, if the backend told.
+    /// Returns the operation that failed, if the backend set it.
     pub fn operation(&self) -> Option<&str> {
         self.0.operation.as_deref()
     }
 
-    /// Which key it was about, if the backend told.
+    /// Returns the key of the operation, if the backend set it.
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
+    }
+
+    /// Returns the server that failed, if the backend set it.
+    pub fn server(&self) -> Option<&str> {
+        self.0.server.as_deref()
+    }
+
+    /// Returns the argument of the configuration that is invalid, if the backend set it.
+    pub fn argument(&self) -> Option<&str> {
+        self.0.argument.as_deref()
+    }
+
+    /// Returns the file and line at which a loaded backend panicked.
+    pub fn location(&self) -> Option<&str> {
+        self.0.location.as_deref()
     }
 }
 
@@ -137,14 +182,15 @@ impl fmt::Debug for BackendError {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, operation, key, source } = self;
+        let Inner { kind, message, operation, key, server, argument, location, source } = self;
         let mut shown = f.debug_struct("BackendError");
-        shown.field("kind", kind).field("message", message).field("operation", operation);
-        shown.field("key", key).field("source", source).finish()
+        shown.field("kind", kind).field("message", message).field("operation", operation).field("key", key);
+        shown.field("server", server).field("argument", argument).field("location", location);
+        shown.field("source", source).finish()
     }
 }
 
-/// A cause that came from another binary, of which only the text is left.
+/// A cause that came from another binary. Only its message crosses.
 #[derive(Debug)]
 pub(crate) struct RemoteCause {
     message: String,
@@ -152,7 +198,7 @@ pub(crate) struct RemoteCause {
 }
 
 impl RemoteCause {
-    /// The chain that `messages` tell, the nearest first.
+    /// Creates a chain of `messages`, the nearest cause first.
     pub(crate) fn chain(messages: Vec<String>) -> Option<Box<Self>> {
         messages
             .into_iter()

@@ -1,11 +1,11 @@
-//! What a dogpile backend, mutex or proxy implements, and how it is registered.
+//! The traits of backends, mutexes, and proxies, and the macros that register them.
 //!
 //! A backend is a type with three methods and one line that registers it under its entry-point name:
 //!
 //! ```
 //! use std::{collections::HashMap, sync::Mutex};
 //!
-//! use dogpile_sdk::{BackendError, CacheBackend, CachedValue, NoArguments};
+//! use dogpile_sdk::{BackendError, CacheBackend, CachedValue, NoArguments, StoreOptions};
 //!
 //! #[derive(Debug, Default)]
 //! struct Shelf(Mutex<HashMap<String, CachedValue>>);
@@ -14,7 +14,7 @@
 //!     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
 //!         Ok(self.0.lock().unwrap().get(key).cloned())
 //!     }
-//!     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+//!     fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
 //!         self.0.lock().unwrap().insert(key.to_owned(), value);
 //!         Ok(())
 //!     }
@@ -31,37 +31,43 @@
 //! }
 //! ```
 //!
-//! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as
-//! a library: a wrapper crate of type `cdylib`, which depends on it, calls [`export_plugin!`].
+//! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as a library.
+//! For the latter, a wrapper crate of type `cdylib` depends on it and calls [`export_plugin!`].
 //!
-//! A backend that stores bytes implements [`BytesBackend`] instead, and a wrapper around other backends
-//! [`ProxyBackend`]. `dogpile-conformance` checks what each of them owes.
+//! A backend that stores bytes implements [`BytesBackend`] instead. A wrapper around other backends implements
+//! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its contract.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
 mod backend;
 mod bytes;
+mod capabilities;
 mod entry;
 pub mod envelope;
 mod error;
 pub mod lease;
 mod mutex;
 mod nearest;
+mod options;
 mod proxy;
 mod stable;
 mod value;
+mod value_proxy;
 
 pub use crate::arguments::{Arguments, NoArguments};
-pub use crate::backend::{CacheBackend, Capabilities, KeyBytes, KeyMangler};
+pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
+pub use crate::capabilities::{Capabilities, KeyBytes};
 pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry};
 pub use crate::error::{BackendError, ErrorKind};
 pub use crate::mutex::CacheMutex;
 pub use crate::nearest::{did_you_mean, nearest};
+pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
 pub use crate::proxy::{ProxyBackend, proxy};
 pub use crate::stable::{ExportedBackend, LoadedBackend};
-pub use crate::value::{Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
+pub use crate::value::{Attributes, Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
+pub use crate::value_proxy::{ValueProxy, value_proxy};
 
 /// The version of this crate.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::error::BackendError;
+use crate::options::Fence;
 
 /// A mutex for one key, often shared by processes and machines.
 ///
@@ -54,6 +55,14 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// that cannot be lost.
     fn is_lost(&self) -> bool {
         false
+    }
+
+    /// Returns a token with which the store can check that this object still holds the mutex.
+    ///
+    /// A region passes it to `set` with the created value. See [`StoreOptions::fence`](crate::StoreOptions::fence). This
+    /// call performs no I/O and never blocks. The default is `None`: the store cannot check.
+    fn fence(&self) -> Option<Fence> {
+        None
     }
 }
 

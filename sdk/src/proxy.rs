@@ -6,15 +6,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::{CacheBackend, Capabilities, KeyMangler};
+use crate::backend::{CacheBackend, KeyMangler};
+use crate::capabilities::Capabilities;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::options::{Entry, StoreOptions};
 use crate::value::CachedValue;
 
 /// A wrapper around a backend. It implements the methods that it changes; all others forward to [`proxied`].
 ///
-/// Values arrive with their metadata. A proxy that overrides `get` sees every single get. A `_multi` call does not go
-/// through `get`, so override both forms.
+/// Values arrive with their metadata. A `_multi` call does not go through the single form, so override both. A proxy that
+/// only changes values implements [`ValueProxy`](crate::ValueProxy) instead, which has one pair of methods for all forms.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
@@ -53,8 +55,8 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
 
     /// See [`CacheBackend::set`].
     #[allow(clippy::missing_errors_doc)]
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.proxied().set(key, value)
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        self.proxied().set(key, value, options)
     }
 
     /// See [`CacheBackend::delete`].
@@ -71,7 +73,7 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
 
     /// See [`CacheBackend::set_multi`].
     #[allow(clippy::missing_errors_doc)]
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
         self.proxied().set_multi(entries)
     }
 
@@ -91,21 +93,6 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
         self.proxied().key_mangler()
     }
 
-    /// See [`CacheBackend::default_serializer`].
-    fn default_serializer(&self) -> Option<String> {
-        self.proxied().default_serializer()
-    }
-
-    /// See [`CacheBackend::has_lock_timeout`].
-    fn has_lock_timeout(&self) -> bool {
-        self.proxied().has_lock_timeout()
-    }
-
-    /// See [`CacheBackend::scope`]. A proxy does not change the store, so it has no reason to override this method.
-    fn scope(&self) -> Option<String> {
-        self.proxied().scope()
-    }
-
     /// See [`CacheBackend::store_key`]. A proxy that renames keys overrides this method, and passes the renamed key to
     /// the wrapped backend's `store_key`.
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
@@ -113,8 +100,23 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
     }
 
     /// See [`CacheBackend::capabilities`].
+    ///
+    /// The default returns those of the wrapped backend, except that [`immediate`](Capabilities::immediate) is false,
+    /// because the methods of this proxy may block. A proxy that never blocks sets it again.
     fn capabilities(&self) -> Capabilities {
-        self.proxied().capabilities()
+        self.proxied().capabilities().with_immediate(false)
+    }
+
+    /// See [`CacheBackend::health`].
+    #[allow(clippy::missing_errors_doc)]
+    fn health(&self) -> Result<(), BackendError> {
+        self.proxied().health()
+    }
+
+    /// See [`CacheBackend::close`].
+    #[allow(clippy::missing_errors_doc)]
+    fn close(&self) -> Result<(), BackendError> {
+        self.proxied().close()
     }
 }
 
@@ -138,8 +140,8 @@ impl<P: ProxyBackend> CacheBackend for Bridge<P> {
         self.0.get(key)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.0.set(key, value)
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        self.0.set(key, value, options)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -150,7 +152,7 @@ impl<P: ProxyBackend> CacheBackend for Bridge<P> {
         self.0.get_multi(keys)
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
         self.0.set_multi(entries)
     }
 
@@ -166,23 +168,19 @@ impl<P: ProxyBackend> CacheBackend for Bridge<P> {
         self.0.key_mangler()
     }
 
-    fn default_serializer(&self) -> Option<String> {
-        self.0.default_serializer()
-    }
-
-    fn has_lock_timeout(&self) -> bool {
-        self.0.has_lock_timeout()
-    }
-
-    fn scope(&self) -> Option<String> {
-        self.0.scope()
-    }
-
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         self.0.store_key(key)
     }
 
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        self.0.health()
+    }
+
+    fn close(&self) -> Result<(), BackendError> {
+        self.0.close()
     }
 }

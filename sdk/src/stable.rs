@@ -6,6 +6,7 @@ mod deadline;
 mod error;
 mod exported;
 mod loaded;
+mod options;
 mod plugin;
 
 pub use exported::ExportedBackend;

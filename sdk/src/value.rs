@@ -1,4 +1,5 @@
-//! What a backend stores. The types are laid out in `dogpile-abi`, so that a value crosses to a library and
-//! back without being taken apart.
+//! The values that backends store.
+//!
+//! The types are defined in `dogpile-abi`, so that a value crosses the FFI boundary without being copied or converted.
 
-pub use dogpile_abi::{Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
+pub use dogpile_abi::{Attributes, Bytes, CachedValue, CreationTime, Metadata, Object, Payload};

@@ -6,36 +6,55 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, ErrorKind, ExportedBackend, LoadedBackend,
+    Attributes, BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, CreationTime, Entry,
+    ErrorKind, ExportedBackend, Fence, LoadedBackend, Metadata, Payload, StoreOptions,
 };
 
-/// Records the deadlines of its mutexes.
+/// Keeps one value, and records the deadlines of its mutexes and the options of its stores.
 #[derive(Clone, Debug, Default)]
 struct Recording {
     deadlines: Arc<Mutex<Vec<Instant>>>,
+    stored: Arc<Mutex<Vec<Entry>>>,
     lost: Arc<AtomicBool>,
     renames: bool,
 }
 
+fn value(bytes: &[u8]) -> CachedValue {
+    let attributes = Attributes::from_members(r#""d.a": 1"#);
+    let metadata = Metadata::new(CreationTime::from_seconds(1.5)).with_attributes(attributes);
+    CachedValue { payload: Payload::Bytes(bytes.into()), metadata }
+}
+
 impl CacheBackend for Recording {
-    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(None)
+    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+        let stored = self.stored.lock().expect("nothing panics meanwhile");
+        Ok(stored.iter().rfind(|entry| entry.key == key).map(|entry| entry.value.clone()))
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        let entry = Entry::new(key, value).with_options(options.clone());
+        self.stored.lock().expect("nothing panics meanwhile").push(entry);
         Ok(())
     }
 
-    fn delete(&self, _key: &str) -> Result<(), BackendError> {
-        Ok(())
+    fn delete(&self, key: &str) -> Result<(), BackendError> {
+        let error = BackendError::new(ErrorKind::Configuration, "the store is read-only").during("delete");
+        let error = error.for_key(key).at_server("cache1:6379").for_argument("db");
+        Err(error.with_source(std::io::Error::other("no space left")))
     }
 
     fn get_mutex(&self, _key: &str) -> Option<Arc<dyn CacheMutex>> {
         Some(Arc::new(self.clone()))
     }
 
-    fn scope(&self) -> Option<String> {
-        self.renames.then(|| "recording:1".to_owned())
+    fn capabilities(&self) -> Capabilities {
+        let capabilities =
+            Capabilities::default().with_fencing().with_immediate(true).with_serializer("json");
+        if self.renames { capabilities.with_scope("recording:1") } else { capabilities }
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        Err(BackendError::new(ErrorKind::Unavailable, "the store is down"))
     }
 
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
@@ -64,6 +83,10 @@ impl CacheMutex for Recording {
     fn is_lost(&self) -> bool {
         self.lost.load(Ordering::SeqCst)
     }
+
+    fn fence(&self) -> Option<Fence> {
+        Some(Fence::new(&b"token"[..]))
+    }
 }
 
 /// Returns `backend` as the other side sees it.
@@ -81,6 +104,62 @@ fn mutex_calls_cross() {
     assert!(!mutex.is_lost());
     backend.lost.store(true, Ordering::SeqCst);
     assert!(mutex.is_lost());
+    assert_eq!(mutex.fence().expect("the mutex has a fence").as_bytes(), b"token");
+}
+
+#[test]
+fn values_cross_with_their_attributes() {
+    let backend = crossed(&Recording::default());
+    backend.set("key", value(b"x"), &StoreOptions::new()).unwrap();
+    assert_eq!(backend.get("key").unwrap(), Some(value(b"x")));
+    let mut lent = None;
+    assert!(backend.get_with("key", &mut |found| lent = Some(found.clone())).unwrap());
+    assert_eq!(lent, Some(value(b"x")));
+    assert!(!backend.get_with("missing", &mut |_| panic!("there is no value")).unwrap());
+}
+
+#[test]
+fn panic_of_a_visitor_reaches_the_caller() {
+    let backend = crossed(&Recording::default());
+    backend.set("key", value(b"x"), &StoreOptions::new()).unwrap();
+    let visit = || backend.get_with("key", &mut |_| panic!("visited"));
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(visit)).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"visited"));
+    assert!(backend.get("key").unwrap().is_some(), "the backend keeps working");
+}
+
+#[test]
+fn store_options_cross() {
+    let recording = Recording::default();
+    let backend = crossed(&recording);
+    let some =
+        StoreOptions::new().with_keep_for(Duration::from_millis(1500)).with_fence(Fence::new(&b"x"[..]));
+    let kept = StoreOptions::new().with_keep_for(Duration::MAX);
+    backend.set("a", value(b"a"), &some).unwrap();
+    let entries = [("b", &some), ("c", &StoreOptions::new()), ("d", &kept)];
+    let entries = entries.map(|(key, options)| Entry::new(key, value(b"x")).with_options(options.clone()));
+    backend.set_multi(entries.into()).unwrap();
+    let stored = recording.stored.lock().unwrap();
+    let longest = Duration::from_nanos(u64::MAX);
+    let seen: Vec<_> = stored.iter().map(|entry| (&*entry.key, entry.options.keep_for)).collect();
+    let lifetime = Some(Duration::from_millis(1500));
+    assert_eq!(seen, [("a", lifetime), ("b", lifetime), ("c", None), ("d", Some(longest))]);
+    assert_eq!((&stored[0].options, &stored[1].options), (&some, &some));
+}
+
+#[test]
+fn errors_cross_with_all_their_parts() {
+    let error = crossed(&Recording::default()).delete("key").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::Configuration, "the store is read-only")
+    );
+    assert_eq!((error.operation(), error.key()), (Some("delete"), Some("key")));
+    assert_eq!((error.server(), error.argument()), (Some("cache1:6379"), Some("db")));
+    let source = std::error::Error::source(&error).expect("the cause crosses");
+    assert_eq!(source.to_string(), "no space left");
+    let error = crossed(&Recording::default()).health().unwrap_err();
+    assert!(error.is_transient());
 }
 
 #[test]
@@ -99,10 +178,13 @@ fn deadline_crosses_as_remaining_time() {
 }
 
 #[test]
-fn scope_and_store_key_cross() {
-    let plain = crossed(&Recording::default());
-    assert_eq!((plain.scope(), plain.store_key("key")), (None, Cow::Borrowed("key")));
-    let renaming = crossed(&Recording { renames: true, ..Recording::default() });
-    assert_eq!(renaming.scope().as_deref(), Some("recording:1"));
+fn capabilities_and_store_key_cross() {
+    let (plain, renaming) = (Recording::default(), Recording { renames: true, ..Recording::default() });
+    for recording in [&plain, &renaming] {
+        assert_eq!(crossed(recording).capabilities(), recording.capabilities());
+    }
+    assert_eq!(crossed(&plain).store_key("key"), Cow::Borrowed("key"));
+    let renaming = crossed(&renaming);
+    assert_eq!(renaming.capabilities().scope.as_deref(), Some("recording:1"));
     assert_eq!(renaming.store_key("key"), "renamed:key");
 }

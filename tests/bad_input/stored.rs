@@ -33,7 +33,7 @@ fn is_a_miss_and_is_replaced(bytes: &[u8]) {
 }
 
 fn sealed(payload: &[u8]) -> Vec<u8> {
-    envelope::write(Metadata::new(CreationTime::from_seconds(1_700_000_000.25)), payload)
+    envelope::write(&Metadata::new(CreationTime::from_seconds(1_700_000_000.25)), payload)
 }
 
 #[test]

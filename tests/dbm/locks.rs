@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use dogpile::RegionConfig;
 use dogpile::lock::{ReadGuard, ReadWriteMutex, WriteGuard};
-use dogpile::sdk::{BackendError, BytesBackend, CacheBackend, Enveloped, ErrorKind};
+use dogpile::sdk::{BackendError, BytesBackend, CacheBackend, Enveloped, ErrorKind, StoreOptions};
 use dogpile_conformance::{Setup, Stop, check};
 use dogpile_dbm::{AbstractFileLock, DbmBackend, DbmConfig, LockFactory, Lockfile};
 use dogpile_tests::regions::region_of;
@@ -157,7 +157,10 @@ fn values_are_stored_as_the_regions_serializer_writes_them() {
         if serializer == "json" {
             assert_eq!(&stored[payload..], b"[[1,2],\"text\"]");
         }
-        DbmBackend::new(DbmConfig::new(place.file())).unwrap().set("key", &stored[..payload]).unwrap();
+        DbmBackend::new(DbmConfig::new(place.file()))
+            .unwrap()
+            .set("key", &stored[..payload], &StoreOptions::new())
+            .unwrap();
         assert_eq!(region.get::<(Vec<i32>, Option<String>)>("key").unwrap(), None, "{serializer}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Object, Payload};
+use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Object, Payload, StoreOptions};
 use dogpile::{InMemory, RegionConfig};
 
 use super::{MEMORY, loaded, region_on, registry_of};
@@ -30,7 +30,7 @@ fn value_panicking_on_drop_in_a_library_is_contained() {
     let backend = loaded("dogpile-memory-dylib", MEMORY);
     let payload = Payload::Object(Object::new(Explosive));
     let metadata = Metadata::new(CreationTime::from_seconds(1.0));
-    backend.set("key", CachedValue { payload, metadata }).unwrap();
+    backend.set("key", CachedValue { payload, metadata }, &StoreOptions::new()).unwrap();
     backend.delete("key").unwrap();
     drop(backend);
     assert!(loaded("dogpile-memory-dylib", MEMORY).get("key").unwrap().is_none());
@@ -63,8 +63,8 @@ fn loaded_proxy_keeps_scope_and_keys_of_its_backend() {
     let registry = registry_of(&["dogpile-memory-dylib", "acme-dogpile-dylib"]);
     let memory = registry.build_backend(MEMORY, Arguments::default()).unwrap();
     let proxy = registry.build_proxy("acme.hit_counter", Arguments::default(), Arc::clone(&memory)).unwrap();
-    assert!(memory.scope().is_some());
-    assert_eq!(memory.scope(), proxy.scope());
+    assert!(memory.capabilities().scope.is_some());
+    assert_eq!(memory.capabilities().scope, proxy.capabilities().scope);
     assert_eq!(proxy.store_key("key"), "key");
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, ProxyBackend};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, Entry, ErrorKind, ProxyBackend, StoreOptions};
 use dogpile::{CacheRegion, CreateError, OnCreatorFailure, RegionConfig, RegionError};
 use dogpile_tests::errors::OutOfStock;
 use dogpile_tests::regions::region_of;
@@ -22,11 +22,11 @@ impl ProxyBackend for Losing {
         &*self.0
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Ok(())
     }
 
-    fn set_multi(&self, _entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, _entries: Vec<Entry>) -> Result<(), BackendError> {
         Ok(())
     }
 }

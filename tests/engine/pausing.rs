@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, Entry, ProxyBackend, StoreOptions};
 use dogpile_tests::threads::Signal;
 use parking_lot::Mutex;
 
@@ -38,9 +38,9 @@ impl ProxyBackend for Pausing {
         &*self.proxied
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
         self.pause();
-        self.proxied.set(key, value)
+        self.proxied.set(key, value, options)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -48,7 +48,7 @@ impl ProxyBackend for Pausing {
         self.proxied.delete(key)
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
         self.pause();
         self.proxied.set_multi(entries)
     }

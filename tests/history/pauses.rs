@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use dogpile::sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ProxyBackend};
+use dogpile::sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, Entry, ProxyBackend, StoreOptions};
 use dogpile_tests::scripted::{Scripted, ScriptedMutex};
 
 use super::random::pause;
@@ -37,8 +37,8 @@ impl ProxyBackend for Paused {
         around(|| self.0.get(key))
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        around(|| self.0.set(key, value))
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        around(|| self.0.set(key, value, options))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -49,7 +49,7 @@ impl ProxyBackend for Paused {
         around(|| self.0.get_multi(keys))
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
         around(|| self.0.set_multi(entries))
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dogpile::sdk::{Arguments, BackendError, CacheBackend, CachedValue, KeyMangler, register_backend};
+use dogpile::sdk::{
+    Arguments, BackendError, CacheBackend, CachedValue, KeyMangler, StoreOptions, register_backend,
+};
 use dogpile::{CacheRegion, Configuration, RegionConfig, RegionError};
 use dogpile_tests::errors::told;
 use dogpile_tests::regions::{Subject, region_of};
@@ -20,7 +22,7 @@ impl<C: std::fmt::Debug + Send + Sync + 'static> CacheBackend for Recording<C> {
         Ok(None)
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Ok(())
     }
 

@@ -33,7 +33,7 @@ fn read_and_replaced(bytes: &[u8]) {
 }
 
 fn envelope_of(payload: &[u8]) -> Vec<u8> {
-    envelope::write(Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456)), payload)
+    envelope::write(&Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456)), payload)
 }
 
 /// The same texts in JSON, MessagePack, and pickle of the protocols 0, 2 and 4.

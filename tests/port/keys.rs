@@ -83,7 +83,7 @@ fn conditional_mangler_changes_keys_of_at_least_its_length() {
 
 #[test]
 fn key_that_the_store_cannot_take_is_stored_under_its_sha1() {
-    let limits = Capabilities::default().with_key_limit(50).with_key_bytes(KeyBytes::NoBlanks);
+    let limits = Capabilities::default().with_key_limit(50).with_key_bytes(KeyBytes::NoWhitespace);
     let store = Scripted::with_capabilities(limits);
     let region = region_on(&store, |config| config);
     let long = "k".repeat(51);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use dogpile::sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, CreationTime, KeyMangler, Metadata,
-    Payload, ProxyBackend, proxy,
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, CreationTime, Entry, KeyMangler,
+    Metadata, Payload, ProxyBackend, StoreOptions, proxy,
 };
 
 use dogpile::{CacheRegion, Configuration, ManualClock, RegionConfig};
@@ -43,9 +43,9 @@ impl ProxyBackend for Noting {
         Ok(found)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         self.note("set", key, Some(&value));
-        self.proxied.set(key, value)
+        self.proxied.set(key, value, &StoreOptions::new())
     }
 }
 
@@ -180,7 +180,7 @@ impl CacheBackend for Everything {
         self.called(Ok(Some(some_value())))
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         self.called(Ok(()))
     }
 
@@ -192,7 +192,7 @@ impl CacheBackend for Everything {
         self.called(Ok(vec![Some(some_value()); keys.len()]))
     }
 
-    fn set_multi(&self, _entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, _entries: Vec<Entry>) -> Result<(), BackendError> {
         self.called(Ok(()))
     }
 
@@ -208,24 +208,21 @@ impl CacheBackend for Everything {
         self.called(Some(KeyMangler::new(|key| format!("<{key}>"))))
     }
 
-    fn default_serializer(&self) -> Option<String> {
-        self.called(Some("pickle".to_owned()))
-    }
-
-    fn has_lock_timeout(&self) -> bool {
-        self.called(true)
-    }
-
-    fn scope(&self) -> Option<String> {
-        self.called(Some("everything".to_owned()))
-    }
-
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         self.called(Cow::Owned(format!("({key})")))
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.called(Capabilities::default().with_key_limit(9))
+        let able = Capabilities::default().with_key_limit(9).with_serializer("pickle");
+        self.called(able.with_lock_timeout(true).with_scope("everything").with_immediate(true))
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        self.called(Ok(()))
+    }
+
+    fn close(&self) -> Result<(), BackendError> {
+        self.called(Ok(()))
     }
 }
 
@@ -235,19 +232,23 @@ fn empty_proxy_forwards_every_method() {
     let everything = Arc::new(Everything::default());
     let proxied = proxy(PassThrough(everything.clone()));
     assert!(proxied.get("a").unwrap().is_some());
-    proxied.set("a", some_value()).unwrap();
+    proxied.set("a", some_value(), &StoreOptions::new()).unwrap();
     proxied.delete("a").unwrap();
     assert_eq!(proxied.get_multi(&["a", "b"]).unwrap().len(), 2);
-    proxied.set_multi(vec![("a".to_owned(), some_value())]).unwrap();
+    proxied.set_multi(vec![Entry::new("a", some_value())]).unwrap();
     proxied.delete_multi(&["a"]).unwrap();
     assert!(proxied.get_mutex("a").is_some());
     assert_eq!(proxied.key_mangler().unwrap().mangle("a"), "<a>");
-    assert_eq!(proxied.default_serializer().as_deref(), Some("pickle"));
-    assert!(proxied.has_lock_timeout());
-    assert_eq!(proxied.scope().as_deref(), Some("everything"));
+    let capabilities = proxied.capabilities();
+    assert_eq!(capabilities.serializer.as_deref(), Some("pickle"));
+    assert_eq!((capabilities.lock_timeout, capabilities.scope.as_deref()), (true, Some("everything")));
+    assert_eq!(capabilities.max_key_bytes, Some(9));
+    // The methods of a proxy may block.
+    assert!(!capabilities.immediate);
     assert_eq!(proxied.store_key("a"), "(a)");
-    assert_eq!(proxied.capabilities().max_key_bytes, Some(9));
-    assert_eq!(everything.0.load(SeqCst), 13);
+    proxied.health().unwrap();
+    proxied.close().unwrap();
+    assert_eq!(everything.0.load(SeqCst), 12);
 }
 
 /// A proxy that counts the calls of `set` and drops those for its unwanted key.
@@ -263,9 +264,9 @@ impl ProxyBackend for Dropping {
         &*self.proxied
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         self.sets.fetch_add(1, SeqCst);
-        if key == self.unwanted { Ok(()) } else { self.proxied.set(key, value) }
+        if key == self.unwanted { Ok(()) } else { self.proxied.set(key, value, &StoreOptions::new()) }
     }
 }
 

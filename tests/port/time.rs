@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::sdk::{CachedValue, CreationTime};
+use dogpile::sdk::{CachedValue, CreationTime, StoreOptions};
 use dogpile::{CacheRegion, ManualClock, RegionConfig};
 use dogpile_tests::regions::{START, Subject, on_each};
 use proptest::collection::vec;
@@ -117,7 +117,7 @@ fn stamp_as(region: &CacheRegion, seconds: f64) {
     let backend = region.backend().unwrap();
     let mut stored: CachedValue = backend.get("key").unwrap().unwrap();
     stored.metadata.creation_time = CreationTime::from_seconds(seconds);
-    backend.set("key", stored).unwrap();
+    backend.set("key", stored, &StoreOptions::new()).unwrap();
 }
 
 /// A step of a random history.

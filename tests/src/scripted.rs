@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use dogpile::sdk::{
-    BackendError, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Enveloped, ErrorKind,
-    KeyMangler,
+    BackendError, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, Enveloped,
+    ErrorKind, KeyMangler, StoreOptions,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -113,7 +113,7 @@ impl CacheBackend for Scripted {
         Ok(self.kept.lock().get(key).cloned())
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         self.called("set", key)?;
         self.kept.lock().insert(key.to_owned(), value);
         Ok(())
@@ -130,10 +130,10 @@ impl CacheBackend for Scripted {
         Ok(keys.iter().map(|key| self.kept.lock().get(*key).cloned()).collect())
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         self.called("set_multi", &keys.join(" "))?;
-        self.kept.lock().extend(entries);
+        self.kept.lock().extend(entries.into_iter().map(|entry| (entry.key, entry.value)));
         Ok(())
     }
 
@@ -253,7 +253,7 @@ impl BytesBackend for ByteStore {
         Ok(self.0.lock().get(key).cloned())
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         self.0.lock().insert(key.to_owned(), value.to_vec());
         Ok(())
     }

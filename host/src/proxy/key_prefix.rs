@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, ErrorKind, ProxyBackend,
-    register_proxy,
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, ErrorKind, ProxyBackend,
+    StoreOptions, register_proxy,
 };
 use serde::Deserialize;
 
@@ -64,8 +64,8 @@ impl ProxyBackend for KeyPrefix {
         self.proxied.get(&self.prefixed(key))
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.proxied.set(&self.prefixed(key), value)
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        self.proxied.set(&self.prefixed(key), value, options)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -76,8 +76,11 @@ impl ProxyBackend for KeyPrefix {
         self.all_prefixed(keys, |keys| self.proxied.get_multi(keys))
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        self.proxied.set_multi(entries.into_iter().map(|(key, value)| (self.prefixed(&key), value)).collect())
+    fn set_multi(&self, mut entries: Vec<Entry>) -> Result<(), BackendError> {
+        for entry in &mut entries {
+            entry.key = self.prefixed(&entry.key);
+        }
+        self.proxied.set_multi(entries)
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ProxyBackend, register_proxy};
+use dogpile_sdk::{
+    BackendError, CacheBackend, CachedValue, Entry, ProxyBackend, StoreOptions, register_proxy,
+};
 use serde::Deserialize;
 
 use crate::shorten::Shortened;
@@ -85,8 +87,8 @@ impl ProxyBackend for Logging {
         self.logged("get", &key, |proxied| proxied.get(key), outcome)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        self.logged("set", &key, |proxied| proxied.set(key, value), done)
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        self.logged("set", &key, |proxied| proxied.set(key, value, options), done)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -101,8 +103,8 @@ impl ProxyBackend for Logging {
         self.logged("get_multi", &keys, |proxied| proxied.get_multi(keys), outcome)
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
         self.logged("set_multi", &keys, |proxied| proxied.set_multi(entries), done)
     }
 

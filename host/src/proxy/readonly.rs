@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, ErrorKind, NoArguments, ProxyBackend, register_proxy,
+    BackendError, CacheBackend, CachedValue, Entry, ErrorKind, NoArguments, ProxyBackend, StoreOptions,
+    register_proxy,
 };
 
 register_proxy! {
@@ -35,7 +36,7 @@ impl ProxyBackend for ReadOnly {
         &*self.0
     }
 
-    fn set(&self, key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Err(refused("set").for_key(key))
     }
 
@@ -43,7 +44,7 @@ impl ProxyBackend for ReadOnly {
         Err(refused("delete").for_key(key))
     }
 
-    fn set_multi(&self, _entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, _entries: Vec<Entry>) -> Result<(), BackendError> {
         Err(refused("set_multi"))
     }
 

@@ -135,7 +135,7 @@ impl Builder<'_> {
         let name = match &self.settings.serializer {
             Some(Choice::Given(serializer)) => return Ok(Some(Arc::clone(serializer))),
             Some(Choice::Named(name)) => name.clone(),
-            None => match backend.default_serializer() {
+            None => match backend.capabilities().serializer {
                 Some(name) => name,
                 None => return Ok(None),
             },

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, ErrorKind, KeyMangler, Metadata,
-    Payload,
+    BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, Entry, ErrorKind, KeyMangler,
+    Metadata, Payload, StoreOptions,
 };
 
 use super::settings::Settings;
@@ -194,8 +194,8 @@ impl Configured {
         found: &CachedValue,
         limit: Option<Duration>,
     ) -> Reading<T> {
-        let Metadata { version, creation_time } = found.metadata;
-        if version == Metadata::VERSION && self.clock.is_surely_fresh(creation_time, limit) {
+        let Metadata { version, creation_time, .. } = &found.metadata;
+        if *version == Metadata::VERSION && self.clock.is_surely_fresh(*creation_time, limit) {
             self.decode(key, found).map_or(Reading::Missing, Reading::Fresh)
         } else {
             self.judge_closely(key, found, limit)
@@ -276,7 +276,9 @@ impl Configured {
 
     /// Stores one value.
     pub(crate) fn store(&self, mangled: &str, value: CachedValue) -> Result<(), RegionError> {
-        self.backend.set(mangled, value).map_err(|error| self.failed("set", &mangled, error))
+        self.backend
+            .set(mangled, value, &StoreOptions::new())
+            .map_err(|error| self.failed("set", &mangled, error))
     }
 
     /// Stores many values.
@@ -285,6 +287,7 @@ impl Configured {
             return Ok(());
         }
         let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        let entries = entries.into_iter().map(|(key, value)| Entry::new(key, value)).collect();
         self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
     }
 

@@ -25,7 +25,7 @@ pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
     static GATES: LazyLock<Mutex<HashMap<Store, Weak<Gates>>>> = LazyLock::new(Mutex::default);
 
     let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
-    let store = actual.scope().map_or_else(instance, Store::Scope);
+    let store = actual.capabilities().scope.map_or_else(instance, Store::Scope);
     let mut all = GATES.lock();
     all.retain(|_, gates| gates.strong_count() > 0);
     if let Some(gates) = all.get(&store).and_then(Weak::upgrade) {
@@ -42,7 +42,7 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use dogpile_sdk::{BackendError, CachedValue};
+    use dogpile_sdk::{BackendError, CachedValue, StoreOptions};
 
     use super::*;
     use crate::{CacheRegion, RegionConfig};
@@ -56,7 +56,7 @@ mod tests {
             Ok(if key == "kept" { self.0.lock().clone() } else { None })
         }
 
-        fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+        fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
             if key == "kept" {
                 *self.0.lock() = Some(value);
             }

@@ -6,7 +6,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dogpile_sdk::{BackendError, BytesBackend, CacheMutex, Capabilities, register_backend};
+use dogpile_sdk::{
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
+};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::config::DbmConfig;
@@ -159,7 +161,7 @@ impl BytesBackend for DbmBackend {
         self.run(Access::Read, |sqlite| get(sqlite, key)).map_err(|error| error.during("get").for_key(key))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         let stored = match self.limits {
             // A single statement is a transaction of its own.
             None => self.run(Access::Write, |sqlite| set(sqlite, key, value)),
@@ -181,8 +183,10 @@ impl BytesBackend for DbmBackend {
         found.map_err(|error| error.during("get_multi"))
     }
 
-    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        let stored = self.write(|sqlite| entries.iter().try_for_each(|(key, value)| set(sqlite, key, value)));
+    fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        let store =
+            |sqlite: &Connection| entries.iter().try_for_each(|entry| set(sqlite, entry.key, entry.value));
+        let stored = self.write(store);
         stored.map_err(|error| error.during("set_multi"))
     }
 
@@ -195,12 +199,11 @@ impl BytesBackend for DbmBackend {
         self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
-    fn scope(&self) -> Option<String> {
-        scope_of(self.path())
-    }
-
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch()
+        let mut capabilities =
+            Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch();
+        capabilities.scope = scope_of(self.path());
+        capabilities
     }
 }
 

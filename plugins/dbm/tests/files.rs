@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dogpile_dbm::{AbstractFileLock, DbmBackend, DbmConfig, FileLock, Lockfile};
-use dogpile_sdk::{BytesBackend, ErrorKind};
+use dogpile_sdk::{BytesBackend, BytesEntry, ErrorKind, StoreOptions};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -68,7 +68,7 @@ fn backends_that_make_one_file_together_all_open_it_and_see_each_others_values()
                 scope.spawn(move || {
                     start.wait();
                     let backend = DbmBackend::new(DbmConfig::new(path)).unwrap();
-                    backend.set(&number.to_string(), b"x").unwrap();
+                    backend.set(&number.to_string(), b"x", &StoreOptions::new()).unwrap();
                 });
             }
         });
@@ -97,19 +97,20 @@ fn with_a_limit_of_entries_what_was_stored_first_goes_first() {
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_entries = Some(100));
     for number in 0..100 {
-        limited.set(&number.to_string(), b"x").unwrap();
+        limited.set(&number.to_string(), b"x", &StoreOptions::new()).unwrap();
     }
     assert!(limited.get("0").unwrap().is_some());
     // Stored again, and so the newest.
-    limited.set("0", b"y").unwrap();
+    limited.set("0", b"y", &StoreOptions::new()).unwrap();
     for number in 100..150 {
-        limited.set(&number.to_string(), b"x").unwrap();
+        limited.set(&number.to_string(), b"x", &StoreOptions::new()).unwrap();
     }
     assert_eq!(limited.get("0").unwrap().as_deref(), Some(&b"y"[..]));
     assert_eq!(limited.get("1").unwrap(), None);
     assert!(limited.get("149").unwrap().is_some());
     let many: Vec<String> = (200..500).map(|number| number.to_string()).collect();
-    let many: Vec<(&str, &[u8])> = many.iter().map(|key| (key.as_str(), &b"x"[..])).collect();
+    let options = StoreOptions::new();
+    let many: Vec<_> = many.iter().map(|key| BytesEntry::new(key, b"x", &options)).collect();
     limited.set_multi(&many).unwrap();
     assert!(limited.get("499").unwrap().is_some());
     assert!((90..=100).contains(&kept(limited, &folder)));
@@ -121,12 +122,12 @@ fn the_limit_of_entries_holds_for_all_backends_of_a_file_together() {
     let two = [(); 2].map(|()| backend(&folder, |config| config.max_entries = Some(50)));
     let unlimited = backend(&folder, |_| ());
     for number in 0..400 {
-        two[number % 2].set(&(number / 3).to_string(), b"x").unwrap();
+        two[number % 2].set(&(number / 3).to_string(), b"x", &StoreOptions::new()).unwrap();
         if number % 10 == 0 {
-            unlimited.set(&format!("other {number}"), b"x").unwrap();
+            unlimited.set(&format!("other {number}"), b"x", &StoreOptions::new()).unwrap();
         }
     }
-    two[0].set("last", b"x").unwrap();
+    two[0].set("last", b"x", &StoreOptions::new()).unwrap();
     let [one, _] = two;
     assert!((40..=50).contains(&kept(one, &folder)));
 }
@@ -136,7 +137,7 @@ fn one_entry_is_kept_where_one_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_entries = Some(1));
     for key in ["a", "b", "b"] {
-        limited.set(key, b"x").unwrap();
+        limited.set(key, b"x", &StoreOptions::new()).unwrap();
         assert!(limited.get(key).unwrap().is_some());
     }
     assert_eq!(kept(limited, &folder), 1);
@@ -148,14 +149,14 @@ fn with_a_limit_of_bytes_the_file_stays_that_small() {
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_bytes = Some(LIMIT));
     for number in 0..2000_usize {
-        limited.set(&number.to_string(), &vec![7; number % 3000]).unwrap();
+        limited.set(&number.to_string(), &vec![7; number % 3000], &StoreOptions::new()).unwrap();
     }
     assert_eq!(limited.get("0").unwrap(), None);
     assert!(limited.get("1999").unwrap().is_some());
     // What is larger than all there may be is not kept, nor does it stay in the way.
-    limited.set("huge", &vec![7; 1 << 20]).unwrap();
+    limited.set("huge", &vec![7; 1 << 20], &StoreOptions::new()).unwrap();
     assert_eq!(limited.get("huge").unwrap(), None);
-    limited.set("small", b"x").unwrap();
+    limited.set("small", b"x", &StoreOptions::new()).unwrap();
     assert!(limited.get("small").unwrap().is_some());
     drop(limited);
     let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
@@ -171,7 +172,7 @@ fn an_empty_file_is_made_smaller_when_it_is_opened_so() {
     let full = backend(&folder, |_| ());
     let keys: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     for key in &keys {
-        full.set(key, &vec![7; 5000]).unwrap();
+        full.set(key, &vec![7; 5000], &StoreOptions::new()).unwrap();
     }
     full.delete_multi(&keys.iter().skip(1).map(String::as_str).collect::<Vec<_>>()).unwrap();
     drop(full);
@@ -189,18 +190,18 @@ fn a_file_that_is_deleted_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let backends = [(); 2].map(|()| backend(&folder, |_| ()));
-    backends[0].set("old", b"x").unwrap();
+    backends[0].set("old", b"x", &StoreOptions::new()).unwrap();
     assert!(backends[1].get("old").unwrap().is_some());
     fs::remove_file(&path).unwrap();
     // A writer notices at once, and the other at its next look.
-    backends[0].set("new", b"y").unwrap();
+    backends[0].set("new", b"y", &StoreOptions::new()).unwrap();
     assert_eq!(backends[0].get("old").unwrap(), None);
     let start = Instant::now();
     while backends[1].get("new").unwrap().is_none() {
         assert!(start.elapsed() < Duration::from_secs(30), "the reader never notices");
     }
     assert_eq!(backends[1].get("old").unwrap(), None);
-    backends[1].set("more", b"z").unwrap();
+    backends[1].set("more", b"z", &StoreOptions::new()).unwrap();
     assert!(backends[0].get("more").unwrap().is_some());
     check(&path);
 }
@@ -212,13 +213,13 @@ fn a_file_that_is_replaced_is_read_anew() {
     let ours = backend(&folder, |_| ());
     let keys: Vec<String> = (0..50).map(|number| format!("old {number}")).collect();
     for key in &keys {
-        ours.set(key, &[7; 2000]).unwrap();
+        ours.set(key, &[7; 2000], &StoreOptions::new()).unwrap();
     }
     let theirs = DbmBackend::new(DbmConfig::new(&other)).unwrap();
-    theirs.set("theirs", b"t").unwrap();
+    theirs.set("theirs", b"t", &StoreOptions::new()).unwrap();
     drop(theirs);
     fs::rename(&other, &path).unwrap();
-    ours.set("ours", b"o").unwrap();
+    ours.set("ours", b"o", &StoreOptions::new()).unwrap();
     assert_eq!(ours.get("theirs").unwrap().as_deref(), Some(&b"t"[..]));
     assert!(ours.get("ours").unwrap().is_some());
     assert_eq!(ours.get("old 0").unwrap(), None);
@@ -232,10 +233,10 @@ fn a_folder_that_is_gone_is_an_error_until_it_is_back() {
     fs::create_dir(&within).unwrap();
     let ours = DbmBackend::new(DbmConfig::new(within.join("cache.db"))).unwrap();
     fs::remove_dir_all(&within).unwrap();
-    let error = ours.set("key", b"x").unwrap_err();
+    let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("its folder must exist"), "{error}");
     fs::create_dir(&within).unwrap();
-    ours.set("key", b"x").unwrap();
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
     assert!(ours.get("key").unwrap().is_some());
 }
 
@@ -245,7 +246,7 @@ fn a_damaged_file_is_told_with_what_to_do() {
     let path = folder.path().join("cache.db");
     let ours = backend(&folder, |_| ());
     for number in 0..500 {
-        ours.set(&number.to_string(), &[7; 500]).unwrap();
+        ours.set(&number.to_string(), &[7; 500], &StoreOptions::new()).unwrap();
     }
     drop(ours);
     let mut bytes = fs::read(&path).unwrap();
@@ -269,7 +270,7 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
         assert!(taken.unwrap());
         // Who reads needs no lock.
         assert_eq!(ours.get("key").unwrap(), None);
-        let error = ours.set("key", b"x").unwrap_err();
+        let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")), "{hold}");
         assert!(error.to_string().ends_with("its rw_lockfile was held by others for 10ms, the busy_timeout"));
         match hold {
@@ -277,7 +278,7 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
             _ => lock.release_write_lock().unwrap(),
         }
     }
-    ours.set("key", b"x").unwrap();
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
     assert!(ours.get("key").unwrap().is_some());
 }
 
@@ -285,7 +286,7 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
 fn who_writes_gets_its_turn_however_many_read() {
     let folder = tempfile::tempdir().unwrap();
     let ours = backend(&folder, |_| ());
-    ours.set("key", b"x").unwrap();
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -297,7 +298,7 @@ fn who_writes_gets_its_turn_however_many_read() {
             });
         }
         for number in 0..200 {
-            ours.set("key", number.to_string().as_bytes()).unwrap();
+            ours.set("key", number.to_string().as_bytes(), &StoreOptions::new()).unwrap();
         }
         done.store(true, Ordering::Release);
     });
@@ -312,11 +313,11 @@ fn a_database_that_another_process_writes_for_long_is_told() {
     });
     let other = Connection::open(folder.path().join("cache.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = ours.set("key", b"x").unwrap_err();
+    let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("another process held it for the whole busy_timeout"), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
-    ours.set("key", b"x").unwrap();
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
 }
 
 fn check(path: &Path) {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Synchronous};
-use dogpile_sdk::{BytesBackend, ErrorKind};
+use dogpile_sdk::{BytesBackend, ErrorKind, StoreOptions};
 use tempfile::TempDir;
 
 /// A backend over `cache.mdb` in `folder`, its configuration changed.
@@ -23,13 +23,13 @@ fn backend(folder: &TempDir, change: impl FnOnce(&mut LmdbConfig)) -> LmdbBacken
 fn the_file_grows_when_it_is_full_while_threads_read_and_write() {
     let folder = tempfile::tempdir().unwrap();
     let small = backend(&folder, |config| config.map_size = 64 << 10);
-    small.set("first", b"x").unwrap();
+    small.set("first", b"x", &StoreOptions::new()).unwrap();
     thread::scope(|scope| {
         for thread in 0..3 {
             let small = &small;
             scope.spawn(move || {
                 for number in 0..300 {
-                    small.set(&format!("{thread} {number}"), &[7; 3000]).unwrap();
+                    small.set(&format!("{thread} {number}"), &[7; 3000], &StoreOptions::new()).unwrap();
                     assert_eq!(small.get("first").unwrap().as_deref(), Some(&b"x"[..]));
                 }
             });
@@ -39,7 +39,7 @@ fn the_file_grows_when_it_is_full_while_threads_read_and_write() {
         assert_eq!(small.get(&format!("{thread} 299")).unwrap(), Some(vec![7; 3000]));
     }
     assert!(fs::metadata(folder.path().join("cache.mdb")).unwrap().len() > 2_000_000);
-    small.set("large", &vec![1; 20 << 20]).unwrap();
+    small.set("large", &vec![1; 20 << 20], &StoreOptions::new()).unwrap();
     assert_eq!(small.get("large").unwrap().map(|value| value.len()), Some(20 << 20));
 }
 
@@ -49,7 +49,7 @@ fn keys_of_any_length_are_keys() {
     let ours = backend(&folder, |_| ());
     let keys: Vec<String> = [0, 1, 511, 512, 513, 100_000].map(|length| "k".repeat(length)).into();
     for (number, key) in keys.iter().enumerate() {
-        ours.set(key, number.to_string().as_bytes()).unwrap();
+        ours.set(key, number.to_string().as_bytes(), &StoreOptions::new()).unwrap();
     }
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let found = ours.get_multi(&keys).unwrap();
@@ -64,7 +64,7 @@ fn keys_of_any_length_are_keys() {
 fn a_second_backend_of_a_file_shares_it() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = [(); 2].map(|()| backend(&folder, |_| ()));
-    one.set("key", b"x").unwrap();
+    one.set("key", b"x", &StoreOptions::new()).unwrap();
     drop(one);
     assert!(two.get("key").unwrap().is_some());
     drop(two);
@@ -81,7 +81,9 @@ fn threads_that_open_and_close_one_file_get_in_nobodys_way() {
             scope.spawn(move || {
                 start.wait();
                 for number in 0..50 {
-                    backend(folder, |_| ()).set(&format!("{thread} {number}"), b"x").unwrap();
+                    backend(folder, |_| ())
+                        .set(&format!("{thread} {number}"), b"x", &StoreOptions::new())
+                        .unwrap();
                 }
             });
         }
@@ -105,15 +107,15 @@ fn a_file_that_is_deleted_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.mdb");
     let ours = backend(&folder, |_| ());
-    ours.set("old", b"x").unwrap();
+    ours.set("old", b"x", &StoreOptions::new()).unwrap();
     fs::remove_file(&path).unwrap();
     until(|| ours.get("old").unwrap().is_none());
     fs::remove_file(&path).unwrap();
     until(|| {
-        ours.set("new", b"y").unwrap();
+        ours.set("new", b"y", &StoreOptions::new()).unwrap();
         path.exists()
     });
-    ours.set("new", b"y").unwrap();
+    ours.set("new", b"y", &StoreOptions::new()).unwrap();
     drop(ours);
     assert!(backend(&folder, |_| ()).get("new").unwrap().is_some());
 }
@@ -123,13 +125,13 @@ fn a_file_that_is_replaced_is_read_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (path, other) = (folder.path().join("cache.mdb"), folder.path().join("other.mdb"));
     let ours = backend(&folder, |_| ());
-    ours.set("old", b"x").unwrap();
+    ours.set("old", b"x", &StoreOptions::new()).unwrap();
     let theirs = LmdbBackend::new(LmdbConfig::new(&other)).unwrap();
-    theirs.set("theirs", b"t").unwrap();
+    theirs.set("theirs", b"t", &StoreOptions::new()).unwrap();
     drop(theirs);
     fs::rename(&other, &path).unwrap();
     until(|| ours.get("theirs").unwrap().is_some());
-    ours.set("ours", b"o").unwrap();
+    ours.set("ours", b"o", &StoreOptions::new()).unwrap();
     assert!(ours.get("ours").unwrap().is_some());
     assert_eq!(ours.get("old").unwrap(), None);
 }
@@ -139,7 +141,7 @@ fn a_file_that_is_none_of_lmdbs_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (text, sqlite) = (folder.path().join("text"), folder.path().join("cache.db"));
     fs::write(&text, "a text, and longer than a page of a database. ".repeat(400)).unwrap();
-    DbmBackend::new(DbmConfig::new(&sqlite)).unwrap().set("key", b"x").unwrap();
+    DbmBackend::new(DbmConfig::new(&sqlite)).unwrap().set("key", b"x", &StoreOptions::new()).unwrap();
     for path in [&text, &sqlite] {
         let before = fs::read(path).unwrap();
         let error = LmdbBackend::new(LmdbConfig::new(path)).unwrap_err();

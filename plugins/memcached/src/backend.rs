@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
-    BackendError, BytesBackend, CacheMutex, Capabilities, ErrorKind, KeyBytes, register_backend,
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, KeyBytes, StoreOptions,
+    register_backend,
 };
 
 use crate::client::{Answer, Client, Error, KEY_LIMIT, Operation, Outcome, When, check_key};
@@ -166,11 +167,14 @@ impl MemcachedBackend {
         &self,
         key: &'o str,
         (value, flags): &'o (Cow<'_, [u8]>, u32),
+        options: &StoreOptions,
     ) -> Result<Option<Operation<'o>>, BackendError> {
         if value.len() > self.largest_value() {
             return self.oversized(value.len()).map(|()| None).map_err(|error| error.for_key(key));
         }
-        let expiry = self.expire_time.map_or(0, expiry::of);
+        // The shorter one of the region's and the configured lifetime.
+        let lifetime = options.keep_for.into_iter().chain(self.expire_time).min();
+        let expiry = lifetime.map_or(0, expiry::of);
         Ok(Some(Operation::Store { key, value, flags: *flags, expiry, when: When::Always }))
     }
 
@@ -186,6 +190,13 @@ impl MemcachedBackend {
             Err(error) if error::is_outage(&error) => Ok(()),
             Err(error) => Err(error::of(error)),
         }
+    }
+
+    /// Returns the addresses of the servers, in one order.
+    fn scope(&self) -> String {
+        let mut servers: Vec<_> = self.client.addresses().map(ToString::to_string).collect();
+        servers.sort();
+        format!("memcached://{}", servers.join(","))
     }
 
     fn oversized(&self, length: usize) -> Result<(), BackendError> {
@@ -233,8 +244,9 @@ impl BytesBackend for MemcachedBackend {
         value.map_err(|error| error.during("get").for_key(key))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
-        self.set_multi(&[(key, value)]).map_err(|error| error.during("set").for_key(key))
+    fn set(&self, key: &str, value: &[u8], options: &StoreOptions) -> Result<(), BackendError> {
+        self.set_multi(&[BytesEntry::new(key, value, options)])
+            .map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -250,9 +262,10 @@ impl BytesBackend for MemcachedBackend {
         found.map_err(|error: BackendError| error.during("get_multi"))
     }
 
-    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        let encoded: Vec<_> = entries.iter().map(|(_, value)| self.encoded(value)).collect();
-        let sets = entries.iter().zip(&encoded).map(|((key, _), encoded)| self.store(key, encoded));
+    fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        let encoded: Vec<_> = entries.iter().map(|entry| self.encoded(entry.value)).collect();
+        let sets = entries.iter().zip(&encoded);
+        let sets = sets.map(|(entry, encoded)| self.store(entry.key, encoded, entry.options));
         let sets: Result<Vec<_>, _> = sets.filter_map(Result::transpose).collect();
         let stored = sets.and_then(|sets| {
             let outcomes = self.run(&sets)?;
@@ -274,22 +287,15 @@ impl BytesBackend for MemcachedBackend {
         self.locks.as_ref().map(|locks| locks.mutex(key))
     }
 
-    fn has_lock_timeout(&self) -> bool {
-        self.has_lock_timeout
-    }
-
-    fn scope(&self) -> Option<String> {
-        let mut servers: Vec<_> = self.client.addresses().map(ToString::to_string).collect();
-        servers.sort();
-        Some(format!("memcached://{}", servers.join(",")))
-    }
-
     fn capabilities(&self) -> Capabilities {
         // The name of a lock must be a valid key, too.
         let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
-        let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoBlanks);
-        let able = able.with_native_batch().with_value_limit(self.largest_value() as u64);
-        if self.expire_time.is_some() { able.with_native_expiry() } else { able }
+        let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoWhitespace);
+        able.with_native_batch()
+            .with_native_expiry()
+            .with_value_limit(self.largest_value() as u64)
+            .with_scope(self.scope())
+            .with_lock_timeout(self.has_lock_timeout)
     }
 }
 
@@ -305,7 +311,7 @@ mod tests {
     /// Behaviour: `memcached-lock-timeout-declared`
     #[test]
     fn lock_timeout_is_reported() {
-        let declares = |written| backend(written).has_lock_timeout();
+        let declares = |written| backend(written).capabilities().lock_timeout;
         assert!(declares(r#"{"url": "h", "distributed_lock": true, "lock_timeout": 5}"#));
         assert!(!declares(r#"{"url": "h", "distributed_lock": true}"#));
         assert!(!declares(r#"{"url": "h", "lock_timeout": 5}"#));
@@ -320,7 +326,7 @@ mod tests {
 
     #[test]
     fn scope_names_the_servers_in_one_order() {
-        let scope = |written| backend(written).scope().unwrap();
+        let scope = |written| backend(written).scope();
         assert_eq!(scope(r#"{"url": ["a:1", "b:2"]}"#), "memcached://a:1,b:2");
         assert_eq!(scope(r#"{"url": ["b:2", "a:1"], "memcached_expire_time": 9}"#), "memcached://a:1,b:2");
         assert_eq!(scope(r#"{"url": ["a:1"]}"#), "memcached://a:1");

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, register_backend};
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, Capabilities, StoreOptions, register_backend};
 
 use crate::bounded::Bounded;
 use crate::config::MemoryConfig;
@@ -114,7 +114,7 @@ impl CacheBackend for MemoryBackend {
         Ok(found.is_some())
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         match &self.store {
             Store::Unbounded(map) => map.insert(key, value),
             Store::Bounded(cache) => cache.insert(key, value),
@@ -147,18 +147,23 @@ impl CacheBackend for MemoryBackend {
         keys.iter().try_for_each(|key| self.delete(key))
     }
 
-    fn default_serializer(&self) -> Option<String> {
-        self.serializer.map(str::to_owned)
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default().with_immediate(true).with_scope(self.scope());
+        capabilities.serializer = self.serializer.map(str::to_owned);
+        capabilities
     }
+}
 
-    fn scope(&self) -> Option<String> {
-        // An address identifies a store for as long as the store exists. Regions ask for it once the backend has its
-        // final place behind an `Arc`, so that any number of proxies see the same address.
+impl MemoryBackend {
+    /// Returns the address of the store, which identifies it for as long as it exists.
+    ///
+    /// Regions ask once the backend has its final place behind an `Arc`, so that any number of proxies see one address.
+    fn scope(&self) -> String {
         let address = match &self.store {
             Store::Map(map) => Arc::as_ptr(map).addr(),
             Store::Unbounded(_) | Store::Bounded(_) => std::ptr::from_ref(self).addr(),
         };
-        Some(format!("memory:{address:#x}"))
+        format!("memory:{address:#x}")
     }
 }
 
@@ -208,7 +213,7 @@ mod tests {
     fn hit_shares_the_object() {
         for backend in backends() {
             let value = object(String::from("x"));
-            backend.set("a", value.clone()).unwrap();
+            backend.set("a", value.clone(), &StoreOptions::new()).unwrap();
             // Objects are equal if they are identical.
             assert_eq!(backend.get("a").unwrap(), Some(value));
         }
@@ -217,11 +222,11 @@ mod tests {
     #[test]
     fn lent_value_may_be_replaced_and_deleted_meanwhile() {
         for backend in backends() {
-            backend.set("a", object(String::from("old"))).unwrap();
+            backend.set("a", object(String::from("old")), &StoreOptions::new()).unwrap();
             let mut visits = 0;
             let found = backend.get_with("a", &mut |lent| {
                 visits += 1;
-                backend.set("a", object(String::from("new"))).unwrap();
+                backend.set("a", object(String::from("new")), &StoreOptions::new()).unwrap();
                 backend.delete_multi(&["a"]).unwrap();
                 assert!(backend.get("a").unwrap().is_none());
                 let Payload::Object(lent) = &lent.payload else { panic!("an object was stored") };
@@ -238,8 +243,8 @@ mod tests {
     fn objects_and_bytes_are_stored() {
         for backend in backends() {
             let (object, bytes) = (object(7), of(Payload::Bytes(Bytes::from(b"7".to_vec()))));
-            backend.set("a", object).unwrap();
-            backend.set("a", bytes.clone()).unwrap();
+            backend.set("a", object, &StoreOptions::new()).unwrap();
+            backend.set("a", bytes.clone(), &StoreOptions::new()).unwrap();
             assert_eq!(backend.get("a").unwrap(), Some(bytes));
             backend.delete("a").unwrap();
             assert_eq!(backend.get("a").unwrap(), None);
@@ -250,8 +255,8 @@ mod tests {
     fn deleted_value_is_dropped() {
         for backend in backends() {
             let value = Arc::new(7);
-            backend.set("a", object(Arc::clone(&value))).unwrap();
-            backend.set("b", object(Arc::clone(&value))).unwrap();
+            backend.set("a", object(Arc::clone(&value)), &StoreOptions::new()).unwrap();
+            backend.set("b", object(Arc::clone(&value)), &StoreOptions::new()).unwrap();
             assert_eq!(Arc::strong_count(&value), 3);
             backend.delete("a").unwrap();
             assert_eq!(Arc::strong_count(&value), 2, "{backend:?}");
@@ -265,7 +270,7 @@ mod tests {
         for backend in backends() {
             let value = Arc::new(7);
             for _ in 0..1000 {
-                backend.set("a", object(Arc::clone(&value))).unwrap();
+                backend.set("a", object(Arc::clone(&value)), &StoreOptions::new()).unwrap();
                 assert!(Arc::strong_count(&value) <= 2 + 8, "{} by {backend:?}", Arc::strong_count(&value));
             }
             drop(backend);
@@ -285,8 +290,8 @@ mod tests {
                         for number in 0..100 {
                             let (kept, gone) =
                                 (format!("{thread} {number}"), format!("{thread} {number} gone"));
-                            backend.set(&kept, object((thread, number))).unwrap();
-                            backend.set(&gone, object(())).unwrap();
+                            backend.set(&kept, object((thread, number)), &StoreOptions::new()).unwrap();
+                            backend.set(&gone, object(()), &StoreOptions::new()).unwrap();
                             backend.delete(&gone).unwrap();
                         }
                     });
@@ -308,7 +313,7 @@ mod tests {
         let backend = MemoryBackend::with_map(Arc::clone(&map) as Arc<dyn CacheMap>);
         map.lock().unwrap().insert("theirs".to_owned(), object(1));
         assert!(backend.get("theirs").unwrap().is_some());
-        backend.set("ours", object(2)).unwrap();
+        backend.set("ours", object(2), &StoreOptions::new()).unwrap();
         assert!(map.lock().unwrap().contains_key("ours"));
         backend.delete("theirs").unwrap();
         assert_eq!(map.lock().unwrap().len(), 1);
@@ -319,7 +324,6 @@ mod tests {
         let map: Arc<dyn CacheMap> = Arc::new(Mutex::new(HashMap::new()));
         let [one, two] = [(); 2].map(|()| MemoryBackend::with_map(Arc::clone(&map)));
         let other = MemoryBackend::with_map(Arc::new(Mutex::new(HashMap::new())));
-        assert!(one.scope().is_some());
         assert_eq!(one.scope(), two.with_serialized_values().scope());
         assert_ne!(one.scope(), other.scope());
         let [third, fourth] = [(); 2].map(|()| MemoryBackend::new(MemoryConfig::default()).unwrap());
@@ -333,9 +337,9 @@ mod tests {
             let config = MemoryConfig { max_entries: limit, max_bytes: None };
             (entry.build)(Arguments::from_serialize(config).unwrap())
         };
-        assert_eq!(build("dogpile.cache.memory", None).unwrap().default_serializer(), None);
+        assert_eq!(build("dogpile.cache.memory", None).unwrap().capabilities().serializer, None);
         let pickle = build("dogpile.cache.memory_pickle", Some(1)).unwrap();
-        assert_eq!(pickle.default_serializer().as_deref(), Some("msgpack"));
+        assert_eq!(pickle.capabilities().serializer.as_deref(), Some("msgpack"));
         assert_eq!(
             format!("{pickle:?}"),
             r#"MemoryBackend { store: "with limits", serializer: Some("msgpack") }"#

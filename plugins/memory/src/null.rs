@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, NoArguments, register_backend,
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, NoArguments, StoreOptions,
+    register_backend,
 };
 
 register_backend! {
@@ -26,7 +27,7 @@ impl CacheBackend for NullBackend {
         Ok(None)
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Ok(())
     }
 
@@ -39,7 +40,7 @@ impl CacheBackend for NullBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().without_storage()
+        Capabilities::default().without_storage().with_immediate(true)
     }
 }
 
@@ -69,7 +70,7 @@ impl CacheMutex for NullMutex {
 
 #[cfg(test)]
 mod tests {
-    use dogpile_sdk::{Arguments, BackendEntry, CreationTime, Metadata, Object, Payload};
+    use dogpile_sdk::{Arguments, BackendEntry, CreationTime, Entry, Metadata, Object, Payload};
 
     use super::*;
 
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn what_is_set_is_not_kept() {
         assert_eq!(NullBackend.get("a").unwrap(), None);
-        NullBackend.set("a", value()).unwrap();
+        NullBackend.set("a", value(), &StoreOptions::new()).unwrap();
         assert_eq!(NullBackend.get("a").unwrap(), None);
         assert!(!NullBackend.capabilities().stores);
     }
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_set_at_once_is_not_kept() {
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
-        NullBackend.set_multi(keys().map(|key| (key.to_owned(), value())).into()).unwrap();
+        NullBackend.set_multi(keys().map(|key| Entry::new(key, value())).into()).unwrap();
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
     }
 

@@ -3,9 +3,13 @@
 // Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile_sdk::lease::Leases;
-use dogpile_sdk::{BackendError, BytesBackend, CacheMutex, Capabilities, ErrorKind, register_backend};
+use dogpile_sdk::{
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, StoreOptions,
+    register_backend,
+};
 use redis::Value;
 
 use crate::config::{Deployment, RedisConfig};
@@ -102,10 +106,19 @@ impl RedisBackend {
         Ok(RedisBackend { servers, expiration_time: config.redis_expiration_time, locks, has_lock_timeout })
     }
 
-    fn set_command<'k>(&self, key: &'k str, value: &[u8]) -> Command<'k> {
-        match self.expiration_time {
-            Some(seconds) => Command::new("SETEX", key).arg(seconds).arg(value),
+    /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
+    fn lifetime(&self, options: &StoreOptions) -> Option<Duration> {
+        let configured = self.expiration_time.map(Duration::from_secs);
+        options.keep_for.into_iter().chain(configured).min()
+    }
+
+    fn set_command<'k>(&self, key: &'k str, value: &[u8], options: &StoreOptions) -> Command<'k> {
+        match self.lifetime(options) {
             None => Command::new("SET", key).arg(value),
+            Some(lifetime) if lifetime.subsec_nanos() == 0 && lifetime.as_secs() > 0 => {
+                Command::new("SETEX", key).arg(lifetime.as_secs()).arg(value)
+            }
+            Some(lifetime) => Command::new("PSETEX", key).arg(milliseconds(lifetime)).arg(value),
         }
     }
 
@@ -131,6 +144,12 @@ impl RedisBackend {
     }
 }
 
+/// Returns whole milliseconds, rounded up. The server accepts no lifetime of 0.
+fn milliseconds(lifetime: Duration) -> u64 {
+    let rounded = lifetime.as_nanos().div_ceil(1_000_000).max(1);
+    u64::try_from(rounded).unwrap_or(u64::MAX)
+}
+
 /// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
 fn value(answer: Value) -> Result<Option<Vec<u8>>, BackendError> {
     match answer {
@@ -147,8 +166,9 @@ impl BytesBackend for RedisBackend {
         found.map_err(|error| error.during("get").for_key(key))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
-        self.write_all(&[self.set_command(key, value)]).map_err(|error| error.during("set").for_key(key))
+    fn set(&self, key: &str, value: &[u8], options: &StoreOptions) -> Result<(), BackendError> {
+        self.write_all(&[self.set_command(key, value, options)])
+            .map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -170,15 +190,15 @@ impl BytesBackend for RedisBackend {
         Err(BackendError::new(ErrorKind::Other, message).during("get_multi"))
     }
 
-    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
-        let Some(((key, value), rest)) = entries.split_first() else { return Ok(()) };
-        let stored = if self.servers.is_spread() || self.expiration_time.is_some() {
-            let sets: Vec<_> = entries.iter().map(|(key, value)| self.set_command(key, value)).collect();
-            self.write_all(&sets)
+    fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        let Some((first, rest)) = entries.split_first() else { return Ok(()) };
+        let expires = entries.iter().any(|entry| self.lifetime(entry.options).is_some());
+        let stored = if self.servers.is_spread() || expires {
+            let sets = entries.iter().map(|entry| self.set_command(entry.key, entry.value, entry.options));
+            self.write_all(&sets.collect::<Vec<_>>())
         } else {
-            let set = Command::new("MSET", key).arg(*value);
-            let set = rest.iter().fold(set, |set, (key, value)| set.arg(*key).arg(*value));
-            self.write_all(&[set])
+            let set = Command::new("MSET", first.key).arg(first.value);
+            self.write_all(&[rest.iter().fold(set, |set, entry| set.arg(entry.key).arg(entry.value))])
         };
         stored.map_err(|error| error.during("set_multi"))
     }
@@ -198,17 +218,13 @@ impl BytesBackend for RedisBackend {
         self.locks.as_ref().map(|locks| locks.mutex(key))
     }
 
-    fn has_lock_timeout(&self) -> bool {
-        self.has_lock_timeout
-    }
-
-    fn scope(&self) -> Option<String> {
-        Some(self.servers.scope())
-    }
-
     fn capabilities(&self) -> Capabilities {
-        let able = Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch();
-        if self.expiration_time.is_some() { able.with_native_expiry() } else { able }
+        Capabilities::default()
+            .with_scope(self.servers.scope())
+            .with_lock_timeout(self.has_lock_timeout)
+            .with_value_limit(Self::LARGEST_VALUE)
+            .with_native_batch()
+            .with_native_expiry()
     }
 }
 
@@ -223,7 +239,7 @@ mod tests {
 
     #[test]
     fn scope_names_server_and_database_without_password() {
-        let scope = |written| RedisBackend::new(&config(written)).unwrap().scope().unwrap();
+        let scope = |written| RedisBackend::new(&config(written)).unwrap().capabilities().scope.unwrap();
         assert_eq!(scope("{}"), "redis://localhost:6379/0");
         assert_eq!(scope(r#"{"url": "redis://user:hunter2@there:5/2"}"#), "redis://there:5/2");
         let by_parts = r#"{"host": "there", "port": 5, "db": 2, "username": "user", "password": "hunter2"}"#;
@@ -232,14 +248,14 @@ mod tests {
 
     #[test]
     fn scope_of_sentinel_names_service_and_database() {
-        let scope = |written| RedisBackend::sentinel(&config(written)).unwrap().scope().unwrap();
+        let scope = |written| RedisBackend::sentinel(&config(written)).unwrap().capabilities().scope.unwrap();
         let expected = "redis-sentinel://a:1,b:2/mymaster/3";
         assert_eq!(scope(r#"{"sentinels": ["b:2", "a:1"], "db": 3, "password": "hunter2"}"#), expected);
     }
 
     #[test]
     fn scope_of_cluster_names_its_startup_nodes() {
-        let scope = |written| RedisBackend::cluster(&config(written)).unwrap().scope().unwrap();
+        let scope = |written| RedisBackend::cluster(&config(written)).unwrap().capabilities().scope.unwrap();
         assert_eq!(scope(r#"{"startup_nodes": ["b:2", "a:1"]}"#), "redis-cluster://a:1,b:2");
     }
 }

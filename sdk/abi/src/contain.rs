@@ -1,31 +1,50 @@
-//! Panics stop at the border: every function that the other side may call runs inside [`contain`].
+//! Panics stop at the FFI boundary: every function that the other side may call runs inside [`contain`].
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 use crate::error::AbiError;
 
-/// Runs `work`; a panic in it becomes an error that says so.
+thread_local! {
+    /// The file and line of this thread's last panic.
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Records where a thread panicked. A panic hook calls it, because a caught panic no longer has its location.
+pub fn record_panic_location(location: &Location<'_>) {
+    let text = location.to_string();
+    // The thread may be ending. The location is lost then, and nothing else.
+    let _ = LAST_PANIC.try_with(|last| last.replace(Some(text)));
+}
+
+/// Runs `work` and returns its result, or an error if it panics.
 #[inline(always)]
 pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R, AbiError> {
-    // Whatever `work` left half done is behind the backend's own locks: the caller sees only the error.
+    // A panic may leave data half changed, but only behind the backend's own locks. The caller sees only the error.
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome,
-        Err(payload) => Err(AbiError::panicked(panic_message(payload))),
+        Err(payload) => Err(panicked(payload)),
     }
 }
 
-/// Runs `work`, which has nobody to report a panic to (a `Drop`), and reports it as lost.
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> AbiError {
+    let location = LAST_PANIC.try_with(RefCell::take).ok().flatten();
+    AbiError::panicked(panic_message(payload), location)
+}
+
+/// Runs `work` and drops its panic. For calls that cannot return an error, such as a `Drop`.
 pub(crate) fn contain_drop(work: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
         panic_message(payload);
     }
 }
 
-/// The text that a panic was raised with.
+/// Returns the message of a panic.
 ///
-/// The payload is leaked where it is neither of the two texts that `panic!` makes: its own `Drop` might panic
-/// again, with nobody left to catch it.
+/// A payload of a type that `panic!` does not make is leaked. Its own `Drop` might panic again, and nothing would catch
+/// that.
 pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<String>() {
         Ok(text) => *text,
@@ -33,7 +52,7 @@ pub fn panic_message(payload: Box<dyn Any + Send>) -> String {
             Ok(text) => (*text).to_owned(),
             Err(other) => {
                 std::mem::forget(other);
-                "a panic without a text".to_owned()
+                "a panic without a message".to_owned()
             }
         },
     }

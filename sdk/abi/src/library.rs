@@ -103,7 +103,12 @@ impl OpenLibrary {
         self.root.abi_version().as_str()
     }
 
-    /// Its entry points.
+    /// Returns the compiler that built the library, such as `rustc 1.95.0 (59807616e 2026-04-14)`.
+    pub fn compiler(&self) -> &'static str {
+        self.root.compiler().as_str()
+    }
+
+    /// Returns its entry points.
     ///
     /// # Errors
     /// If the library panicked.

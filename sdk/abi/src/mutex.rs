@@ -1,8 +1,8 @@
 //! A mutex in stable layout.
 
-use abi_stable::std_types::{RResult, RString};
+use abi_stable::std_types::{ROption, RResult, RString};
 
-use crate::{error::AbiError, interface::stable_interface};
+use crate::{bytes::Bytes, error::AbiError, interface::stable_interface};
 
 stable_interface! {
     /// What the side that owns a mutex implements.
@@ -23,6 +23,8 @@ stable_interface! {
         fn locked() -> bool;
         /// Returns whether this object acquired the mutex and is known to have lost it.
         fn is_lost() -> bool;
+        /// Returns the token with which the store can check that the mutex is still held.
+        fn fence() -> ROption<Bytes>;
     }
     last {
         /// Returns its `Debug` text.

@@ -45,7 +45,7 @@ pub trait Plugin: 'static {
     const PACKAGE: &'static str;
     /// That package's version.
     const VERSION: &'static str;
-    /// The version of the SDK that it was built with.
+    /// The version of the SDK that the library was built with.
     const SDK_VERSION: &'static str;
 
     /// Called once, before anything else.
@@ -76,6 +76,8 @@ pub struct PluginRoot {
     pub(crate) version: RStr<'static>,
     pub(crate) sdk_version: RStr<'static>,
     pub(crate) abi_version: RStr<'static>,
+    /// The compiler that built the library, such as `rustc 1.95.0 (59807616e 2026-04-14)`.
+    pub(crate) compiler: RStr<'static>,
     /// Makes the table another one, which the tests see refused.
     #[cfg(dogpile_abi_mismatched)]
     pub(crate) mismatch: u64,
@@ -103,6 +105,7 @@ impl<P: Plugin> RootOf<P> {
         version: RStr::from_str(P::VERSION),
         sdk_version: RStr::from_str(P::SDK_VERSION),
         abi_version: RStr::from_str(crate::ABI_VERSION),
+        compiler: RStr::from_str(crate::COMPILER),
         #[cfg(dogpile_abi_mismatched)]
         mismatch: 0,
         unwinds: cfg!(panic = "unwind"),

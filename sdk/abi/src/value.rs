@@ -1,36 +1,36 @@
-//! What a backend stores: a payload, and when it was made.
+//! [`CachedValue`]: a payload and its metadata.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use abi_stable::StableAbi;
 
-use crate::{bytes::Bytes, object::Object};
+use crate::{attributes::Attributes, bytes::Bytes, object::Object};
 
 /// A value as a backend keeps it.
-///
-/// Source: dogpile.cache `api.py`, `CachedValue`.
+//
+// Source: dogpile.cache `api.py`, `CachedValue`.
 #[repr(C)]
 #[derive(Clone, Debug, PartialEq, StableAbi)]
 pub struct CachedValue {
     /// The value itself.
     pub payload: Payload,
-    /// When it was made, and in which format.
+    /// The time of its creation, its format, and its attributes.
     pub metadata: Metadata,
 }
 
-/// The value itself, as an object of the host or in its serialised form.
+/// The value itself, as an object of the host or serialized.
 #[repr(u8)]
 #[derive(Clone, Debug, StableAbi)]
 pub enum Payload {
-    /// A shared handle to a value of the host, never serialised.
+    /// A shared handle to a value of the host, never serialized.
     Object(Object),
-    /// What the region's serializer made of the value, without the envelope.
+    /// The serialized value, without the envelope.
     Bytes(Bytes),
 }
 
 impl Payload {
-    /// The bytes, or `None` for an object.
+    /// Returns the bytes, or `None` for an object.
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match self {
             Payload::Bytes(bytes) => Some(bytes),
@@ -38,7 +38,7 @@ impl Payload {
         }
     }
 
-    /// Bytes of memory that the payload takes: exact for bytes, without what it points to for an object.
+    /// Returns the size in bytes. The size of an object does not include what it points to.
     pub fn size(&self) -> usize {
         match self {
             Payload::Object(object) => object.shallow_size(),
@@ -47,7 +47,7 @@ impl Payload {
     }
 }
 
-/// Objects are equal if they are the same one.
+/// Two objects are equal if they share one value.
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -58,25 +58,42 @@ impl PartialEq for Payload {
     }
 }
 
-/// What is stored beside a value: dogpile's `ct` and `v`.
-///
-/// Source: dogpile.cache `api.py`, `MetaDataType`, and `region.py`, `value_version`.
+/// The data stored beside a value. dogpile.cache calls its first two fields `ct` and `v`.
+//
+// Source: dogpile.cache `api.py`, `MetaDataType`, and `region.py`, `value_version`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, StableAbi)]
+#[derive(Clone, Debug, PartialEq, StableAbi)]
+#[non_exhaustive]
 pub struct Metadata {
-    /// When the value was made (`ct`).
+    /// The time of creation (`ct`).
     pub creation_time: CreationTime,
-    /// The format's version (`v`).
+    /// The version of the format (`v`).
     pub version: i64,
+    /// Further members, which backends pass through unchanged.
+    pub attributes: Attributes,
 }
 
 impl Metadata {
-    /// The format that this library writes, and the only one that it serves.
+    /// The version of the format that this library writes, and the only one that it serves.
     pub const VERSION: i64 = 2;
 
-    /// The metadata of a value made at `creation_time`, in the current format.
+    /// Creates the metadata of a value made at `creation_time`, in the current format and without attributes.
     pub fn new(creation_time: CreationTime) -> Self {
-        Metadata { creation_time, version: Self::VERSION }
+        Metadata { creation_time, version: Self::VERSION, attributes: Attributes::NONE }
+    }
+
+    /// Sets the version of the format.
+    #[must_use]
+    pub fn with_version(mut self, version: i64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Sets the attributes.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Attributes) -> Self {
+        self.attributes = attributes;
+        self
     }
 }
 
@@ -86,23 +103,23 @@ impl Metadata {
 pub struct CreationTime(f64);
 
 impl CreationTime {
-    /// The system clock's present moment.
+    /// Returns the present time of the system clock.
     pub fn now() -> Self {
-        // A clock before 1970 gives the epoch itself: what was made "then" is merely old.
+        // A clock before 1970 gives the epoch itself. A value with this time is merely old.
         CreationTime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
     }
 
-    /// `seconds` since the Unix epoch.
+    /// Creates the moment `seconds` after the Unix epoch.
     pub const fn from_seconds(seconds: f64) -> Self {
         CreationTime(seconds)
     }
 
-    /// Seconds since the Unix epoch.
+    /// Returns the seconds since the Unix epoch.
     pub const fn as_seconds(self) -> f64 {
         self.0
     }
 
-    /// How much time lies between this moment and `now`; zero if this one is the later.
+    /// Returns the time elapsed until `now`, or zero if this moment is later.
     pub fn age(self, now: CreationTime) -> Duration {
         Duration::try_from_secs_f64((now.0 - self.0).max(0.0)).unwrap_or(Duration::MAX)
     }
@@ -119,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_never_negative() {
+    fn age_is_never_negative() {
         let made = CreationTime::from_seconds(100.0);
         assert_eq!(made.age(CreationTime::from_seconds(105.0)), Duration::from_secs(5));
         assert_eq!(made.age(CreationTime::from_seconds(99.0)), Duration::ZERO);

@@ -1,9 +1,9 @@
 //! Unusual keys and values. A backend refuses each with the right kind of error, or stores it unchanged.
 
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind};
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, StoreOptions};
 
 use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_value, shortened};
-use crate::multi::fresh;
+use crate::multi::{as_entries, fresh};
 use crate::setup::Setup;
 
 /// An empty key is refused, or works like any other key.
@@ -78,7 +78,7 @@ pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {
         refused_as(
             ErrorKind::InvalidKey,
             "set_multi with a key that is not admitted",
-            backend.set_multi(entries),
+            backend.set_multi(as_entries(&entries)),
         )?;
         for (key, value) in &good {
             let found = backend.get(key)?;
@@ -88,7 +88,7 @@ pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {
                     described(found.as_ref())
                 )
             })?;
-            backend.set(key, value.clone())?;
+            backend.set(key, value.clone(), &StoreOptions::new())?;
         }
         asked_among(&*backend, &good, &bad)?;
     }
@@ -119,7 +119,9 @@ pub fn invalid_creation_time_is_refused_or_kept(setup: &Setup) -> Outcome {
         let mut value = setup.value(&*backend, b"x");
         value.metadata.creation_time = CreationTime::from_seconds(seconds);
         let asked = format!("set of a value made at {seconds:?}");
-        if refused_as(ErrorKind::InvalidValue, &asked, backend.set(&key, value))?.is_none() {
+        if refused_as(ErrorKind::InvalidValue, &asked, backend.set(&key, value, &StoreOptions::new()))?
+            .is_none()
+        {
             continue;
         }
         let found = backend.get(&key)?.map(|found| found.metadata.creation_time.as_seconds());
@@ -167,7 +169,7 @@ pub(crate) fn unusual(key: &str) -> Vec<String> {
 fn each_is_refused_or_kept(setup: &Setup, keys: &[String]) -> Outcome {
     let backend = setup.backend()?;
     let (plain, value) = (setup.fresh_key(), setup.value(&*backend, b"x"));
-    backend.set(&plain, value.clone())?;
+    backend.set(&plain, value.clone(), &StoreOptions::new())?;
     for key in keys {
         refused_or_kept(&*backend, key, &value)?;
         ensure_stored(&*backend, &plain, &value)?;
@@ -177,7 +179,7 @@ fn each_is_refused_or_kept(setup: &Setup, keys: &[String]) -> Outcome {
 
 fn refused_or_kept(backend: &dyn CacheBackend, key: &str, value: &CachedValue) -> Outcome {
     let asked = format!("set of key {}", shortened(key));
-    match refused_as(ErrorKind::InvalidKey, &asked, backend.set(key, value.clone()))? {
+    match refused_as(ErrorKind::InvalidKey, &asked, backend.set(key, value.clone(), &StoreOptions::new()))? {
         Some(()) => ensure_stored(backend, key, value)?,
         None => return Ok(()),
     }
@@ -204,6 +206,6 @@ fn refused_as<T>(kind: ErrorKind, asked: &str, result: Result<T, BackendError>) 
 /// Fails unless `backend` still stores values.
 pub(crate) fn works_on(setup: &Setup, backend: &dyn CacheBackend) -> Outcome {
     let (key, value) = (setup.fresh_key(), setup.value(backend, b"works"));
-    backend.set(&key, value.clone())?;
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
     ensure_stored(backend, &key, &value)
 }

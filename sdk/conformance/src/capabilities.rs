@@ -1,6 +1,6 @@
 //! What a backend says of itself is true.
 
-use dogpile_sdk::ErrorKind;
+use dogpile_sdk::{ErrorKind, StoreOptions};
 
 use crate::bad_input::unusual;
 use crate::expect::{Outcome, Stop, described, ensure};
@@ -33,7 +33,7 @@ pub fn a_value_above_the_limit_is_never_cut(setup: &Setup) -> Outcome {
         _ => return Err(Stop::skipped("the backend takes values of 16 MiB and more")),
     };
     let value = setup.value(&*backend, &vec![b'x'; usize::try_from(limit).unwrap_or(usize::MAX) + 1]);
-    if let Err(error) = backend.set(&key, value.clone()) {
+    if let Err(error) = backend.set(&key, value.clone(), &StoreOptions::new()) {
         ensure(error.kind() == ErrorKind::InvalidValue, || {
             format!(
                 "expected a value above the limit to be refused as InvalidValue, got {:?}: {error}",

@@ -3,10 +3,10 @@
 use std::sync::Barrier;
 use std::thread;
 
-use dogpile_sdk::{CacheBackend, CachedValue, CreationTime, Metadata};
+use dogpile_sdk::{CacheBackend, CachedValue, CreationTime, Metadata, StoreOptions};
 
 use crate::expect::{Outcome, described, ensure, ensure_absent, ensure_stored, joined};
-use crate::multi::{ensure_all, fresh};
+use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
 
 const THREADS: u8 = 4;
@@ -16,7 +16,7 @@ pub fn what_one_thread_sets_another_reads(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let value = setup.value(&*backend, b"x");
     let other = |run: &(dyn Fn() -> Outcome + Sync)| thread::scope(|scope| joined(scope.spawn(run).join()));
-    other(&|| Ok(backend.set(&key, value.clone())?))?;
+    other(&|| Ok(backend.set(&key, value.clone(), &StoreOptions::new())?))?;
     ensure_stored(&*backend, &key, &value)?;
     other(&|| ensure_stored(&*backend, &key, &value))?;
     other(&|| Ok(backend.delete(&key)?))?;
@@ -27,10 +27,10 @@ pub fn what_one_thread_sets_another_reads(setup: &Setup) -> Outcome {
 pub fn a_value_is_never_torn(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
-    backend.set(&key, values[0].clone())?;
+    backend.set(&key, values[0].clone(), &StoreOptions::new())?;
     together(|thread| {
         for _ in 0..50 {
-            backend.set(&key, values[thread].clone())?;
+            backend.set(&key, values[thread].clone(), &StoreOptions::new())?;
             let found = backend.get(&key)?;
             ensure(found.as_ref().is_some_and(|found| values.contains(found)), || {
                 format!("expected one of the values being set, whole, got {}", described(found.as_ref()))
@@ -53,7 +53,7 @@ pub fn threads_on_their_own_keys_lose_nothing(setup: &Setup) -> Outcome {
     let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
     together(|thread| {
         for (key, value) in &entries[thread] {
-            backend.set(key, value.clone())?;
+            backend.set(key, value.clone(), &StoreOptions::new())?;
             ensure_stored(&*backend, key, value)?;
         }
         Ok(())
@@ -67,7 +67,7 @@ pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcom
     let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
     together(|thread| {
         for some in entries[thread].chunks(10) {
-            backend.set_multi(some.to_vec())?;
+            backend.set_multi(as_entries(some))?;
             ensure_all(&*backend, some)?;
         }
         Ok(())

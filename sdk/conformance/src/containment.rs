@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Instant;
 
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, Object, Payload};
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, Entry, ErrorKind, Object, Payload, StoreOptions};
 
 use crate::bad_input::{unusual, works_on};
 use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, panic_text, shortened};
-use crate::multi::fresh;
+use crate::multi::{as_entries, fresh};
 use crate::setup::Setup;
 
 /// Reading may fail, but it does not panic, and the backend keeps working.
@@ -24,8 +24,8 @@ pub fn reading_never_panics(setup: &Setup) -> Outcome {
 /// Storing may fail, but it does not panic, and the backend keeps working.
 pub fn storing_never_panics(setup: &Setup) -> Outcome {
     never_panics(setup, |backend, key, value| {
-        contained("set", key, || backend.set(key, value.clone()))?;
-        let entries = vec![(key.to_owned(), value.clone()), (key.to_owned(), value.clone())];
+        contained("set", key, || backend.set(key, value.clone(), &StoreOptions::new()))?;
+        let entries = vec![Entry::new(key, value.clone()), Entry::new(key, value.clone())];
         contained("set_multi", key, || backend.set_multi(entries))
     })
 }
@@ -79,16 +79,16 @@ pub fn key_mangler_never_panics(setup: &Setup) -> Outcome {
 /// A value of the host that panics when it is dropped does not damage the backend.
 pub fn value_that_panics_on_drop_does_no_harm(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    if backend.default_serializer().is_some() {
+    if backend.capabilities().serializer.is_some() {
         return Err(Stop::skipped("the backend stores bytes and never drops a value of the host"));
     }
     let harmless = setup.value(&*backend, b"x");
     for _ in 0..3 {
         let bomb = CachedValue { payload: Payload::Object(Object::new(Bomb)), ..harmless.clone() };
-        backend.set(&key, bomb.clone())?;
-        contained("set", &key, || backend.set(&key, harmless.clone()))?;
+        backend.set(&key, bomb.clone(), &StoreOptions::new())?;
+        contained("set", &key, || backend.set(&key, harmless.clone(), &StoreOptions::new()))?;
         ensure_stored(&*backend, &key, &harmless)?;
-        backend.set(&key, bomb)?;
+        backend.set(&key, bomb, &StoreOptions::new())?;
         contained("delete", &key, || backend.delete(&key))?;
         ensure_absent(&*backend, &key)?;
     }
@@ -102,7 +102,7 @@ pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
     let entries = fresh(setup, &*backend, 3);
     thread::scope(|scope| {
         let thread = scope.spawn(|| -> Outcome {
-            backend.set_multi(entries.clone())?;
+            backend.set_multi(as_entries(&entries))?;
             if let Some(mutex) = &mutex {
                 mutex.try_acquire()?;
             }

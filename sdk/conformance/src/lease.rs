@@ -27,7 +27,7 @@ pub fn mutex_of_killed_holder_becomes_free(setup: &Setup) -> Outcome {
 /// A holder keeps the mutex for as long as its process lives.
 pub fn living_holder_keeps_mutex_beyond_its_lease(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    if backend.has_lock_timeout() {
+    if backend.capabilities().lock_timeout {
         return Err(Stop::skipped("a held mutex of the backend can expire"));
     }
     let lease = setup.lease()?.length;

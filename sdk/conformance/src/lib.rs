@@ -12,14 +12,14 @@
 //!
 //! ```no_run
 //! # use std::{collections::HashMap, sync::Mutex};
-//! # use dogpile_sdk::{BackendError, CacheBackend, CachedValue};
+//! # use dogpile_sdk::{BackendError, CacheBackend, CachedValue, StoreOptions};
 //! # #[derive(Debug, Default)]
 //! # struct Shelf(Mutex<HashMap<String, CachedValue>>);
 //! # impl CacheBackend for Shelf {
 //! #     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
 //! #         Ok(self.0.lock().unwrap().get(key).cloned())
 //! #     }
-//! #     fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+//! #     fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
 //! #         self.0.lock().unwrap().insert(key.to_owned(), value);
 //! #         Ok(())
 //! #     }

@@ -1,9 +1,9 @@
 //! What is stored beside a value: creation time and version.
 
-use dogpile_sdk::{CachedValue, CreationTime, Metadata};
+use dogpile_sdk::{CachedValue, CreationTime, Metadata, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure, ensure_stored};
-use crate::multi::{ensure_all, fresh};
+use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
 
 /// A creation time is not rounded: invalidation compares it.
@@ -12,7 +12,7 @@ pub fn a_creation_time_comes_back_to_the_last_bit(setup: &Setup) -> Outcome {
     let precise = 1_700_000_000.123_456_7_f64;
     for seconds in [precise, precise.next_up(), 0.1 + 0.2, 0.0, 1.0, 4e9, 1e-7, 253_402_300_799.999_97] {
         let metadata = Metadata::new(CreationTime::from_seconds(seconds));
-        backend.set(&key, CachedValue { metadata, ..setup.value(&*backend, b"x") })?;
+        backend.set(&key, CachedValue { metadata, ..setup.value(&*backend, b"x") }, &StoreOptions::new())?;
         let found =
             backend.get(&key)?.ok_or_else(|| Stop::failed("expected the value just set, got none"))?;
         let found = found.metadata.creation_time.as_seconds();
@@ -29,7 +29,7 @@ pub fn a_value_of_another_version_comes_back_as_it_was(setup: &Setup) -> Outcome
     for version in [1, 2, 3, 0, -1, i64::from(i32::MAX) + 1] {
         let mut value = setup.value(&*backend, b"x");
         value.metadata.version = version;
-        backend.set(&key, value.clone())?;
+        backend.set(&key, value.clone(), &StoreOptions::new())?;
         ensure_stored(&*backend, &key, &value)?;
     }
     Ok(())
@@ -39,10 +39,10 @@ pub fn a_value_of_another_version_comes_back_as_it_was(setup: &Setup) -> Outcome
 pub fn setting_again_replaces_the_metadata(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let old = setup.value(&*backend, b"x");
-    let metadata = Metadata { creation_time: CreationTime::from_seconds(7.5), version: 3 };
+    let metadata = Metadata::new(CreationTime::from_seconds(7.5)).with_version(3);
     let new = CachedValue { metadata, ..old.clone() };
-    backend.set(&key, old)?;
-    backend.set(&key, new.clone())?;
+    backend.set(&key, old, &StoreOptions::new())?;
+    backend.set(&key, new.clone(), &StoreOptions::new())?;
     ensure_stored(&*backend, &key, &new)
 }
 
@@ -52,9 +52,9 @@ pub fn metadata_comes_back_from_the_multi_calls(setup: &Setup) -> Outcome {
     let mut entries = fresh(setup, &*backend, 5);
     for (number, (_, value)) in (1_u8..).zip(&mut entries) {
         let creation_time = CreationTime::from_seconds(1e9 + f64::from(number) / 7.0);
-        value.metadata = Metadata { creation_time, version: number.into() };
+        value.metadata = Metadata::new(creation_time).with_version(number.into());
     }
-    backend.set_multi(entries.clone())?;
+    backend.set_multi(as_entries(&entries))?;
     ensure_all(&*backend, &entries)?;
     entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))
 }

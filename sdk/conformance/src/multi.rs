@@ -1,6 +1,6 @@
 //! Many values at once: get_multi, set_multi and delete_multi.
 
-use dogpile_sdk::{CacheBackend, CachedValue};
+use dogpile_sdk::{CacheBackend, CachedValue, Entry, StoreOptions};
 
 use crate::expect::{Outcome, ensure, ensure_absent, ensure_stored, ensure_value};
 use crate::setup::Setup;
@@ -72,7 +72,7 @@ pub fn what_is_set_together_is_read_one_by_one(setup: &Setup) -> Outcome {
 pub fn what_is_set_one_by_one_is_read_together(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 5);
-    entries.iter().try_for_each(|(key, value)| backend.set(key, value.clone()))?;
+    entries.iter().try_for_each(|(key, value)| backend.set(key, value.clone(), &StoreOptions::new()))?;
     ensure_all(&*backend, &entries)
 }
 
@@ -83,7 +83,7 @@ pub fn setting_together_replaces_values(setup: &Setup) -> Outcome {
     for (_, value) in &mut entries[1..] {
         *value = setup.value(&*backend, b"new");
     }
-    backend.set_multi(entries[1..].to_vec())?;
+    backend.set_multi(as_entries(&entries[1..]))?;
     ensure_all(&*backend, &entries)
 }
 
@@ -106,7 +106,7 @@ pub fn deleting_absent_keys_together_succeeds(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 5);
     backend.delete_multi(&entries.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())?;
-    backend.set_multi(entries.clone())?;
+    backend.set_multi(as_entries(&entries))?;
     ensure_all(&*backend, &entries)
 }
 
@@ -115,7 +115,7 @@ pub fn five_hundred_keys_get_their_own_values(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 500);
     let present = entries.iter().enumerate().filter(|(place, _)| place % 7 != 3);
-    backend.set_multi(present.map(|(_, entry)| entry.clone()).collect())?;
+    backend.set_multi(present.map(|(_, entry)| entry.clone().into()).collect())?;
     let expected: Vec<_> = entries
         .iter()
         .enumerate()
@@ -134,13 +134,18 @@ pub(crate) fn fresh(setup: &Setup, backend: &dyn CacheBackend, count: usize) -> 
     .collect()
 }
 
+/// Returns what `set_multi` takes.
+pub(crate) fn as_entries(values: &[(String, CachedValue)]) -> Vec<Entry> {
+    values.iter().cloned().map(Entry::from).collect()
+}
+
 fn stored(
     setup: &Setup,
     backend: &dyn CacheBackend,
     count: usize,
 ) -> Result<Vec<(String, CachedValue)>, crate::Stop> {
     let entries = fresh(setup, backend, count);
-    backend.set_multi(entries.clone())?;
+    backend.set_multi(as_entries(&entries))?;
     Ok(entries)
 }
 

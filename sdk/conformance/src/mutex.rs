@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{CacheBackend, CacheMutex, ErrorKind};
+use dogpile_sdk::{CacheBackend, CacheMutex, ErrorKind, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, joined};
 use crate::setup::Setup;
@@ -235,7 +235,7 @@ pub fn mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
     acquire(&*mutex, "a free mutex")?;
     ensure_absent(&*backend, &key)?;
     let value = setup.value(&*backend, b"x");
-    backend.set(&key, value.clone())?;
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
     locked(&*mutex, true, "after its key was set")?;
     release(&*mutex)?;
     ensure_stored(&*backend, &key, &value)

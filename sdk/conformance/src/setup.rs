@@ -121,7 +121,7 @@ impl Setup {
     /// own if it keeps objects, bytes otherwise.
     pub fn value(&self, backend: &dyn CacheBackend, bytes: &[u8]) -> CachedValue {
         let metadata = Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456));
-        let payload = match backend.default_serializer() {
+        let payload = match backend.capabilities().serializer {
             None => Payload::Object(Object::new(bytes.to_vec())),
             Some(_) => Payload::Bytes(Bytes::from(bytes)),
         };

@@ -1,6 +1,6 @@
 //! Single values: get, set and delete.
 
-use dogpile_sdk::{Bytes, CacheBackend, CachedValue, Payload};
+use dogpile_sdk::{Bytes, CacheBackend, CachedValue, Payload, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure_absent, ensure_stored};
 use crate::setup::Setup;
@@ -27,7 +27,7 @@ pub fn setting_again_replaces_the_value(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (long, short) = (setup.value(&*backend, &[1; 500]), setup.value(&*backend, &[2; 5]));
     for value in [&long, &short, &long] {
-        backend.set(&key, value.clone())?;
+        backend.set(&key, value.clone(), &StoreOptions::new())?;
         ensure_stored(&*backend, &key, value)?;
     }
     Ok(())
@@ -38,7 +38,7 @@ pub fn setting_again_replaces_the_value(setup: &Setup) -> Outcome {
 /// Behaviour: `backend-delete-removes`
 pub fn deleting_removes_the_value(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    backend.set(&key, setup.value(&*backend, b"x"))?;
+    backend.set(&key, setup.value(&*backend, b"x"), &StoreOptions::new())?;
     backend.delete(&key)?;
     ensure_absent(&*backend, &key)
 }
@@ -55,7 +55,7 @@ pub fn deleting_an_absent_key_succeeds(setup: &Setup) -> Outcome {
 /// Deleting a key that was deleted already is not an error.
 pub fn deleting_twice_succeeds(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    backend.set(&key, setup.value(&*backend, b"x"))?;
+    backend.set(&key, setup.value(&*backend, b"x"), &StoreOptions::new())?;
     backend.delete(&key)?;
     backend.delete(&key)?;
     ensure_absent(&*backend, &key)
@@ -64,10 +64,10 @@ pub fn deleting_twice_succeeds(setup: &Setup) -> Outcome {
 /// A deletion is for the present value only.
 pub fn a_deleted_key_can_be_set_again(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    backend.set(&key, setup.value(&*backend, b"old"))?;
+    backend.set(&key, setup.value(&*backend, b"old"), &StoreOptions::new())?;
     backend.delete(&key)?;
     let value = setup.value(&*backend, b"new");
-    backend.set(&key, value.clone())?;
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
     ensure_stored(&*backend, &key, &value)
 }
 
@@ -101,12 +101,12 @@ pub fn a_payload_of_1_mib_is_not_cut(setup: &Setup) -> Outcome {
 /// Behaviour: `memory-with-serializer`
 pub fn a_store_of_objects_keeps_bytes_too(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    if backend.default_serializer().is_some() {
+    if backend.capabilities().serializer.is_some() {
         return Err(Stop::skipped("the backend keeps bytes in any case"));
     }
     let payload = Payload::Bytes(Bytes::from(b"0123456789".to_vec()));
     let value = CachedValue { payload, ..setup.value(&*backend, b"") };
-    backend.set(&key, value.clone())?;
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
     ensure_stored(&*backend, &key, &value)
 }
 
@@ -129,7 +129,7 @@ pub fn a_key_is_found_by_its_text(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let value = setup.value(&*backend, b"x");
     let longer = format!("{key} and more");
-    backend.set(&longer[..key.len()], value.clone())?;
+    backend.set(&longer[..key.len()], value.clone(), &StoreOptions::new())?;
     drop(longer);
     ensure_stored(&*backend, &key.clone(), &value)
 }
@@ -139,7 +139,7 @@ pub fn one_backend_reads_on_where_it_wrote(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     for number in 0..50_u8 {
         let value = setup.value(&*backend, &[number]);
-        backend.set(&key, value.clone())?;
+        backend.set(&key, value.clone(), &StoreOptions::new())?;
         ensure_stored(&*backend, &key, &value)?;
         if number % 5 == 0 {
             backend.delete(&key)?;
@@ -152,7 +152,7 @@ pub fn one_backend_reads_on_where_it_wrote(setup: &Setup) -> Outcome {
 fn keeps(setup: &Setup, bytes: &[u8]) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let value = setup.value(&*backend, bytes);
-    backend.set(&key, value.clone())?;
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
     ensure_stored(&*backend, &key, &value)
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn keep_apart(setup: &Setup, backend: &dyn CacheBackend, keys: Vec<St
         })
         .collect();
     for (key, value) in &entries {
-        backend.set(key, value.clone())?;
+        backend.set(key, value.clone(), &StoreOptions::new())?;
     }
     entries.iter().try_for_each(|(key, value)| ensure_stored(backend, key, value))?;
     // Deleting one must leave the others.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use dogpile_conformance::{Level, Setup, Verdict, hold, report, report_of};
-use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ErrorKind};
+use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ErrorKind, StoreOptions};
 use tempfile::tempdir;
 
 const FOLDER: &str = "DOGPILE_CONFORMANCE_TEST_FOLDER";
@@ -53,7 +53,7 @@ impl CacheBackend for Folder {
         Ok(self.kept.lock().unwrap().get(key).cloned())
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         self.kept.lock().unwrap().insert(key.to_owned(), value);
         Ok(())
     }

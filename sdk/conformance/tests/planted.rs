@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use dogpile_conformance::{Level, Setup, report, report_of};
 use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, ErrorKind, KeyBytes, KeyMangler,
-    Metadata,
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, ErrorKind, KeyBytes,
+    KeyMangler, Metadata, StoreOptions,
 };
 
 /// The bug of a backend.
@@ -140,7 +140,7 @@ struct Planted {
 }
 
 fn limits() -> Capabilities {
-    Capabilities::default().with_key_limit(LIMIT).with_key_bytes(KeyBytes::NoBlanks)
+    Capabilities::default().with_key_limit(LIMIT).with_key_bytes(KeyBytes::NoWhitespace)
 }
 
 impl Planted {
@@ -179,7 +179,7 @@ impl Planted {
             PutsTheVersionAtTwo => *metadata = Metadata::new(metadata.creation_time),
             KeepsTheOldMetadata => {
                 if let Some(old) = self.kept().get(key) {
-                    *metadata = old.metadata;
+                    *metadata = old.metadata.clone();
                 }
             }
             _ => {}
@@ -201,7 +201,7 @@ impl CacheBackend for Planted {
         Ok(found.filter(|value| self.bug != TakesAnEmptyPayloadForNone || !is_empty(value)))
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         let key = self.stored_under(key)?;
         let value = self.changed(key, value);
         match self.bug {
@@ -211,7 +211,7 @@ impl CacheBackend for Planted {
                 let new = || value.clone();
                 self.kept().entry(key.to_owned()).or_insert_with(new).payload = new().payload;
                 thread::sleep(Duration::from_millis(1));
-                self.kept().entry(key.to_owned()).or_insert_with(new).metadata = value.metadata;
+                self.kept().entry(key.to_owned()).or_insert_with(new).metadata = value.metadata.clone();
                 return Ok(());
             }
             LosesWhatIsSetMeanwhile => {
@@ -254,11 +254,11 @@ impl CacheBackend for Planted {
         Ok(found)
     }
 
-    fn set_multi(&self, mut entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, mut entries: Vec<Entry>) -> Result<(), BackendError> {
         if self.bug == LosesTheLastKeyOnMultiSet {
             entries.pop();
         }
-        entries.into_iter().try_for_each(|(key, value)| self.set(&key, value))
+        entries.into_iter().try_for_each(|Entry { key, value, options, .. }| self.set(&key, value, &options))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use dogpile_conformance::{Level, Setup, Stop, Verdict, check, report};
 use dogpile_sdk::{
-    BackendError, Bytes, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Enveloped,
-    ErrorKind, KeyBytes, Payload,
+    BackendError, Bytes, BytesBackend, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, Enveloped,
+    ErrorKind, KeyBytes, Payload, StoreOptions,
 };
 
 /// The fault of a backend.
@@ -42,7 +42,7 @@ impl CacheBackend for Objects {
         Ok(self.kept.lock().unwrap().get(&self.stored_under(key)).cloned())
     }
 
-    fn set(&self, key: &str, mut value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, mut value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         if self.fault == Fault::RoundsCreationTimes {
             let seconds = value.metadata.creation_time.as_seconds();
             value.metadata.creation_time = dogpile_sdk::CreationTime::from_seconds(seconds.round());
@@ -69,11 +69,11 @@ impl CacheBackend for Objects {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
-    fn set_multi(&self, mut entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
+    fn set_multi(&self, mut entries: Vec<Entry>) -> Result<(), BackendError> {
         if self.fault == Fault::LosesAKeyOnMultiSet {
             entries.pop();
         }
-        entries.into_iter().try_for_each(|(key, value)| self.set(&key, value))
+        entries.into_iter().try_for_each(|Entry { key, value, options, .. }| self.set(&key, value, &options))
     }
 }
 
@@ -98,7 +98,10 @@ struct Held {
 }
 
 fn limits() -> Capabilities {
-    Capabilities::default().with_key_limit(100).with_key_bytes(KeyBytes::NoBlanks).with_value_limit(1 << 20)
+    Capabilities::default()
+        .with_key_limit(100)
+        .with_key_bytes(KeyBytes::NoWhitespace)
+        .with_value_limit(1 << 20)
 }
 
 impl BytesBackend for ByteStore {
@@ -106,7 +109,7 @@ impl BytesBackend for ByteStore {
         Ok(self.kept.lock().unwrap().get(key).cloned())
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         let mut value = value.to_vec();
         if self.fault == Fault::CutsLargeValues {
             value.truncate(64 << 10);
@@ -187,7 +190,7 @@ impl CacheBackend for Nothing {
         Ok(None)
     }
 
-    fn set(&self, _key: &str, _value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         Ok(())
     }
 

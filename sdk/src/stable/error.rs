@@ -1,28 +1,31 @@
-//! Errors on their way across.
+//! Errors that cross the FFI boundary.
 
 use std::error::Error;
 
-use dogpile_abi::std_types::ROption;
+use dogpile_abi::std_types::RString;
 use dogpile_abi::{AbiError, AbiErrorParts};
 
 use crate::error::{BackendError, ErrorKind, RemoteCause};
 
-/// How many causes of causes cross; a longer chain is one that loops.
+/// The most causes that cross. A longer chain is one that loops.
 const MAX_CAUSES: usize = 16;
 
-/// What `error` says, in stable layout.
+/// Converts `error` into its stable layout.
 pub(super) fn to_abi(error: &BackendError) -> AbiError {
     AbiError::new(AbiErrorParts {
         kind: error.kind().name().into(),
         operation: error.operation().map(Into::into).into(),
         key: error.key().map(Into::into).into(),
+        server: error.server().map(Into::into).into(),
+        argument: error.argument().map(Into::into).into(),
         message: error.to_string().into(),
         sources: causes(error).map(|cause| cause.to_string().into()).collect(),
+        location: error.location().map(Into::into).into(),
         panicked: false,
     })
 }
 
-/// The causes of `error`, the nearest first.
+/// Returns the causes of `error`, the nearest first.
 fn causes(error: &BackendError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
@@ -33,22 +36,36 @@ fn causes(error: &BackendError) -> impl Iterator<Item = &(dyn Error + 'static)> 
     .take(MAX_CAUSES)
 }
 
-/// The error that `error`, which came from `origin`, says.
+/// Converts `error`, which came from `origin`.
 pub(super) fn from_abi(error: AbiError, origin: &str) -> BackendError {
     let parts = error.into_parts();
+    let location = parts.location.into_option();
     if parts.panicked {
-        let message = format!("{origin} panicked: {}", parts.message);
-        return BackendError::new(ErrorKind::Panicked, message);
+        let place = location.as_ref().map(|location| format!(" at {location}")).unwrap_or_default();
+        let message = format!("{origin} panicked{place}: {}", parts.message);
+        let error = BackendError::new(ErrorKind::Panicked, message);
+        return set(error, location, BackendError::at_location);
     }
     let mut error = BackendError::new(ErrorKind::from_name(&parts.kind), parts.message.into_string());
-    if let ROption::RSome(operation) = parts.operation {
-        error = error.during(operation.into_string());
-    }
-    if let ROption::RSome(key) = parts.key {
-        error = error.for_key(key.into_string());
-    }
+    error = set(error, parts.operation.into_option(), BackendError::during);
+    error = set(error, parts.key.into_option(), BackendError::for_key);
+    error = set(error, parts.server.into_option(), BackendError::at_server);
+    error = set(error, parts.argument.into_option(), BackendError::for_argument);
+    error = set(error, location, BackendError::at_location);
     match RemoteCause::chain(parts.sources.into_iter().map(Into::into).collect()) {
         Some(cause) => error.with_source(cause),
+        None => error,
+    }
+}
+
+/// Sets a part of `error` if the other side sent it.
+fn set(
+    error: BackendError,
+    part: Option<RString>,
+    setter: fn(BackendError, String) -> BackendError,
+) -> BackendError {
+    match part {
+        Some(part) => setter(error, part.into_string()),
         None => error,
     }
 }

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use dogpile_abi::std_types::{ROption, RSlice, RStr, RString, RVec, Tuple2};
-use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject, StableBackend, StableMutex};
+use dogpile_abi::std_types::{ROption, RSlice, RStr, RString, RVec};
+use dogpile_abi::{
+    AbiError, BackendObject, Bytes, CachedValue, MutexObject, OptionsRef, StableBackend, StableEntry,
+    StableMutex, Visitor,
+};
 
 use super::deadline;
 use super::error::to_abi;
+use super::options::from_stable;
 use crate::backend::CacheBackend;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::options::{Entry, Fence};
 
 /// A backend of this binary in the form that another binary can call.
 #[derive(Debug)]
@@ -34,19 +39,26 @@ impl StableBackend for ExportedBackend {
         crossing(self.0.get(key.as_str()))
     }
 
+    #[inline(always)]
+    fn get_with(&self, key: RStr<'_>, mut visitor: Visitor<'_>) -> Result<bool, AbiError> {
+        crossing(self.0.get_with(key.as_str(), &mut |value| visitor.visit(value)))
+    }
+
     fn get_multi(&self, keys: RSlice<'_, RStr<'_>>) -> Result<RVec<ROption<CachedValue>>, AbiError> {
         let keys: Vec<&str> = keys.iter().map(RStr::as_str).collect();
         let values = self.0.get_multi(&keys).map_err(|error| to_abi(&error))?;
         Ok(values.into_iter().map(ROption::from).collect())
     }
 
-    fn set(&self, key: RStr<'_>, value: CachedValue) -> Result<(), AbiError> {
-        crossing(self.0.set(key.as_str(), value))
+    fn set(&self, key: RStr<'_>, value: CachedValue, options: OptionsRef<'_>) -> Result<(), AbiError> {
+        crossing(self.0.set(key.as_str(), value, &from_stable(options)))
     }
 
-    fn set_multi(&self, entries: RVec<Tuple2<RString, CachedValue>>) -> Result<(), AbiError> {
-        let entries = entries.into_iter().map(|Tuple2(key, value)| (key.into_string(), value)).collect();
-        crossing(self.0.set_multi(entries))
+    fn set_multi(&self, entries: RVec<StableEntry<'_>>) -> Result<(), AbiError> {
+        let entry = |StableEntry { key, value, options }: StableEntry<'_>| {
+            Entry::new(key.into_string(), value).with_options(from_stable(options))
+        };
+        crossing(self.0.set_multi(entries.into_iter().map(entry).collect()))
     }
 
     fn delete(&self, key: RStr<'_>) -> Result<(), AbiError> {
@@ -66,18 +78,6 @@ impl StableBackend for ExportedBackend {
         Ok(self.0.key_mangler().map(|mangler| mangler.mangle(key.as_str()).into()).into())
     }
 
-    fn default_serializer(&self) -> Result<ROption<RString>, AbiError> {
-        Ok(self.0.default_serializer().map(RString::from).into())
-    }
-
-    fn has_lock_timeout(&self) -> Result<bool, AbiError> {
-        Ok(self.0.has_lock_timeout())
-    }
-
-    fn scope(&self) -> Result<ROption<RString>, AbiError> {
-        Ok(self.0.scope().map(RString::from).into())
-    }
-
     fn store_key(&self, key: RStr<'_>) -> Result<ROption<RString>, AbiError> {
         Ok(match self.0.store_key(key.as_str()) {
             // Most backends keep the key. Returning nothing saves a copy on both sides.
@@ -88,6 +88,14 @@ impl StableBackend for ExportedBackend {
 
     fn capabilities(&self) -> Result<RString, AbiError> {
         Ok(serde_json::to_string(&self.0.capabilities()).unwrap_or_default().into())
+    }
+
+    fn health(&self) -> Result<(), AbiError> {
+        crossing(self.0.health())
+    }
+
+    fn close(&self) -> Result<(), AbiError> {
+        crossing(self.0.close())
     }
 
     fn describe(&self) -> Result<RString, AbiError> {
@@ -116,6 +124,10 @@ impl StableMutex for ExportedMutex {
 
     fn is_lost(&self) -> Result<bool, AbiError> {
         Ok(self.0.is_lost())
+    }
+
+    fn fence(&self) -> Result<ROption<Bytes>, AbiError> {
+        Ok(self.0.fence().map(Fence::into_bytes).into())
     }
 
     fn describe(&self) -> Result<RString, AbiError> {

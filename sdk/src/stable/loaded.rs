@@ -5,14 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dogpile_abi::std_types::{RSlice, RStr, Tuple2};
-use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject};
+use dogpile_abi::std_types::{RSlice, RStr};
+use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject, StableEntry};
 
 use super::deadline;
 use super::error::from_abi;
-use crate::backend::{CacheBackend, Capabilities, KeyMangler};
+use super::options::to_stable;
+use crate::backend::{CacheBackend, KeyMangler};
+use crate::capabilities::Capabilities;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::options::{Entry, Fence, StoreOptions};
+use crate::value::Bytes;
 
 /// A backend of another binary. A panic of that binary is an error that names its origin.
 ///
@@ -58,8 +62,13 @@ impl CacheBackend for LoadedBackend {
         }
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
-        let stored = self.0.object.set(RStr::from_str(key), value);
+    #[inline]
+    fn get_with(&self, key: &str, visit: &mut dyn FnMut(&CachedValue)) -> Result<bool, BackendError> {
+        self.0.object.visit(key, visit).map_err(|error| self.failed("get")(error).for_key(key))
+    }
+
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
+        let stored = self.0.object.set(RStr::from_str(key), value, to_stable(options));
         stored.map_err(|error| self.failed("set")(error).for_key(key))
     }
 
@@ -74,8 +83,18 @@ impl CacheBackend for LoadedBackend {
         Ok(found.into_iter().map(Into::into).collect())
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), BackendError> {
-        let entries = entries.into_iter().map(|(key, value)| Tuple2(key.into(), value)).collect();
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        let (mut values, mut options) = (Vec::new(), Vec::new());
+        for entry in entries {
+            values.push((entry.key, entry.value));
+            options.push(entry.options);
+        }
+        let entry = |((key, value), options): ((String, CachedValue), _)| StableEntry {
+            key: key.into(),
+            value,
+            options: to_stable(options),
+        };
+        let entries = values.into_iter().zip(&options).map(entry).collect();
         self.0.object.set_multi(entries).map_err(self.failed("set_multi"))
     }
 
@@ -104,18 +123,6 @@ impl CacheBackend for LoadedBackend {
         }))
     }
 
-    fn default_serializer(&self) -> Option<String> {
-        self.0.object.default_serializer().ok().and_then(|name| name.into_option()).map(Into::into)
-    }
-
-    fn has_lock_timeout(&self) -> bool {
-        self.0.object.has_lock_timeout().unwrap_or_default()
-    }
-
-    fn scope(&self) -> Option<String> {
-        self.0.object.scope().ok().and_then(|scope| scope.into_option()).map(Into::into)
-    }
-
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         let renamed = self.0.object.store_key(RStr::from_str(key)).ok().and_then(|key| key.into_option());
         renamed.map_or(Cow::Borrowed(key), |renamed| Cow::Owned(renamed.into()))
@@ -124,6 +131,14 @@ impl CacheBackend for LoadedBackend {
     fn capabilities(&self) -> Capabilities {
         let capabilities = self.0.object.capabilities();
         capabilities.ok().and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        self.0.object.health().map_err(self.failed("health"))
+    }
+
+    fn close(&self) -> Result<(), BackendError> {
+        self.0.object.close().map_err(self.failed("close"))
     }
 }
 
@@ -161,6 +176,10 @@ impl CacheMutex for LoadedMutex {
 
     fn is_lost(&self) -> bool {
         self.object.is_lost().unwrap_or_default()
+    }
+
+    fn fence(&self) -> Option<Fence> {
+        self.object.fence().ok().and_then(|token| token.into_option()).map(|token: Bytes| Fence::new(token))
     }
 }
 

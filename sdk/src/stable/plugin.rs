@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use dogpile_abi::{AbiError, BackendObject, EntryInfo, EntryKind, HostRef, Plugin};
+use dogpile_abi::{AbiError, BackendObject, EntryInfo, EntryKind, HostRef, Plugin, record_panic_location};
 
 use super::error::to_abi;
 use super::exported::ExportedBackend;
@@ -88,10 +88,14 @@ fn forward_log_records() {
     }
 }
 
-/// This library has its own copy of the standard library, and so its own panic hook: a contained panic goes to
-/// the host's log rather than to a terminal nobody watches.
+/// Sends this library's panics to the host's log, and keeps their locations for the errors that they become.
+///
+/// The library has its own copy of the standard library, and so its own panic hook.
 fn forward_panics(package: &'static str) {
     std::panic::set_hook(Box::new(move |panic| {
+        if let Some(location) = panic.location() {
+            record_panic_location(location);
+        }
         log::error!(target: "dogpile_sdk::plugin", "plugin {package} panicked: {panic}");
     }));
 }

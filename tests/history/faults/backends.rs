@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dogpile::CacheValue;
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, Capabilities, Payload, ProxyBackend};
+use dogpile::sdk::{
+    BackendError, CacheBackend, CachedValue, Capabilities, Entry, Payload, ProxyBackend, StoreOptions,
+};
 use dogpile_tests::threads::Signal;
 use parking_lot::Mutex;
 
@@ -46,7 +48,7 @@ impl Replaying {
         let mut late = self.late.lock();
         let now = Instant::now();
         let due: Vec<_> = late.extract_if(.., |(due, _, _)| *due <= now).collect();
-        due.into_iter().try_for_each(|(_, key, value)| self.backend.set(&key, value))
+        due.into_iter().try_for_each(|(_, key, value)| self.backend.set(&key, value, &StoreOptions::new()))
     }
 }
 
@@ -65,13 +67,13 @@ impl ProxyBackend for Replaying {
         self.backend.get_multi(keys)
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Stored {
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Stored {
         self.keep(key, &value);
-        self.backend.set(key, value)
+        self.backend.set(key, value, options)
     }
 
-    fn set_multi(&self, entries: Vec<(String, CachedValue)>) -> Stored {
-        entries.iter().for_each(|(key, value)| self.keep(key, value));
+    fn set_multi(&self, entries: Vec<Entry>) -> Stored {
+        entries.iter().for_each(|entry| self.keep(&entry.key, &entry.value));
         self.backend.set_multi(entries)
     }
 }
@@ -103,12 +105,12 @@ impl ProxyBackend for Forgetful {
         &*self.backend
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Stored {
-        if self.drops(key, &value) { Ok(()) } else { self.backend.set(key, value) }
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Stored {
+        if self.drops(key, &value) { Ok(()) } else { self.backend.set(key, value, options) }
     }
 
-    fn set_multi(&self, mut entries: Vec<(String, CachedValue)>) -> Stored {
-        entries.retain(|(key, value)| !self.drops(key, value));
+    fn set_multi(&self, mut entries: Vec<Entry>) -> Stored {
+        entries.retain(|entry| !self.drops(&entry.key, &entry.value));
         self.backend.set_multi(entries)
     }
 

@@ -89,7 +89,9 @@ impl ProxyBackend for HitCounter {
 
 #[cfg(test)]
 mod tests {
-    use dogpile_sdk::{Arguments, CreationTime, ErrorKind, Metadata, Object, Payload, ProxyEntry};
+    use dogpile_sdk::{
+        Arguments, CreationTime, ErrorKind, Metadata, Object, Payload, ProxyEntry, StoreOptions,
+    };
 
     use super::*;
     use crate::Shelf;
@@ -102,7 +104,13 @@ mod tests {
     fn single_and_multiple_reads_are_counted() {
         let counter = counter();
         let metadata = Metadata::new(CreationTime::from_seconds(1.0));
-        counter.set("a", CachedValue { payload: Payload::Object(Object::new(7)), metadata }).unwrap();
+        counter
+            .set(
+                "a",
+                CachedValue { payload: Payload::Object(Object::new(7)), metadata },
+                &StoreOptions::new(),
+            )
+            .unwrap();
         counter.get("a").unwrap();
         counter.get("b").unwrap();
         counter.get_multi(&["a", "b", "a"]).unwrap();

@@ -1,7 +1,7 @@
 //! [`MokaBackend`]: `depot.moka`.
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, Capabilities, ErrorKind, Payload, register_backend,
+    BackendError, CacheBackend, CachedValue, Capabilities, ErrorKind, Payload, StoreOptions, register_backend,
 };
 use moka::sync::Cache;
 
@@ -53,7 +53,7 @@ impl CacheBackend for MokaBackend {
         Ok(self.cache.get(key))
     }
 
-    fn set(&self, key: &str, value: CachedValue) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
         if let Payload::Bytes(bytes) = &value.payload
             && bytes.len() as u64 > self.max_value_bytes
         {

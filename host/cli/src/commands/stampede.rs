@@ -5,7 +5,7 @@ pub(crate) mod process;
 mod timeline;
 
 use dogpile::CacheRegion;
-use dogpile::sdk::{CreationTime, Metadata};
+use dogpile::sdk::{CreationTime, Metadata, StoreOptions};
 use serde::Serialize;
 
 use self::process::{Made, Noted};
@@ -59,7 +59,7 @@ fn store_stale(region: &CacheRegion, key: &str) -> Result<(), CommandError> {
     let stored = backend.get(&mangled)?;
     let mut stored = stored.ok_or_else(|| CommandError::other("the backend did not keep the stale value"))?;
     stored.metadata = Metadata::new(CreationTime::from_seconds(1.0));
-    Ok(backend.set(&mangled, stored)?)
+    Ok(backend.set(&mangled, stored, &StoreOptions::new())?)
 }
 
 impl Happened {

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use dogpile_sdk::{BackendError, BytesBackend, CacheMutex, Capabilities, register_backend};
+use dogpile_sdk::{
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
+};
 use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
@@ -97,7 +99,7 @@ impl BytesBackend for LmdbBackend {
         found.map_err(|error| error.during("get").for_key(key))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         self.write(|transaction, table| table.put(transaction, &stored(key), value))
             .map_err(|error| error.during("set").for_key(key))
     }
@@ -116,9 +118,9 @@ impl BytesBackend for LmdbBackend {
         found.map_err(|error| error.during("get_multi"))
     }
 
-    fn set_multi(&self, entries: &[(&str, &[u8])]) -> Result<(), BackendError> {
+    fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
         let set = |transaction: &mut heed::RwTxn<'_>, table: &super::environment::Table| {
-            entries.iter().try_for_each(|(key, value)| table.put(transaction, &stored(key), value))
+            entries.iter().try_for_each(|entry| table.put(transaction, &stored(entry.key), entry.value))
         };
         self.write(set).map_err(|error| error.during("set_multi"))
     }
@@ -134,12 +136,11 @@ impl BytesBackend for LmdbBackend {
         self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
-    fn scope(&self) -> Option<String> {
-        scope_of(self.environment.path())
-    }
-
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch()
+        let mut capabilities =
+            Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch();
+        capabilities.scope = scope_of(self.environment.path());
+        capabilities
     }
 }
 

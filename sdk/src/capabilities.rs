@@ -1,0 +1,165 @@
+//! [`Capabilities`]: the features and limits of a store.
+
+use serde::{Deserialize, Serialize};
+
+/// The features and limits of a store. Start from the default and change what differs.
+///
+/// ```
+/// use dogpile_sdk::{Capabilities, KeyBytes};
+///
+/// let capabilities =
+///     Capabilities::default().with_key_limit(250).with_key_bytes(KeyBytes::NoWhitespace).with_native_expiry();
+/// assert_eq!(capabilities.max_key_bytes, Some(250));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Whether the store keeps values. If it does not, creators run side by side. Default: true.
+    pub stores: bool,
+    /// The length of the longest key, in bytes. Default: no limit.
+    pub max_key_bytes: Option<usize>,
+    /// The bytes that a key may contain. Default: any.
+    pub key_bytes: KeyBytes,
+    /// The size of the largest serialized value, in bytes. Default: no limit.
+    pub max_value_bytes: Option<u64>,
+    /// Whether the store drops values by itself after a time. Default: false.
+    pub native_expiry: bool,
+    /// Whether the `_multi` calls save round trips. Default: false.
+    pub native_batch: bool,
+    /// The name of the serializer to use if the region names none.
+    ///
+    /// Default: none. Values are stored unserialized, as [`Payload::Object`](crate::Payload::Object). For a
+    /// [`BytesBackend`](crate::BytesBackend), the default is `json`.
+    pub serializer: Option<String>,
+    /// A string that all backends over one store in this process share.
+    ///
+    /// Regions over one store then wait for each other's creators. The string is readable, such as
+    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Default: none. Each backend instance
+    /// is a store of its own.
+    pub scope: Option<String>,
+    /// Whether a held mutex can expire, so that two creators may overlap. Default: false.
+    pub lock_timeout: bool,
+    /// Whether `set` checks the [`fence`](crate::StoreOptions::fence) in the same step as it stores. Default: false.
+    pub fencing: bool,
+    /// Whether no call ever blocks, so that an async caller may make it without another thread. Default: false.
+    pub immediate: bool,
+}
+
+/// The bytes that a key may contain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum KeyBytes {
+    /// Any bytes.
+    #[default]
+    Any,
+    /// No whitespace and no control characters, as in memcached.
+    NoWhitespace,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Capabilities {
+            stores: true,
+            max_key_bytes: None,
+            key_bytes: KeyBytes::Any,
+            max_value_bytes: None,
+            native_expiry: false,
+            native_batch: false,
+            serializer: None,
+            scope: None,
+            lock_timeout: false,
+            fencing: false,
+            immediate: false,
+        }
+    }
+}
+
+impl Capabilities {
+    /// Sets that the store keeps nothing.
+    #[must_use]
+    pub fn without_storage(mut self) -> Self {
+        self.stores = false;
+        self
+    }
+
+    /// Sets the length of the longest key, in bytes.
+    #[must_use]
+    pub fn with_key_limit(mut self, bytes: usize) -> Self {
+        self.max_key_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets the bytes that a key may contain.
+    #[must_use]
+    pub fn with_key_bytes(mut self, key_bytes: KeyBytes) -> Self {
+        self.key_bytes = key_bytes;
+        self
+    }
+
+    /// Sets the size of the largest serialized value, in bytes.
+    #[must_use]
+    pub fn with_value_limit(mut self, bytes: u64) -> Self {
+        self.max_value_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets that the store drops values by itself after a time.
+    #[must_use]
+    pub fn with_native_expiry(mut self) -> Self {
+        self.native_expiry = true;
+        self
+    }
+
+    /// Sets that the `_multi` calls save round trips.
+    #[must_use]
+    pub fn with_native_batch(mut self) -> Self {
+        self.native_batch = true;
+        self
+    }
+
+    /// Sets the serializer to use if the region names none.
+    #[must_use]
+    pub fn with_serializer(mut self, name: impl Into<String>) -> Self {
+        self.serializer = Some(name.into());
+        self
+    }
+
+    /// Sets the string that all backends over this store share.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// Sets whether a held mutex can expire.
+    #[must_use]
+    pub fn with_lock_timeout(mut self, expires: bool) -> Self {
+        self.lock_timeout = expires;
+        self
+    }
+
+    /// Sets that `set` checks the fence in the same step as it stores.
+    #[must_use]
+    pub fn with_fencing(mut self) -> Self {
+        self.fencing = true;
+        self
+    }
+
+    /// Sets whether no call ever blocks.
+    #[must_use]
+    pub fn with_immediate(mut self, immediate: bool) -> Self {
+        self.immediate = immediate;
+        self
+    }
+
+    /// Returns whether the store accepts `key`.
+    pub fn admits_key(&self, key: &str) -> bool {
+        let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
+        let clean = match self.key_bytes {
+            KeyBytes::Any => true,
+            KeyBytes::NoWhitespace => !key.chars().any(|c| c.is_whitespace() || c.is_control()),
+        };
+        fits && clean
+    }
+}
