@@ -1,7 +1,6 @@
 //! Configurations of regions: a TOML document, or the flat names of an ini file.
 
 mod flat;
-mod seconds;
 mod spelling;
 mod toml_document;
 

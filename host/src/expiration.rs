@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use dogpile_sdk::seconds;
 use serde::de::{self, Deserializer, Visitor};
 
 /// The age past which a region calls a value stale.
@@ -73,7 +74,7 @@ impl std::str::FromStr for Expiration {
         if let Ok(seconds) = text.parse::<f64>() {
             return Expiration::from_seconds(seconds);
         }
-        let limit = humantime::parse_duration(text);
+        let limit = seconds::parse(text);
         limit.map(Expiration::After).map_err(|_| InvalidExpiration { given: format!("{text:?}") })
     }
 }
@@ -81,7 +82,7 @@ impl std::str::FromStr for Expiration {
 impl fmt::Display for Expiration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expiration::After(limit) => humantime::format_duration(*limit).fmt(f),
+            Expiration::After(limit) => seconds::display(*limit).fmt(f),
             Expiration::Never => f.write_str("never"),
         }
     }

@@ -1,6 +1,7 @@
 //! [`Arguments`]: what a configuration says to a backend or proxy.
 
 mod lenient;
+pub mod seconds;
 
 use std::fmt;
 

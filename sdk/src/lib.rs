@@ -46,6 +46,7 @@ mod capabilities;
 mod entry;
 pub mod envelope;
 mod error;
+mod error_chain;
 pub mod lease;
 mod mutex;
 mod nearest;
@@ -54,13 +55,15 @@ mod proxy;
 mod stable;
 mod value;
 mod value_proxy;
+mod weak_registry;
 
-pub use crate::arguments::{Arguments, NoArguments};
+pub use crate::arguments::{Arguments, NoArguments, seconds};
 pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};
 pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry};
 pub use crate::error::{BackendError, ErrorKind};
+pub use crate::error_chain::{ErrorChain, error_chain};
 pub use crate::mutex::CacheMutex;
 pub use crate::nearest::{did_you_mean, nearest};
 pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
@@ -68,6 +71,7 @@ pub use crate::proxy::{ProxyBackend, proxy};
 pub use crate::stable::{ExportedBackend, LoadedBackend};
 pub use crate::value::{Attributes, Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
 pub use crate::value_proxy::{ValueProxy, value_proxy};
+pub use crate::weak_registry::WeakRegistry;
 
 /// The version of this crate.
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");

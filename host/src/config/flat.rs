@@ -2,9 +2,8 @@
 
 // Source: dogpile.cache `region.py`, `CacheRegion.configure_from_config`.
 
-use dogpile_sdk::{Arguments, did_you_mean};
+use dogpile_sdk::{Arguments, did_you_mean, seconds};
 
-use super::seconds::Seconds;
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
@@ -98,7 +97,8 @@ impl RegionConfig {
                 _ => return Err("it is neither true nor false".to_owned()),
             },
             "creation_wait_timeout" => {
-                self.settings.creation_wait_timeout = Some(value.parse::<Seconds>()?.duration());
+                let limit = seconds::parse(value).map_err(|error| error.to_string())?;
+                self.settings.creation_wait_timeout = Some(limit);
             }
             "on_creator_failure" => self.settings.on_creator_failure = Some(value.parse()?),
             "key_mangler" => self = self.key_mangler_named(value),

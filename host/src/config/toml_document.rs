@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use dogpile_sdk::{Arguments, did_you_mean};
+use dogpile_sdk::{Arguments, did_you_mean, seconds};
 use serde::Deserialize;
 
-use super::seconds::Seconds;
 use super::spelling::with_suggestion;
 use crate::error::RegionError;
 use crate::expiration::Expiration;
@@ -129,7 +129,8 @@ struct RegionTable {
     key_mangler: Option<String>,
     serializer: Option<String>,
     mangle_invalid_keys: Option<bool>,
-    creation_wait_timeout: Option<Seconds>,
+    #[serde(default, with = "seconds")]
+    creation_wait_timeout: Option<Duration>,
     on_creator_failure: Option<OnCreatorFailure>,
     wrap: Option<Vec<WrapItem>>,
 }
@@ -156,7 +157,7 @@ impl RegionTable {
         let mut config = RegionConfig::default().with_backend(backend).registry(Arc::clone(registry));
         config.settings.expiration_time = self.expiration_time;
         config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
-        config.settings.creation_wait_timeout = self.creation_wait_timeout.map(Seconds::duration);
+        config.settings.creation_wait_timeout = self.creation_wait_timeout;
         config.settings.on_creator_failure = self.on_creator_failure;
         if let Some(name) = &self.key_mangler {
             config = config.key_mangler_named(name);

@@ -1,16 +1,14 @@
 //! One set of gates per store, so that regions over one store wait for each other's creators.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::Arc;
 
-use dogpile_sdk::CacheBackend;
-use parking_lot::Mutex;
+use dogpile_sdk::{CacheBackend, WeakRegistry};
 
 use super::release::release_later;
 use crate::engine::Gates;
 
 /// The identity of a store.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Store {
     /// The scope that the backend reports.
     Scope(String),
@@ -22,18 +20,11 @@ enum Store {
 ///
 /// A gate is identified by `CacheBackend::store_key` of the outermost backend.
 pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
-    static GATES: LazyLock<Mutex<HashMap<Store, Weak<Gates>>>> = LazyLock::new(Mutex::default);
+    static GATES: WeakRegistry<Store, Gates> = WeakRegistry::new();
 
     let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
     let store = actual.capabilities().scope.map_or_else(instance, Store::Scope);
-    let mut all = GATES.lock();
-    all.retain(|_, gates| gates.strong_count() > 0);
-    if let Some(gates) = all.get(&store).and_then(Weak::upgrade) {
-        return gates;
-    }
-    let gates = Arc::new(Gates::new(release_later));
-    all.insert(store, Arc::downgrade(&gates));
-    gates
+    GATES.get_or_create(store, || Gates::new(release_later))
 }
 
 #[cfg(all(test, not(dogpile_loom)))]
@@ -43,6 +34,7 @@ mod tests {
     use std::time::Duration;
 
     use dogpile_sdk::{BackendError, CachedValue, StoreOptions};
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::{CacheRegion, RegionConfig};

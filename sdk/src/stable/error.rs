@@ -1,14 +1,10 @@
 //! Errors that cross the FFI boundary.
 
-use std::error::Error;
-
 use dogpile_abi::std_types::RString;
 use dogpile_abi::{AbiError, AbiErrorParts};
 
 use crate::error::{BackendError, ErrorKind, RemoteCause};
-
-/// The most causes that cross. A longer chain is one that loops.
-const MAX_CAUSES: usize = 16;
+use crate::error_chain::causes;
 
 /// Converts `error` into its stable layout.
 pub(super) fn to_abi(error: &BackendError) -> AbiError {
@@ -23,17 +19,6 @@ pub(super) fn to_abi(error: &BackendError) -> AbiError {
         location: error.location().map(Into::into).into(),
         panicked: false,
     })
-}
-
-/// Returns the causes of `error`, the nearest first.
-fn causes(error: &BackendError) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let mut next = error.source();
-    std::iter::from_fn(move || {
-        let cause = next?;
-        next = cause.source();
-        Some(cause)
-    })
-    .take(MAX_CAUSES)
 }
 
 /// Converts `error`, which came from `origin`.
