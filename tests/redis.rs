@@ -8,6 +8,8 @@ mod background;
 mod deployments;
 #[path = "redis/faults.rs"]
 mod faults;
+#[path = "redis/fencing.rs"]
+mod fencing;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]

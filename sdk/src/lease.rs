@@ -19,6 +19,7 @@ use self::keeper::{Holding, Keeper};
 use self::waiting::Pause;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::options::Fence;
 
 /// The locks of a server. Each method receives the key to lock; the store chooses the name of its lock.
 pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
@@ -52,6 +53,14 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// If the server fails.
     fn locked(&self, key: &str) -> Result<bool, BackendError>;
+
+    /// Returns a token with which the store can check that `token` still owns the lock of `key`. The default is `None`.
+    ///
+    /// See [`StoreOptions::fence`](crate::StoreOptions::fence).
+    fn fence(&self, key: &str, token: &str) -> Option<Fence> {
+        let _ = (key, token);
+        None
+    }
 
     /// Begins a wait for the lock of `key`, which another holder has. The default is [`Asleep`].
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
@@ -215,6 +224,11 @@ impl CacheMutex for LeasedMutex {
 
     fn is_lost(&self) -> bool {
         self.held().as_ref().is_some_and(|holding| holding.is_lost(Instant::now()))
+    }
+
+    fn fence(&self) -> Option<Fence> {
+        let held = self.held();
+        held.as_ref().and_then(|holding| self.shared.store.fence(&self.key, &holding.token))
     }
 }
 

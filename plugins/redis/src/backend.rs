@@ -13,6 +13,7 @@ use dogpile_sdk::{
 use redis::Value;
 
 use crate::config::{Deployment, RedisConfig};
+use crate::fence;
 use crate::mutex::RedisLocks;
 use crate::servers::{Access, Command, Repeat, Servers, read, run_one, servers};
 
@@ -118,8 +119,39 @@ impl RedisBackend {
             Some(lifetime) if lifetime.subsec_nanos() == 0 && lifetime.as_secs() > 0 => {
                 Command::new("SETEX", key).arg(lifetime.as_secs()).arg(value)
             }
-            Some(lifetime) => Command::new("PSETEX", key).arg(milliseconds(lifetime)).arg(value),
+            Some(lifetime) => Command::new("PSETEX", key).arg(fence::milliseconds(lifetime)).arg(value),
         }
+    }
+
+    /// Stores values in one round trip per server: those with a fence in one script, the others in as few commands as
+    /// possible.
+    fn store(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        let is_fenced = |entry: &&BytesEntry<'_>| self.is_fencing() && entry.options.fence.is_some();
+        let (fenced, plain): (Vec<&BytesEntry<'_>>, Vec<_>) = entries.iter().partition(is_fenced);
+        let fenced: Vec<_> = fenced.into_iter().map(|entry| (entry, self.lifetime(entry.options))).collect();
+        let mut commands = self.set_commands(&plain);
+        let plain = commands.len();
+        commands.extend(fence::store(&fenced));
+        let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless)?;
+        let mut replies = replies.into_iter();
+        replies.by_ref().take(plain).try_for_each(|reply| read::<Value>(reply).map(drop))?;
+        replies.try_for_each(|reply| stored_all(read(reply)?, fenced.len()))
+    }
+
+    fn set_commands<'k>(&self, entries: &[&BytesEntry<'k>]) -> Vec<Command<'k>> {
+        let Some((first, rest)) = entries.split_first() else { return Vec::new() };
+        let expires = entries.iter().any(|entry| self.lifetime(entry.options).is_some());
+        if rest.is_empty() || expires || self.servers.is_spread() {
+            let set = |entry: &&BytesEntry<'k>| self.set_command(entry.key, entry.value, entry.options);
+            return entries.iter().map(set).collect();
+        }
+        let set = Command::new("MSET", first.key).arg(first.value);
+        vec![rest.iter().fold(set, |set, entry| set.arg(entry.key).arg(entry.value))]
+    }
+
+    /// Returns whether a lock and its value are on one server, so that a script can check one and store the other.
+    fn is_fencing(&self) -> bool {
+        self.locks.is_some() && !self.servers.is_spread()
     }
 
     /// Runs commands with one reply each. An error reply to any of them is an error.
@@ -144,10 +176,16 @@ impl RedisBackend {
     }
 }
 
-/// Returns whole milliseconds, rounded up. The server accepts no lifetime of 0.
-fn milliseconds(lifetime: Duration) -> u64 {
-    let rounded = lifetime.as_nanos().div_ceil(1_000_000).max(1);
-    u64::try_from(rounded).unwrap_or(u64::MAX)
+/// Returns an error if a script stored fewer values than it was given.
+fn stored_all(stored: usize, given: usize) -> Result<(), BackendError> {
+    if stored == given {
+        return Ok(());
+    }
+    let message = format!(
+        "did not store {} of {given} values: the locks of their creators expired or were taken over",
+        given - stored
+    );
+    Err(BackendError::new(ErrorKind::Fenced, message))
 }
 
 /// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
@@ -167,8 +205,8 @@ impl BytesBackend for RedisBackend {
     }
 
     fn set(&self, key: &str, value: &[u8], options: &StoreOptions) -> Result<(), BackendError> {
-        self.write_all(&[self.set_command(key, value, options)])
-            .map_err(|error| error.during("set").for_key(key))
+        let stored = self.store(&[BytesEntry::new(key, value, options)]);
+        stored.map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -191,16 +229,7 @@ impl BytesBackend for RedisBackend {
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        let Some((first, rest)) = entries.split_first() else { return Ok(()) };
-        let expires = entries.iter().any(|entry| self.lifetime(entry.options).is_some());
-        let stored = if self.servers.is_spread() || expires {
-            let sets = entries.iter().map(|entry| self.set_command(entry.key, entry.value, entry.options));
-            self.write_all(&sets.collect::<Vec<_>>())
-        } else {
-            let set = Command::new("MSET", first.key).arg(first.value);
-            self.write_all(&[rest.iter().fold(set, |set, entry| set.arg(entry.key).arg(entry.value))])
-        };
-        stored.map_err(|error| error.during("set_multi"))
+        self.store(entries).map_err(|error| error.during("set_multi"))
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
@@ -219,12 +248,13 @@ impl BytesBackend for RedisBackend {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default()
+        let able = Capabilities::default()
             .with_scope(self.servers.scope())
             .with_lock_timeout(self.has_lock_timeout)
             .with_value_limit(Self::LARGEST_VALUE)
             .with_native_batch()
-            .with_native_expiry()
+            .with_native_expiry();
+        if self.is_fencing() { able.with_fencing() } else { able }
     }
 }
 

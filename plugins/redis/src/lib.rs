@@ -16,6 +16,7 @@
 mod backend;
 mod config;
 mod error;
+mod fence;
 mod mutex;
 mod pool;
 mod servers;

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
+use dogpile_sdk::{BackendError, Fence};
 
+use crate::fence;
 use crate::servers::{Access, Command, Repeat, Servers, run_one};
 use crate::wakeup::Wakeups;
 
@@ -72,6 +73,11 @@ impl LeaseStore for RedisLocks {
         let name = self.name(key);
         // `Access::Write` asks the master, because a replica may lag.
         run_one(&*self.servers, Command::new("EXISTS", &name), Access::Write, Repeat::Harmless)
+    }
+
+    fn fence(&self, key: &str, token: &str) -> Option<Fence> {
+        // In a cluster, a lock and its value are on different servers.
+        (!self.servers.is_spread()).then(|| fence::fence(&self.name(key), token))
     }
 
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {

@@ -38,6 +38,16 @@ impl<'k> Command<'k> {
         Command { key, command }
     }
 
+    /// Creates a command that runs `script` with pairs of keys. `key` selects its server.
+    pub(crate) fn script_of(script: &str, key: &'k str, keys: &[(&str, &str)]) -> Self {
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(keys.len() * 2);
+        keys.iter().for_each(|(first, second)| {
+            command.arg(first).arg(second);
+        });
+        Command { key, command }
+    }
+
     pub(crate) fn arg(mut self, argument: impl redis::ToRedisArgs) -> Self {
         self.command.arg(argument);
         self
