@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::capabilities::Capabilities;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::operations::Operations;
 use crate::options::{Entry, StoreOptions};
 use crate::value::CachedValue;
 
@@ -130,6 +131,13 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// If closing fails. The backend stays usable.
     fn close(&self) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    /// Returns the asynchronous calls of the backend.
+    ///
+    /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own.
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        None
     }
 }
 

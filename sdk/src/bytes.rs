@@ -11,6 +11,7 @@ use crate::capabilities::Capabilities;
 use crate::envelope;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::operations::Operations;
 use crate::options::{BytesEntry, Entry, StoreOptions};
 use crate::value::{Bytes, CachedValue, Payload};
 
@@ -105,6 +106,11 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// If closing fails. The backend stays usable.
     fn close(&self) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    /// See [`CacheBackend::operations`]. Its values are payloads: write and read their [envelope](crate::envelope) there.
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        None
     }
 }
 
@@ -207,5 +213,9 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
 
     fn close(&self) -> Result<(), BackendError> {
         self.0.close()
+    }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        self.0.operations()
     }
 }

@@ -50,6 +50,8 @@ pub enum ErrorKind {
     NotHeld,
     /// A value was not stored, because the mutex of its [fence](crate::StoreOptions::fence) is no longer held.
     Fenced,
+    /// The backend dropped an asynchronous call without an outcome.
+    Dropped,
     /// The backend panicked.
     Panicked,
     /// Any other failure.
@@ -57,7 +59,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    const ALL: [ErrorKind; 10] = [
+    const ALL: [ErrorKind; 11] = [
         ErrorKind::Unavailable,
         ErrorKind::Timeout,
         ErrorKind::Configuration,
@@ -66,6 +68,7 @@ impl ErrorKind {
         ErrorKind::Refused,
         ErrorKind::NotHeld,
         ErrorKind::Fenced,
+        ErrorKind::Dropped,
         ErrorKind::Panicked,
         ErrorKind::Other,
     ];

@@ -3,9 +3,11 @@
 // Source: dogpile.cache `api.py`, `CacheMutex`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::BackendError;
+use crate::operations::MutexOperations;
 use crate::options::Fence;
 
 /// A mutex for one key, often shared by processes and machines.
@@ -62,6 +64,13 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// A region passes it to `set` with the created value. See [`StoreOptions::fence`](crate::StoreOptions::fence). This
     /// call performs no I/O and never blocks. The default is `None`: the store cannot check.
     fn fence(&self) -> Option<Fence> {
+        None
+    }
+
+    /// Returns the asynchronous calls of the mutex.
+    ///
+    /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own.
+    fn operations(&self) -> Option<Arc<dyn MutexOperations>> {
         None
     }
 }

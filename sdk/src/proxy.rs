@@ -10,6 +10,7 @@ use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::operations::Operations;
 use crate::options::{Entry, StoreOptions};
 use crate::value::CachedValue;
 
@@ -118,6 +119,12 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
     fn close(&self) -> Result<(), BackendError> {
         self.proxied().close()
     }
+
+    /// See [`CacheBackend::operations`]. The default is `None`, because the calls of the wrapped backend would bypass the
+    /// proxy.
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        None
+    }
 }
 
 const _: fn(&dyn ProxyBackend) = |_| {};
@@ -182,5 +189,9 @@ impl<P: ProxyBackend> CacheBackend for Bridge<P> {
 
     fn close(&self) -> Result<(), BackendError> {
         self.0.close()
+    }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        self.0.operations()
     }
 }

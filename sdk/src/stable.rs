@@ -2,10 +2,13 @@
 //!
 //! `exported` carries our objects to the other side. `loaded` turns the other side's objects into ours.
 
+mod crossing;
 mod deadline;
 mod error;
 mod exported;
+mod exported_operations;
 mod loaded;
+mod loaded_operations;
 mod options;
 mod plugin;
 

@@ -5,6 +5,7 @@ use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec};
 use crate::error::AbiError;
 use crate::interface::stable_interface;
 use crate::mutex::MutexObject;
+use crate::operations::OperationsObject;
 use crate::options::{OptionsRef, StableEntry};
 use crate::value::CachedValue;
 use crate::visitor::Visitor;
@@ -42,6 +43,8 @@ stable_interface! {
         fn health() -> ();
         /// Closes connections and files.
         fn close() -> ();
+        /// Returns the asynchronous calls, if the backend has any.
+        fn operations() -> ROption<OperationsObject>;
     }
     last {
         /// Returns its `Debug` text.

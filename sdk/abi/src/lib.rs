@@ -15,31 +15,39 @@
 mod attributes;
 mod backend;
 mod bytes;
+mod completion;
 mod contain;
 mod error;
 mod host;
 mod interface;
 mod library;
 mod mutex;
+mod mutex_operations;
 mod object;
+mod operations;
 mod options;
 mod plugin;
+mod running;
 mod value;
 mod visitor;
 
 pub use crate::attributes::Attributes;
 pub use crate::backend::{BackendObject, StableBackend};
 pub use crate::bytes::Bytes;
+pub use crate::completion::{CompletionObject, StableCompletion};
 pub use crate::contain::{panic_message, record_panic_location};
 pub use crate::error::{AbiError, AbiErrorParts};
 pub use crate::host::{Host, HostRef, LogRecord};
 pub use crate::library::{OpenError, OpenLibrary};
 pub use crate::mutex::{MutexObject, StableMutex};
+pub use crate::mutex_operations::{MutexOperationsObject, StableMutexOperations};
 pub use crate::object::Object;
+pub use crate::operations::{OperationsObject, StableOperations};
 pub use crate::options::{OptionsRef, StableEntry, StableOptions};
 pub use crate::plugin::{
     EntryInfo, EntryKind, HEADER_SYMBOL, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
 };
+pub use crate::running::{RunningObject, StableRunning};
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
 pub use crate::visitor::Visitor;
 

@@ -2,7 +2,10 @@
 
 use abi_stable::std_types::{ROption, RResult, RString};
 
-use crate::{bytes::Bytes, error::AbiError, interface::stable_interface};
+use crate::bytes::Bytes;
+use crate::error::AbiError;
+use crate::interface::stable_interface;
+use crate::mutex_operations::MutexOperationsObject;
 
 stable_interface! {
     /// What the side that owns a mutex implements.
@@ -25,6 +28,8 @@ stable_interface! {
         fn is_lost() -> bool;
         /// Returns the token with which the store can check that the mutex is still held.
         fn fence() -> ROption<Bytes>;
+        /// Returns the asynchronous calls, if the mutex has any.
+        fn operations() -> ROption<MutexOperationsObject>;
     }
     last {
         /// Returns its `Debug` text.

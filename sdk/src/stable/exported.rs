@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use dogpile_abi::std_types::{ROption, RSlice, RStr, RString, RVec};
 use dogpile_abi::{
-    AbiError, BackendObject, Bytes, CachedValue, MutexObject, OptionsRef, StableBackend, StableEntry,
-    StableMutex, Visitor,
+    AbiError, BackendObject, Bytes, CachedValue, MutexObject, MutexOperationsObject, OperationsObject,
+    OptionsRef, StableBackend, StableEntry, StableMutex, Visitor,
 };
 
 use super::deadline;
 use super::error::to_abi;
-use super::options::from_stable;
+use super::exported_operations::{mutex_operations_object, operations_object};
+use super::options::{from_stable, from_stable_entries};
 use crate::backend::CacheBackend;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
-use crate::options::{Entry, Fence};
+use crate::options::Fence;
 
 /// A backend of this binary in the form that another binary can call.
 #[derive(Debug)]
@@ -55,10 +56,7 @@ impl StableBackend for ExportedBackend {
     }
 
     fn set_multi(&self, entries: RVec<StableEntry<'_>>) -> Result<(), AbiError> {
-        let entry = |StableEntry { key, value, options }: StableEntry<'_>| {
-            Entry::new(key.into_string(), value).with_options(from_stable(options))
-        };
-        crossing(self.0.set_multi(entries.into_iter().map(entry).collect()))
+        crossing(self.0.set_multi(from_stable_entries(entries)))
     }
 
     fn delete(&self, key: RStr<'_>) -> Result<(), AbiError> {
@@ -98,6 +96,10 @@ impl StableBackend for ExportedBackend {
         crossing(self.0.close())
     }
 
+    fn operations(&self) -> Result<ROption<OperationsObject>, AbiError> {
+        Ok(self.0.operations().map(operations_object).into())
+    }
+
     fn describe(&self) -> Result<RString, AbiError> {
         Ok(format!("{:?}", self.0).into())
     }
@@ -128,6 +130,10 @@ impl StableMutex for ExportedMutex {
 
     fn fence(&self) -> Result<ROption<Bytes>, AbiError> {
         Ok(self.0.fence().map(Fence::into_bytes).into())
+    }
+
+    fn operations(&self) -> Result<ROption<MutexOperationsObject>, AbiError> {
+        Ok(self.0.operations().map(mutex_operations_object).into())
     }
 
     fn describe(&self) -> Result<RString, AbiError> {

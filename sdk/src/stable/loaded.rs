@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dogpile_abi::std_types::{RSlice, RStr};
-use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject, StableEntry};
+use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject};
 
 use super::deadline;
 use super::error::from_abi;
-use super::options::to_stable;
+use super::loaded_operations::{LoadedMutexOperations, LoadedOperations};
+use super::options::{lend_entries, to_stable};
 use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::operations::{MutexOperations, Operations};
 use crate::options::{Entry, Fence, StoreOptions};
 use crate::value::Bytes;
 
@@ -49,7 +51,7 @@ impl LoadedBackend {
     }
 }
 
-fn stable_keys<'a>(keys: &[&'a str]) -> Vec<RStr<'a>> {
+pub(super) fn stable_keys<'a>(keys: &[&'a str]) -> Vec<RStr<'a>> {
     keys.iter().map(|key| RStr::from_str(key)).collect()
 }
 
@@ -84,18 +86,7 @@ impl CacheBackend for LoadedBackend {
     }
 
     fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
-        let (mut values, mut options) = (Vec::new(), Vec::new());
-        for entry in entries {
-            values.push((entry.key, entry.value));
-            options.push(entry.options);
-        }
-        let entry = |((key, value), options): ((String, CachedValue), _)| StableEntry {
-            key: key.into(),
-            value,
-            options: to_stable(options),
-        };
-        let entries = values.into_iter().zip(&options).map(entry).collect();
-        self.0.object.set_multi(entries).map_err(self.failed("set_multi"))
+        lend_entries(entries, |entries| self.0.object.set_multi(entries)).map_err(self.failed("set_multi"))
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
@@ -140,6 +131,11 @@ impl CacheBackend for LoadedBackend {
     fn close(&self) -> Result<(), BackendError> {
         self.0.object.close().map_err(self.failed("close"))
     }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        let object = self.0.object.operations().ok()?.into_option()?;
+        Some(Arc::new(LoadedOperations::new(object, Arc::clone(&self.0.origin))))
+    }
 }
 
 impl fmt::Debug for LoadedBackend {
@@ -180,6 +176,11 @@ impl CacheMutex for LoadedMutex {
 
     fn fence(&self) -> Option<Fence> {
         self.object.fence().ok().and_then(|token| token.into_option()).map(|token: Bytes| Fence::new(token))
+    }
+
+    fn operations(&self) -> Option<Arc<dyn MutexOperations>> {
+        let object = self.object.operations().ok()?.into_option()?;
+        Some(Arc::new(LoadedMutexOperations::new(object, Arc::clone(&self.origin))))
     }
 }
 

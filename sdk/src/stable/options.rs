@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use dogpile_abi::{Bytes, OptionsRef, StableOptions};
+use dogpile_abi::std_types::RVec;
+use dogpile_abi::{Bytes, OptionsRef, StableEntry, StableOptions};
 
-use crate::options::{Fence, StoreOptions};
+use crate::options::{Entry, Fence, StoreOptions};
 
 impl StableOptions for StoreOptions {
     fn keep_for(&self) -> Option<u64> {
@@ -29,4 +30,24 @@ pub(super) fn from_stable(options: OptionsRef<'_>) -> StoreOptions {
     }
     let keep_for = options.keep_for().map(Duration::from_nanos);
     StoreOptions { keep_for, fence: options.fence().map(Fence::new) }
+}
+
+/// Calls `call` with `entries` in stable layout. Their options are lent until it returns.
+pub(super) fn lend_entries<R>(entries: Vec<Entry>, call: impl FnOnce(RVec<StableEntry<'_>>) -> R) -> R {
+    let (values, options): (Vec<_>, Vec<_>) =
+        entries.into_iter().map(|entry| ((entry.key, entry.value), entry.options)).unzip();
+    let entry = |((key, value), options): ((String, _), _)| StableEntry {
+        key: key.into(),
+        value,
+        options: to_stable(options),
+    };
+    call(values.into_iter().zip(&options).map(entry).collect())
+}
+
+/// Reads the entries of the other side.
+pub(super) fn from_stable_entries(entries: RVec<StableEntry<'_>>) -> Vec<Entry> {
+    let entry = |StableEntry { key, value, options }: StableEntry<'_>| {
+        Entry::new(key.into_string(), value).with_options(from_stable(options))
+    };
+    entries.into_iter().map(entry).collect()
 }
