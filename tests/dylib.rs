@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "dylib/asynchronous.rs"]
+mod asynchronous;
 #[path = "dylib/contained.rs"]
 mod contained;
 #[path = "dylib/folders.rs"]

@@ -108,7 +108,8 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// See [`CacheBackend::operations`]. Its values are payloads: write and read their [envelope](crate::envelope) there.
+    /// See [`CacheBackend::operations`]. Its values are payloads: write and read their [envelope](crate::envelope)
+    /// there.
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         None
     }

@@ -13,13 +13,13 @@ use crate::value::CachedValue;
 /// # For implementors
 /// Each method begins a call and returns at once, without waiting for the store.
 /// * Keys and options are borrowed for the call of the method alone. Values are owned.
-/// * A method cannot fail. Every outcome arrives through the completion, perhaps before the method returns. If the method
-///   panics, the panic is the outcome, unless the call was completed before.
+/// * A method cannot fail. Every outcome arrives through the completion, perhaps before the method returns. If the
+///   method panics, the panic is the outcome, unless the call was completed before.
 /// * Call completions without holding your locks. They may begin the next call.
-/// * The host cancels a call through the returned [`Running`] if it no longer needs the outcome. Drop a canceled completion,
-///   or complete it as usual.
-/// * A thread or a runtime that serves calls belongs to one process. After a fork, the child needs its own. End a runtime
-///   without waiting for its threads, because its last owner may be one of them.
+/// * The host cancels a call through the returned [`Running`] if it no longer needs the outcome. Drop a canceled
+///   completion, or complete it as usual.
+/// * A thread or a runtime that serves calls belongs to one process. After a fork, the child needs its own. End a
+///   runtime without waiting for its threads, because its last owner may be one of them.
 pub trait Operations: fmt::Debug + Send + Sync + 'static {
     /// Begins [`CacheBackend::get`](crate::CacheBackend::get).
     fn begin_get(&self, key: &str, completion: Completion<Option<CachedValue>>) -> Running;
@@ -50,8 +50,8 @@ const _: fn(&dyn Operations) = |_| {};
 
 /// The asynchronous calls of a mutex, as completions. The rules of [`Operations`] apply.
 ///
-/// They act on the mutex that returned them: its `is_lost` and `fence` describe the acquisition made here. The host releases a
-/// mutex that is acquired after the call was canceled.
+/// They act on the mutex that returned them: its `is_lost` and `fence` describe the acquisition made here. The host
+/// releases a mutex that is acquired after the call was canceled.
 pub trait MutexOperations: fmt::Debug + Send + Sync + 'static {
     /// Begins [`CacheMutex::try_acquire`](crate::CacheMutex::try_acquire).
     fn begin_try_acquire(&self, completion: Completion<bool>) -> Running;

@@ -18,16 +18,18 @@ use crate::running::Running;
 /// The call begins when the future is created. Dropping the future before the outcome cancels the call.
 ///
 /// ```
-/// use dogpile_sdk::{Completion, Pending, Running};
+/// use std::future::Future;
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
 ///
-/// # fn poll(pending: &mut Pending<u8>) -> std::task::Poll<Result<u8, dogpile_sdk::BackendError>> {
-/// #     std::future::Future::poll(std::pin::Pin::new(pending), &mut std::task::Context::from_waker(std::task::Waker::noop()))
-/// # }
-/// let mut pending = Pending::begin(|completion: Completion<u8>| {
+/// use dogpile_sdk::{Pending, Running};
+///
+/// let pending = Pending::begin(|completion| {
 ///     completion.complete(Ok(1));
 ///     Running::done()
 /// });
-/// assert!(matches!(poll(&mut pending), std::task::Poll::Ready(Ok(1))));
+/// let polled = pin!(pending).poll(&mut Context::from_waker(Waker::noop()));
+/// assert!(matches!(polled, Poll::Ready(Ok(1))));
 /// ```
 #[must_use = "dropping it cancels the call"]
 pub struct Pending<T> {

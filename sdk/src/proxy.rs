@@ -120,8 +120,8 @@ pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
         self.proxied().close()
     }
 
-    /// See [`CacheBackend::operations`]. The default is `None`, because the calls of the wrapped backend would bypass the
-    /// proxy.
+    /// See [`CacheBackend::operations`]. The default is `None`, because the calls of the wrapped backend would bypass
+    /// the proxy.
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         None
     }

@@ -14,8 +14,8 @@ pub struct Running(Option<Box<dyn FnOnce() + Send>>);
 impl Running {
     /// Creates a running call that `cancel` ends early.
     ///
-    /// `cancel` is called at most once, on any thread, and does not block. It may come after the outcome. The completion of a
-    /// canceled call is completed or dropped, as always.
+    /// `cancel` is called at most once, on any thread, and does not block. It may come after the outcome. The
+    /// completion of a canceled call is completed or dropped, as always.
     pub fn new(cancel: impl FnOnce() + Send + 'static) -> Self {
         Running(Some(Box::new(cancel)))
     }

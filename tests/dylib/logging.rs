@@ -1,21 +1,31 @@
-//! A plugin's log records reach the host's `tracing`, at the levels that it keeps now.
+//! Log records of a plugin reach the host's `tracing`, at the levels that are enabled there.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, reload};
 
 use super::loaded;
 
-/// Lines that were logged.
+/// The lines that one thread logs.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    fn take(&self) -> String {
+    /// Records what this thread logs until the guard is dropped.
+    pub(super) fn record() -> (Self, DefaultGuard) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let written = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        (lines, tracing_subscriber::registry().with(written).set_default())
+    }
+
+    /// Returns the lines since the last call.
+    pub(super) fn take(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.0.lock())).unwrap()
     }
 }
@@ -32,7 +42,7 @@ impl Write for Lines {
 }
 
 #[test]
-fn log_records_of_a_plugin_reach_the_host_and_follow_its_level() {
+fn log_records_of_a_plugin_follow_the_level_of_the_host() {
     let lines = Lines::default();
     let writer = lines.clone();
     let (level, change_level) = reload::Layer::new(LevelFilter::INFO);
@@ -57,11 +67,8 @@ fn log_records_of_a_plugin_reach_the_host_and_follow_its_level() {
 }
 
 #[test]
-fn the_panic_of_a_plugin_is_in_the_hosts_log() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let written = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-    let _kept = tracing_subscriber::registry().with(written).set_default();
+fn panic_of_a_plugin_is_in_the_log_of_the_host() {
+    let (lines, _recording) = Lines::record();
     let memory = loaded("dogpile-memory-dylib", super::MEMORY);
     let registry = super::registry_of(&["fixture-misbehaving"]);
     let proxy = registry.build_proxy("fixture.panicking_proxy", Default::default(), memory).unwrap();

@@ -16,8 +16,8 @@ pub trait StableCompletion<T>: Send + Sync + 'static {
 
 /// A completion of the other side, owned by the side that owes the outcome.
 ///
-/// Completing borrows the completion, and dropping it gives it up. A second call is therefore harmless, and a completion that
-/// is dropped early is noticed.
+/// Completing borrows the completion, and dropping it gives it up. A second call is therefore harmless, and a
+/// completion that is dropped early is noticed.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct CompletionObject<T: 'static> {
@@ -35,8 +35,8 @@ struct CompletionTable<T: 'static> {
     dropped: unsafe extern "C" fn(*const ()),
 }
 
-// SAFETY: `new` admits only `Send + Sync` implementations, which take outcomes of a type that is `Send`, and the table is
-// immutable.
+// SAFETY: `new` admits only `Send + Sync` implementations, which take outcomes of a type that is `Send`, and the table
+// is immutable.
 unsafe impl<T: Send> Send for CompletionObject<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for CompletionObject<T> {}

@@ -12,9 +12,9 @@ use crate::value::CachedValue;
 stable_interface! {
     /// What the side that owns a backend with asynchronous calls implements.
     ///
-    /// Keys and options are borrowed for the call of `begin_*` alone. Each call returns the object that cancels it, or none if it has
-    /// ended or cannot be canceled. The only error that a call returns is its panic; all other outcomes, and perhaps an
-    /// outcome before the panic, arrive through the completion.
+    /// Keys and options are borrowed for the call of `begin_*` alone. Each call returns the object that cancels it, or
+    /// none if it has ended or cannot be canceled. The only error that a call returns is its panic; all other outcomes,
+    /// and perhaps an outcome before the panic, arrive through the completion.
     trait StableOperations;
     /// The asynchronous calls of a backend of the other side.
     object OperationsObject;
