@@ -83,6 +83,7 @@ impl Arguments {
         Value::Object(self.0.clone()).to_string()
     }
 
+    #[cfg(feature = "plugins")]
     pub(crate) fn from_json(json: &str) -> Result<Self, BackendError> {
         serde_json::from_str(json)
             .map(Arguments)

@@ -131,17 +131,18 @@ macro_rules! register_proxy {
     };
 }
 
-/// Exports the crates named as a plugin library.
+/// Exports the named crates as a plugin library. It needs the feature `plugins`.
 ///
-/// It stands in a crate of type `cdylib`, which does nothing else; that keeps two plugins linkable into one
-/// binary. The crates named are linked, so that what they register is in the library; a plugin that is never
-/// linked into an application may register in the library's crate itself, and name none.
+/// Call it in a crate of type `cdylib` that does nothing else, so that two plugins can be linked into one binary. The named
+/// crates are linked, so that the library has their entry points. A plugin that is never linked into an application may
+/// register its entry points in the library's crate itself, and name no crate.
 ///
 /// ```
 /// # mod dogpile_sdk_docs { }
 /// # #[cfg(any())]
 /// dogpile_sdk::export_plugin!(acme_shelf);
 /// ```
+#[cfg(feature = "plugins")]
 #[macro_export]
 macro_rules! export_plugin {
     ($($krate:ident),* $(,)?) => {
@@ -157,6 +158,17 @@ macro_rules! export_plugin {
             }
             $crate::__private::abi::plugin_header::<$crate::__private::Exported<Library>>()
         };
+    };
+}
+
+/// Exports the named crates as a plugin library. It needs the feature `plugins`.
+#[cfg(not(feature = "plugins"))]
+#[macro_export]
+macro_rules! export_plugin {
+    ($($krate:ident),* $(,)?) => {
+        compile_error!(
+            "cannot export a plugin library: dogpile-sdk lacks its feature \"plugins\"; turn it on"
+        );
     };
 }
 

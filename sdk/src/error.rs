@@ -58,6 +58,7 @@ pub enum ErrorKind {
     Other,
 }
 
+#[cfg(feature = "plugins")]
 impl ErrorKind {
     const ALL: [ErrorKind; 11] = [
         ErrorKind::Unavailable,
@@ -134,6 +135,7 @@ impl BackendError {
         self
     }
 
+    #[cfg(feature = "plugins")]
     /// Sets the file and line at which a backend panicked.
     #[must_use]
     pub(crate) fn at_location(mut self, location: impl Into<String>) -> Self {
@@ -190,34 +192,5 @@ impl fmt::Debug for Inner {
         shown.field("kind", kind).field("message", message).field("operation", operation).field("key", key);
         shown.field("server", server).field("argument", argument).field("location", location);
         shown.field("source", source).finish()
-    }
-}
-
-/// A cause that came from another binary. Only its message crosses.
-#[derive(Debug)]
-pub(crate) struct RemoteCause {
-    message: String,
-    source: Option<Box<RemoteCause>>,
-}
-
-impl RemoteCause {
-    /// Creates a chain of `messages`, the nearest cause first.
-    pub(crate) fn chain(messages: Vec<String>) -> Option<Box<Self>> {
-        messages
-            .into_iter()
-            .rev()
-            .fold(None, |source, message| Some(Box::new(RemoteCause { message, source })))
-    }
-}
-
-impl fmt::Display for RemoteCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for RemoteCause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|cause| cause as &(dyn Error + 'static))
     }
 }

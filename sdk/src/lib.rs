@@ -56,6 +56,7 @@ mod options;
 mod pending;
 mod proxy;
 mod running;
+#[cfg(feature = "plugins")]
 mod stable;
 mod value;
 mod value_proxy;
@@ -76,6 +77,7 @@ pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
 pub use crate::pending::Pending;
 pub use crate::proxy::{ProxyBackend, proxy};
 pub use crate::running::Running;
+#[cfg(feature = "plugins")]
 pub use crate::stable::{ExportedBackend, LoadedBackend};
 pub use crate::value::{Attributes, Bytes, CachedValue, CreationTime, Metadata, Object, Payload};
 pub use crate::value_proxy::{ValueProxy, value_proxy};
@@ -91,5 +93,6 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::entry::{build_backend, build_proxy};
+    #[cfg(feature = "plugins")]
     pub use crate::stable::{Exported, ExportedPlugin};
 }

@@ -72,6 +72,7 @@ impl Fence {
         &self.0
     }
 
+    #[cfg(feature = "plugins")]
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0
     }

@@ -4,15 +4,13 @@ use std::fmt;
 use std::ptr;
 use std::sync::Arc;
 
-use abi_stable::StableAbi;
-
 /// The extra members of a stored value's metadata, beside its creation time and version.
 ///
 /// They are the text of JSON members, such as `"d.expires_after": 30`, which the envelope writes after its own. Backends
 /// and proxies pass them through unchanged. Names that begin with `d.` belong to dogpile. Most values have no
 /// attributes; they are one null pointer then.
 #[repr(C)]
-#[derive(StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 pub struct Attributes {
     /// Null, or the pointer of an `Arc<Held>` of the binary that made it.
     held: *const Held,
@@ -20,7 +18,7 @@ pub struct Attributes {
 
 /// The text, and how the binary that made it counts its references.
 #[repr(C)]
-#[derive(StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 struct Held {
     retain: unsafe extern "C" fn(*const ()),
     release: unsafe extern "C" fn(*const ()),

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::ops::{Deref, RangeFrom};
 
-use abi_stable::StableAbi;
-
 use crate::object::Object;
 
 /// An immutable, shared run of bytes; cloning and cutting copy nothing.
 #[repr(C)]
-#[derive(Clone, StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+#[derive(Clone)]
 pub struct Bytes {
     owner: Object,
     start: *const u8,

@@ -1,16 +1,22 @@
 //! Panics stop at the FFI boundary: every function that the other side may call runs inside [`contain`].
 
 use std::any::Any;
+#[cfg(feature = "plugins")]
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+#[cfg(feature = "plugins")]
+use std::panic::Location;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+#[cfg(feature = "plugins")]
 use crate::error::AbiError;
 
+#[cfg(feature = "plugins")]
 thread_local! {
     /// The file and line of this thread's last panic.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
+#[cfg(feature = "plugins")]
 /// Records where a thread panicked. A panic hook calls it, because a caught panic no longer has its location.
 pub fn record_panic_location(location: &Location<'_>) {
     let text = location.to_string();
@@ -18,6 +24,7 @@ pub fn record_panic_location(location: &Location<'_>) {
     let _ = LAST_PANIC.try_with(|last| last.replace(Some(text)));
 }
 
+#[cfg(feature = "plugins")]
 /// Runs `work` and returns its result, or an error if it panics.
 #[inline(always)]
 pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R, AbiError> {
@@ -28,6 +35,7 @@ pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R
     }
 }
 
+#[cfg(feature = "plugins")]
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> AbiError {
     let location = LAST_PANIC.try_with(RefCell::take).ok().flatten();

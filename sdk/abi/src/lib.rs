@@ -5,6 +5,9 @@
 //! ([`PluginRoot`]), and the log that the host lends to it ([`HostRef`]). It is also the only crate of the project with
 //! `unsafe` code, and the only one that knows `abi_stable`.
 //!
+//! Without the feature `plugins`, which is off by default, it has only the types of values and no dependencies. The
+//! feature adds all that crosses as a table of functions.
+//!
 //! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The version
 //! of this crate is part of the layout that is checked when a library is opened, so it changes only with the interface.
 //! Methods may be added at the end of a table (a minor version). Nothing else may change.
@@ -13,44 +16,62 @@
 #![allow(unreachable_pub, reason = "the StableAbi derive makes public companions of the tables")]
 
 mod attributes;
+#[cfg(feature = "plugins")]
 mod backend;
 mod bytes;
+#[cfg(feature = "plugins")]
 mod completion;
 mod contain;
+#[cfg(feature = "plugins")]
 mod error;
+#[cfg(feature = "plugins")]
 mod host;
+#[cfg(feature = "plugins")]
 mod interface;
+#[cfg(feature = "plugins")]
 mod library;
+#[cfg(feature = "plugins")]
 mod mutex;
+#[cfg(feature = "plugins")]
 mod mutex_operations;
 mod object;
+#[cfg(feature = "plugins")]
 mod operations;
+#[cfg(feature = "plugins")]
 mod options;
+#[cfg(feature = "plugins")]
 mod plugin;
+#[cfg(feature = "plugins")]
 mod running;
 mod value;
+#[cfg(feature = "plugins")]
 mod visitor;
 
 pub use crate::attributes::Attributes;
-pub use crate::backend::{BackendObject, StableBackend};
 pub use crate::bytes::Bytes;
-pub use crate::completion::{CompletionObject, StableCompletion};
-pub use crate::contain::{panic_message, record_panic_location};
-pub use crate::error::{AbiError, AbiErrorParts};
-pub use crate::host::{Host, HostRef, LogRecord};
-pub use crate::library::{OpenError, OpenLibrary};
-pub use crate::mutex::{MutexObject, StableMutex};
-pub use crate::mutex_operations::{MutexOperationsObject, StableMutexOperations};
+pub use crate::contain::panic_message;
 pub use crate::object::Object;
-pub use crate::operations::{OperationsObject, StableOperations};
-pub use crate::options::{OptionsRef, StableEntry, StableOptions};
-pub use crate::plugin::{
-    EntryInfo, EntryKind, HEADER_SYMBOL, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
-};
-pub use crate::running::{RunningObject, StableRunning};
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
-pub use crate::visitor::Visitor;
+#[cfg(feature = "plugins")]
+pub use crate::{
+    backend::{BackendObject, StableBackend},
+    completion::{CompletionObject, StableCompletion},
+    contain::record_panic_location,
+    error::{AbiError, AbiErrorParts},
+    host::{Host, HostRef, LogRecord},
+    library::{OpenError, OpenLibrary},
+    mutex::{MutexObject, StableMutex},
+    mutex_operations::{MutexOperationsObject, StableMutexOperations},
+    operations::{OperationsObject, StableOperations},
+    options::{OptionsRef, StableEntry, StableOptions},
+    plugin::{
+        EntryInfo, EntryKind, HEADER_SYMBOL, Plugin, PluginHeader, PluginRoot, PluginRootRef, plugin_header,
+    },
+    running::{RunningObject, StableRunning},
+    visitor::Visitor,
+};
 
+#[cfg(feature = "plugins")]
 /// The types of `abi_stable` that appear in the signatures of this crate.
 pub mod std_types {
     pub use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec, Tuple2};
@@ -59,5 +80,6 @@ pub mod std_types {
 /// The version of the binary interface that this crate was built as.
 pub const ABI_VERSION: &str = env!("CARGO_PKG_VERSION");
 
+#[cfg(feature = "plugins")]
 /// The compiler that this crate was built with.
 pub const COMPILER: &str = env!("DOGPILE_COMPILER");

@@ -4,8 +4,6 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use abi_stable::{StableAbi, std_types::RStr};
-
 use crate::contain::contain_drop;
 
 /// A shared, type-erased handle to a value: an `Arc` whose reference count is moved by the binary that made it.
@@ -13,20 +11,28 @@ use crate::contain::contain_drop;
 /// A backend in a library can keep, clone and drop a value of the host without knowing its type. Only the
 /// binary that made the handle can look inside ([`Object::downcast_ref`]): a `TypeId` means nothing elsewhere.
 #[repr(C)]
-#[derive(StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 pub struct Object {
     held: *const (),
     vtable: &'static ObjectVtable,
 }
 
 #[repr(C)]
-#[derive(StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 struct ObjectVtable {
     retain: unsafe extern "C" fn(*const ()),
     release: unsafe extern "C" fn(*const ()),
     home: *const u8,
     size: usize,
-    type_name: extern "C" fn() -> RStr<'static>,
+    type_name: extern "C" fn() -> TypeName,
+}
+
+/// The name of a type, which lives as long as the process.
+#[repr(C)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+struct TypeName {
+    start: *const u8,
+    len: usize,
 }
 
 /// Its address tells the binary that made a handle: every binary has a copy of its own.
@@ -66,8 +72,9 @@ unsafe extern "C" fn release<T>(held: *const ()) {
     contain_drop(|| drop(unsafe { Arc::from_raw(held.cast::<Held<T>>()) }));
 }
 
-extern "C" fn type_name<T>() -> RStr<'static> {
-    RStr::from_str(std::any::type_name::<T>())
+extern "C" fn type_name<T>() -> TypeName {
+    let name: &'static str = std::any::type_name::<T>();
+    TypeName { start: name.as_ptr(), len: name.len() }
 }
 
 impl Object {
@@ -97,7 +104,15 @@ impl Object {
         self.vtable.size
     }
 
-    /// Whether both handles share one value.
+    /// Returns the name of the value's type, as the binary that made the handle calls it.
+    pub fn type_name(&self) -> &'static str {
+        let TypeName { start, len } = (self.vtable.type_name)();
+        // SAFETY: `type_name` made both from a `&'static str`. A library is never unloaded, so that this holds for the
+        // name in another binary too.
+        unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(start, len)) }
+    }
+
+    /// Returns whether both handles share one value.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         self.held == other.held
     }
@@ -120,7 +135,7 @@ impl Drop for Object {
 
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Object({})", (self.vtable.type_name)())
+        write!(f, "Object({})", self.type_name())
     }
 }
 

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use abi_stable::StableAbi;
-
 use crate::{attributes::Attributes, bytes::Bytes, object::Object};
 
 /// A value as a backend keeps it.
 //
 // Source: dogpile.cache `api.py`, `CachedValue`.
 #[repr(C)]
-#[derive(Clone, Debug, PartialEq, StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CachedValue {
     /// The value itself.
     pub payload: Payload,
@@ -21,7 +20,8 @@ pub struct CachedValue {
 
 /// The value itself, as an object of the host or serialized.
 #[repr(u8)]
-#[derive(Clone, Debug, StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+#[derive(Clone, Debug)]
 pub enum Payload {
     /// A shared handle to a value of the host, never serialized.
     Object(Object),
@@ -62,7 +62,8 @@ impl PartialEq for Payload {
 //
 // Source: dogpile.cache `api.py`, `MetaDataType`, and `region.py`, `value_version`.
 #[repr(C)]
-#[derive(Clone, Debug, PartialEq, StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Metadata {
     /// The time of creation (`ct`).
@@ -99,7 +100,8 @@ impl Metadata {
 
 /// A moment, in seconds since the Unix epoch (dogpile's `ct`).
 #[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, PartialOrd, StableAbi)]
+#[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
 pub struct CreationTime(f64);
 
 impl CreationTime {

@@ -1,9 +1,12 @@
 //! Errors that cross the FFI boundary.
 
+use std::error::Error;
+use std::fmt;
+
 use dogpile_abi::std_types::RString;
 use dogpile_abi::{AbiError, AbiErrorParts};
 
-use crate::error::{BackendError, ErrorKind, RemoteCause};
+use crate::error::{BackendError, ErrorKind};
 use crate::error_chain::causes;
 
 /// Converts `error` into its stable layout.
@@ -52,5 +55,34 @@ fn set(
     match part {
         Some(part) => setter(error, part.into_string()),
         None => error,
+    }
+}
+
+/// A cause that came from another binary. Only its message crosses.
+#[derive(Debug)]
+struct RemoteCause {
+    message: String,
+    source: Option<Box<RemoteCause>>,
+}
+
+impl RemoteCause {
+    /// Creates a chain of `messages`, the nearest cause first.
+    fn chain(messages: Vec<String>) -> Option<Box<Self>> {
+        messages
+            .into_iter()
+            .rev()
+            .fold(None, |source, message| Some(Box::new(RemoteCause { message, source })))
+    }
+}
+
+impl fmt::Display for RemoteCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for RemoteCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|cause| cause as &(dyn Error + 'static))
     }
 }
