@@ -5,28 +5,17 @@ mod leased;
 mod memcached;
 mod memory;
 mod redis;
+mod subject;
 
 use std::sync::{Arc, OnceLock};
 
 use dogpile::Registry;
 use dogpile::registry::RegistryError;
-use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind, ProxyBackend, proxy};
+use dogpile::sdk::{Arguments, CacheBackend, ProxyBackend, proxy};
 use dogpile_conformance::Setup;
 
+use self::subject::{Subject, as_backend_error};
 use crate::libraries::library;
-
-/// A backend as a configuration names it.
-#[derive(Clone)]
-struct Subject {
-    name: &'static str,
-    /// The library that has it; the linked crate has it too.
-    package: &'static str,
-    backend: &'static str,
-    /// What its server, started when first asked for, is reached by.
-    arguments: Arc<dyn Fn() -> Arguments + Send + Sync>,
-    /// Why it cannot be tried here.
-    missing: Option<String>,
-}
 
 /// One file for each family of backends.
 const FAMILIES: &[fn() -> Vec<Subject>] =
@@ -100,8 +89,4 @@ fn behind_a_loaded_proxy(backend: Built) -> Built {
         registry
     });
     acme.build_proxy("acme.hit_counter", Arguments::default(), backend?)
-}
-
-fn as_backend_error(error: RegistryError) -> BackendError {
-    BackendError::new(ErrorKind::Configuration, error.to_string()).with_source(error)
 }

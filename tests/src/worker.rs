@@ -83,7 +83,7 @@ impl Worker {
             }
             "get_or_create" => self.get_or_create(key, &command["value"]),
             "crowd" => self.crowd(command, key),
-            "mixed" => mixed::mixed(region, command),
+            "mixed" => mixed::mixed(region, command).map_err(Into::into),
             "acquire" => self.acquire(key, command["wait"] == json!(true)),
             "release" => {
                 let held = self.held.lock().remove(key);

@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::config::DbmConfig;
 use crate::connection::{Access, Opened};
 use crate::disk;
-use crate::file_lock::LockFactory;
 use crate::limits::{Limits, vacuum};
+use crate::lock_factory::LockFactory;
 use crate::mutex::CreatorLocks;
 
 const GET: &str = "SELECT value FROM Dict WHERE key = ?1";

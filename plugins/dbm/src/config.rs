@@ -6,7 +6,7 @@ use std::time::Duration;
 use dogpile_sdk::{BackendError, ErrorKind};
 use serde::{Deserialize, Serialize};
 
-use crate::file_lock::LockFactory;
+use crate::lock_factory::LockFactory;
 
 /// Arguments of the `dogpile.cache.dbm` entry point.
 ///

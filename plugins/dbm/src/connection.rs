@@ -10,7 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::config::DbmConfig;
 use crate::disk::{self, Companions, Identity, Open, Watch};
 use crate::error::{failed, is_harmless, is_misfit};
-use crate::file_lock::{AbstractFileLock, LockFactory};
+use crate::lock::AbstractFileLock;
+use crate::lock_factory::LockFactory;
 
 /// Python 3.13's `dbm.sqlite3` makes this table.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)";

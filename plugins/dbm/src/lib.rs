@@ -1,13 +1,13 @@
 //! The file backends of dogpile: one file that many processes share.
 //!
-//! | entry point | keeps values in |
+//! | entry point | stores values in |
 //! |---|---|
-//! | `dogpile.cache.dbm` | one SQLite file, the table of Python 3.13's default dbm |
+//! | `dogpile.cache.dbm` | one SQLite file with the table of Python 3.13's default dbm |
 //! | `dogpile.cache.lmdb` | one LMDB file |
 //!
-//! The lock files are those of dogpile.cache. Arguments: [`DbmConfig`] and [`LmdbConfig`].
-//!
-//! Source: dogpile.cache `backends/file.py`.
+//! The lock files are those of dogpile.cache. [`DbmConfig`] and [`LmdbConfig`] document the arguments.
+
+// Source: dogpile.cache `backends/file.py`.
 
 #![deny(unsafe_code)]
 
@@ -19,11 +19,15 @@ mod error;
 mod file_lock;
 mod limits;
 mod lmdb;
+mod lock;
+mod lock_factory;
 mod mutex;
 mod thread_lock;
 
 pub use crate::backend::DbmBackend;
 pub use crate::config::{DbmConfig, LmdbConfig, LockKind, Lockfile, Synchronous};
-pub use crate::file_lock::{AbstractFileLock, FileLock, LockFactory};
+pub use crate::file_lock::FileLock;
 pub use crate::lmdb::LmdbBackend;
+pub use crate::lock::AbstractFileLock;
+pub use crate::lock_factory::LockFactory;
 pub use crate::thread_lock::ThreadLock;

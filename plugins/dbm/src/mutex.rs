@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CacheMutex, ErrorKind};
 
 use crate::config::{LockKind, with_ending};
-use crate::file_lock::{AbstractFileLock, LockFactory};
+use crate::lock::AbstractFileLock;
+use crate::lock_factory::LockFactory;
 
 /// The time after which `acquire_until` gives up, even if its deadline is later.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);

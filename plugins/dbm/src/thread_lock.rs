@@ -1,4 +1,4 @@
-//! [`ThreadLock`]: the lock of the threads of one process, by the name of a file that need not exist.
+//! [`ThreadLock`]: a lock within one process, identified by a path.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf, absolute};
@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::BackendError;
 
-use crate::file_lock::{AbstractFileLock, Held, Hold};
+use crate::lock::{AbstractFileLock, Held, Hold};
 
-/// A lock that the threads of this process share, or one of them has; other processes know nothing of it.
-///
-/// Source: dogpile.cache `util/readwrite_lock.py`, `ReadWriteMutex`, which its documentation makes such a lock of.
+/// A lock between the threads of this process. It does not affect other processes, and its file need not exist.
+// Source: dogpile.cache `util/readwrite_lock.py`, `ReadWriteMutex`, from which its documentation builds such a lock.
 #[derive(Debug)]
 pub struct ThreadLock {
     shared: Arc<Shared>,
@@ -32,7 +31,7 @@ struct Users {
 }
 
 impl Shared {
-    /// Nothing panics while it is locked.
+    /// Locks the users. No holder panics, so poison carries no meaning.
     fn users(&self) -> MutexGuard<'_, Users> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,7 +40,7 @@ impl Shared {
 type Locks = HashMap<PathBuf, Weak<Shared>>;
 
 impl ThreadLock {
-    /// A holder of the lock called `path`.
+    /// Creates a holder of the lock that `path` identifies.
     pub fn of(path: impl AsRef<Path>) -> Self {
         static LOCKS: Mutex<Option<Locks>> = Mutex::new(None);
         let path = absolute(path.as_ref()).unwrap_or_else(|_| path.as_ref().to_owned());
@@ -135,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_one_file_are_one_lock_and_others_are_not() {
+    fn paths_of_one_file_share_a_lock() {
         let (one, two) = (ThreadLock::of("a lock"), ThreadLock::of("./a lock"));
         let other = ThreadLock::of("another lock");
         assert!(Arc::ptr_eq(&one.shared, &two.shared) && !Arc::ptr_eq(&one.shared, &other.shared));

@@ -1,14 +1,33 @@
 //! The function `cached` of templates.
 
-use dogpile::Expiration;
+use std::ops::Deref;
+
+use dogpile::{CacheRegion, Expiration};
 use minijinja::value::Kwargs;
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 use crate::fragment::Format;
-use crate::fragments::{Fragments, check, text};
+use crate::fragments::{Fragments, Region, check, text};
+
+/// Lets the templates of `env` cache in `regions`, given by name as `&'static CacheRegion` or `Arc<CacheRegion>`.
+///
+/// A template says `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. The body is rendered when
+/// its key has no fresh value in the region, by one caller under the dogpile lock. `timeout` is in seconds, and goes
+/// before the region's expiration time. When the region fails, a warning is logged, and the body is rendered as if
+/// it were not cached.
+pub fn add_to<N, R>(env: &mut Environment<'_>, regions: impl IntoIterator<Item = (N, R)>) -> Fragments
+where
+    N: Into<String>,
+    R: Deref<Target = CacheRegion> + Send + Sync + 'static,
+{
+    let boxed = |(name, region): (N, R)| (name.into(), Box::new(region) as Region);
+    let fragments = Fragments::new(regions.into_iter().map(boxed).collect());
+    env.add_function("cached", function(fragments.clone()));
+    fragments
+}
 
 /// The function that is added to an environment. MiniJinja adds template and line to its errors.
-pub(crate) fn function(
+fn function(
     fragments: Fragments,
 ) -> impl Fn(&mut State<'_, '_>, &str, Kwargs) -> Result<Value, Error> + Send + Sync + 'static {
     move |state, key, arguments| cached(&fragments, state, key, &arguments)

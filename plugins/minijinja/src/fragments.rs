@@ -6,9 +6,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use dogpile::{CacheRegion, Expiration, RegionError, function};
-use minijinja::{Environment, Error, ErrorKind, Template, Value};
+use minijinja::{Error, ErrorKind, Template, Value};
 
-use crate::call;
 use crate::fragment::{Format, Fragment};
 
 /// The regions that templates cache in, by the names that templates know them by.
@@ -16,26 +15,13 @@ use crate::fragment::{Format, Fragment};
 pub struct Fragments(Arc<BTreeMap<String, Region>>);
 
 /// A static, an `Arc`, or whatever else points to a region.
-type Region = Box<dyn Deref<Target = CacheRegion> + Send + Sync>;
-
-/// Lets the templates of `env` cache in `regions`, given by name as `&'static CacheRegion` or `Arc<CacheRegion>`.
-///
-/// A template says `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. The body is rendered when
-/// its key has no fresh value in the region, by one caller under the dogpile lock. `timeout` is in seconds, and goes
-/// before the region's expiration time. When the region fails, a warning is logged, and the body is rendered as if
-/// it were not cached.
-pub fn add_to<N, R>(env: &mut Environment<'_>, regions: impl IntoIterator<Item = (N, R)>) -> Fragments
-where
-    N: Into<String>,
-    R: Deref<Target = CacheRegion> + Send + Sync + 'static,
-{
-    let boxed = |(name, region): (N, R)| (name.into(), Box::new(region) as Region);
-    let fragments = Fragments(Arc::new(regions.into_iter().map(boxed).collect()));
-    env.add_function("cached", call::function(fragments.clone()));
-    fragments
-}
+pub(crate) type Region = Box<dyn Deref<Target = CacheRegion> + Send + Sync>;
 
 impl Fragments {
+    pub(crate) fn new(regions: BTreeMap<String, Region>) -> Self {
+        Fragments(Arc::new(regions))
+    }
+
     /// Renders a whole template, unless `key` has a fresh text in the region called `region`.
     ///
     /// # Errors

@@ -29,4 +29,5 @@ mod call;
 mod fragment;
 mod fragments;
 
-pub use crate::fragments::{Fragments, add_to};
+pub use crate::call::add_to;
+pub use crate::fragments::Fragments;

@@ -169,7 +169,7 @@ fn cases_of(level: Level) -> impl Iterator<Item = &'static Case> {
 /// The run fails if there is no setup, because it would not test anything.
 pub fn run(setups: impl IntoIterator<Item = Setup>) -> ExitCode {
     let setups: Vec<Setup> = setups.into_iter().collect();
-    if let Some(outcome) = holder::held_as_child(&setups) {
+    if let Some(outcome) = held_as_child(&setups) {
         return outcome.map_or_else(failure, |()| ExitCode::SUCCESS);
     }
     let trials = trials(setups);
@@ -177,6 +177,14 @@ pub fn run(setups: impl IntoIterator<Item = Setup>) -> ExitCode {
         return failure("the conformance suite was given no setup to run on");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Returns the outcome of [`holder::hold`] if this process is a child that a case started to hold a mutex.
+fn held_as_child(setups: &[Setup]) -> Option<Outcome> {
+    let (setup, key) = holder::asked_as_child()?;
+    let found = setups.iter().find(|known| known.name() == setup);
+    let missing = || Stop::failed(format!("expected a setup named {setup:?} in the child process too"));
+    Some(found.ok_or_else(missing).and_then(|setup| holder::hold(&*setup.backend()?, &key)))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "so that it can be given to a combinator")]

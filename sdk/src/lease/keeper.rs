@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::LeaseStore;
+use super::store::LeaseStore;
 
 /// A lock that a mutex of this process acquired and has not released.
 #[derive(Debug)]

@@ -13,6 +13,35 @@ use crate::backend::CacheBackend;
 use crate::entry::{BackendEntry, ProxyEntry};
 use crate::error::{BackendError, ErrorKind};
 
+/// Exports the named crates as a plugin library. It needs the feature `plugins`.
+///
+/// Call it in a crate of type `cdylib` that does nothing else, so that two plugins can be linked into one binary. The named
+/// crates are linked, so that the library has their entry points. A plugin that is never linked into an application may
+/// register its entry points in the library's crate itself, and name no crate.
+///
+/// ```
+/// # mod dogpile_sdk_docs { }
+/// # #[cfg(any())]
+/// dogpile_sdk::export_plugin!(acme_shelf);
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    ($($krate:ident),* $(,)?) => {
+        $(use $krate as _;)*
+
+        /// What makes this library a dogpile plugin.
+        #[unsafe(export_name = "dogpile_plugin_header")]
+        pub static DOGPILE_PLUGIN_HEADER: $crate::__private::abi::PluginHeader = {
+            struct Library;
+            impl $crate::__private::ExportedPlugin for Library {
+                const PACKAGE: &'static str = env!("CARGO_PKG_NAME");
+                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+            }
+            $crate::__private::abi::plugin_header::<$crate::__private::Exported<Library>>()
+        };
+    };
+}
+
 /// The library that `export_plugin!` makes.
 pub trait ExportedPlugin: 'static {
     /// Its package.

@@ -11,7 +11,9 @@ fn mutex_calls_cross() {
     let mutex = crossed().get_mutex("a").expect("the shelf has mutexes");
     assert!(mutex.try_acquire().expect("the key plants no failure"));
     assert!(!mutex.acquire_until(Instant::now()).expect("the key plants no failure"));
-    assert!(!mutex.acquire_until(Instant::now() + Duration::from_secs(60)).expect("the key plants no failure"));
+    assert!(
+        !mutex.acquire_until(Instant::now() + Duration::from_secs(60)).expect("the key plants no failure")
+    );
     assert!(mutex.locked().expect("the key plants no failure") && !mutex.is_lost());
     mutex.release().expect("the key plants no failure");
     assert!(!mutex.locked().expect("the key plants no failure"));

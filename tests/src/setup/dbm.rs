@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use dogpile::sdk::Arguments;
 use tempfile::TempDir;
 
-use super::Subject;
+use super::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
     vec![

@@ -12,7 +12,8 @@ use dogpile::sdk::Arguments;
 use dogpile_conformance::Setup;
 use tempfile::TempDir;
 
-use super::{as_backend_error, memcached, redis};
+use super::subject::as_backend_error;
+use super::{memcached, redis};
 
 /// A setup for each kind of lease; linked only, since the holder is another process in any case.
 pub(super) fn setups() -> Vec<Setup> {

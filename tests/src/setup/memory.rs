@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Subject;
+use super::subject::Subject;
 
 pub(super) fn subjects() -> Vec<Subject> {
     vec![

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use dogpile::sdk::Arguments;
 
-use super::Subject;
+use super::subject::Subject;
 use crate::certificates::Certificates;
 use crate::redis::{ClusterServers, REDIS, RedisServer, SERVICE, SentinelServers, VALKEY};
 use crate::servers::installed;

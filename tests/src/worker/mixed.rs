@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use dogpile::CacheRegion;
 use serde_json::{Value, json};
 
-use super::Outcome;
 use crate::errors::told;
 use crate::threads::together;
 
@@ -42,10 +41,11 @@ fn shared_key(number: u64) -> String {
 
 /// So many `threads`, for so many `seconds`, store, read, delete and create: keys of their own, which nobody else
 /// touches, and shared ones. Answers how many `rounds` they made; an error says what was not as it was left.
-pub(super) fn mixed(region: &CacheRegion, command: &Value) -> Outcome {
+pub(super) fn mixed(region: &CacheRegion, command: &Value) -> Result<Value, String> {
     let name = command["name"].as_str().unwrap_or_default();
     let threads = command["threads"].as_u64().unwrap_or(1);
-    let seconds = Duration::try_from_secs_f64(command["seconds"].as_f64().unwrap_or_default())?;
+    let seconds = Duration::try_from_secs_f64(command["seconds"].as_f64().unwrap_or_default())
+        .map_err(|error| error.to_string())?;
     let (start, rounds) = (Instant::now(), AtomicU64::new(0));
     let ended = together(threads as usize, |thread| -> Result<(), String> {
         let mut worker = Thread { region, name, thread: thread as u64, round: 0 };

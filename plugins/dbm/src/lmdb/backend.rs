@@ -13,7 +13,7 @@ use super::environment::Environment;
 use crate::backend::scope_of;
 use crate::config::LmdbConfig;
 use crate::disk;
-use crate::file_lock::LockFactory;
+use crate::lock_factory::LockFactory;
 use crate::mutex::CreatorLocks;
 
 register_backend! {

@@ -15,7 +15,8 @@ use heed::{CommitOrAbort, Database, Env, Error, MdbError};
 use super::map;
 use crate::config::{LmdbConfig, Synchronous, with_ending};
 use crate::disk::{self, Companions, Identity, Open, Watch};
-use crate::file_lock::{AbstractFileLock, FileLock};
+use crate::file_lock::FileLock;
+use crate::lock::AbstractFileLock;
 
 /// How often a call is tried: after the file got more room, and after it was opened anew.
 const TRIES: usize = 64;
