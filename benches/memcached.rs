@@ -13,9 +13,7 @@ use std::time::Duration;
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_benches::rivals::{Rival, compare};
 use dogpile_benches::{Failure, is_quick};
-use dogpile_memcached::client::{
-    Address, Answer, Client, Distribution, Kind, Operation, Options, Patience, When,
-};
+use dogpile_memcached::client::{Address, Client, Kind, Operation, Options, Patience, Reply, When};
 use dogpile_tests::memcached::MemcachedServer;
 use memcache::exp::{Memcache, Ttl};
 use serde_json::json;
@@ -65,29 +63,22 @@ fn main() -> Result<(), Failure> {
 
 fn ours(url: &str, kind: Kind) -> Result<Client, Failure> {
     let second = Duration::from_secs(1);
-    let options = Options {
-        kind,
-        distribution: Distribution::Crc,
-        connect_timeout: second,
-        timeout: second,
-        patience: Patience { attempts: 0, retry_after: second, dead_for: second },
-        login: None,
-        tls: None,
-        keepalive: None,
-        pool_size: 32,
-        noreply: false,
-    };
+    let mut options = Options::default();
+    options.kind = kind;
+    options.timeout = second;
+    options.connect_timeout = second;
+    options.patience = Patience { attempts: 0, retry_after: second, dead_for: second };
     Ok(Client::new(vec![Address::parse(url).ok_or("it is an address")?], &options))
 }
 
 fn get(client: &Client, key: &str) {
     let answers = client.run(&[Operation::Get { key }]);
-    assert!(matches!(&answers[..], [Ok(Answer::Value { .. })]), "it is stored");
+    assert!(matches!(&answers[..], [Ok(Reply::Value { .. })]), "it is stored");
 }
 
 fn set(client: &Client, key: &str) {
     let store = Operation::Store { key, value: &VALUE, flags: 0, expiry: 0, when: When::Always };
-    assert!(matches!(&client.run(&[store])[..], [Ok(Answer::Done)]), "it stores");
+    assert!(matches!(&client.run(&[store])[..], [Ok(Reply::Done)]), "it stores");
 }
 
 /// The names of `MANY` values that are stored.
@@ -128,7 +119,7 @@ fn clients(url: &str, kind: Kind, effort: Effort) -> Result<(), Failure> {
         Rival::new("ours: get of 100", || {
             let gets: Vec<_> = names.iter().map(|key| Operation::Get { key }).collect();
             let answers = ours.run(&gets);
-            assert!(answers.iter().all(|answer| matches!(answer, Ok(Answer::Value { .. }))));
+            assert!(answers.iter().all(|answer| matches!(answer, Ok(Reply::Value { .. }))));
         })
         .at_most(MOST_OF_MANY),
     ];

@@ -13,7 +13,7 @@ use dogpile_sdk::{
     register_backend,
 };
 
-use crate::client::{Answer, Client, Error, KEY_LIMIT, Operation, Outcome, When, check_key};
+use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Reply, When, check_key};
 use crate::compression::{COMPRESSED, deflate, inflate};
 use crate::config::{Failure, MemcachedConfig, Retries, Variant};
 use crate::mutex::{MemcachedLocks, PREFIX};
@@ -181,8 +181,8 @@ impl MemcachedBackend {
     /// Returns an error if a value was not stored. An outage is not an error here; it has been logged.
     fn stored(&self, length: usize, outcome: Outcome) -> Result<(), BackendError> {
         match outcome {
-            Ok(Answer::Refused(why)) if why.contains("too large") => self.oversized(length),
-            Ok(Answer::Refused(why)) => Err(BackendError::new(
+            Ok(Reply::Refused(why)) if why.contains("too large") => self.oversized(length),
+            Ok(Reply::Refused(why)) => Err(BackendError::new(
                 ErrorKind::Other,
                 format!("a memcached server rejected the value: it replied {why:?}"),
             )),
@@ -222,8 +222,8 @@ fn bytes_flag(variant: Variant) -> u32 {
 /// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
 fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
     match outcome {
-        Ok(Answer::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
-        Ok(Answer::Value { data, .. }) => {
+        Ok(Reply::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
+        Ok(Reply::Value { data, .. }) => {
             Ok(inflate(&data).inspect_err(|error| log::warn!("cannot decompress a value: {error}")).ok())
         }
         Ok(_) => Ok(None),

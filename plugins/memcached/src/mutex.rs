@@ -9,7 +9,7 @@ use std::time::Duration;
 use dogpile_sdk::lease::LeaseStore;
 use dogpile_sdk::{BackendError, ErrorKind};
 
-use crate::client::{Answer, Client, Operation, Outcome, When, check_key};
+use crate::client::{Client, Operation, Outcome, Reply, When, check_key};
 use crate::{error, expiry};
 
 /// What the name of a lock begins with; then comes the key.
@@ -38,13 +38,13 @@ impl MemcachedLocks {
     }
 
     fn one(&self, operation: Operation<'_>) -> Outcome {
-        self.client.run(&[operation]).pop().unwrap_or(Ok(Answer::Miss))
+        self.client.run(&[operation]).pop().unwrap_or(Ok(Reply::Miss))
     }
 
     fn look(&self, name: &str, token: &str) -> Result<Found, BackendError> {
         match self.one(Operation::Get { key: name }).map_err(error::of)? {
-            Answer::Value { data, cas, .. } if data == token.as_bytes() => Ok(Found::Ours(cas)),
-            Answer::Value { .. } => Ok(Found::Others),
+            Reply::Value { data, cas, .. } if data == token.as_bytes() => Ok(Found::Ours(cas)),
+            Reply::Value { .. } => Ok(Found::Others),
             _ => Ok(Found::Nothing),
         }
     }
@@ -73,8 +73,8 @@ impl LeaseStore for MemcachedLocks {
         let add = Operation::Store { key: &name, value, flags, expiry, when };
         let outcomes = self.client.run(&[add, Operation::Get { key: &name }]);
         match outcomes.into_iter().collect::<Result<Vec<_>, _>>() {
-            Ok(answers) => Ok(matches!(&answers[..], [Answer::Done, _])
-                || matches!(&answers[..], [_, Answer::Value { data, .. }] if data == value)),
+            Ok(answers) => Ok(matches!(&answers[..], [Reply::Done, _])
+                || matches!(&answers[..], [_, Reply::Value { data, .. }] if data == value)),
             Err(error) if error::is_outage(&error) => {
                 log::warn!("the value of {key:?} is created without a lock: {error}");
                 self.without_server().insert(token.to_owned());
@@ -92,7 +92,7 @@ impl LeaseStore for MemcachedLocks {
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(false) };
         let (value, expiry, when) = (token.as_bytes(), expiry::of(lease), When::Unchanged(cas));
         let renewal = Operation::Store { key: &name, value, flags: self.flags, expiry, when };
-        Ok(self.one(renewal).map_err(error::of)? == Answer::Done)
+        Ok(self.one(renewal).map_err(error::of)? == Reply::Done)
     }
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
@@ -101,7 +101,7 @@ impl LeaseStore for MemcachedLocks {
         // Also of a lock that was taken for one without a server: perhaps only the answer was lost.
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(was_without_server) };
         let removal = Operation::Delete { key: &name, cas: Some(cas) };
-        Ok(self.one(removal).map_err(error::of)? == Answer::Done)
+        Ok(self.one(removal).map_err(error::of)? == Reply::Done)
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {

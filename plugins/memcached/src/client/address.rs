@@ -1,32 +1,33 @@
-//! [`Address`]: where a server is.
+//! [`Address`]: the address of a server.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// A server's address, and how many of the keys it gets.
+/// The address of a server, and its share of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Where it listens.
+    /// The place where the server listens.
     pub place: Place,
-    /// How many times as many keys it gets as one of weight 1.
+    /// The server's share of the keys, relative to a server of weight 1.
     pub weight: u32,
 }
 
-/// Where a server listens.
+/// The place where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A name or address, and a port.
+    /// A host name or address, and a port.
     Tcp(String, u16),
     /// A socket in the file system.
     Unix(PathBuf),
 }
 
-/// The port of a server that names none.
+/// The port of a server without one.
 const PORT: u16 = 11211;
 
 impl Address {
-    /// The server that `text` names: `host`, `host:port`, `host:port:weight`, `[address]:port`, `unix:/path` or `/path`, and
-    /// with `inet:` or `inet6:` before it. None if it names none.
+    /// Parses `host`, `host:port`, `host:port:weight`, `[address]:port`, `unix:/path`, or `/path`.
+    ///
+    /// The prefixes `inet:` and `inet6:` are accepted. Returns `None` if `text` is not a valid server.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
             return Some(Address::unix(path));
@@ -68,12 +69,12 @@ impl fmt::Display for Address {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_named_as_pythons_clients_name_them() {
+    fn servers_are_parsed_as_in_python() {
         let named = [
             ("h", "h:11211", 1),
             ("h:1", "h:1", 1),
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_server_is_none() {
+    fn invalid_server_is_none() {
         for text in ["", ":1", "h:x", "h:99999", "h:1:0", "h:1:2:3", "[::1]5"] {
             assert_eq!(Address::parse(text), None, "{text:?}");
         }

@@ -1,25 +1,25 @@
-//! [`Connection`]: one connection to a server, on which questions are sent together and answered in their order.
+//! [`Connection`]: one connection to a server. Requests are sent together, and the replies arrive in order.
 
 use std::io;
 use std::time::Instant;
 
 use super::address::Address;
-use super::protocol::{Dialect, LONGEST_LINE, When, is_logged_in, log_in};
+use super::options::{Kind, Options};
+use super::protocol::{Dialect, LONGEST_LINE, Operation, Reply, When, is_logged_in, log_in};
 use super::stream::{Input, Stream};
-use super::{Answer, Kind, Operation, Options};
 
 pub(super) struct Connection {
     stream: Stream,
     dialect: Dialect,
-    /// What is sent; kept, so that its room is.
+    /// The bytes to send. The buffer is kept to reuse its memory.
     out: Vec<u8>,
     noreply: bool,
-    /// Whether something was sent whose answer was not wanted, but which the server may complain of.
-    may_be_told: bool,
+    /// Whether a value was sent without a reply, for which the server may still report an error.
+    may_report: bool,
 }
 
 impl Connection {
-    /// Connects, logs in, and finds out what the server speaks.
+    /// Connects, logs in, and detects the protocol.
     pub(super) fn connect(address: &Address, options: &Options) -> io::Result<Self> {
         let mut stream = Stream::connect(address, options)?;
         stream.set_deadline(Instant::now() + options.timeout);
@@ -35,10 +35,10 @@ impl Connection {
             }
         };
         let noreply = options.noreply && dialect != Dialect::Binary;
-        Ok(Connection { stream, dialect, out: Vec::new(), noreply, may_be_told: false })
+        Ok(Connection { stream, dialect, out: Vec::new(), noreply, may_report: false })
     }
 
-    /// Everything must be done until `deadline`.
+    /// Sets the deadline of all further sends and reads.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         self.stream.set_deadline(deadline);
     }
@@ -46,41 +46,41 @@ impl Connection {
     /// Sends `operations` together.
     pub(super) fn send(&mut self, operations: &[&Operation<'_>]) -> io::Result<()> {
         if self.stream.has_unread() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to no question"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply without a request"));
         }
         self.out.clear();
-        if self.may_be_told {
-            self.out.extend_from_slice(END_OF_COMPLAINTS);
+        if self.may_report {
+            self.out.extend_from_slice(END_OF_REPORTS);
         }
         for (number, operation) in (0..).zip(operations) {
-            self.dialect.write(operation, number, self.is_unanswered(operation), &mut self.out);
+            self.dialect.write(operation, number, self.is_noreply(operation), &mut self.out);
             if self.stream.is_encrypted() {
-                // Over TLS memcached may forget what follows a value in the record that ends it.
+                // Over TLS, memcached may lose what follows a value in the same record.
                 self.stream.send(&self.out)?;
                 self.out.clear();
             }
         }
         self.stream.send(&self.out)?;
-        if std::mem::take(&mut self.may_be_told) {
-            self.hear_complaints()?;
+        if std::mem::take(&mut self.may_report) {
+            self.read_reports()?;
         }
-        self.may_be_told = operations.iter().any(|operation| self.is_unanswered(operation));
+        self.may_report = operations.iter().any(|operation| self.is_noreply(operation));
         Ok(())
     }
 
-    /// Reads the answer to the `number`th of those that were sent together.
-    pub(super) fn receive(&mut self, operation: &Operation<'_>, number: u32) -> io::Result<Answer> {
-        if self.is_unanswered(operation) {
-            return Ok(Answer::Done);
+    /// Reads the reply to the operation with index `number` among those that were sent together.
+    pub(super) fn receive(&mut self, operation: &Operation<'_>, number: u32) -> io::Result<Reply> {
+        if self.is_noreply(operation) {
+            return Ok(Reply::Done);
         }
         self.dialect.read(operation, number, &mut self.stream)
     }
 
-    fn is_unanswered(&self, operation: &Operation<'_>) -> bool {
+    fn is_noreply(&self, operation: &Operation<'_>) -> bool {
         self.noreply && matches!(operation, Operation::Store { when: When::Always, .. })
     }
 
-    fn hear_complaints(&mut self) -> io::Result<()> {
+    fn read_reports(&mut self) -> io::Result<()> {
         loop {
             let line = self.stream.line(LONGEST_LINE)?;
             if line.starts_with(b"VERSION") {
@@ -91,27 +91,26 @@ impl Connection {
     }
 }
 
-/// A command that is answered by a line of its own, which comes after what was sent before it.
-const END_OF_COMPLAINTS: &[u8] = b"version\r\n";
+/// A command with a reply of its own, which comes after the error messages of earlier commands.
+const END_OF_REPORTS: &[u8] = b"version\r\n";
 
-/// Meta commands, if the server is new enough for them. Older ones have some by these names too, which read otherwise and
-/// cannot be told apart but by the version.
+/// Detects the protocol from the version. Older servers have other commands by the names of the meta commands.
 fn dialect_of(stream: &mut Stream) -> io::Result<Dialect> {
     stream.send(b"version\r\n")?;
     let line = stream.line(LONGEST_LINE)?;
     match line.strip_prefix(b"VERSION ") {
         Some(version) if knows_meta(version) => Ok(Dialect::Meta),
         Some(_) => Ok(Dialect::Classic),
-        // Not every proxy says what it is.
+        // Some proxies do not support `version`.
         None if line.starts_with(b"ERROR") => Ok(Dialect::Classic),
         None => {
-            let what = format!("a greeting {:?}", String::from_utf8_lossy(line));
+            let what = format!("version {:?}", String::from_utf8_lossy(line));
             Err(io::Error::new(io::ErrorKind::InvalidData, what))
         }
     }
 }
 
-/// Whether a server of `version` has the meta commands in their lasting form, which they got with 1.6.10.
+/// Returns whether a server of `version` has the final meta commands, which appeared in 1.6.10.
 fn knows_meta(version: &[u8]) -> bool {
     let version = String::from_utf8_lossy(version);
     let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>());
@@ -120,18 +119,18 @@ fn knows_meta(version: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
     use std::thread;
     use std::time::Duration;
 
-    use super::super::{Client, Distribution, Patience};
     use super::*;
+    use crate::client::Client;
 
     #[test]
-    fn meta_commands_are_for_servers_that_have_their_lasting_form() {
+    fn final_meta_commands_need_version_1_6_10() {
         for (version, expected) in [
             ("1.4.15", false),
             ("1.6.9", false),
@@ -145,17 +144,16 @@ mod tests {
         assert!(!knows_meta(b"unknown"));
     }
 
-    /// Answers as a server of `version`, whose meta commands would be of the early form; to one connection. Answers what
-    /// it was asked.
+    /// Starts a server of `version`, which has early meta commands. It serves one connection and returns the requests.
     fn old_server(version: &'static str) -> (Address, thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
         let server = thread::spawn(move || {
             let (mut caller, _) = listener.accept().unwrap();
-            let asks = BufReader::new(caller.try_clone().unwrap()).lines().map_while(Result::ok);
-            let mut asked = Vec::new();
-            for ask in asks {
-                let answer = match ask.split(' ').next().unwrap() {
+            let lines = BufReader::new(caller.try_clone().unwrap()).lines().map_while(Result::ok);
+            let mut requests = Vec::new();
+            for line in lines {
+                let reply = match line.split(' ').next().unwrap() {
                     "version" => format!("VERSION {version}\r\n"),
                     "mn" => "MN\r\n".to_owned(),
                     "gets" => "VALUE key 0 1 5\r\nv\r\nEND\r\n".to_owned(),
@@ -163,36 +161,25 @@ mod tests {
                     "v" => String::new(),
                     _ => "CLIENT_ERROR bad command line format\r\n".to_owned(),
                 };
-                asked.push(ask);
-                caller.write_all(answer.as_bytes()).unwrap();
+                requests.push(line);
+                caller.write_all(reply.as_bytes()).unwrap();
             }
-            asked
+            requests
         });
         (address, server)
     }
 
     #[test]
-    fn a_server_with_early_meta_commands_is_spoken_to_in_the_classic_way() {
+    fn server_with_early_meta_commands_gets_classic_ones() {
         let (address, server) = old_server("1.6.9");
-        let second = Duration::from_secs(5);
-        let options = Options {
-            kind: Kind::Text,
-            distribution: Distribution::Crc,
-            connect_timeout: second,
-            timeout: second,
-            patience: Patience { attempts: 0, retry_after: second, dead_for: second },
-            login: None,
-            tls: None,
-            keepalive: None,
-            pool_size: 1,
-            noreply: false,
-        };
+        let limit = Duration::from_secs(5);
+        let options = Options { timeout: limit, connect_timeout: limit, ..Options::default() };
         let client = Client::new(vec![address], &options);
         let (key, value, when) = ("key", &b"v"[..], When::Always);
         let set = Operation::Store { key, value, flags: 0, expiry: 0, when };
-        let answers = client.run(&[set, Operation::Get { key }]);
-        let answers: Vec<Answer> = answers.into_iter().map(Result::unwrap).collect();
-        assert_eq!(answers, [Answer::Done, Answer::Value { data: b"v".to_vec(), flags: 0, cas: 5 }]);
+        let replies = client.run(&[set, Operation::Get { key }]);
+        let replies: Vec<Reply> = replies.into_iter().map(Result::unwrap).collect();
+        assert_eq!(replies, [Reply::Done, Reply::Value { data: b"v".to_vec(), flags: 0, cas: 5 }]);
         drop(client);
         assert_eq!(server.join().unwrap(), ["version", "set key 0 0 1", "v", "gets key"]);
     }

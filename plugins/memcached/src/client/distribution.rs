@@ -1,31 +1,32 @@
-//! [`Distribution`]: which server has which key, as Python's clients have it.
-//!
-//! Source: python-memcached `memcache.py`; pymemcache `client/rendezvous.py`; libmemcached `hosts.cc` and `hash.cc`.
+//! [`Distribution`]: assigns keys to servers, as the Python clients do.
+
+// Source: python-memcached `memcache.py`; pymemcache `client/rendezvous.py`; libmemcached `hosts.cc` and `hash.cc`.
 
 use md5::{Digest, Md5};
 
 use super::address::{Address, Place};
 
-/// How keys are shared out among servers.
+/// The rule that assigns keys to servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Distribution {
-    /// By CRC-32, as python-memcached has it; the keys of a server that is out go to others.
+    /// CRC-32, as in python-memcached. Other servers get the keys of a dead server.
     Crc,
-    /// By rendezvous hashing, as pymemcache has it; the keys of a server that is out go to others.
+    /// Rendezvous hashing, as in pymemcache. Other servers get the keys of a dead server.
     Rendezvous,
-    /// By the remainder of a hash, as libmemcached has it; weights mean nothing.
+    /// The remainder of a hash, as in libmemcached. Weights have no effect.
     Modula(Hash),
-    /// On a circle, as libmemcached's `ketama` has it; the hash is of the keys, and of the servers' names
-    /// unless there are weights.
+    /// A circle, as libmemcached's `ketama`. The hash places the keys and, without weights, the servers.
     Ketama(Hash),
-    /// On the circle of libmemcached's `ketama_weighted`, by MD5, on which heavier servers have more room.
+    /// The circle of libmemcached's `ketama_weighted`, by MD5. A server's share grows with its weight.
     KetamaWeighted,
-    /// Each server has each key, as python-binary-memcached has it.
+    /// Every key on every server, as in python-binary-memcached.
     Replicated,
 }
 
-/// A hash of libmemcached.
+/// A hash function of libmemcached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hash {
     /// Jenkins's one-at-a-time: libmemcached's default.
     OneAtATime,
@@ -33,36 +34,36 @@ pub enum Hash {
     Md5,
     /// Half of the CRC-32.
     Crc,
-    /// FNV-1 of 64 bits, of which the lower half counts.
+    /// The lower half of the 64-bit FNV-1.
     Fnv1_64,
-    /// FNV-1a of 64 bits, computed in 32.
+    /// The 64-bit FNV-1a, computed in 32 bits.
     Fnv1a64,
-    /// FNV-1 of 32 bits.
+    /// The 32-bit FNV-1.
     Fnv1_32,
-    /// FNV-1a of 32 bits.
+    /// The 32-bit FNV-1a.
     Fnv1a32,
 }
 
-/// Where a key is.
+/// The servers that have a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Where {
-    /// On no server that is up.
+    /// None, because all of them are dead.
     Nowhere,
-    /// On the server of this number.
+    /// The server with this index.
     On(usize),
-    /// On each.
+    /// All servers.
     Everywhere,
 }
 
-/// A distribution over certain servers.
+/// A distribution over a list of servers.
 #[derive(Debug)]
 pub(super) struct Ring {
     distribution: Distribution,
-    /// The servers as they are named in what is hashed.
+    /// The names of the servers in the hashed texts.
     names: Vec<String>,
-    /// The number of a server as often as it weighs.
+    /// The index of each server, repeated by its weight.
     buckets: Vec<usize>,
-    /// Points of the circle in order, and whose each is.
+    /// The points of the circle in order, each with the index of its server.
     circle: Vec<(u32, usize)>,
 }
 
@@ -72,7 +73,7 @@ impl Ring {
         let weigh = |(number, address): (usize, &Address)| vec![number; address.weight as usize];
         let buckets = addresses.iter().enumerate().flat_map(weigh).collect();
         let mut circle = match distribution {
-            // Once there is a weight, libmemcached takes the weighted circle, and keeps the hash of keys.
+            // If any server has a weight, libmemcached uses the weighted circle and keeps the hash for keys.
             Distribution::Ketama(hash) if addresses.iter().all(|address| address.weight == 1) => {
                 points(hash, addresses)
             }
@@ -83,7 +84,7 @@ impl Ring {
         Ring { distribution, names, buckets, circle }
     }
 
-    /// Where `key` is, if the servers for which `is_up` holds are.
+    /// Returns the place of `key` among the servers for which `is_up` holds.
     pub(super) fn place(&self, key: &str, is_up: impl Fn(usize) -> bool) -> Where {
         match self.distribution {
             Distribution::Replicated => return Where::Everywhere,
@@ -128,7 +129,7 @@ impl Ring {
 
 impl Hash {
     fn of(self, key: &[u8]) -> u32 {
-        // Its bytes are signed where libmemcached is compiled for the processors that servers have.
+        // libmemcached hashes bytes as `char`, which is signed on the usual server processors.
         let signed = |byte: &u8| i32::from(*byte as i8) as u32;
         match self {
             Hash::OneAtATime => one_at_a_time(key.iter().map(signed)),
@@ -167,7 +168,7 @@ fn one_at_a_time(key: impl Iterator<Item = u32>) -> u32 {
     value.wrapping_add(value << 15)
 }
 
-/// Four bytes of the MD5, from the `part`th four on.
+/// Returns the four bytes of the MD5 with index `part`.
 fn md5(text: &[u8], part: usize) -> u32 {
     let digest = Md5::digest(text);
     digest[4 * part..4 * part + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
@@ -177,7 +178,7 @@ fn half_of_crc(text: &[u8]) -> u32 {
     (crc32fast::hash(text) >> 16) & 0x7fff
 }
 
-/// MurmurHash3 of 32 bits, with seed 0.
+/// Returns the 32-bit MurmurHash3 with seed 0.
 fn murmur3(data: &[u8]) -> u32 {
     fn scrambled(block: u32) -> u32 {
         block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593)
@@ -196,7 +197,7 @@ fn murmur3(data: &[u8]) -> u32 {
     hash ^ (hash >> 16)
 }
 
-/// A server as the circle names it.
+/// Returns the name of a server on the circle.
 fn on_circle(address: &Address) -> String {
     match &address.place {
         Place::Tcp(host, 11211) => host.clone(),
@@ -216,7 +217,7 @@ fn points(hash: Hash, addresses: &[Address]) -> Vec<(u32, usize)> {
 
 fn weighted_points(addresses: &[Address]) -> Vec<(u32, usize)> {
     const POINTS: f32 = 160.0;
-    /// Each digest gives as many.
+    /// The number of points that one digest yields.
     const PER_DIGEST: usize = 4;
     let total: u32 = addresses.iter().map(|address| address.weight).sum();
     let of_server = |(number, address): (usize, &Address)| {
@@ -232,7 +233,7 @@ fn weighted_points(addresses: &[Address]) -> Vec<(u32, usize)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
@@ -243,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn murmur3_is_that_of_its_author() {
+    fn murmur3_matches_the_reference() {
         assert_eq!(murmur3(b""), 0);
         assert_eq!(murmur3(b"test"), 0xba6b_d213);
         assert_eq!(murmur3(b"Hello, world!"), 0xc036_3e43);
     }
 
     #[test]
-    fn every_server_gets_its_part() {
+    fn every_server_gets_a_share() {
         for distribution in [
             Distribution::Crc,
             Distribution::Rendezvous,
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_a_server_that_is_out_go_to_others_and_no_other_key_moves() {
+    fn only_keys_of_a_dead_server_move() {
         for distribution in [Distribution::Crc, Distribution::Rendezvous] {
             let ring = ring(distribution);
             for number in 0..300 {

@@ -1,22 +1,27 @@
-//! Which keys a server takes.
+//! [`check_key`]: the keys that a server accepts.
 
 /// The longest key, in bytes.
 pub const KEY_LIMIT: usize = 250;
 
-/// Whether `key` can be sent, in any protocol: 1 to 250 bytes, none of them a space or a control character, which would
-/// end it or begin a command of its own.
+/// Checks that `key` can be sent in every protocol.
+///
+/// A key has 1 to 250 bytes. It contains no whitespace and no control characters, because they would end the key or start
+/// another command.
+///
+/// # Errors
+/// If `key` is invalid. The text is the reason.
 pub fn check_key(key: &str) -> Result<(), String> {
     let bytes = key.as_bytes();
     if bytes.is_empty() {
-        return Err("a memcached key has at least one byte".to_owned());
+        return Err("invalid memcached key: it is empty; use at least one byte".to_owned());
     }
     if bytes.len() > KEY_LIMIT {
-        return Err(format!("a memcached key has at most {KEY_LIMIT} bytes, and this one {}", bytes.len()));
+        return Err(format!("invalid memcached key: it has {} bytes; use at most {KEY_LIMIT}", bytes.len()));
     }
     match bytes.iter().position(|byte| *byte <= b' ' || *byte == 0x7f) {
         None => Ok(()),
         Some(at) => Err(format!(
-            "a memcached key has no space and no control character, and this one has {:?}",
+            "invalid memcached key: it contains {:?}; use no whitespace and no control characters",
             bytes[at] as char
         )),
     }
@@ -27,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_would_end_a_command_or_begin_one_are_refused() {
+    fn key_that_would_end_or_start_a_command_is_refused() {
         for key in ["", "a b", "a\r\nflush_all", "a\0", "a\x7f", "\t", &"k".repeat(251)] {
             assert!(check_key(key).is_err(), "{key:?}");
         }

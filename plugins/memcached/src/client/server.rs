@@ -1,5 +1,6 @@
-//! [`Server`]: the connections to one server, and whether it is worth asking.
+//! [`Server`]: the connections to one server, and its health.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -8,26 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::connection::Connection;
-use super::protocol::When;
-use super::{Error, Operation, Options, Outcome};
+use super::error::{Error, Outcome};
+use super::options::{Options, Patience};
+use super::protocol::{Operation, When};
 
-/// How long a server is left alone that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How often it is tried again before it is out.
-    pub attempts: u32,
-    /// How long it is left alone before it is tried again.
-    pub retry_after: Duration,
-    /// How long it is out; its keys may go to others meanwhile.
-    pub dead_for: Duration,
-}
-
-/// Whether a server that failed a moment ago is asked.
+/// Whether to use a server that failed a moment ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// It is left alone.
+    /// Do not use it before its retry time.
     Normal,
-    /// It is, unless it is out.
+    /// Use it, unless it is dead.
     Insisting,
 }
 
@@ -41,20 +32,21 @@ pub(super) struct Server {
 
 #[derive(Default)]
 struct Connections {
-    /// The one used last is lent first.
+    /// The unused connections. The one returned last is lent first.
     idle: Vec<Connection>,
     lent: usize,
 }
 
 #[derive(Debug, Default)]
 struct Health {
-    /// How often it failed in a row, and when it did last.
+    /// The number of failures in a row.
     failures: u32,
+    /// The time of the last failure.
     failed_at: Option<Instant>,
 }
 
 impl Health {
-    /// How long after its last failure it is left alone.
+    /// Returns the time after the last failure for which the server is not used.
     fn rest(&self, patience: &Patience) -> Duration {
         if self.failures > patience.attempts { patience.dead_for } else { patience.retry_after }
     }
@@ -74,13 +66,13 @@ impl Server {
         &self.address
     }
 
-    /// Whether it gets its keys, or others do for now.
+    /// Returns whether the server is not dead. Other servers may have the keys of a dead one.
     pub(super) fn is_in(&self, now: Instant) -> bool {
         let (health, patience) = (locked(&self.health), &self.options.patience);
         health.failures <= patience.attempts || !health.is_resting(patience, now)
     }
 
-    /// Begins to ask it `operations`.
+    /// Begins an exchange, and reserves a connection for it.
     pub(super) fn begin<'s>(&'s self, operations: Vec<&'s Operation<'s>>, urgency: Urgency) -> Exchange<'s> {
         let outcomes = Vec::with_capacity(operations.len());
         let deadline = Instant::now() + self.options.timeout;
@@ -106,12 +98,12 @@ impl Server {
         exchange
     }
 
-    /// Waits until one connection more may be used.
+    /// Waits until another connection may be used.
     fn place(&self, deadline: Instant, urgency: Urgency) -> Result<(Place<'_>, Option<Connection>), Error> {
         let now = Instant::now();
         let is_asked = urgency == Urgency::Insisting && self.is_in(now);
         if !is_asked && locked(&self.health).is_resting(&self.options.patience, now) {
-            return Err(Error::LeftAlone { server: self.name() });
+            return Err(Error::Resting { server: self.name() });
         }
         let mut connections = locked(&self.connections);
         while connections.lent >= self.options.pool_size {
@@ -140,10 +132,10 @@ impl Server {
         }
     }
 
-    /// Notes that it failed, closes what connections are kept, and says what it was.
+    /// Records and logs a failure, closes the idle connections, and returns the error.
     fn failed(&self, error: io::Error) -> Error {
         let error = self.describe(error);
-        log::warn!("{error}");
+        log::warn!("{error}{}", cause(&error));
         let mut health = locked(&self.health);
         health.failures = health.failures.saturating_add(1);
         health.failed_at = Some(Instant::now());
@@ -156,7 +148,7 @@ impl Server {
     fn describe(&self, error: io::Error) -> Error {
         let server = self.name();
         if let Some(tls) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
-            return Error::Tls { server, what: tls.to_string() };
+            return Error::Tls { server, source: Arc::new(tls.clone()) };
         }
         match error.kind() {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
@@ -164,7 +156,7 @@ impl Server {
             }
             io::ErrorKind::InvalidData => Error::Confused { server, what: error.to_string() },
             io::ErrorKind::PermissionDenied => Error::Login { server },
-            _ => Error::Unreachable { server, source: error },
+            _ => Error::Unreachable { server, source: Arc::new(error) },
         }
     }
 }
@@ -175,7 +167,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A place among the connections, free again when this is dropped.
+/// A reserved connection. Dropping it ends the reservation.
 struct Place<'s>(&'s Server);
 
 impl Drop for Place<'_> {
@@ -185,23 +177,23 @@ impl Drop for Place<'_> {
     }
 }
 
-/// What is asked of a server in one go.
+/// Operations that are sent to a server together.
 pub(super) struct Exchange<'s> {
     server: &'s Server,
     operations: Vec<&'s Operation<'s>>,
-    /// Of the first of the operations.
+    /// The outcomes of the first operations.
     outcomes: Vec<Outcome>,
     deadline: Instant,
     place: Option<Place<'s>>,
     connection: Option<Connection>,
     was_kept: bool,
-    /// The operations that were sent and are not answered.
+    /// The operations that were sent and have no reply yet.
     sent: Range<usize>,
     failed: Option<Arc<Error>>,
 }
 
 impl Exchange<'_> {
-    /// Sends everything and reads all answers; what came of each operation.
+    /// Sends all operations, reads all replies, and returns the outcomes.
     pub(super) fn finish(mut self) -> Vec<Outcome> {
         while self.failed.is_none() && self.outcomes.len() < self.operations.len() {
             let step = if self.sent.is_empty() { self.try_to_send() } else { self.try_to_receive() };
@@ -239,15 +231,17 @@ impl Exchange<'_> {
         let Some(connection) = &mut self.connection else { return Err(io::ErrorKind::NotConnected.into()) };
         let first = self.sent.start;
         for at in self.sent.clone() {
-            let answer = connection.receive(self.operations[at], (at - first) as u32)?;
-            self.outcomes.push(Ok(answer));
+            let reply = connection.receive(self.operations[at], (at - first) as u32)?;
+            self.outcomes.push(Ok(reply));
         }
         self.sent = 0..0;
         Ok(())
     }
 
-    /// Closes the connection, and begins again on a new one if the old one was kept and broke, as it does when the server
-    /// was started anew, and if what was sent does the same when it is done twice.
+    /// Closes the connection, and starts again on a new one if possible.
+    ///
+    /// That is possible if the old one was an idle connection that broke, as after a restart of the server, and if
+    /// repeating the operations is harmless.
     fn recover(&mut self, error: io::Error) {
         self.connection = None;
         let broke = !matches!(
@@ -268,7 +262,7 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether doing it twice is doing it once. Adding twice is told apart by what is there then.
+/// Returns whether repeating `operation` is harmless. After a repeated add, its caller looks at the stored value.
 fn is_harmless(operation: &Operation<'_>) -> bool {
     match operation {
         Operation::Get { .. } | Operation::Delete { cas: None, .. } => true,
@@ -277,12 +271,13 @@ fn is_harmless(operation: &Operation<'_>) -> bool {
     }
 }
 
-/// How many of `operations` to send before their answers are read: so few that the server, which may stop reading until
-/// its answers are read, takes all of them.
+/// Returns how many of `operations` to send before reading their replies.
+///
+/// A server may stop reading until its replies are read, so it must be able to accept all of them.
 fn sent_together(operations: &[&Operation<'_>]) -> usize {
     const MOST: usize = 1000;
-    /// Of what is answered by an item.
-    const MOST_ASKED: usize = 16 << 10;
+    /// The most bytes of requests whose reply is an item.
+    const MOST_READ: usize = 16 << 10;
     const MOST_STORED: usize = 256 << 10;
     let (mut asked, mut stored) = (0, 0);
     let fits = operations.iter().take(MOST).take_while(|operation| {
@@ -290,14 +285,19 @@ fn sent_together(operations: &[&Operation<'_>]) -> usize {
             Operation::Get { key } | Operation::Delete { key, .. } => asked += key.len() + 32,
             Operation::Store { key, value, .. } => stored += key.len() + value.len() + 64,
         }
-        asked <= MOST_ASKED && stored <= MOST_STORED
+        asked <= MOST_READ && stored <= MOST_STORED
     });
     fits.count().max(1)
 }
 
-/// Nothing panics while one of these is locked.
+/// Locks `mutex`. No holder panics, so poison carries no meaning.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the cause of `error` as an addition to its text.
+fn cause(error: &Error) -> String {
+    error.source().map(|source| format!(": {source}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn much_is_sent_in_parts_and_one_thing_in_any_case() {
+    fn long_list_is_sent_in_parts() {
         let keys: Vec<_> = (0..3000).map(|number| format!("key {number}")).collect();
         let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
         let gets: Vec<_> = gets.iter().collect();
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_rests_after_a_failure_and_longer_when_it_is_out() {
+    fn failed_server_rests_and_dead_one_rests_longer() {
         let patience =
             Patience { attempts: 1, retry_after: Duration::from_secs(1), dead_for: Duration::from_secs(60) };
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! [`Stream`]: bytes to and from a server, until a deadline.
+//! [`Stream`]: a connection's bytes, with a deadline.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,32 +8,21 @@ use std::time::{Duration, Instant};
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{Domain, SockAddr, SockRef, TcpKeepalive, Type};
 
-use super::Options;
 use super::address::{Address, Place};
+use super::options::Options;
 
-/// What TCP does on a connection on which nothing happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// After how long the first probe is sent.
-    pub idle: Duration,
-    /// How long after a probe the next is sent.
-    pub interval: Duration,
-    /// How many probes may go unanswered.
-    pub count: u32,
-}
-
-/// What answers are read from.
+/// A source of replies.
 pub(super) trait Input {
-    /// The next line, without its end. None much longer than `limit` is read.
+    /// Reads the next line, without its end. A line much longer than `limit` is an error.
     fn line(&mut self, limit: usize) -> io::Result<&[u8]>;
 
-    /// The next `count` bytes.
+    /// Reads the next `count` bytes.
     fn bytes(&mut self, count: usize) -> io::Result<&[u8]>;
 }
 
 pub(super) struct Stream {
     socket: Socket,
-    /// What was read; the first `used` bytes were asked for already.
+    /// The bytes that were read. The first `used` of them have been returned.
     buffer: Vec<u8>,
     used: usize,
 }
@@ -44,15 +33,15 @@ enum Socket {
     Tls(Box<StreamOwned<ClientConnection, Bounded<TcpStream>>>),
 }
 
-/// A socket no call to which lasts beyond a deadline. It lies beneath TLS, which may call it many times for one byte.
+/// A socket whose calls end by a deadline. It lies beneath TLS, which may call it many times for one byte.
 struct Bounded<S> {
     socket: S,
     deadline: Instant,
-    /// What the socket's own timeouts are set to.
+    /// The current timeouts of the socket.
     timeout: Duration,
 }
 
-/// A socket with timeouts of its own.
+/// A socket with timeouts.
 trait Timed: Read + Write {
     fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
 }
@@ -75,8 +64,9 @@ impl<S: Timed> Bounded<S> {
         Ok(Bounded { socket, deadline: Instant::now() + timeout, timeout })
     }
 
-    /// Sees to it that the next call to the socket ends by the deadline. Costs a system call only when it has come much
-    /// nearer since the last time.
+    /// Makes the next call to the socket end by the deadline.
+    ///
+    /// Makes a system call only if the deadline has come much nearer since the last time.
     fn bound(&mut self) -> io::Result<()> {
         const SLACK: Duration = Duration::from_millis(2);
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -110,7 +100,7 @@ impl<S: Timed> Write for Bounded<S> {
 }
 
 impl Stream {
-    /// Connects, in `options.connect_timeout` at most for each address that the name has.
+    /// Connects, within `options.connect_timeout` for each address of the host.
     pub(super) fn connect(address: &Address, options: &Options) -> io::Result<Self> {
         let timeout = options.timeout;
         let socket = match &address.place {
@@ -130,7 +120,7 @@ impl Stream {
         Ok(Stream { socket, buffer: Vec::with_capacity(4096), used: 0 })
     }
 
-    /// Everything must be sent and read until then.
+    /// Sets the deadline of all further sends and reads.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         match &mut self.socket {
             Socket::Tcp(tcp) => tcp.deadline = deadline,
@@ -153,19 +143,19 @@ impl Stream {
         self.socket.flush()
     }
 
-    /// Whether each [`send`](Stream::send) begins a record of its own.
+    /// Returns whether the connection uses TLS. Each [`send`](Stream::send) then starts a record of its own.
     pub(super) fn is_encrypted(&self) -> bool {
         matches!(self.socket, Socket::Tls(_))
     }
 
-    /// Whether something has come that nobody asked for.
+    /// Returns whether there are unread bytes.
     pub(super) fn has_unread(&self) -> bool {
         self.used < self.buffer.len()
     }
 
-    /// Reads what comes, at least a byte; room is made for `wanted`, as it comes.
+    /// Reads at least one byte, and makes room for `wanted` bytes.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
-        // A length that a server names is believed only as far as bytes arrive.
+        // Do not trust a length that a server sends: allocate only as bytes arrive.
         const MOST_AT_ONCE: usize = 256 << 10;
         self.buffer.drain(..self.used);
         self.used = 0;
@@ -197,7 +187,7 @@ impl Input for Stream {
                 return Ok(&self.buffer[begin..end]);
             }
             if unread.len() > limit {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line has no end"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
             }
             looked_at = unread.len().saturating_sub(1);
             self.fill(1)?;
@@ -215,7 +205,7 @@ impl Input for Stream {
 }
 
 fn connect_tcp(host: &str, port: u16, options: &Options) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, options.connect_timeout) {
             Ok(tcp) => {

@@ -1,4 +1,4 @@
-//! [`Tls`]: how connections are encrypted.
+//! [`Tls`]: the TLS settings of connections.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-/// How connections are encrypted, and whom they trust.
+/// The TLS settings of connections.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -16,12 +16,14 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// TLS with servers whose certificates one of those in `authorities` signed, all texts in PEM; none: those that the
-    /// system trusts. `client` is a certificate and its key to be shown. `server_name` is what the certificate must
-    /// be for; none: the name that was connected to.
+    /// Creates TLS settings from certificates and keys in PEM.
+    ///
+    /// `authorities` are the trusted authorities, by default those of the system. `client` is the certificate that is
+    /// presented to the server, and its key. `server_name` is the name that the server's certificate must have, by default
+    /// the host.
     ///
     /// # Errors
-    /// If a text cannot be used.
+    /// If a certificate or key is invalid. The text is the reason.
     pub fn new(
         authorities: Option<&[u8]>,
         client: Option<(&[u8], &[u8])>,
@@ -39,7 +41,7 @@ impl Tls {
             }
         }
         if trusted.is_empty() {
-            return Err("there is no certificate of an authority to trust".to_owned());
+            return Err("it contains no certificate of an authority".to_owned());
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider);

@@ -1,12 +1,13 @@
 //! The binary protocol, and SASL.
-//!
-//! Source: the memcached wiki, "BinaryProtocolRevamped" and "SASLAuthProtocol".
+
+// Source: the memcached wiki, "BinaryProtocolRevamped" and "SASLAuthProtocol".
 
 use std::io;
 
-use super::super::Login;
-use super::super::stream::Input;
-use super::{Answer, LARGEST, Operation, When, confused};
+use super::operation::{Operation, Reply, When};
+use super::parse::{LARGEST, confused};
+use crate::client::options::Login;
+use crate::client::stream::Input;
 
 const REQUEST: u8 = 0x80;
 const RESPONSE: u8 = 0x81;
@@ -19,7 +20,7 @@ const AUTHENTICATE: u8 = 0x21;
 
 const HEADER: usize = 24;
 
-/// The number of each goes with it, and comes back with its answer.
+/// Appends a request. The server returns its `number` with the reply.
 pub(super) fn write(operation: &Operation<'_>, number: u32, out: &mut Vec<u8>) {
     match operation {
         Operation::Get { key } => request(out, Request { code: GET, number, cas: 0 }, &[], key, &[]),
@@ -52,7 +53,7 @@ fn request(
     key: &str,
     value: &[u8],
 ) {
-    // Keys have at most 250 bytes, extras 8; a value of 4 GiB is beyond what any server takes, and refused before.
+    // These casts lose nothing: keys have at most 250 bytes, extras 8, and larger values are refused earlier.
     let body = extras.len() + key.len() + value.len();
     out.extend_from_slice(&[REQUEST, code]);
     out.extend_from_slice(&(key.len() as u16).to_be_bytes());
@@ -72,7 +73,7 @@ struct Response {
     value: Vec<u8>,
 }
 
-pub(super) fn read(operation: &Operation<'_>, number: u32, input: &mut impl Input) -> io::Result<Answer> {
+pub(super) fn read(operation: &Operation<'_>, number: u32, input: &mut impl Input) -> io::Result<Reply> {
     let code = match operation {
         Operation::Get { .. } => GET,
         Operation::Store { when: When::Absent, .. } => ADD,
@@ -84,21 +85,21 @@ pub(super) fn read(operation: &Operation<'_>, number: u32, input: &mut impl Inpu
         (0, Operation::Get { .. }) => {
             let flags =
                 extras.try_into().map(u32::from_be_bytes).map_err(|_| confused("an item without flags"))?;
-            Ok(Answer::Value { data: value, flags, cas })
+            Ok(Reply::Value { data: value, flags, cas })
         }
-        (0, _) => Ok(Answer::Done),
-        (1, _) => Ok(Answer::Miss),
-        (2 | 5, _) => Ok(Answer::NotDone),
+        (0, _) => Ok(Reply::Done),
+        (1, _) => Ok(Reply::Miss),
+        (2 | 5, _) => Ok(Reply::NotDone),
         (0x20, _) => Err(io::ErrorKind::PermissionDenied.into()),
-        (3, _) => Ok(Answer::Refused("object too large for cache".to_owned())),
-        _ => Ok(Answer::Refused(format!("{} (status {status})", String::from_utf8_lossy(&value)))),
+        (3, _) => Ok(Reply::Refused("object too large for cache".to_owned())),
+        _ => Ok(Reply::Refused(format!("{} (status {status})", String::from_utf8_lossy(&value)))),
     }
 }
 
 fn response(code: u8, number: u32, input: &mut impl Input) -> io::Result<Response> {
-    let header: [u8; HEADER] = input.bytes(HEADER)?.try_into().map_err(|_| confused("a header is cut"))?;
-    let [magic, answered, k0, k1, extras, _, s0, s1, b0, b1, b2, b3, n0, n1, n2, n3, ref cas @ ..] = header;
-    if magic != RESPONSE || answered != code || u32::from_be_bytes([n0, n1, n2, n3]) != number {
+    let header: [u8; HEADER] = input.bytes(HEADER)?.try_into().map_err(|_| confused("a truncated header"))?;
+    let [magic, replied, k0, k1, extras, _, s0, s1, b0, b1, b2, b3, n0, n1, n2, n3, ref cas @ ..] = header;
+    if magic != RESPONSE || replied != code || u32::from_be_bytes([n0, n1, n2, n3]) != number {
         return Err(confused(format!("a header {header:02x?}")));
     }
     let (key, body) = (u16::from_be_bytes([k0, k1]), u32::from_be_bytes([b0, b1, b2, b3]) as usize);
@@ -107,9 +108,9 @@ fn response(code: u8, number: u32, input: &mut impl Input) -> io::Result<Respons
         return Err(confused(format!("a body of {body} bytes")));
     }
     let body = input.bytes(body)?;
-    // No answer to what is asked here has one.
+    // No reply to our requests has a key.
     if key > 0 {
-        return Err(confused("an answer with a key"));
+        return Err(confused("a reply with a key"));
     }
     Ok(Response {
         status: u16::from_be_bytes([s0, s1]),
@@ -119,7 +120,7 @@ fn response(code: u8, number: u32, input: &mut impl Input) -> io::Result<Respons
     })
 }
 
-/// What to send to log in, and what reads the answer: whether the user is taken. A server that knows no users takes all.
+/// Returns the request that logs in. A server without users accepts every login.
 pub(in super::super) fn log_in(login: &Login) -> Vec<u8> {
     let Login { username, password } = login;
     let mut out = Vec::new();
@@ -128,7 +129,7 @@ pub(in super::super) fn log_in(login: &Login) -> Vec<u8> {
     out
 }
 
-/// Reads the answer to [`log_in`].
+/// Reads the reply to [`log_in`], and returns whether the login was accepted.
 pub(in super::super) fn is_logged_in(input: &mut impl Input) -> io::Result<bool> {
     const UNKNOWN_COMMAND: u16 = 0x81;
     let Response { status, .. } = response(AUTHENTICATE, 0, input)?;
@@ -136,14 +137,14 @@ pub(in super::super) fn is_logged_in(input: &mut impl Input) -> io::Result<bool>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::super::tests::Sent;
     use super::*;
 
-    const ASKED: Operation<'_> = Operation::Get { key: "key" };
+    const REQUESTED: Operation<'_> = Operation::Get { key: "key" };
 
-    /// A response of `code` and `number`.
+    /// Returns a response with `code` and `number`.
     fn sent(code: u8, status: u16, number: u32, extras: &[u8], value: &[u8]) -> Vec<u8> {
         let mut out = vec![RESPONSE, code, 0, 0, extras.len() as u8, 0];
         out.extend_from_slice(&status.to_be_bytes());
@@ -153,12 +154,12 @@ mod tests {
         [&out, extras, value].concat()
     }
 
-    fn answer(operation: Operation<'_>, number: u32, sent: &[u8]) -> io::Result<Answer> {
+    fn reply(operation: Operation<'_>, number: u32, sent: &[u8]) -> io::Result<Reply> {
         read(&operation, number, &mut Sent(sent))
     }
 
     #[test]
-    fn a_request_has_its_lengths_and_number() {
+    fn request_contains_lengths_and_number() {
         let mut out = Vec::new();
         write(
             &Operation::Store { key: "k", value: b"vv", flags: 8, expiry: 1, when: When::Unchanged(9) },
@@ -171,28 +172,28 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read() {
-        let value = Answer::Value { data: b"v".to_vec(), flags: 8, cas: 9 };
-        assert_eq!(answer(ASKED, 3, &sent(GET, 0, 3, &[0, 0, 0, 8], b"v")).unwrap(), value);
-        assert_eq!(answer(ASKED, 3, &sent(GET, 1, 3, &[], b"Not found")).unwrap(), Answer::Miss);
+    fn replies_are_parsed() {
+        let value = Reply::Value { data: b"v".to_vec(), flags: 8, cas: 9 };
+        assert_eq!(reply(REQUESTED, 3, &sent(GET, 0, 3, &[0, 0, 0, 8], b"v")).unwrap(), value);
+        assert_eq!(reply(REQUESTED, 3, &sent(GET, 1, 3, &[], b"Not found")).unwrap(), Reply::Miss);
         let delete = Operation::Delete { key: "key", cas: None };
-        assert_eq!(answer(delete, 0, &sent(DELETE, 2, 0, &[], b"")).unwrap(), Answer::NotDone);
+        assert_eq!(reply(delete, 0, &sent(DELETE, 2, 0, &[], b"")).unwrap(), Reply::NotDone);
     }
 
     #[test]
-    fn what_does_not_answer_the_question_is_no_answer() {
+    fn reply_that_does_not_match_is_refused() {
         for (code, number) in [(GET, 4), (SET, 3)] {
-            assert!(answer(ASKED, 3, &sent(code, 0, number, &[0, 0, 0, 8], b"v")).is_err());
+            assert!(reply(REQUESTED, 3, &sent(code, 0, number, &[0, 0, 0, 8], b"v")).is_err());
         }
         let good = sent(GET, 0, 3, &[0, 0, 0, 8], b"v");
         for length in 0..good.len() {
-            assert!(answer(ASKED, 3, &good[..length]).is_err(), "{length} bytes");
+            assert!(reply(REQUESTED, 3, &good[..length]).is_err(), "{length} bytes");
         }
-        assert!(answer(ASKED, 3, &sent(GET, 0, 3, &[], b"no flags")).is_err());
+        assert!(reply(REQUESTED, 3, &sent(GET, 0, 3, &[], b"no flags")).is_err());
     }
 
     #[test]
-    fn a_user_is_taken_or_refused() {
+    fn login_is_accepted_or_rejected() {
         let taken = |status| is_logged_in(&mut Sent(&sent(AUTHENTICATE, status, 0, &[], b""))).unwrap();
         assert_eq!([0, 0x81, 0x20].map(taken), [true, true, false]);
     }

@@ -1,20 +1,21 @@
 //! The text protocol of servers older than 1.6: `gets`, `set`, `add`, `cas`, `delete`.
-//!
-//! Source: memcached `doc/protocol.txt`, "Storage commands" and "Retrieval command".
+
+// Source: memcached `doc/protocol.txt`, "Storage commands" and "Retrieval command".
 
 use std::io::{self, Write};
 
-use super::super::stream::Input;
-use super::{Answer, LONGEST_LINE, Operation, When, check_key, confused, data, number, refusal};
+use super::operation::{Operation, Reply, When};
+use super::parse::{LONGEST_LINE, check_key, confused, data, number, refusal};
+use crate::client::stream::Input;
 
-pub(super) fn write(operation: &Operation<'_>, is_unanswered: bool, out: &mut Vec<u8>) {
-    // Writing to a vector does not fail.
+pub(super) fn write(operation: &Operation<'_>, is_noreply: bool, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
     let _ = match operation {
         Operation::Get { key } => write!(out, "gets {key}\r\n"),
         Operation::Store { key, value, flags, expiry, when } => {
             let length = value.len();
             let _ = match when {
-                When::Always if is_unanswered => {
+                When::Always if is_noreply => {
                     write!(out, "set {key} {flags} {expiry} {length} noreply\r\n")
                 }
                 When::Always => write!(out, "set {key} {flags} {expiry} {length}\r\n"),
@@ -25,40 +26,40 @@ pub(super) fn write(operation: &Operation<'_>, is_unanswered: bool, out: &mut Ve
             write!(out, "\r\n")
         }
         Operation::Delete { key, cas: None } => write!(out, "delete {key}\r\n"),
-        // There is no such command: an item of no time takes its place.
+        // The protocol has no such command. Replace the item with one that expires at once.
         Operation::Delete { key, cas: Some(cas) } => write!(out, "cas {key} 0 -1 0 {cas}\r\n\r\n"),
     };
 }
 
-pub(super) fn read(operation: &Operation<'_>, input: &mut impl Input) -> io::Result<Answer> {
+pub(super) fn read(operation: &Operation<'_>, input: &mut impl Input) -> io::Result<Reply> {
     let line = input.line(LONGEST_LINE)?;
     if let Some(refused) = refusal(line)? {
         return Ok(refused);
     }
     match (operation, line) {
-        (Operation::Get { .. }, b"END") => Ok(Answer::Miss),
+        (Operation::Get { .. }, b"END") => Ok(Reply::Miss),
         (Operation::Get { key }, line) => {
             let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
-            let [b"VALUE", answered, flags, length, cas] = words[..] else {
+            let [b"VALUE", replied, flags, length, cas] = words[..] else {
                 return Err(confused(String::from_utf8_lossy(line)));
             };
-            check_key(answered, key)?;
+            check_key(replied, key)?;
             let (flags, length, cas) = (number(flags)?, number(length)?, number(cas)?);
             let data = data(length, input)?;
             match input.line(LONGEST_LINE)? {
-                b"END" => Ok(Answer::Value { data, flags, cas }),
+                b"END" => Ok(Reply::Value { data, flags, cas }),
                 other => Err(confused(String::from_utf8_lossy(other))),
             }
         }
-        (_, b"STORED" | b"DELETED") => Ok(Answer::Done),
-        (_, b"NOT_STORED" | b"EXISTS") => Ok(Answer::NotDone),
-        (_, b"NOT_FOUND") => Ok(Answer::Miss),
+        (_, b"STORED" | b"DELETED") => Ok(Reply::Done),
+        (_, b"NOT_STORED" | b"EXISTS") => Ok(Reply::NotDone),
+        (_, b"NOT_FOUND") => Ok(Reply::Miss),
         _ => Err(confused(String::from_utf8_lossy(line))),
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::super::tests::Sent;
     use super::*;
@@ -71,12 +72,12 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn answer(operation: Operation<'_>, sent: &str) -> io::Result<Answer> {
+    fn reply(operation: Operation<'_>, sent: &str) -> io::Result<Reply> {
         read(&operation, &mut Sent(sent.as_bytes()))
     }
 
     #[test]
-    fn commands_name_what_is_wanted() {
+    fn operations_are_written_as_commands() {
         let store = |when| Operation::Store { key: "key", value: b"v", flags: 8, expiry: 60, when };
         assert_eq!(written(GET), "gets key\r\n");
         assert_eq!(written(store(When::Always)), "set key 8 60 1\r\nv\r\n");
@@ -87,18 +88,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_read() {
-        let value = Answer::Value { data: b"ab".to_vec(), flags: 0, cas: 12 };
-        assert_eq!(answer(GET, "VALUE key 0 2 12\r\nab\r\nEND\r\n").unwrap(), value);
-        assert_eq!(answer(GET, "END\r\n").unwrap(), Answer::Miss);
+    fn replies_are_parsed() {
+        let value = Reply::Value { data: b"ab".to_vec(), flags: 0, cas: 12 };
+        assert_eq!(reply(GET, "VALUE key 0 2 12\r\nab\r\nEND\r\n").unwrap(), value);
+        assert_eq!(reply(GET, "END\r\n").unwrap(), Reply::Miss);
         let delete = Operation::Delete { key: "key", cas: None };
-        assert_eq!(answer(delete, "DELETED\r\n").unwrap(), Answer::Done);
-        assert_eq!(answer(delete, "NOT_FOUND\r\n").unwrap(), Answer::Miss);
-        assert_eq!(answer(delete, "EXISTS\r\n").unwrap(), Answer::NotDone);
+        assert_eq!(reply(delete, "DELETED\r\n").unwrap(), Reply::Done);
+        assert_eq!(reply(delete, "NOT_FOUND\r\n").unwrap(), Reply::Miss);
+        assert_eq!(reply(delete, "EXISTS\r\n").unwrap(), Reply::NotDone);
     }
 
     #[test]
-    fn what_does_not_answer_the_question_is_no_answer() {
+    fn reply_that_does_not_match_is_refused() {
         for sent in [
             "VALUE other 0 1 1\r\nx\r\nEND\r\n",
             "VALUE key 0 1\r\nx\r\nEND\r\n",
@@ -107,7 +108,7 @@ mod tests {
             "ERROR\r\n",
             "VALUE key 0 99 1\r\nx\r\nEND\r\n",
         ] {
-            assert!(answer(GET, sent).is_err(), "{sent:?}");
+            assert!(reply(GET, sent).is_err(), "{sent:?}");
         }
     }
 }

@@ -1,17 +1,18 @@
-//! Random bytes where a server answers: they are read or refused, nothing panics, and no value is another key's.
+//! Random bytes as the reply of a server. They are parsed or refused, nothing panics, and no value belongs to another key.
 //!
-//! `PROPTEST_CASES=20000` makes many of them; `tests/deep` does.
+//! `PROPTEST_CASES=20000` tries many, as `tests/deep` does.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::check_key;
+use super::parse::refusal;
 use super::tests::Sent;
 use super::*;
+use crate::client::key::check_key;
 
 const DIALECTS: [Dialect; 3] = [Dialect::Meta, Dialect::Classic, Dialect::Binary];
 
-/// What may be asked of the key `key`.
+/// Any operation on the key `key`.
 fn operation() -> impl Strategy<Value = Operation<'static>> {
     let (key, value, flags, expiry) = ("key", &b"value"[..], 0, 0);
     prop_oneof![
@@ -23,8 +24,8 @@ fn operation() -> impl Strategy<Value = Operation<'static>> {
     ]
 }
 
-/// Pieces of answers, and anything between them.
-fn answers() -> impl Strategy<Value = Vec<u8>> {
+/// Pieces of replies, mixed with random bytes.
+fn replies() -> impl Strategy<Value = Vec<u8>> {
     let words: &[&[u8]] = &[
         b"VA ",
         b"HD",
@@ -68,7 +69,7 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-/// An answer to `get` in `dialect`, as a server would give it of `key`, to the question of that `number`.
+/// Returns the reply of a server to request `number`, a read of `key`.
 fn item(dialect: Dialect, key: &str, number: u32, data: &[u8]) -> Vec<u8> {
     let length = data.len();
     match dialect {
@@ -84,26 +85,26 @@ fn item(dialect: Dialect, key: &str, number: u32, data: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Whether what is said before the data of a value names the key that was asked for, or the number of the question.
-fn is_for_us(dialect: Dialect, said: &[u8], number: u32) -> bool {
-    let line = said.split(|byte| *byte == b'\r').next().unwrap_or_default();
+/// Returns whether the head of a reply names the requested key, or the number of the request.
+fn is_for_us(dialect: Dialect, head: &[u8], number: u32) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|byte| *byte == b' ');
     match dialect {
         Dialect::Meta => words.next() == Some(b"VA") && words.any(|word| word == b"kkey"),
         Dialect::Classic => words.next() == Some(b"VALUE") && words.next() == Some(b"key"),
-        Dialect::Binary => said[..4] == [0x81, 0, 0, 0] && said[12..16] == number.to_be_bytes(),
+        Dialect::Binary => head[..4] == [0x81, 0, 0, 0] && head[12..16] == number.to_be_bytes(),
     }
 }
 
 proptest! {
     #[test]
-    fn any_answers_are_read_or_refused(operations in vec(operation(), 1..6), sent in answers()) {
+    fn random_replies_are_parsed_or_refused(operations in vec(operation(), 1..6), sent in replies()) {
         for dialect in DIALECTS {
             let mut input = Sent(&sent);
             for (number, operation) in (0..).zip(&operations) {
                 let left = input.0;
                 match dialect.read(operation, number, &mut input) {
-                    Ok(Answer::Value { .. }) => {
+                    Ok(Reply::Value { .. }) => {
                         let is_get = matches!(operation, Operation::Get { .. });
                         prop_assert!(is_get);
                         prop_assert!(is_for_us(dialect, left, number), "{left:?}");
@@ -121,20 +122,20 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_is_read_as_it_was_meant_and_not_for_another_key(data in vec(any::<u8>(), 0..99), other in "[!-~]{1,20}") {
+    fn reply_is_parsed_for_its_own_key_only(data in vec(any::<u8>(), 0..99), other in "[!-~]{1,20}") {
         for dialect in DIALECTS {
-            let ask = |key, sent: &[u8]| dialect.read(&Operation::Get { key }, 5, &mut Sent(sent));
-            let meant = Answer::Value { data: data.clone(), flags: 0, cas: 1 };
-            prop_assert_eq!(ask(&other, &item(dialect, &other, 5, &data)).ok(), Some(meant));
+            let read = |key, sent: &[u8]| dialect.read(&Operation::Get { key }, 5, &mut Sent(sent));
+            let expected = Reply::Value { data: data.clone(), flags: 0, cas: 1 };
+            prop_assert_eq!(read(&other, &item(dialect, &other, 5, &data)).ok(), Some(expected));
             if other != "key" {
                 let number = if dialect == Dialect::Binary { 4 } else { 5 };
-                prop_assert!(ask("key", &item(dialect, &other, number, &data)).is_err());
+                prop_assert!(read("key", &item(dialect, &other, number, &data)).is_err());
             }
         }
     }
 
     #[test]
-    fn an_answer_that_is_cut_is_none(data in vec(any::<u8>(), 0..99), part in 0.0..1.0_f64) {
+    fn truncated_reply_is_refused(data in vec(any::<u8>(), 0..99), part in 0.0..1.0_f64) {
         for dialect in DIALECTS {
             let whole = item(dialect, "key", 0, &data);
             let cut = &whole[..(part * whole.len() as f64) as usize];
@@ -144,8 +145,8 @@ proptest! {
     }
 
     #[test]
-    fn whatever_key_is_let_through_is_one_word_of_one_line(key in any::<String>(), value in vec(any::<u8>(), 0..99)) {
-        // Nothing is said of a key that is not let through.
+    fn accepted_key_is_one_word_of_one_line(key in any::<String>(), value in vec(any::<u8>(), 0..99)) {
+        // A refused key is never sent.
         let dialects = if check_key(&key).is_ok() { &[Dialect::Meta, Dialect::Classic][..] } else { &[] };
         for dialect in dialects {
             let store = Operation::Store { key: &key, value: &value, flags: 0, expiry: 0, when: When::Always };
