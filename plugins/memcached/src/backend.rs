@@ -103,12 +103,12 @@ impl MemcachedBackend {
         Ok(MemcachedBackend {
             client,
             variant,
-            expire_time: config.memcached_expire_time.map(|seconds| Duration::from_secs(seconds.into())),
+            expire_time: config.memcached_expire_time,
             compressed_from: config.compressed_from(variant),
-            retries: config.retries()?,
+            retries: config.retries(),
             item_size_max: config.item_size_max.unwrap_or(1 << 20),
             skip_oversized: config.skip_oversized,
-            has_lock_timeout: config.distributed_lock && config.lock_timeout > 0,
+            has_lock_timeout: config.distributed_lock && config.lock_lifetime().is_some(),
             locks,
         })
     }

@@ -1,4 +1,4 @@
-//! Values as Python's clients compress them: zlib, and a flag that says so.
+//! Compression as in the Python clients: zlib, and a flag that marks compressed values.
 
 use std::io::{self, Read, Write};
 
@@ -6,40 +6,40 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-/// The flag of a value that is compressed, in each of Python's clients.
+/// The flag of a compressed value, in all Python clients.
 pub(crate) const COMPRESSED: u32 = 1 << 3;
 
-/// The largest value that is inflated: a kilobyte of zlib can say a megabyte.
+/// The largest value that is decompressed. A kilobyte of zlib can expand to a megabyte.
 const LARGEST: u64 = 256 << 20;
 
-/// `value` compressed, if that is shorter.
+/// Returns `value` compressed, if that is shorter.
 pub(crate) fn deflate(value: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = ZlibEncoder::new(Vec::with_capacity(value.len() / 2), Compression::default());
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     encoder.write_all(value).ok()?;
     encoder.finish().ok().filter(|deflated| deflated.len() < value.len())
 }
 
-/// What `deflated` was.
+/// Returns the value that was compressed.
 ///
 /// # Errors
-/// If it is no zlib, or of more than 256 MiB.
+/// If `deflated` is not zlib, or expands to more than 256 MiB.
 pub(crate) fn inflate(deflated: &[u8]) -> io::Result<Vec<u8>> {
     let mut value = Vec::new();
     ZlibDecoder::new(deflated).take(LARGEST + 1).read_to_end(&mut value)?;
     if value.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the value would become too large"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the decompressed value is too large"));
     }
     Ok(value)
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_deflated_is_inflated() {
+    fn compressed_value_is_restored() {
         let value = b"again and again and again and again and again".repeat(9);
         let deflated = deflate(&value).unwrap();
         assert!(deflated.len() < value.len());
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_zlib_or_becomes_too_large_is_refused() {
+    fn invalid_or_oversized_zlib_is_refused() {
         assert!(inflate(b"nothing of the kind").is_err());
         let bomb = deflate(&vec![0; LARGEST as usize + 1]).unwrap();
         assert!(bomb.len() < 1 << 20);

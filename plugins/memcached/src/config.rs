@@ -1,47 +1,63 @@
 //! [`MemcachedConfig`]: the arguments of the memcached backends.
 
+mod argument;
 mod behaviors;
+mod keepalive;
+mod retries;
 mod tls;
 
 use std::fmt;
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseOptions;
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-pub use self::behaviors::Behaviors;
+use self::argument::{invalid, timeout};
+pub use self::behaviors::{Behaviors, Switch};
+pub use self::keepalive::KeepaliveOptions;
+pub use self::retries::Failure;
+pub(crate) use self::retries::Retries;
 pub use self::tls::TlsContext;
-use crate::client::{Address, Distribution, Keepalive, Kind, Login, Options, Patience};
+use crate::client::{Address, Distribution, Kind, Login, Options, Patience};
 
-/// Arguments of the memcached entry points. An argument of some entry points names them. Times are in seconds.
+/// Arguments of the memcached entry points. An argument of some entry points names them.
+///
+/// A configuration gives times in seconds, or as durations such as `"3s"`.
 // Source: dogpile.cache `backends/memcached.py`.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MemcachedConfig {
     /// One or more servers: `host`, `host:port`, `[address]:port`, `unix:/path`, or `/path`. `dogpile.cache.memcached`
     /// and `dogpile.cache.pylibmc` also accept `host:port:weight`. Required.
     pub url: Urls,
     /// Exclude creators in other processes with a lock on a server. Default: false.
     pub distributed_lock: bool,
-    /// Lifetime of a lock in whole seconds. Default: none; a lock is a 30-second lease that is renewed while its creator
-    /// runs.
-    pub lock_timeout: u32,
+    /// Lifetime of a lock, rounded up to whole seconds. Default: none; a lock is a 30-second lease that is renewed while
+    /// its creator runs. 0 means none.
+    #[serde(with = "seconds")]
+    pub lock_timeout: Option<Duration>,
     /// Longest pause between two polls of a lock that is held elsewhere. Default: 0.1.
-    pub lock_sleep: Option<f64>,
+    #[serde(with = "seconds")]
+    pub lock_sleep: Option<Duration>,
     /// Wait for a lock that is held elsewhere. Default: true.
     pub lock_blocking: Option<bool>,
     /// Longest wait for a lock that is held elsewhere. Default: 300.
-    pub lock_blocking_timeout: Option<f64>,
-    /// Time after which a server drops a value, in whole seconds. Default: never.
-    pub memcached_expire_time: Option<u32>,
+    #[serde(with = "seconds")]
+    pub lock_blocking_timeout: Option<Duration>,
+    /// Time after which a server drops a value, rounded up to whole seconds. Default: never.
+    #[serde(with = "seconds")]
+    pub memcached_expire_time: Option<Duration>,
     /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
     /// `dogpile.cache.bmemcached`: 129. Not for `dogpile.cache.pymemcache`, whose Python client cannot read them.
     pub min_compress_len: Option<usize>,
     /// Time limit for everything that a call requests from a server, and for opening a connection. Default: 3.
-    pub socket_timeout: Option<f64>,
+    #[serde(with = "seconds")]
+    pub socket_timeout: Option<Duration>,
     /// Time limit for opening a connection. Default: `socket_timeout`.
-    pub connect_timeout: Option<f64>,
+    #[serde(with = "seconds")]
+    pub connect_timeout: Option<Duration>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: Option<usize>,
     /// Item limit of the servers in bytes: their `-I`. A value whose stored form is larger is not sent. Default: 1 MiB.
@@ -51,7 +67,8 @@ pub struct MemcachedConfig {
     pub skip_oversized: bool,
     /// `dogpile.cache.memcached`: time for which a failed server is not used. Other servers have its keys meanwhile.
     /// Default: 30.
-    pub dead_retry: Option<f64>,
+    #[serde(with = "seconds")]
+    pub dead_retry: Option<Duration>,
     /// `dogpile.cache.pylibmc`: use the binary protocol. Default: false.
     pub binary: Option<bool>,
     /// `dogpile.cache.pylibmc`: the behaviors of libmemcached. Default: none.
@@ -71,7 +88,8 @@ pub struct MemcachedConfig {
     /// `dogpile.cache.pymemcache`: number of attempts in all, at least 1. Default: 2.
     pub retry_attempts: Option<u32>,
     /// `dogpile.cache.pymemcache`: pause between two attempts. Default: 0.
-    pub retry_delay: Option<f64>,
+    #[serde(with = "seconds")]
+    pub retry_delay: Option<Duration>,
     /// `dogpile.cache.pymemcache`: failures to retry, `unavailable` or `timeout`. Default: any.
     pub retry_for: Option<Vec<Failure>>,
     /// `dogpile.cache.pymemcache`: failures not to retry. Default: none.
@@ -79,15 +97,17 @@ pub struct MemcachedConfig {
     /// `dogpile.cache.pymemcache`: number of retries of a failed server before other servers get its keys. Default: 2.
     pub hashclient_retry_attempts: Option<u32>,
     /// `dogpile.cache.pymemcache`: pause before a failed server is retried. Default: 1.
-    pub hashclient_retry_timeout: Option<f64>,
+    #[serde(with = "seconds")]
+    pub hashclient_retry_timeout: Option<Duration>,
     /// `dogpile.cache.pymemcache`: time for which other servers have the keys of a dead server. Default: 60.
-    #[serde(alias = "dead_timeout")]
-    pub hashclient_dead_timeout: Option<f64>,
+    #[serde(alias = "dead_timeout", with = "seconds")]
+    pub hashclient_dead_timeout: Option<Duration>,
 }
 
 /// One or more servers.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Urls {
     /// No server: the argument is missing.
     #[default]
@@ -97,34 +117,6 @@ pub enum Urls {
     One(String),
     /// Several servers.
     Many(Vec<String>),
-}
-
-/// A kind of failure that may be retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Failure {
-    /// The server could not be reached, or closed the connection.
-    Unavailable,
-    /// The server did not reply in time.
-    Timeout,
-}
-
-/// TCP keepalive settings in whole seconds, as in pymemcache's `KeepaliveOpts`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KeepaliveOptions {
-    /// Idle time before the first probe. Default: 1.
-    pub idle: u64,
-    /// Time between two probes. Default: 1.
-    pub intvl: u64,
-    /// Number of lost probes after which the connection is closed. Default: 5.
-    pub cnt: u32,
-}
-
-impl Default for KeepaliveOptions {
-    fn default() -> Self {
-        KeepaliveOptions { idle: 1, intvl: 1, cnt: 5 }
-    }
 }
 
 /// The Python client whose behavior the backend follows.
@@ -156,21 +148,20 @@ impl MemcachedConfig {
             Urls::Many(urls) => urls,
         };
         if urls.is_empty() {
-            return Err(wrong(
-                "missing argument \"url\": set a server such as \"host:11211\", or a list of servers"
-                    .to_owned(),
-            ));
+            let why = "it is missing; set a server such as \"host:11211\", or a list of servers";
+            return Err(invalid("url", why));
         }
         let has_weights = matches!(variant, Variant::PythonMemcached | Variant::Pylibmc);
         let parse = |url: &String| match Address::parse(url) {
             Some(address) if address.weight == 1 || has_weights => Ok(address),
-            Some(_) => Err(wrong(format!(
-                "invalid argument \"url\": {url:?} has a weight, which {} does not support",
-                variant.entry_point()
-            ))),
-            None => Err(wrong(format!(
-                "invalid argument \"url\": {url:?} is not a valid server; expected \"host:port\" or \"unix:/path\""
-            ))),
+            Some(_) => {
+                let here = variant.entry_point();
+                Err(invalid("url", format_args!("{url:?} has a weight, which {here} does not support")))
+            }
+            None => {
+                let expected = "expected \"host:port\" or \"unix:/path\"";
+                Err(invalid("url", format_args!("{url:?} is not a valid server; {expected}")))
+            }
         };
         urls.iter().map(parse).collect()
     }
@@ -178,7 +169,7 @@ impl MemcachedConfig {
     /// Returns an error if an argument is invalid, or has no effect for `variant`.
     pub(crate) fn check(&self, variant: Variant) -> Result<(), BackendError> {
         use Variant::{Bmemcached, Pylibmc, Pymemcache, PythonMemcached};
-        let given: [(&str, bool, &[Variant]); 15] = [
+        let given: [(&str, bool, &[Variant]); 14] = [
             ("dead_retry", self.dead_retry.is_some(), &[PythonMemcached]),
             ("binary", self.binary.is_some(), &[Pylibmc]),
             ("behaviors", self.behaviors.is_some(), &[Pylibmc]),
@@ -193,29 +184,31 @@ impl MemcachedConfig {
             ("hashclient_retry_timeout", self.hashclient_retry_timeout.is_some(), &[Pymemcache]),
             ("hashclient_dead_timeout", self.hashclient_dead_timeout.is_some(), &[Pymemcache]),
             ("min_compress_len", self.min_compress_len.is_some(), &[PythonMemcached, Pylibmc, Bmemcached]),
-            ("memcached_expire_time", self.memcached_expire_time == Some(0), &[]),
         ];
         for (name, is_given, variants) in given {
-            if is_given && variants.is_empty() {
-                return Err(wrong(format!(
-                    "invalid argument {name:?}: it must be at least 1; remove it to keep values until they are deleted"
-                )));
-            }
             if is_given && !variants.contains(&variant) {
                 let whose: Vec<_> = variants.iter().map(|variant| variant.entry_point()).collect();
                 let (whose, here) = (whose.join(" and "), variant.entry_point());
-                return Err(wrong(format!(
-                    "unsupported argument {name:?}: {here} does not have it, only {whose}; remove it"
-                )));
+                return Err(invalid(name, format_args!("{here} does not have it, only {whose}; remove it")));
             }
         }
-        if self.retry_attempts == Some(0) || self.pool_size == Some(0) {
-            return Err(wrong(
-                "invalid argument: \"retry_attempts\" and \"pool_size\" must be at least 1".to_owned(),
-            ));
-        }
+        self.check_zeros()?;
         if self.has_retry_options() && self.enable_retry_client != Some(true) {
             log::warn!("the retry arguments have no effect: \"enable_retry_client\" is not set");
+        }
+        Ok(())
+    }
+
+    fn check_zeros(&self) -> Result<(), BackendError> {
+        if self.retry_attempts == Some(0) {
+            return Err(invalid("retry_attempts", "0 is too low; use at least 1"));
+        }
+        if self.pool_size == Some(0) {
+            return Err(invalid("pool_size", "0 is too low; use at least 1"));
+        }
+        if self.memcached_expire_time == Some(Duration::ZERO) {
+            let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
+            return Err(invalid("memcached_expire_time", why));
         }
         Ok(())
     }
@@ -230,15 +223,15 @@ impl MemcachedConfig {
     /// Returns the options of the client.
     pub(crate) fn options(&self, variant: Variant) -> Result<Options, BackendError> {
         let behaviors = self.behaviors.clone().unwrap_or_default();
-        let timeout = match (self.socket_timeout, behaviors.timeout()) {
-            (Some(given), _) => seconds("socket_timeout", given)?,
+        let socket_timeout = match (self.socket_timeout, behaviors.timeout()) {
+            (Some(given), _) => timeout("socket_timeout", given)?,
             (None, Some(of_behaviors)) => of_behaviors,
             (None, None) => Duration::from_secs(3),
         };
         let connect_timeout = match (self.connect_timeout, behaviors.connect_timeout()) {
-            (Some(given), _) => seconds("connect_timeout", given)?,
+            (Some(given), _) => timeout("connect_timeout", given)?,
             (None, Some(of_behaviors)) => of_behaviors,
-            (None, None) => timeout,
+            (None, None) => socket_timeout,
         };
         let is_binary = variant == Variant::Bmemcached || self.binary == Some(true);
         Ok(Options {
@@ -250,27 +243,32 @@ impl MemcachedConfig {
                 Variant::Bmemcached => Distribution::Replicated,
             },
             connect_timeout,
-            timeout,
+            timeout: socket_timeout,
             patience: self.patience(variant, &behaviors)?,
             login: self.login()?,
             tls: self.tls_context.as_ref().map(TlsContext::tls).transpose()?,
-            keepalive: self.keepalive().or(behaviors.keepalive()),
+            keepalive: match self.socket_keepalive {
+                Some(given) => Some(given.keepalive()?),
+                None => behaviors.keepalive(),
+            },
             pool_size: self.pool_size.unwrap_or(32),
             noreply: self.default_noreply == Some(true),
         })
     }
 
     fn patience(&self, variant: Variant, behaviors: &Behaviors) -> Result<Patience, BackendError> {
-        let time = |name, given: Option<f64>, default| seconds(name, given.unwrap_or(default));
+        let time = |name, given: Option<Duration>, default| {
+            timeout(name, given.unwrap_or(Duration::from_secs(default)))
+        };
         Ok(match variant {
             Variant::PythonMemcached => {
-                let dead_for = time("dead_retry", self.dead_retry, 30.0)?;
+                let dead_for = time("dead_retry", self.dead_retry, 30)?;
                 Patience { attempts: 0, retry_after: dead_for, dead_for }
             }
             Variant::Pymemcache => Patience {
                 attempts: self.hashclient_retry_attempts.unwrap_or(2),
-                retry_after: time("hashclient_retry_timeout", self.hashclient_retry_timeout, 1.0)?,
-                dead_for: time("hashclient_dead_timeout", self.hashclient_dead_timeout, 60.0)?,
+                retry_after: time("hashclient_retry_timeout", self.hashclient_retry_timeout, 1)?,
+                dead_for: time("hashclient_dead_timeout", self.hashclient_dead_timeout, 60)?,
             },
             Variant::Pylibmc => {
                 let retry_after = behaviors.retry_timeout();
@@ -289,19 +287,9 @@ impl MemcachedConfig {
                 Ok(Some(Login { username: username.clone(), password: password.clone() }))
             }
             (None, None) => Ok(None),
-            _ => Err(wrong(
-                "invalid login: only one of \"username\" and \"password\" is set; set both or neither"
-                    .to_owned(),
-            )),
+            (Some(_), None) => Err(invalid("password", "it is missing; set it with \"username\"")),
+            (None, Some(_)) => Err(invalid("username", "it is missing; set it with \"password\"")),
         }
-    }
-
-    fn keepalive(&self) -> Option<Keepalive> {
-        self.socket_keepalive.map(|KeepaliveOptions { idle, intvl, cnt }| Keepalive {
-            idle: Duration::from_secs(idle),
-            interval: Duration::from_secs(intvl),
-            count: cnt,
-        })
     }
 
     /// Returns the length from which values are compressed.
@@ -310,17 +298,23 @@ impl MemcachedConfig {
         Some(self.min_compress_len.unwrap_or(default)).filter(|length| *length > 0)
     }
 
+    /// Returns the fixed lifetime of locks, if they have one.
+    pub(crate) fn lock_lifetime(&self) -> Option<Duration> {
+        self.lock_timeout.filter(|lifetime| !lifetime.is_zero())
+    }
+
     pub(crate) fn leases(&self) -> Result<LeaseOptions, BackendError> {
         let mut options = LeaseOptions::default();
-        if self.lock_timeout > 0 {
-            options.lease = Duration::from_secs(self.lock_timeout.into());
+        if let Some(lifetime) = self.lock_lifetime() {
+            // The server counts whole seconds.
+            options.lease = Duration::from_secs(lifetime.as_secs_f64().ceil() as u64);
             options.renewed = false;
         }
         if let Some(pause) = self.lock_sleep {
-            options.longest_pause = seconds("lock_sleep", pause)?;
+            options.longest_pause = timeout("lock_sleep", pause)?;
         }
-        if let Some(timeout) = self.lock_blocking_timeout {
-            options.give_up_after = seconds("lock_blocking_timeout", timeout)?;
+        if let Some(longest) = self.lock_blocking_timeout {
+            options.give_up_after = timeout("lock_blocking_timeout", longest)?;
         }
         if self.lock_blocking == Some(false) {
             options.give_up_after = Duration::ZERO;
@@ -329,34 +323,14 @@ impl MemcachedConfig {
     }
 
     /// Returns how failed operations are retried.
-    pub(crate) fn retries(&self) -> Result<Retries, BackendError> {
+    pub(crate) fn retries(&self) -> Retries {
         let is_enabled = self.enable_retry_client == Some(true);
-        let delay = match self.retry_delay {
-            None => Duration::ZERO,
-            Some(0.0) => Duration::ZERO,
-            Some(delay) => seconds("retry_delay", delay)?,
-        };
-        Ok(Retries {
+        Retries {
             attempts: if is_enabled { self.retry_attempts.unwrap_or(2) } else { 1 },
-            delay,
+            delay: self.retry_delay.unwrap_or_default(),
             only: self.retry_for.clone(),
             never: self.do_not_retry_for.clone().unwrap_or_default(),
-        })
-    }
-}
-
-/// The rules for retrying failed operations.
-#[derive(Clone, Debug)]
-pub(crate) struct Retries {
-    pub(crate) attempts: u32,
-    pub(crate) delay: Duration,
-    only: Option<Vec<Failure>>,
-    never: Vec<Failure>,
-}
-
-impl Retries {
-    pub(crate) fn allow(&self, failure: Failure) -> bool {
-        self.only.as_ref().is_none_or(|only| only.contains(&failure)) && !self.never.contains(&failure)
+        }
     }
 }
 
@@ -379,20 +353,6 @@ impl fmt::Debug for Urls {
             Urls::Many(urls) => urls.fmt(f),
         }
     }
-}
-
-fn wrong(message: String) -> BackendError {
-    BackendError::new(ErrorKind::Configuration, message)
-}
-
-fn seconds(name: &str, given: f64) -> Result<Duration, BackendError> {
-    let duration = Duration::try_from_secs_f64(given).ok();
-    let usable = duration.filter(|duration| *duration >= Duration::from_millis(1));
-    usable.ok_or_else(|| {
-        wrong(format!(
-            "invalid argument {name:?}: {given} is not a valid time; expected seconds, at least 0.001"
-        ))
-    })
 }
 
 #[cfg(test)]

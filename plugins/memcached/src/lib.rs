@@ -1,15 +1,15 @@
 //! The memcached backends of dogpile.
 //!
-//! | entry point | follows, in protocol, choice of server, flags and compression |
+//! | entry point | Python client whose protocol, distribution, flags, and compression it follows |
 //! |---|---|
 //! | `dogpile.cache.memcached` | python-memcached |
 //! | `dogpile.cache.pymemcache` | pymemcache |
 //! | `dogpile.cache.pylibmc` | pylibmc |
 //! | `dogpile.cache.bmemcached` | python-binary-memcached |
 //!
-//! Arguments: [`MemcachedConfig`]. The [`client`] can be used by itself.
-//!
-//! Source: dogpile.cache `backends/memcached.py`.
+//! [`MemcachedConfig`] documents the arguments. The [`client`] can be used on its own.
+
+// Source: dogpile.cache `backends/memcached.py`.
 
 #![forbid(unsafe_code)]
 
@@ -22,4 +22,4 @@ mod expiry;
 mod mutex;
 
 pub use crate::backend::MemcachedBackend;
-pub use crate::config::{Behaviors, Failure, KeepaliveOptions, MemcachedConfig, TlsContext, Urls};
+pub use crate::config::{Behaviors, Failure, KeepaliveOptions, MemcachedConfig, Switch, TlsContext, Urls};

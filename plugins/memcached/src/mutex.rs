@@ -1,31 +1,32 @@
-//! [`MemcachedLocks`]: locks on a server, each an item that vanishes by itself.
-//!
-//! Source: dogpile.cache `backends/memcached.py`, `MemcachedLock`.
+//! [`MemcachedLocks`]: locks on a server, each an item that expires.
+
+// Source: dogpile.cache `backends/memcached.py`, `MemcachedLock`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseStore;
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, error_chain};
 
 use crate::client::{Client, Operation, Outcome, Reply, When, check_key};
 use crate::{error, expiry};
 
-/// What the name of a lock begins with; then comes the key.
+/// The prefix of the name of a lock. The key follows.
 pub(crate) const PREFIX: &str = "_lock";
 
+/// The lease store of memcached servers.
 #[derive(Debug)]
 pub(crate) struct MemcachedLocks {
     client: Arc<Client>,
-    /// What a value that is bytes is marked with.
+    /// The flags that mark a value as bytes.
     flags: u32,
-    /// The tokens of locks whose server was down when they were taken. They keep nobody out but this process, which its
-    /// own gate does.
+    /// The tokens of locks whose server was down when they were acquired. Such a lock excludes nobody. In this process,
+    /// the region's gate still does.
     without_server: Mutex<HashSet<String>>,
 }
 
-/// What is there under the name of a lock.
+/// The state of a lock on its server.
 enum Found {
     Ours(u64),
     Others,
@@ -50,12 +51,12 @@ impl MemcachedLocks {
     }
 
     fn without_server(&self) -> MutexGuard<'_, HashSet<String>> {
-        // Nothing panics while it is locked.
+        // No holder panics, so poison carries no meaning.
         self.without_server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The name of the lock of `key`, refused if it would end a command or begin one.
+/// Returns the name of the lock of `key`, or an error if it is not a valid key.
 fn name(key: &str) -> Result<String, BackendError> {
     let name = format!("{PREFIX}{key}");
     match check_key(&name) {
@@ -69,14 +70,14 @@ impl LeaseStore for MemcachedLocks {
         let name = name(key)?;
         let (value, expiry) = (token.as_bytes(), expiry::of(lease));
         let (flags, when) = (self.flags, When::Absent);
-        // The second, sent with the first, finds a lock of ours whose answer was lost.
+        // Read the item in the same round trip: it may be our own lock, if the reply to an earlier attempt was lost.
         let add = Operation::Store { key: &name, value, flags, expiry, when };
         let outcomes = self.client.run(&[add, Operation::Get { key: &name }]);
         match outcomes.into_iter().collect::<Result<Vec<_>, _>>() {
-            Ok(answers) => Ok(matches!(&answers[..], [Reply::Done, _])
-                || matches!(&answers[..], [_, Reply::Value { data, .. }] if data == value)),
+            Ok(replies) => Ok(matches!(&replies[..], [Reply::Done, _])
+                || matches!(&replies[..], [_, Reply::Value { data, .. }] if data == value)),
             Err(error) if error::is_outage(&error) => {
-                log::warn!("the value of {key:?} is created without a lock: {error}");
+                log::warn!("creating the value of key {key:?} without a lock: {}", error_chain(&*error));
                 self.without_server().insert(token.to_owned());
                 Ok(true)
             }
@@ -98,7 +99,7 @@ impl LeaseStore for MemcachedLocks {
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let was_without_server = self.without_server().remove(token);
         let name = name(key)?;
-        // Also of a lock that was taken for one without a server: perhaps only the answer was lost.
+        // Do this even if the server was down: it may have stored the lock, and only its reply was lost.
         let Found::Ours(cas) = self.look(&name, token)? else { return Ok(was_without_server) };
         let removal = Operation::Delete { key: &name, cas: Some(cas) };
         Ok(self.one(removal).map_err(error::of)? == Reply::Done)

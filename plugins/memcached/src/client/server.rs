@@ -1,11 +1,12 @@
 //! [`Server`]: the connections to one server, and its health.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use dogpile_sdk::error_chain;
 
 use super::address::Address;
 use super::connection::Connection;
@@ -135,7 +136,7 @@ impl Server {
     /// Records and logs a failure, closes the idle connections, and returns the error.
     fn failed(&self, error: io::Error) -> Error {
         let error = self.describe(error);
-        log::warn!("{error}{}", cause(&error));
+        log::warn!("{}", error_chain(&error));
         let mut health = locked(&self.health);
         health.failures = health.failures.saturating_add(1);
         health.failed_at = Some(Instant::now());
@@ -293,11 +294,6 @@ fn sent_together(operations: &[&Operation<'_>]) -> usize {
 /// Locks `mutex`. No holder panics, so poison carries no meaning.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns the cause of `error` as an addition to its text.
-fn cause(error: &Error) -> String {
-    error.source().map(|source| format!(": {source}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,46 +1,49 @@
-//! [`Behaviors`]: libmemcached's switches.
+//! [`Behaviors`]: the settings of libmemcached.
 
 use std::time::Duration;
 
-use dogpile_sdk::BackendError;
+use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::wrong;
+use super::argument::invalid;
 use crate::client::{Distribution, Hash, Keepalive};
 
-/// The table `behaviors`, by the names that pylibmc gives them. Those that only tune how libmemcached works are taken, and
-/// mean nothing here; `tcp_nodelay` is always on.
+/// The table `behaviors`, with the names of pylibmc.
+///
+/// Behaviors that only tune libmemcached are accepted without effect. `tcp_nodelay` is always on. As in libmemcached, the
+/// timeouts are whole numbers of milliseconds or microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Behaviors {
-    /// Whether keys are on libmemcached's circle.
+    /// Place keys on libmemcached's circle. Default: false.
     pub ketama: Switch,
-    /// Whether keys are on its circle of four points for each digest, by weight. Its hash is `md5` in any case.
+    /// Place keys on libmemcached's weighted circle, always by `md5`. Default: false.
     pub ketama_weighted: Switch,
-    /// The hash of keys: `default`, `md5`, `crc`, `fnv1_64`, `fnv1a_64`, `fnv1_32` or `fnv1a_32`.
+    /// Hash of keys: `default`, `md5`, `crc`, `fnv1_64`, `fnv1a_64`, `fnv1_32`, or `fnv1a_32`. Default: `default`.
     pub hash: Option<String>,
-    /// `modula`; or `consistent` or `consistent ketama`, which are what `ketama` says. Default: `modula`.
+    /// `modula`, or `consistent` or `consistent ketama`, which mean the same as `ketama`. Default: `modula`.
     pub distribution: Option<String>,
-    /// Whether the system probes connections.
+    /// Probe idle connections with TCP keepalive. Default: false.
     pub tcp_keepalive: Switch,
-    /// How long to wait for a connection, in milliseconds.
+    /// Time limit for opening a connection, in milliseconds.
     pub connect_timeout: Option<u64>,
-    /// How long to wait for a server to take something, in microseconds.
+    /// Time limit for sending a request, in microseconds.
     pub send_timeout: Option<u64>,
-    /// How long to wait for its answer, in microseconds.
+    /// Time limit for receiving a reply, in microseconds.
     pub receive_timeout: Option<u64>,
-    /// How long a server that failed is left alone, in seconds. Default: 2.
-    #[serde(alias = "_retry_timeout")]
-    pub retry_timeout: Option<u64>,
-    /// Means nothing here, as do those below.
+    /// Time for which a failed server is not used, in seconds or as a duration such as `"2s"`. Default: 2.
+    #[serde(alias = "_retry_timeout", with = "seconds")]
+    pub retry_timeout: Option<Duration>,
+    /// Has no effect, like all behaviors below.
     pub tcp_nodelay: Switch,
     /// See `tcp_nodelay`.
     pub no_block: Switch,
-    /// See `tcp_nodelay`: no two values are sent but together.
+    /// See `tcp_nodelay`. Values of one call are always sent together.
     pub buffer_requests: Switch,
-    /// See `tcp_nodelay`: cas values are always asked for.
+    /// See `tcp_nodelay`. Cas values are always requested.
     pub cas: Switch,
-    /// See `tcp_nodelay`: keys are always verified.
+    /// See `tcp_nodelay`. Keys are always verified.
     pub verify_keys: Switch,
     /// See `tcp_nodelay`.
     pub failure_limit: Option<u64>,
@@ -51,7 +54,7 @@ pub struct Behaviors {
     pub pickle_protocol: Option<i64>,
 }
 
-/// `true` or 1, `false` or 0.
+/// A boolean that may also be written as a number: 0 is false.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Switch(pub bool);
 
@@ -82,10 +85,12 @@ impl Behaviors {
         match self.distribution.as_deref() {
             None | Some("modula") => Ok(Distribution::Modula(hash)),
             Some("consistent" | "consistent ketama") => Ok(Distribution::Ketama(hash)),
-            Some(other) => Err(wrong(format!(
-                "behavior \"distribution\" is {other:?}, which is not known here; \"modula\", \"consistent\" and \
-                 \"consistent ketama\" are, and the behavior \"ketama_weighted\""
-            ))),
+            Some(other) => {
+                let known =
+                    "\"modula\", \"consistent\", or \"consistent ketama\", or set \"ketama_weighted\"";
+                let why = format_args!("unknown \"distribution\" {other:?}; use {known}");
+                Err(invalid("behaviors", why))
+            }
         }
     }
 
@@ -100,10 +105,8 @@ impl Behaviors {
             "fnv1_32" => Hash::Fnv1_32,
             "fnv1a_32" => Hash::Fnv1a32,
             other => {
-                let known = "default, md5, crc, fnv1_64, fnv1a_64, fnv1_32 and fnv1a_32";
-                return Err(wrong(format!(
-                    "behavior \"hash\" is {other:?}, which is not known here; {known} are"
-                )));
+                let known = "default, md5, crc, fnv1_64, fnv1a_64, fnv1_32, or fnv1a_32";
+                return Err(invalid("behaviors", format_args!("unknown \"hash\" {other:?}; use {known}")));
             }
         }))
     }
@@ -112,7 +115,7 @@ impl Behaviors {
         self.connect_timeout.filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 
-    /// How long a server may take to take something and to answer it.
+    /// Returns the time limit for a request and its reply.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let given = [self.send_timeout, self.receive_timeout];
         let given = given.into_iter().flatten().filter(|micros| *micros > 0);
@@ -120,7 +123,7 @@ impl Behaviors {
     }
 
     pub(super) fn retry_timeout(&self) -> Duration {
-        Duration::from_secs(self.retry_timeout.unwrap_or(2))
+        self.retry_timeout.unwrap_or(Duration::from_secs(2))
     }
 
     pub(super) fn keepalive(&self) -> Option<Keepalive> {

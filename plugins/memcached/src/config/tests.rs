@@ -17,7 +17,7 @@ fn options(variant: Variant, more: &str) -> Options {
 fn refused(variant: Variant, more: &str) -> String {
     let config = config(&format!(r#"{{"url": "h" {more}}}"#));
     let refused = config.check(variant).err().or_else(|| config.options(variant).err());
-    refused.or_else(|| config.retries().err()).unwrap().to_string()
+    refused.unwrap().to_string()
 }
 
 const fn secs(seconds: u64) -> Duration {
@@ -38,8 +38,8 @@ fn url_names_one_server_or_several() {
 #[test]
 fn invalid_server_is_refused() {
     let refused = |written| config(written).addresses(Variant::Bmemcached).unwrap_err().to_string();
-    assert!(refused("{}").contains("missing argument \"url\""));
-    assert!(refused(r#"{"url": []}"#).contains("missing argument \"url\""));
+    assert!(refused("{}").contains("invalid argument \"url\": it is missing"));
+    assert!(refused(r#"{"url": []}"#).contains("invalid argument \"url\": it is missing"));
     assert!(refused(r#"{"url": "h:x"}"#).contains("\"h:x\" is not a valid server"));
     assert!(
         refused(r#"{"url": "h:1:2"}"#).contains("a weight, which dogpile.cache.bmemcached does not support")
@@ -56,7 +56,7 @@ fn defaults_follow_the_python_client() {
     assert!(
         !options.noreply && options.tls.is_none() && options.keepalive.is_none() && options.login.is_none()
     );
-    assert_eq!(config("{}").retries().unwrap().attempts, 1);
+    assert_eq!(config("{}").retries().attempts, 1);
 }
 
 /// Behaviour: `pymemcache-hashclient-retry-attempts`, `pymemcache-hashclient-retry-timeout`, `pymemcache-dead-timeout`
@@ -82,8 +82,7 @@ fn python_memcached_times_are_as_configured() {
 /// Behaviour: `pymemcache-retry-wrapper`
 #[test]
 fn failed_operations_are_retried_as_configured() {
-    let retries =
-        |more: &str| config(&format!(r#"{{"enable_retry_client": true {more}}}"#)).retries().unwrap();
+    let retries = |more: &str| config(&format!(r#"{{"enable_retry_client": true {more}}}"#)).retries();
     let all = retries(r#", "retry_attempts": 3"#);
     assert_eq!((all.attempts, all.delay), (3, Duration::ZERO));
     assert!(all.allow(Failure::Timeout) && all.allow(Failure::Unavailable));
@@ -163,7 +162,7 @@ fn unknown_behavior_is_refused() {
     let error = serde_json::from_str::<MemcachedConfig>(unknown).unwrap_err().to_string();
     assert!(error.contains("ketma"), "{error}");
     let hash = refused(Variant::Pylibmc, r#", "behaviors": {"hash": "sha1"}"#);
-    assert!(hash.contains("\"sha1\", which is not known here; default, md5,"), "{hash}");
+    assert!(hash.contains("unknown \"hash\" \"sha1\"; use default, md5,"), "{hash}");
     let distribution = refused(Variant::Pylibmc, r#", "behaviors": {"distribution": "random"}"#);
     assert!(distribution.contains("\"modula\", \"consistent\""), "{distribution}");
 }
@@ -188,22 +187,24 @@ fn argument_of_another_client_is_refused() {
 #[test]
 fn invalid_values_are_refused() {
     for (more, what) in [
-        (r#", "socket_timeout": 0"#, "\"socket_timeout\": 0"),
-        (r#", "connect_timeout": -1"#, "\"connect_timeout\": -1"),
-        (r#", "memcached_expire_time": 0"#, "\"memcached_expire_time\": it must be at least 1"),
-        (r#", "pool_size": 0"#, "\"pool_size\" must be at least 1"),
+        (r#", "socket_timeout": 0"#, "\"socket_timeout\": 0s is too short; use at least 1ms"),
+        (r#", "memcached_expire_time": 0"#, "\"memcached_expire_time\": 0 is too short"),
+        (r#", "pool_size": 0"#, "\"pool_size\": 0 is too low; use at least 1"),
         (r#", "retry_attempts": 0"#, "\"retry_attempts\""),
         (r#", "hashclient_retry_timeout": 0"#, "\"hashclient_retry_timeout\": 0"),
-        (r#", "retry_delay": -1.0"#, "\"retry_delay\": -1"),
-        (r#", "tls_context": {"certfile": "c"}"#, "come together"),
-        (r#", "tls_context": {"cafile": "/nowhere"}"#, "/nowhere cannot be read"),
-        (r#", "tls_context": {"cadata": "nonsense"}"#, "no certificate of an authority"),
+        (
+            r#", "socket_keepalive": {"idle": 0.5}"#,
+            "\"socket_keepalive\": 500ms is too short; use at least 1s",
+        ),
+        (r#", "tls_context": {"certfile": "c"}"#, "set both or neither"),
+        (r#", "tls_context": {"cafile": "/nowhere"}"#, "cannot read \"cafile\" /nowhere"),
+        (r#", "tls_context": {"cadata": "nonsense"}"#, "it contains no certificate of an authority"),
     ] {
         let error = refused(Variant::Pymemcache, more);
         assert!(error.contains(what), "{error}");
     }
     let error = refused(Variant::Bmemcached, r#", "username": "u""#);
-    assert!(error.contains("both or neither"), "{error}");
+    assert!(error.contains("invalid argument \"password\": it is missing"), "{error}");
 }
 
 #[test]
@@ -223,8 +224,21 @@ fn wait_for_a_lock_is_limited_or_disabled() {
     assert_eq!(give_up_after("{}"), secs(300));
     assert_eq!(give_up_after(r#"{"lock_blocking": true, "lock_blocking_timeout": 7}"#), secs(7));
     assert_eq!(give_up_after(r#"{"lock_blocking": false, "lock_blocking_timeout": 7}"#), Duration::ZERO);
-    let error = config(r#"{"lock_blocking_timeout": -1}"#).leases().unwrap_err();
+    let error = config(r#"{"lock_blocking_timeout": 0}"#).leases().unwrap_err();
     assert!(error.to_string().contains("\"lock_blocking_timeout\""), "{error}");
+}
+
+#[test]
+fn times_are_seconds_or_durations() {
+    for written in ["3", "3.0", "\"3s\"", "\"3\""] {
+        let config = config(&format!(r#"{{"socket_timeout": {written}, "lock_timeout": {written}}}"#));
+        assert_eq!((config.socket_timeout, config.lock_timeout), (Some(secs(3)), Some(secs(3))));
+        assert_eq!(config.leases().unwrap().lease, secs(3));
+    }
+    assert_eq!(config(r#"{"lock_timeout": "1500ms"}"#).leases().unwrap().lease, secs(2));
+    assert!(config(r#"{"lock_timeout": 0}"#).leases().unwrap().renewed);
+    let invalid = serde_json::from_str::<MemcachedConfig>(r#"{"retry_delay": -1}"#).unwrap_err();
+    assert!(invalid.to_string().contains("invalid duration -1"), "{invalid}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! [`TlsContext`]: how connections are encrypted.
+//! [`TlsContext`]: the TLS settings of connections.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,25 @@ use std::path::{Path, PathBuf};
 use dogpile_sdk::BackendError;
 use serde::Deserialize;
 
-use super::wrong;
+use super::argument::invalid;
 use crate::client::Tls;
 
-/// The table `tls_context`, with the names of Python's `ssl.create_default_context` and `load_cert_chain`. An empty table
-/// trusts whom the system trusts.
+/// The table `tls_context`, with the names of Python's `ssl.create_default_context` and `load_cert_chain`.
+///
+/// With an empty table, the authorities of the system are trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct TlsContext {
-    /// A file of certificates, in PEM, one of which must have signed the server's. Default: those that the system
-    /// trusts.
+    /// File with the certificates of the trusted authorities, in PEM. Default: the authorities of the system.
     pub cafile: Option<PathBuf>,
-    /// The same as a text.
+    /// Certificates of the trusted authorities, in PEM. `cafile` overrides it.
     pub cadata: Option<String>,
-    /// A file with the certificate, in PEM, that is shown to the server. Default: none.
+    /// File with the certificate that is presented to the server, in PEM. Default: none.
     pub certfile: Option<PathBuf>,
-    /// A file with its key, in PEM.
+    /// File with the key of `certfile`, in PEM.
     pub keyfile: Option<PathBuf>,
-    /// The name that the server's certificate must be for. Default: the name in `url`.
+    /// Name that the server's certificate must have. Default: the host in `url`.
     pub server_hostname: Option<String>,
 }
 
@@ -37,19 +38,19 @@ impl TlsContext {
             (Some(certificate), Some(key)) => Some((read("certfile", certificate)?, read("keyfile", key)?)),
             (None, None) => None,
             _ => {
-                return Err(wrong(
-                    "\"certfile\" and \"keyfile\" of \"tls_context\" come together".to_owned(),
-                ));
+                let why = "only one of \"certfile\" and \"keyfile\" is set; set both or neither";
+                return Err(invalid("tls_context", why));
             }
         };
         let client = client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
         Tls::new(authorities.as_deref(), client, self.server_hostname.clone())
-            .map_err(|why| wrong(format!("argument \"tls_context\" cannot be used: {why}")))
+            .map_err(|why| invalid("tls_context", why))
     }
 }
 
 fn read(name: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     fs::read(file).map_err(|error| {
-        wrong(format!("{name:?} of \"tls_context\": {} cannot be read: {error}", file.display()))
+        let why = format_args!("cannot read {name:?} {}; check the path and its permissions", file.display());
+        invalid("tls_context", why).with_source(error)
     })
 }
