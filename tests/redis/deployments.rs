@@ -191,7 +191,10 @@ fn unknown_service_name_is_an_error() {
             .argument("service_name", "nobody");
         let error = region_of("lost", config).set("key", 1).unwrap_err();
         let text = dogpile_tests::errors::told(&error);
-        assert!(text.contains("master called \"nobody\"") && text.contains("service_name"), "{text}");
+        assert!(
+            text.contains("cannot discover the Redis master \"nobody\"") && text.contains("service_name"),
+            "{text}"
+        );
     });
 }
 

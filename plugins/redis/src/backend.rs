@@ -10,12 +10,12 @@ use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, StoreOptions,
     register_backend,
 };
-use redis::Value;
 
+use crate::command::{Access, Command, Repeat, Reply};
 use crate::config::{Deployment, RedisConfig};
 use crate::fence;
 use crate::mutex::RedisLocks;
-use crate::servers::{Access, Command, Repeat, Servers, read, run_one, servers};
+use crate::servers::{Servers, run_one, servers};
 
 register_backend! {
     name: "dogpile.cache.redis",
@@ -58,7 +58,7 @@ register_backend! {
 #[derive(Debug)]
 pub struct RedisBackend {
     servers: Arc<dyn Servers>,
-    expiration_time: Option<u64>,
+    expiration_time: Option<Duration>,
     locks: Option<Leases>,
     has_lock_timeout: bool,
 }
@@ -109,8 +109,7 @@ impl RedisBackend {
 
     /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
     fn lifetime(&self, options: &StoreOptions) -> Option<Duration> {
-        let configured = self.expiration_time.map(Duration::from_secs);
-        options.keep_for.into_iter().chain(configured).min()
+        options.keep_for.into_iter().chain(self.expiration_time).min()
     }
 
     fn set_command<'k>(&self, key: &'k str, value: &[u8], options: &StoreOptions) -> Command<'k> {
@@ -134,8 +133,8 @@ impl RedisBackend {
         commands.extend(fence::store(&fenced));
         let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless)?;
         let mut replies = replies.into_iter();
-        replies.by_ref().take(plain).try_for_each(|reply| read::<Value>(reply).map(drop))?;
-        replies.try_for_each(|reply| stored_all(read(reply)?, fenced.len()))
+        replies.by_ref().take(plain).try_for_each(|reply| reply.read::<redis::Value>().map(drop))?;
+        replies.try_for_each(|reply| stored_all(reply.read()?, fenced.len()))
     }
 
     fn set_commands<'k>(&self, entries: &[&BytesEntry<'k>]) -> Vec<Command<'k>> {
@@ -156,8 +155,8 @@ impl RedisBackend {
 
     /// Runs commands with one reply each. An error reply to any of them is an error.
     fn write_all(&self, commands: &[Command<'_>]) -> Result<(), BackendError> {
-        let answers = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
-        answers.into_iter().try_for_each(|answer| read::<Value>(answer).map(drop))
+        let replies = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
+        replies.into_iter().try_for_each(|reply| reply.read::<redis::Value>().map(drop))
     }
 
     fn get_each(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
@@ -165,8 +164,8 @@ impl RedisBackend {
             return Ok(Vec::new());
         }
         let gets: Vec<_> = keys.iter().map(|key| Command::new("GET", key)).collect();
-        let answers = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
-        answers.into_iter().map(value).collect()
+        let replies = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
+        replies.into_iter().map(value).collect()
     }
 
     fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
@@ -189,18 +188,15 @@ fn stored_all(stored: usize, given: usize) -> Result<(), BackendError> {
 }
 
 /// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
-fn value(answer: Value) -> Result<Option<Vec<u8>>, BackendError> {
-    match answer {
-        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(None),
-        answer => read(answer),
-    }
+fn value(reply: Reply) -> Result<Option<Vec<u8>>, BackendError> {
+    if reply.code() == Some("WRONGTYPE") { Ok(None) } else { reply.read() }
 }
 
 impl BytesBackend for RedisBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let get = [Command::new("GET", key)];
-        let answers = self.servers.run(&get, Access::Read, Repeat::Harmless);
-        let found = answers.and_then(|answers| value(answers.into_iter().next().unwrap_or(Value::Nil)));
+        let replies = self.servers.run(&get, Access::Read, Repeat::Harmless);
+        let found = replies.and_then(|replies| replies.into_iter().next().map_or(Ok(None), value));
         found.map_err(|error| error.during("get").for_key(key))
     }
 
@@ -220,11 +216,8 @@ impl BytesBackend for RedisBackend {
         if found.len() == keys.len() {
             return Ok(found);
         }
-        let message = format!(
-            "the Redis server returned {} values for {} keys; the connection may be out of step",
-            found.len(),
-            keys.len()
-        );
+        let message =
+            format!("a Redis server sent an invalid reply: {} values for {} keys", found.len(), keys.len());
         Err(BackendError::new(ErrorKind::Other, message).during("get_multi"))
     }
 

@@ -1,5 +1,6 @@
 //! [`RedisConfig`]: the arguments of the Redis and Valkey backends.
 
+mod argument;
 mod connection;
 mod node;
 
@@ -7,84 +8,92 @@ use std::fmt;
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseOptions;
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, seconds};
 use redis::ConnectionInfo;
 use serde::Deserialize;
 
+pub(crate) use self::argument::invalid;
+use self::argument::timeout;
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
 pub use self::node::Node;
 
-/// Arguments of the `dogpile.cache.redis` and `dogpile.cache.valkey` entry points, and of those whose names go on with
-/// `_sentinel` or `_cluster`. Times are in seconds.
+/// Arguments of the Redis and Valkey entry points, which include those of `_sentinel` and `_cluster`.
 ///
-/// Source: dogpile.cache `backends/redis.py`, `RedisBackend`, `RedisSentinelBackend` and `RedisClusterBackend`.
+/// A configuration gives times in seconds, or as durations such as `"3s"`.
+// Source: dogpile.cache `backends/redis.py`, `RedisBackend`, `RedisSentinelBackend` and `RedisClusterBackend`.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RedisConfig {
-    /// Where the server is: `redis://user:password@host:port/db`, `rediss://..` over TLS, or `unix:///path?db=0`. With
-    /// it, `host`, `port`, `db`, `username` and `password` are not looked at. For a cluster, one of its nodes; not for
-    /// Sentinel. Default: none.
+    /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Overrides `host`,
+    /// `port`, `db`, `username`, and `password`. For a cluster, give one of its nodes. Not allowed with Sentinel.
+    /// Default: none.
     pub url: Option<String>,
-    /// The server's name or address. Default: `localhost`.
+    /// Host name or address of the server. Default: `localhost`.
     pub host: String,
-    /// The server's port. Default: 6379.
+    /// Port of the server. Default: 6379.
     pub port: u16,
-    /// The number of the database; a cluster has only 0. Default: 0.
+    /// Database number. A cluster has only database 0. Default: 0.
     pub db: Option<i64>,
-    /// The user of the server's access control list. Default: none.
+    /// User name for the server. Default: none.
     pub username: Option<String>,
-    /// The password. Default: none.
+    /// Password for the server. It never appears in logs, errors, or `Debug` output. Default: none.
     pub password: Option<String>,
-    /// How long to wait for the server to take a command or to answer it, and for a free connection. Default: 3;
-    /// Python has none.
-    pub socket_timeout: Option<f64>,
-    /// How long to wait for a connection. Default: `socket_timeout`.
-    pub socket_connect_timeout: Option<f64>,
-    /// Whether the system probes connections on which nothing happens. Default: no.
+    /// Time limit for sending a command, for receiving a reply, and for getting a pooled connection. Default: 3. Python
+    /// has no limit by default.
+    #[serde(with = "seconds")]
+    pub socket_timeout: Option<Duration>,
+    /// Time limit for opening a connection. Default: `socket_timeout`.
+    #[serde(with = "seconds")]
+    pub socket_connect_timeout: Option<Duration>,
+    /// Probe idle connections with TCP keepalive. Default: false.
     pub socket_keepalive: Option<bool>,
-    /// When, and how often. Default: as the system has it.
+    /// TCP keepalive settings. Default: the settings of the system.
     pub socket_keepalive_options: Option<KeepaliveOptions>,
-    /// Whether connections are encrypted; certificates are named in `connection_kwargs`. Default: no.
+    /// Encrypt connections with TLS. `connection_kwargs` has the certificates. Default: false.
     pub ssl: Option<bool>,
-    /// More about connections. What is also given by itself is taken from there, for Sentinel from here. Default: none.
+    /// Further options of connections. An argument overrides the same option here, except with Sentinel, where this
+    /// table wins. Default: none.
     pub connection_kwargs: ConnectionOptions,
-    /// The sentinels, of which one must answer; only for Sentinel, where it must be given. Default: none.
+    /// Addresses of the sentinels, of which at least one must be reachable. Required for Sentinel.
     pub sentinels: Vec<Node>,
-    /// By what name the sentinels know the master. Default: `mymaster`.
+    /// Name under which the sentinels know the master. Default: `mymaster`.
     pub service_name: Option<String>,
-    /// How to connect to the sentinels. Default: as `username` and `password` say, and the timeouts.
+    /// Options of connections to the sentinels. Default: `username`, `password`, and the timeouts.
     pub sentinel_kwargs: Option<ConnectionOptions>,
-    /// Nodes of the cluster, of which one must answer; only for a cluster, where these or `url` must be given. Default:
-    /// none.
+    /// Addresses of cluster nodes, of which at least one must be reachable. Required for a cluster without `url`.
     pub startup_nodes: Vec<Node>,
-    /// After how long the server itself drops a value, in whole seconds. Default: never.
-    pub redis_expiration_time: Option<u64>,
-    /// Whether creators in other processes are kept out, by a lock on the server. Default: no; for Sentinel: yes.
+    /// Time after which the server drops a value. A shorter `keep_for` of the region wins. Default: never.
+    #[serde(with = "seconds")]
+    pub redis_expiration_time: Option<Duration>,
+    /// Exclude creators in other processes with a lock on the server. Default: false; Sentinel: true.
     pub distributed_lock: Option<bool>,
-    /// How long a lock lasts, whether or not its creator is done. Default: 30 seconds from when it was last renewed,
-    /// which it is while its creator runs.
-    pub lock_timeout: Option<f64>,
-    /// The longest pause between two looks at a lock that somebody else holds. Default: 0.1.
-    pub lock_sleep: f64,
-    /// Whether to wait for a lock that somebody else holds. Default: yes.
+    /// Lifetime of a lock. Default: none; a lock is a 30-second lease that is renewed while its creator runs.
+    #[serde(with = "seconds")]
+    pub lock_timeout: Option<Duration>,
+    /// Longest pause between two polls of a lock that is held elsewhere. Default: 0.1.
+    #[serde(with = "seconds")]
+    pub lock_sleep: Duration,
+    /// Wait for a lock that is held elsewhere. Default: true.
     pub lock_blocking: bool,
-    /// How long to wait for a lock that somebody else holds. Default: 5 minutes.
-    pub lock_blocking_timeout: Option<f64>,
-    /// What the name of a lock begins with, before the key: 2 to 10 letters, digits or `_-.:`. Default: `_lock`.
+    /// Longest wait for a lock that is held elsewhere. Default: 300.
+    #[serde(with = "seconds")]
+    pub lock_blocking_timeout: Option<Duration>,
+    /// Prefix of lock names: 2 to 10 letters, digits, or `_-.:`. Default: `_lock`.
     pub lock_prefix: String,
-    /// Whether the release of a lock is told to whoever waits for it, by `PUBLISH`, and waited for on a connection
-    /// beside the pool's. Default: yes.
+    /// Notify waiters when a lock is released. If false, waiters only poll. Default: true.
     pub lock_wakeup: bool,
-    /// Python's; any thread may release a lock here, whatever it says.
+    /// Accepted for compatibility with Python, without effect. Any thread may release a lock.
     pub thread_local_lock: bool,
-    /// The most connections to a server at a time, at least 1. Default: 32.
+    /// Most connections to a server that are in use at a time. Default: 32.
     pub pool_size: Option<usize>,
-    /// The most connections to a server that are kept while they are not used. Default: 32.
+    /// Most unused connections to a server that are kept. Default: 32.
     pub pool_max_idle: usize,
-    /// How long a connection is kept that is not used. Default: 60.
-    pub pool_idle_timeout: f64,
-    /// Whether a command that does the same when it is done twice is sent again, once, on a new connection after the
-    /// old one broke. Default: yes.
+    /// Time after which an unused connection is closed. Default: 60.
+    #[serde(with = "seconds")]
+    pub pool_idle_timeout: Duration,
+    /// Resend a command once on a new connection after the old one breaks, if repeating the command is harmless.
+    /// Default: true.
     pub retry_on_reconnect: bool,
 }
 
@@ -110,7 +119,7 @@ impl Default for RedisConfig {
             redis_expiration_time: None,
             distributed_lock: None,
             lock_timeout: None,
-            lock_sleep: 0.1,
+            lock_sleep: Duration::from_millis(100),
             lock_blocking: true,
             lock_blocking_timeout: None,
             lock_prefix: "_lock".to_owned(),
@@ -118,7 +127,7 @@ impl Default for RedisConfig {
             thread_local_lock: true,
             pool_size: None,
             pool_max_idle: 32,
-            pool_idle_timeout: 60.0,
+            pool_idle_timeout: Duration::from_secs(60),
             retry_on_reconnect: true,
         }
     }
@@ -126,7 +135,7 @@ impl Default for RedisConfig {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No password, nor a `url` that may hold one.
+        // Leave out the password, and the `url`, which may contain one.
         let mut shown = f.debug_struct("RedisConfig");
         shown.field("host", &self.host).field("port", &self.port).field("db", &self.db);
         shown.field("sentinels", &self.sentinels).field("startup_nodes", &self.startup_nodes);
@@ -134,7 +143,7 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
-/// How the servers of a backend belong together.
+/// The kind of deployment that a backend uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
     Single,
@@ -143,56 +152,62 @@ pub(crate) enum Deployment {
 }
 
 impl RedisConfig {
+    /// Returns an error if an argument is invalid, or not allowed for `deployment`.
     pub(crate) fn check(&self, deployment: Deployment) -> Result<(), BackendError> {
         let prefix = &self.lock_prefix;
         let known = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
         if !(2..=10).contains(&prefix.len()) || !prefix.chars().all(known) {
-            return Err(refused(
-                "lock_prefix",
-                format_args!("{prefix:?}"),
-                "2 to 10 letters, digits or _-.:",
-            ));
+            let why = format_args!("{prefix:?} is not a valid prefix; use 2 to 10 letters, digits, or _-.:");
+            return Err(invalid("lock_prefix", why));
         }
         if self.pool_size() == 0 {
-            return Err(refused("pool_size", format_args!("0"), "at least 1"));
+            return Err(invalid("pool_size", "0 is too low; use at least 1"));
         }
-        if self.redis_expiration_time == Some(0) {
-            let must = "at least 1; leave it out for values that stay";
-            return Err(refused("redis_expiration_time", format_args!("0"), must));
+        if self.redis_expiration_time == Some(Duration::ZERO) {
+            let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
+            return Err(invalid("redis_expiration_time", why));
         }
         self.check_servers(deployment)
     }
 
-    /// That the servers are named as `deployment` has it.
+    /// Returns an error if the arguments that name servers are not those of `deployment`.
     fn check_servers(&self, deployment: Deployment) -> Result<(), BackendError> {
-        let wrong = |why: &str| Err(BackendError::new(ErrorKind::Configuration, why));
-        let names_sentinels =
-            !self.sentinels.is_empty() || self.service_name.is_some() || self.sentinel_kwargs.is_some();
+        let missing = |argument, example| {
+            Err(invalid(argument, format_args!("it is missing; list the addresses, such as [{example:?}]")))
+        };
+        let only = |argument, suffix| {
+            let why = format_args!("only entry points whose names end in {suffix} have it; remove it");
+            Err(invalid(argument, why))
+        };
+        let options = self.options(deployment);
         match deployment {
-            Deployment::Sentinel if self.sentinels.is_empty() => wrong(
-                "argument \"sentinels\" is missing: the servers to ask for the master, [\"host:26379\", ..]",
-            ),
+            Deployment::Sentinel if self.sentinels.is_empty() => missing("sentinels", "host:26379"),
             Deployment::Sentinel if self.url.is_some() => {
-                wrong("argument \"url\" is not for Sentinel, which tells where the servers are; leave it out")
+                Err(invalid("url", "it is not allowed with Sentinel, which names the servers; remove it"))
             }
             Deployment::Cluster if self.startup_nodes.is_empty() && self.url.is_none() => {
-                wrong("argument \"startup_nodes\" is missing: some nodes of the cluster, [\"host:6379\", ..]")
+                missing("startup_nodes", "host:6379")
             }
-            Deployment::Cluster if self.options(deployment).db.is_some_and(|db| db != 0) => {
-                wrong("argument \"db\" must be 0 or left out: a cluster has one database")
+            Deployment::Cluster if options.db.is_some_and(|db| db != 0) => {
+                Err(invalid("db", "a cluster has only database 0; remove it"))
             }
-            Deployment::Single | Deployment::Cluster if names_sentinels => wrong(
-                "arguments \"sentinels\", \"service_name\" and \"sentinel_kwargs\" are for the entry points whose \
-                 names end in _sentinel",
-            ),
+            Deployment::Single | Deployment::Cluster if !self.sentinels.is_empty() => {
+                only("sentinels", "_sentinel")
+            }
+            Deployment::Single | Deployment::Cluster if self.service_name.is_some() => {
+                only("service_name", "_sentinel")
+            }
+            Deployment::Single | Deployment::Cluster if self.sentinel_kwargs.is_some() => {
+                only("sentinel_kwargs", "_sentinel")
+            }
             Deployment::Single | Deployment::Sentinel if !self.startup_nodes.is_empty() => {
-                wrong("argument \"startup_nodes\" is for the entry points whose names end in _cluster")
+                only("startup_nodes", "_cluster")
             }
             _ => Ok(()),
         }
     }
 
-    /// How to connect to any of the servers.
+    /// Returns the options of connections to the servers.
     pub(crate) fn options(&self, deployment: Deployment) -> ConnectionOptions {
         let given = ConnectionOptions {
             username: self.username.clone(),
@@ -209,7 +224,7 @@ impl RedisConfig {
         if deployment == Deployment::Sentinel { more.or(given) } else { given.or(more) }
     }
 
-    /// How to connect to the sentinels.
+    /// Returns the options of connections to the sentinels.
     pub(crate) fn sentinel_options(&self) -> ConnectionOptions {
         let from_servers = ConnectionOptions {
             username: self.username.clone(),
@@ -223,7 +238,7 @@ impl RedisConfig {
         ConnectionOptions { db: None, ..options }
     }
 
-    /// The one server that is named.
+    /// Returns the single server that `url`, or `host` and `port`, names.
     pub(crate) fn server(&self, options: &ConnectionOptions) -> Result<ConnectionInfo, BackendError> {
         match &self.url {
             Some(url) => options.to_url(url),
@@ -236,18 +251,18 @@ impl RedisConfig {
     }
 
     pub(crate) fn pool_idle_timeout(&self) -> Result<Duration, BackendError> {
-        seconds("pool_idle_timeout", self.pool_idle_timeout)
+        timeout("pool_idle_timeout", self.pool_idle_timeout)
     }
 
     pub(crate) fn leases(&self) -> Result<LeaseOptions, BackendError> {
         let mut options = LeaseOptions::default();
-        if let Some(timeout) = self.lock_timeout {
-            options.lease = seconds("lock_timeout", timeout)?;
+        if let Some(lifetime) = self.lock_timeout {
+            options.lease = timeout("lock_timeout", lifetime)?;
             options.renewed = false;
         }
-        options.longest_pause = seconds("lock_sleep", self.lock_sleep)?;
-        if let Some(timeout) = self.lock_blocking_timeout {
-            options.give_up_after = seconds("lock_blocking_timeout", timeout)?;
+        options.longest_pause = timeout("lock_sleep", self.lock_sleep)?;
+        if let Some(longest) = self.lock_blocking_timeout {
+            options.give_up_after = timeout("lock_blocking_timeout", longest)?;
         }
         if !self.lock_blocking {
             options.give_up_after = Duration::ZERO;
@@ -256,130 +271,6 @@ impl RedisConfig {
     }
 }
 
-/// A time of at least a millisecond, below which the server's clock does not go.
-fn seconds(name: &str, given: f64) -> Result<Duration, BackendError> {
-    let duration = Duration::try_from_secs_f64(given).ok();
-    let usable = duration.filter(|duration| *duration >= Duration::from_millis(1));
-    usable.ok_or_else(|| refused(name, format_args!("{given}"), "a number of seconds, at least 0.001"))
-}
-
-fn refused(name: &str, given: fmt::Arguments<'_>, must: &str) -> BackendError {
-    let message = format!("argument {name:?} of a Redis backend is {given}, and must be {must}");
-    BackendError::new(ErrorKind::Configuration, message)
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-mod tests {
-    use super::*;
-
-    fn connection(config: &RedisConfig) -> ConnectionInfo {
-        config.server(&config.options(Deployment::Single)).unwrap()
-    }
-
-    /// Behaviour: `redis-connect-defaults`
-    #[test]
-    fn without_arguments_it_is_the_server_of_this_machine() {
-        let server = connection(&RedisConfig::default());
-        assert_eq!(server.addr().to_string(), "localhost:6379");
-        let login = server.redis_settings();
-        assert_eq!((login.db(), login.username(), login.password()), (0, None, None));
-    }
-
-    /// Behaviour: `redis-connect-basics`, `redis-connect-password`, `redis-connect-username-password`
-    #[test]
-    fn server_and_login_are_as_given() {
-        let mut config = RedisConfig { host: "h".into(), port: 7, db: Some(3), ..RedisConfig::default() };
-        config.password = Some("0123".into());
-        let server = connection(&config);
-        assert_eq!((server.addr().to_string().as_str(), server.redis_settings().db()), ("h:7", 3));
-        assert_eq!(server.redis_settings().username(), None);
-        assert_eq!(server.redis_settings().password(), Some("0123"));
-        config.username = Some("user".into());
-        assert_eq!(connection(&config).redis_settings().username(), Some("user"));
-    }
-
-    /// Behaviour: `redis-connect-url-wins`
-    #[test]
-    fn a_url_takes_the_place_of_host_port_and_login() {
-        let config = RedisConfig {
-            url: Some("redis://u:p@there:5/2".into()),
-            password: Some("other".into()),
-            ..RedisConfig::default()
-        };
-        let server = connection(&config);
-        assert_eq!(server.addr().to_string(), "there:5");
-        assert_eq!((server.redis_settings().db(), server.redis_settings().password()), (2, Some("p")));
-    }
-
-    /// Behaviour: `redis-connect-socket-timeout`, `redis-connect-socket-timeout-1s`
-    #[test]
-    fn timeouts_are_as_given_and_never_none() {
-        let options = |socket_timeout| {
-            RedisConfig { socket_timeout, ..RedisConfig::default() }.options(Deployment::Single)
-        };
-        assert_eq!(options(Some(0.5)).timeout().unwrap(), Duration::from_millis(500));
-        assert_eq!(options(Some(0.5)).connect_timeout().unwrap(), Duration::from_millis(500));
-        assert_eq!(options(None).timeout().unwrap(), Duration::from_secs(3));
-        let error = options(Some(0.0)).timeout().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "argument \"socket_timeout\" of a Redis backend is 0, and must be a number of seconds, at least 0.001"
-        );
-    }
-
-    #[test]
-    fn neither_debug_nor_an_error_shows_a_password() {
-        let config = RedisConfig {
-            url: Some("nonsense://u:hunter2@there:5/2".into()),
-            password: Some("hunter2".into()),
-            ..RedisConfig::default()
-        };
-        let error = config.server(&config.options(Deployment::Single)).unwrap_err();
-        assert!(!format!("{config:?} {error} {error:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn a_wrong_lock_prefix_is_refused() {
-        for prefix in ["", "a", "elevenchars", "_lo k"] {
-            let config = RedisConfig { lock_prefix: prefix.into(), ..RedisConfig::default() };
-            assert!(config.check(Deployment::Single).is_err(), "{prefix:?}");
-        }
-        let config = RedisConfig { lock_prefix: "_lok.".into(), ..RedisConfig::default() };
-        assert!(config.check(Deployment::Single).is_ok());
-    }
-
-    #[test]
-    fn servers_are_named_as_the_entry_point_has_it() {
-        let refused = |written: &str, deployment| {
-            let config: RedisConfig = serde_json::from_str(written).unwrap();
-            config.check(deployment).unwrap_err().to_string()
-        };
-        let names = [
-            (refused("{}", Deployment::Sentinel), "\"sentinels\" is missing"),
-            (refused("{}", Deployment::Cluster), "\"startup_nodes\" is missing"),
-            (refused(r#"{"service_name": "m"}"#, Deployment::Single), "_sentinel"),
-            (refused(r#"{"startup_nodes": ["h:1"]}"#, Deployment::Single), "_cluster"),
-            (refused(r#"{"startup_nodes": ["h:1"], "db": 1}"#, Deployment::Cluster), "\"db\" must be 0"),
-            (refused(r#"{"sentinels": ["h:1"], "url": "redis://h"}"#, Deployment::Sentinel), "\"url\""),
-        ];
-        for (refused, name) in names {
-            assert!(refused.contains(name), "{refused}");
-        }
-    }
-
-    #[test]
-    fn sentinels_are_asked_as_the_same_user_unless_told_otherwise() {
-        let config: RedisConfig =
-            serde_json::from_str(r#"{"username": "u", "password": "p", "db": 2}"#).unwrap();
-        let options = config.sentinel_options();
-        assert_eq!(
-            (options.username.as_deref(), options.password.as_deref(), options.db),
-            (Some("u"), Some("p"), None)
-        );
-        let more = r#"{"password": "p", "sentinel_kwargs": {"password": ""}}"#;
-        let config: RedisConfig = serde_json::from_str(more).unwrap();
-        let server = config.sentinel_options().to(&Node::new("h", 1)).unwrap();
-        assert_eq!(server.redis_settings().password(), None);
-    }
-}
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests;

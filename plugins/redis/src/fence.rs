@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dogpile_sdk::{BytesEntry, Fence};
 
-use crate::servers::Command;
+use crate::command::Command;
 
 /// Stores each value whose lock still has the token of its creator, and returns how many were stored.
 ///

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod command;
 mod config;
 mod error;
 mod fence;

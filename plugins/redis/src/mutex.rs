@@ -8,8 +8,9 @@ use std::time::Duration;
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
 use dogpile_sdk::{BackendError, Fence};
 
+use crate::command::{Access, Command, Repeat};
 use crate::fence;
-use crate::servers::{Access, Command, Repeat, Servers, run_one};
+use crate::servers::{Servers, run_one};
 use crate::wakeup::Wakeups;
 
 /// Sets the lock. An existing lock with our token counts as acquired: the reply to an earlier attempt was lost.

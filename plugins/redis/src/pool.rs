@@ -4,15 +4,17 @@
 //! to the reply to an earlier command. An error reply from the server is not a failure of the connection.
 
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Client, Connection, ConnectionInfo, ConnectionLike, ProtocolVersion, RedisResult, Value};
+use redis::{
+    Client, Connection, ConnectionInfo, ConnectionLike, ProtocolVersion, RedisError, RedisResult, Value,
+};
 
-use crate::config::{ConnectionOptions, RedisConfig};
+use crate::command::{Repeat, Reply};
+use crate::config::{ConnectionOptions, RedisConfig, invalid};
 use crate::error;
-use crate::servers::Repeat;
 
 /// The limits and timeouts of the connections to one server.
 #[derive(Clone, Debug)]
@@ -41,6 +43,7 @@ impl Limits {
 /// A bounded pool of connections to one server.
 pub(crate) struct Pool {
     client: Client,
+    address: Arc<str>,
     db: i64,
     limits: Limits,
     connections: Mutex<Connections>,
@@ -68,13 +71,15 @@ impl Pool {
         let db = server.redis_settings().db();
         // The client applies the connect timeout to each command of its handshake. Keep the handshake to the login.
         let login = server.redis_settings().clone().set_db(0).set_skip_set_lib_name();
-        let client = Client::open(server.set_redis_settings(login)).map_err(error::of)?;
-        Ok(Pool { client, db, limits, connections: Mutex::default(), returned: Condvar::new() })
+        let address = server.addr().to_string().into();
+        let client = Client::open(server.set_redis_settings(login))
+            .map_err(|error| invalid("url", "it is not a valid address").with_source(error))?;
+        Ok(Pool { client, address, db, limits, connections: Mutex::default(), returned: Condvar::new() })
     }
 
     /// Returns the server's address.
-    pub(crate) fn address(&self) -> String {
-        self.client.get_connection_info().addr().to_string()
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Returns the server's address and database.
@@ -88,7 +93,7 @@ impl Pool {
         packed: &[u8],
         count: usize,
         repeat: Repeat,
-    ) -> Result<Vec<Value>, BackendError> {
+    ) -> Result<Vec<Reply>, BackendError> {
         let mut lent = self.lend()?;
         let replies = match lent.exchange(packed, count) {
             // The server has probably restarted. All idle connections are then broken, too.
@@ -102,9 +107,19 @@ impl Pool {
             }
             replies => replies,
         };
-        let replies = replies.map_err(error::of)?;
+        let replies = replies.map_err(|error| self.error(error))?;
         lent.give_back();
-        Ok(replies)
+        Ok(self.replies(replies))
+    }
+
+    /// Returns `values` as the replies of this server.
+    pub(crate) fn replies(&self, values: Vec<Value>) -> Vec<Reply> {
+        values.into_iter().map(|value| Reply { value, server: Arc::clone(&self.address) }).collect()
+    }
+
+    /// Returns `error` as a failure of this server.
+    pub(crate) fn error(&self, error: RedisError) -> BackendError {
+        error::of(error, &self.address)
     }
 
     /// Closes all idle connections.
@@ -145,8 +160,10 @@ impl Pool {
         while connections.lent >= size {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                let message =
-                    format!("all {size} connections were in use for {timeout:?}; raise \"pool_size\"");
+                let message = format!(
+                    "no free connection to Redis server {}: all {size} were in use for {timeout:?}; raise \"pool_size\"",
+                    self.address
+                );
                 return Err(BackendError::new(ErrorKind::Timeout, message));
             }
             let waited = self.returned.wait_timeout(connections, left);
@@ -208,7 +225,7 @@ impl Drop for Lent<'_> {
 }
 
 /// Returns whether the connection broke, as opposed to timing out.
-fn broke(error: &redis::RedisError) -> bool {
+fn broke(error: &RedisError) -> bool {
     !error.is_timeout() && (error.is_io_error() || error.is_connection_dropped())
 }
 

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::LeaseWait;
+use dogpile_sdk::{BackendError, error_chain};
 use redis::{Connection, PushKind, RedisResult, Value};
 
 use crate::error;
@@ -63,7 +63,10 @@ impl Wakeups {
         match self.subscribe(name) {
             Ok(connection) => Some(Listening { connection, _place: place }),
             Err(error) => {
-                log::debug!("releases of locks are looked for, since nothing tells of them: {error}");
+                log::debug!(
+                    "waiters poll their locks: cannot subscribe to releases: {}",
+                    error_chain(&error)
+                );
                 self.refused.fetch_or(!error.is_transient(), Ordering::Relaxed);
                 None
             }
@@ -76,7 +79,7 @@ impl Wakeups {
         let sent = connection.send_packed_command(&subscription);
         // Wait for the reply: from then on, no release is missed.
         let reply = sent.and_then(|()| connection.recv_response()?.extract_error());
-        reply.map(|_| connection).map_err(error::of)
+        reply.map(|_| connection).map_err(|error| error::of(error, &self.servers.scope()))
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -132,7 +135,7 @@ impl LeaseWait for Wait<'_> {
             Subscription::Open(listening) => match listening.receive(until) {
                 Ok(is_released) => return is_released,
                 Err(error) => {
-                    log::debug!("the server tells no more of releases: {error}");
+                    log::debug!("a waiter polls its lock: its subscription ended: {error}");
                     self.subscription = Subscription::Failed;
                 }
             },

@@ -1,10 +1,10 @@
-//! [`ConnectionOptions`]: how to connect to a server, wherever it is.
+//! [`ConnectionOptions`]: the options of connections to any server.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, seconds};
 use redis::TlsCertificates;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
@@ -12,68 +12,69 @@ use redis::{
 };
 use serde::Deserialize;
 
-use super::{Node, refused, seconds};
+use super::argument::{at_least, invalid, timeout};
+use super::node::Node;
 
-/// The table `connection_kwargs` or `sentinel_kwargs`: what redis-py's connections take and has a meaning here. Times
-/// are in seconds. Default of each: as for the backend's argument of the same name, if there is one.
+/// The table `connection_kwargs` or `sentinel_kwargs`, with the names of redis-py.
 ///
-/// Source: redis-py `client.py`, `Redis`.
+/// The default of an option is that of the backend's argument with the same name, if there is one.
+// Source: redis-py `client.py`, `Redis`.
 #[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ConnectionOptions {
-    /// The user of the server's access control list.
+    /// User name for the server.
     pub username: Option<String>,
-    /// The password; an empty one is none.
+    /// Password for the server. An empty one means none.
     pub password: Option<String>,
-    /// The number of the database.
+    /// Database number.
     pub db: Option<i64>,
-    /// How long to wait for the server to take a command or to answer it.
-    pub socket_timeout: Option<f64>,
-    /// How long to wait for a connection.
-    pub socket_connect_timeout: Option<f64>,
-    /// Whether the system probes connections on which nothing happens.
+    /// Time limit for sending a command, for receiving a reply, and for getting a pooled connection.
+    #[serde(with = "seconds")]
+    pub socket_timeout: Option<Duration>,
+    /// Time limit for opening a connection.
+    #[serde(with = "seconds")]
+    pub socket_connect_timeout: Option<Duration>,
+    /// Probe idle connections with TCP keepalive.
     pub socket_keepalive: Option<bool>,
-    /// When, and how often.
+    /// TCP keepalive settings.
     pub socket_keepalive_options: Option<KeepaliveOptions>,
-    /// Whether connections are encrypted.
+    /// Encrypt connections with TLS.
     pub ssl: Option<bool>,
-    /// A file of certificates, in PEM, one of which must have signed the server's. Default: those that the system
-    /// trusts.
+    /// File with the certificates of the trusted authorities, in PEM. Default: the authorities of the system.
     pub ssl_ca_certs: Option<PathBuf>,
-    /// The same as a text.
+    /// Certificates of the trusted authorities, in PEM. `ssl_ca_certs` overrides it.
     pub ssl_ca_data: Option<String>,
-    /// A file with the certificate, in PEM, that is shown to the server. Default: none.
+    /// File with the certificate that is presented to the server, in PEM. Default: none.
     pub ssl_certfile: Option<PathBuf>,
-    /// A file with its key, in PEM.
+    /// File with the key of `ssl_certfile`, in PEM.
     pub ssl_keyfile: Option<PathBuf>,
-    /// `required`, or `none`, by which anybody can pose as the server. Default: `required`.
+    /// `required`, or `none`, which accepts any server. Default: `required`.
     pub ssl_cert_reqs: Option<String>,
-    /// Whether the certificate must be for the server's name. Default: yes.
+    /// Require the server's certificate to be for its host name. Default: true.
     pub ssl_check_hostname: Option<bool>,
-    /// The most connections at a time: `pool_size` by redis-py's name.
+    /// Most connections to a server at a time: redis-py's name for `pool_size`.
     pub max_connections: Option<usize>,
 }
 
-/// What TCP does on a connection on which nothing happens, in whole seconds. Default of each: the system's.
+/// TCP keepalive settings. Times are at least a second. Default of each: the setting of the system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct KeepaliveOptions {
-    /// After how long the first probe is sent.
-    #[serde(alias = "4")]
-    #[serde(rename = "TCP_KEEPIDLE")]
-    pub idle: Option<u64>,
-    /// How long after a probe the next is sent.
-    #[serde(alias = "5")]
-    #[serde(rename = "TCP_KEEPINTVL")]
-    pub interval: Option<u64>,
-    /// How many probes may go unanswered.
-    #[serde(alias = "6")]
-    #[serde(rename = "TCP_KEEPCNT")]
+    /// Idle time before the first probe.
+    #[serde(alias = "4", rename = "TCP_KEEPIDLE", with = "seconds")]
+    pub idle: Option<Duration>,
+    /// Time between two probes.
+    #[serde(alias = "5", rename = "TCP_KEEPINTVL", with = "seconds")]
+    pub interval: Option<Duration>,
+    /// Number of lost probes after which the connection is closed.
+    #[serde(alias = "6", rename = "TCP_KEEPCNT")]
     pub count: Option<u32>,
 }
 
 impl ConnectionOptions {
-    /// These, and what only `others` say.
+    /// Fills in the options that are not set from `others`.
     pub(crate) fn or(self, others: Self) -> Self {
         ConnectionOptions {
             username: self.username.or(others.username),
@@ -94,21 +95,17 @@ impl ConnectionOptions {
         }
     }
 
-    /// The server at `node`.
+    /// Returns the server at `node` with these options.
     pub(crate) fn to(&self, node: &Node) -> Result<ConnectionInfo, BackendError> {
         self.completed(ConnectionAddr::Tcp(node.host.clone(), node.port), self.login())
     }
 
-    /// The server that `url` names; what it says goes before these.
+    /// Returns the server at `url` with these options, which `url` overrides.
     pub(crate) fn to_url(&self, url: &str) -> Result<ConnectionInfo, BackendError> {
-        // Neither the URL nor what the parser says of it is shown: it may have a password.
-        let info = url.into_connection_info().map_err(|error| {
-            let why = format!(
-                "argument \"url\" cannot be used ({:?}); it reads redis://user:password@host:port/db, \
-                 rediss://.. for TLS, or unix:///path",
-                error.kind()
-            );
-            BackendError::new(ErrorKind::Configuration, why)
+        // Show neither the URL nor the parser's message: both may contain a password.
+        let info = url.into_connection_info().map_err(|_| {
+            let expected = "redis://user:password@host:port/db, rediss://… for TLS, or unix:///path";
+            invalid("url", format_args!("it is not a valid URL; expected {expected}"))
         })?;
         self.completed(info.addr().clone(), info.redis_settings().clone())
     }
@@ -137,31 +134,33 @@ impl ConnectionOptions {
             address => address,
         };
         let is_encrypted = matches!(address, ConnectionAddr::TcpTls { .. });
-        let server = address.into_connection_info().map_err(crate::error::of)?;
-        let server = server.set_redis_settings(login).set_tcp_settings(self.tcp_settings());
+        let invalid_address = |error| invalid("url", "it is not a valid address").with_source(error);
+        let server: ConnectionInfo = address.into_connection_info().map_err(invalid_address)?;
+        let server = server.set_redis_settings(login).set_tcp_settings(self.tcp_settings()?);
         if is_encrypted { self.encrypted(server) } else { Ok(server) }
     }
 
-    fn tcp_settings(&self) -> TcpSettings {
+    fn tcp_settings(&self) -> Result<TcpSettings, BackendError> {
         let settings = TcpSettings::default().set_nodelay(true);
         if self.socket_keepalive != Some(true) {
-            return settings;
+            return Ok(settings);
         }
+        let time = |given| at_least("socket_keepalive_options", given, Duration::from_secs(1));
         let options = self.socket_keepalive_options.unwrap_or_default();
         let mut keepalive = TcpKeepalive::new();
         if let Some(idle) = options.idle {
-            keepalive = keepalive.with_time(Duration::from_secs(idle));
+            keepalive = keepalive.with_time(time(idle)?);
         }
         if let Some(interval) = options.interval {
-            keepalive = keepalive.with_interval(Duration::from_secs(interval));
+            keepalive = keepalive.with_interval(time(interval)?);
         }
         if let Some(count) = options.count {
             keepalive = keepalive.with_retries(count);
         }
-        settings.set_keepalive(keepalive)
+        Ok(settings.set_keepalive(keepalive))
     }
 
-    /// `server`, over TLS, with the certificates of these options.
+    /// Adds TLS with the certificates of these options to `server`.
     fn encrypted(&self, server: ConnectionInfo) -> Result<ConnectionInfo, BackendError> {
         use_ring();
         let client_tls = match (&self.ssl_certfile, &self.ssl_keyfile) {
@@ -171,8 +170,8 @@ impl ConnectionOptions {
             }),
             (None, None) => None,
             _ => {
-                let why = "arguments \"ssl_certfile\" and \"ssl_keyfile\" are given both or neither";
-                return Err(BackendError::new(ErrorKind::Configuration, why));
+                let why = "only one of \"ssl_certfile\" and \"ssl_keyfile\" is set; set both or neither";
+                return Err(invalid("ssl_certfile", why));
             }
         };
         let root_cert = match (&self.ssl_ca_certs, &self.ssl_ca_data) {
@@ -181,8 +180,8 @@ impl ConnectionOptions {
         };
         let certificates = TlsCertificates { client_tls, root_cert };
         let client = Client::build_with_tls(server, certificates).map_err(|error| {
-            let why = "the certificates or the key for TLS cannot be used; they are texts in PEM";
-            BackendError::new(ErrorKind::Configuration, why).with_source(error)
+            let why = "a certificate or key for TLS is not valid; use the PEM format";
+            invalid("connection_kwargs", why).with_source(error)
         })?;
         let server = client.get_connection_info().clone();
         let mut address = server.addr().clone();
@@ -190,7 +189,7 @@ impl ConnectionOptions {
         Ok(server.set_addr(address))
     }
 
-    /// Leaves out the checks of the server's certificate that are not wanted.
+    /// Turns off the checks of the server's certificate that the options disable.
     fn relax(&self, address: &mut ConnectionAddr) -> Result<(), BackendError> {
         match self.ssl_cert_reqs.as_deref() {
             None | Some("required") => {}
@@ -200,7 +199,8 @@ impl ConnectionOptions {
                 }
             }
             Some(other) => {
-                return Err(refused("ssl_cert_reqs", format_args!("{other:?}"), "\"required\" or \"none\""));
+                let why = format_args!("{other:?} is not a valid value; use \"required\" or \"none\"");
+                return Err(invalid("ssl_cert_reqs", why));
             }
         }
         if self.ssl_check_hostname == Some(false) {
@@ -210,12 +210,12 @@ impl ConnectionOptions {
     }
 
     pub(crate) fn timeout(&self) -> Result<Duration, BackendError> {
-        seconds("socket_timeout", self.socket_timeout.unwrap_or(3.0))
+        timeout("socket_timeout", self.socket_timeout.unwrap_or(Duration::from_secs(3)))
     }
 
     pub(crate) fn connect_timeout(&self) -> Result<Duration, BackendError> {
         match self.socket_connect_timeout {
-            Some(timeout) => seconds("socket_connect_timeout", timeout),
+            Some(given) => timeout("socket_connect_timeout", given),
             None => self.timeout(),
         }
     }
@@ -223,7 +223,7 @@ impl ConnectionOptions {
 
 impl fmt::Debug for ConnectionOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No password.
+        // Leave out the password.
         f.debug_struct("ConnectionOptions")
             .field("db", &self.db)
             .field("ssl", &self.ssl)
@@ -233,19 +233,19 @@ impl fmt::Debug for ConnectionOptions {
 
 fn read(argument: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     fs::read(file).map_err(|error| {
-        let why = format!("argument {argument:?}: {} cannot be read: {error}", file.display());
-        BackendError::new(ErrorKind::Configuration, why).with_source(error)
+        let why = format_args!("cannot read {}; check the path and its permissions", file.display());
+        invalid(argument, why).with_source(error)
     })
 }
 
-/// Has rustls use ring, unless the program has chosen.
+/// Makes rustls use ring, unless the program has chosen a provider.
 fn use_ring() {
-    // An error says that it has.
+    // An error means that it has.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
@@ -255,7 +255,7 @@ mod tests {
 
     /// Behaviour: `redis-connect-keepalive`
     #[test]
-    fn connections_are_probed_if_wanted() {
+    fn keepalive_is_off_unless_enabled() {
         assert!(settings(&ConnectionOptions::default()).keepalive().is_none());
         let options = ConnectionOptions { socket_keepalive: Some(true), ..ConnectionOptions::default() };
         let probed = format!("{:?}", settings(&options).keepalive().unwrap());
@@ -264,7 +264,7 @@ mod tests {
 
     /// Behaviour: `redis-connect-keepalive-options`
     #[test]
-    fn how_connections_are_probed_is_as_given() {
+    fn keepalive_settings_are_as_configured() {
         let written =
             r#"{"socket_keepalive": true, "socket_keepalive_options": {"TCP_KEEPIDLE": 60, "5": 10}}"#;
         let options: ConnectionOptions = serde_json::from_str(written).unwrap();
@@ -277,7 +277,7 @@ mod tests {
 
     /// Behaviour: `redis-connect-extra-kwargs`
     #[test]
-    fn further_options_stand_beside_a_url() {
+    fn options_complete_a_url() {
         let written = r#"{"ssl": true, "socket_timeout": 0.5}"#;
         let options: ConnectionOptions = serde_json::from_str(written).unwrap();
         let server = options.to_url("redis://there:5/2").unwrap();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_and_its_key_come_together_and_can_be_read() {
+    fn invalid_certificate_options_are_refused() {
         let ssl = ConnectionOptions { ssl: Some(true), ..ConnectionOptions::default() };
         let one = ConnectionOptions { ssl_certfile: Some("c.pem".into()), ..ssl.clone() };
         assert!(one.to(&Node::new("h", 1)).unwrap_err().to_string().contains("both or neither"));

@@ -1,26 +1,27 @@
-//! [`Node`]: where one of several servers is.
+//! [`Node`]: the address of one of several servers.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A server's name or address, and its port. A configuration writes `"host:port"`, `["host", port]`, as Python's
-/// sentinels are given, or `{ host = "host", port = 1 }`.
+/// A server's host and port.
+///
+/// A configuration gives `"host:port"`, `["host", port]` as in Python, or `{ host = "host", port = 1 }`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Node {
-    /// The name or address.
+    /// Host name or address.
     pub host: String,
-    /// The port.
+    /// Port.
     pub port: u16,
 }
 
 impl Node {
-    /// The server at `host` and `port`.
+    /// Creates the address of the server at `host` and `port`.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Node { host: host.into(), port }
     }
 
-    /// The server that `text`, `host:port`, names. An IPv6 address may stand in brackets.
+    /// Parses `host:port`. An IPv6 address may be in brackets.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -49,19 +50,19 @@ impl<'de> Deserialize<'de> for Node {
         }
         let written = Written::deserialize(deserializer).map_err(|_| {
             de::Error::custom(
-                "a server is written \"host:port\", [\"host\", port] or { host = .., port = .. }",
+                "invalid server: expected \"host:port\", [\"host\", port], or { host = \"…\", port = … }",
             )
         })?;
         match written {
             Written::Pair(host, port) | Written::Table { host, port } => Ok(Node { host, port }),
             Written::Text(text) => Node::parse(&text)
-                .ok_or_else(|| de::Error::custom(format!("{text:?} is no server; write \"host:port\""))),
+                .ok_or_else(|| de::Error::custom(format!("invalid server {text:?}: expected \"host:port\""))),
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use dogpile_sdk::Arguments;
 
@@ -78,14 +79,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_written_in_three_ways() {
+    fn server_has_three_forms() {
         let written = r#"["h:1", ["h", 2], {"host": "h", "port": 3}, "[::1]:4"]"#;
         let read: Vec<_> = nodes(written).unwrap().iter().map(Node::to_string).collect();
         assert_eq!(read, ["h:1", "h:2", "h:3", "[::1]:4"]);
     }
 
     #[test]
-    fn what_names_no_server_is_refused_with_what_would() {
+    fn invalid_server_error_names_the_valid_form() {
         for written in [r#"["h"]"#, r#"[":1"]"#, r#"["h:99999"]"#, "[7]", r#"[["h"]]"#] {
             let refused = nodes(written).unwrap_err();
             assert!(refused.contains("host:port"), "{refused}");

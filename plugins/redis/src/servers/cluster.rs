@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, error_chain};
 use redis::{Connection, ConnectionAddr, Value};
 
+use super::run::Servers;
 use super::slots::{Slots, slot};
-use super::{Access, Command, Repeat, Servers, pack, refusal};
-use crate::config::{ConnectionOptions, Node, RedisConfig};
+use crate::command::{Access, Command, Repeat, Reply, pack};
+use crate::config::{ConnectionOptions, Node, RedisConfig, invalid};
 use crate::error;
 use crate::pool::{Lent, Limits, Pool};
 
@@ -33,8 +34,8 @@ pub(crate) struct Cluster {
     slots: Mutex<Arc<Map>>,
     /// The lock of the caller that refreshes the slot map.
     ///
-    /// It contains the time and the message of the last failure.
-    asking: Mutex<Option<(Instant, String)>>,
+    /// It contains the time of the last failure, and the error.
+    asking: Mutex<Option<(Instant, Arc<BackendError>)>>,
 }
 
 /// A slot map and its version.
@@ -80,10 +81,7 @@ impl Cluster {
             let (host, port, ssl) = match info.addr() {
                 ConnectionAddr::Tcp(host, port) => (host, *port, false),
                 ConnectionAddr::TcpTls { host, port, .. } => (host, *port, true),
-                _ => {
-                    let why = "argument \"url\" of a cluster names a host and a port, since its nodes do";
-                    return Err(BackendError::new(ErrorKind::Configuration, why));
-                }
+                _ => return Err(invalid("url", "a cluster needs a host and a port; use redis://host:port")),
             };
             startup.insert(Node::new(host, port));
             let login = info.redis_settings();
@@ -119,10 +117,10 @@ impl Cluster {
         if map.version > version {
             return Ok(map);
         }
-        if let Some((when, message)) = &*failed
+        if let Some((when, error)) = &*failed
             && *when > begun
         {
-            return Err(BackendError::new(ErrorKind::Unavailable, message.clone()));
+            return Err(error::copy(error));
         }
         match self.ask_for_slots(&map.slots, begun) {
             Ok(slots) => {
@@ -133,8 +131,9 @@ impl Cluster {
                 Ok(map)
             }
             Err(error) => {
-                *failed = Some((Instant::now(), error.to_string()));
-                Err(error)
+                let error = Arc::new(error);
+                *failed = Some((Instant::now(), Arc::clone(&error)));
+                Err(error::copy(&error))
             }
         }
     }
@@ -143,25 +142,25 @@ impl Cluster {
     fn ask_for_slots(&self, known: &Slots, begun: Instant) -> Result<Slots, BackendError> {
         let request = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
         let nodes: BTreeSet<&Node> = known.nodes().chain(&self.startup).collect();
-        let mut last = String::new();
+        let mut last = None;
         for node in nodes {
             let reply = self.pool(node).and_then(|pool| pool.ask(&request, 1, Repeat::Harmless));
-            match reply.map(|mut replies| replies.pop().unwrap_or(Value::Nil)) {
-                Ok(reply) => match (refusal(&reply).map(str::to_owned), Slots::parse(reply, node)) {
-                    (_, Some(slots)) => return Ok(slots),
-                    (Some(code), None) => last = format!("{node} refuses ({code})"),
-                    (None, None) => last = format!("{node} is in no cluster"),
-                },
+            let value = reply.and_then(|mut replies| replies.pop().map_or(Ok(Value::Nil), Reply::read));
+            match value.and_then(|value| Slots::parse(value, node).ok_or_else(|| outside_of_clusters(node))) {
+                Ok(slots) => return Ok(slots),
                 Err(error) if error.kind() == ErrorKind::Configuration => return Err(error),
-                Err(error) => last = format!("{node}: {error}"),
+                Err(error) => last = Some(error),
             }
             if begun.elapsed() > self.limits.timeout {
                 break;
             }
         }
-        let message =
-            format!("no node tells who has which keys of the cluster ({last}); see \"startup_nodes\"");
-        Err(BackendError::new(ErrorKind::Unavailable, message))
+        let why = "cannot discover the Redis cluster: no node returned a slot map; check \"startup_nodes\"";
+        let error = BackendError::new(ErrorKind::Unavailable, why);
+        Err(match last {
+            Some(last) => error.with_source(last),
+            None => error,
+        })
     }
 
     /// Sends each command once, fills `replies`, and returns the commands to send again.
@@ -171,7 +170,7 @@ impl Cluster {
         to_do: ToDo,
         map: &Map,
         repeat: Repeat,
-        replies: &mut [Option<Value>],
+        replies: &mut [Option<Reply>],
     ) -> Result<ToDo, BackendError> {
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
         for (number, target) in to_do {
@@ -194,7 +193,7 @@ impl Cluster {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::Unavailable && repeat == Repeat::Harmless => {
-                    log::debug!("a node of the cluster is asked again: {error}");
+                    log::debug!("retrying commands on another node of the cluster: {}", error_chain(&error));
                     again.extend(numbers.into_iter().map(|number| (number, None)));
                 }
                 Err(error) => return Err(error),
@@ -209,10 +208,11 @@ impl Cluster {
         commands: &[Command<'_>],
         by_target: &BTreeMap<Target, Vec<usize>>,
         repeat: Repeat,
-    ) -> Vec<Result<Vec<Value>, BackendError>> {
+    ) -> Vec<Result<Vec<Reply>, BackendError>> {
         let requests = by_target.iter().map(|(target, numbers)| {
             let packed = packed_for(target, numbers.iter().map(|number| &commands[*number]));
-            self.pool(target.node()).map(|pool| (pool, packed, target, numbers.len()))
+            let pool = self.pool(target.node()).map_err(Arc::new);
+            pool.map(|pool| (pool, packed, target, numbers.len()))
         });
         let requests: Vec<_> = requests.collect();
         if let [Ok((pool, packed, target, count))] = &requests[..] {
@@ -222,32 +222,34 @@ impl Cluster {
         let sent: Vec<Result<Lent<'_>, BackendError>> = requests
             .iter()
             .map(|request| {
-                let (pool, packed, ..) = request.as_ref().map_err(again)?;
+                let (pool, packed, ..) = request.as_ref().map_err(error::copy)?;
                 let mut lent = pool.lend()?;
-                lent.send(packed).map_err(error::of).inspect_err(|_| pool.close_idle())?;
+                lent.send(packed).map_err(|error| pool.error(error)).inspect_err(|_| pool.close_idle())?;
                 Ok(lent)
             })
             .collect();
         let received = sent.into_iter().zip(&requests).map(|(sent, request)| {
-            let (mut lent, (pool, _, target, count)) = (sent?, request.as_ref().map_err(again)?);
+            let (mut lent, (pool, _, target, count)) = (sent?, request.as_ref().map_err(error::copy)?);
             let replies = lent.receive(reply_count(target, *count));
-            let replies = replies.map_err(error::of).inspect_err(|_| pool.close_idle())?;
+            let replies = replies.map_err(|error| pool.error(error)).inspect_err(|_| pool.close_idle())?;
             lent.give_back();
-            Ok(without_asking(target, replies))
+            Ok(without_asking(target, pool.replies(replies)))
         });
         received.collect()
     }
 }
 
-/// Copies `error`, which is not `Clone`.
-fn again(error: &BackendError) -> BackendError {
-    BackendError::new(error.kind(), error.to_string())
+/// Returns the error for a node that does not return a valid slot map.
+fn outside_of_clusters(node: &Node) -> BackendError {
+    let message = format!("Redis server {node} returned no slot map: it is not part of a cluster");
+    BackendError::new(ErrorKind::Unavailable, message)
 }
 
 fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     let slot = slot(key);
     map.slots.node(slot).ok_or_else(|| {
-        let why = format!("no node of the cluster has slot {slot}, which the key is in");
+        let why =
+            format!("no node of the Redis cluster has the key: its slot {slot} is unassigned; retry later");
         BackendError::new(ErrorKind::Unavailable, why)
     })
 }
@@ -271,7 +273,7 @@ fn reply_count(target: &Target, commands: usize) -> usize {
 }
 
 /// Drops the replies to `ASKING`.
-fn without_asking(target: &Target, replies: Vec<Value>) -> Vec<Value> {
+fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply> {
     match target {
         Target::Master(_) => replies,
         Target::Asked(_) => replies.into_iter().skip(1).step_by(2).collect(),
@@ -279,8 +281,8 @@ fn without_asking(target: &Target, replies: Vec<Value>) -> Vec<Value> {
 }
 
 /// Returns `Some` if a command must be sent again, with the target that its reply names.
-fn redirection(reply: &Value) -> Option<Option<Target>> {
-    let Value::ServerError(error) = reply else { return None };
+fn redirection(reply: &Reply) -> Option<Option<Target>> {
+    let Value::ServerError(error) = &reply.value else { return None };
     // "MOVED 3999 127.0.0.1:6381"
     let node = || error.details().and_then(|details| Node::parse(details.split(' ').nth(1)?));
     match error.code() {
@@ -302,9 +304,9 @@ impl Servers for Cluster {
         commands: &[Command<'_>],
         _access: Access,
         repeat: Repeat,
-    ) -> Result<Vec<Value>, BackendError> {
+    ) -> Result<Vec<Reply>, BackendError> {
         let begun = Instant::now();
-        let mut replies: Vec<Option<Value>> = vec![None; commands.len()];
+        let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
         let mut to_do: ToDo = (0..commands.len()).map(|number| (number, None)).collect();
         let mut map = Arc::clone(&locked(&self.slots));
         for attempt in 0..ATTEMPTS {
@@ -325,7 +327,7 @@ impl Servers for Cluster {
         }
         // A command that is still unfinished keeps its last error reply, or has none if no node was reached.
         replies.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
-            let why = "a node of the Redis cluster cannot be reached, and no other has its keys yet";
+            let why = "cannot reach a node of the Redis cluster: no other node has its keys yet; retry later";
             BackendError::new(ErrorKind::Unavailable, why)
         })
     }

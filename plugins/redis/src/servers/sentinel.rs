@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Connection, Value};
+use dogpile_sdk::{BackendError, ErrorKind, error_chain};
+use redis::Connection;
 
 use super::recent::RecentWrites;
-use super::{Access, Command, Repeat, Servers, pack, read, refusal};
+use super::run::Servers;
+use crate::command::{Access, Command, Repeat, Reply, pack};
 use crate::config::{ConnectionOptions, Node, RedisConfig};
+use crate::error;
 use crate::pool::{Limits, Pool};
 
 /// The age at which a topology that still works is refreshed.
@@ -32,8 +34,8 @@ pub(crate) struct Sentinel {
     known: Mutex<Option<Known>>,
     /// The lock of the caller that refreshes the topology.
     ///
-    /// It contains the time and the message of the last failure.
-    asking: Mutex<Option<(Instant, String)>>,
+    /// It contains the time of the last failure, and the error.
+    asking: Mutex<Option<(Instant, Arc<BackendError>)>>,
     recent: RecentWrites,
     next_replica: AtomicUsize,
 }
@@ -70,7 +72,7 @@ impl Sentinel {
         })
     }
 
-    fn read(&self, commands: &[Command<'_>], packed: &[u8]) -> Result<Vec<Value>, BackendError> {
+    fn read(&self, commands: &[Command<'_>], packed: &[u8]) -> Result<Vec<Reply>, BackendError> {
         let known = self.known()?;
         let now = Instant::now();
         if !commands.iter().any(|command| self.recent.has(command.key, now))
@@ -80,7 +82,8 @@ impl Sentinel {
                 Ok(replies) if !replies.iter().any(is_not_ready) => return Ok(replies),
                 Ok(_) => {}
                 Err(error) => {
-                    log::debug!("a replica of {:?} is left out: {error}", self.service_name);
+                    let cause = error_chain(&error);
+                    log::debug!("reading from the master {:?} instead: {cause}", self.service_name);
                     self.doubt(&known);
                     if error.kind() == ErrorKind::Timeout {
                         return Err(error);
@@ -91,12 +94,12 @@ impl Sentinel {
         self.on_master(packed, commands.len(), Repeat::Harmless)
     }
 
-    fn on_master(&self, packed: &[u8], count: usize, repeat: Repeat) -> Result<Vec<Value>, BackendError> {
+    fn on_master(&self, packed: &[u8], count: usize, repeat: Repeat) -> Result<Vec<Reply>, BackendError> {
         let known = self.known()?;
         let replies = known.master.ask(packed, count, repeat);
         let again = match &replies {
             // The server is no longer the master. It changed nothing, so any command may be repeated.
-            Ok(replies) => replies.iter().all(|reply| refusal(reply) == Some("READONLY")),
+            Ok(replies) => replies.iter().all(|reply| reply.code() == Some("READONLY")),
             Err(error) => error.kind() == ErrorKind::Unavailable && repeat == Repeat::Harmless,
         };
         if again || replies.is_err() {
@@ -129,10 +132,10 @@ impl Sentinel {
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
-        if let Some((when, message)) = &*failed
+        if let Some((when, error)) = &*failed
             && *when > begun
         {
-            return Err(BackendError::new(ErrorKind::Unavailable, message.clone()));
+            return Err(error::copy(error));
         }
         let before = self.lock_known().clone();
         match (self.ask_sentinels(before.as_ref()), before) {
@@ -142,14 +145,15 @@ impl Sentinel {
             }
             // Only the sentinels failed. The old topology still works, so keep using it.
             (Err(error), Some(before)) if !before.is_in_doubt => {
-                log::warn!("{error}; going on with {}", before.master.server());
+                log::warn!("using master {} as before: {}", before.master.server(), error_chain(&error));
                 let known = Known { since: Instant::now(), ..before };
                 *self.lock_known() = Some(known.clone());
                 Ok(known)
             }
             (Err(error), _) => {
-                *failed = Some((Instant::now(), error.to_string()));
-                Err(error)
+                let error = Arc::new(error);
+                *failed = Some((Instant::now(), Arc::clone(&error)));
+                Err(error::copy(&error))
             }
         }
     }
@@ -186,16 +190,29 @@ impl Sentinel {
                     self.first_sentinel.store(number, Ordering::Relaxed);
                     return self.pools(&master, &replicas, before);
                 }
-                Ok(None) => last = Some(format!("{} knows no such name", sentinel.server())),
-                Err(error) => last = Some(format!("{}: {error}", sentinel.server())),
+                Ok(None) => last = Some(self.unknown_name(sentinel)),
+                Err(error) => last = Some(error),
             }
         }
         let message = format!(
-            "no sentinel tells where the master called {:?} is ({}); see \"sentinels\" and \"service_name\"",
-            self.service_name,
-            last.unwrap_or_default()
+            "cannot discover the Redis master {:?}: no sentinel returned its address; check \"sentinels\" and \
+             \"service_name\"",
+            self.service_name
         );
-        Err(BackendError::new(ErrorKind::Unavailable, message))
+        let error = BackendError::new(ErrorKind::Unavailable, message);
+        Err(match last {
+            Some(last) => error.with_source(last),
+            None => error,
+        })
+    }
+
+    /// Returns the error for a sentinel that does not know the service name.
+    fn unknown_name(&self, sentinel: &Pool) -> BackendError {
+        let (name, address) = (&self.service_name, sentinel.address());
+        BackendError::new(
+            ErrorKind::Unavailable,
+            format!("sentinel {address} does not know a master {name:?}"),
+        )
     }
 
     /// Returns the master and its usable replicas, or `None` for an unknown service name.
@@ -207,9 +224,9 @@ impl Sentinel {
         });
         let mut replies = sentinel.ask(&requests.concat(), 2, Repeat::Harmless)?.into_iter();
         let (Some(master), Some(replicas)) = (replies.next(), replies.next()) else { return Ok(None) };
-        let Some((host, port)) = read::<Option<(String, String)>>(master)? else { return Ok(None) };
+        let Some((host, port)) = master.read::<Option<(String, String)>>()? else { return Ok(None) };
         let Ok(port) = port.parse() else { return Ok(None) };
-        let rows: Vec<HashMap<String, String>> = read(replicas).unwrap_or_default();
+        let rows: Vec<HashMap<String, String>> = replicas.read().unwrap_or_default();
         Ok(Some((Node { host, port }, rows.iter().filter_map(usable_replica).collect())))
     }
 
@@ -236,8 +253,8 @@ fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
     (is_up && is_linked).then_some(node)
 }
 
-fn is_not_ready(reply: &Value) -> bool {
-    matches!(refusal(reply), Some("LOADING" | "MASTERDOWN"))
+fn is_not_ready(reply: &Reply) -> bool {
+    matches!(reply.code(), Some("LOADING" | "MASTERDOWN"))
 }
 
 impl Servers for Sentinel {
@@ -246,7 +263,7 @@ impl Servers for Sentinel {
         commands: &[Command<'_>],
         access: Access,
         repeat: Repeat,
-    ) -> Result<Vec<Value>, BackendError> {
+    ) -> Result<Vec<Reply>, BackendError> {
         let packed = pack(commands);
         if access == Access::Read {
             return self.read(commands, &packed);
