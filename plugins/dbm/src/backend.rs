@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dogpile_sdk::{
-    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, error_chain,
+    register_backend,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
@@ -78,7 +79,7 @@ impl DbmBackend {
         if config.vacuum
             && let Err(error) = first.run(Access::Write, |sqlite| vacuum(sqlite))
         {
-            log::warn!("cannot vacuum cache file {}: {error}", config.filename.display());
+            log::warn!("cannot vacuum cache file {:?}: {}", config.filename, error_chain(&error));
         }
         let limits = Limits::of(&config);
         Ok(DbmBackend { config, factory, idle: Mutex::new(vec![first]), limits, locks })
@@ -104,7 +105,7 @@ impl DbmBackend {
             if !opened.is_outdated(access) {
                 return Ok(opened);
             }
-            log::warn!("cache file {} was deleted or replaced; reopening it", self.path().display());
+            log::warn!("cache file {:?} was deleted or replaced; reopening it", self.path());
             let outdated = std::mem::take(&mut *self.idle());
             drop(outdated);
             opened.abandon()?;

@@ -3,46 +3,48 @@
 use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::lock_factory::LockFactory;
 
 /// Arguments of the `dogpile.cache.dbm` entry point.
 ///
-/// Source: dogpile.cache `backends/file.py`, `DBMBackend`.
+/// A configuration gives times in seconds, or as durations such as `"3s"`.
+// Source: dogpile.cache `backends/file.py`, `DBMBackend`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DbmConfig {
-    /// The file; it is created when it is missing, its folder is not.
+    /// Path of the file. The file is created if it is missing; its directory must exist. Required.
     pub filename: PathBuf,
-    /// The file whose lock writers hold exclusively, which Python's readers share. Default: `filename` + `.rw.lock`.
+    /// Lock file that writers hold exclusively, and that Python's readers share. Default: `filename` + `.rw.lock`.
     #[serde(default)]
     pub rw_lockfile: Option<Lockfile>,
-    /// The file whose lock keeps creators apart. Default: `filename` + `.dogpile.lock`.
+    /// Lock file that excludes creators in other processes. Default: `filename` + `.dogpile.lock`.
     #[serde(default)]
     pub dogpile_lockfile: Option<Lockfile>,
-    /// What the locks are. Default: `file`.
+    /// Kind of the locks. Default: `file`.
     #[serde(default)]
     pub lock_factory: LockKind,
-    /// How many creators, of different keys, may run side by side, from 1 to 4096. Default: 64. With 1 it is one
-    /// creator for the whole file, as in Python.
+    /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64. With 1, one creator holds
+    /// the whole file, as in Python. All processes must use the same number.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
-    /// When written values are brought to the disk. Default: `normal`.
+    /// When written values are flushed to the disk. Default: `normal`.
     #[serde(default)]
     pub synchronous: Synchronous,
-    /// For how many seconds a call waits for other processes. Default: 5.
-    #[serde(default = "default_busy_timeout")]
-    pub busy_timeout: f64,
-    /// The most bytes that the file's values and keys may take, at least 64 KiB; what was stored first is dropped
-    /// first. Default: no limit.
+    /// Time limit for waiting for other processes. Default: 5.
+    #[serde(default = "default_busy_timeout", with = "seconds")]
+    pub busy_timeout: Duration,
+    /// Most bytes that keys and values may take, at least 64 KiB. The values that were stored first are dropped first.
+    /// Default: no limit.
     #[serde(default)]
     pub max_bytes: Option<u64>,
-    /// The most values that are kept, at least 1; what was stored first is dropped first. Default: no limit.
+    /// Most values that are kept, at least 1. The values that were stored first are dropped first. Default: no limit.
     #[serde(default)]
     pub max_entries: Option<u64>,
-    /// Whether a file that is a quarter or more empty is made smaller when it is opened. Default: no.
+    /// Shrink the file when it is opened, if at least a quarter of it is empty. Default: false.
     #[serde(default)]
     pub vacuum: bool,
 }
@@ -50,40 +52,44 @@ pub struct DbmConfig {
 /// Arguments of the `dogpile.cache.lmdb` entry point.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LmdbConfig {
-    /// The file; it is created when it is missing, its folder is not. LMDB keeps a `-lock` file beside it.
+    /// Path of the file. The file is created if it is missing; its directory must exist. LMDB keeps a `-lock` file beside
+    /// it. Required.
     pub filename: PathBuf,
-    /// The file whose lock keeps creators apart. Default: `filename` + `.dogpile.lock`.
+    /// Lock file that excludes creators in other processes. Default: `filename` + `.dogpile.lock`.
     #[serde(default)]
     pub dogpile_lockfile: Option<Lockfile>,
-    /// What the lock is. Default: `file`.
+    /// Kind of the lock. Default: `file`.
     #[serde(default)]
     pub lock_factory: LockKind,
-    /// How many creators, of different keys, may run side by side, from 1 to 4096. Default: 64.
+    /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
-    /// When written values are brought to the disk. Default: `normal`, which waits for the disk at each write; `off`
-    /// does not.
+    /// When written values are flushed to the disk. Default: `normal`, which waits for the disk at each write. `off` does
+    /// not wait.
     #[serde(default)]
     pub synchronous: Synchronous,
-    /// How many bytes the file may take at first; it is doubled whenever it is full. Default: 64 MiB.
+    /// Initial size limit of the file in bytes. The limit is doubled whenever the file is full. Default: 64 MiB.
     #[serde(default = "default_map_size")]
     pub map_size: u64,
 }
 
-/// Where a lock file lies: a path, or `false` for none; `true` is the default path.
+/// A lock file: a path, `false` for none, or `true` for the default path.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Lockfile {
-    /// Whether there is one, at the default path.
+    /// Whether to use a lock file at the default path.
     Switch(bool),
-    /// The path.
+    /// The path of the lock file.
     Path(PathBuf),
 }
 
-/// The locks that a configuration can name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+/// The kinds of locks that a configuration can name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LockKind {
     /// Locks on files, shared with other processes: [`FileLock`](crate::FileLock).
     #[default]
@@ -101,13 +107,14 @@ impl LockKind {
     }
 }
 
-/// When written values are brought to the disk. A killed process loses nothing with any.
+/// When written values are flushed to the disk. A killed process never loses stored values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Synchronous {
-    /// When the system does; a crash of the machine may damage the file.
+    /// Whenever the system does it. A crash of the machine may damage the file.
     Off,
-    /// Now and then; a crash of the machine may lose the last writes.
+    /// From time to time. A crash of the machine may lose the last writes.
     #[default]
     Normal,
     /// At each write.
@@ -127,12 +134,15 @@ impl Synchronous {
 const MOST_STRIPES: u32 = 4096;
 const LEAST_BYTES: u64 = 64 << 10;
 
+/// The longest `busy_timeout`. SQLite counts milliseconds in 31 bits.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(2_000_000);
+
 fn default_stripes() -> u32 {
     64
 }
 
-fn default_busy_timeout() -> f64 {
-    5.0
+fn default_busy_timeout() -> Duration {
+    Duration::from_secs(5)
 }
 
 fn default_map_size() -> u64 {
@@ -140,7 +150,7 @@ fn default_map_size() -> u64 {
 }
 
 impl DbmConfig {
-    /// The defaults for `filename`.
+    /// Creates a configuration for `filename` with default settings.
     pub fn new(filename: impl Into<PathBuf>) -> Self {
         DbmConfig {
             filename: filename.into(),
@@ -156,22 +166,22 @@ impl DbmConfig {
         }
     }
 
-    pub(crate) fn wait(&self) -> Result<Duration, BackendError> {
-        let wait = Duration::try_from_secs_f64(self.busy_timeout).ok();
-        // SQLite counts milliseconds in 31 bits.
-        let usable = wait.filter(|wait| wait.as_millis() <= i32::MAX as u128);
-        usable.ok_or_else(|| refused("busy_timeout", self.busy_timeout, "seconds, from 0 to 2000000"))
-    }
-
-    /// The same, its paths absolute: a process may go elsewhere later.
+    /// Returns an error if an argument is invalid. Makes the path absolute, because the process may change its directory.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
-        self.wait()?;
+        if self.busy_timeout > LONGEST_TIMEOUT {
+            let (given, most) = (seconds::display(self.busy_timeout), LONGEST_TIMEOUT.as_secs());
+            return Err(invalid(
+                "busy_timeout",
+                format_args!("{given} is too long; use at most {most} seconds"),
+            ));
+        }
         check_stripes(self.lock_stripes)?;
         if let Some(bytes) = self.max_bytes.filter(|bytes| *bytes < LEAST_BYTES) {
-            return Err(refused("max_bytes", bytes, "at least 65536; leave it out to have no limit"));
+            let why = format_args!("{bytes} is too low; use at least 65536, or remove it for no limit");
+            return Err(invalid("max_bytes", why));
         }
         if self.max_entries == Some(0) {
-            return Err(refused("max_entries", 0, "at least 1; leave it out to have no limit"));
+            return Err(invalid("max_entries", "0 is too low; use at least 1, or remove it for no limit"));
         }
         self.filename = checked_path("filename", &self.filename)?;
         Ok(self)
@@ -187,7 +197,7 @@ impl DbmConfig {
 }
 
 impl LmdbConfig {
-    /// The defaults for `filename`.
+    /// Creates a configuration for `filename` with default settings.
     pub fn new(filename: impl Into<PathBuf>) -> Self {
         LmdbConfig {
             filename: filename.into(),
@@ -199,11 +209,12 @@ impl LmdbConfig {
         }
     }
 
-    /// The same, its paths absolute.
+    /// Returns an error if an argument is invalid. Makes the path absolute.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
         check_stripes(self.lock_stripes)?;
         if self.map_size < LEAST_BYTES {
-            return Err(refused("map_size", self.map_size, "at least 65536"));
+            let why = format_args!("{} is too low; use at least 65536", self.map_size);
+            return Err(invalid("map_size", why));
         }
         self.filename = checked_path("filename", &self.filename)?;
         Ok(self)
@@ -218,13 +229,13 @@ fn check_stripes(stripes: u32) -> Result<(), BackendError> {
     if (1..=MOST_STRIPES).contains(&stripes) {
         return Ok(());
     }
-    let must = "from 1 to 4096; set \"dogpile_lockfile\" to false to have no lock file";
-    Err(refused("lock_stripes", stripes, must))
+    let hint = "use 1 to 4096, or set \"dogpile_lockfile\" to false to have no lock file";
+    Err(invalid("lock_stripes", format_args!("{stripes} is out of range; {hint}")))
 }
 
-fn refused(name: &str, given: impl std::fmt::Display, must: &str) -> BackendError {
-    let message = format!("argument {name:?} of a file backend is {given}, and must be {must}");
-    BackendError::new(ErrorKind::Configuration, message)
+/// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
+fn invalid(argument: &str, why: impl std::fmt::Display) -> BackendError {
+    BackendError::new(ErrorKind::Configuration, format!("invalid argument {argument:?}: {why}"))
 }
 
 fn path_of(
@@ -235,7 +246,7 @@ fn path_of(
 ) -> Result<Option<PathBuf>, BackendError> {
     match asked {
         Some(Lockfile::Switch(false)) => Ok(None),
-        // An ini file has texts only.
+        // The values in an ini file are strings.
         Some(Lockfile::Path(path)) if path.to_string_lossy().eq_ignore_ascii_case("false") => Ok(None),
         Some(Lockfile::Path(path)) => checked_path(name, path).map(Some),
         Some(Lockfile::Switch(true)) | None => Ok(Some(with_ending(filename, ending))),
@@ -245,10 +256,10 @@ fn path_of(
 fn checked_path(name: &str, path: &Path) -> Result<PathBuf, BackendError> {
     let usable = !path.as_os_str().is_empty() && !path.as_os_str().as_encoded_bytes().contains(&0);
     let absolute = usable.then(|| absolute(path).ok()).flatten();
-    absolute.ok_or_else(|| refused(name, format_args!("{path:?}"), "the path of a file"))
+    absolute.ok_or_else(|| invalid(name, format_args!("{path:?} is not a valid path of a file")))
 }
 
-/// `path` with `ending` after its last letter.
+/// Appends `ending` to `path`.
 pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut longer = path.as_os_str().to_owned();
     longer.push(ending);
@@ -256,12 +267,16 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use dogpile_sdk::Arguments;
+
     use super::*;
 
     #[test]
-    fn lock_files_lie_beside_the_file_unless_told_otherwise() {
+    fn lock_files_are_beside_the_file_by_default() {
         let mut config = DbmConfig::new("/data/cache.db");
         assert_eq!(config.rw_path().unwrap(), Some("/data/cache.db.rw.lock".into()));
         assert_eq!(config.dogpile_path().unwrap(), Some("/data/cache.db.dogpile.lock".into()));
@@ -275,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_refused_and_named() {
+    fn invalid_argument_is_refused_and_named() {
         let refused = |change: fn(&mut DbmConfig)| {
             let mut config = DbmConfig::new("cache.db");
             change(&mut config);
@@ -285,24 +300,37 @@ mod tests {
         };
         assert_eq!(
             refused(|config| config.lock_stripes = 0),
-            "argument \"lock_stripes\" of a file backend is 0, and must be from 1 to 4096; set \
-             \"dogpile_lockfile\" to false to have no lock file"
+            "invalid argument \"lock_stripes\": 0 is out of range; use 1 to 4096, or set \"dogpile_lockfile\" to \
+             false to have no lock file"
         );
-        assert!(
-            refused(|config| config.max_bytes = Some(1)).contains("\"max_bytes\" of a file backend is 1")
+        assert!(refused(|config| config.max_bytes = Some(1)).contains("\"max_bytes\": 1 is too low"));
+        assert!(refused(|config| config.max_entries = Some(0)).contains("use at least 1, or remove it"));
+        assert_eq!(
+            refused(|config| config.busy_timeout = Duration::from_secs(86_400 * 30)),
+            "invalid argument \"busy_timeout\": 30d is too long; use at most 2000000 seconds"
         );
-        assert!(refused(|config| config.max_entries = Some(0)).contains("must be at least 1"));
-        assert!(refused(|config| config.busy_timeout = -1.0).contains("is -1, and must be seconds"));
-        assert!(refused(|config| config.busy_timeout = f64::NAN).contains("is NaN"));
         assert!(refused(|config| config.filename = PathBuf::new()).contains("\"filename\""));
-        assert!(refused(|config| config.filename = "a\0b".into()).contains("must be the path of a file"));
+        assert!(refused(|config| config.filename = "a\0b".into()).contains("is not a valid path of a file"));
         let mut lmdb = LmdbConfig::new("cache.mdb");
         lmdb.map_size = 0;
-        assert!(lmdb.checked().unwrap_err().to_string().contains("\"map_size\" of a file backend is 0"));
+        assert!(lmdb.checked().unwrap_err().to_string().contains("\"map_size\": 0 is too low"));
     }
 
     #[test]
-    fn paths_are_absolute_before_the_process_goes_elsewhere() {
+    fn busy_timeout_is_seconds_or_a_duration() {
+        let parsed = |arguments: Arguments| arguments.parse::<DbmConfig>().unwrap().busy_timeout;
+        for (text, expected) in [("3", 3000), ("0.5", 500), ("3s", 3000), ("0", 0)] {
+            let texts = BTreeMap::from([("filename", "cache.db"), ("busy_timeout", text)]);
+            let arguments = Arguments::from_serialize(texts).unwrap();
+            assert_eq!(parsed(arguments), Duration::from_millis(expected));
+        }
+        let mut config = DbmConfig::new("cache.db");
+        config.busy_timeout = Duration::from_millis(1500);
+        assert_eq!(parsed(Arguments::from_serialize(&config).unwrap()), config.busy_timeout);
+    }
+
+    #[test]
+    fn paths_are_absolute() {
         let here = std::env::current_dir().unwrap();
         assert_eq!(DbmConfig::new("cache.db").checked().unwrap().filename, here.join("cache.db"));
     }

@@ -1,4 +1,4 @@
-//! One connection to the file, with its own hold on the writers' lock.
+//! [`Opened`]: one connection to the file, with a holder of the writers' lock.
 
 use std::path::PathBuf;
 use std::thread;
@@ -9,35 +9,37 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::config::DbmConfig;
 use crate::disk::{self, Companions, Identity, Open, Watch};
-use crate::error::{failed, is_harmless, is_misfit};
+use crate::error::{failed, is_harmless, is_misfit, unusable};
 use crate::lock::AbstractFileLock;
 use crate::lock_factory::LockFactory;
 
-/// Python 3.13's `dbm.sqlite3` makes this table.
+/// The table of Python 3.13's `dbm.sqlite3`.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)";
 
-/// What there is in the file.
+/// Counts everything in the file.
 const ALL: &str = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = 'dict'";
 
-/// What SQLite compiles only if the table has these columns, unique keys, and numbers of its own for its rows.
+/// Statements that SQLite compiles only if the table has these columns, unique keys, and row IDs.
 const SHAPE: [&str; 2] = [
     "INSERT INTO Dict (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
     "SELECT rowid, key, value FROM Dict",
 ];
 
-/// What lies beside a database in WAL mode.
+/// The endings of the files beside a database in WAL mode.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
 
-/// What a call does to the file.
+/// Whether a call reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
 }
 
-/// The lock that writers hold exclusively, as in Python. Readers go without: SQLite shows them the file as it was before
-/// a write that is under way; and where readers overlap all the time, as ours do, no writer would ever get the lock.
+/// The lock that writers hold exclusively, as in Python.
+///
+/// Readers do not acquire it: SQLite shows them the state before a write in progress. If they shared the lock, overlapping
+/// readers could keep writers out forever.
 #[derive(Debug)]
 struct WritersLock {
     filename: PathBuf,
@@ -48,19 +50,15 @@ struct WritersLock {
 impl WritersLock {
     fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
         let lock = config.rw_path()?.map(|path| factory.make(&path)).transpose()?;
-        Ok(WritersLock { filename: config.filename.clone(), lock, wait: config.wait()? })
+        Ok(WritersLock { filename: config.filename.clone(), lock, wait: config.busy_timeout })
     }
 
-    /// Runs `call` under the lock.
+    /// Runs `call` while holding the lock.
     fn hold<T>(&self, call: impl FnOnce() -> Result<T, BackendError>) -> Result<T, BackendError> {
         let Some(lock) = &self.lock else { return call() };
         if !lock.acquire_write_lock(self.wait)? {
-            let message = format!(
-                "cache file {}: its rw_lockfile was held by others for {:?}, the busy_timeout",
-                self.filename.display(),
-                self.wait
-            );
-            return Err(BackendError::new(ErrorKind::Timeout, message));
+            let why = "its \"rw_lockfile\" was held elsewhere for the whole \"busy_timeout\"; retry later";
+            return Err(unusable(&self.filename, ErrorKind::Timeout, why));
         }
         let done = call();
         let released = lock.release_write_lock();
@@ -68,26 +66,28 @@ impl WritersLock {
     }
 }
 
+/// A connection to the file.
 pub(crate) struct Opened {
     sqlite: Connection,
     lock: WritersLock,
     watch: Watch,
     companions: Companions,
-    /// Whether a call failed in such a way that the connection is better closed.
+    /// Whether the connection must be closed, because a call failed.
     broken: bool,
-    /// Behind the connection, which is closed first.
+    /// Declared after the connection, which must be closed first.
     _open: Open,
 }
 
 impl Opened {
-    /// Opens the file, or creates it.
+    /// Opens the file, creating it if needed.
     pub(crate) fn new(config: &DbmConfig, factory: &LockFactory) -> Result<Self, BackendError> {
         let lock = WritersLock::new(config, factory)?;
         let (sqlite, open) = match Identity::of(&config.filename) {
             Some(_) => connect_in_time(config)?,
             None => lock.hold(|| {
                 if Identity::of(&config.filename).is_none() {
-                    // Left behind by a file that was deleted while it was open; they would be taken for the new one's.
+                    // Remove the files beside a database that was deleted while it was open. SQLite would take them
+                    // for those of the new one.
                     Companions::of(&config.filename, &COMPANIONS).remove();
                 }
                 connect_in_time(config)
@@ -99,12 +99,12 @@ impl Opened {
         Ok(Opened { sqlite, lock, watch, companions, broken: false, _open: open })
     }
 
-    /// Whether the file was deleted or replaced. Writers look each time, readers now and then.
+    /// Returns whether the file was deleted or replaced. Writers check each time, readers from time to time.
     pub(crate) fn is_outdated(&self, access: Access) -> bool {
         self.watch.is_outdated(access == Access::Write)
     }
 
-    /// Closes it, and removes what the file that it had open has left behind.
+    /// Closes the connection, and removes the files that its database left behind.
     pub(crate) fn abandon(self) -> Result<(), BackendError> {
         let Opened { sqlite, lock, companions, .. } = self;
         drop(sqlite);
@@ -114,7 +114,7 @@ impl Opened {
         })
     }
 
-    /// Runs `call`; under the lock if it writes.
+    /// Runs `call`, while holding the lock if it writes.
     pub(crate) fn run<T>(
         &mut self,
         access: Access,
@@ -138,10 +138,11 @@ impl Opened {
     }
 }
 
-/// Connects, for as long as a call may wait: SQLite does not wait for another that switches the file to WAL, or makes
-/// the table, at the same moment.
+/// Connects, and retries for at most `busy_timeout`.
+///
+/// SQLite itself does not wait while another process switches the file to WAL or creates the table.
 fn connect_in_time(config: &DbmConfig) -> Result<(Connection, Open), BackendError> {
-    let (start, wait) = (Instant::now(), config.wait()?);
+    let (start, wait) = (Instant::now(), config.busy_timeout);
     loop {
         match disk::open_alone(&config.filename, || connect(config), |error| error) {
             Err(error) if error.kind() == ErrorKind::Timeout && start.elapsed() < wait => {
@@ -159,18 +160,15 @@ fn connect(config: &DbmConfig) -> Result<Connection, BackendError> {
     let sqlite = Connection::open_with_flags(&config.filename, flags).map_err(failed)?;
     sqlite.busy_timeout(Duration::ZERO).map_err(failed)?;
     if !is_ours(&sqlite).map_err(failed)? {
-        let message = format!(
-            "cache file {}: it is a database of something else, or its table Dict has another shape; name another \
-             file, or remove it",
-            config.filename.display()
-        );
-        return Err(BackendError::new(ErrorKind::Configuration, message));
+        let why = "it is the database of another application, or its table Dict has other columns; name another file, \
+                   or remove it";
+        return Err(unusable(&config.filename, ErrorKind::Configuration, why));
     }
     set_up(&sqlite, config).map_err(failed)?;
     Ok(sqlite)
 }
 
-/// Whether the file is empty, or has the table.
+/// Returns whether the file is empty or has the table.
 fn is_ours(sqlite: &Connection) -> rusqlite::Result<bool> {
     let count = |query| sqlite.query_row(query, [], |row| row.get::<_, i64>(0));
     if count(HAS_TABLE)? == 0 {
@@ -186,7 +184,7 @@ fn is_ours(sqlite: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn set_up(sqlite: &Connection, config: &DbmConfig) -> rusqlite::Result<()> {
-    // Where the file system cannot have it, SQLite stays with what it can.
+    // If the file system does not support it, SQLite keeps another mode.
     sqlite.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
     sqlite.pragma_update(None, "synchronous", config.synchronous.name())?;
     sqlite.execute(CREATE, [])?;
@@ -194,16 +192,16 @@ fn set_up(sqlite: &Connection, config: &DbmConfig) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_told_and_what_was_stored_is_still_read() {
+    fn full_disk_is_reported_and_reads_go_on() {
         let folder = tempfile::tempdir().unwrap();
         let config = DbmConfig::new(folder.path().join("cache.db"));
         let mut opened = Opened::new(&config, &LockFactory::file()).unwrap();
-        // SQLite's own limit stands for the disk's.
+        // The limit of SQLite simulates a full disk.
         opened.sqlite.pragma_update(None, "max_page_count", 8).unwrap();
         let mut set = |key: &str| {
             let insert = |sqlite: &mut Connection| {
@@ -214,7 +212,7 @@ mod tests {
         set("first").unwrap();
         let error = (0..9).find_map(|number| set(&number.to_string()).err()).unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.to_string().contains("cache.db: the disk is full; make room"), "{error}");
+        assert!(error.to_string().ends_with("cache.db\": the disk is full; free some space"), "{error}");
         let count = opened.run(Access::Read, |sqlite| {
             sqlite
                 .query_row("SELECT count(*) FROM Dict WHERE key = ?1", [b"first"], |row| row.get::<_, i64>(0))
@@ -223,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_given_back_although_the_call_failed() {
+    fn lock_is_released_after_a_failed_call() {
         let folder = tempfile::tempdir().unwrap();
         let config = DbmConfig::new(folder.path().join("cache.db"));
         let mut opened = Opened::new(&config, &LockFactory::file()).unwrap();

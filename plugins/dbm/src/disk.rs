@@ -1,4 +1,4 @@
-//! The file as the system has it: whether its name still means the file that was opened, and what lies beside it.
+//! The identity of files: whether a path still leads to the opened file, and which files are beside it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,35 +9,36 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dogpile_sdk::{BackendError, ErrorKind};
 
 use crate::config::with_ending;
+use crate::error::unusable;
 
-/// For how long a reader goes on with a file that was deleted or replaced, in milliseconds.
-const LOOKS_EVERY: u64 = 100;
+/// The time in milliseconds after which a reader checks whether its file was deleted or replaced.
+const CHECK_EVERY: u64 = 100;
 
-/// Which file a name means, however it is called.
+/// The identity of a file, independent of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity(u64, u64);
 
 impl Identity {
-    /// That of `path`; none if there is no such file.
+    /// Returns the identity of the file at `path`, or `None` if it is missing.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         identity(&fs::metadata(path).ok()?)
     }
 }
 
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
 fn identity(metadata: &fs::Metadata) -> Option<Identity> {
     use std::os::unix::fs::MetadataExt;
     Some(Identity(metadata.dev(), metadata.ino()))
 }
 
-/// A file that is open cannot be deleted or replaced there.
+/// Other systems do not let an open file be deleted or replaced.
 #[cfg(not(unix))]
 fn identity(_metadata: &fs::Metadata) -> Option<Identity> {
     None
 }
 
-/// Milliseconds since some moment, a few exactly, and cheap to ask for.
+/// Returns a cheap clock in milliseconds, with an accuracy of a few milliseconds.
 #[cfg(target_os = "linux")]
 fn coarse_now() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
@@ -50,37 +51,37 @@ fn coarse_now() -> u64 {
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A file that is open, and when it was last looked at by its name.
+/// An open file, and the time of the last check of its path.
 #[derive(Debug)]
 pub(crate) struct Watch {
     path: PathBuf,
     opened: Option<Identity>,
-    looked: AtomicU64,
+    checked: AtomicU64,
 }
 
 impl Watch {
-    /// `path` has just been opened.
+    /// Starts watching `path`, which has just been opened.
     pub(crate) fn new(path: &Path) -> Self {
-        Watch { path: path.to_owned(), opened: Identity::of(path), looked: AtomicU64::new(coarse_now()) }
+        Watch { path: path.to_owned(), opened: Identity::of(path), checked: AtomicU64::new(coarse_now()) }
     }
 
-    /// Whether the name means another file by now, or none. Looks `now`, or else if it has not for a while.
+    /// Returns whether the path leads to another file, or to none. Without `now`, it checks only from time to time.
     pub(crate) fn is_outdated(&self, now: bool) -> bool {
         let time = coarse_now();
-        if !now && time.saturating_sub(self.looked.load(Ordering::Relaxed)) < LOOKS_EVERY {
+        if !now && time.saturating_sub(self.checked.load(Ordering::Relaxed)) < CHECK_EVERY {
             return false;
         }
-        self.looked.store(time, Ordering::Relaxed);
+        self.checked.store(time, Ordering::Relaxed);
         Identity::of(&self.path) != self.opened
     }
 }
 
-/// The files that lie beside a database, and were there when it was opened.
+/// The files beside a database at the time when it was opened.
 #[derive(Debug)]
 pub(crate) struct Companions(Vec<(PathBuf, Option<Identity>)>);
 
 impl Companions {
-    /// Those of `path`, which are called as it is, with one of `endings` each.
+    /// Returns the files whose paths are `path` and one of `endings`.
     pub(crate) fn of(path: &Path, endings: &[&str]) -> Self {
         let companion = |ending| {
             let path = with_ending(path, ending);
@@ -90,26 +91,27 @@ impl Companions {
         Companions(endings.iter().copied().map(companion).collect())
     }
 
-    /// Removes those that are still the same: the database that they belong to is gone, and they would be taken for
-    /// the next one's.
+    /// Removes the files that are still the same ones.
+    ///
+    /// Their database is gone, and the next one at its path would use them as its own.
     pub(crate) fn remove(&self) {
         for (path, identity) in &self.0 {
             if identity.is_some() && Identity::of(path) == *identity {
-                // Whoever else noticed may have been quicker.
+                // Another process may already have removed it.
                 let _ = fs::remove_file(path);
             }
         }
     }
 }
 
-/// The files that this copy of the crate has open, and how often.
+/// The number of connections of this copy of the crate, per file.
 static OPEN: Mutex<Option<HashMap<Identity, usize>>> = Mutex::new(None);
 
 fn open_files() -> MutexGuard<'static, Option<HashMap<Identity, usize>>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// That a file is open here, until it is dropped.
+/// An entry in [`OPEN`]. Dropping it removes the entry.
 #[derive(Debug)]
 pub(crate) struct Open(Option<Identity>);
 
@@ -125,26 +127,24 @@ impl Drop for Open {
     }
 }
 
-/// Runs `connect`, which opens `path`, unless something else in this process has it open: a database's locks belong to
-/// the process, and are lost when anybody closes the file.
+/// Runs `connect`, which opens `path`, unless another library in this process has the file open.
+///
+/// The locks of a database belong to the process, and are lost when any library in it closes the file.
 pub(crate) fn open_alone<T, E>(
     path: &Path,
     connect: impl FnOnce() -> Result<T, E>,
     failed: impl FnOnce(E) -> BackendError,
 ) -> Result<(T, Open), BackendError> {
-    // Kept, so that what another thread of this copy is about to open is not taken for a stranger's.
+    // Hold this lock meanwhile, so that a file that another thread is opening does not look foreign.
     let mut open = open_files();
     let open = open.get_or_insert_default();
     if let Some(identity) = Identity::of(path)
         && !open.contains_key(&identity)
         && is_open_in_this_process(identity)
     {
-        let message = format!(
-            "cache file {} is open in this process already, through another copy of its database's library, such \
-             as a plugin library's; two copies would undo each other's locks, so use one of them, or another file",
-            path.display()
-        );
-        return Err(BackendError::new(ErrorKind::Configuration, message));
+        let why = "another copy of the database library, such as that of a plugin library, has it open in this \
+                   process, and two copies would release each other's locks; use only one of them, or another file";
+        return Err(unusable(path, ErrorKind::Configuration, why));
     }
     let connected = connect().map_err(failed)?;
     let identity = Identity::of(path);
@@ -160,14 +160,15 @@ fn is_open_in_this_process(identity: Identity) -> bool {
     descriptors.flatten().any(|descriptor| Identity::of(&descriptor.path()) == Some(identity))
 }
 
-/// Elsewhere it cannot be found out.
+/// Other systems do not tell.
 #[cfg(not(target_os = "linux"))]
 fn is_open_in_this_process(_identity: Identity) -> bool {
     false
 }
 
-/// What the file system of `path` is called, if it is one of the network, where processes of different machines
-/// neither share memory nor, often, locks.
+/// Returns the name of the file system of `path` if it is a network file system.
+///
+/// Processes on different machines share no memory there, and often no locks.
 #[cfg(target_os = "linux")]
 pub(crate) fn network_file_system(path: &Path) -> Option<&'static str> {
     let system = rustix::fs::statfs(path).ok()?;
@@ -179,7 +180,7 @@ pub(crate) fn network_file_system(_path: &Path) -> Option<&'static str> {
     None
 }
 
-/// The numbers are Linux's.
+/// Returns the name for a file system type of Linux.
 #[cfg(target_os = "linux")]
 fn network_name(number: u32) -> Option<&'static str> {
     match number {
@@ -195,7 +196,7 @@ fn network_name(number: u32) -> Option<&'static str> {
     }
 }
 
-/// Tells whoever puts a cache on a network file system what to expect.
+/// Logs a warning if `path` is on a network file system.
 pub(crate) fn warn_of_network(path: &Path) {
     if let Some(name) = network_file_system(path) {
         log::warn!("{}", network_hint(path, name));
@@ -204,19 +205,18 @@ pub(crate) fn warn_of_network(path: &Path) {
 
 fn network_hint(path: &Path, name: &str) -> String {
     format!(
-        "cache file {} lies on {name}, a network file system: only processes of one machine may share it, and its \
-         locks may not hold; use a local disk, or a server such as Redis",
-        path.display()
+        "cache file {path:?} is on {name}, a network file system: only processes on one machine may share it, and \
+         locks may not work; use a local disk, or a server such as Redis"
     )
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_network_file_system_is_told_with_what_to_do() {
+    fn network_file_system_is_recognized() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(network_file_system(folder.path()), None);
         for (number, name) in [(0x6969, "NFS"), (0xff53_4d42, "SMB"), (0x0102_1997, "9P")] {
@@ -225,11 +225,11 @@ mod tests {
         // ext4 and tmpfs.
         assert_eq!((network_name(0xef53), network_name(0x0102_1994)), (None, None));
         let hint = network_hint(Path::new("/mnt/cache.db"), "NFS");
-        assert!(hint.starts_with("cache file /mnt/cache.db lies on NFS, a network file system"), "{hint}");
+        assert!(hint.starts_with("cache file \"/mnt/cache.db\" is on NFS, a network file system"), "{hint}");
     }
 
     #[test]
-    fn companions_are_removed_only_if_they_are_the_same() {
+    fn only_unchanged_companions_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let (old, new) = (with_ending(&path, "-old"), with_ending(&path, "-new"));
@@ -244,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_something_else_here_has_open_is_refused() {
+    fn file_open_in_another_library_copy_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
-        let stranger = fs::File::create(&path).unwrap();
+        let foreign = fs::File::create(&path).unwrap();
         let open = || open_alone(&path, || Ok(()), |error: BackendError| error);
         let error = open().unwrap_err();
-        assert!(error.to_string().contains("open in this process already"), "{error}");
-        drop(stranger);
+        assert!(error.to_string().contains("another copy of the database library"), "{error}");
+        drop(foreign);
         let (_, ours) = open().unwrap();
         let _also_ours = fs::File::open(&path).unwrap();
         let (_, ours_too) = open().unwrap();

@@ -1,24 +1,33 @@
-//! What SQLite's errors mean to whoever has a cache file.
+//! Converts the errors of SQLite to a [`BackendError`].
 
 use std::path::Path;
 
 use dogpile_sdk::{BackendError, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// `error`, which SQLite answered for the file `path`.
+/// The reason and the advice for a file that cannot be opened.
+pub(crate) const NOT_ACCESSIBLE: &str =
+    "the file or its directory is missing or not writable; create the directory and check the permissions";
+
+/// Returns `error`, which SQLite reported for the file `path`, as the error of a backend.
 pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> BackendError {
-    let (kind, hint) = meaning(&error);
-    let message = format!("cache file {}: {hint} ({error})", path.display());
-    BackendError::new(kind, message).with_source(error)
+    let (kind, why) = meaning(&error);
+    unusable(path, kind, why).with_source(error)
 }
 
-/// Whether a connection that answered `error` is as good as before.
+/// Returns the error for the cache file `path`. `why` is the reason, and may include what to do.
+pub(crate) fn unusable(path: &Path, kind: ErrorKind, why: &str) -> BackendError {
+    let verb = if why == NOT_ACCESSIBLE { "open" } else { "use" };
+    BackendError::new(kind, format!("cannot {verb} cache file {path:?}: {why}"))
+}
+
+/// Returns whether a connection that returned `error` can still be used.
 pub(crate) fn is_harmless(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, TooBig};
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | TooBig))
 }
 
-/// Whether it is a statement that does not fit the table.
+/// Returns whether a statement does not fit the table.
 pub(crate) fn is_misfit(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqlInputError { .. })
         || error.sqlite_error_code() == Some(ErrorCode::Unknown)
@@ -27,24 +36,24 @@ pub(crate) fn is_misfit(error: &rusqlite::Error) -> bool {
 fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::Timeout, "another process held it for the whole busy_timeout")
+            (ErrorKind::Timeout, "another process held it for the whole \"busy_timeout\"; retry later")
         }
         Some(ErrorCode::NotADatabase) => {
-            (ErrorKind::Configuration, "it is no SQLite database; name another file, or remove it")
+            (ErrorKind::Configuration, "it is not a SQLite database; name another file, or remove it")
         }
         Some(ErrorCode::DatabaseCorrupt) => (
             ErrorKind::Unavailable,
-            "it is damaged; stop its users and remove it, with its -wal and -shm, to begin anew",
+            "it is damaged; stop its users, and remove it with its -wal and -shm files",
         ),
-        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk is full; make room"),
+        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk is full; free some space"),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            (ErrorKind::Unavailable, "its folder must exist, and both must be writable")
+            (ErrorKind::Unavailable, NOT_ACCESSIBLE)
         }
-        Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite takes"),
+        Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite accepts"),
         _ if is_misfit(error) => (
             ErrorKind::Configuration,
-            "its table Dict is gone or has another shape; name another file, or remove it",
+            "its table Dict is missing or has other columns; name another file, or remove it",
         ),
-        _ => (ErrorKind::Unavailable, "SQLite refused"),
+        _ => (ErrorKind::Unavailable, "SQLite reported an error"),
     }
 }

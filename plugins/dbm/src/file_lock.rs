@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
 
+use crate::error::NOT_ACCESSIBLE;
 use crate::lock::{AbstractFileLock, Held, Hold};
 
 /// The longest pause between two attempts. A waiter may notice a release this late.
@@ -35,11 +36,7 @@ impl FileLock {
         match options.read(true).write(true).create(true).truncate(false).open(&path) {
             Ok(file) => Ok(FileLock { file, path, held: Held::default() }),
             Err(error) => {
-                let message = format!(
-                    "cannot open lock file {}: the file or its directory is missing or not writable; create the \
-                     directory and check the permissions",
-                    path.display()
-                );
+                let message = format!("cannot open lock file {path:?}: {NOT_ACCESSIBLE}");
                 Err(BackendError::new(ErrorKind::Unavailable, message).with_source(error))
             }
         }
@@ -79,7 +76,7 @@ impl FileLock {
     }
 
     fn failed(&self, error: io::Error) -> BackendError {
-        let message = format!("cannot lock or unlock file {}: the system call failed", self.path.display());
+        let message = format!("cannot lock or unlock file {:?}: the system reported an error", self.path);
         BackendError::new(ErrorKind::Unavailable, message).with_source(error)
     }
 }
@@ -139,7 +136,7 @@ mod tests {
         let error = FileLock::open("/nowhere/lock").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "cannot open lock file /nowhere/lock: the file or its directory is missing or not writable; create the \
+            "cannot open lock file \"/nowhere/lock\": the file or its directory is missing or not writable; create the \
              directory and check the permissions"
         );
         assert!(error.is_transient());

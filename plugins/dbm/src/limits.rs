@@ -1,6 +1,6 @@
-//! [`Limits`]: what is dropped when the file has too much.
+//! [`Limits`]: drops the oldest values of a file that exceeds its limits.
 //!
-//! Storing a value gives its row a new number, the highest, so that the lowest are those of what was stored first.
+//! Storing a value gives its row a new and highest number. The lowest numbers are those of the oldest values.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::config::DbmConfig;
 
-/// Room is made for this part of a limit at a time, so that it need not be made, and counted, at each write.
+/// The share of a limit that is freed at a time, as a divisor. A write then rarely has to count and drop.
 const PART: u64 = 16;
 
 const PAGES: &str = "SELECT page_count, freelist_count, page_size \
@@ -19,7 +19,7 @@ const SIZES: &str = "SELECT rowid, length(key) + length(value) FROM Dict ORDER B
 const NTH: &str = "SELECT rowid FROM Dict ORDER BY rowid LIMIT 1 OFFSET ?1";
 const DROP: &str = "DELETE FROM Dict WHERE rowid <= ?1";
 
-/// How much the file may have.
+/// The limits of a file.
 #[derive(Debug)]
 pub(crate) struct Limits {
     bytes: Option<u64>,
@@ -27,8 +27,9 @@ pub(crate) struct Limits {
     counted: Mutex<Option<Counted>>,
 }
 
-/// How many rows there were, and the number of the last. Each row that anybody has added since has a higher one, so
-/// that the numbers tell how many there are at most now.
+/// The number of rows at some time, and the number of the last row.
+///
+/// Each row that was added since has a higher number. The numbers therefore bound the present number of rows.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
     entries: u64,
@@ -36,7 +37,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// The most that there can be if the last has the number `last`; unknown if it is lower than it was.
+    /// Returns an upper bound of the rows if the last one has the number `last`. `None` if `last` has decreased.
     fn bound(self, last: i64) -> Option<u64> {
         let added = u64::try_from(last.checked_sub(self.last)?).ok()?;
         Some(self.entries.saturating_add(added))
@@ -44,14 +45,14 @@ impl Counted {
 }
 
 impl Limits {
-    /// Those of `config`, if it has any.
+    /// Returns the limits of `config`, or `None` without limits.
     pub(crate) fn of(config: &DbmConfig) -> Option<Self> {
         let (bytes, entries) = (config.max_bytes, config.max_entries);
         let limited = bytes.is_some() || entries.is_some();
         limited.then(|| Limits { bytes, entries, counted: Mutex::default() })
     }
 
-    /// Drops what is too much. Belongs to the transaction of a write.
+    /// Drops values until the limits hold. The caller is in a transaction that writes.
     pub(crate) fn keep(&self, sqlite: &Connection) -> rusqlite::Result<()> {
         if let Some(most) = self.entries {
             self.keep_entries(sqlite, most)?;
@@ -62,7 +63,7 @@ impl Limits {
         }
     }
 
-    /// The transaction was not committed: what was counted in it is not so.
+    /// Discards the count, because its transaction was not committed.
     pub(crate) fn forget(&self) {
         *self.counted() = None;
     }
@@ -76,8 +77,8 @@ impl Limits {
             return Ok(());
         }
         let entries = sqlite.prepare_cached(COUNT)?.query_row([], |row| row.get::<_, u64>(0))?;
-        // Rows that were replaced count twice in the bound. Somewhat fewer than allowed are kept, or each write would
-        // count when the file is nearly full.
+        // The bound counts replaced rows twice. Keep fewer rows than allowed, or each write would count when the file is
+        // nearly full.
         let keep = if bound.is_some() { most - most / PART } else { most };
         let surplus = entries.saturating_sub(keep);
         if surplus > 0 {
@@ -88,7 +89,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Nothing panics while it is locked.
+    /// Locks the count. No holder panics, so poison carries no meaning.
     fn counted(&self) -> MutexGuard<'_, Option<Counted>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,7 +106,7 @@ fn keep_bytes(sqlite: &Connection, most: u64) -> rusqlite::Result<()> {
     }
 }
 
-/// The number of the row up to which the first ones have `size` bytes together, or of the last; none if there is none.
+/// Returns the number of the row up to which the first rows have `size` bytes, or of the last row.
 fn first_of_size(sqlite: &Connection, size: u64) -> rusqlite::Result<Option<i64>> {
     let mut statement = sqlite.prepare_cached(SIZES)?;
     let mut rows = statement.query([])?;
@@ -123,7 +124,7 @@ fn drop_until(sqlite: &Connection, last: i64) -> rusqlite::Result<()> {
     sqlite.prepare_cached(DROP)?.execute([last]).map(drop)
 }
 
-/// The pages of a file.
+/// The numbers of pages of a file, and their size.
 struct Pages {
     all: u64,
     free: u64,
@@ -142,14 +143,14 @@ impl Pages {
     }
 }
 
-/// Makes the file smaller if a quarter or more of it is empty.
+/// Shrinks the file if at least a quarter of it is empty.
 pub(crate) fn vacuum(sqlite: &Connection) -> rusqlite::Result<()> {
     let pages = Pages::of(sqlite)?;
     if pages.free < pages.all.div_ceil(4) {
         return Ok(());
     }
     sqlite.execute("VACUUM", [])?;
-    // What was written lies in the log until then. Somebody who reads may be in the way, which is no failure.
+    // The pages stay in the log until a checkpoint. A reader may prevent the checkpoint, which is not an error.
     let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
     sqlite.query_row(checkpoint, [], |row| row.get::<_, i64>(0)).optional().map(drop)
 }

@@ -1,11 +1,8 @@
-//! `dogpile.cache.lmdb`: values in one LMDB file, read without a system call.
+//! `dogpile.cache.lmdb`: values in one LMDB file, which is read without system calls.
 
 mod backend;
 mod environment;
-#[allow(
-    unsafe_code,
-    reason = "heed leaves to its caller what nobody can check: what happens to a mapped file"
-)]
+#[allow(unsafe_code, reason = "nobody can check what other processes do to a mapped file")]
 mod map;
 
 pub use self::backend::LmdbBackend;

@@ -77,8 +77,7 @@ impl Held {
             return Ok(());
         }
         let what = if hold == Hold::Read { "read" } else { "write" };
-        let message =
-            format!("cannot release the {what} lock on {}: this holder does not hold it", path.display());
+        let message = format!("cannot release the {what} lock on {path:?}: this holder does not hold it");
         Err(BackendError::new(ErrorKind::NotHeld, message).during("release"))
     }
 }

@@ -2,13 +2,13 @@
 
 // Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`, and `backends/file.py`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CacheMutex, ErrorKind};
+use dogpile_sdk::{BackendError, CacheMutex, ErrorKind, WeakRegistry};
 
 use crate::config::{LockKind, with_ending};
 use crate::lock::AbstractFileLock;
@@ -106,8 +106,6 @@ impl FileLocks {
     }
 }
 
-type Shared = HashMap<(PathBuf, u32, LockKind), Weak<CreatorLocks>>;
-
 impl CreatorLocks {
     /// Creates `count` stripes of the lock file `path`.
     pub(crate) fn new(path: PathBuf, count: u32, factory: LockFactory) -> Self {
@@ -119,17 +117,9 @@ impl CreatorLocks {
     ///
     /// A creator that holds a key of one backend may then request a key of another.
     pub(crate) fn shared(path: &Path, count: u32, kind: LockKind) -> Arc<Self> {
-        static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
-        let mut shared = locked(&SHARED);
-        let shared = shared.get_or_insert_default();
-        let key = (path.to_owned(), count, kind);
-        if let Some(locks) = shared.get(&key).and_then(Weak::upgrade) {
-            return locks;
-        }
-        shared.retain(|_, locks| locks.strong_count() > 0);
-        let locks = Arc::new(CreatorLocks::new(path.to_owned(), count, kind.factory()));
-        shared.insert(key, Arc::downgrade(&locks));
-        locks
+        static SHARED: WeakRegistry<(PathBuf, u32, LockKind), CreatorLocks> = WeakRegistry::new();
+        let create = || CreatorLocks::new(path.to_owned(), count, kind.factory());
+        SHARED.get_or_create((path.to_owned(), count, kind), create)
     }
 
     /// Creates a mutex for `key`.

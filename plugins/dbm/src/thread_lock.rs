@@ -1,11 +1,10 @@
 //! [`ThreadLock`]: a lock within one process, identified by a path.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf, absolute};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::BackendError;
+use dogpile_sdk::{BackendError, WeakRegistry};
 
 use crate::lock::{AbstractFileLock, Held, Hold};
 
@@ -37,21 +36,12 @@ impl Shared {
     }
 }
 
-type Locks = HashMap<PathBuf, Weak<Shared>>;
-
 impl ThreadLock {
     /// Creates a holder of the lock that `path` identifies.
     pub fn of(path: impl AsRef<Path>) -> Self {
-        static LOCKS: Mutex<Option<Locks>> = Mutex::new(None);
+        static LOCKS: WeakRegistry<PathBuf, Shared> = WeakRegistry::new();
         let path = absolute(path.as_ref()).unwrap_or_else(|_| path.as_ref().to_owned());
-        let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
-        let locks = locks.get_or_insert_default();
-        if let Some(shared) = locks.get(&path).and_then(Weak::upgrade) {
-            return ThreadLock { shared, path, held: Held::default() };
-        }
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        let shared = Arc::new(Shared::default());
-        locks.insert(path.clone(), Arc::downgrade(&shared));
+        let shared = LOCKS.get_or_create(path.clone(), Shared::default);
         ThreadLock { shared, path, held: Held::default() }
     }
 

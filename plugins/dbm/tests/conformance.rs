@@ -59,7 +59,7 @@ fn setup<B: BytesBackend>(
     let folder = tempfile::tempdir().expect("a folder can be made");
     let built = AtomicU64::new(0);
     Setup::new(name, move || {
-        // Tests run side by side, and would find each other's locks on one file.
+        // Cases run concurrently, and would see each other's locks on one file.
         let path = folder.path().join(format!("{}.db", built.fetch_add(1, Ordering::Relaxed)));
         Ok(Arc::new(Enveloped::new(build(path)?)))
     })

@@ -1,6 +1,6 @@
-//! Files that are not as they should be, and several backends at once.
+//! Invalid, deleted, and replaced files, and several backends over one file.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::path::Path;
@@ -15,19 +15,19 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
+fn file_that_is_not_a_database_is_refused_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let text = "a text, and longer than the header of a database. ".repeat(40);
     fs::write(&path, &text).unwrap();
     let error = DbmBackend::new(DbmConfig::new(&path)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(error.to_string().contains("it is no SQLite database; name another file"), "{error}");
+    assert!(error.to_string().contains("it is not a SQLite database; name another file"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
 #[test]
-fn a_database_of_another_shape_is_refused_and_left_alone() {
+fn foreign_database_is_refused_unchanged() {
     for other in [
         "CREATE TABLE Dict (name TEXT)",
         "CREATE TABLE Dict (key BLOB, value BLOB)",
@@ -42,15 +42,13 @@ fn a_database_of_another_shape_is_refused_and_left_alone() {
         let before = fs::read(&path).unwrap();
         let error = DbmBackend::new(DbmConfig::new(&path)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{other}: {error}");
-        assert!(
-            error.to_string().contains("cache.db: it is a database of something else, or its table Dict")
-        );
+        assert!(error.to_string().contains("it is the database of another application, or its table Dict"));
         assert_eq!(fs::read(&path).unwrap(), before, "{other}");
     }
 }
 
 #[test]
-fn a_missing_folder_is_told() {
+fn missing_directory_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let error = DbmBackend::new(DbmConfig::new(folder.path().join("none/cache.db"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -58,7 +56,7 @@ fn a_missing_folder_is_told() {
 }
 
 #[test]
-fn backends_that_make_one_file_together_all_open_it_and_see_each_others_values() {
+fn concurrently_created_file_is_shared() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().unwrap();
         let (path, start) = (folder.path().join("cache.db"), Barrier::new(4));
@@ -78,14 +76,14 @@ fn backends_that_make_one_file_together_all_open_it_and_see_each_others_values()
     }
 }
 
-/// A backend over `cache.db` in `folder`, its configuration changed.
+/// Returns a backend over `cache.db` in `folder`, with a changed configuration.
 fn backend(folder: &TempDir, change: impl FnOnce(&mut DbmConfig)) -> DbmBackend {
     let mut config = DbmConfig::new(folder.path().join("cache.db"));
     change(&mut config);
     DbmBackend::new(config).unwrap()
 }
 
-/// How many rows the file has, for whoever opens it after us.
+/// Drops `backend` and returns the number of rows in its file.
 fn kept(backend: DbmBackend, folder: &TempDir) -> u64 {
     drop(backend);
     let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
@@ -93,14 +91,14 @@ fn kept(backend: DbmBackend, folder: &TempDir) -> u64 {
 }
 
 #[test]
-fn with_a_limit_of_entries_what_was_stored_first_goes_first() {
+fn entry_limit_drops_the_oldest_values() {
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_entries = Some(100));
     for number in 0..100 {
         limited.set(&number.to_string(), b"x", &StoreOptions::new()).unwrap();
     }
     assert!(limited.get("0").unwrap().is_some());
-    // Stored again, and so the newest.
+    // Storing it again makes it the newest value.
     limited.set("0", b"y", &StoreOptions::new()).unwrap();
     for number in 100..150 {
         limited.set(&number.to_string(), b"x", &StoreOptions::new()).unwrap();
@@ -117,7 +115,7 @@ fn with_a_limit_of_entries_what_was_stored_first_goes_first() {
 }
 
 #[test]
-fn the_limit_of_entries_holds_for_all_backends_of_a_file_together() {
+fn entry_limit_holds_across_backends_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let two = [(); 2].map(|()| backend(&folder, |config| config.max_entries = Some(50)));
     let unlimited = backend(&folder, |_| ());
@@ -133,7 +131,7 @@ fn the_limit_of_entries_holds_for_all_backends_of_a_file_together() {
 }
 
 #[test]
-fn one_entry_is_kept_where_one_is_allowed() {
+fn entry_limit_of_one_keeps_the_last_value() {
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_entries = Some(1));
     for key in ["a", "b", "b"] {
@@ -144,7 +142,7 @@ fn one_entry_is_kept_where_one_is_allowed() {
 }
 
 #[test]
-fn with_a_limit_of_bytes_the_file_stays_that_small() {
+fn byte_limit_bounds_the_file() {
     const LIMIT: u64 = 256 << 10;
     let folder = tempfile::tempdir().unwrap();
     let limited = backend(&folder, |config| config.max_bytes = Some(LIMIT));
@@ -153,8 +151,8 @@ fn with_a_limit_of_bytes_the_file_stays_that_small() {
     }
     assert_eq!(limited.get("0").unwrap(), None);
     assert!(limited.get("1999").unwrap().is_some());
-    // What is larger than all there may be is not kept, nor does it stay in the way.
-    limited.set("huge", &vec![7; 1 << 20], &StoreOptions::new()).unwrap();
+    // A value above the limit is not kept, and does not prevent others.
+    limited.set("huge", &vec![7; 1 << 20]).unwrap();
     assert_eq!(limited.get("huge").unwrap(), None);
     limited.set("small", b"x", &StoreOptions::new()).unwrap();
     assert!(limited.get("small").unwrap().is_some());
@@ -166,7 +164,7 @@ fn with_a_limit_of_bytes_the_file_stays_that_small() {
 }
 
 #[test]
-fn an_empty_file_is_made_smaller_when_it_is_opened_so() {
+fn vacuum_shrinks_a_file_that_is_mostly_empty() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let full = backend(&folder, |_| ());
@@ -186,14 +184,14 @@ fn an_empty_file_is_made_smaller_when_it_is_opened_so() {
 }
 
 #[test]
-fn a_file_that_is_deleted_is_begun_anew() {
+fn deleted_file_is_recreated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let backends = [(); 2].map(|()| backend(&folder, |_| ()));
     backends[0].set("old", b"x", &StoreOptions::new()).unwrap();
     assert!(backends[1].get("old").unwrap().is_some());
     fs::remove_file(&path).unwrap();
-    // A writer notices at once, and the other at its next look.
+    // A writer notices at once, and a reader at its next check.
     backends[0].set("new", b"y", &StoreOptions::new()).unwrap();
     assert_eq!(backends[0].get("old").unwrap(), None);
     let start = Instant::now();
@@ -207,7 +205,7 @@ fn a_file_that_is_deleted_is_begun_anew() {
 }
 
 #[test]
-fn a_file_that_is_replaced_is_read_anew() {
+fn replaced_file_is_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let (path, other) = (folder.path().join("cache.db"), folder.path().join("other.db"));
     let ours = backend(&folder, |_| ());
@@ -227,21 +225,24 @@ fn a_file_that_is_replaced_is_read_anew() {
 }
 
 #[test]
-fn a_folder_that_is_gone_is_an_error_until_it_is_back() {
+fn missing_directory_is_an_error_until_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let within = folder.path().join("within");
     fs::create_dir(&within).unwrap();
     let ours = DbmBackend::new(DbmConfig::new(within.join("cache.db"))).unwrap();
     fs::remove_dir_all(&within).unwrap();
     let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
-    assert!(error.is_transient() && error.to_string().contains("its folder must exist"), "{error}");
+    assert!(
+        error.is_transient() && error.to_string().contains("the file or its directory is missing"),
+        "{error}"
+    );
     fs::create_dir(&within).unwrap();
     ours.set("key", b"x", &StoreOptions::new()).unwrap();
     assert!(ours.get("key").unwrap().is_some());
 }
 
 #[test]
-fn a_damaged_file_is_told_with_what_to_do() {
+fn damaged_file_error_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.db");
     let ours = backend(&folder, |_| ());
@@ -254,13 +255,16 @@ fn a_damaged_file_is_told_with_what_to_do() {
     fs::write(&path, bytes).unwrap();
     let ours = backend(&folder, |_| ());
     let error = (0..500).find_map(|number| ours.get(&number.to_string()).err()).unwrap();
-    assert!(error.to_string().contains("cache.db: it is damaged; stop its users and remove it"), "{error}");
+    assert!(
+        error.to_string().contains("cache.db\": it is damaged; stop its users, and remove it"),
+        "{error}"
+    );
 }
 
 #[test]
-fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
+fn held_lock_file_times_out_for_writers() {
     let folder = tempfile::tempdir().unwrap();
-    let ours = backend(&folder, |config| config.busy_timeout = 0.01);
+    let ours = backend(&folder, |config| config.busy_timeout = Duration::from_millis(10));
     let lock = FileLock::open(folder.path().join("cache.db.rw.lock")).unwrap();
     for hold in ["as a reader", "as a writer"] {
         let taken = match hold {
@@ -268,11 +272,14 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
             _ => lock.acquire_write_lock(Duration::ZERO),
         };
         assert!(taken.unwrap());
-        // Who reads needs no lock.
+        // Reading needs no lock.
         assert_eq!(ours.get("key").unwrap(), None);
         let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
         assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")), "{hold}");
-        assert!(error.to_string().ends_with("its rw_lockfile was held by others for 10ms, the busy_timeout"));
+        assert!(
+            error.to_string().contains("\"rw_lockfile\" was held elsewhere for the whole \"busy_timeout\""),
+            "{error}"
+        );
         match hold {
             "as a reader" => lock.release_read_lock().unwrap(),
             _ => lock.release_write_lock().unwrap(),
@@ -283,7 +290,7 @@ fn a_lock_file_that_others_hold_is_waited_for_and_then_told() {
 }
 
 #[test]
-fn who_writes_gets_its_turn_however_many_read() {
+fn constant_readers_do_not_starve_a_writer() {
     let folder = tempfile::tempdir().unwrap();
     let ours = backend(&folder, |_| ());
     ours.set("key", b"x", &StoreOptions::new()).unwrap();
@@ -305,23 +312,23 @@ fn who_writes_gets_its_turn_however_many_read() {
 }
 
 #[test]
-fn a_database_that_another_process_writes_for_long_is_told() {
+fn database_that_is_locked_elsewhere_times_out() {
     let folder = tempfile::tempdir().unwrap();
     let ours = backend(&folder, |config| {
-        config.busy_timeout = 0.01;
+        config.busy_timeout = Duration::from_millis(10);
         config.rw_lockfile = Some(Lockfile::Switch(false));
     });
     let other = Connection::open(folder.path().join("cache.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains("another process held it for the whole busy_timeout"), "{error}");
+    assert!(error.to_string().contains("another process held it for the whole \"busy_timeout\""), "{error}");
     other.execute_batch("ROLLBACK").unwrap();
     ours.set("key", b"x", &StoreOptions::new()).unwrap();
 }
 
 fn check(path: &Path) {
     let sqlite = Connection::open(path).unwrap();
-    let told: String = sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(told, "ok");
+    let result: String = sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(result, "ok");
 }

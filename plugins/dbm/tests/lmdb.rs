@@ -1,6 +1,6 @@
-//! LMDB files that grow, change underneath, or are none; keys that LMDB does not take.
+//! LMDB files that grow, change while open, or are invalid, and keys that LMDB does not accept.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::fs;
 use std::sync::Barrier;
@@ -11,7 +11,7 @@ use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Synchronous};
 use dogpile_sdk::{BytesBackend, ErrorKind, StoreOptions};
 use tempfile::TempDir;
 
-/// A backend over `cache.mdb` in `folder`, its configuration changed.
+/// Returns a backend over `cache.mdb` in `folder`, with a changed configuration.
 fn backend(folder: &TempDir, change: impl FnOnce(&mut LmdbConfig)) -> LmdbBackend {
     let mut config = LmdbConfig::new(folder.path().join("cache.mdb"));
     config.synchronous = Synchronous::Off;
@@ -20,7 +20,7 @@ fn backend(folder: &TempDir, change: impl FnOnce(&mut LmdbConfig)) -> LmdbBacken
 }
 
 #[test]
-fn the_file_grows_when_it_is_full_while_threads_read_and_write() {
+fn full_file_grows_while_threads_read_and_write() {
     let folder = tempfile::tempdir().unwrap();
     let small = backend(&folder, |config| config.map_size = 64 << 10);
     small.set("first", b"x", &StoreOptions::new()).unwrap();
@@ -44,7 +44,7 @@ fn the_file_grows_when_it_is_full_while_threads_read_and_write() {
 }
 
 #[test]
-fn keys_of_any_length_are_keys() {
+fn keys_of_any_length_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let ours = backend(&folder, |_| ());
     let keys: Vec<String> = [0, 1, 511, 512, 513, 100_000].map(|length| "k".repeat(length)).into();
@@ -61,7 +61,7 @@ fn keys_of_any_length_are_keys() {
 }
 
 #[test]
-fn a_second_backend_of_a_file_shares_it() {
+fn second_backend_shares_the_open_file() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = [(); 2].map(|()| backend(&folder, |_| ()));
     one.set("key", b"x", &StoreOptions::new()).unwrap();
@@ -72,7 +72,7 @@ fn a_second_backend_of_a_file_shares_it() {
 }
 
 #[test]
-fn threads_that_open_and_close_one_file_get_in_nobodys_way() {
+fn concurrent_opening_and_closing_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let start = Barrier::new(4);
     thread::scope(|scope| {
@@ -94,16 +94,16 @@ fn threads_that_open_and_close_one_file_get_in_nobodys_way() {
     }
 }
 
-/// Calls `look` until it answers `true`: nobody tells when a file has changed.
+/// Calls `look` until it returns `true`. A changed file sends no notification.
 fn until(look: impl Fn() -> bool) {
     let start = Instant::now();
     while !look() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it is never noticed");
+        assert!(start.elapsed() < Duration::from_secs(30), "the change is never noticed");
     }
 }
 
 #[test]
-fn a_file_that_is_deleted_is_begun_anew() {
+fn deleted_file_is_recreated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.mdb");
     let ours = backend(&folder, |_| ());
@@ -121,7 +121,7 @@ fn a_file_that_is_deleted_is_begun_anew() {
 }
 
 #[test]
-fn a_file_that_is_replaced_is_read_anew() {
+fn replaced_file_is_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let (path, other) = (folder.path().join("cache.mdb"), folder.path().join("other.mdb"));
     let ours = backend(&folder, |_| ());
@@ -137,7 +137,7 @@ fn a_file_that_is_replaced_is_read_anew() {
 }
 
 #[test]
-fn a_file_that_is_none_of_lmdbs_is_refused_and_left_alone() {
+fn file_that_is_not_lmdb_is_refused_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let (text, sqlite) = (folder.path().join("text"), folder.path().join("cache.db"));
     fs::write(&text, "a text, and longer than a page of a database. ".repeat(400)).unwrap();
@@ -146,15 +146,15 @@ fn a_file_that_is_none_of_lmdbs_is_refused_and_left_alone() {
         let before = fs::read(path).unwrap();
         let error = LmdbBackend::new(LmdbConfig::new(path)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-        assert!(error.to_string().contains("it is no LMDB file of keys and values"), "{error}");
+        assert!(error.to_string().contains("it is not an LMDB file of keys and values"), "{error}");
         assert_eq!(&fs::read(path).unwrap(), &before);
     }
 }
 
 #[test]
-fn a_missing_folder_is_told() {
+fn missing_directory_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let error = LmdbBackend::new(LmdbConfig::new(folder.path().join("none/cache.mdb"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.to_string().contains("its folder must exist, and both must be writable"), "{error}");
+    assert!(error.to_string().contains("the file or its directory is missing or not writable"), "{error}");
 }

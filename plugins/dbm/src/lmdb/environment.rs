@@ -1,36 +1,36 @@
-//! [`Environment`]: an LMDB file that is open, once for all backends of this process.
+//! [`Environment`]: an open LMDB file, which all backends of this process share.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, WeakRegistry};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, Error, MdbError};
 
 use super::map;
 use crate::config::{LmdbConfig, Synchronous, with_ending};
 use crate::disk::{self, Companions, Identity, Open, Watch};
+use crate::error::{NOT_ACCESSIBLE, unusable};
 use crate::file_lock::FileLock;
 use crate::lock::AbstractFileLock;
 
-/// How often a call is tried: after the file got more room, and after it was opened anew.
+/// How often a call is tried. It is repeated after the map grew, and after the file was reopened.
 const TRIES: usize = 64;
 
-/// How long to wait for others that open the file at the same moment.
+/// The longest wait for others that are opening the file.
 const OPENING: Duration = Duration::from_secs(5);
 
-/// What lies beside an LMDB file.
+/// The endings of the files beside an LMDB file.
 const COMPANIONS: [&str; 1] = ["-lock"];
 
 /// Keys and values, in the file's one unnamed table.
 pub(super) type Table = Database<'static, Bytes, Bytes>;
 
-/// Calls share it; whoever gives the map more room, or opens the file anew, has it alone.
+/// An open LMDB file. Calls share it; resizing the map and reopening the file need it exclusively.
 pub(super) struct Environment {
     path: PathBuf,
     map_size: usize,
@@ -43,37 +43,29 @@ struct Opened {
     table: Table,
     watch: Watch,
     companions: Companions,
-    /// Behind the environment, which is closed first.
+    /// Declared after the environment, which must be closed first.
     _open: Open,
 }
 
-type Shared = HashMap<PathBuf, Weak<Environment>>;
-
 impl Environment {
-    /// That of the file that `config` names: the one that is open, or a new one.
+    /// Returns the environment of the file that `config` names, opening it if needed.
     pub(super) fn of(config: &LmdbConfig) -> Result<Arc<Self>, BackendError> {
-        static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
+        static SHARED: WeakRegistry<PathBuf, Environment> = WeakRegistry::new();
         let path = canonical(&config.filename).map_err(|error| failed(&config.filename, Error::Io(error)))?;
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = shared.get_or_insert_default();
-        if let Some(environment) = shared.get(&path).and_then(Weak::upgrade) {
-            return Ok(environment);
-        }
-        shared.retain(|_, environment| environment.strong_count() > 0);
-        let map_size = usize::try_from(config.map_size).unwrap_or(usize::MAX);
-        let (synchronous, opened) = (config.synchronous, RwLock::new(None));
-        let environment = Arc::new(Environment { path: path.clone(), map_size, synchronous, opened });
-        environment.open_anew()?;
-        shared.insert(path, Arc::downgrade(&environment));
-        Ok(environment)
+        SHARED.get_or_try_create(path.clone(), || {
+            let map_size = usize::try_from(config.map_size).unwrap_or(usize::MAX);
+            let (synchronous, opened) = (config.synchronous, RwLock::new(None));
+            let environment = Environment { path, map_size, synchronous, opened };
+            environment.reopen()?;
+            Ok(environment)
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Runs `call`, again after the file got more room. Looks now and then whether the file is still the one of that
-    /// name.
+    /// Runs `call`, and repeats it after the map grew. Checks from time to time whether the file was replaced.
     #[inline]
     pub(super) fn run<T>(
         &self,
@@ -83,7 +75,7 @@ impl Environment {
             let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
             let Some(opened) = guard.as_ref().filter(|opened| !opened.watch.is_outdated(false)) else {
                 drop(guard);
-                self.open_anew()?;
+                self.reopen()?;
                 continue;
             };
             let error = match call(&opened.env, &opened.table) {
@@ -97,12 +89,11 @@ impl Environment {
             drop(guard);
             self.mend(error, size)?;
         }
-        let message =
-            format!("cache file {}: it changed {TRIES} times while it was used", self.path.display());
-        Err(BackendError::new(ErrorKind::Timeout, message))
+        let why = format!("it changed {TRIES} times during one call; retry later");
+        Err(unusable(&self.path, ErrorKind::Timeout, &why))
     }
 
-    /// Gives the file more room, if that is what was missing when it had `size` bytes.
+    /// Grows the map if it was full at `size` bytes. Returns any other error.
     #[cold]
     fn mend(&self, error: Error, size: usize) -> Result<(), BackendError> {
         match error {
@@ -115,32 +106,32 @@ impl Environment {
     fn resize(&self, seen: usize, size: usize) -> Result<(), BackendError> {
         let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         let Some(opened) = guard.as_mut().filter(|opened| opened.env.info().map_size == seen) else {
-            // Another thread was quicker.
+            // Another thread has already resized it.
             return Ok(());
         };
         let resized = map::resize(&mut opened.env, size);
         if resized.is_err() {
-            // It has no map at all now.
+            // A failed resize leaves the environment without a map.
             *guard = None;
         }
         resized.map_err(|error| failed(&self.path, error))
     }
 
     #[cold]
-    fn open_anew(&self) -> Result<(), BackendError> {
+    fn reopen(&self) -> Result<(), BackendError> {
         let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if guard.as_ref().is_some_and(|opened| !opened.watch.is_outdated(true)) {
             return Ok(());
         }
         let outdated = guard.take().map(|Opened { companions, .. }| companions);
-        // Opening, and what is removed before, belong together; LMDB's own locks begin later.
-        let door = FileLock::open(with_ending(&self.path, ".rw.lock"))?;
-        if !door.acquire_write_lock(OPENING)? {
-            let message = format!("cache file {}: others open it for too long", self.path.display());
-            return Err(BackendError::new(ErrorKind::Timeout, message));
+        // Opening and the removals before it must not be interrupted. LMDB's own locks start later.
+        let opening = FileLock::open(with_ending(&self.path, ".rw.lock"))?;
+        if !opening.acquire_write_lock(OPENING)? {
+            let why = "other processes were opening it for too long; retry later";
+            return Err(unusable(&self.path, ErrorKind::Timeout, why));
         }
         if let Some(companions) = outdated {
-            log::warn!("cache file {} was deleted or replaced; it is opened anew", self.path.display());
+            log::warn!("cache file {:?} was deleted or replaced; reopening it", self.path);
             companions.remove();
         }
         if Identity::of(&self.path).is_none() {
@@ -150,7 +141,7 @@ impl Environment {
         Ok(())
     }
 
-    /// Opens the file, for as long as another thread is about to close it.
+    /// Opens the file. Retries while another thread is closing it.
     fn open_in_time(&self) -> Result<Opened, BackendError> {
         let start = Instant::now();
         loop {
@@ -174,7 +165,7 @@ impl Environment {
     }
 }
 
-/// Frees the places of readers that were killed; answers whether there were any.
+/// Frees the slots of readers that were killed, and returns whether there were any.
 fn clears_readers(env: &Env) -> bool {
     env.clear_stale_readers().is_ok_and(|cleared| cleared > 0)
 }
@@ -189,7 +180,7 @@ fn table(env: &Env) -> heed::Result<Table> {
     }
 }
 
-/// The one name of the file, whether or not it is there yet.
+/// Returns the canonical path of a file that need not exist yet.
 fn canonical(path: &Path) -> io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -200,11 +191,10 @@ fn canonical(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// `error`, which LMDB answered for the file `path`.
+/// Returns `error`, which LMDB reported for the file `path`, as the error of a backend.
 fn failed(path: &Path, error: Error) -> BackendError {
-    let (kind, hint) = meaning(&error);
-    let message = format!("cache file {}: {hint} ({error})", path.display());
-    BackendError::new(kind, message).with_source(error)
+    let (kind, why) = meaning(&error);
+    unusable(path, kind, why).with_source(error)
 }
 
 fn meaning(error: &Error) -> (ErrorKind, &'static str) {
@@ -212,23 +202,26 @@ fn meaning(error: &Error) -> (ErrorKind, &'static str) {
     match error {
         Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch | MdbError::Incompatible) => (
             ErrorKind::Configuration,
-            "it is no LMDB file of keys and values; name another file, or remove it",
+            "it is not an LMDB file of keys and values; name another file, or remove it",
         ),
-        Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic) => (
-            ErrorKind::Unavailable,
-            "it is damaged; stop its users and remove it, with its -lock, to begin anew",
-        ),
-        Error::Mdb(MdbError::BadValSize) => (ErrorKind::InvalidValue, "the value is larger than LMDB takes"),
-        Error::Mdb(MdbError::ReadersFull) => (ErrorKind::Unavailable, "too many threads read it"),
-        Error::EnvAlreadyOpened => (ErrorKind::Timeout, "this process is about to close it"),
+        Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic) => {
+            (ErrorKind::Unavailable, "it is damaged; stop its users, and remove it with its -lock file")
+        }
+        Error::Mdb(MdbError::BadValSize) => {
+            (ErrorKind::InvalidValue, "the value is larger than LMDB accepts")
+        }
+        Error::Mdb(MdbError::ReadersFull) => {
+            (ErrorKind::Unavailable, "too many threads are reading it; retry later")
+        }
+        Error::EnvAlreadyOpened => (ErrorKind::Timeout, "this process is closing it; retry later"),
         Error::Io(error) => match error.kind() {
-            StorageFull => (ErrorKind::Unavailable, "the disk is full; make room"),
-            NotFound | PermissionDenied | ReadOnlyFilesystem => {
-                (ErrorKind::Unavailable, "its folder must exist, and both must be writable")
+            StorageFull => (ErrorKind::Unavailable, "the disk is full; free some space"),
+            NotFound | PermissionDenied | ReadOnlyFilesystem => (ErrorKind::Unavailable, NOT_ACCESSIBLE),
+            OutOfMemory => {
+                (ErrorKind::Unavailable, "the process has no address space for it; lower \"map_size\"")
             }
-            OutOfMemory => (ErrorKind::Unavailable, "the process has no room to map it"),
-            _ => (ErrorKind::Unavailable, "the system refused"),
+            _ => (ErrorKind::Unavailable, "the system reported an error"),
         },
-        _ => (ErrorKind::Unavailable, "LMDB refused"),
+        _ => (ErrorKind::Unavailable, "LMDB reported an error"),
     }
 }

@@ -1,4 +1,4 @@
-//! The calls of heed that are `unsafe`, since LMDB maps its file into memory; nothing else in this crate is.
+//! The `unsafe` calls of heed, the only ones of this crate. LMDB maps its file into memory.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use heed::{Env, EnvFlags, EnvOpenOptions, Result};
 
 use crate::config::Synchronous;
 
-/// How many threads of all processes may read at a time.
+/// The most threads of all processes that may read at a time.
 const MAX_READERS: u32 = 4096;
 
-/// What LMDB's largest page is, of which the size of a map must be a multiple.
+/// The largest page size of LMDB. The size of a map must be a multiple of it.
 const PAGE: usize = 64 << 10;
 
-/// Opens `path`, or creates it, with room for `size` bytes at first, or for what is in it.
+/// Opens `path`, creating it if needed. The map has at least `size` bytes, and more if the file is larger.
 pub(super) fn open(path: &Path, size: usize, synchronous: Synchronous) -> Result<Env> {
     let flags = match synchronous {
         Synchronous::Off => EnvFlags::NO_SYNC,
@@ -21,19 +21,19 @@ pub(super) fn open(path: &Path, size: usize, synchronous: Synchronous) -> Result
     };
     let mut options = EnvOpenOptions::new();
     options.map_size(rounded(size)).max_readers(MAX_READERS);
-    // SAFETY: the flags say how much is flushed, and that the path is a file: neither touches LMDB's own locks.
+    // SAFETY: the flags determine what is flushed, and that the path is a file. LMDB's own locks stay on.
     unsafe { options.flags(flags | EnvFlags::NO_SUB_DIR) };
-    // SAFETY: LMDB's locks are on, so that whoever opens the file through LMDB keeps to its rules; that nobody writes
-    // into it otherwise, or shortens it, is asked of the user in the README. heed opens a file once in a process, and
-    // `disk::open_alone` refuses one that another copy of LMDB in this process has open.
+    // SAFETY: LMDB's locks are on, so all users of LMDB follow its rules. The README requires that nothing else writes to
+    // the file or shortens it. heed opens a file once per process, and `disk::open_alone` refuses a file that another
+    // copy of LMDB in this process has open.
     unsafe { options.open(path) }
 }
 
-/// Gives `env` room for `size` bytes; with 0, for as much as another process gave it.
+/// Sets the size of the map of `env` to `size` bytes, or with 0, to the size that another process has set.
 ///
-/// No transaction may be active in this process: whoever calls this has the environment alone, which `&mut` proves.
+/// No transaction may be active in this process. The exclusive borrow of the environment proves it.
 pub(super) fn resize(env: &mut Env, size: usize) -> Result<()> {
-    // SAFETY: transactions borrow the environment, of which there is no clone, and it is borrowed mutably here.
+    // SAFETY: transactions borrow the environment. It has no clones and is borrowed mutably here, so none is active.
     unsafe { env.resize(rounded(size)) }
 }
 
