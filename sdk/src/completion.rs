@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{BackendError, ErrorKind};
+use crate::error_chain::error_chain;
 
 /// Receives the outcome of one asynchronous call, exactly once, on any thread.
 ///
@@ -63,10 +64,8 @@ impl<T> fmt::Debug for Completion<T> {
 
 /// Logs an outcome that comes after the one that counted.
 pub(crate) fn log_second_outcome<T>(outcome: &Result<T, BackendError>) {
-    let second: &dyn fmt::Display = match outcome {
-        Ok(_) => &"a success",
-        Err(error) => error,
-    };
+    let second =
+        outcome.as_ref().map_or_else(|error| error_chain(error).to_string(), |_| "a success".to_owned());
     log::warn!(
         "ignored a second outcome of an asynchronous call, which the backend had completed before: {second}"
     );

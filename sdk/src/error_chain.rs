@@ -41,12 +41,13 @@ pub(crate) fn causes<'e>(error: &'e (dyn Error + 'e)) -> impl Iterator<Item = &'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::RemoteCause;
+    use crate::error::{BackendError, ErrorKind};
 
     #[test]
     fn chain_is_shown_nearest_cause_first() {
-        let chain = RemoteCause::chain(["a", "b", "c"].map(str::to_owned).to_vec()).expect("it has messages");
-        assert_eq!(error_chain(&*chain).to_string(), "a: b: c");
+        let error = |message| BackendError::new(ErrorKind::Other, message);
+        let chain = error("a").with_source(error("b").with_source(error("c")));
+        assert_eq!(error_chain(&chain).to_string(), "a: b: c");
     }
 
     #[test]

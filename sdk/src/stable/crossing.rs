@@ -1,7 +1,7 @@
-//! [`Crossing`]: the outcomes of asynchronous calls, in our form and in stable layout.
+//! Keys and outcomes of calls, in our form and in stable layout.
 
 use dogpile_abi::CachedValue;
-use dogpile_abi::std_types::{ROption, RVec};
+use dogpile_abi::std_types::{ROption, RStr, RVec};
 
 /// An outcome that can cross the FFI boundary.
 pub(super) trait Crossing: Send + 'static {
@@ -53,4 +53,9 @@ impl Crossing for Vec<Option<CachedValue>> {
     fn from_stable(stable: Self::Stable) -> Self {
         stable.into_iter().map(Option::from).collect()
     }
+}
+
+/// Lends `keys` to the other side.
+pub(super) fn stable_keys<'a>(keys: &[&'a str]) -> Vec<RStr<'a>> {
+    keys.iter().map(|key| RStr::from_str(key)).collect()
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use dogpile_abi::std_types::{RSlice, RStr};
 use dogpile_abi::{AbiError, BackendObject, CachedValue, MutexObject};
 
+use super::crossing::stable_keys;
 use super::deadline;
 use super::error::from_abi;
 use super::loaded_operations::{LoadedMutexOperations, LoadedOperations};
@@ -49,10 +50,6 @@ impl LoadedBackend {
             if error.operation().is_some() { error } else { error.during(operation) }
         }
     }
-}
-
-pub(super) fn stable_keys<'a>(keys: &[&'a str]) -> Vec<RStr<'a>> {
-    keys.iter().map(|key| RStr::from_str(key)).collect()
 }
 
 impl CacheBackend for LoadedBackend {

@@ -11,10 +11,9 @@ use dogpile_abi::{
     StableCompletion,
 };
 
-use super::crossing::Crossing;
+use super::crossing::{Crossing, stable_keys};
 use super::deadline;
 use super::error::from_abi;
-use super::loaded::stable_keys;
 use super::options::{lend_entries, to_stable};
 use crate::completion::{Completion, Sink, abandoned};
 use crate::error::BackendError;
