@@ -6,15 +6,18 @@ use std::sync::Arc;
 
 use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
+use crate::completion::Completion;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::operations::Operations;
 use crate::options::{Entry, StoreOptions};
+use crate::running::Running;
 use crate::value::CachedValue;
 
 /// A proxy that transforms values on their way into a backend and out of it.
 ///
 /// It encrypts, compresses, or checks values, for example. Every form of reading and storing goes through its two
-/// methods, so that no form can be forgotten.
+/// methods, so that no form can be forgotten. If the wrapped backend has asynchronous calls, so has the proxy.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -74,10 +77,10 @@ const _: fn(&dyn ValueProxy) = |_| {};
 
 /// Creates a backend from `proxy`.
 pub fn value_proxy(proxy: impl ValueProxy) -> Arc<dyn CacheBackend> {
-    Arc::new(Transforming(proxy))
+    Arc::new(Transforming(Arc::new(proxy)))
 }
 
-struct Transforming<P>(P);
+struct Transforming<P>(Arc<P>);
 
 impl<P: fmt::Debug> fmt::Debug for Transforming<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,15 +88,9 @@ impl<P: fmt::Debug> fmt::Debug for Transforming<P> {
     }
 }
 
-impl<P: ValueProxy> Transforming<P> {
-    fn decode(&self, key: &str, found: Option<CachedValue>) -> Result<Option<CachedValue>, BackendError> {
-        found.map_or(Ok(None), |value| self.0.decode(key, value))
-    }
-}
-
 impl<P: ValueProxy> CacheBackend for Transforming<P> {
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        self.decode(key, self.0.proxied().get(key)?)
+        decode(&*self.0, key, self.0.proxied().get(key)?)
     }
 
     fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
@@ -106,14 +103,11 @@ impl<P: ValueProxy> CacheBackend for Transforming<P> {
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
         let found = self.0.proxied().get_multi(keys)?;
-        keys.iter().zip(found).map(|(key, found)| self.decode(key, found)).collect()
+        keys.iter().zip(found).map(|(key, found)| decode(&*self.0, key, found)).collect()
     }
 
-    fn set_multi(&self, mut entries: Vec<Entry>) -> Result<(), BackendError> {
-        for entry in &mut entries {
-            entry.value = self.0.encode(&entry.key, entry.value.clone())?;
-        }
-        self.0.proxied().set_multi(entries)
+    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
+        self.0.proxied().set_multi(encode_all(&*self.0, entries)?)
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
@@ -143,4 +137,93 @@ impl<P: ValueProxy> CacheBackend for Transforming<P> {
     fn close(&self) -> Result<(), BackendError> {
         self.0.proxied().close()
     }
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        let proxied = self.0.proxied().operations()?;
+        Some(Arc::new(TransformingOperations { proxy: Arc::clone(&self.0), proxied }))
+    }
+}
+
+/// The asynchronous calls of `proxy`.
+struct TransformingOperations<P> {
+    proxy: Arc<P>,
+    /// The calls of the wrapped backend.
+    proxied: Arc<dyn Operations>,
+}
+
+impl<P: ValueProxy> Operations for TransformingOperations<P> {
+    fn begin_get(&self, key: &str, completion: Completion<Option<CachedValue>>) -> Running {
+        let (proxy, owned) = (Arc::clone(&self.proxy), key.to_owned());
+        self.proxied.begin_get(key, then(completion, move |found| decode(&*proxy, &owned, found)))
+    }
+
+    fn begin_get_multi(&self, keys: &[&str], completion: Completion<Vec<Option<CachedValue>>>) -> Running {
+        let proxy = Arc::clone(&self.proxy);
+        let owned: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        let decoded = move |found: Vec<_>| {
+            owned.iter().zip(found).map(|(key, found)| decode(&*proxy, key, found)).collect()
+        };
+        self.proxied.begin_get_multi(keys, then(completion, decoded))
+    }
+
+    fn begin_set(
+        &self,
+        key: &str,
+        value: CachedValue,
+        options: &StoreOptions,
+        completion: Completion<()>,
+    ) -> Running {
+        match self.proxy.encode(key, value) {
+            Ok(encoded) => self.proxied.begin_set(key, encoded, options, completion),
+            Err(error) => failed(completion, error),
+        }
+    }
+
+    fn begin_set_multi(&self, entries: Vec<Entry>, completion: Completion<()>) -> Running {
+        match encode_all(&*self.proxy, entries) {
+            Ok(encoded) => self.proxied.begin_set_multi(encoded, completion),
+            Err(error) => failed(completion, error),
+        }
+    }
+
+    fn begin_delete(&self, key: &str, completion: Completion<()>) -> Running {
+        self.proxied.begin_delete(key, completion)
+    }
+
+    fn begin_delete_multi(&self, keys: &[&str], completion: Completion<()>) -> Running {
+        self.proxied.begin_delete_multi(keys, completion)
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for TransformingOperations<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.proxy.fmt(f)
+    }
+}
+
+/// Creates a completion that changes a success by `change` and passes it on to `completion`.
+fn then<T: Send + 'static>(
+    completion: Completion<T>,
+    change: impl FnOnce(T) -> Result<T, BackendError> + Send + 'static,
+) -> Completion<T> {
+    Completion::new(|outcome: Result<T, BackendError>| completion.complete(outcome.and_then(change)))
+}
+
+fn failed(completion: Completion<()>, error: BackendError) -> Running {
+    completion.complete(Err(error));
+    Running::done()
+}
+
+fn decode(
+    proxy: &impl ValueProxy,
+    key: &str,
+    found: Option<CachedValue>,
+) -> Result<Option<CachedValue>, BackendError> {
+    found.map_or(Ok(None), |value| proxy.decode(key, value))
+}
+
+fn encode_all(proxy: &impl ValueProxy, mut entries: Vec<Entry>) -> Result<Vec<Entry>, BackendError> {
+    for entry in &mut entries {
+        entry.value = proxy.encode(&entry.key, entry.value.clone())?;
+    }
+    Ok(entries)
 }

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use dogpile::Registry;
 use dogpile::sdk::{
-    Arguments, BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Metadata, MutexOperations,
-    Object, Operations, Payload, Pending,
+    Arguments, BackendError, CacheBackend, CachedValue, CreationTime, Entry, ErrorKind, Metadata,
+    MutexOperations, Object, Operations, Payload, Pending, StoreOptions, ValueProxy, value_proxy,
 };
 use dogpile_tests::threads::{Signal, bounded};
 use fixture_asynchronous::{CANCELED, HELD};
@@ -39,7 +39,7 @@ impl Copy {
     }
 
     fn set(&self, key: &str, value: CachedValue) -> Pending<()> {
-        Pending::begin(|completion| self.operations.begin_set(key, value, completion))
+        Pending::begin(|completion| self.operations.begin_set(key, value, &StoreOptions::new(), completion))
     }
 
     fn delete(&self, key: &str) -> Pending<()> {
@@ -119,7 +119,7 @@ fn every_call_completes_inline_and_later() {
             assert!(block_on(copy.get(first)).unwrap().is_none());
             block_on(copy.set(first, value("1"))).unwrap();
             assert_eq!(block_on(copy.get(first)).unwrap(), Some(value("1")));
-            let entries = vec![(first.to_owned(), value("2")), (second.to_owned(), value("3"))];
+            let entries = vec![Entry::new(first, value("2")), Entry::new(second, value("3"))];
             block_on(Pending::begin(|done| copy.operations.begin_set_multi(entries, done))).unwrap();
             let keys = [second, "missing", first];
             let get =
@@ -144,7 +144,7 @@ fn inline_outcome_is_there_at_the_first_poll() {
 #[test]
 fn held_call_completes_once_released() {
     on_both_copies(|copy| {
-        copy.backend.set("held:a", value("1")).unwrap();
+        copy.backend.set("held:a", value("1"), &StoreOptions::new()).unwrap();
         let mut pending = copy.get("held:a");
         let polled = pin!(&mut pending).poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
@@ -198,7 +198,7 @@ fn panic_of_the_plugins_thread_is_an_error() {
 fn second_outcome_is_ignored_and_logged() {
     on_both_copies(|copy| {
         let (lines, _recording) = Lines::record();
-        copy.backend.set("twice", value("1")).unwrap();
+        copy.backend.set("twice", value("1"), &StoreOptions::new()).unwrap();
         assert_eq!(block_on(copy.get("twice")).unwrap(), Some(value("1")));
         let logged = lines.take();
         assert!(logged.contains("WARN") && logged.contains("second outcome"), "{logged}");
@@ -211,7 +211,7 @@ fn dropped_future_cancels_and_its_late_value_is_dropped() {
     on_both_copies(|copy| {
         let stored = Arc::new(7);
         let payload = Payload::Object(Object::new(Arc::clone(&stored)));
-        copy.backend.set("held:a", CachedValue { payload, ..value("") }).unwrap();
+        copy.backend.set("held:a", CachedValue { payload, ..value("") }, &StoreOptions::new()).unwrap();
         drop(copy.get("held:a"));
         assert_eq!(copy.cancellations(), "1");
         copy.release_held_calls();
@@ -278,6 +278,61 @@ fn mutex_acquired_after_a_cancellation_is_released() {
         copy.release_held_calls();
         assert!(!mutex.locked().unwrap(), "the late mutex was not released");
         assert!(mutex.try_acquire().unwrap());
+    });
+}
+
+/// Stores the bytes of each value in reverse, and panics for values that begin with `!`.
+#[derive(Debug)]
+struct Reversed(Arc<dyn CacheBackend>);
+
+impl ValueProxy for Reversed {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.0
+    }
+
+    fn encode(&self, _key: &str, value: CachedValue) -> Result<CachedValue, BackendError> {
+        let refused = || BackendError::new(ErrorKind::InvalidValue, "cannot reverse an object");
+        let reversed: Vec<u8> = value.payload.as_bytes().ok_or_else(refused)?.iter().rev().copied().collect();
+        Ok(CachedValue { payload: Payload::Bytes(reversed.into()), ..value })
+    }
+
+    fn decode(&self, key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError> {
+        let bytes = value.payload.as_bytes().map(|bytes| bytes.to_vec());
+        assert!(!bytes.unwrap_or_default().starts_with(b"!"), "told to panic while decoding");
+        self.encode(key, value).map(Some)
+    }
+}
+
+#[test]
+fn value_proxy_transforms_asynchronous_calls() {
+    on_both_copies(|copy| {
+        let proxy = Copy::new(value_proxy(Reversed(Arc::clone(&copy.backend))), copy.is_loaded);
+        for (first, second) in [("inline:a", "inline:b"), ("later:a", "later:b")] {
+            block_on(proxy.set(first, value("tea"))).unwrap();
+            assert_eq!(block_on(copy.get(first)).unwrap(), Some(value("aet")));
+            assert_eq!(block_on(proxy.get(first)).unwrap(), Some(value("tea")));
+            let entries = vec![Entry::new(second, value("milk"))];
+            block_on(Pending::begin(|done| proxy.operations.begin_set_multi(entries, done))).unwrap();
+            let keys = [second, "missing"];
+            let found = Pending::begin(|done| proxy.operations.begin_get_multi(&keys, done));
+            assert_eq!(block_on(found).unwrap(), [Some(value("milk")), None]);
+            block_on(proxy.delete(first)).unwrap();
+            assert!(block_on(copy.get(first)).unwrap().is_none());
+        }
+    });
+}
+
+#[test]
+fn failure_of_a_value_proxy_is_the_outcome() {
+    on_both_copies(|copy| {
+        let proxy = Copy::new(value_proxy(Reversed(Arc::clone(&copy.backend))), copy.is_loaded);
+        let payload = Payload::Object(Object::new(7));
+        let refused = block_on(proxy.set("inline:a", CachedValue { payload, ..value("") })).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidValue);
+        for key in ["inline:a", "later:a"] {
+            copy.backend.set(key, value("!"), &StoreOptions::new()).unwrap();
+            assert_eq!(error_of(&proxy, key).kind(), ErrorKind::Panicked);
+        }
     });
 }
 
