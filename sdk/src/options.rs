@@ -28,12 +28,20 @@ pub struct StoreOptions {
     /// mutex is still held, in one step. Otherwise it stores nothing and returns
     /// [`ErrorKind::Fenced`](crate::ErrorKind::Fenced). All others ignore it.
     pub fence: Option<Fence>,
+    /// A trial option, which stands for any that a later version adds.
+    #[cfg(dogpile_abi_next)]
+    pub trial: Option<u32>,
 }
 
 impl StoreOptions {
     /// Creates options that set nothing.
     pub const fn new() -> Self {
-        StoreOptions { keep_for: None, fence: None }
+        StoreOptions {
+            keep_for: None,
+            fence: None,
+            #[cfg(dogpile_abi_next)]
+            trial: None,
+        }
     }
 
     /// Sets the time after which the store may drop the value.
@@ -53,6 +61,10 @@ impl StoreOptions {
     /// Returns whether nothing is set.
     #[inline]
     pub fn is_default(&self) -> bool {
+        #[cfg(dogpile_abi_next)]
+        if self.trial.is_some() {
+            return false;
+        }
         self.keep_for.is_none() && self.fence.is_none()
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use dogpile::Registry;
@@ -11,9 +11,8 @@ use dogpile::sdk::{
     Arguments, BackendError, CacheBackend, CachedValue, CreationTime, Entry, ErrorKind, Metadata,
     MutexOperations, Object, Operations, Payload, Pending, StoreOptions, ValueProxy, value_proxy,
 };
-use dogpile_tests::threads::{Signal, bounded};
+use dogpile_tests::threads::{block_on, bounded};
 use fixture_asynchronous::{CANCELED, HELD};
-use parking_lot::Mutex;
 
 use super::logging::Lines;
 use super::{loaded, told};
@@ -76,27 +75,6 @@ fn linked() -> Arc<dyn CacheBackend> {
 fn value(text: &str) -> CachedValue {
     let payload = Payload::Bytes(text.as_bytes().to_vec().into());
     CachedValue { payload, metadata: Metadata::new(CreationTime::from_seconds(1.0)) }
-}
-
-/// Blocks until `future` has its output.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Bell(Mutex<Signal>);
-    impl Wake for Bell {
-        fn wake(self: Arc<Self>) {
-            self.0.lock().give();
-        }
-    }
-    let bell = Arc::new(Bell(Mutex::default()));
-    let waker = Waker::from(Arc::clone(&bell));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        let signal = bell.0.lock().clone();
-        signal.wait();
-        *bell.0.lock() = Signal::default();
-    }
 }
 
 /// Returns the outcome that is there, without waiting.

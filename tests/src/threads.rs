@@ -1,7 +1,9 @@
 //! Helpers that synchronize threads without sleeping, and a time limit for tests that could hang.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -84,4 +86,29 @@ pub fn together<R: Send>(count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<
         let threads: Vec<_> = (0..count).map(begin).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     })
+}
+
+/// Blocks until `future` has its output.
+///
+/// # Panics
+/// Panics if the future is not woken within [`LIMIT`].
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Bell(Mutex<Signal>);
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().give();
+        }
+    }
+    let bell = Arc::new(Bell(Mutex::default()));
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut future = pin!(future);
+    loop {
+        // Each poll gets a signal of its own, so that a wake-up during the poll is not lost.
+        let signal = Signal::default();
+        *bell.0.lock() = signal.clone();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        signal.wait();
+    }
 }

@@ -57,6 +57,6 @@ stable_interface! {
     added {
         #[cfg(dogpile_abi_next)]
         /// A trial method, which stands for any that a later version adds.
-        fn operations_generation() -> u32, else Ok(1);
+        fn generation() -> u32, else Ok(1);
     }
 }

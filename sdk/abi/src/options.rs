@@ -16,6 +16,9 @@ pub trait StableOptions {
     fn keep_for(&self) -> Option<u64>;
     /// Returns the token of the mutex under which the value was created.
     fn fence(&self) -> Option<Bytes>;
+    /// A trial option, which stands for any that a later version adds.
+    #[cfg(dogpile_abi_next)]
+    fn trial(&self) -> Option<u32>;
 }
 
 /// Borrows the store options of a value, for as long as one call of the other side takes.
@@ -35,6 +38,8 @@ struct OptionsTable {
     keep_for: unsafe extern "C" fn(*const ()) -> ROption<u64>,
     #[sabi(last_prefix_field)]
     fence: unsafe extern "C" fn(*const ()) -> ROption<Bytes>,
+    #[cfg(dogpile_abi_next)]
+    trial: unsafe extern "C" fn(*const ()) -> ROption<u32>,
 }
 
 struct TableOf<O>(PhantomData<O>);
@@ -43,6 +48,8 @@ impl<O: StableOptions> TableOf<O> {
     staticref!(const TABLE: WithMetadata<OptionsTable> = WithMetadata::new(OptionsTable {
         keep_for: keep_for::<O>,
         fence: fence::<O>,
+        #[cfg(dogpile_abi_next)]
+        trial: trial::<O>,
     }));
 }
 
@@ -57,6 +64,14 @@ unsafe extern "C" fn fence<O: StableOptions>(options: *const ()) -> ROption<Byte
     let mut answer = None;
     // SAFETY: as above.
     contain_drop(|| answer = unsafe { &*options.cast::<O>() }.fence());
+    answer.into()
+}
+
+#[cfg(dogpile_abi_next)]
+unsafe extern "C" fn trial<O: StableOptions>(options: *const ()) -> ROption<u32> {
+    let mut answer = None;
+    // SAFETY: as above.
+    contain_drop(|| answer = unsafe { &*options.cast::<O>() }.trial());
     answer.into()
 }
 
@@ -88,6 +103,16 @@ impl<'a> OptionsRef<'a> {
         }
         // SAFETY: as above.
         unsafe { (self.table.fence())(self.options) }.into_option()
+    }
+
+    /// See [`StableOptions::trial`]. The default is returned if the other side does not know the option.
+    #[cfg(dogpile_abi_next)]
+    pub fn trial(self) -> Option<u32> {
+        if self.is_default() {
+            return None;
+        }
+        // SAFETY: as above.
+        unsafe { (self.table.trial()?)(self.options) }.into_option()
     }
 }
 

@@ -103,6 +103,11 @@ impl StableBackend for ExportedBackend {
     fn describe(&self) -> Result<RString, AbiError> {
         Ok(format!("{:?}", self.0).into())
     }
+
+    #[cfg(dogpile_abi_next)]
+    fn generation(&self) -> Result<u32, AbiError> {
+        Ok(2)
+    }
 }
 
 struct ExportedMutex(Arc<dyn CacheMutex>);

@@ -92,6 +92,11 @@ impl StableOperations for ExportedOperations {
     fn describe(&self) -> Result<RString, AbiError> {
         Ok(format!("{:?}", self.0).into())
     }
+
+    #[cfg(dogpile_abi_next)]
+    fn generation(&self) -> Result<u32, AbiError> {
+        Ok(2)
+    }
 }
 
 struct ExportedMutexOperations(Arc<dyn MutexOperations>);

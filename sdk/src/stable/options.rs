@@ -16,6 +16,11 @@ impl StableOptions for StoreOptions {
     fn fence(&self) -> Option<Bytes> {
         self.fence.clone().map(Fence::into_bytes)
     }
+
+    #[cfg(dogpile_abi_next)]
+    fn trial(&self) -> Option<u32> {
+        self.trial
+    }
 }
 
 /// Lends `options` to the other side.
@@ -29,7 +34,12 @@ pub(super) fn from_stable(options: OptionsRef<'_>) -> StoreOptions {
         return StoreOptions::new();
     }
     let keep_for = options.keep_for().map(Duration::from_nanos);
-    StoreOptions { keep_for, fence: options.fence().map(Fence::new) }
+    StoreOptions {
+        keep_for,
+        fence: options.fence().map(Fence::new),
+        #[cfg(dogpile_abi_next)]
+        trial: options.trial(),
+    }
 }
 
 /// Calls `call` with `entries` in stable layout. Their options are lent until it returns.

@@ -1,13 +1,18 @@
-//! A host in a process of its own, for what a test cannot do to itself: another environment, another build.
+//! A host in a process of its own, for tests that need another environment or another build.
 //!
-//! `probe names` prints the entry points and problems of [`Registry::new`]; `probe use LIBRARY BACKEND` stores a
-//! value through a library and reads it back; `probe generation LIBRARY BACKEND` asks the method that only the
-//! later binary interface has; `probe hold BACKEND ARGUMENTS KEY` holds a mutex until it is killed.
+//! * `probe names` prints the entry points and problems of [`Registry::new`].
+//! * `probe use LIBRARY BACKEND` stores a value through a library and reads it back.
+//! * `probe async LIBRARY BACKEND` does so asynchronously, and prints the store options that the plugin received.
+//! * `probe generation LIBRARY BACKEND` calls the methods that only the later binary interface has.
+//! * `probe hold BACKEND ARGUMENTS KEY` holds a mutex until it is killed.
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Payload, Pending, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig, Registry};
+use dogpile_tests::threads::block_on;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,6 +20,7 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["names"] => names(),
         ["use", library, backend] => store_and_read(library, backend),
+        ["async", library, backend] => asynchronous(library, backend),
         ["generation", library, backend] => generation(library, backend),
         ["hold", backend, arguments, key] => hold(backend, arguments, key),
         _ => return ExitCode::from(2),
@@ -47,7 +53,40 @@ fn hold(backend: &str, arguments: &str, key: &str) {
     dogpile_conformance::hold(&*backend, key).expect("the mutex is free");
 }
 
-/// Asks for a method that plugins of today's binary interface do not have.
+/// Stores a value asynchronously, prints it as it is read back, and prints the store options that the plugin received.
+fn asynchronous(library: &str, backend: &str) {
+    let registry = Registry::empty();
+    registry.add_library(library).expect("the library opens");
+    let backend = registry.build_backend(backend, Arguments::default()).expect("the backend is built");
+    let operations = backend.operations().expect("the backend has asynchronous calls");
+    let payload = Payload::Bytes(b"made".to_vec().into());
+    let value = CachedValue { payload, metadata: Metadata::new(CreationTime::now()) };
+    let options = options();
+    let set = Pending::begin(|completion| operations.begin_set("later:key", value, &options, completion));
+    block_on(set).expect("the call succeeds");
+    let get = Pending::begin(|completion| operations.begin_get("later:key", completion));
+    let read = |found: Option<CachedValue>| text(&found.expect("it was stored"));
+    println!("{}", read(block_on(get).expect("the call succeeds")));
+    println!("{}", read(backend.get("control:options").expect("the call succeeds")));
+}
+
+fn text(value: &CachedValue) -> String {
+    String::from_utf8_lossy(value.payload.as_bytes().expect("it is stored as bytes")).into_owned()
+}
+
+/// Returns store options that set each option which this build knows.
+fn options() -> StoreOptions {
+    let options = StoreOptions::new().with_keep_for(Duration::from_secs(5));
+    #[cfg(dogpile_abi_next)]
+    let options = {
+        let mut options = options;
+        options.trial = Some(7);
+        options
+    };
+    options
+}
+
+/// Calls the methods that plugins of today's binary interface do not have.
 #[cfg(dogpile_abi_next)]
 fn generation(library: &str, backend: &str) {
     struct Silent;
@@ -60,7 +99,10 @@ fn generation(library: &str, backend: &str) {
     let host = dogpile_abi::HostRef::of::<Silent>();
     let library = dogpile_abi::OpenLibrary::open(library.as_ref(), host).expect("the library opens");
     let backend = library.build(backend, "{}", None).expect("the backend is built");
-    println!("generation {}", backend.generation().expect("the fallback answers"));
+    println!("generation {}", backend.generation().expect("the fallback succeeds"));
+    if let Some(operations) = backend.operations().expect("the call succeeds").into_option() {
+        println!("operations {}", operations.generation().expect("the fallback succeeds"));
+    }
 }
 
 #[cfg(not(dogpile_abi_next))]
