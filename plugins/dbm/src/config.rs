@@ -235,7 +235,8 @@ fn check_stripes(stripes: u32) -> Result<(), BackendError> {
 
 /// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
 fn invalid(argument: &str, why: impl std::fmt::Display) -> BackendError {
-    BackendError::new(ErrorKind::Configuration, format!("invalid argument {argument:?}: {why}"))
+    let message = format!("invalid argument {argument:?}: {why}");
+    BackendError::new(ErrorKind::Configuration, message).for_argument(argument)
 }
 
 fn path_of(
@@ -296,6 +297,7 @@ mod tests {
             change(&mut config);
             let error = config.checked().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);
+            assert!(error.to_string().contains(&format!("{:?}", error.argument().unwrap())), "{error}");
             error.to_string()
         };
         assert_eq!(

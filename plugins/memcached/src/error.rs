@@ -15,6 +15,10 @@ pub(crate) fn of(error: Arc<Error>) -> BackendError {
         _ => ErrorKind::Unavailable,
     };
     let converted = BackendError::new(kind, error.to_string());
+    let converted = match error.server() {
+        Some(server) => converted.at_server(server),
+        None => converted,
+    };
     match &*error {
         Error::Unreachable { source, .. } => converted.with_source(Arc::clone(source)),
         Error::Tls { source, .. } => converted.with_source(Arc::clone(source)),
@@ -27,4 +31,25 @@ pub(crate) fn of(error: Arc<Error>) -> BackendError {
 /// The keys of such a server are misses, and the other servers are used. An invalid configuration is an error instead.
 pub(crate) fn is_outage(error: &Error) -> bool {
     !matches!(error, Error::Login { .. } | Error::Tls { .. } | Error::Busy { .. })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn converted_error_has_server_and_cause() {
+        let source = Arc::new(io::Error::new(io::ErrorKind::ConnectionRefused, "refused"));
+        let error = of(Arc::new(Error::Unreachable { server: "cache1:11211".to_owned(), source }));
+        assert_eq!((error.kind(), error.server()), (ErrorKind::Unavailable, Some("cache1:11211")));
+        assert_eq!(
+            error.to_string(),
+            "cannot reach memcached server cache1:11211: the connection failed or was closed"
+        );
+        assert_eq!(error.source().unwrap().to_string(), "refused");
+    }
 }

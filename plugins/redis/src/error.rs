@@ -18,7 +18,8 @@ const LOGIN: [&str; 2] = ["NOAUTH", "WRONGPASS"];
 /// Returns `error` as a failure of `server`.
 pub(crate) fn of(error: RedisError, server: &str) -> BackendError {
     let (kind, what) = describe(&error);
-    BackendError::new(kind, format!("{}Redis server {server}{}", what.before, what.after)).with_source(error)
+    let message = format!("{}Redis server {server}{}", what.before, what.after);
+    BackendError::new(kind, message).at_server(server).with_source(error)
 }
 
 /// The parts of a message before and after the name of the server.
@@ -76,6 +77,10 @@ fn is_tls_failure(error: &RedisError) -> bool {
 /// Copies `error`, which is not `Clone`. The copy has the same causes.
 pub(crate) fn copy(error: &Arc<BackendError>) -> BackendError {
     let copy = BackendError::new(error.kind(), error.to_string());
+    let copy = match error.server() {
+        Some(server) => copy.at_server(server),
+        None => copy,
+    };
     match error.source() {
         Some(_) => copy.with_source(SharedCause(Arc::clone(error))),
         None => copy,
@@ -135,6 +140,7 @@ mod tests {
         for (reply, text, kind) in descriptions {
             let error = refused(reply);
             assert_eq!((error.to_string().as_str(), error.kind()), (text, kind));
+            assert_eq!(error.server(), Some("cache1:6379"));
         }
     }
 
@@ -143,6 +149,7 @@ mod tests {
         let error = Arc::new(refused("LOADING Redis is loading the dataset in memory"));
         let chain = |error: &BackendError| dogpile_sdk::error_chain(error).to_string();
         assert_eq!(chain(&copy(&error)), chain(&error));
+        assert_eq!(copy(&error).server(), error.server());
         assert!(chain(&error).len() > error.to_string().len());
     }
 }

@@ -164,7 +164,7 @@ impl Pool {
                     "no free connection to Redis server {}: all {size} were in use for {timeout:?}; raise \"pool_size\"",
                     self.address
                 );
-                return Err(BackendError::new(ErrorKind::Timeout, message));
+                return Err(BackendError::new(ErrorKind::Timeout, message).at_server(&*self.address));
             }
             let waited = self.returned.wait_timeout(connections, left);
             connections = waited.unwrap_or_else(PoisonError::into_inner).0;

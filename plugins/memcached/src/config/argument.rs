@@ -7,7 +7,8 @@ use dogpile_sdk::{BackendError, ErrorKind, seconds};
 
 /// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
 pub(super) fn invalid(argument: &str, why: impl fmt::Display) -> BackendError {
-    BackendError::new(ErrorKind::Configuration, format!("invalid argument {argument:?}: {why}"))
+    let message = format!("invalid argument {argument:?}: {why}");
+    BackendError::new(ErrorKind::Configuration, message).for_argument(argument)
 }
 
 /// Returns `given` if it is at least `least`.

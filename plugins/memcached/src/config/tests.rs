@@ -16,8 +16,9 @@ fn options(variant: Variant, more: &str) -> Options {
 
 fn refused(variant: Variant, more: &str) -> String {
     let config = config(&format!(r#"{{"url": "h" {more}}}"#));
-    let refused = config.check(variant).err().or_else(|| config.options(variant).err());
-    refused.unwrap().to_string()
+    let refused = config.check(variant).err().or_else(|| config.options(variant).err()).unwrap();
+    assert!(refused.to_string().contains(&format!("{:?}", refused.argument().unwrap())), "{refused}");
+    refused.to_string()
 }
 
 const fn secs(seconds: u64) -> Duration {

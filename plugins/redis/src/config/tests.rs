@@ -87,7 +87,9 @@ fn invalid_lock_prefix_is_refused() {
 fn servers_of_another_deployment_are_refused() {
     let refused = |written: &str, deployment| {
         let config: RedisConfig = serde_json::from_str(written).unwrap();
-        config.check(deployment).unwrap_err().to_string()
+        let error = config.check(deployment).unwrap_err();
+        assert!(error.to_string().contains(&format!("{:?}", error.argument().unwrap())), "{error}");
+        error.to_string()
     };
     let names = [
         (refused("{}", Deployment::Sentinel), "\"sentinels\": it is missing"),

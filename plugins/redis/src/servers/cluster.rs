@@ -242,7 +242,7 @@ impl Cluster {
 /// Returns the error for a node that does not return a valid slot map.
 fn outside_of_clusters(node: &Node) -> BackendError {
     let message = format!("Redis server {node} returned no slot map: it is not part of a cluster");
-    BackendError::new(ErrorKind::Unavailable, message)
+    BackendError::new(ErrorKind::Unavailable, message).at_server(node.to_string())
 }
 
 fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {

@@ -209,10 +209,8 @@ impl Sentinel {
     /// Returns the error for a sentinel that does not know the service name.
     fn unknown_name(&self, sentinel: &Pool) -> BackendError {
         let (name, address) = (&self.service_name, sentinel.address());
-        BackendError::new(
-            ErrorKind::Unavailable,
-            format!("sentinel {address} does not know a master {name:?}"),
-        )
+        let message = format!("sentinel {address} does not know a master {name:?}");
+        BackendError::new(ErrorKind::Unavailable, message).at_server(address)
     }
 
     /// Returns the master and its usable replicas, or `None` for an unknown service name.
