@@ -1,6 +1,6 @@
 //! [`MemoryBackend`]: `dogpile.cache.memory` and `dogpile.cache.memory_pickle`.
-//!
-//! Source: dogpile.cache `backends/memory.py`.
+
+// Source: dogpile.cache `backends/memory.py`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,6 @@ register_backend! {
 /// It has no mutex of its own, because the region's in-process lock suffices. A hit shares the stored object and does not
 /// copy it. Without limits, the last 8 values that a thread replaced may be freed only when it replaces or deletes the
 /// next ones, or when the backend is dropped. With limits, and in the caller's map, a value is freed at once.
-//
 // Source: dogpile.cache `backends/memory.py`, `MemoryBackend` and `MemoryPickleBackend`.
 pub struct MemoryBackend {
     store: Store,
@@ -345,9 +344,6 @@ mod tests {
             r#"MemoryBackend { store: "with limits", serializer: Some("msgpack") }"#
         );
         let error = build("dogpile.cache.memory", Some(0)).unwrap_err();
-        assert!(
-            error.to_string().starts_with("argument \"max_entries\" of a memory backend is 0"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("invalid argument \"max_entries\": 0 is too low"), "{error}");
     }
 }

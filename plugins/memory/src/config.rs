@@ -5,33 +5,35 @@ use serde::{Deserialize, Serialize};
 
 /// Arguments of the `dogpile.cache.memory` and `dogpile.cache.memory_pickle` entry points.
 ///
-/// Without a limit nothing is ever dropped. With one, what is used least makes room. With both, an entry takes the
-/// larger of two shares, its bytes of `max_bytes` and one of `max_entries`, and the shares never sum to more than
-/// the whole: both limits hold at any time, and a mixture may reach neither. A limit is never exceeded; a large
-/// cache is cut into parts, so that one of them may be full a few percent before the whole is.
+/// Without a limit, nothing is ever dropped. With a limit, the least used entries make room, and the limit is never
+/// exceeded. A large cache consists of shards, so one shard may be full a few percent before the whole cache is.
+///
+/// With both limits, an entry takes the larger of two shares: its bytes of `max_bytes`, and one of `max_entries`. The
+/// shares never exceed the whole, so both limits always hold. A mixture of entries may reach neither limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct MemoryConfig {
-    /// The most entries that are kept, at least 1. Default: no limit.
+    /// Most entries that are kept, at least 1. Default: no limit.
     pub max_entries: Option<u64>,
-    /// The most bytes that are kept, at least 1. Default: no limit.
+    /// Most bytes of keys and payloads that are kept, at least 1. Default: no limit.
     ///
-    /// An entry counts as its key and its payload ([`Payload::size`](dogpile_sdk::Payload::size)): exact for
-    /// serialised values; for an object only its own size, not what it points to, so that a `Vec` counts as 24
-    /// bytes. The tables around the entries, about 150 bytes each, are not counted. What is larger than the limit
-    /// is not kept; see [`LARGEST_ENTRY`](crate::MemoryBackend::LARGEST_ENTRY).
+    /// An entry counts with its key and its payload ([`Payload::size`](dogpile_sdk::Payload::size)). The size of a
+    /// serialized value is exact. An object counts with its own size, not with what it points to: a `Vec` counts as 24
+    /// bytes. The tables, about 150 bytes per entry, are not counted. An entry above the limit is not kept; see
+    /// [`LARGEST_ENTRY`](crate::MemoryBackend::LARGEST_ENTRY).
     pub max_bytes: Option<u64>,
 }
 
 impl MemoryConfig {
-    /// The same, at most `entries` being kept.
+    /// Sets the limit on entries.
     #[must_use]
     pub fn with_max_entries(mut self, entries: u64) -> Self {
         self.max_entries = Some(entries);
         self
     }
 
-    /// The same, at most `bytes` being kept.
+    /// Sets the limit on bytes.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
@@ -47,10 +49,10 @@ impl MemoryConfig {
 fn refuse_zero(name: &str, limit: Option<u64>) -> Result<(), BackendError> {
     if limit == Some(0) {
         let message = format!(
-            "argument {name:?} of a memory backend is 0, and must be at least 1; leave it out for no limit, or use \
-             \"dogpile.cache.null\" to keep nothing"
+            "invalid argument {name:?}: 0 is too low; use at least 1, remove it for no limit, or use the backend \
+             \"dogpile.cache.null\" to store nothing"
         );
-        return Err(BackendError::new(ErrorKind::Configuration, message));
+        return Err(BackendError::new(ErrorKind::Configuration, message).for_argument(name));
     }
     Ok(())
 }
@@ -62,30 +64,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_of_zero_is_refused_by_name() {
+    fn limit_of_zero_is_refused() {
         let error = MemoryConfig::default().with_max_bytes(0).check().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert_eq!((error.kind(), error.argument()), (ErrorKind::Configuration, Some("max_bytes")));
         assert_eq!(
             error.to_string(),
-            "argument \"max_bytes\" of a memory backend is 0, and must be at least 1; leave it out for no limit, \
-             or use \"dogpile.cache.null\" to keep nothing"
+            "invalid argument \"max_bytes\": 0 is too low; use at least 1, remove it for no limit, or use the backend \
+             \"dogpile.cache.null\" to store nothing"
         );
         let error = MemoryConfig::default().with_max_entries(0).check().unwrap_err();
         assert!(error.to_string().contains("\"max_entries\""), "{error}");
     }
 
     #[test]
-    fn arguments_are_read_from_numbers_and_from_the_texts_of_an_ini_file() {
-        let asked = MemoryConfig::default().with_max_entries(10).with_max_bytes(1000);
-        let arguments = Arguments::from_serialize(asked).unwrap();
-        assert_eq!(arguments.parse::<MemoryConfig>().unwrap(), asked);
+    fn arguments_are_read_from_numbers_and_strings() {
+        let expected = MemoryConfig::default().with_max_entries(10).with_max_bytes(1000);
+        let arguments = Arguments::from_serialize(expected).unwrap();
+        assert_eq!(arguments.parse::<MemoryConfig>().unwrap(), expected);
         let texts = [("max_entries", "10"), ("max_bytes", "1000")];
         let texts: std::collections::HashMap<_, _> = texts.into();
-        assert_eq!(Arguments::from_serialize(texts).unwrap().parse::<MemoryConfig>().unwrap(), asked);
+        assert_eq!(Arguments::from_serialize(texts).unwrap().parse::<MemoryConfig>().unwrap(), expected);
     }
 
     #[test]
-    fn an_unknown_argument_is_refused() {
+    fn unknown_argument_is_refused() {
         let texts: std::collections::HashMap<_, _> = [("max_entires", 10)].into();
         let error = Arguments::from_serialize(texts).unwrap().parse::<MemoryConfig>().unwrap_err();
         assert_eq!(

@@ -1,15 +1,15 @@
 //! The in-process backends of dogpile.
 //!
-//! | entry point | keeps |
+//! | entry point | stores |
 //! |---|---|
-//! | `dogpile.cache.memory` | the values themselves, shared and never serialised |
-//! | `dogpile.cache.memory_pickle` | a serialised copy of each value |
+//! | `dogpile.cache.memory` | the values themselves, shared and never serialized |
+//! | `dogpile.cache.memory_pickle` | a serialized copy of each value |
 //! | `dogpile.cache.null` | nothing |
 //!
-//! Arguments: [`MemoryConfig`]; the null backend takes none. From code, [`MemoryBackend`] also works on a map of
-//! the caller's ([`CacheMap`]).
-//!
-//! Source: dogpile.cache `backends/memory.py` and `backends/null.py`.
+//! [`MemoryConfig`] documents the arguments. The null backend has none. In code, [`MemoryBackend`] can also use the
+//! caller's own map ([`CacheMap`]).
+
+// Source: dogpile.cache `backends/memory.py` and `backends/null.py`.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! [`CacheMap`]: a map of the caller's, for a memory backend to work on.
+//! [`CacheMap`]: the caller's own map, as the store of a memory backend.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -6,24 +6,23 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use dogpile_sdk::CachedValue;
 
-/// A map of the caller's, which takes the place of the backend's own; see
-/// [`MemoryBackend::with_map`](crate::MemoryBackend::with_map).
+/// The caller's own map, which replaces the map of a backend.
 ///
-/// Implemented for a `HashMap<String, CachedValue>` behind a `Mutex` or an `RwLock` of the standard library. A
-/// panic that poisoned the lock is no reason to stop: the map is still whole.
-///
-/// Source: dogpile.cache `backends/memory.py`, the argument `cache_dict`.
+/// See [`MemoryBackend::with_map`](crate::MemoryBackend::with_map). The trait is implemented for a
+/// `HashMap<String, CachedValue>` behind a `Mutex` or an `RwLock` of the standard library. Poison is ignored, because a
+/// panic leaves the map valid.
 ///
 /// # For implementors
-/// What one thread inserted is found by all others. The map may drop entries at any time.
+/// An entry that one thread inserted is visible to all others. The map may drop entries at any time.
+// Source: dogpile.cache `backends/memory.py`, the argument `cache_dict`.
 pub trait CacheMap: Send + Sync + 'static {
-    /// What is kept under `key`.
+    /// Returns the value of `key`, or `None` if the key is missing.
     fn get(&self, key: &str) -> Option<CachedValue>;
 
-    /// Keeps `value` under `key`, in place of what was there.
+    /// Stores `value` under `key`, replacing an earlier value.
     fn insert(&self, key: &str, value: CachedValue);
 
-    /// Drops what is kept under `key`, if anything is.
+    /// Removes the value of `key`, if there is one.
     fn remove(&self, key: &str);
 }
 
@@ -35,7 +34,7 @@ impl<S: BuildHasher + Send + 'static> CacheMap for Mutex<HashMap<String, CachedV
     }
 
     fn insert(&self, key: &str, value: CachedValue) {
-        // Bound, so that the lock is free again before the old value is dropped.
+        // Bind the old value, so that the lock is released before the value is dropped.
         let old = self.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
         drop(old);
     }

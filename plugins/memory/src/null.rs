@@ -1,6 +1,6 @@
-//! `dogpile.cache.null`: keeps nothing.
-//!
-//! Source: dogpile.cache `backends/null.py`.
+//! [`NullBackend`]: `dogpile.cache.null`.
+
+// Source: dogpile.cache `backends/null.py`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,9 +16,8 @@ register_backend! {
     build: |_| Ok::<_, BackendError>(NullBackend),
 }
 
-/// A backend that keeps nothing: each creator runs, and none waits for another.
-///
-/// Source: dogpile.cache `backends/null.py`, `NullBackend`.
+/// A backend that stores nothing. Every creator runs, and no caller waits for another.
+// Source: dogpile.cache `backends/null.py`, `NullBackend`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullBackend;
 
@@ -44,9 +43,8 @@ impl CacheBackend for NullBackend {
     }
 }
 
-/// A mutex that is always taken and never held.
-///
-/// Source: dogpile.cache `backends/null.py`, `NullLock`.
+/// A mutex that can always be acquired and is never held.
+// Source: dogpile.cache `backends/null.py`, `NullLock`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NullMutex;
 
@@ -85,7 +83,7 @@ mod tests {
 
     /// Behaviour: `null-get`, `null-set-discards`
     #[test]
-    fn what_is_set_is_not_kept() {
+    fn set_value_is_not_stored() {
         assert_eq!(NullBackend.get("a").unwrap(), None);
         NullBackend.set("a", value(), &StoreOptions::new()).unwrap();
         assert_eq!(NullBackend.get("a").unwrap(), None);
@@ -94,14 +92,14 @@ mod tests {
 
     /// Behaviour: `null-delete`
     #[test]
-    fn deleting_is_accepted_and_changes_nothing() {
+    fn delete_succeeds_without_effect() {
         NullBackend.delete("a").unwrap();
         assert_eq!(NullBackend.get("a").unwrap(), None);
     }
 
     /// Behaviour: `null-multi-get`, `null-multi-set-discards`
     #[test]
-    fn what_is_set_at_once_is_not_kept() {
+    fn set_values_are_not_stored() {
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
         NullBackend.set_multi(keys().map(|key| Entry::new(key, value())).into()).unwrap();
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
@@ -109,14 +107,14 @@ mod tests {
 
     /// Behaviour: `null-multi-delete`
     #[test]
-    fn deleting_many_is_accepted_and_changes_nothing() {
+    fn delete_multi_succeeds_without_effect() {
         NullBackend.delete_multi(&keys()).unwrap();
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
     }
 
     /// Behaviour: `null-mutex-always-acquires`
     #[test]
-    fn its_mutex_is_always_acquired() {
+    fn mutex_is_always_acquired() {
         let mutex = NullBackend.get_mutex("a").unwrap();
         assert!(mutex.acquire_until(Instant::now()).unwrap());
         mutex.release().unwrap();
@@ -126,7 +124,7 @@ mod tests {
 
     /// Behaviour: `null-mutex-does-not-exclude`
     #[test]
-    fn its_mutex_keeps_nobody_out() {
+    fn mutex_excludes_nobody() {
         let mutex = NullBackend.get_mutex("a").unwrap();
         assert!(mutex.acquire_until(Instant::now()).unwrap());
         assert!(mutex.try_acquire().unwrap());
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_found_by_name() {
+    fn backend_is_found_by_name() {
         let entry = BackendEntry::linked().find(|entry| entry.name == "dogpile.cache.null").unwrap();
         let backend = (entry.build)(Arguments::default()).unwrap();
         assert_eq!(format!("{backend:?}"), "NullBackend");

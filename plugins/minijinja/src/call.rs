@@ -1,4 +1,4 @@
-//! The function `cached` of templates.
+//! [`add_to`]: the function `cached` of templates.
 
 use std::ops::Deref;
 
@@ -9,12 +9,12 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use crate::fragment::Format;
 use crate::fragments::{Fragments, Region, check, text};
 
-/// Lets the templates of `env` cache in `regions`, given by name as `&'static CacheRegion` or `Arc<CacheRegion>`.
+/// Lets the templates of `env` cache in `regions`: pairs of a name and a `&'static CacheRegion` or `Arc<CacheRegion>`.
 ///
-/// A template says `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. The body is rendered when
-/// its key has no fresh value in the region, by one caller under the dogpile lock. `timeout` is in seconds, and goes
-/// before the region's expiration time. When the region fails, a warning is logged, and the body is rendered as if
-/// it were not cached.
+/// A template contains `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. If the key has no fresh value
+/// in the region, one caller renders the body under the dogpile lock. `timeout` overrides the region's expiration time. It
+/// is a number of seconds, a duration such as `"3s"`, or -1 for never. If the region fails, a warning is logged, and the
+/// body is rendered as if it were not cached.
 pub fn add_to<N, R>(env: &mut Environment<'_>, regions: impl IntoIterator<Item = (N, R)>) -> Fragments
 where
     N: Into<String>,
@@ -26,7 +26,7 @@ where
     fragments
 }
 
-/// The function that is added to an environment. MiniJinja adds template and line to its errors.
+/// Returns the function for an environment. MiniJinja adds the template and the line to its errors.
 fn function(
     fragments: Fragments,
 ) -> impl Fn(&mut State<'_, '_>, &str, Kwargs) -> Result<Value, Error> + Send + Sync + 'static {
@@ -39,19 +39,10 @@ fn cached(
     key: &str,
     arguments: &Kwargs,
 ) -> Result<Value, Error> {
-    let refused = |problem: String| Error::new(ErrorKind::InvalidOperation, problem);
-    check(key).map_err(refused)?;
-    let name: Option<Value> = arguments.get("region")?;
-    let Some(name) = name else {
-        let problem = format!("fragment {key:?} does not say where it is cached; add region=\"...\"");
-        return Err(Error::new(ErrorKind::MissingArgument, problem));
-    };
-    let name = name
-        .as_str()
-        .ok_or_else(|| refused(format!("the region of fragment {key:?} is {name}, not a name")))?;
-    let region = fragments.region(name).map_err(refused)?;
-    let expiration = arguments.get::<Option<Value>>("timeout")?;
-    let expiration = expiration.map(|timeout| seconds(key, &timeout)).transpose()?;
+    check(key).map_err(invalid)?;
+    let region = fragments.region(&region_name(key, arguments)?).map_err(invalid)?;
+    let timeout = arguments.get::<Option<Value>>("timeout")?;
+    let expiration = timeout.map(|timeout| expiration(key, &timeout)).transpose()?;
     let body: Option<Value> = arguments.get("caller")?;
     let Some(body) = body else {
         let problem =
@@ -64,14 +55,33 @@ fn cached(
     Ok(format.value(text))
 }
 
-/// A timeout as an expiration time.
-fn seconds(key: &str, timeout: &Value) -> Result<Expiration, Error> {
-    let number = if timeout.is_number() { f64::try_from(timeout.clone()).ok() } else { None };
-    let expiration = number.and_then(|seconds| Expiration::from_seconds(seconds).ok());
+fn region_name(key: &str, arguments: &Kwargs) -> Result<String, Error> {
+    let name: Option<Value> = arguments.get("region")?;
+    let Some(name) = name else {
+        let problem = format!("fragment {key:?} has no region; add region=\"...\"");
+        return Err(Error::new(ErrorKind::MissingArgument, problem));
+    };
+    let text = name.as_str().map(str::to_owned);
+    text.ok_or_else(|| invalid(format!("invalid region of fragment {key:?}: {name} is not a name")))
+}
+
+/// Returns a timeout as an expiration time.
+fn expiration(key: &str, timeout: &Value) -> Result<Expiration, Error> {
+    let expiration = match timeout.as_str() {
+        Some(text) => text.parse().ok(),
+        None if timeout.is_number() => {
+            f64::try_from(timeout.clone()).ok().and_then(|seconds| Expiration::from_seconds(seconds).ok())
+        }
+        None => None,
+    };
     expiration.ok_or_else(|| {
-        let detail = format!(
-            "the timeout of fragment {key:?} is {timeout:?}; give a number of seconds from 0 up, or -1 for never"
-        );
-        Error::new(ErrorKind::InvalidOperation, detail)
+        invalid(format!(
+            "invalid timeout {timeout:?} of fragment {key:?}: expected seconds (0 or more), a duration such as \"5m\", or \
+             -1 for never"
+        ))
     })
+}
+
+fn invalid(problem: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, problem)
 }

@@ -1,29 +1,29 @@
-//! [`Fragment`]: what is stored.
+//! [`Fragment`]: the stored form of a rendered text.
 
 use minijinja::{AutoEscape, Value};
 use serde::{Deserialize, Serialize};
 
-/// A rendered text, and what it was rendered for: a text that was not escaped does not stand in a page of HTML.
+/// A rendered text and its format. A text that was not escaped must not be used in an HTML page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fragment {
     pub(crate) format: Format,
     pub(crate) text: String,
 }
 
-/// What a text was rendered for.
+/// The format of a rendered text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
-    /// A whole template, which escapes what it likes.
+    /// A whole template, which controls its own escaping.
     Page,
-    /// A body in which nothing is escaped.
+    /// A body without escaping.
     Text,
-    /// A body in which something is, by the format of that name.
+    /// A body with escaping, and the name of its format.
     Escaped(String),
 }
 
 impl Format {
-    /// That of a body in a template which escapes so.
+    /// Returns the format of a body in a template with this escaping.
     pub(crate) fn of(auto_escape: &AutoEscape) -> Self {
         match auto_escape {
             AutoEscape::None => Format::Text,
@@ -32,7 +32,7 @@ impl Format {
         }
     }
 
-    /// `text` as the template takes it. What was escaped is not escaped again.
+    /// Returns `text` as a value for the template. An escaped text is not escaped again.
     pub(crate) fn value(&self, text: String) -> Value {
         match self {
             Format::Escaped(_) => Value::from_safe_string(text),

@@ -1,4 +1,4 @@
-//! [`Fragments`]: the regions that templates cache in.
+//! [`Fragments`]: the regions in which templates cache.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use minijinja::{Error, ErrorKind, Template, Value};
 
 use crate::fragment::{Format, Fragment};
 
-/// The regions that templates cache in, by the names that templates know them by.
+/// The regions in which templates cache, by name.
 #[derive(Clone)]
 pub struct Fragments(Arc<BTreeMap<String, Region>>);
 
-/// A static, an `Arc`, or whatever else points to a region.
+/// A reference to a region, such as an `Arc`.
 pub(crate) type Region = Box<dyn Deref<Target = CacheRegion> + Send + Sync>;
 
 impl Fragments {
@@ -22,10 +22,10 @@ impl Fragments {
         Fragments(Arc::new(regions))
     }
 
-    /// Renders a whole template, unless `key` has a fresh text in the region called `region`.
+    /// Returns the text of a whole template, rendering it if `key` has no fresh text in the region named `region`.
     ///
     /// # Errors
-    /// What the template fails with; there may be no such region, or `key` be empty.
+    /// If the template fails, the region is unknown, or `key` is empty.
     pub fn render_cached(
         &self,
         template: &Template<'_, '_>,
@@ -44,14 +44,15 @@ impl Fragments {
         text(found, key, expiration, &Format::Page, || template.render(context.clone()))
     }
 
-    /// Removes what is cached under `key` in the region called `region`, a fragment or a whole template.
+    /// Removes the fragment or template that is cached under `key` in the region named `region`.
     ///
     /// # Errors
-    /// If there is no such region, or it fails.
+    /// If the region is unknown or fails.
     pub fn invalidate(&self, region: &str, key: &str) -> Result<(), Error> {
         let unknown = |problem| Error::new(ErrorKind::InvalidOperation, problem);
         let failed = |error: RegionError| {
-            Error::new(ErrorKind::InvalidOperation, "could not invalidate a fragment").with_source(error)
+            Error::new(ErrorKind::InvalidOperation, "cannot invalidate the fragment: its region failed")
+                .with_source(error)
         };
         self.region(region).map_err(unknown)?.delete(key).map_err(failed)
     }
@@ -59,20 +60,22 @@ impl Fragments {
     pub(crate) fn region(&self, name: &str) -> Result<&CacheRegion, String> {
         self.0.get(name).map(|region| &***region).ok_or_else(|| {
             let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
-            format!("there is no region {name:?} to cache in (have: {})", known.join(", "))
+            format!("unknown region {name:?}: use one of {}", known.join(", "))
         })
     }
 }
 
-/// Refuses a key that no region takes.
+/// Returns an error if `key` is empty.
 pub(crate) fn check(key: &str) -> Result<(), String> {
     if key.is_empty() {
-        return Err("what is cached needs a key, of at least one character".to_owned());
+        return Err("invalid key \"\" of a fragment: use at least one character".to_owned());
     }
     Ok(())
 }
 
-/// The text of `key`, rendered if there is no fresh one. One of another format is left as it is, and does not serve.
+/// Returns the text of `key`, rendering it if there is no fresh one.
+///
+/// A stored text of another format is not used and not replaced.
 pub(crate) fn text(
     region: &CacheRegion,
     key: &str,

@@ -20,8 +20,8 @@
 //! assert_eq!(page.render(context!(name => "Bob"))?, "<b>Bob</b>");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! Source: dogpile.cache `plugins/mako_cache.py`, for the template engine Mako.
+
+// Source: dogpile.cache `plugins/mako_cache.py`, for the template engine Mako.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Fragments of templates, in regions in memory.
+//! Template fragments in regions in memory.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -12,7 +12,7 @@ use minijinja::{Environment, Error, context};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An environment whose templates cache in the region "local", and count by `next()` how often they are rendered.
+/// An environment whose templates cache in the region "local" and count their renderings with `next()`.
 struct Site {
     env: Environment<'static>,
     fragments: Fragments,
@@ -48,7 +48,7 @@ const FRAGMENT: (&str, &str) =
 
 /// Behaviour: `template-cached-page`
 #[test]
-fn a_body_is_rendered_once_for_each_key_and_region() {
+fn body_is_rendered_once_per_key_and_region() {
     let site = site(&[
         FRAGMENT,
         ("b.html", "{% call cached('side', region='local') %}{{ next() }}{% endcall %}"),
@@ -62,10 +62,10 @@ fn a_body_is_rendered_once_for_each_key_and_region() {
 
 /// Behaviour: `template-timeout-becomes-expiration`
 #[test]
-fn a_timeout_is_an_expiration_time() {
+fn timeout_overrides_the_expiration_time() {
     let site = site(&[
         ("20.html", "{% call cached('20', region='local', timeout=20) %}{{ next() }}{% endcall %}"),
-        ("half.html", "{% call cached('half', region='local', timeout=0.5) %}{{ next() }}{% endcall %}"),
+        ("half.html", "{% call cached('half', region='local', timeout='500ms') %}{{ next() }}{% endcall %}"),
         ("ever.html", "{% call cached('ever', region='local', timeout=-1) %}{{ next() }}{% endcall %}"),
         ("none.html", "{% call cached('none', region='local', timeout=none) %}{{ next() }}{% endcall %}"),
     ]);
@@ -80,7 +80,7 @@ fn a_timeout_is_an_expiration_time() {
 }
 
 #[test]
-fn output_is_escaped_once_and_what_was_not_escaped_does_not_stand_in_html() {
+fn output_is_escaped_exactly_once() {
     const BODY: &str = "{% call cached('side', region='local') %}{{ user }}{% endcall %}";
     let site = site(&[("page.txt", BODY), ("page.html", BODY)]);
     assert_eq!([(); 2].map(|()| site.renders("page.txt")), ["<Ada>", "<Ada>"]);
@@ -91,7 +91,7 @@ fn output_is_escaped_once_and_what_was_not_escaped_does_not_stand_in_html() {
 }
 
 #[test]
-fn fragments_may_lie_in_one_another() {
+fn fragments_can_be_nested() {
     let site = site(&[(
         "page.html",
         "{% call cached('out', region='local') %}{{ user }}\
@@ -103,7 +103,7 @@ fn fragments_may_lie_in_one_another() {
 }
 
 #[test]
-fn invalidation_is_by_region_and_key() {
+fn invalidate_removes_one_key_of_a_region() {
     let site = site(&[FRAGMENT]);
     assert_eq!(
         (site.renders("a.html"), site.renders("a.html")),
@@ -113,11 +113,11 @@ fn invalidation_is_by_region_and_key() {
     assert_eq!(site.renders("a.html"), "&lt;Ada&gt; 2");
     site.fragments.invalidate("local", "never cached").unwrap();
     let error = site.fragments.invalidate("remote", "side").unwrap_err();
-    assert!(error.to_string().contains("no region \"remote\" to cache in (have: local)"), "{error}");
+    assert!(error.to_string().contains("unknown region \"remote\": use one of local"), "{error}");
 }
 
 #[test]
-fn a_whole_template_is_cached_by_its_caller() {
+fn whole_template_is_cached() {
     let site = site(&[("page.html", "{{ user }} {{ next() }}"), FRAGMENT]);
     let render = |name: &str, key: &str, expiration| {
         let template = site.env.get_template(name).unwrap();
@@ -129,7 +129,7 @@ fn a_whole_template_is_cached_by_its_caller() {
     site.clock.advance(2 * SECOND);
     assert_eq!(render("page.html", "page", None).unwrap(), "&lt;Ada&gt; 1");
     assert_eq!(render("page.html", "page", limit).unwrap(), "&lt;Ada&gt; 2");
-    // The key of a page does not give a template its text as a fragment.
+    // A text that was cached as a page is not used as a fragment.
     assert_eq!(render("page.html", "side", None).unwrap(), "&lt;Ada&gt; 3");
     assert_eq!(
         (site.renders("a.html"), site.renders("a.html")),
@@ -142,7 +142,9 @@ fn a_whole_template_is_cached_by_its_caller() {
     );
 
     let template = site.env.get_template("page.html").unwrap();
-    for (region, key, told) in [("remote", "page", "no region \"remote\""), ("local", "", "needs a key")] {
+    for (region, key, told) in
+        [("remote", "page", "unknown region \"remote\""), ("local", "", "invalid key \"\"")]
+    {
         let error =
             site.fragments.render_cached(&template, context!(), region, key, None).unwrap_err().to_string();
         assert!(error.contains("template \"page.html\"") && error.contains(told), "{error}");
@@ -150,20 +152,17 @@ fn a_whole_template_is_cached_by_its_caller() {
 }
 
 #[test]
-fn a_mistake_is_an_error_that_names_template_and_line() {
+fn invalid_call_error_names_template_and_line() {
     let cases = [
-        ("region='remote'", "there is no region \"remote\" to cache in (have: local)"),
-        ("", "fragment \"side\" does not say where it is cached; add region=\"...\""),
-        ("region=7", "the region of fragment \"side\" is 7, not a name"),
+        ("region='remote'", "unknown region \"remote\": use one of local"),
+        ("", "fragment \"side\" has no region; add region=\"...\""),
+        ("region=7", "invalid region of fragment \"side\": 7 is not a name"),
         (
-            "region='local', timeout='60'",
-            "the timeout of fragment \"side\" is '60'; give a number of seconds",
+            "region='local', timeout='soon'",
+            "invalid timeout 'soon' of fragment \"side\": expected seconds (0 or more), a duration",
         ),
-        ("region='local', timeout=-2", "the timeout of fragment \"side\" is -2; give a number of seconds"),
-        (
-            "region='local', timeout=true",
-            "the timeout of fragment \"side\" is True; give a number of seconds",
-        ),
+        ("region='local', timeout=-2", "invalid timeout -2 of fragment \"side\""),
+        ("region='local', timeout=true", "invalid timeout True of fragment \"side\""),
         ("region='local', timeuot=1", "unknown keyword argument 'timeuot'"),
     ];
     for (arguments, told) in cases {
@@ -182,11 +181,13 @@ fn a_mistake_is_an_error_that_names_template_and_line() {
     ]);
     let error = site.render("expression.html", "Ada").unwrap_err().to_string();
     assert!(error.contains("has no body; write {% call cached(...) %}...{% endcall %}"), "{error}");
-    assert!(site.render("empty.html", "Ada").unwrap_err().to_string().contains("needs a key"));
+    assert!(
+        site.render("empty.html", "Ada").unwrap_err().to_string().contains("invalid key \"\" of a fragment")
+    );
 }
 
 #[test]
-fn an_error_in_a_body_is_told_and_not_cached() {
+fn failing_body_is_an_error_and_not_cached() {
     let site = site(&[(
         "page.html",
         "{% call cached('side', region='local') %}{{ next() }}\n{{ user.missing.missing }}{% endcall %}",
@@ -198,7 +199,7 @@ fn an_error_in_a_body_is_told_and_not_cached() {
 }
 
 #[test]
-fn a_page_is_rendered_without_a_region_that_fails() {
+fn failing_region_does_not_prevent_rendering() {
     let (mut env, region) = (Environment::new(), Arc::new(CacheRegion::new("never configured")));
     add_to(&mut env, [("local", region)]);
     env.add_template(FRAGMENT.0, "{% call cached('side', region='local') %}{{ user }}{% endcall %}").unwrap();
@@ -208,7 +209,7 @@ fn a_page_is_rendered_without_a_region_that_fails() {
 }
 
 #[test]
-fn many_requests_at_once_render_a_body_once() {
+fn concurrent_requests_render_a_body_once() {
     const REQUESTS: usize = 16;
     let site = site(&[FRAGMENT]);
     let start = Barrier::new(REQUESTS);
