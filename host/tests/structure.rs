@@ -13,9 +13,25 @@ use std::path::{Path, PathBuf};
 use self::cycles::Imports;
 use self::modules::Modules;
 
-/// The folders without import cycles: a source folder of the workspace, and a folder in it with its parent file.
-const ACYCLIC: &[(&str, &str)] =
-    &[("host/src", "engine"), ("host/src", "function"), ("host/src", "lock"), ("host/src", "region")];
+/// The folders without import cycles: a source folder of the workspace, and a folder in it with its parent file. The empty
+/// folder is the whole crate.
+const ACYCLIC: &[(&str, &str)] = &[
+    ("host/src", "engine"),
+    ("host/src", "function"),
+    ("host/src", "lock"),
+    ("host/src", "region"),
+    ("host/macros/src", ""),
+    ("sdk/src", ""),
+    ("sdk/abi/src", ""),
+    ("sdk/conformance/src", ""),
+    ("plugins/dbm/src", ""),
+    ("plugins/memcached/src", ""),
+    ("plugins/memory/src", ""),
+    ("plugins/minijinja/src", ""),
+    ("plugins/redis/src", ""),
+    ("tests/src", ""),
+    ("benches/src", ""),
+];
 
 /// Cycles that are still there: a source folder, and the files. Remove an entry when its cycle is gone; add none.
 const KNOWN_CYCLES: &[(&str, &[&str])] = &[];
