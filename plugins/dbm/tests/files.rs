@@ -152,7 +152,7 @@ fn byte_limit_bounds_the_file() {
     assert_eq!(limited.get("0").unwrap(), None);
     assert!(limited.get("1999").unwrap().is_some());
     // A value above the limit is not kept, and does not prevent others.
-    limited.set("huge", &vec![7; 1 << 20]).unwrap();
+    limited.set("huge", &vec![7; 1 << 20], &StoreOptions::new()).unwrap();
     assert_eq!(limited.get("huge").unwrap(), None);
     limited.set("small", b"x", &StoreOptions::new()).unwrap();
     assert!(limited.get("small").unwrap().is_some());
