@@ -11,8 +11,8 @@ use crate::setup::Setup;
 
 const THREADS: u8 = 4;
 
-/// What one thread did, others see.
-pub fn what_one_thread_sets_another_reads(setup: &Setup) -> Outcome {
+/// Other threads see the calls of one thread.
+pub fn value_set_by_one_thread_is_read_by_others(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let value = setup.value(&*backend, b"x");
     let other = |run: &(dyn Fn() -> Outcome + Sync)| thread::scope(|scope| joined(scope.spawn(run).join()));
@@ -23,8 +23,8 @@ pub fn what_one_thread_sets_another_reads(setup: &Setup) -> Outcome {
     ensure_absent(&*backend, &key)
 }
 
-/// While threads overwrite a value, each read gives one of them whole, with the metadata that belongs to it.
-pub fn a_value_is_never_torn(setup: &Setup) -> Outcome {
+/// While threads overwrite a value, each read returns one of the values whole, with its own metadata.
+pub fn value_is_never_torn(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
     backend.set(&key, values[0].clone(), &StoreOptions::new())?;
@@ -40,14 +40,14 @@ pub fn a_value_is_never_torn(setup: &Setup) -> Outcome {
     })
 }
 
-/// A value that differs from other threads' in each byte, in length and in metadata.
+/// Returns a value that differs from those of other threads in each byte, in length, and in metadata.
 fn of_thread(setup: &Setup, backend: &dyn CacheBackend, thread: u8) -> CachedValue {
     let payload = vec![b'a' + thread; 3000 + 1000 * usize::from(thread)];
     let metadata = Metadata::new(CreationTime::from_seconds(1e9 + f64::from(thread)));
     CachedValue { metadata, ..setup.value(backend, &payload) }
 }
 
-/// Threads that write different keys do not get in each other's way.
+/// Threads that write different keys do not affect each other.
 pub fn threads_on_their_own_keys_lose_nothing(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
@@ -61,7 +61,7 @@ pub fn threads_on_their_own_keys_lose_nothing(setup: &Setup) -> Outcome {
     ensure_all(&*backend, &entries.concat())
 }
 
-/// The same with the multi calls.
+/// Threads that write different keys with `set_multi` do not affect each other.
 pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries: Vec<_> = (0..THREADS).map(|_| fresh(setup, &*backend, 50)).collect();
@@ -75,7 +75,7 @@ pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcom
     ensure_all(&*backend, &entries.concat())
 }
 
-/// Runs `run` on [`THREADS`] threads that start together; fails as the first that fails.
+/// Runs `run` on [`THREADS`] threads that start together. Returns the first failure.
 fn together(run: impl Fn(usize) -> Outcome + Sync) -> Outcome {
     let start = Barrier::new(THREADS.into());
     thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! How a case ends, and what it says when a backend does not do what it owes.
+//! [`Outcome`]: how a case ends, and the texts of failures.
 
 use std::any::Any;
 use std::fmt;
@@ -6,25 +6,25 @@ use std::thread;
 
 use dogpile_sdk::{BackendError, CacheBackend, CachedValue, Payload};
 
-/// How a case ends.
+/// The result of a case.
 pub type Outcome = Result<(), Stop>;
 
 /// Why a case ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The backend does not have what the case is about; the text says what.
+    /// The case does not apply to the backend. The text is the reason.
     Skipped(String),
-    /// The backend did not do what it owes; the text says what was expected.
+    /// The backend behaved wrongly. The text says what was expected.
     Failed(String),
 }
 
 impl Stop {
-    /// The case fails: `expected` was not the case.
+    /// Creates a failure. `expected` states what was expected, and what happened instead.
     pub fn failed(expected: impl Into<String>) -> Self {
         Stop::Failed(expected.into())
     }
 
-    /// The case does not apply, for the reason given.
+    /// Creates the outcome of a case that does not apply to the backend.
     pub fn skipped(reason: impl Into<String>) -> Self {
         Stop::Skipped(reason.into())
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// An error of the backend where none was expected.
+/// Converts an unexpected error of the backend to a failure.
 impl From<BackendError> for Stop {
     fn from(error: BackendError) -> Self {
         let operation = error.operation().unwrap_or("a call");
@@ -56,39 +56,39 @@ pub(crate) fn ensure(holds: bool, expected: impl FnOnce() -> String) -> Outcome 
     if holds { Ok(()) } else { Err(Stop::failed(expected())) }
 }
 
-/// Fails unless `found`, which is what `asked` answered, is `expected`.
+/// Fails unless `found`, the result of the call `asked`, is `expected`.
 pub(crate) fn ensure_value(
     asked: &str,
     found: Option<&CachedValue>,
     expected: Option<&CachedValue>,
 ) -> Outcome {
     ensure(found == expected, || {
-        format!("expected {asked} to answer {}, got {}", described(expected), described(found))
+        format!("expected {asked} to return {}, got {}", described(expected), described(found))
     })
 }
 
-/// Fails unless `backend` has `expected` under `key`.
+/// Fails unless `backend` returns `expected` for `key`.
 pub(crate) fn ensure_stored(backend: &dyn CacheBackend, key: &str, expected: &CachedValue) -> Outcome {
     ensure_value(&format!("get of key {}", shortened(key)), backend.get(key)?.as_ref(), Some(expected))
 }
 
-/// Fails unless `backend` has nothing under `key`.
+/// Fails unless `backend` has no value for `key`.
 pub(crate) fn ensure_absent(backend: &dyn CacheBackend, key: &str) -> Outcome {
     ensure_value(&format!("get of key {}", shortened(key)), backend.get(key)?.as_ref(), None)
 }
 
-/// What a thread answered; a panic becomes a failure.
+/// Returns the result of a thread. A panic is a failure.
 pub(crate) fn joined<R>(result: thread::Result<Result<R, Stop>>) -> Result<R, Stop> {
     result.unwrap_or_else(|_| Err(Stop::failed("expected no panic on any thread, got one")))
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }
 
-/// `value` for an error text.
+/// Returns a description of `value` for an error text.
 pub(crate) fn described(value: Option<&CachedValue>) -> String {
     let Some(CachedValue { payload, metadata }) = value else { return "no value".to_owned() };
     let payload = match payload {
@@ -105,7 +105,7 @@ fn described_bytes(bytes: &[u8]) -> String {
     format!("{} bytes {}", bytes.len(), shortened(&bytes.escape_ascii().to_string()))
 }
 
-/// `text` in quotes, its middle left out if it is long.
+/// Returns `text` in quotes, shortened if it is long.
 pub(crate) fn shortened(text: &str) -> String {
     if text.len() <= 80 {
         return format!("{text:?}");

@@ -1,31 +1,31 @@
-//! [`Level`]: the parts of the suite, each reported by itself.
+//! [`Level`]: the parts of the suite, which are reported separately.
 
 use std::fmt;
 
 use crate::expect::Outcome;
 use crate::setup::Setup;
 
-/// A part of the suite. A backend claims some of them by what it has; the others are skipped by name.
+/// A part of the suite. The levels that a backend does not claim are skipped and listed by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
-    /// Single values are kept.
+    /// Single values are stored.
     Store,
-    /// Many values at once are kept, in the order asked.
+    /// Many values at once are stored, and returned in the order of the keys.
     Multi,
-    /// Creation times and versions are kept.
+    /// Creation times and versions are stored unchanged.
     Metadata,
     /// Mutexes exclude each other. Claimed by a backend that has mutexes.
     Mutex,
-    /// A mutex outlives its holder's process by one lease at most. Claimed with [`Setup::leased`].
+    /// A mutex outlives its holder's process by at most one lease. Claimed with [`Setup::leased`].
     Lease,
-    /// What the backend says of its limits is true.
+    /// The limits that the backend reports are true.
     Capabilities,
-    /// Keys and values that no backend likes are refused or kept, and harm nothing.
+    /// Unusual keys and values are refused or stored unchanged, and affect nothing else.
     BadInput,
     /// Threads can share the backend.
     Concurrency,
-    /// No call panics, and what panics around a backend does not harm it.
+    /// No call panics, and panics of callers do not damage the backend.
     Containment,
 }
 
@@ -43,7 +43,7 @@ impl Level {
         Level::Containment,
     ];
 
-    /// Its name in reports, and in the names of tests.
+    /// Returns the name of the level in reports and in the names of tests.
     pub fn name(self) -> &'static str {
         match self {
             Level::Store => "store",
@@ -58,10 +58,10 @@ impl Level {
         }
     }
 
-    /// Whether the backend of `setup` claims it.
+    /// Checks that the backend of `setup` claims the level.
     ///
     /// # Errors
-    /// [`Stop::Skipped`](crate::Stop::Skipped) if it does not; any other if the backend cannot be asked.
+    /// [`Stop::Skipped`](crate::Stop::Skipped) if it does not claim the level, or a failure if the backend fails.
     pub fn claimed(self, setup: &Setup) -> Outcome {
         match self {
             Level::Mutex => setup.mutex(&*setup.backend()?, &setup.fresh_key()).map(drop),

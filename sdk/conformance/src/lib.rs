@@ -1,4 +1,4 @@
-//! The behaviours that every dogpile backend owes, as a test suite.
+//! A test suite for dogpile backends.
 //!
 //! Add this crate as a dev-dependency, and a test target without the standard harness:
 //!
@@ -8,7 +8,7 @@
 //! harness = false
 //! ```
 //!
-//! Then `tests/conformance.rs` is one [`Setup`] for each way to set the backend up:
+//! Then `tests/conformance.rs` has one [`Setup`] for each configuration of the backend:
 //!
 //! ```no_run
 //! # use std::{collections::HashMap, sync::Mutex};
@@ -37,13 +37,13 @@
 //! }
 //! ```
 //!
-//! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], the sentence. A
-//! level is run alone by naming it (`cargo test --test conformance shelf::mutex`), and so is a case. The cases are the
-//! functions of the modules below. Those that need what a backend does not have, such as a mutex, are shown as
-//! ignored, with the reason.
+//! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], and the behavior. To
+//! run a level or a case alone, name it: `cargo test --test conformance shelf::mutex`. The cases are the functions of the
+//! modules below. Cases that need a feature that the backend does not have, such as a mutex, are shown as ignored, with
+//! the reason.
 //!
-//! The store may be shared and need not be empty: keys are new in each case. They are left behind. Room for a
-//! thousand small values and one of 1 MiB is enough.
+//! The store may be shared and need not be empty, because each case uses new keys. The values are left behind. The store
+//! needs room for a thousand small values and one of 1 MiB.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What is stored beside a value: creation time and version.
+//! Metadata: creation times and versions.
 
 use dogpile_sdk::{CachedValue, CreationTime, Metadata, StoreOptions};
 
@@ -6,8 +6,8 @@ use crate::expect::{Outcome, Stop, ensure, ensure_stored};
 use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
 
-/// A creation time is not rounded: invalidation compares it.
-pub fn a_creation_time_comes_back_to_the_last_bit(setup: &Setup) -> Outcome {
+/// A creation time is not rounded, because invalidation compares it.
+pub fn creation_time_keeps_every_bit(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let precise = 1_700_000_000.123_456_7_f64;
     for seconds in [precise, precise.next_up(), 0.1 + 0.2, 0.0, 1.0, 4e9, 1e-7, 253_402_300_799.999_97] {
@@ -23,8 +23,8 @@ pub fn a_creation_time_comes_back_to_the_last_bit(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// Whether a version is served is for the region to say.
-pub fn a_value_of_another_version_comes_back_as_it_was(setup: &Setup) -> Outcome {
+/// The region decides whether it serves a version. The backend returns any.
+pub fn version_is_kept(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     for version in [1, 2, 3, 0, -1, i64::from(i32::MAX) + 1] {
         let mut value = setup.value(&*backend, b"x");
@@ -35,7 +35,7 @@ pub fn a_value_of_another_version_comes_back_as_it_was(setup: &Setup) -> Outcome
     Ok(())
 }
 
-/// A value set again has the new value's metadata.
+/// A second value replaces the metadata of the first.
 pub fn setting_again_replaces_the_metadata(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let old = setup.value(&*backend, b"x");
@@ -46,8 +46,8 @@ pub fn setting_again_replaces_the_metadata(setup: &Setup) -> Outcome {
     ensure_stored(&*backend, &key, &new)
 }
 
-/// Each value of a multi call has metadata of its own.
-pub fn metadata_comes_back_from_the_multi_calls(setup: &Setup) -> Outcome {
+/// Each value of a multi call has its own metadata.
+pub fn multi_calls_keep_metadata(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mut entries = fresh(setup, &*backend, 5);
     for (number, (_, value)) in (1_u8..).zip(&mut entries) {

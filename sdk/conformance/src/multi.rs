@@ -1,24 +1,24 @@
-//! Many values at once: get_multi, set_multi and delete_multi.
+//! Many values at once: `get_multi`, `set_multi`, and `delete_multi`.
 
 use dogpile_sdk::{CacheBackend, CachedValue, Entry, StoreOptions};
 
 use crate::expect::{Outcome, ensure, ensure_absent, ensure_stored, ensure_value};
 use crate::setup::Setup;
 
-/// One value for each key, in the order of the request.
+/// `get_multi` returns one entry per key, in the order of the request.
 ///
 /// Behaviour: `multi-get-keeps-request-order`
-pub fn values_come_back_in_the_order_asked(setup: &Setup) -> Outcome {
+pub fn values_are_in_the_order_of_the_keys(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = stored(setup, &*backend, 3)?;
     let asked = [&entries[2], &entries[0], &entries[1]];
     ensure_multi(&*backend, &asked.map(|(key, value)| (key.as_str(), Some(value))))
 }
 
-/// A key without a value takes its place in the answer.
+/// A key without a value has an empty entry in the result.
 ///
 /// Behaviour: `multi-get-holes-are-no-value`
-pub fn absent_keys_leave_holes(setup: &Setup) -> Outcome {
+pub fn absent_keys_yield_none(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let (entries, absent) = (stored(setup, &*backend, 3)?, setup.fresh_keys(4));
     ensure_multi(&*backend, &absent.iter().map(|key| (key.as_str(), None)).collect::<Vec<_>>())?;
@@ -31,8 +31,8 @@ pub fn absent_keys_leave_holes(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &asked)
 }
 
-/// A key that stands in the request twice stands in the answer twice.
-pub fn a_key_asked_for_twice_is_answered_twice(setup: &Setup) -> Outcome {
+/// A key that appears twice in the request has two entries in the result.
+pub fn repeated_key_has_repeated_entries(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let (entries, absent) = (stored(setup, &*backend, 2)?, setup.fresh_key());
     let [one, two] = [&entries[0], &entries[1]].map(|(key, value)| (key.as_str(), Some(value)));
@@ -40,7 +40,7 @@ pub fn a_key_asked_for_twice_is_answered_twice(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &[one, two, one, none, none, two, one])
 }
 
-/// An empty request has an empty answer.
+/// An empty request has an empty result.
 ///
 /// Behaviour: `multi-get-no-keys`
 pub fn reading_no_keys_gives_no_values(setup: &Setup) -> Outcome {
@@ -59,24 +59,24 @@ pub fn deleting_no_keys_succeeds(setup: &Setup) -> Outcome {
     Ok(setup.backend()?.delete_multi(&[])?)
 }
 
-/// What one call set is there for single reads.
+/// Values of one `set_multi` are found by single reads.
 ///
 /// Behaviour: `multi-set-then-get-each`
-pub fn what_is_set_together_is_read_one_by_one(setup: &Setup) -> Outcome {
+pub fn set_multi_values_are_read_by_get(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = stored(setup, &*backend, 5)?;
     entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))
 }
 
-/// What single calls set is there for one read.
-pub fn what_is_set_one_by_one_is_read_together(setup: &Setup) -> Outcome {
+/// Values of single `set` calls are found by one `get_multi`.
+pub fn set_values_are_read_by_get_multi(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 5);
     entries.iter().try_for_each(|(key, value)| backend.set(key, value.clone(), &StoreOptions::new()))?;
     ensure_all(&*backend, &entries)
 }
 
-/// Values set together take the place of what was there.
+/// Values of `set_multi` replace earlier values.
 pub fn setting_together_replaces_values(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mut entries = stored(setup, &*backend, 3)?;
@@ -87,7 +87,7 @@ pub fn setting_together_replaces_values(setup: &Setup) -> Outcome {
     ensure_all(&*backend, &entries)
 }
 
-/// Deleting together removes what is there, and nothing else.
+/// `delete_multi` removes the given keys that exist, and no others.
 ///
 /// Behaviour: `multi-delete-skips-unknown`, `multi-delete-then-get-no-value`
 pub fn deleting_together_skips_absent_keys(setup: &Setup) -> Outcome {
@@ -99,7 +99,7 @@ pub fn deleting_together_skips_absent_keys(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &[(&entries[0].0, None), one, (&entries[2].0, None), three])
 }
 
-/// Deleting keys that were never set is not an error, and they can be set afterwards.
+/// Deleting keys that were never set is not an error. They can be set afterwards.
 ///
 /// Behaviour: `multi-delete-before-set-ok`
 pub fn deleting_absent_keys_together_succeeds(setup: &Setup) -> Outcome {
@@ -110,7 +110,7 @@ pub fn deleting_absent_keys_together_succeeds(setup: &Setup) -> Outcome {
     ensure_all(&*backend, &entries)
 }
 
-/// In a large request no key gets its neighbour's value.
+/// In a large request, no key gets the value of another key.
 pub fn five_hundred_keys_get_their_own_values(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 500);
@@ -124,7 +124,7 @@ pub fn five_hundred_keys_get_their_own_values(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &expected)
 }
 
-/// `count` keys with a value for each, not yet stored.
+/// Returns `count` new keys with values that are not yet stored.
 pub(crate) fn fresh(setup: &Setup, backend: &dyn CacheBackend, count: usize) -> Vec<(String, CachedValue)> {
     let keys = setup.fresh_keys(count).into_iter();
     keys.map(|key| {
@@ -134,7 +134,7 @@ pub(crate) fn fresh(setup: &Setup, backend: &dyn CacheBackend, count: usize) -> 
     .collect()
 }
 
-/// Returns what `set_multi` takes.
+/// Returns the entries for `set_multi`.
 pub(crate) fn as_entries(values: &[(String, CachedValue)]) -> Vec<Entry> {
     values.iter().cloned().map(Entry::from).collect()
 }
@@ -149,7 +149,7 @@ fn stored(
     Ok(entries)
 }
 
-/// Fails unless one read of all of `entries` answers their values.
+/// Fails unless one read of all `entries` returns their values.
 pub(crate) fn ensure_all(backend: &dyn CacheBackend, entries: &[(String, CachedValue)]) -> Outcome {
     let expected: Vec<_> = entries.iter().map(|(key, value)| (key.as_str(), Some(value))).collect();
     ensure_multi(backend, &expected)
@@ -159,10 +159,10 @@ fn ensure_multi(backend: &dyn CacheBackend, expected: &[(&str, Option<&CachedVal
     let keys: Vec<&str> = expected.iter().map(|(key, _)| *key).collect();
     let found = backend.get_multi(&keys)?;
     ensure(found.len() == keys.len(), || {
-        format!("expected get_multi of {} keys to give as many answers, got {}", keys.len(), found.len())
+        format!("expected get_multi of {} keys to return as many entries, got {}", keys.len(), found.len())
     })?;
     for (place, (found, (key, value))) in found.iter().zip(expected).enumerate() {
-        let asked = format!("get_multi of {} keys, at place {place} for key {key:?},", keys.len());
+        let asked = format!("get_multi of {} keys, at index {place} for key {key:?},", keys.len());
         ensure_value(&asked, found.as_ref(), *value)?;
     }
     Ok(())

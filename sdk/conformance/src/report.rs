@@ -1,46 +1,48 @@
-//! [`Report`]: how the cases of a setup ended, level by level.
+//! [`Report`]: the outcomes of the cases of a setup, by level.
 
 use std::fmt;
 
 use crate::expect::{Outcome, Stop};
 use crate::level::Level;
 
-/// How the cases of a setup ended, level by level. Shown as a table, with what failed and why below it.
+/// The outcomes of the cases of a setup, by level.
+///
+/// It displays as a table, with the failures and their reasons below.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The setup.
+    /// The name of the setup.
     pub setup: String,
-    /// Every level, in the order of [`Level::ALL`].
+    /// All levels, in the order of [`Level::ALL`].
     pub levels: Vec<LevelReport>,
 }
 
-/// How the cases of one level ended.
+/// The outcomes of the cases of one level.
 #[derive(Clone, Debug)]
 pub struct LevelReport {
     /// The level.
     pub level: Level,
-    /// Each of its cases that ran, and how it ended.
+    /// The cases that ran, with their outcomes.
     pub cases: Vec<(&'static str, Outcome)>,
 }
 
-/// How a level ended.
+/// The verdict on a level.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// No case failed.
     Passed,
     /// A case failed.
     Failed,
-    /// No case applies to the backend; the text says why.
+    /// No case applies to the backend. The text is the reason.
     Skipped(String),
 }
 
 impl Report {
-    /// Whether no case failed.
+    /// Returns whether no case failed.
     pub fn passed(&self) -> bool {
         self.levels.iter().all(|level| level.verdict() != Verdict::Failed)
     }
 
-    /// The cases that failed, with their level and what was expected.
+    /// Returns the failed cases, with their level and what was expected.
     pub fn failures(&self) -> impl Iterator<Item = (Level, &'static str, &str)> {
         self.levels
             .iter()
@@ -49,7 +51,7 @@ impl Report {
 }
 
 impl LevelReport {
-    /// How the level ended.
+    /// Returns the verdict on the level.
     pub fn verdict(&self) -> Verdict {
         if self.failed() > 0 {
             return Verdict::Failed;
@@ -60,22 +62,22 @@ impl LevelReport {
         }
     }
 
-    /// How many cases passed.
+    /// Returns the number of cases that passed.
     pub fn passed(&self) -> usize {
         self.count(|outcome| outcome.is_ok())
     }
 
-    /// How many cases failed.
+    /// Returns the number of cases that failed.
     pub fn failed(&self) -> usize {
         self.failures().count()
     }
 
-    /// How many cases do not apply to the backend.
+    /// Returns the number of cases that do not apply to the backend.
     pub fn skipped(&self) -> usize {
         self.count(|outcome| matches!(outcome, Err(Stop::Skipped(_))))
     }
 
-    /// The cases that failed, and what was expected.
+    /// Returns the failed cases, and what was expected.
     pub fn failures(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.cases.iter().filter_map(|(name, outcome)| match outcome {
             Err(Stop::Failed(expected)) => Some((*name, expected.as_str())),
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_a_line_for_each_level_and_for_each_failure() {
+    fn report_has_a_line_per_level_and_failure() {
         let skipped = || Err(Stop::skipped("the backend has no mutex of its own"));
         let levels = vec![
             level(Level::Store, &[Ok(()), Ok(()), skipped()]),

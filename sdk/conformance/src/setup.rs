@@ -1,4 +1,4 @@
-//! [`Setup`]: one way to set a backend up.
+//! [`Setup`]: one configuration of a backend.
 
 use std::fmt;
 use std::process::{self, Command};
@@ -15,7 +15,7 @@ use crate::holder::{self, Lease};
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
 
-/// One way to set a backend up, for every case to run on. Cloning it is cheap.
+/// One configuration of a backend, on which all cases run. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Setup {
     name: String,
@@ -26,9 +26,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A setup called `name`, whose backends `build` makes: one for each case. They may share a store.
+    /// Creates a setup. `build` makes one backend for each case; the backends may share a store.
     ///
-    /// A `BytesBackend` is wrapped: `Ok(Arc::new(Enveloped::new(backend)))`.
+    /// Wrap a `BytesBackend`: `Ok(Arc::new(Enveloped::new(backend)))`.
     pub fn new(
         name: impl Into<String>,
         build: impl Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync + 'static,
@@ -42,32 +42,33 @@ impl Setup {
         }
     }
 
-    /// The same, its cases being shown as ignored since `why`; for a server that is not there.
+    /// Shows the cases as ignored for the reason `why`, for example because a server is missing.
     #[must_use]
     pub fn ignored(mut self, why: impl Into<String>) -> Self {
         self.ignored = Some(why.into());
         self
     }
 
-    /// The same, a case failing if it takes longer than `limit`. Default: 60 seconds.
+    /// Sets the time after which a case fails. Default: 60 seconds.
     #[must_use]
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
     }
 
-    /// The same, claiming that a mutex whose holder's process died is free after `lease`.
+    /// Claims that a mutex becomes free at most `lease` after its holder's process died.
     ///
-    /// The child process that dies is this very program: [`run`](crate::run), called there with a setup of the same
-    /// name, holds the mutex. Where that setup would not find the same store, use [`leased_by`](Self::leased_by).
+    /// The child process that dies is this program. There, [`run`](crate::run) holds the mutex, with the setup of the same
+    /// name. If that setup would not use the same store, call [`leased_by`](Self::leased_by) instead.
     #[must_use]
     pub fn leased(self, lease: Duration) -> Self {
         let name = self.name.clone();
         self.leased_by(lease, move |key| holder::this_program(&name, key))
     }
 
-    /// As [`leased`](Self::leased), the child being what `holder` makes for a key: a program that calls
-    /// [`hold`](crate::hold) with a backend over the same store.
+    /// Claims a lease like [`leased`](Self::leased), with another program as the child.
+    ///
+    /// `holder` returns the command for a key. The program calls [`hold`](crate::hold) with a backend over the same store.
     #[must_use]
     pub fn leased_by(
         mut self,
@@ -78,7 +79,7 @@ impl Setup {
         self
     }
 
-    /// What its cases are reported under.
+    /// Returns the name under which the cases are reported.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -91,10 +92,10 @@ impl Setup {
         self.time_limit
     }
 
-    /// A backend of this setup.
+    /// Builds a backend.
     ///
     /// # Errors
-    /// If it cannot be built.
+    /// If the backend cannot be built.
     pub fn backend(&self) -> Result<Arc<dyn CacheBackend>, Stop> {
         (self.build)().map_err(|error| {
             let name = &self.name;
@@ -105,20 +106,19 @@ impl Setup {
         })
     }
 
-    /// A key that no other call gave out, in this process or another: short, and of letters, digits and `-`.
+    /// Returns a key that no other call returned, in this process or another. It has only letters, digits, and `-`.
     pub fn fresh_key(&self) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         format!("dogpile-{:x}-{now:x}-{:x}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// `count` keys as [`fresh_key`](Setup::fresh_key) gives them.
+    /// Returns `count` keys of [`fresh_key`](Setup::fresh_key).
     pub fn fresh_keys(&self, count: usize) -> Vec<String> {
         (0..count).map(|_| self.fresh_key()).collect()
     }
 
-    /// A value of `bytes` in the form that `backend` keeps where its region names no serializer: an object of its
-    /// own if it keeps objects, bytes otherwise.
+    /// Returns a value of `bytes` in the form that `backend` stores by default: an object or bytes.
     pub fn value(&self, backend: &dyn CacheBackend, bytes: &[u8]) -> CachedValue {
         let metadata = Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456));
         let payload = match backend.capabilities().serializer {
@@ -128,15 +128,15 @@ impl Setup {
         CachedValue { payload, metadata }
     }
 
-    /// The lease that its backend claims.
+    /// Returns the lease that the setup claims.
     pub(crate) fn lease(&self) -> Result<&Lease, Stop> {
         self.lease.as_ref().ok_or_else(|| Stop::skipped("no lease is claimed (`Setup::leased`)"))
     }
 
-    /// The backend's mutex for `key`.
+    /// Returns the backend's mutex for `key`.
     ///
     /// # Errors
-    /// [`Stop::Skipped`] if it has none of its own.
+    /// [`Stop::Skipped`] if the backend has no mutex of its own.
     pub fn mutex(&self, backend: &dyn CacheBackend, key: &str) -> Result<Arc<dyn CacheMutex>, Stop> {
         backend.get_mutex(key).ok_or_else(|| Stop::skipped("the backend has no mutex of its own"))
     }

@@ -1,14 +1,14 @@
-//! Single values: get, set and delete.
+//! Single values: get, set, and delete.
 
 use dogpile_sdk::{Bytes, CacheBackend, CachedValue, Payload, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure_absent, ensure_stored};
 use crate::setup::Setup;
 
-/// The envelope around a payload takes less.
+/// More bytes than the envelope around a payload takes.
 const ENVELOPE_BYTES: u64 = 256;
 
-/// A key that was never set has no value, and asking for it is no error.
+/// A key that was never set has no value, and reading it is not an error.
 ///
 /// Behaviour: `backend-miss-is-no-value`
 pub fn reading_an_absent_key_is_a_miss(setup: &Setup) -> Outcome {
@@ -18,11 +18,11 @@ pub fn reading_an_absent_key_is_a_miss(setup: &Setup) -> Outcome {
 /// A value comes back with its payload and metadata.
 ///
 /// Behaviour: `backend-bytes-round-trip`
-pub fn what_is_set_is_read_back(setup: &Setup) -> Outcome {
+pub fn stored_value_is_read_back(setup: &Setup) -> Outcome {
     keeps(setup, b"ten bytes!")
 }
 
-/// A second value takes the place of the first.
+/// A second value replaces the first.
 pub fn setting_again_replaces_the_value(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (long, short) = (setup.value(&*backend, &[1; 500]), setup.value(&*backend, &[2; 5]));
@@ -52,7 +52,7 @@ pub fn deleting_an_absent_key_succeeds(setup: &Setup) -> Outcome {
     ensure_absent(&*backend, &key)
 }
 
-/// Deleting a key that was deleted already is not an error.
+/// Deleting a key a second time is not an error.
 pub fn deleting_twice_succeeds(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     backend.set(&key, setup.value(&*backend, b"x"), &StoreOptions::new())?;
@@ -61,8 +61,8 @@ pub fn deleting_twice_succeeds(setup: &Setup) -> Outcome {
     ensure_absent(&*backend, &key)
 }
 
-/// A deletion is for the present value only.
-pub fn a_deleted_key_can_be_set_again(setup: &Setup) -> Outcome {
+/// A deletion affects only the present value.
+pub fn deleted_key_can_be_set_again(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     backend.set(&key, setup.value(&*backend, b"old"), &StoreOptions::new())?;
     backend.delete(&key)?;
@@ -72,37 +72,37 @@ pub fn a_deleted_key_can_be_set_again(setup: &Setup) -> Outcome {
 }
 
 /// A payload without bytes is a value, not a miss.
-pub fn an_empty_payload_is_a_value(setup: &Setup) -> Outcome {
+pub fn empty_payload_is_a_value(setup: &Setup) -> Outcome {
     keeps(setup, b"")
 }
 
-/// A payload may have any bytes, zeros and invalid UTF-8 included.
+/// A payload may contain any bytes, including zeros and invalid UTF-8.
 pub fn every_byte_is_kept(setup: &Setup) -> Outcome {
     keeps(setup, &(0..=255).collect::<Vec<u8>>())
 }
 
-/// The envelope ends at its first bar, and a protocol's line ends are data in a payload.
+/// Bars after the envelope and the line ends of protocols are data in a payload.
 pub fn bars_and_line_ends_in_a_payload_are_kept(setup: &Setup) -> Outcome {
     keeps(setup, b"|{\"ct\": 1.0, \"v\": 2}||\r\nEND\r\n\0|")
 }
 
 /// A payload larger than the usual buffers comes back whole.
-pub fn a_payload_of_64_kib_and_a_byte_is_not_cut(setup: &Setup) -> Outcome {
+pub fn payload_of_64_kib_and_a_byte_is_kept_whole(setup: &Setup) -> Outcome {
     keeps_large(setup, (64 << 10) + 1)
 }
 
-/// A payload of 1 MiB comes back whole. Skipped where the value limit is lower.
-pub fn a_payload_of_1_mib_is_not_cut(setup: &Setup) -> Outcome {
+/// A payload of 1 MiB comes back whole. The case is skipped if the value limit is lower.
+pub fn payload_of_1_mib_is_kept_whole(setup: &Setup) -> Outcome {
     keeps_large(setup, 1 << 20)
 }
 
-/// A backend that keeps objects takes bytes as well, since its region may have a serializer.
+/// A backend that stores objects also stores bytes, because its region may have a serializer.
 ///
 /// Behaviour: `memory-with-serializer`
-pub fn a_store_of_objects_keeps_bytes_too(setup: &Setup) -> Outcome {
+pub fn object_store_keeps_bytes(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if backend.capabilities().serializer.is_some() {
-        return Err(Stop::skipped("the backend keeps bytes in any case"));
+        return Err(Stop::skipped("the backend stores only bytes"));
     }
     let payload = Payload::Bytes(Bytes::from(b"0123456789".to_vec()));
     let value = CachedValue { payload, ..setup.value(&*backend, b"") };
@@ -110,22 +110,22 @@ pub fn a_store_of_objects_keeps_bytes_too(setup: &Setup) -> Outcome {
     ensure_stored(&*backend, &key, &value)
 }
 
-/// Keys that differ in case or at their end only are different keys.
-pub fn keys_that_nearly_agree_are_distinct(setup: &Setup) -> Outcome {
+/// Keys that differ only in case or at their end are different keys.
+pub fn similar_keys_are_distinct(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let suffixes = ["a", "A", "aa", "", "a0", "a-", "a_", "a.", "a:", "a/", "a%", "a\\", "a*", "a|"];
     keep_apart(setup, &*backend, suffixes.map(|suffix| format!("{key}{suffix}")).into())
 }
 
-/// Keys are texts, not only ASCII; they are not normalised.
-pub fn keys_beyond_ascii_are_kept_apart(setup: &Setup) -> Outcome {
+/// Keys are Unicode strings and are not normalized.
+pub fn non_ascii_keys_are_distinct(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let suffixes = ["\u{e9}", "e\u{301}", "\u{c9}", "e", "\u{65e5}\u{672c}", "\u{1f415}", "\u{df}", "ss"];
     keep_apart(setup, &*backend, suffixes.map(|suffix| format!("{key}{suffix}")).into())
 }
 
-/// Another text of the same characters is the same key.
-pub fn a_key_is_found_by_its_text(setup: &Setup) -> Outcome {
+/// An equal string at another address is the same key.
+pub fn key_is_found_by_its_text(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let value = setup.value(&*backend, b"x");
     let longer = format!("{key} and more");
@@ -134,8 +134,8 @@ pub fn a_key_is_found_by_its_text(setup: &Setup) -> Outcome {
     ensure_stored(&*backend, &key.clone(), &value)
 }
 
-/// Reads, writes and deletions of one key take effect in the order in which they were made.
-pub fn one_backend_reads_on_where_it_wrote(setup: &Setup) -> Outcome {
+/// Reads, writes, and deletions of one key take effect in the order of the calls.
+pub fn calls_on_one_key_take_effect_in_order(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     for number in 0..50_u8 {
         let value = setup.value(&*backend, &[number]);
@@ -160,15 +160,15 @@ fn keeps_large(setup: &Setup, size: usize) -> Outcome {
     let limit = setup.backend()?.capabilities().max_value_bytes;
     if limit.is_some_and(|limit| size as u64 + ENVELOPE_BYTES > limit) {
         return Err(Stop::skipped(format!(
-            "the backend takes values of at most {} bytes",
+            "the backend accepts values of at most {} bytes",
             limit.unwrap_or(0)
         )));
     }
-    // Without a period that a buffer's size might be a multiple of.
+    // The period is prime, so that no buffer size is a multiple of it.
     keeps(setup, &(0..size).map(|place| (place % 251) as u8).collect::<Vec<u8>>())
 }
 
-/// Fails unless each of `keys` that the backend admits keeps a value of its own.
+/// Fails unless each admitted key among `keys` has a value of its own.
 pub(crate) fn keep_apart(setup: &Setup, backend: &dyn CacheBackend, keys: Vec<String>) -> Outcome {
     let capabilities = backend.capabilities();
     let entries: Vec<_> = keys
@@ -183,7 +183,7 @@ pub(crate) fn keep_apart(setup: &Setup, backend: &dyn CacheBackend, keys: Vec<St
         backend.set(key, value.clone(), &StoreOptions::new())?;
     }
     entries.iter().try_for_each(|(key, value)| ensure_stored(backend, key, value))?;
-    // Deleting one must leave the others.
+    // Deleting one key must not affect the others.
     let Some(((first, _), rest)) = entries.split_first() else { return Ok(()) };
     backend.delete(first)?;
     ensure_absent(backend, first)?;

@@ -35,42 +35,42 @@ macro_rules! list {
 const CASES: &[Case] = list! {
     Store: store {
         reading_an_absent_key_is_a_miss,
-        what_is_set_is_read_back,
+        stored_value_is_read_back,
         setting_again_replaces_the_value,
         deleting_removes_the_value,
         deleting_an_absent_key_succeeds,
         deleting_twice_succeeds,
-        a_deleted_key_can_be_set_again,
-        an_empty_payload_is_a_value,
+        deleted_key_can_be_set_again,
+        empty_payload_is_a_value,
         every_byte_is_kept,
         bars_and_line_ends_in_a_payload_are_kept,
-        a_payload_of_64_kib_and_a_byte_is_not_cut,
-        a_payload_of_1_mib_is_not_cut,
-        a_store_of_objects_keeps_bytes_too,
-        keys_that_nearly_agree_are_distinct,
-        keys_beyond_ascii_are_kept_apart,
-        a_key_is_found_by_its_text,
-        one_backend_reads_on_where_it_wrote,
+        payload_of_64_kib_and_a_byte_is_kept_whole,
+        payload_of_1_mib_is_kept_whole,
+        object_store_keeps_bytes,
+        similar_keys_are_distinct,
+        non_ascii_keys_are_distinct,
+        key_is_found_by_its_text,
+        calls_on_one_key_take_effect_in_order,
     }
     Multi: multi {
-        values_come_back_in_the_order_asked,
-        absent_keys_leave_holes,
-        a_key_asked_for_twice_is_answered_twice,
+        values_are_in_the_order_of_the_keys,
+        absent_keys_yield_none,
+        repeated_key_has_repeated_entries,
         reading_no_keys_gives_no_values,
         setting_nothing_succeeds,
         deleting_no_keys_succeeds,
-        what_is_set_together_is_read_one_by_one,
-        what_is_set_one_by_one_is_read_together,
+        set_multi_values_are_read_by_get,
+        set_values_are_read_by_get_multi,
         setting_together_replaces_values,
         deleting_together_skips_absent_keys,
         deleting_absent_keys_together_succeeds,
         five_hundred_keys_get_their_own_values,
     }
     Metadata: metadata {
-        a_creation_time_comes_back_to_the_last_bit,
-        a_value_of_another_version_comes_back_as_it_was,
+        creation_time_keeps_every_bit,
+        version_is_kept,
         setting_again_replaces_the_metadata,
-        metadata_comes_back_from_the_multi_calls,
+        multi_calls_keep_metadata,
     }
     Mutex: mutex {
         new_mutex_is_unlocked,
@@ -94,9 +94,9 @@ const CASES: &[Case] = list! {
         waiters_of_killed_holder_acquire_one_at_a_time,
     }
     Capabilities: capabilities {
-        the_longest_key_admitted_is_kept,
-        unusual_keys_that_are_admitted_are_kept,
-        a_value_above_the_limit_is_never_cut,
+        longest_admitted_key_is_kept,
+        unusual_admitted_keys_are_kept,
+        oversized_value_is_never_truncated,
     }
     BadInput: bad_input {
         empty_key_is_refused_or_kept,
@@ -109,8 +109,8 @@ const CASES: &[Case] = list! {
         mutex_of_unadmitted_key_is_refused_or_works,
     }
     Concurrency: concurrency {
-        what_one_thread_sets_another_reads,
-        a_value_is_never_torn,
+        value_set_by_one_thread_is_read_by_others,
+        value_is_never_torn,
         threads_on_their_own_keys_lose_nothing,
         threads_that_set_many_keys_together_lose_nothing,
     }
@@ -198,7 +198,7 @@ pub fn trials(setups: impl IntoIterator<Item = Setup>) -> Vec<Trial> {
     setups.into_iter().flat_map(|setup| trials_of(&setup)).collect()
 }
 
-const NOT_A_SUBJECT: &str = "the_backend_keeps_values";
+const NOT_A_SUBJECT: &str = "backend_stores_values";
 
 fn trials_of(setup: &Setup) -> Vec<Trial> {
     if setup.why_ignored().is_none()

@@ -1,6 +1,6 @@
 //! Backends with one planted bug each. The suite finds each bug in the case that tests that behavior.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,19 +20,19 @@ use dogpile_sdk::{
 enum Bug {
     None,
     // store
-    TakesAnEmptyPayloadForNone,
+    TreatsEmptyPayloadsAsMissing,
     KeepsTheFirstValue,
-    DeletesEveryKeyThatBeginsSo,
+    DeletesEveryKeyWithThatPrefix,
     // multi
     LosesTheLastKeyOnMultiSet,
-    AnswersTheNeighboursValue,
-    AnswersInTheOrderOfTheKeys,
-    LeavesAbsentKeysOut,
+    ReturnsAnotherKeysValue,
+    ReturnsValuesInKeyOrder,
+    OmitsAbsentKeys,
     FailsOnAnEmptyRequest,
     // metadata
     RoundsTheCreationTime,
     KeepsTheOldMetadata,
-    PutsTheVersionAtTwo,
+    SetsTheVersionToTwo,
     // mutex
     WaitsWhenItMustNot,
     IgnoresTheDeadline,
@@ -50,8 +50,8 @@ enum Bug {
     CutsKeysAtItsLimit,
     CutsKeysAtTheirFirstNul,
     PanicsOnAnEmptyKey,
-    SaysOtherForAKeyThatItRefuses,
-    DropsEverythingOnAKeyThatItRefuses,
+    RefusesKeysAsOther,
+    DropsEverythingOnRefusedKeys,
     // concurrency
     WritesAValueInTwoSteps,
     LosesWhatIsSetMeanwhile,
@@ -65,18 +65,18 @@ use Bug::*;
 
 /// Each bug with the level and the name of the case that finds it, and a part of its message.
 const FOUND: &[(Bug, Level, &str, &str)] = &[
-    (TakesAnEmptyPayloadForNone, Level::Store, "an_empty_payload_is_a_value", "got no value"),
+    (TreatsEmptyPayloadsAsMissing, Level::Store, "empty_payload_is_a_value", "got no value"),
     (KeepsTheFirstValue, Level::Store, "setting_again_replaces_the_value", "5 bytes"),
-    (DeletesEveryKeyThatBeginsSo, Level::Store, "keys_that_nearly_agree_are_distinct", "got no value"),
-    (CutsKeysAtTheirFirstNul, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to answer no value"),
-    (LosesTheLastKeyOnMultiSet, Level::Multi, "what_is_set_together_is_read_one_by_one", "got no value"),
-    (AnswersTheNeighboursValue, Level::Multi, "values_come_back_in_the_order_asked", "at place 0"),
-    (AnswersInTheOrderOfTheKeys, Level::Multi, "values_come_back_in_the_order_asked", "at place 0"),
-    (LeavesAbsentKeysOut, Level::Multi, "absent_keys_leave_holes", "answers"),
+    (DeletesEveryKeyWithThatPrefix, Level::Store, "similar_keys_are_distinct", "got no value"),
+    (CutsKeysAtTheirFirstNul, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to return no value"),
+    (LosesTheLastKeyOnMultiSet, Level::Multi, "set_multi_values_are_read_by_get", "got no value"),
+    (ReturnsAnotherKeysValue, Level::Multi, "values_are_in_the_order_of_the_keys", "at index 0"),
+    (ReturnsValuesInKeyOrder, Level::Multi, "values_are_in_the_order_of_the_keys", "at index 0"),
+    (OmitsAbsentKeys, Level::Multi, "absent_keys_yield_none", "as many entries"),
     (FailsOnAnEmptyRequest, Level::Multi, "reading_no_keys_gives_no_values", "got an error (Other): no keys"),
-    (RoundsTheCreationTime, Level::Metadata, "a_creation_time_comes_back_to_the_last_bit", "1700000000.0"),
+    (RoundsTheCreationTime, Level::Metadata, "creation_time_keeps_every_bit", "1700000000.0"),
     (KeepsTheOldMetadata, Level::Metadata, "setting_again_replaces_the_metadata", "version 3"),
-    (PutsTheVersionAtTwo, Level::Metadata, "a_value_of_another_version_comes_back_as_it_was", "version 1"),
+    (SetsTheVersionToTwo, Level::Metadata, "version_is_kept", "version 1"),
     (WaitsWhenItMustNot, Level::Mutex, "held_mutex_is_refused_without_waiting", "it still runs"),
     (IgnoresTheDeadline, Level::Mutex, "acquire_until_gives_up_at_its_deadline", "it still runs"),
     (GivesUpBeforeTheDeadline, Level::Mutex, "acquire_until_gives_up_at_its_deadline", "before it"),
@@ -100,19 +100,14 @@ const FOUND: &[(Bug, Level, &str, &str)] = &[
     (
         CutsKeysShortOfItsLimit,
         Level::Capabilities,
-        "the_longest_key_admitted_is_kept",
+        "longest_admitted_key_is_kept",
         "got an object of 99 bytes",
     ),
-    (CutsKeysAtItsLimit, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to answer no value"),
+    (CutsKeysAtItsLimit, Level::BadInput, "unadmitted_key_is_refused_or_kept", "to return no value"),
     (PanicsOnAnEmptyKey, Level::BadInput, "empty_key_is_refused_or_kept", "expected no panic, got: empty"),
-    (SaysOtherForAKeyThatItRefuses, Level::BadInput, "unadmitted_key_is_refused_or_kept", "got Other"),
-    (
-        DropsEverythingOnAKeyThatItRefuses,
-        Level::BadInput,
-        "unadmitted_key_is_refused_or_kept",
-        "got no value",
-    ),
-    (WritesAValueInTwoSteps, Level::Concurrency, "a_value_is_never_torn", "whole, got"),
+    (RefusesKeysAsOther, Level::BadInput, "unadmitted_key_is_refused_or_kept", "got Other"),
+    (DropsEverythingOnRefusedKeys, Level::BadInput, "unadmitted_key_is_refused_or_kept", "got no value"),
+    (WritesAValueInTwoSteps, Level::Concurrency, "value_is_never_torn", "whole, got"),
     (LosesWhatIsSetMeanwhile, Level::Concurrency, "threads_on_their_own_keys_lose_nothing", "got no value"),
     (
         EndsItsLocksWithTheirThread,
@@ -161,11 +156,10 @@ impl Planted {
             CutsKeysShortOfItsLimit if limits().admits_key(key) => return Ok(cut(LIMIT - 1)),
             CutsKeysAtTheirFirstNul if key.contains('\0') => return Ok(key.split('\0').next().unwrap()),
             _ if limits().admits_key(key) => return Ok(key),
-            DropsEverythingOnAKeyThatItRefuses => self.kept().clear(),
+            DropsEverythingOnRefusedKeys => self.kept().clear(),
             _ => {}
         }
-        let kind =
-            if self.bug == SaysOtherForAKeyThatItRefuses { ErrorKind::Other } else { ErrorKind::InvalidKey };
+        let kind = if self.bug == RefusesKeysAsOther { ErrorKind::Other } else { ErrorKind::InvalidKey };
         Err(BackendError::new(kind, "no such keys"))
     }
 
@@ -176,7 +170,7 @@ impl Planted {
                 let seconds = metadata.creation_time.as_seconds().round();
                 metadata.creation_time = dogpile_sdk::CreationTime::from_seconds(seconds);
             }
-            PutsTheVersionAtTwo => *metadata = Metadata::new(metadata.creation_time),
+            SetsTheVersionToTwo => *metadata = Metadata::new(metadata.creation_time),
             KeepsTheOldMetadata => {
                 if let Some(old) = self.kept().get(key) {
                     *metadata = old.metadata.clone();
@@ -198,7 +192,7 @@ impl CacheBackend for Planted {
             }
             dogpile_sdk::Payload::Bytes(bytes) => bytes.is_empty(),
         };
-        Ok(found.filter(|value| self.bug != TakesAnEmptyPayloadForNone || !is_empty(value)))
+        Ok(found.filter(|value| self.bug != TreatsEmptyPayloadsAsMissing || !is_empty(value)))
     }
 
     fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
@@ -230,7 +224,7 @@ impl CacheBackend for Planted {
     fn delete(&self, key: &str) -> Result<(), BackendError> {
         assert!(self.bug != PanicsOnLongKeysWhenDeleting || key.len() < 1000, "too long");
         let key = self.stored_under(key)?;
-        if self.bug == DeletesEveryKeyThatBeginsSo {
+        if self.bug == DeletesEveryKeyWithThatPrefix {
             self.kept().retain(|kept, _| !kept.starts_with(key));
         }
         self.kept().remove(key);
@@ -243,12 +237,12 @@ impl CacheBackend for Planted {
             FailsOnAnEmptyRequest if keys.is_empty() => {
                 return Err(BackendError::new(ErrorKind::Other, "no keys"));
             }
-            AnswersTheNeighboursValue if keys.len() > 1 => keys.rotate_left(1),
-            AnswersInTheOrderOfTheKeys => keys.sort_unstable(),
+            ReturnsAnotherKeysValue if keys.len() > 1 => keys.rotate_left(1),
+            ReturnsValuesInKeyOrder => keys.sort_unstable(),
             _ => {}
         }
         let mut found = keys.iter().map(|key| self.get(key)).collect::<Result<Vec<_>, _>>()?;
-        if self.bug == LeavesAbsentKeysOut {
+        if self.bug == OmitsAbsentKeys {
             found.retain(Option::is_some);
         }
         Ok(found)

@@ -43,9 +43,9 @@ fn what_is_written_builds_passes_its_tests_and_is_stacked_from_a_file() {
     let folder = written(&place);
     cargo(&folder, &["fmt", "--all", "--check"]).good();
     let tested = cargo(&folder, &["test", "--offline", "--test", "conformance"]).good();
-    assert!(tested.contains("test folder::store::what_is_set_is_read_back"), "{tested}");
+    assert!(tested.contains("test folder::store::stored_value_is_read_back"), "{tested}");
     assert!(
-        tested.contains("test slow_log::store::what_is_set_is_read_back") && tested.contains(" 0 failed"),
+        tested.contains("test slow_log::store::stored_value_is_read_back") && tested.contains(" 0 failed"),
         "{tested}"
     );
     cargo(&folder, &["build", "--offline", "--workspace"]).good();

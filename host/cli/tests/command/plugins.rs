@@ -335,7 +335,7 @@ fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
     let (store, verdict) = (&levels[0]["cases"], &levels[0]["verdict"]);
     assert_eq!(verdict, "failed");
     let case =
-        store.as_array().unwrap().iter().find(|case| case["name"] == "what_is_set_is_read_back").unwrap();
+        store.as_array().unwrap().iter().find(|case| case["name"] == "stored_value_is_read_back").unwrap();
     assert_eq!((code, &case["outcome"]), (1, &"failed".into()));
     assert!(case["reason"].as_str().unwrap().contains("told to panic at set"), "{case}");
     assert!(place.run(&verify).out.contains("fails"));
