@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::expect::Outcome;
+use crate::expect::{Outcome, Stop};
 use crate::setup::Setup;
 
 /// A part of the suite. The levels that a backend does not claim are skipped and listed by name.
@@ -19,6 +19,10 @@ pub enum Level {
     Mutex,
     /// A mutex outlives its holder's process by at most one lease. Claimed with [`Setup::leased`].
     Lease,
+    /// Values expire after their lifetime. Claimed by a backend with native expiry.
+    Expiry,
+    /// Values are stored only while their mutex is held. Claimed by a backend that checks fences.
+    Fencing,
     /// The limits that the backend reports are true.
     Capabilities,
     /// Unusual keys and values are refused or stored unchanged, and affect nothing else.
@@ -31,12 +35,14 @@ pub enum Level {
 
 impl Level {
     /// All levels, in the order in which they are reported.
-    pub const ALL: [Level; 9] = [
+    pub const ALL: [Level; 11] = [
         Level::Store,
         Level::Multi,
         Level::Metadata,
         Level::Mutex,
         Level::Lease,
+        Level::Expiry,
+        Level::Fencing,
         Level::Capabilities,
         Level::BadInput,
         Level::Concurrency,
@@ -51,6 +57,8 @@ impl Level {
             Level::Metadata => "metadata",
             Level::Mutex => "mutex",
             Level::Lease => "lease",
+            Level::Expiry => "expiry",
+            Level::Fencing => "fencing",
             Level::Capabilities => "capabilities",
             Level::BadInput => "bad_input",
             Level::Concurrency => "concurrency",
@@ -66,6 +74,8 @@ impl Level {
         match self {
             Level::Mutex => setup.mutex(&*setup.backend()?, &setup.fresh_key()).map(drop),
             Level::Lease => setup.lease().map(drop),
+            Level::Expiry => claimed(setup.backend()?.capabilities().native_expiry, "native expiry"),
+            Level::Fencing => claimed(setup.backend()?.capabilities().fencing, "fencing"),
             _ => Ok(()),
         }
     }
@@ -75,4 +85,8 @@ impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
+}
+
+fn claimed(is_claimed: bool, feature: &str) -> Outcome {
+    if is_claimed { Ok(()) } else { Err(Stop::skipped(format!("the backend does not claim {feature}"))) }
 }

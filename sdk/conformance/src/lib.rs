@@ -51,6 +51,8 @@ pub mod bad_input;
 pub mod capabilities;
 pub mod concurrency;
 pub mod containment;
+pub mod expiry;
+pub mod fencing;
 pub mod lease;
 pub mod metadata;
 pub mod multi;

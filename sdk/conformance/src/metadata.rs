@@ -1,6 +1,6 @@
 //! Metadata: creation times and versions.
 
-use dogpile_sdk::{CachedValue, CreationTime, Metadata, StoreOptions};
+use dogpile_sdk::{Attributes, CachedValue, CreationTime, Metadata, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure, ensure_stored};
 use crate::multi::{as_entries, ensure_all, fresh};
@@ -57,4 +57,22 @@ pub fn multi_calls_keep_metadata(setup: &Setup) -> Outcome {
     backend.set_multi(as_entries(&entries))?;
     ensure_all(&*backend, &entries)?;
     entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))
+}
+
+/// Attributes are returned unchanged, and do not remain when a value without attributes replaces theirs.
+pub fn attributes_are_kept(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let mut entries = fresh(setup, &*backend, 3);
+    let plain = entries.clone();
+    let members = [r#""d.a": 1.50"#, r#""d.text": "\u007c", "other": {"b": [null, true]}"#];
+    for (members, (_, value)) in members.into_iter().zip(&mut entries) {
+        value.metadata.attributes = Attributes::from_members(members);
+    }
+    backend.set_multi(as_entries(&entries))?;
+    ensure_all(&*backend, &entries)?;
+    for values in [&plain, &entries] {
+        values.iter().try_for_each(|(key, value)| backend.set(key, value.clone(), &StoreOptions::new()))?;
+        values.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
+    }
+    Ok(())
 }

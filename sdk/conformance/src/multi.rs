@@ -124,6 +124,17 @@ pub fn five_hundred_keys_get_their_own_values(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &expected)
 }
 
+/// If a call stores one key twice, the last of its values remains.
+pub fn last_value_of_a_repeated_key_is_stored(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let values = fresh(setup, &*backend, 3);
+    let [one, two] = [&values[0], &values[1]].map(|(_, value)| value.clone());
+    let (key, other) = (&values[0].0, &values[2]);
+    let repeated = [(key.clone(), one), other.clone(), (key.clone(), two.clone())];
+    backend.set_multi(as_entries(&repeated))?;
+    ensure_multi(&*backend, &[(key, Some(&two)), (&other.0, Some(&other.1))])
+}
+
 /// Returns `count` new keys with values that are not yet stored.
 pub(crate) fn fresh(setup: &Setup, backend: &dyn CacheBackend, count: usize) -> Vec<(String, CachedValue)> {
     let keys = setup.fresh_keys(count).into_iter();

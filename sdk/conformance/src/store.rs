@@ -1,5 +1,7 @@
 //! Single values: get, set, and delete.
 
+use std::time::Duration;
+
 use dogpile_sdk::{Bytes, CacheBackend, CachedValue, Payload, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure_absent, ensure_stored};
@@ -147,6 +149,25 @@ pub fn calls_on_one_key_take_effect_in_order(setup: &Setup) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// A value with a lifetime is stored. A store without native expiry ignores the lifetime.
+pub fn lifetime_is_accepted(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let value = setup.value(&*backend, b"x");
+    backend.set(&key, value.clone(), &StoreOptions::new().with_keep_for(Duration::from_secs(3600)))?;
+    ensure_stored(&*backend, &key, &value)
+}
+
+/// A backend that was closed opens again with the next call, and keeps its values.
+pub fn closed_backend_stays_usable(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let value = setup.value(&*backend, b"x");
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
+    backend.health()?;
+    backend.close()?;
+    ensure_stored(&*backend, &key, &value)?;
+    Ok(backend.health()?)
 }
 
 fn keeps(setup: &Setup, bytes: &[u8]) -> Outcome {

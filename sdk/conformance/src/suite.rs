@@ -51,6 +51,8 @@ const CASES: &[Case] = list! {
         non_ascii_keys_are_distinct,
         key_is_found_by_its_text,
         calls_on_one_key_take_effect_in_order,
+        lifetime_is_accepted,
+        closed_backend_stays_usable,
     }
     Multi: multi {
         values_are_in_the_order_of_the_keys,
@@ -65,12 +67,14 @@ const CASES: &[Case] = list! {
         deleting_together_skips_absent_keys,
         deleting_absent_keys_together_succeeds,
         five_hundred_keys_get_their_own_values,
+        last_value_of_a_repeated_key_is_stored,
     }
     Metadata: metadata {
         creation_time_keeps_every_bit,
         version_is_kept,
         setting_again_replaces_the_metadata,
         multi_calls_keep_metadata,
+        attributes_are_kept,
     }
     Mutex: mutex {
         new_mutex_is_unlocked,
@@ -92,6 +96,19 @@ const CASES: &[Case] = list! {
         living_holder_keeps_mutex_beyond_its_lease,
         mutex_of_another_process_cannot_be_released,
         waiters_of_killed_holder_acquire_one_at_a_time,
+    }
+    Expiry: expiry {
+        value_expires_after_its_lifetime,
+        values_stored_together_expire_separately,
+        setting_again_replaces_the_lifetime,
+        extreme_lifetimes_are_accepted,
+    }
+    Fencing: fencing {
+        value_is_stored_while_its_mutex_is_held,
+        mutex_that_is_not_held_has_no_fence,
+        value_is_not_stored_after_its_mutex_is_released,
+        late_value_does_not_replace_the_next_holders,
+        values_stored_together_are_fenced_separately,
     }
     Capabilities: capabilities {
         longest_admitted_key_is_kept,
@@ -270,6 +287,8 @@ mod tests {
             include_str!("capabilities.rs"),
             include_str!("concurrency.rs"),
             include_str!("containment.rs"),
+            include_str!("expiry.rs"),
+            include_str!("fencing.rs"),
             include_str!("lease.rs"),
             include_str!("metadata.rs"),
             include_str!("multi.rs"),

@@ -252,10 +252,14 @@ fn cases_of_missing_features_are_skipped() {
     assert!(without_mutex.contains(&"mutex_excludes_threads"), "{without_mutex:?}");
     assert!(without_mutex.contains(&"unadmitted_key_is_refused_or_kept"), "{without_mutex:?}");
     assert!(without_mutex.contains(&"mutex_of_killed_holder_becomes_free"), "{without_mutex:?}");
-    assert_eq!(without_mutex.len(), 24, "{without_mutex:?}");
+    assert_eq!(without_mutex.len(), 33, "{without_mutex:?}");
     let with_mutex = skipped(&byte_store(Fault::None));
     assert_eq!(with_mutex[..2], ["payload_of_1_mib_is_kept_whole", "object_store_keeps_bytes"]);
-    assert_eq!(with_mutex.len(), 2 + 4 + 2, "including the lease level: {with_mutex:?}");
+    assert_eq!(
+        with_mutex.len(),
+        2 + 4 + 2 + 9,
+        "including the levels lease, expiry, and fencing: {with_mutex:?}"
+    );
 }
 
 #[test]
@@ -289,14 +293,14 @@ fn value_of_another_key_fails() {
     assert_caught(
         &setup,
         "five_hundred_keys_get_their_own_values",
-        "expected get_multi of 500 keys, at place 0",
+        "expected get_multi of 500 keys, at index 0",
     );
     assert_eq!(failures(&setup).len(), 3, "only the large requests");
 }
 
 #[test]
 fn values_in_another_order_fail() {
-    assert_caught(&objects(Fault::SortsTheAnswers), "values_are_in_the_order_of_the_keys", "at place 0");
+    assert_caught(&objects(Fault::SortsTheAnswers), "values_are_in_the_order_of_the_keys", "at index 0");
 }
 
 #[test]
@@ -320,7 +324,7 @@ fn case_insensitive_keys_fail() {
 #[test]
 fn truncated_value_fails() {
     let setup = byte_store(Fault::CutsLargeValues);
-    assert_caught(&setup, "payload_of_64_kib_and_a_byte_is_kept_whole", "to answer 65537 bytes");
+    assert_caught(&setup, "payload_of_64_kib_and_a_byte_is_kept_whole", "to return 65537 bytes");
     assert_caught(&setup, "oversized_value_is_never_truncated", "whole or not at all, got 655");
 }
 
