@@ -103,9 +103,9 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// Returns the key under which the bottom store keeps `key`.
     ///
     /// A region passes a mangled key. Creators of two regions exclude each other if the regions have one
-    /// [`scope`](Capabilities::scope) and one store key. The default is `key` itself, which is right for every backend that is
-    /// not a proxy. A proxy that renames keys overrides it. It must return one key for one key, and is never called on
-    /// a hit.
+    /// [`scope`](Capabilities::scope) and one store key. The default is `key` itself, which is right for every backend
+    /// that is not a proxy. A proxy that renames keys overrides it. It must return one key for one key, and is never
+    /// called on a hit.
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Borrowed(key)
     }

@@ -35,8 +35,8 @@ pub struct Capabilities {
     /// A string that all backends over one store in this process share.
     ///
     /// Regions over one store then wait for each other's creators. The string is readable, such as
-    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Default: none. Each backend instance
-    /// is a store of its own.
+    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Default: none. Each backend
+    /// instance is a store of its own.
     pub scope: Option<String>,
     /// Whether a held mutex can expire, so that two creators may overlap. Default: false.
     pub lock_timeout: bool,

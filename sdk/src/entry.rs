@@ -94,8 +94,8 @@ macro_rules! register_backend {
 
 /// Registers a proxy under its entry-point name.
 ///
-/// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`. It returns a `Result` of a
-/// [`ProxyBackend`] or of a [`ValueProxy`], with any error.
+/// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`. It returns a `Result`
+/// of a [`ProxyBackend`] or of a [`ValueProxy`], with any error.
 ///
 /// ```
 /// use std::sync::Arc;

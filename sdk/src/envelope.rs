@@ -1,7 +1,7 @@
 //! The stored bytes: `{"ct": 1700000000.123456, "v": 2}|<payload>`, as Python's dogpile.cache reads and writes them.
 //!
-//! The header is a JSON object, followed by one `|` and the payload. Only this module reads and writes it. Further members of
-//! the object are the value's attributes. Bytes without a valid header are not a value.
+//! The header is a JSON object, followed by one `|` and the payload. Only this module reads and writes it. Further
+//! members of the object are the value's attributes. Bytes without a valid header are not a value.
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion._parse_serialized_value` and `_serialize_cached_value_elements`.
 
@@ -24,8 +24,8 @@ struct Header {
     attributes: String,
 }
 
-/// Reads the envelope at the start of `stored`. Returns the metadata and the start of the payload, or `None` if the header
-/// is invalid.
+/// Reads the envelope at the start of `stored`. Returns the metadata and the start of the payload, or `None` if the
+/// header is invalid.
 pub fn read(stored: &[u8]) -> Option<(Metadata, usize)> {
     let head = &stored[..stored.len().min(MAX_HEADER_BYTES)];
     let bar = head.iter().position(|byte| *byte == b'|')?;

@@ -1,8 +1,8 @@
 //! Leased mutexes: mutexes for creators that share nothing except a server.
 //!
 //! A lock on the server is an entry that expires by itself. The creator that made the entry holds the mutex for one
-//! *lease*. While the mutex is held, a thread of [`Leases`] renews the lease. If the holder's process dies, the mutex is
-//! free after one lease. Each acquisition has a *token*, so that a former holder never renews or removes the lock of
+//! *lease*. While the mutex is held, a thread of [`Leases`] renews the lease. If the holder's process dies, the mutex
+//! is free after one lease. Each acquisition has a *token*, so that a former holder never renews or removes the lock of
 //! another.
 //!
 //! A backend implements [`LeaseStore`], which is five commands of its server, and returns [`Leases::mutex`].

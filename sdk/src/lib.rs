@@ -31,11 +31,12 @@
 //! }
 //! ```
 //!
-//! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as a library.
-//! For the latter, a wrapper crate of type `cdylib` depends on it and calls [`export_plugin!`].
+//! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as a
+//! library. For the latter, a wrapper crate of type `cdylib` depends on it and calls [`export_plugin!`].
 //!
 //! A backend that stores bytes implements [`BytesBackend`] instead. A wrapper around other backends implements
-//! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its contract.
+//! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its
+//! contract.
 
 #![forbid(unsafe_code)]
 

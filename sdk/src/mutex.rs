@@ -61,8 +61,8 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
 
     /// Returns a token with which the store can check that this object still holds the mutex.
     ///
-    /// A region passes it to `set` with the created value. See [`StoreOptions::fence`](crate::StoreOptions::fence). This
-    /// call performs no I/O and never blocks. The default is `None`: the store cannot check.
+    /// A region passes it to `set` with the created value. See [`StoreOptions::fence`](crate::StoreOptions::fence).
+    /// This call performs no I/O and never blocks. The default is `None`: the store cannot check.
     fn fence(&self) -> Option<Fence> {
         None
     }

@@ -20,7 +20,8 @@ use crate::value::{Bytes, CachedValue};
 pub struct StoreOptions {
     /// The time after which the store may drop the value. Default: none, the store's own setting.
     ///
-    /// A backend with native expiry honors it. All others may ignore it, because regions judge a value's age themselves.
+    /// A backend with native expiry honors it. All others may ignore it, because regions judge a value's age
+    /// themselves.
     pub keep_for: Option<Duration>,
     /// The token of the mutex under which the value was created. Default: none.
     ///

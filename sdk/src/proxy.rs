@@ -16,8 +16,9 @@ use crate::value::CachedValue;
 
 /// A wrapper around a backend. It implements the methods that it changes; all others forward to [`proxied`].
 ///
-/// Values arrive with their metadata. A `_multi` call does not go through the single form, so override both. A proxy that
-/// only changes values implements [`ValueProxy`](crate::ValueProxy) instead, which has one pair of methods for all forms.
+/// Values arrive with their metadata. A `_multi` call does not go through the single form, so override both. A proxy
+/// that only changes values implements [`ValueProxy`](crate::ValueProxy) instead, which has one pair of methods for all
+/// forms.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};

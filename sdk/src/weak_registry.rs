@@ -57,7 +57,8 @@ impl<K: Ord, V> WeakRegistry<K, V> {
         }
     }
 
-    /// Returns the object of `key`, or calls `create` for it if the key has none. See [`get_or_create`](Self::get_or_create).
+    /// Returns the object of `key`, or calls `create` for it if the key has none. See
+    /// [`get_or_create`](Self::get_or_create).
     ///
     /// # Errors
     /// The error of `create`. The key then still has no object.

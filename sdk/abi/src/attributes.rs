@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 /// The extra members of a stored value's metadata, beside its creation time and version.
 ///
-/// They are the text of JSON members, such as `"d.expires_after": 30`, which the envelope writes after its own. Backends
-/// and proxies pass them through unchanged. Names that begin with `d.` belong to dogpile. Most values have no
+/// They are the text of JSON members, such as `"d.expires_after": 30`, which the envelope writes after its own.
+/// Backends and proxies pass them through unchanged. Names that begin with `d.` belong to dogpile. Most values have no
 /// attributes; they are one null pointer then.
 #[repr(C)]
 #[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]

@@ -1,11 +1,11 @@
-//! [`Bytes`]: a shared run of bytes that crosses the border without a copy.
+//! [`Bytes`]: shared bytes that cross the FFI boundary without a copy.
 
 use std::fmt;
 use std::ops::{Deref, RangeFrom};
 
 use crate::object::Object;
 
-/// An immutable, shared run of bytes; cloning and cutting copy nothing.
+/// Immutable, shared bytes. Cloning and slicing do not copy them.
 #[repr(C)]
 #[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 #[derive(Clone)]
@@ -15,16 +15,16 @@ pub struct Bytes {
     len: usize,
 }
 
-// SAFETY: `start` points into what `owner` keeps alive and nobody can change.
+// SAFETY: `start` points into a `Vec` that `owner` keeps alive and that is never changed.
 unsafe impl Send for Bytes {}
 // SAFETY: as above.
 unsafe impl Sync for Bytes {}
 
 impl Bytes {
-    /// The same bytes from `range.start` on.
+    /// Returns the bytes from `range.start` on, without a copy.
     ///
     /// # Panics
-    /// If `range.start` lies beyond the end, as with a slice.
+    /// Panics if `range.start` lies beyond the end.
     #[must_use]
     pub fn slice(&self, range: RangeFrom<usize>) -> Self {
         let rest = &self[range];
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_shares_the_bytes() {
+    fn slice_outlives_the_whole() {
         let all = Bytes::from(b"head|payload".to_vec());
         let cut = all.slice(5..);
         drop(all);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_are_bytes() {
+    fn empty_bytes_are_empty() {
         assert_eq!(&*Bytes::from(Vec::new()), b"");
     }
 }

@@ -65,7 +65,7 @@ unsafe extern "C" fn dropped<C>(implementation: *const ()) {
 }
 
 impl<T: 'static> CompletionObject<T> {
-    /// Carries `implementation`.
+    /// Creates the object that carries `implementation`.
     pub fn new<C: StableCompletion<T>>(implementation: C) -> Self {
         CompletionObject {
             implementation: Box::into_raw(Box::new(implementation)).cast_const().cast(),

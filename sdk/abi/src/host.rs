@@ -1,4 +1,4 @@
-//! What the host lends to a library: at present, its log.
+//! [`HostRef`]: what the host lends to a library, which is its log.
 
 use abi_stable::prefix_type::WithMetadata;
 use abi_stable::std_types::RStr;
@@ -10,20 +10,21 @@ use crate::contain::contain_drop;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, StableAbi)]
 pub struct LogRecord<'a> {
-    /// 1 error, 2 warning, 3 information, 4 debugging, 5 tracing.
+    /// The level: 1 for errors, 2 for warnings, 3 for information, 4 for debugging, and 5 for tracing.
     pub level: u8,
-    /// Where it comes from, a module's path.
+    /// The source of the record, such as the path of a module.
     pub target: RStr<'a>,
-    /// What it says.
+    /// The message.
     pub message: RStr<'a>,
 }
 
 /// What a host implements to receive its plugins' log records.
 pub trait Host: 'static {
-    /// Whether a record of `level` (as in [`LogRecord`]) from `target` would be kept. Asked for each record, so
-    /// that a change of the host's level takes effect at once.
+    /// Returns whether a record of `level` (as in [`LogRecord`]) from `target` would be written.
+    ///
+    /// A library calls it for each record, so that a change of the host's level takes effect at once.
     fn log_enabled(level: u8, target: &str) -> bool;
-    /// Keeps a record.
+    /// Writes a record.
     fn log(record: LogRecord<'_>);
 }
 
@@ -57,7 +58,7 @@ extern "C" fn log<H: Host>(record: LogRecord<'_>) {
 }
 
 impl HostRef {
-    /// Lends the host `H`.
+    /// Creates the functions of the host `H`.
     pub fn of<H: Host>() -> Self {
         HostRef(TableOf::<H>::TABLE.as_prefix())
     }

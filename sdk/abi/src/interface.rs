@@ -1,11 +1,10 @@
-//! One declaration of an interface gives its trait, its table of functions and the object that carries both.
+//! `stable_interface!`: declares the trait, the table of functions, and the object of an interface.
 
-/// Declares an interface that can cross the border.
+/// Declares an interface that can cross the FFI boundary.
 ///
-/// The trait is what one side implements, in safe Rust; the object owns an implementation and is what the other
-/// side calls. Each method runs inside `contain`, so that a panic becomes an error. The methods in `first` are
-/// those of version 1.0, `last` being the last of them; a method under `added` needs a fallback for
-/// tables that were built before it.
+/// One side implements the trait, in safe Rust. The object owns an implementation, and the other side calls it. Each
+/// method runs inside `contain`, so that a panic becomes an error. The methods of version 1.0 are in `first`, and the
+/// last of them in `last`. A method under `added` needs a fallback for tables that were built before it.
 macro_rules! stable_interface {
     (
         $(#[$trait_doc:meta])*
@@ -68,7 +67,7 @@ macro_rules! stable_interface {
         unsafe impl Sync for $Object {}
 
         impl $Object {
-            /// Carries `implementation`.
+            /// Creates the object that carries `implementation`.
             pub fn new<B: $Trait>(implementation: B) -> Self {
                 $Object {
                     implementation: Box::into_raw(Box::new(implementation)).cast_const().cast(),
@@ -80,7 +79,7 @@ macro_rules! stable_interface {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// What the implementation answered, or that it panicked.
+                /// The error that the implementation returned, or its panic.
                 #[inline]
                 pub fn $name(&self, $($arg: $ty),*) -> Result<$ret, AbiError> {
                     // SAFETY: `implementation` is what the table was made for, and `self` keeps it alive.
@@ -91,7 +90,7 @@ macro_rules! stable_interface {
             $(#[$last_doc])*
             ///
             /// # Errors
-            /// What the implementation answered, or that it panicked.
+            /// The error that the implementation returned, or its panic.
             pub fn $last(&self, $($last_arg: $last_ty),*) -> Result<$last_ret, AbiError> {
                 // SAFETY: `implementation` is what the table was made for, and `self` keeps it alive.
                 unsafe { (self.vtable.$last())(self.implementation, $($last_arg),*) }.into_result()
@@ -102,7 +101,7 @@ macro_rules! stable_interface {
                 $(#[$added_doc])*
                 ///
                 /// # Errors
-                /// What the implementation answered, or that it panicked.
+                /// The error that the implementation returned, or its panic.
                 pub fn $added(&self, $($added_arg: $added_ty),*) -> Result<$added_ret, AbiError> {
                     let Some(function) = self.vtable.$added() else { return $fallback };
                     // SAFETY: `implementation` is what the table was made for, and `self` keeps it alive.

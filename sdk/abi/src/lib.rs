@@ -1,16 +1,16 @@
 //! The stable binary interface between `dogpile` and its plugins.
 //!
-//! Everything that crosses the FFI boundary between a host and a loaded library is laid out here, and nowhere else: values
-//! ([`CachedValue`]), backends ([`BackendObject`]), mutexes ([`MutexObject`]), the library's root module
+//! Everything that crosses the FFI boundary between a host and a loaded library is laid out here, and nowhere else:
+//! values ([`CachedValue`]), backends ([`BackendObject`]), mutexes ([`MutexObject`]), the library's root module
 //! ([`PluginRoot`]), and the log that the host lends to it ([`HostRef`]). It is also the only crate of the project with
 //! `unsafe` code, and the only one that knows `abi_stable`.
 //!
 //! Without the feature `plugins`, which is off by default, it has only the types of values and no dependencies. The
 //! feature adds all that crosses as a table of functions.
 //!
-//! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The version
-//! of this crate is part of the layout that is checked when a library is opened, so it changes only with the interface.
-//! Methods may be added at the end of a table (a minor version). Nothing else may change.
+//! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The
+//! version of this crate is part of the layout that is checked when a library is opened, so it changes only with the
+//! interface. Methods may be added at the end of a table (a minor version). Nothing else may change.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 #![allow(unreachable_pub, reason = "the StableAbi derive makes public companions of the tables")]

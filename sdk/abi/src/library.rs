@@ -1,4 +1,4 @@
-//! Opens a library and checks that it is a plugin that this host can talk to.
+//! [`OpenLibrary`]: a library that was opened and is a plugin that this host can use.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -21,55 +21,55 @@ use crate::plugin::{EntryInfo, HEADER_SYMBOL, PluginRootRef};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The dynamic linker refused it.
-    #[error("the dynamic linker refused it")]
+    /// The dynamic linker rejected it.
+    #[error("the dynamic linker rejected the library")]
     Link(#[source] libloading::Error),
     /// It exports no plugin header.
     #[error(
-        "it is no dogpile plugin: it exports no `{HEADER_SYMBOL}` (does its crate call `export_plugin!`?)"
+        "not a dogpile plugin: the library does not export `{HEADER_SYMBOL}`; call `export_plugin!` in its crate"
     )]
     NotAPlugin,
-    /// It was built with another abi_stable.
-    #[error("it was built with {0}; rebuild it with the dogpile-sdk of this host")]
+    /// It was built with another version of abi_stable.
+    #[error("the library was built with {0}; rebuild it with the dogpile-sdk of this host")]
     Foreign(String),
-    /// Its tables are laid out otherwise.
+    /// Its tables have another layout.
     #[error(
-        "its binary interface differs from this host's {host}: {first_difference}; rebuild it with the \
+        "the library's binary interface differs from this host's {host}: {first_difference}; rebuild it with the \
          dogpile-sdk of this host",
         host = crate::ABI_VERSION
     )]
     Layout {
-        /// The first of the differences found.
+        /// The first difference.
         first_difference: String,
     },
-    /// Its root module could not be made.
-    #[error("its root module could not be made: {0}")]
+    /// Its root module cannot be created.
+    #[error("cannot create the library's root module: {0}")]
     Root(String),
     /// It was built with `panic = "abort"`.
     #[error(
-        "it was built with panic = \"abort\", so that a panic in it would end this process; rebuild it with \
+        "the library was built with panic = \"abort\", so a panic in it would end this process; rebuild it with \
          panic = \"unwind\""
     )]
     Aborts,
-    /// It refused to start, or panicked.
-    #[error("it could not start: {}", .0.parts().message)]
+    /// It failed to start, or panicked.
+    #[error("the library cannot start: {}", .0.parts().message)]
     Init(AbiError),
 }
 
-/// A library that was opened, and found to be a plugin. It stays loaded until the process ends.
+/// A plugin library that was opened. It stays loaded until the process ends.
 #[derive(Clone, Copy)]
 pub struct OpenLibrary {
     root: PluginRootRef,
 }
 
 impl OpenLibrary {
-    /// Opens the library at `path`, runs its initialisers, checks its layout and lends it `host`.
+    /// Opens the library at `path`, runs its initializers, checks its layout, and lends it `host`.
     ///
-    /// Give the canonical path of a file that was checked to be whole: the dynamic linker raises SIGBUS on a
-    /// truncated one. All symbols are bound now, and none of them is visible to other libraries.
+    /// `path` is the canonical path of a file that was checked to be complete, because the dynamic linker raises SIGBUS
+    /// on a truncated one. All symbols are bound now, and none of them is visible to other libraries.
     ///
     /// # Errors
-    /// [`OpenError`], which says why it was refused.
+    /// [`OpenError`] states why the library was rejected.
     pub fn open(path: &Path, host: HostRef) -> Result<Self, OpenError> {
         let header = header_of(path)?;
         check_layout(header)?;
@@ -83,22 +83,22 @@ impl OpenLibrary {
         Ok(OpenLibrary { root })
     }
 
-    /// The package that the library was built from.
+    /// Returns the package that the library was built from.
     pub fn package(&self) -> &'static str {
         self.root.package().as_str()
     }
 
-    /// That package's version.
+    /// Returns the version of that package.
     pub fn version(&self) -> &'static str {
         self.root.version().as_str()
     }
 
-    /// The version of dogpile-sdk that it was built with.
+    /// Returns the version of dogpile-sdk that the library was built with.
     pub fn sdk_version(&self) -> &'static str {
         self.root.sdk_version().as_str()
     }
 
-    /// The version of dogpile-abi that it was built with.
+    /// Returns the version of dogpile-abi that the library was built with.
     pub fn abi_version(&self) -> &'static str {
         self.root.abi_version().as_str()
     }
@@ -119,7 +119,7 @@ impl OpenLibrary {
     /// Builds the entry point `name` from `arguments`, a JSON object, around `proxied` if it is a proxy.
     ///
     /// # Errors
-    /// What the library answered, or that it panicked.
+    /// The error that the library returned, or its panic.
     pub fn build(
         &self,
         name: &str,
@@ -139,8 +139,8 @@ impl std::fmt::Debug for OpenLibrary {
 #[cfg(unix)]
 fn link(path: &Path) -> Result<libloading::Library, libloading::Error> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-    // SAFETY: opening a library runs its initialisers. Whoever named the library vouches for it; nothing is
-    // opened that was not named.
+    // SAFETY: opening a library runs its initializers. The user who named the library vouches for it, and only named
+    // libraries are opened.
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map(Into::into)
 }
 
@@ -150,34 +150,37 @@ fn link(path: &Path) -> Result<libloading::Library, libloading::Error> {
     unsafe { libloading::Library::new(path) }
 }
 
-/// Links the library and finds its header. A library once linked is never unloaded, refused or not: its
-/// initialisers have run, and may have left pointers to it anywhere.
+/// Links the library and returns its header.
+///
+/// A linked library is never unloaded, even if it is rejected. Its initializers have run and may have left pointers to
+/// it anywhere.
 fn header_of(path: &Path) -> Result<&'static LibHeader, OpenError> {
     let library = std::mem::ManuallyDrop::new(link(path).map_err(OpenError::Link)?);
-    // SAFETY: `AbiHeaderRef` is a transparent pointer to the header's first, never changing part, which is
-    // checked by `upgrade` before the rest is read; the library stays loaded for good.
+    // SAFETY: `AbiHeaderRef` is a transparent pointer to the first part of the header, which never changes. `upgrade`
+    // checks this part before the rest is read. The library stays loaded.
     let header = unsafe { library.get::<AbiHeaderRef>(HEADER_SYMBOL.as_bytes()) };
     let header = *header.map_err(|_| OpenError::NotAPlugin)?;
     header.upgrade().map_err(|_| OpenError::Foreign(maker_of(&header)))
 }
 
-/// What a header says it was made with.
+/// Returns what a header was made with.
 fn maker_of(header: &AbiHeader) -> String {
     if header.magic_string != AbiHeader::VALUE.magic_string {
-        return "something else than abi_stable".to_owned();
+        return "something other than abi_stable".to_owned();
     }
     let version = |header: &AbiHeader| format!("{}.{}", header.abi_major, header.abi_minor);
     format!("abi_stable {}, and this host with {}", version(header), version(&AbiHeader::VALUE))
 }
 
-/// Checks the layout both ways: a newer host accepts the older plugin whose tables are a prefix of its own, and
-/// an older host the newer plugin.
+/// Checks the layout both ways.
+///
+/// A newer host accepts an older plugin, whose tables are a prefix of its own. An older host accepts a newer plugin.
 fn check_layout(header: &'static LibHeader) -> Result<(), OpenError> {
     let ours = <PluginRootRef as StableAbi>::LAYOUT;
     let theirs = header
         .layout()
-        .ok_or_else(|| OpenError::Layout { first_difference: "it does not tell its layout".to_owned() })?;
-    // Fresh globals each time: they remember the longest table seen, and would refuse the next shorter one.
+        .ok_or_else(|| OpenError::Layout { first_difference: "its layout is missing".to_owned() })?;
+    // Use fresh globals each time. They remember the longest table that they have seen, and reject a shorter one.
     let check = |interface: &'static TypeLayout, implementation: &'static TypeLayout| {
         check_layout_compatibility_with_globals(interface, implementation, &CheckingGlobals::new())
     };
@@ -189,22 +192,22 @@ fn check_layout(header: &'static LibHeader) -> Result<(), OpenError> {
     }
 }
 
-/// The first difference of a report that can run to a thousand lines: where it is, and what.
+/// Returns the place and the kind of the first difference. A whole report can have a thousand lines.
 fn first_difference(report: &AbiInstabilityErrors) -> String {
     let found = report.errors.iter().find_map(|error| Some((error, error.errs.first()?)));
-    let Some((error, what)) = found else { return "no difference was told".to_owned() };
+    let Some((error, what)) = found else { return "an unknown difference".to_owned() };
     let name = |inside: &ExpectedFound<TLFieldOrFunction>| match inside.expected {
         TLFieldOrFunction::Field(field) => field.name(),
         TLFieldOrFunction::Function(function) => function.name.as_str(),
     };
-    // A tuple's fields are numbers, which say nothing without its type.
+    // The fields of a tuple are numbers, which mean nothing without its type.
     let is_word = |name: &&str| name.parse::<u8>().is_err();
     let place: Vec<&str> = error.stack_trace.iter().map(name).filter(is_word).collect();
     let place = if place.is_empty() { "the root module".to_owned() } else { place.join(".") };
     format!("in {place}, {}", difference(what))
 }
 
-/// What `what` says, short.
+/// Returns a short description of `what`.
 fn difference(what: &AbiInstability) -> String {
     let differ = |what: &str, here: &dyn Display, there: &dyn Display| {
         format!("{what} is {here} here and {there} there")
@@ -223,11 +226,11 @@ fn difference(what: &AbiInstability) -> String {
             differ("the next field", &it.expected.name(), &it.found.name())
         }
         AbiInstability::UnexpectedVariant(it) => differ("the next variant", &it.expected, &it.found),
-        _ => "the layout is another".to_owned(),
+        _ => "the layout is different".to_owned(),
     }
 }
 
-/// The first line of `text` that says anything.
+/// Returns the first line of `text` that is not blank.
 fn first_line(text: &str) -> String {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason was told").to_owned()
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an unknown reason").to_owned()
 }

@@ -1,4 +1,4 @@
-//! [`Object`]: a value of the host, shared without being serialised.
+//! [`Object`]: a value of the host that is shared without serializing it.
 
 use std::any::TypeId;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use crate::contain::contain_drop;
 
-/// A shared, type-erased handle to a value: an `Arc` whose reference count is moved by the binary that made it.
+/// A shared, type-erased handle to a value. It is an `Arc` whose references are counted by the binary that made it.
 ///
-/// A backend in a library can keep, clone and drop a value of the host without knowing its type. Only the
-/// binary that made the handle can look inside ([`Object::downcast_ref`]): a `TypeId` means nothing elsewhere.
+/// A backend in a library can keep, clone, and drop a value of the host without knowing its type. Only the binary that
+/// made the handle can read the value, with [`Object::downcast_ref`]. A `TypeId` means nothing elsewhere.
 #[repr(C)]
 #[cfg_attr(feature = "plugins", derive(abi_stable::StableAbi))]
 pub struct Object {
@@ -35,10 +35,10 @@ struct TypeName {
     len: usize,
 }
 
-/// Its address tells the binary that made a handle: every binary has a copy of its own.
+/// Its address identifies the binary that made a handle, because every binary has its own copy.
 static HOME: u8 = 1;
 
-/// What the `Arc` holds. The type's id stands first, so that it can be read before the type is known.
+/// The contents of the `Arc`. The identity of the type comes first, so that it can be read before the type is known.
 #[repr(C)]
 struct Held<T> {
     type_id: TypeId,
@@ -68,7 +68,7 @@ unsafe extern "C" fn retain<T>(held: *const ()) {
 }
 
 unsafe extern "C" fn release<T>(held: *const ()) {
-    // SAFETY: `held` came from `Arc::<Held<T>>::into_raw`, and the caller gives its count up.
+    // SAFETY: `held` came from `Arc::<Held<T>>::into_raw`, and the caller gives up its count.
     contain_drop(|| drop(unsafe { Arc::from_raw(held.cast::<Held<T>>()) }));
 }
 
@@ -78,13 +78,13 @@ extern "C" fn type_name<T>() -> TypeName {
 }
 
 impl Object {
-    /// Shares `value`.
+    /// Creates a handle that shares `value`.
     pub fn new<T: Send + Sync + 'static>(value: T) -> Self {
         let held = Arc::new(Held { type_id: TypeId::of::<T>(), value });
         Object { held: Arc::into_raw(held).cast(), vtable: VtableOf::<T>::VTABLE }
     }
 
-    /// The value, if it is a `T` and this binary made the handle.
+    /// Returns the value if it is a `T` and this binary made the handle.
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
         if !std::ptr::eq(self.vtable.home, &raw const HOME) {
             return None;
@@ -99,7 +99,7 @@ impl Object {
         Some(unsafe { &(*self.held.cast::<Held<T>>()).value })
     }
 
-    /// The size of the value itself in bytes, without what it points to.
+    /// Returns the size of the value in bytes, without what it points to.
     pub fn shallow_size(&self) -> usize {
         self.vtable.size
     }
@@ -128,7 +128,7 @@ impl Clone for Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // SAFETY: `self` owns a count of what `held` points to and gives it up, once.
+        // SAFETY: `self` owns a count of what `held` points to and gives it up once.
         unsafe { (self.vtable.release)(self.held) };
     }
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_shared_and_dropped_once() {
+    fn value_is_shared_and_dropped_once() {
         let value = Arc::new(7);
         let object = Object::new(Arc::clone(&value));
         let twin = object.clone();
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn another_type_is_refused() {
+    fn downcast_to_another_type_fails() {
         assert_eq!(Object::new(7_u32).downcast_ref::<i32>(), None);
         assert_eq!(Object::new(String::from("x")).downcast_ref::<Vec<u8>>(), None);
     }
 
     #[test]
-    fn an_over_aligned_value_is_found() {
+    fn over_aligned_value_is_found() {
         #[repr(align(64))]
         #[derive(Debug, PartialEq)]
         struct Aligned(u8);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panicking_drop_is_contained() {
+    fn panicking_drop_is_contained() {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {

@@ -54,25 +54,25 @@ impl<O: StableOptions> TableOf<O> {
 }
 
 unsafe extern "C" fn keep_for<O: StableOptions>(options: *const ()) -> ROption<u64> {
-    let mut answer = None;
+    let mut option = None;
     // SAFETY: `OptionsRef::new` made the pointer from an `&O`, which is borrowed until the call returns.
-    contain_drop(|| answer = unsafe { &*options.cast::<O>() }.keep_for());
-    answer.into()
+    contain_drop(|| option = unsafe { &*options.cast::<O>() }.keep_for());
+    option.into()
 }
 
 unsafe extern "C" fn fence<O: StableOptions>(options: *const ()) -> ROption<Bytes> {
-    let mut answer = None;
+    let mut option = None;
     // SAFETY: as above.
-    contain_drop(|| answer = unsafe { &*options.cast::<O>() }.fence());
-    answer.into()
+    contain_drop(|| option = unsafe { &*options.cast::<O>() }.fence());
+    option.into()
 }
 
 #[cfg(dogpile_abi_next)]
 unsafe extern "C" fn trial<O: StableOptions>(options: *const ()) -> ROption<u32> {
-    let mut answer = None;
+    let mut option = None;
     // SAFETY: as above.
-    contain_drop(|| answer = unsafe { &*options.cast::<O>() }.trial());
-    answer.into()
+    contain_drop(|| option = unsafe { &*options.cast::<O>() }.trial());
+    option.into()
 }
 
 impl<'a> OptionsRef<'a> {

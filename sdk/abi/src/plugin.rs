@@ -35,35 +35,35 @@ pub struct EntryInfo {
     pub kind: EntryKind,
     /// The crate that registered it.
     pub package: RString,
-    /// That crate's version.
+    /// The version of that crate.
     pub version: RString,
 }
 
-/// What a library implements to be loaded; `dogpile-sdk` does it for authors.
+/// What a library implements to be loaded. `dogpile-sdk` does so for authors.
 pub trait Plugin: 'static {
     /// The package that the library was built from.
     const PACKAGE: &'static str;
-    /// That package's version.
+    /// The version of that package.
     const VERSION: &'static str;
     /// The version of the SDK that the library was built with.
     const SDK_VERSION: &'static str;
 
-    /// Called once, before anything else.
+    /// Prepares the library. The host calls it once, before all other functions.
     ///
     /// # Errors
     /// If the library cannot work in this host.
     fn init(host: HostRef) -> Result<(), AbiError>;
 
-    /// The entry points that the library registered.
+    /// Returns the entry points that the library registered.
     ///
     /// # Errors
-    /// If they cannot be told.
+    /// If the library cannot list them.
     fn entries() -> Result<Vec<EntryInfo>, AbiError>;
 
-    /// Builds the entry point `name` from `arguments`, a JSON object; a proxy is built around `proxied`.
+    /// Builds the entry point `name` from `arguments`, a JSON object. A proxy is built around `proxied`.
     ///
     /// # Errors
-    /// If there is no such entry point, or it refuses its arguments.
+    /// If there is no such entry point, or it rejects its arguments.
     fn build(name: &str, arguments: &str, proxied: Option<BackendObject>) -> Result<BackendObject, AbiError>;
 }
 
@@ -78,10 +78,10 @@ pub struct PluginRoot {
     pub(crate) abi_version: RStr<'static>,
     /// The compiler that built the library, such as `rustc 1.95.0 (59807616e 2026-04-14)`.
     pub(crate) compiler: RStr<'static>,
-    /// Makes the table another one, which the tests see refused.
+    /// Changes the layout, so that the tests see the library rejected.
     #[cfg(dogpile_abi_mismatched)]
     pub(crate) mismatch: u64,
-    /// False for a library built with `panic = "abort"`, whose panics nobody could contain.
+    /// False for a library built with `panic = "abort"`, whose panics cannot be contained.
     pub(crate) unwinds: bool,
     pub(crate) init: extern "C" fn(HostRef) -> RResult<(), AbiError>,
     pub(crate) entries: extern "C" fn() -> RResult<RVec<EntryInfo>, AbiError>,
@@ -137,6 +137,6 @@ extern "C" fn root_module<P: Plugin>() -> RootModuleResult {
 
 /// The header for the plugin `P`, which `export_plugin!` exports.
 pub const fn plugin_header<P: Plugin>() -> PluginHeader {
-    // SAFETY: `root_module` answers a `PluginRootRef`, the module that the header is made for.
+    // SAFETY: `root_module` returns a `PluginRootRef`, the module that the header is made for.
     unsafe { LibHeader::from_constructor::<PluginRootRef>(root_module::<P>, CheckTypeLayout::Yes) }
 }

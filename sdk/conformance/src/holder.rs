@@ -88,8 +88,8 @@ impl Drop for Holder {
 
 /// Acquires the mutex of `key` and holds it until the process ends.
 ///
-/// The program given to [`Setup::leased_by`](crate::Setup::leased_by) calls this function. It prints a line once it holds the mutex, and returns
-/// when the standard input ends.
+/// The program given to [`Setup::leased_by`](crate::Setup::leased_by) calls this function. It prints a line once it
+/// holds the mutex, and returns when the standard input ends.
 ///
 /// # Errors
 /// If the backend has no mutex, or if the mutex is held.

@@ -63,8 +63,8 @@ const SHOWN: [(&str, u128); 7] = [
 
 /// Parses a number of seconds (`3`, `0.5`), or numbers with units (`250ms`, `5m`, `1h30m`, `1day 8h`).
 ///
-/// The units are `ns`, `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` (months), `y`, and their longer names, such as `min` and
-/// `hours`.
+/// The units are `ns`, `us`, `ms`, `s`, `m`, `h`, `d`, `w`, `M` (months), `y`, and their longer names, such as `min`
+/// and `hours`.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a library answers to its host: its entry points, and its log records.
+//! What a library provides to its host: its entry points and its log records.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -15,9 +15,9 @@ use crate::error::{BackendError, ErrorKind};
 
 /// Exports the named crates as a plugin library. It needs the feature `plugins`.
 ///
-/// Call it in a crate of type `cdylib` that does nothing else, so that two plugins can be linked into one binary. The named
-/// crates are linked, so that the library has their entry points. A plugin that is never linked into an application may
-/// register its entry points in the library's crate itself, and name no crate.
+/// Call it in a crate of type `cdylib` that does nothing else, so that two plugins can be linked into one binary. The
+/// named crates are linked, so that the library has their entry points. A plugin that is never linked into an
+/// application may register its entry points in the library's crate itself, and name no crate.
 ///
 /// ```
 /// # mod dogpile_sdk_docs { }
@@ -29,7 +29,7 @@ macro_rules! export_plugin {
     ($($krate:ident),* $(,)?) => {
         $(use $krate as _;)*
 
-        /// What makes this library a dogpile plugin.
+        /// Marks this library as a dogpile plugin.
         #[unsafe(export_name = "dogpile_plugin_header")]
         pub static DOGPILE_PLUGIN_HEADER: $crate::__private::abi::PluginHeader = {
             struct Library;
@@ -42,11 +42,11 @@ macro_rules! export_plugin {
     };
 }
 
-/// The library that `export_plugin!` makes.
+/// A library that `export_plugin!` exports.
 pub trait ExportedPlugin: 'static {
-    /// Its package.
+    /// The package of the library.
     const PACKAGE: &'static str;
-    /// That package's version.
+    /// The version of that package.
     const VERSION: &'static str;
 }
 
