@@ -41,8 +41,8 @@ impl<T> Completion<T> {
         Completion(Some(sink))
     }
 
-    #[cfg(feature = "plugins")]
     /// Returns the sink. Nothing is delivered when the completion is dropped afterwards.
+    #[cfg(feature = "plugins")]
     pub(crate) fn into_sink(mut self) -> Option<Arc<dyn Sink<T>>> {
         self.0.take()
     }

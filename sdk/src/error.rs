@@ -135,8 +135,8 @@ impl BackendError {
         self
     }
 
-    #[cfg(feature = "plugins")]
     /// Sets the file and line at which a backend panicked.
+    #[cfg(feature = "plugins")]
     #[must_use]
     pub(crate) fn at_location(mut self, location: impl Into<String>) -> Self {
         self.0.location = Some(location.into());

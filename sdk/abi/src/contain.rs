@@ -16,16 +16,16 @@ thread_local! {
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-#[cfg(feature = "plugins")]
 /// Records where a thread panicked. A panic hook calls it, because a caught panic no longer has its location.
+#[cfg(feature = "plugins")]
 pub fn record_panic_location(location: &Location<'_>) {
     let text = location.to_string();
     // The thread may be ending. The location is lost then, and nothing else.
     let _ = LAST_PANIC.try_with(|last| last.replace(Some(text)));
 }
 
-#[cfg(feature = "plugins")]
 /// Runs `work` and returns its result, or an error if it panics.
+#[cfg(feature = "plugins")]
 #[inline(always)]
 pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R, AbiError> {
     // A panic may leave data half changed, but only behind the backend's own locks. The caller sees only the error.

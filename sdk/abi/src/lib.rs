@@ -1,12 +1,13 @@
 //! The stable binary interface between `dogpile` and its plugins.
 //!
 //! Everything that crosses the FFI boundary between a host and a loaded library is laid out here, and nowhere else:
-//! values ([`CachedValue`]), backends ([`BackendObject`]), mutexes ([`MutexObject`]), the library's root module
-//! ([`PluginRoot`]), and the log that the host lends to it ([`HostRef`]). It is also the only crate of the project with
-//! `unsafe` code, and the only one that knows `abi_stable`.
+//! values ([`CachedValue`]), backends (`BackendObject`), mutexes (`MutexObject`), asynchronous calls
+//! (`OperationsObject`, `CompletionObject`, `RunningObject`), the library's root module (`PluginRoot`), and the log that
+//! the host lends to it (`HostRef`). It is also the only crate of the project with `unsafe` code, and the only one that
+//! knows `abi_stable`.
 //!
-//! Without the feature `plugins`, which is off by default, it has only the types of values and no dependencies. The
-//! feature adds all that crosses as a table of functions.
+//! Without the feature `plugins`, which is off by default, this crate has only the types of values, and no dependencies.
+//! The feature adds all that crosses as a table of functions.
 //!
 //! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The
 //! version of this crate is part of the layout that is checked when a library is opened, so it changes only with the
@@ -71,8 +72,8 @@ pub use crate::{
     visitor::Visitor,
 };
 
-#[cfg(feature = "plugins")]
 /// The types of `abi_stable` that appear in the signatures of this crate.
+#[cfg(feature = "plugins")]
 pub mod std_types {
     pub use abi_stable::std_types::{ROption, RResult, RSlice, RStr, RString, RVec, Tuple2};
 }
@@ -80,6 +81,6 @@ pub mod std_types {
 /// The version of the binary interface that this crate was built as.
 pub const ABI_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-#[cfg(feature = "plugins")]
 /// The compiler that this crate was built with.
+#[cfg(feature = "plugins")]
 pub const COMPILER: &str = env!("DOGPILE_COMPILER");
