@@ -1,4 +1,4 @@
-//! Certificates for servers that speak TLS.
+//! Certificates for servers with TLS.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,18 +8,19 @@ use tempfile::TempDir;
 
 use crate::servers::folder;
 
-/// A private authority, and what it signed for a server called `localhost` and 127.0.0.1 and for a client. Files in
-/// PEM, gone with this value.
+/// A private authority, and certificates that it signed for a client and for a server at `localhost` or 127.0.0.1.
+///
+/// They are files in PEM, which are removed when the value is dropped.
 #[derive(Debug)]
 pub struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    /// New ones.
+    /// Creates new certificates.
     ///
     /// # Panics
-    /// If they cannot be made or written.
+    /// Panics if they cannot be created or written.
     pub fn new() -> Self {
         let certificates = Certificates { folder: folder() };
         let mut authority = parameters("authority", &[]);
@@ -36,17 +37,17 @@ impl Certificates {
         certificates
     }
 
-    /// The authority's certificate.
+    /// Returns the path of the authority's certificate.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    /// The server's certificate and its key.
+    /// Returns the paths of the server's certificate and key.
     pub fn server(&self) -> (PathBuf, PathBuf) {
         self.pair("server")
     }
 
-    /// The client's certificate and its key.
+    /// Returns the paths of the client's certificate and key.
     pub fn client(&self) -> (PathBuf, PathBuf) {
         self.pair("client")
     }

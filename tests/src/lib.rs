@@ -1,4 +1,4 @@
-//! What the test suites share.
+//! Helpers that several test suites share.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Plugin libraries for the tests to load.
 //!
-//! Those that the tests depend on are built beside the test binary. Others, which differ in how they are built,
-//! are built when a test first asks for them.
+//! Libraries that the tests depend on are built beside the test binary. Variants with other flags are built when a test
+//! first requests them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,36 +10,36 @@ use std::{env, fs};
 
 use dogpile::registry::Manifest;
 
-/// The folder of this test's binary.
+/// Returns the folder of this test's binary.
 fn binaries() -> PathBuf {
     let binary = env::current_exe().expect("a test knows its binary");
-    binary.parent().expect("a binary lies in a folder").to_owned()
+    binary.parent().expect("a binary is in a folder").to_owned()
 }
 
 fn file_name(package: &str) -> String {
     format!("{}{}{}", env::consts::DLL_PREFIX, package.replace('-', "_"), env::consts::DLL_SUFFIX)
 }
 
-/// The library of `package`, on which the tests depend.
+/// Returns the library of `package`, on which the tests depend.
 pub fn library(package: &str) -> PathBuf {
     let path = binaries().join(file_name(package));
     assert!(path.exists(), "{} is not built; is its package a dependency of the tests?", path.display());
     path
 }
 
-/// How a library, or a program, can be built otherwise.
+/// Another way to build a library or a program.
 #[derive(Clone, Copy, Debug)]
 pub enum Variant {
     /// With the binary interface of a later version, which has one more method.
     Next,
-    /// With a binary interface that is no later or earlier version of ours, but another.
+    /// With an incompatible binary interface, neither a later nor an earlier version of ours.
     Mismatched,
     /// With `panic = "abort"`.
     Abort,
 }
 
 impl Variant {
-    /// Its name, the compiler's flags and cargo's arguments.
+    /// Returns the name, the compiler's flags, and cargo's arguments.
     fn recipe(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
             Variant::Next => ("next", "--cfg dogpile_abi_next", &[]),
@@ -48,18 +48,18 @@ impl Variant {
         }
     }
 
-    /// The library of `package`, built so. Blocks while cargo builds it.
+    /// Returns the library of `package` in this variant. Blocks while cargo builds it.
     pub fn library(self, package: &str) -> PathBuf {
         self.build(&["--package", package, "--lib"]).join(file_name(package))
     }
 
-    /// The program `name` of this package, built so. Blocks while cargo builds it.
+    /// Returns the program `name` of this package in this variant. Blocks while cargo builds it.
     pub fn program(self, name: &str) -> PathBuf {
         self.build(&["--package", "dogpile-tests", "--bin", name]).join(name)
     }
 
     fn build(self, what: &[&str]) -> PathBuf {
-        // One at a time: tests run side by side, and each of these keeps a machine busy.
+        // Build one at a time: tests run concurrently, and each build uses the whole machine.
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _one_at_a_time = ONE_AT_A_TIME.lock();
 
@@ -83,13 +83,14 @@ impl Variant {
     }
 }
 
-/// Cargo's target folder, in which the binaries of tests lie two folders down.
+/// Returns cargo's target folder, which is two levels above the binaries of tests.
 fn target_folder() -> PathBuf {
     binaries().ancestors().nth(2).expect("cargo keeps tests in target/PROFILE/deps").to_owned()
 }
 
-/// Installs `library` in `folder` as a user would: copied, beside a manifest of it. Answers the copy, which is not
-/// open yet.
+/// Installs `library` in `folder` as a user would, with a manifest, and returns the copy.
+///
+/// The copy has not been opened yet.
 pub fn install(library: &Path, folder: &Path) -> PathBuf {
     let manifest = Manifest::describe(library).expect("the library opens");
     let copy = folder.join(&manifest.library);
@@ -98,7 +99,7 @@ pub fn install(library: &Path, folder: &Path) -> PathBuf {
     copy
 }
 
-/// Writes `manifest` into `folder`, under the plugin's name.
+/// Writes `manifest` to `folder`, in a file with the plugin's name, and returns its path.
 pub fn write_manifest(manifest: &Manifest, folder: &Path) -> PathBuf {
     let path = folder.join(format!("{}.dogpile.toml", manifest.name));
     fs::write(&path, manifest.to_toml()).expect("a manifest can be written");

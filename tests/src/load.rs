@@ -1,4 +1,4 @@
-//! Threads that use a region without pause while something is done to its server, and what becomes of their calls.
+//! Threads that use a region without pause while its server is disturbed, and the results of their calls.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,51 +10,52 @@ use parking_lot::Mutex;
 use crate::errors::told;
 use crate::threads::until;
 
-/// How many threads there are.
+/// The number of threads.
 pub const THREADS: usize = 4;
 
-/// How many rounds of calls each thread makes of a server that is well, at least.
+/// The least number of rounds of calls that each thread makes while the server is healthy.
 const ROUNDS: usize = 20;
 
-/// How the server is, as far as the test knows.
+/// The state of the server, as far as the test knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing was done to it yet.
+    /// The server has not been disturbed yet.
     Well,
-    /// Something is being done to it.
+    /// The server is being disturbed.
     Ill,
-    /// What was done to it is over.
+    /// The disturbance is over.
     WellAgain,
 }
 
 /// A call that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// How the server was when the call began.
+    /// The state of the server when the call began.
     pub began: Health,
-    /// How it was when it ended.
+    /// The state of the server when the call ended.
     pub ended: Health,
-    /// What the error says, with its causes.
+    /// The text of the error and its causes.
     pub error: String,
 }
 
-/// What goes on meanwhile.
+/// The shared state of the threads and the test.
 #[derive(Debug)]
 pub struct Load {
     health: Mutex<Health>,
     over: AtomicBool,
-    /// Of each thread, the rounds that it began while the server was as it is now.
+    /// The rounds that each thread began since the server's state last changed.
     rounds: [AtomicUsize; THREADS],
-    /// The same, of its calls that failed.
+    /// The failed calls that each thread began since the server's state last changed.
     failed: [AtomicUsize; THREADS],
     failures: Mutex<Vec<Failure>>,
 }
 
-/// Threads use `region` while `scene` does something to its server. Answers the calls that failed, once each of the
-/// threads has used it for a while after the scene.
+/// Lets threads use `region` while `scene` disturbs its server, and returns the calls that failed.
+///
+/// Returns once each thread has used the region for a while after the scene.
 ///
 /// # Panics
-/// If a thread gets a value that was not stored under the key it asked for.
+/// Panics if a thread gets a value that was not stored under the requested key.
 pub fn under_load(region: &CacheRegion, scene: impl FnOnce(&Load)) -> Vec<Failure> {
     let load = Load {
         health: Mutex::new(Health::Well),
@@ -78,7 +79,7 @@ pub fn under_load(region: &CacheRegion, scene: impl FnOnce(&Load)) -> Vec<Failur
     load.failures.into_inner()
 }
 
-/// Ends the work of the threads, also if the test fails.
+/// Ends the work of the threads when it is dropped, even if the test fails.
 struct EndsWork<'l>(&'l Load);
 
 impl Drop for EndsWork<'_> {
@@ -88,20 +89,20 @@ impl Drop for EndsWork<'_> {
 }
 
 impl Load {
-    /// Blocks until each thread had a call fail that began after the server became ill.
+    /// Blocks until each thread has a failed call that began after the disturbance did.
     ///
     /// # Panics
-    /// If that does not happen in time.
+    /// Panics if that does not happen in time.
     pub fn wait_until_calls_fail(&self) {
         until("calls of every thread fail", || {
             self.failed.iter().all(|failed| failed.load(Ordering::SeqCst) > 0)
         });
     }
 
-    /// Blocks until each thread has made some rounds of calls since the server became as it is.
+    /// Blocks until each thread has made some rounds of calls since the server's state last changed.
     ///
     /// # Panics
-    /// If that does not happen in time.
+    /// Panics if that does not happen in time.
     pub fn wait_for_rounds(&self) {
         until("every thread makes its calls", || {
             self.rounds.iter().all(|rounds| rounds.load(Ordering::SeqCst) >= ROUNDS)
@@ -126,23 +127,23 @@ impl Load {
     }
 }
 
-/// Under which key it is stored, and a number.
+/// A stored value: its key, and a number.
 type Stored = (String, u64);
 
-/// What one of the threads does.
+/// One of the threads.
 struct User<'l> {
     region: &'l CacheRegion,
     load: &'l Load,
     number: usize,
     next: u64,
-    /// What may be stored under each key that is only this thread's.
+    /// The numbers that may be stored under each key of this thread.
     own: BTreeMap<String, Numbers>,
 }
 
 #[derive(Debug, Default)]
 struct Numbers {
     last: Option<u64>,
-    /// Storing these failed: it may have been done, or be done yet.
+    /// The numbers whose `set` failed. Each may have been stored, or may still be stored later.
     doubtful: Vec<u64>,
 }
 
@@ -178,7 +179,7 @@ impl<'l> User<'l> {
         self.create(&format!("shared {}", next % 8));
     }
 
-    /// A key of all threads, now and then deleted.
+    /// Creates a key that all threads share, and deletes it from time to time.
     fn create(&mut self, key: &str) {
         let region = self.region;
         let made = self.call(|| region.get_or_create(key, || (key.to_owned(), 0)));
@@ -207,11 +208,11 @@ impl<'l> User<'l> {
         );
     }
 
-    /// What `call` answers, unless it fails, which is noted.
+    /// Returns the result of `call`, or records its failure.
     fn call<T>(&self, call: impl FnOnce() -> Result<T, RegionError>) -> Option<T> {
         let began = self.load.health();
         let error = match call() {
-            Ok(answer) => return Some(answer),
+            Ok(result) => return Some(result),
             Err(error) => told(&error),
         };
         self.load.add(&self.load.failed[self.number], began);

@@ -10,7 +10,7 @@ use crate::certificates::Certificates;
 use crate::servers::{Process, folder, free_port, installed};
 use crate::threads::until;
 
-/// A server on a port of its own, which can be started anew.
+/// A server on its own port, which can be restarted.
 #[derive(Debug)]
 pub struct MemcachedServer {
     program: PathBuf,
@@ -22,7 +22,7 @@ pub struct MemcachedServer {
 }
 
 impl MemcachedServer {
-    /// Starts one with further `arguments`.
+    /// Starts a server with further `arguments`.
     ///
     /// # Errors
     /// If memcached is not installed.
@@ -40,7 +40,7 @@ impl MemcachedServer {
         Ok(server)
     }
 
-    /// Starts one on a unix socket alone.
+    /// Starts a server on a unix socket only, and returns the path of the socket.
     ///
     /// # Errors
     /// If memcached is not installed.
@@ -56,11 +56,11 @@ impl MemcachedServer {
         let socket = server.folder.path().join("socket").display().to_string();
         server.arguments = vec!["-s".to_owned(), socket.clone()];
         server.start_again();
-        until("the server's socket is there", || Path::new(&socket).exists());
+        until("the server's socket exists", || Path::new(&socket).exists());
         Ok((server, socket))
     }
 
-    /// Starts one that speaks TLS.
+    /// Starts a server with TLS.
     ///
     /// # Errors
     /// If memcached is not installed.
@@ -69,13 +69,13 @@ impl MemcachedServer {
         MemcachedServer::start(&["-Z", "-o", &options])
     }
 
-    /// Starts one in SASL mode, whose user is `tester` with the password `0123`; over TLS if there are `certificates`.
+    /// Starts a server in SASL mode, with the user `tester` and the password `0123`. With `certificates`, it uses TLS.
     ///
     /// # Errors
     /// If memcached is not installed.
     ///
     /// # Panics
-    /// If the user cannot be made.
+    /// Panics if the user cannot be created.
     pub fn start_guarded(certificates: Option<&Certificates>) -> Result<Self, String> {
         let program = installed("memcached")?;
         let users = installed("saslpasswd2")?;
@@ -101,11 +101,11 @@ impl MemcachedServer {
         Ok(server)
     }
 
-    /// Kills it, if it runs, and starts it on the same port, empty.
+    /// Restarts the server on the same port, killing it first if it runs. It is then empty.
     pub fn start_again(&mut self) {
         self.kill();
         let port = self.port.to_string();
-        // As root it wants to know as whom to run.
+        // A server that is started by root needs a user to run as.
         let own = ["-l", "127.0.0.1", "-p", &port, "-U", "0", "-u", "root"];
         let own = if self.port == 0 { &own[6..] } else { &own[..] };
         let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
@@ -119,27 +119,27 @@ impl MemcachedServer {
         self.process = Some(process);
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill();
         }
     }
 
-    /// Its process, while it runs.
+    /// Returns the process of the running server.
     ///
     /// # Panics
-    /// If it was killed.
+    /// Panics if the server was killed.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("the server runs")
     }
 
-    /// The port that it listens on.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `127.0.0.1:port`.
+    /// Returns the address `127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -150,7 +150,7 @@ fn encrypted(certificates: &Certificates) -> String {
     format!("ssl_chain_cert={},ssl_key={}", certificate.display(), key.display())
 }
 
-/// The realm of a user, which is the machine's name unless one is given.
+/// Returns the machine's name, which is the default realm of a user.
 fn host_name() -> String {
     let name = Command::new("hostname").output().expect("every system has it");
     String::from_utf8_lossy(&name.stdout).trim().to_owned()

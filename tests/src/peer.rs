@@ -1,4 +1,4 @@
-//! Processes over the same servers and files as the test: Python's with the real dogpile.cache, and Rust's.
+//! [`Peer`]: a Python process with the real dogpile.cache, or a Rust process, over the same servers and files as the test.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -13,30 +13,31 @@ use serde_json::{Value, json};
 
 use crate::threads::LIMIT;
 
-/// A running process that is told what to do: `tests/python/peer.py` and [`worker`](crate::worker) say what can be
-/// asked. It ends with this value.
+/// A running process that obeys commands. It ends when the value is dropped.
+///
+/// `tests/python/peer.py` and [`worker`](crate::worker) document the commands.
 #[derive(Debug)]
 pub struct Peer {
     process: Child,
     asks: Mutex<ChildStdin>,
-    /// A line each, read by a thread that ends with the process.
+    /// The replies, one line each, read by a thread that ends with the process.
     answers: Mutex<Receiver<String>>,
 }
 
 impl Peer {
-    /// A Python process whose region is configured as `configuration` says: `backend`, `arguments` and the like.
+    /// Starts a Python process with a region of this `configuration`: `backend`, `arguments`, and others.
     ///
     /// # Panics
-    /// If it cannot be started or configured.
+    /// Panics if it cannot be started or configured.
     pub fn start(python: &Path, configuration: &Value) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/peer.py");
         Peer::run(Command::new(python).arg(script), configuration)
     }
 
-    /// A Rust process whose region is configured so.
+    /// Starts a Rust process with a region of this `configuration`.
     ///
     /// # Panics
-    /// If it cannot be started or configured.
+    /// Panics if it cannot be started or configured.
     pub fn worker(configuration: &Value) -> Self {
         let test = env::current_exe().expect("a test knows its binary");
         // Cargo keeps tests one folder below the programs of their package.
@@ -44,10 +45,10 @@ impl Peer {
         Peer::run(&mut Command::new(folder.join("worker")), configuration)
     }
 
-    /// What `command` starts, which must talk as the others do.
+    /// Starts the process of `command`, which must understand the same commands.
     ///
     /// # Panics
-    /// If it cannot be started or configured.
+    /// Panics if it cannot be started or configured.
     pub fn run(command: &mut Command, configuration: &Value) -> Self {
         let process = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = process.spawn().expect("the process starts");
@@ -64,80 +65,80 @@ impl Peer {
         peer
     }
 
-    /// Sends `command`, whose answer is to be heard.
+    /// Sends `command` without waiting for the reply. Receive the reply with [`hear`](Self::hear).
     ///
     /// # Panics
-    /// If the process has ended.
+    /// Panics if the process has ended.
     pub fn tell(&self, command: &Value) {
         writeln!(self.asks.lock(), "{command}").expect("the process listens");
     }
 
-    /// The next answer.
+    /// Receives the next reply.
     ///
     /// # Panics
-    /// If none comes in time, or it is an error.
+    /// Panics if no reply arrives in time, or if it is an error.
     pub fn hear(&self) -> Value {
-        let line = self.answers.lock().recv_timeout(LIMIT).expect("the process answers in time");
-        let answer: Value = serde_json::from_str(&line).expect("an answer is JSON");
-        assert!(answer.get("error").is_none(), "the process said: {answer}");
-        answer
+        let line = self.answers.lock().recv_timeout(LIMIT).expect("the process replies in time");
+        let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
+        assert!(reply.get("error").is_none(), "the process replied: {reply}");
+        reply
     }
 
-    /// Sends `command`, and answers what was said to it.
+    /// Sends `command` and returns the reply.
     ///
     /// # Panics
-    /// As [`tell`](Self::tell) and [`hear`](Self::hear) do.
+    /// See [`tell`](Self::tell) and [`hear`](Self::hear).
     pub fn ask(&self, command: &Value) -> Value {
         self.tell(command);
         self.hear()
     }
 
-    /// The value of `key` in its region; `None` if it has none.
+    /// Returns the value of `key` in the process's region, or `None` if the key is missing.
     ///
     /// # Panics
-    /// As [`ask`](Self::ask) does.
+    /// See [`ask`](Self::ask).
     pub fn get(&self, key: &str) -> Option<Value> {
         self.ask(&json!({ "do": "get", "key": key })).get("value").cloned()
     }
 
-    /// Stores `value` through its region.
+    /// Stores `value` in the process's region.
     ///
     /// # Panics
-    /// As [`ask`](Self::ask) does.
+    /// See [`ask`](Self::ask).
     pub fn set(&self, key: &str, value: &Value) {
         self.ask(&json!({ "do": "set", "key": key, "value": value }));
     }
 
-    /// Whether it takes `key` for locked.
+    /// Returns whether the process sees `key` as locked.
     ///
     /// # Panics
-    /// As [`ask`](Self::ask) does.
+    /// See [`ask`](Self::ask).
     pub fn key_is_locked(&self, key: &str) -> bool {
         self.ask(&json!({ "do": "key_is_locked", "key": key }))["value"] == json!(true)
     }
 
-    /// Has it ask for `key`, which is made of `value` if it is missing; returns while its creator is at work.
+    /// Makes the process request `key`, and returns while its creator of `value` runs.
     ///
     /// # Panics
-    /// As [`ask`](Self::ask) does, or if the creator is not called.
+    /// See [`ask`](Self::ask). Also panics if the creator is not called.
     pub fn begin_to_create(&self, key: &str, value: &Value) {
         let begun = self.ask(&json!({ "do": "get_or_create", "key": key, "value": value }));
         assert_eq!(begun, json!({ "creating": key }));
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the process with SIGKILL.
     ///
     /// # Panics
-    /// If it has ended and was waited for.
+    /// Panics if the process has ended and was waited for.
     pub fn kill(&self) {
         let pid = Pid::from_child(&self.process);
-        kill_process(pid, Signal::KILL).expect("it is there until it is waited for");
+        kill_process(pid, Signal::KILL).expect("it exists until it is waited for");
     }
 
-    /// Lets the creator at work end; answers what the process got.
+    /// Lets the running creator end, and returns what the process got.
     ///
     /// # Panics
-    /// As [`ask`](Self::ask) does.
+    /// See [`ask`](Self::ask).
     pub fn end_creation(&self) -> Value {
         self.ask(&json!({}))
     }
@@ -145,7 +146,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -157,7 +158,7 @@ mod tests {
     use crate::servers::python;
 
     #[test]
-    fn a_peer_keeps_values_and_creates_when_it_is_told_to() {
+    fn peer_stores_and_creates_values_on_command() {
         let Ok(python) = python() else { return };
         let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
         assert_eq!(peer.get("key"), None);

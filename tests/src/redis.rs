@@ -19,7 +19,7 @@ pub const REDIS: &str = "redis-server";
 /// The program of a Valkey server.
 pub const VALKEY: &str = "valkey-server";
 
-/// A server of its own folder and port, which can be started anew.
+/// A server with its own folder and port, which can be restarted.
 #[derive(Debug)]
 pub struct RedisServer {
     program: PathBuf,
@@ -33,15 +33,15 @@ impl RedisServer {
     /// Starts a Redis server with further `arguments`.
     ///
     /// # Errors
-    /// If it is not installed.
+    /// If the program is not installed.
     pub fn start(arguments: &[&str]) -> Result<Self, String> {
         RedisServer::start_program(REDIS, arguments)
     }
 
-    /// Starts one that speaks TLS, to whom a certificate is shown.
+    /// Starts a server with TLS that requires a client certificate, and returns its TLS port.
     ///
     /// # Errors
-    /// If it is not installed.
+    /// If the program is not installed.
     pub fn start_encrypted(certificates: &Certificates) -> Result<(Self, u16), String> {
         let port = free_port();
         let (certificate, key) = certificates.server();
@@ -56,7 +56,7 @@ impl RedisServer {
     /// Starts `program`, [`REDIS`] or [`VALKEY`], with further `arguments`.
     ///
     /// # Errors
-    /// If it is not installed.
+    /// If the program is not installed.
     pub fn start_program(program: &str, arguments: &[&str]) -> Result<Self, String> {
         let (program, folder, port) = (installed(program)?, folder(), free_port());
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
@@ -65,7 +65,7 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Kills it, if it runs, and starts it on the same port.
+    /// Restarts the server on the same port, killing it first if it runs.
     pub fn start_again(&mut self) {
         self.kill();
         let port = self.port.to_string();
@@ -75,48 +75,48 @@ impl RedisServer {
         let arguments = own.chain(self.arguments.iter().map(String::as_str));
         let process = Process::start(&self.program, arguments, self.folder.path().join("log"));
         process.wait_for_port(self.port);
-        until("the server's socket is there", || std::path::Path::new(&socket).exists());
+        until("the server's socket exists", || std::path::Path::new(&socket).exists());
         self.process = Some(process);
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills the server with SIGKILL.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill();
         }
     }
 
-    /// Its process, while it runs.
+    /// Returns the process of the running server.
     ///
     /// # Panics
-    /// If it was killed.
+    /// Panics if the server was killed.
     pub fn process(&self) -> &Process {
         self.process.as_ref().expect("the server runs")
     }
 
-    /// The port that it listens on.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Sends `command` and answers what is said, through the server's own client.
+    /// Sends `command` through redis-cli and returns the reply.
     ///
     /// # Panics
-    /// If that cannot be run.
+    /// Panics if redis-cli cannot be run.
     pub fn say(&self, command: &[&str]) -> String {
         say(self.port, command)
     }
 
-    /// The unix socket that it listens on.
+    /// Returns the path of the server's unix socket.
     pub fn socket(&self) -> String {
         self.folder.path().join("socket").display().to_string()
     }
 }
 
-/// Sends `command` to the server on `port`, and answers what is said.
+/// Sends `command` to the server on `port` through redis-cli, and returns the reply.
 ///
 /// # Panics
-/// If redis-cli cannot be run.
+/// Panics if redis-cli cannot be run.
 pub fn say(port: u16, command: &[&str]) -> String {
     let client = installed("redis-cli").expect("it comes with the server");
     let port = port.to_string();

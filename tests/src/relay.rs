@@ -1,4 +1,4 @@
-//! A relay between a client and its server, which does to the answers what networks do.
+//! [`Relay`]: a relay between a client and its server that delays and cuts replies, as a network may.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::net::sockopt::set_socket_linger;
 
-/// Passes on what either side sends, and counts how often the client had its turn.
+/// A relay between a client and its server. It counts the round trips.
 #[derive(Debug)]
 pub struct Relay {
     port: u16,
@@ -21,7 +21,7 @@ pub struct Relay {
 struct Shared {
     server: u16,
     turns: AtomicUsize,
-    /// After how many bytes the next answer is broken off.
+    /// The number of bytes after which the next reply is cut.
     cut: Mutex<Option<usize>>,
     cuts: AtomicUsize,
     drips: AtomicBool,
@@ -29,10 +29,10 @@ struct Shared {
 }
 
 impl Relay {
-    /// A relay before what listens on the port `server`.
+    /// Starts a relay in front of the port `server`.
     ///
     /// # Panics
-    /// If there is no free port.
+    /// Panics if there is no free port.
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
@@ -56,27 +56,27 @@ impl Relay {
         Relay { port, shared }
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How often clients began to speak, at first or after the server had: their round trips.
+    /// Returns the number of round trips: how often clients sent something, first or after a reply.
     pub fn turns(&self) -> usize {
         self.shared.turns.load(Ordering::SeqCst)
     }
 
-    /// Breaks the next answer off after its first `bytes`: the client's connection is reset.
+    /// Cuts the next reply after its first `bytes`, and resets the client's connection.
     pub fn cut_next_answer(&self, bytes: usize) {
         *self.shared.cut.lock() = Some(bytes);
     }
 
-    /// How many answers were broken off.
+    /// Returns the number of replies that were cut.
     pub fn cuts(&self) -> usize {
         self.shared.cuts.load(Ordering::SeqCst)
     }
 
-    /// Whether answers go on byte by byte, with pauses, rather than at once.
+    /// Sets whether replies are passed on byte by byte, with pauses.
     pub fn drip(&self, drips: bool) {
         self.shared.drips.store(drips, Ordering::SeqCst);
     }
@@ -85,25 +85,25 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::SeqCst);
-        // Whoever accepts sees that it is over.
+        // Wake the accepting thread, so that it sees that the relay is closed.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
 impl Shared {
     fn relay(self: &Arc<Self>, client: TcpStream) {
-        // The client sees a connection that ends, as it would without us.
+        // If the server is not reachable, the client's connection ends, as it would without the relay.
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.server)) else { return };
         let is_clients_turn = Arc::new(AtomicBool::new(true));
         let pairs = (client.try_clone(), server.try_clone());
         let (Ok(to_client), Ok(from_server)) = pairs else { return };
-        let (asking, turn) = (Arc::clone(self), Arc::clone(&is_clients_turn));
-        thread::spawn(move || asking.pass_questions(client, server, &turn));
+        let (sender, turn) = (Arc::clone(self), Arc::clone(&is_clients_turn));
+        thread::spawn(move || sender.pass_requests(client, server, &turn));
         let answering = Arc::clone(self);
-        thread::spawn(move || answering.pass_answers(from_server, to_client, &is_clients_turn));
+        thread::spawn(move || answering.pass_replies(from_server, to_client, &is_clients_turn));
     }
 
-    fn pass_questions(&self, mut client: TcpStream, mut server: TcpStream, is_clients_turn: &AtomicBool) {
+    fn pass_requests(&self, mut client: TcpStream, mut server: TcpStream, is_clients_turn: &AtomicBool) {
         let mut buffer = [0; 1 << 16];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
             if is_clients_turn.swap(false, Ordering::SeqCst) {
@@ -116,19 +116,19 @@ impl Shared {
         let _ = server.shutdown(Shutdown::Both);
     }
 
-    fn pass_answers(&self, mut server: TcpStream, mut client: TcpStream, is_clients_turn: &AtomicBool) {
+    fn pass_replies(&self, mut server: TcpStream, mut client: TcpStream, is_clients_turn: &AtomicBool) {
         let mut buffer = [0; 1 << 16];
         while let Ok(length @ 1..) = server.read(&mut buffer) {
-            let answer = &buffer[..length];
+            let reply = &buffer[..length];
             is_clients_turn.store(true, Ordering::SeqCst);
             if let Some(bytes) = self.cut.lock().take() {
-                let _ = client.write_all(&answer[..bytes.min(length)]);
+                let _ = client.write_all(&reply[..bytes.min(length)]);
                 reset(&client);
                 let _ = server.shutdown(Shutdown::Both);
                 self.cuts.fetch_add(1, Ordering::SeqCst);
                 return;
             }
-            if self.pass(answer, &mut client).is_err() {
+            if self.pass(reply, &mut client).is_err() {
                 break;
             }
         }
@@ -136,23 +136,23 @@ impl Shared {
         let _ = server.shutdown(Shutdown::Both);
     }
 
-    fn pass(&self, mut answer: &[u8], client: &mut TcpStream) -> std::io::Result<()> {
+    fn pass(&self, mut reply: &[u8], client: &mut TcpStream) -> std::io::Result<()> {
         while self.drips.load(Ordering::SeqCst)
-            && let Some((first, rest)) = answer.split_first()
+            && let Some((first, rest)) = reply.split_first()
         {
             client.write_all(&[*first])?;
-            answer = rest;
+            reply = rest;
             thread::sleep(Duration::from_millis(20));
         }
-        client.write_all(answer)
+        client.write_all(reply)
     }
 }
 
-/// Has the kernel reset the connection, as soon as its last handle is dropped.
+/// Makes the kernel reset the connection when its last handle is dropped.
 fn reset(client: &TcpStream) {
-    // It may be gone already.
+    // The connection may have ended already.
     let _ = set_socket_linger(client, Some(Duration::ZERO));
-    // The thread that reads from it lets go of it too.
+    // This also ends the thread that reads from the connection.
     let _ = client.shutdown(Shutdown::Read);
 }
 
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::threads::bounded;
 
-    /// Answers each question of four bytes by itself.
+    /// Starts a server that echoes requests of four bytes.
     fn echo() -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_and_answers_pass_and_turns_are_counted() {
+    fn relay_passes_data_and_counts_round_trips() {
         bounded(|| {
             let relay = Relay::before(echo());
             let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, relay.port())).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_cut_resets_the_connection_and_no_other() {
+    fn cut_reply_resets_only_its_connection() {
         bounded(|| {
             let relay = Relay::before(echo());
             let mut caller = TcpStream::connect((Ipv4Addr::LOCALHOST, relay.port())).unwrap();

@@ -1,4 +1,4 @@
-//! Real servers, each a process of its own, which ends with the test however that ends.
+//! [`Process`]: a real server in a process of its own, which ends when the test does, however that ends.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,8 +16,9 @@ use tempfile::TempDir;
 
 use crate::threads::until;
 
-/// Runs its second argument and the rest in the background, and kills it once nobody holds the other end of the
-/// standard input any more: a test process that is killed cannot clean up, but it does let go of that.
+/// A shell script that runs a program in the background, and kills it when the standard input closes.
+///
+/// A test process that is killed cannot clean up, but the system closes its end of the pipe.
 const LEASH: &str = r#"
 log=$1; shift; exec 3<&0
 "$@" >>"$log" 2>&1 </dev/null 3<&- &
@@ -35,10 +36,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` with `arguments`; what it prints goes to the file `log`.
+    /// Starts `program` with `arguments`, and writes its output to the file `log`.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// Panics if the program cannot be started.
     pub fn start<A: AsRef<OsStr>>(
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
@@ -47,52 +48,52 @@ impl Process {
         let mut leash = Command::new("sh");
         leash.args(["-c", LEASH, "leash"]).arg(&log).arg(program).args(arguments);
         let mut leash = leash.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("there is a shell");
-        let mut told = String::new();
-        let said = leash.stdout.take().expect("it is piped");
-        BufReader::new(said).read_line(&mut told).expect("the shell tells the process's number");
-        let pid = told.trim().parse().ok().and_then(Pid::from_raw).expect("it is a number");
+        let mut line = String::new();
+        let output = leash.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut line).expect("the shell prints the process ID");
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw).expect("it is a number");
         Process { leash, pid, log }
     }
 
-    /// Kills it as `kill -9` does, and waits until it is gone.
+    /// Kills the process with SIGKILL, and waits until it has ended.
     pub fn kill(&self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = kill_process(self.pid, Signal::KILL);
         until("the killed process is gone", || !self.is_running());
     }
 
-    /// Stops it as `kill -STOP` does: its connections stay, and nothing answers.
+    /// Stops the process with SIGSTOP. Its connections stay open, and it does not reply.
     ///
     /// # Panics
-    /// If it is not running.
+    /// Panics if the process is not running.
     pub fn stop(&self) {
         kill_process(self.pid, Signal::STOP).expect("it is running");
     }
 
-    /// Lets it go on.
+    /// Continues the stopped process.
     ///
     /// # Panics
-    /// If it is not running.
+    /// Panics if the process is not running.
     pub fn go_on(&self) {
         kill_process(self.pid, Signal::CONT).expect("it is running");
     }
 
-    /// Whether it has not ended.
+    /// Returns whether the process is running.
     pub fn is_running(&self) -> bool {
         test_kill_process(self.pid).is_ok()
     }
 
-    /// What it printed.
+    /// Returns the output of the process so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Blocks until something listens on `port`.
+    /// Blocks until the server listens on `port`.
     ///
     /// # Panics
-    /// If nothing does in time; the text has what the process printed.
+    /// Panics with the output of the process if the server does not listen in time.
     pub fn wait_for_port(&self, port: u16) {
-        until(&format!("port {port} answers; the server said: {}", self.log()), || {
+        until(&format!("port {port} accepts connections; the server printed: {}", self.log()), || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
         });
     }
@@ -101,20 +102,21 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.leash.stdin.take());
-        // The shell kills the process and ends; there is nobody to tell if it does not.
+        // The shell kills the process and ends. A failure cannot be reported here.
         let _ = self.leash.wait();
     }
 }
 
-/// A port of this machine that nothing listens on, and that no other call in this process was answered. It lies below
-/// those that the system gives to connections, of which one might take it before the server does.
+/// Returns a free port that no other call in this process returned.
+///
+/// It is below the ports that the system assigns to connections, so that no connection takes it before the server does.
 ///
 /// # Panics
-/// If there is none.
+/// Panics if there is no free port.
 pub fn free_port() -> u16 {
     const FIRST: u64 = 12_000;
     const COUNT: u64 = 20_000;
-    /// Goes through all of them, and not side by side with another process.
+    /// The step visits all ports, and keeps processes that start at adjacent ports apart.
     const STEP: u64 = 7;
     static NEXT: LazyLock<AtomicU64> =
         LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(()) % COUNT));
@@ -124,21 +126,21 @@ pub fn free_port() -> u16 {
         .expect("a port is free")
 }
 
-/// A folder for a server's files, removed with the value.
+/// Creates a folder for a server's files, which is removed when the value is dropped.
 ///
 /// # Panics
-/// If it cannot be made.
+/// Panics if the folder cannot be created.
 pub fn folder() -> TempDir {
     TempDir::with_prefix("dogpile-test-").expect("a folder can be made")
 }
 
-/// Where `program` is installed.
+/// Returns the path of `program`.
 ///
 /// # Errors
-/// If it is not; the text says what to do, and is shown beside the tests that are ignored since.
+/// If `program` is not installed. The text says what to do, and is shown with the tests that are ignored for it.
 ///
 /// # Panics
-/// If it is not installed, and `DOGPILE_TESTS_NEED_SERVERS` is set, as it is in CI.
+/// Panics if `program` is not installed and `DOGPILE_TESTS_NEED_SERVERS` is set, as in CI.
 pub fn installed(program: &str) -> Result<PathBuf, String> {
     let paths = env::var_os("PATH").unwrap_or_default();
     let places = env::split_paths(&paths).map(|folder| folder.join(program));
@@ -146,13 +148,13 @@ pub fn installed(program: &str) -> Result<PathBuf, String> {
     places.chain([sbin]).find(|place| place.is_file()).ok_or_else(|| missing(program))
 }
 
-/// The Python that has dogpile.cache and its clients.
+/// Returns the path of a Python with dogpile.cache and its clients.
 ///
 /// # Errors
-/// As for [`installed`].
+/// See [`installed`].
 ///
 /// # Panics
-/// As for [`installed`].
+/// See [`installed`].
 pub fn python() -> Result<PathBuf, String> {
     let target = env::current_exe().expect("the test is a file");
     let pythons = target.ancestors().map(|folder| folder.join("python/bin/python"));
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_ends_with_its_value() {
+    fn process_ends_when_dropped() {
         let folder = folder();
         let process = Process::start(Path::new("sleep"), ["600"], folder.path().join("log"));
         let pid = process.pid;
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_killed_process_is_gone_at_once() {
+    fn killed_process_has_ended() {
         let folder = folder();
         let process = Process::start(Path::new("sleep"), ["600"], folder.path().join("log"));
         process.stop();

@@ -1,4 +1,4 @@
-//! What the conformance suite runs on: every way to configure a backend of ours, linked and loaded.
+//! The setups of the conformance suite: every configuration of our backends, linked and loaded.
 
 mod dbm;
 mod leased;
@@ -17,31 +17,38 @@ use dogpile_conformance::Setup;
 use self::subject::{Subject, as_backend_error};
 use crate::libraries::library;
 
-/// One file for each family of backends.
+/// The families of backends, one file each.
 const FAMILIES: &[fn() -> Vec<Subject>] =
     &[dbm::subjects, memcached::subjects, memory::subjects, redis::subjects];
 
-/// Each subject linked and loaded; bare, behind a linked proxy that changes nothing, and behind a loaded one. And those
-/// that claim a lease.
+/// Returns all setups.
+///
+/// Each subject is linked and loaded. It is bare, behind a linked proxy that changes nothing, and behind a loaded proxy.
+/// Further setups claim a lease.
 pub fn setups() -> Vec<Setup> {
-    let doors: [(_, Door); 2] = [("linked", linked), ("loaded", loaded)];
-    let coats: [(_, Coat); 3] = [
+    let origins: [(_, Build); 2] = [("linked", linked), ("loaded", loaded)];
+    let wrappings: [(_, Wrap); 3] = [
         ("", bare),
         ("_behind_a_proxy", behind_a_linked_proxy),
         ("_behind_a_loaded_proxy", behind_a_loaded_proxy),
     ];
     let mut setups = leased::setups();
     for subject in FAMILIES.iter().flat_map(|family| family()) {
-        for (door, build) in doors {
-            for (coat, wrap) in coats {
-                setups.push(setup(format!("{}_{door}{coat}", subject.name), subject.clone(), build, wrap));
+        for (origin, build) in origins {
+            for (wrapping, wrap) in wrappings {
+                setups.push(setup(
+                    format!("{}_{origin}{wrapping}", subject.name),
+                    subject.clone(),
+                    build,
+                    wrap,
+                ));
             }
         }
     }
     setups
 }
 
-fn setup(name: String, subject: Subject, build: Door, wrap: Coat) -> Setup {
+fn setup(name: String, subject: Subject, build: Build, wrap: Wrap) -> Setup {
     let missing = subject.missing.clone();
     let setup = Setup::new(name, move || wrap(build(&subject)).map_err(as_backend_error));
     match missing {
@@ -50,8 +57,8 @@ fn setup(name: String, subject: Subject, build: Door, wrap: Coat) -> Setup {
     }
 }
 
-type Door = fn(&Subject) -> Built;
-type Coat = fn(Built) -> Built;
+type Build = fn(&Subject) -> Built;
+type Wrap = fn(Built) -> Built;
 type Built = Result<Arc<dyn CacheBackend>, RegistryError>;
 
 fn linked(subject: &Subject) -> Built {

@@ -1,4 +1,4 @@
-//! A process with a region, told what to do line by line.
+//! A process with a region that obeys commands, one per line.
 
 fn main() {
     dogpile_tests::worker::serve();

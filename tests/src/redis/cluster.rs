@@ -1,4 +1,4 @@
-//! A cluster of three masters with a replica each.
+//! [`ClusterServers`]: a cluster of three masters with a replica each.
 
 use std::process::Command;
 
@@ -6,20 +6,20 @@ use super::RedisServer;
 use crate::servers::{free_port, installed};
 use crate::threads::until;
 
-/// Six nodes.
+/// The six nodes of a cluster.
 #[derive(Debug)]
 pub struct ClusterServers {
     nodes: Vec<RedisServer>,
 }
 
 impl ClusterServers {
-    /// Starts them, of `program`; returns when all slots are served.
+    /// Starts the nodes with `program`, and returns when all slots are served.
     ///
     /// # Errors
-    /// If it is not installed.
+    /// If `program` is not installed.
     ///
     /// # Panics
-    /// If they do not come up.
+    /// Panics if the cluster does not start.
     pub fn start(program: &str) -> Result<Self, String> {
         let nodes = (0..6).map(|_| node(program)).collect::<Result<Vec<_>, _>>()?;
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port()));
@@ -41,27 +41,27 @@ impl ClusterServers {
         Ok(cluster)
     }
 
-    /// Where the nodes listen.
+    /// Returns the ports of the nodes.
     pub fn ports(&self) -> Vec<u16> {
         self.nodes.iter().map(RedisServer::port).collect()
     }
 
-    /// The node on `port`.
+    /// Returns the node on `port`.
     ///
     /// # Panics
-    /// If there is none.
+    /// Panics if there is none.
     pub fn node(&mut self, port: u16) -> &mut RedisServer {
         self.nodes.iter_mut().find(|node| node.port() == port).expect("it is a node")
     }
 
-    /// Where the masters listen that are up, as the node on `asked` sees it, and their names.
+    /// Returns the ports and names of the masters that are up, according to the node on `asked`.
     pub fn masters(&self, asked: u16) -> Vec<(u16, String)> {
         let nodes = super::say(asked, &["CLUSTER", "NODES"]);
         nodes.lines().filter_map(master).collect()
     }
 }
 
-/// The port and name of a line of `CLUSTER NODES`, if it is of a master that is up.
+/// Returns the port and name in a line of `CLUSTER NODES`, if the node is a master that is up.
 fn master(line: &str) -> Option<(u16, String)> {
     let mut words = line.split(' ');
     let (name, address, flags) = (words.next()?, words.next()?, words.next()?);

@@ -1,4 +1,4 @@
-//! A master, its replicas, and the sentinels that watch them.
+//! [`SentinelServers`]: a master, its replicas, and the sentinels that watch them.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::{RedisServer, say};
 use crate::servers::{Process, folder, free_port, installed};
 use crate::threads::until;
 
-/// By what name the sentinels know the master.
+/// The name of the master in the sentinels.
 pub const SERVICE: &str = "pifpaf";
 
-/// One master, two replicas and three sentinels.
+/// One master, two replicas, and three sentinels.
 #[derive(Debug)]
 pub struct SentinelServers {
     servers: Vec<RedisServer>,
@@ -21,13 +21,13 @@ pub struct SentinelServers {
 }
 
 impl SentinelServers {
-    /// Starts them, of `program`; returns when the sentinels know all of them.
+    /// Starts the servers with `program`, and returns when the sentinels know all of them.
     ///
     /// # Errors
-    /// If it is not installed.
+    /// If `program` is not installed.
     ///
     /// # Panics
-    /// If they do not come up.
+    /// Panics if the servers do not start.
     pub fn start(program: &str) -> Result<Self, String> {
         let master = RedisServer::start_program(program, &["--repl-diskless-sync-delay", "0"])?;
         let of_master = format!("127.0.0.1 {}", master.port());
@@ -43,27 +43,27 @@ impl SentinelServers {
         Ok(all)
     }
 
-    /// Where the sentinels listen.
+    /// Returns the ports of the sentinels.
     pub fn sentinel_ports(&self) -> Vec<u16> {
         self.sentinels.iter().map(|(port, _)| *port).collect()
     }
 
-    /// The server that the sentinels take for the master.
+    /// Returns the current master, according to the sentinels.
     ///
     /// # Panics
-    /// If they take none for it.
+    /// Panics if the sentinels know no master.
     pub fn master(&mut self) -> &mut RedisServer {
         let port = self.master_port();
         self.servers.iter_mut().find(|server| server.port() == port).expect("the master is one of ours")
     }
 
-    /// Where that server listens.
+    /// Returns the port of the current master, according to the sentinels.
     ///
     /// # Panics
-    /// If the sentinels say nothing of the kind.
+    /// Panics if the sentinels know no master.
     pub fn master_port(&self) -> u16 {
-        let told = say(self.sentinels[0].0, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
-        told.lines().nth(1).and_then(|port| port.parse().ok()).expect("it tells host and port")
+        let reply = say(self.sentinels[0].0, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE]);
+        reply.lines().nth(1).and_then(|port| port.parse().ok()).expect("the reply has host and port")
     }
 }
 
@@ -83,7 +83,7 @@ fn sentinel(program: &Path, folder: &Path, master: u16) -> (u16, Process) {
     (port, process)
 }
 
-/// Whether the sentinel knows two other sentinels, and two replicas that hear the master.
+/// Returns whether the sentinel knows two other sentinels, and two replicas that are connected to the master.
 fn is_complete(port: u16) -> bool {
     let sentinels = say(port, &["SENTINEL", "SENTINELS", SERVICE]);
     let replicas = say(port, &["SENTINEL", "REPLICAS", SERVICE]);

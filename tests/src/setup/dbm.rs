@@ -1,5 +1,7 @@
-//! The file backends: each backend that is built has a file of its own, since the linked and the loaded library, two
-//! copies in one process, would undo each other's locks on one file.
+//! The file backends.
+//!
+//! Each backend that is built has its own file. The linked and the loaded copy of the library would release each other's
+//! locks on a common file.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,9 +25,9 @@ fn dbm(name: &'static str, arguments: &'static str) -> Subject {
     file(name, "dogpile.cache.dbm", arguments)
 }
 
-/// `arguments` is TOML.
+/// Creates a subject whose `arguments` are TOML.
 fn file(name: &'static str, backend: &'static str, arguments: &'static str) -> Subject {
-    // Made when first asked for, and kept as long as the subject.
+    // Create the folder when first needed, and keep it as long as the subject.
     let folder: OnceLock<TempDir> = OnceLock::new();
     let built = AtomicU64::new(0);
     let arguments = Arc::new(move || -> Arguments {

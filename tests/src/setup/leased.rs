@@ -1,4 +1,4 @@
-//! Backends whose mutexes outlive a holder that is killed by one lease: the program `probe` is the holder.
+//! Backends whose mutexes outlive a killed holder by at most one lease. The program `probe` is the holder.
 
 use std::env;
 use std::path::Path;
@@ -15,28 +15,28 @@ use tempfile::TempDir;
 use super::subject::as_backend_error;
 use super::{memcached, redis};
 
-/// A setup for each kind of lease; linked only, since the holder is another process in any case.
+/// Returns a setup for each kind of lease. They are linked only, because the holder is another process in any case.
 pub(super) fn setups() -> Vec<Setup> {
     let seconds = Duration::from_secs;
     vec![
         leased("redis_lease", "dogpile.cache.redis", seconds(2), redis::missing(), || {
             redis::on_open_server("distributed_lock = true\nlock_timeout = 2\nlock_prefix = '_lease'")
         }),
-        // Its servers count whole seconds, of which the first may be short.
+        // memcached counts whole seconds, and the first one may be short.
         leased("memcached_lease", "dogpile.cache.memcached", seconds(4), memcached::missing(), || {
             memcached::three("distributed_lock = true\nlock_timeout = 4")
         }),
         leased("dbm_lease", "dogpile.cache.dbm", Duration::from_millis(100), None, || {
             static FOLDER: OnceLock<TempDir> = OnceLock::new();
             let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder can be made"));
-            // One file per test: two keys of one stripe exclude each other, and so would tests that run at once.
+            // Use one file per test: two keys of one stripe exclude each other, so concurrent tests would, too.
             let file = format!("{:?}.db", thread::current().id());
             format!("filename = '{}'", folder.path().join(file).display())
         }),
     ]
 }
 
-/// `arguments` is TOML.
+/// Creates a setup whose `arguments` are TOML.
 fn leased(
     name: &'static str,
     backend: &'static str,
@@ -57,7 +57,7 @@ fn leased(
     }
 }
 
-/// The program beside the tests.
+/// Returns the path of the program `probe`.
 fn probe() -> std::path::PathBuf {
     let test = env::current_exe().expect("a test knows its binary");
     // Cargo keeps tests one folder below the programs of their package.

@@ -1,4 +1,4 @@
-//! The memcached backends: each of the four, and each way to reach a server.
+//! The four memcached backends, with each way to reach a server.
 
 use std::sync::{Arc, OnceLock};
 
@@ -79,12 +79,12 @@ fn one(more: &str) -> String {
     format!("url = '{}'\n{more}", servers()[0].url())
 }
 
-/// Why it cannot be tried here.
+/// Returns why the backends cannot be tested here.
 pub(super) fn missing() -> Option<String> {
     installed("memcached").and_then(|_| installed("saslpasswd2")).err()
 }
 
-/// The arguments of three servers.
+/// Returns arguments that name three servers.
 pub(super) fn three(more: &str) -> String {
     let urls: Vec<_> = servers().iter().map(|server| format!("'{}'", server.url())).collect();
     format!("url = [{}]\n{more}", urls.join(", "))
@@ -104,7 +104,7 @@ fn tls(certificates: &Certificates, server: &MemcachedServer, more: &str) -> Str
     format!("url = '{}'\n{more}\ntls_context = {{ cafile = '{}' }}", server.url(), authority.display())
 }
 
-/// `arguments` is TOML.
+/// Creates a subject whose `arguments` are TOML.
 fn memcached(name: &'static str, backend: &'static str, arguments: fn() -> String) -> Subject {
     let missing = missing();
     let arguments =

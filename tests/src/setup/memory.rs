@@ -14,7 +14,7 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-/// `arguments` is TOML.
+/// Creates a subject whose `arguments` are TOML.
 fn memory(name: &'static str, backend: &'static str, arguments: &'static str) -> Subject {
     let arguments = Arc::new(move || toml::from_str(arguments).expect("the arguments are TOML"));
     Subject { name, package: "dogpile-memory-dylib", backend, arguments, missing: None }

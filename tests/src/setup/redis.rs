@@ -1,4 +1,4 @@
-//! The Redis backends: each kind of deployment once, in each way to reach it.
+//! The Redis backends, with each kind of deployment and each way to reach it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -50,12 +50,12 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-/// Why it cannot be tried here.
+/// Returns why the backends cannot be tested here.
 pub(super) fn missing() -> Option<String> {
     installed(REDIS).err()
 }
 
-/// The arguments of the server that asks nobody who they are.
+/// Returns arguments for the server that requires no login.
 pub(super) fn on_open_server(more: &str) -> String {
     on(open_server(), more)
 }
@@ -125,7 +125,7 @@ fn valkey(name: &'static str, backend: &'static str, arguments: fn() -> String) 
     subject(name, backend, VALKEY, arguments)
 }
 
-/// `arguments` is TOML.
+/// Creates a subject whose `arguments` are TOML.
 fn subject(name: &'static str, backend: &'static str, server: &str, arguments: fn() -> String) -> Subject {
     let missing = installed(server).err();
     let arguments =

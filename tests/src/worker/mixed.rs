@@ -1,4 +1,4 @@
-//! Threads that do everything a region can do, at once, and look whether it was done.
+//! Threads that use all calls of a region at once and check the results.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use crate::errors::told;
 use crate::threads::together;
 
-/// How many keys each thread has for itself.
+/// The number of keys of each thread.
 const OWN: u64 = 5;
 
-/// How many keys all have together.
+/// The number of keys that all threads share.
 const SHARED: u64 = 4;
 
-/// A value that shows whether it is whole: as many times the same number as its size says.
+/// Returns a value that shows whether it is whole: one number, repeated as often as the number determines.
 fn value(number: u64) -> Vec<u64> {
     vec![number; 1 + number as usize % 90]
 }
 
-/// Whether `value` was stored by `mixed`, and is whole.
+/// Returns whether `value` was stored by `mixed` and is whole.
 pub fn is_whole(value: &[u64]) -> bool {
     value.first().is_some_and(|number| value == self::value(*number))
 }
 
-/// All keys that the process called `name` stores with so many `threads`, those of all processes included.
+/// Returns all keys that the process `name` stores with this number of `threads`, including those of all processes.
 pub fn keys(name: &str, threads: u64) -> Vec<String> {
     let own = (0..threads).flat_map(|thread| (0..OWN).map(move |number| own_key(name, thread, number)));
     own.chain((0..SHARED).map(shared_key)).collect()
@@ -39,8 +39,10 @@ fn shared_key(number: u64) -> String {
     format!("shared {number}")
 }
 
-/// So many `threads`, for so many `seconds`, store, read, delete and create: keys of their own, which nobody else
-/// touches, and shared ones. Answers how many `rounds` they made; an error says what was not as it was left.
+/// Stores, reads, deletes, and creates values in `threads` threads for `seconds`.
+///
+/// Each thread has keys that no other thread uses, and keys that all threads share. The reply has the number of `rounds`. An
+/// error names a value that is not the stored one.
 pub(super) fn mixed(region: &CacheRegion, command: &Value) -> Result<Value, String> {
     let name = command["name"].as_str().unwrap_or_default();
     let threads = command["threads"].as_u64().unwrap_or(1);
@@ -75,7 +77,7 @@ impl Thread<'_> {
             2 | 3 => self.create(),
             _ => self.store(),
         }?;
-        // One that somebody else may store or delete just now.
+        // Read a key that another thread may be storing or deleting.
         let other = own_key(self.name, self.thread + 1, self.round % OWN);
         self.read(&other).map(drop)
     }
@@ -100,7 +102,7 @@ impl Thread<'_> {
             .map_err(|error| told(&error))?;
         let found = self.region.get_multi::<Vec<u64>>(&keys).map_err(|error| told(&error))?;
         let lost = found.iter().any(|found| found.as_ref() != Some(&stored));
-        if lost { Err(format!("of {stored:?} under {keys:?} this is left: {found:?}")) } else { Ok(()) }
+        if lost { Err(format!("stored {stored:?} under {keys:?}, found {found:?}")) } else { Ok(()) }
     }
 
     fn create(&self) -> Result<(), String> {
@@ -121,7 +123,7 @@ impl Thread<'_> {
         if found.as_deref() == stored {
             Ok(())
         } else {
-            Err(format!("{key:?} was left as {stored:?}, and is {found:?}"))
+            Err(format!("stored {stored:?} under {key:?}, found {found:?}"))
         }
     }
 
