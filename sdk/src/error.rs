@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::error_chain::error_chain;
+
 /// The error of a backend. A missing value is `Ok(None)`, not an error.
 ///
 /// ```
@@ -18,7 +20,6 @@ pub struct BackendError(Box<Inner>);
 
 /// Boxed, so that results without an error stay small.
 #[derive(thiserror::Error)]
-#[error("{message}")]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -176,6 +177,13 @@ impl BackendError {
     /// Returns the file and line at which a loaded backend panicked.
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
+    }
+}
+
+/// `{:#}` includes the causes.
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { write!(f, "{}", error_chain(self)) } else { f.write_str(&self.message) }
     }
 }
 

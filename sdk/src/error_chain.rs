@@ -45,9 +45,10 @@ mod tests {
 
     #[test]
     fn chain_is_shown_nearest_cause_first() {
-        let error = |message| BackendError::new(ErrorKind::Other, message);
+        let error = |message: &str| BackendError::new(ErrorKind::Other, message);
         let chain = error("a").with_source(error("b").with_source(error("c")));
         assert_eq!(error_chain(&chain).to_string(), "a: b: c");
+        assert_eq!((format!("{chain}"), format!("{chain:#}")), ("a".to_owned(), "a: b: c".to_owned()));
     }
 
     #[test]
