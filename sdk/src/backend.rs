@@ -133,7 +133,7 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns the asynchronous calls of the backend.
+    /// Returns the asynchronous calls of the backend. A region asks for them when it is configured.
     ///
     /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own.
     fn operations(&self) -> Option<Arc<dyn Operations>> {

@@ -188,3 +188,41 @@ fn loaded_running(running: RunningObject, origin: &Arc<str>) -> Running {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// Returns what arrives from a plugin whose `begin_*` is `plugin`, and that does not use the SDK.
+    fn received(
+        plugin: impl FnOnce(CompletionObject<bool>) -> Result<ROption<RunningObject>, AbiError>,
+    ) -> Vec<Result<bool, BackendError>> {
+        let (send, receive) = mpsc::channel();
+        let completion = Completion::new(move |outcome| send.send(outcome).expect("the test still receives"));
+        drop(begin("try_acquire", &"test".into(), completion, plugin));
+        receive.iter().collect()
+    }
+
+    #[test]
+    fn second_call_of_a_completion_is_ignored() {
+        let outcomes = received(|completion| {
+            completion.complete(Ok(true));
+            completion.complete(Ok(false));
+            Ok(ROption::RNone)
+        });
+        assert!(matches!(outcomes[..], [Ok(true)]), "{outcomes:?}");
+    }
+
+    #[test]
+    fn completion_dropped_without_a_call_delivers_dropped() {
+        let outcomes = received(|completion| {
+            drop(completion);
+            Ok(ROption::RNone)
+        });
+        let [Err(error)] = &outcomes[..] else { panic!("one error is expected: {outcomes:?}") };
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Dropped, Some("try_acquire")));
+    }
+}
