@@ -5,14 +5,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The longest relative time in seconds. A larger number is a time since the Unix epoch.
 const RELATIVE: u64 = 60 * 60 * 24 * 30;
 
+/// The latest time since the Unix epoch that servers understand, and the number of an item that never expires.
+const LATEST: u64 = i32::MAX as u64;
+const NEVER: u32 = 0;
+
 /// Returns the number to send for an item that expires after `time`, rounded up to whole seconds, at least one.
+///
+/// An item that expires later than the servers can express never expires.
 pub(crate) fn of(time: Duration) -> u32 {
     let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1);
     if seconds <= RELATIVE {
         return seconds as u32;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    u32::try_from(now.saturating_add(seconds)).unwrap_or(u32::MAX)
+    let date = now.saturating_add(seconds);
+    if date <= LATEST { date as u32 } else { NEVER }
 }
 
 #[cfg(test)]
@@ -27,6 +34,7 @@ mod tests {
         let date = u64::from(of(Duration::from_secs(RELATIVE + 1)));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         assert!((now + RELATIVE..=now + RELATIVE + 2).contains(&date));
-        assert_eq!(of(Duration::MAX), u32::MAX);
+        assert_eq!(of(Duration::MAX), NEVER);
+        assert_eq!(of(Duration::from_secs(LATEST)), NEVER);
     }
 }

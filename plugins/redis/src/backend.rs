@@ -125,6 +125,9 @@ impl RedisBackend {
     /// Stores values in one round trip per server: those with a fence in one script, the others in as few commands as
     /// possible.
     fn store(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let is_fenced = |entry: &&BytesEntry<'_>| self.is_fencing() && entry.options.fence.is_some();
         let (fenced, plain): (Vec<&BytesEntry<'_>>, Vec<_>) = entries.iter().partition(is_fenced);
         let fenced: Vec<_> = fenced.into_iter().map(|entry| (entry, self.lifetime(entry.options))).collect();
