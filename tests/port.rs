@@ -8,6 +8,8 @@ mod better;
 mod config;
 #[path = "port/creators.rs"]
 mod creators;
+#[path = "port/decisions.rs"]
+mod decisions;
 #[path = "port/fuzz.rs"]
 mod fuzz;
 #[path = "port/invalidation.rs"]

@@ -4,13 +4,12 @@
 //
 // Source: dogpile.cache `region.py`, `CacheRegion._is_cache_miss`, and `dogpile/lock.py`, `Lock._enter`.
 
-use std::time::Duration;
-
 use dogpile_sdk::{CreationTime, Metadata};
 
 use crate::clock::Clock;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
-use crate::time::RegionTime;
+use crate::policy::Policy;
+use crate::time::{RegionTime, Verdict};
 
 /// The outcome of reading a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,22 +32,11 @@ impl<V> Reading<V> {
     }
 }
 
-/// The verdict of its metadata on a stored value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Fresh,
-    Stale,
-    /// Written in another format: as good as missing.
-    OtherVersion,
-    /// Hard-invalidated: as good as missing.
-    HardInvalidated,
-}
-
-/// Returns the verdict on a value with this `metadata`, which is stale past the age `expiration`.
+/// Returns the verdict on a value with this `metadata` for a call that goes by `policy`.
 #[inline]
-pub(crate) fn judge(metadata: &Metadata, expiration: Option<Duration>, time: &RegionTime) -> Verdict {
+pub(crate) fn judge(metadata: &Metadata, policy: &Policy, time: &RegionTime) -> Verdict {
     if metadata.version == Metadata::VERSION {
-        time.judge(metadata.creation_time, expiration)
+        time.judge(metadata.creation_time, policy.limit(metadata))
     } else {
         Verdict::OtherVersion
     }
@@ -71,6 +59,7 @@ pub(crate) fn stamp(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::clock::ManualClock;
@@ -90,7 +79,10 @@ mod tests {
     #[test]
     fn age_version_and_invalidation_decide() {
         let (_, strategy, time) = region_time(110.0);
-        let judge = |metadata, limit: Option<u64>| judge(&metadata, limit.map(Duration::from_secs), &time);
+        let judge = |metadata, limit: Option<u64>| {
+            let policy = Policy { expiration: limit.map(Duration::from_secs), ..Policy::default() };
+            judge(&metadata, &policy, &time)
+        };
         assert_eq!(judge(made_at(100.0, 2), None), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(10)), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(9)), Verdict::Stale);

@@ -34,12 +34,12 @@ mod waiting;
 mod wakeups;
 mod writing;
 
-pub(crate) use self::creating::{Led, create_led};
+pub(crate) use self::creating::{Led, create_queued};
 pub use self::failure::{LockError, SharedFailure};
 pub use self::gate::{CreationInfo, CreationStage};
 pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Role};
 pub(crate) use self::leadership::Queued;
-pub(crate) use self::port::{Created, Found, Port, Report};
+pub(crate) use self::port::{Found, Made, Old, Port, Report, Storing, Wanted};
 pub(crate) use self::protocol::settle;
 pub(crate) use self::slot::{Need, Slot};
 pub(crate) use self::writing::Writing;

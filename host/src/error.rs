@@ -2,8 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
-use dogpile_sdk::BackendError;
+use dogpile_sdk::{BackendError, error_chain};
 
 use crate::engine::{LockError, SharedFailure};
 use crate::registry::RegistryError;
@@ -14,16 +15,11 @@ use crate::serializer::SerializerError;
 #[non_exhaustive]
 pub enum RegionError {
     /// The region is not configured.
-    #[error("region {region:?} is not configured; call `configure` before using it")]
     NotConfigured {
         /// The name of the region.
         region: String,
     },
     /// The region is already configured.
-    #[error(
-        "region {region:?} is already configured, with backend {backend:?}; call `replace_existing_backend` to replace \
-         it"
-    )]
     AlreadyConfigured {
         /// The name of the region.
         region: String,
@@ -31,15 +27,22 @@ pub enum RegionError {
         backend: String,
     },
     /// A setting is invalid.
-    #[error("region {region:?}: {problem}")]
     Setting {
         /// The name of the region.
         region: String,
-        /// The setting, the reason, and what to do.
+        /// The setting, such as `key_mangler`.
+        setting: &'static str,
+        /// The reason, and what to do.
         problem: String,
     },
+    /// The arguments of the backend or of a proxy cannot be represented.
+    Arguments {
+        /// The name of the region.
+        region: String,
+        /// The reason.
+        source: Arc<BackendError>,
+    },
     /// The backend or a proxy could not be built.
-    #[error("region {region:?} could not be configured")]
     EntryPoint {
         /// The name of the region.
         region: String,
@@ -47,7 +50,6 @@ pub enum RegionError {
         source: Box<RegistryError>,
     },
     /// The backend failed.
-    #[error("region {region:?} could not {operation} {key} in backend {backend:?}")]
     Backend {
         /// The name of the region.
         region: String,
@@ -61,7 +63,6 @@ pub enum RegionError {
         source: BackendError,
     },
     /// The value could not be serialized.
-    #[error("region {region:?} could not serialize the value of {key}")]
     Serialize {
         /// The name of the region.
         region: String,
@@ -71,7 +72,6 @@ pub enum RegionError {
         source: SerializerError,
     },
     /// The key is invalid.
-    #[error("invalid key {key} for region {region:?}: {problem}")]
     InvalidKey {
         /// The name of the region.
         region: String,
@@ -81,7 +81,6 @@ pub enum RegionError {
         problem: &'static str,
     },
     /// The dogpile lock failed.
-    #[error("region {region:?} could not lock {key}")]
     Lock {
         /// The name of the region.
         region: String,
@@ -91,13 +90,15 @@ pub enum RegionError {
         source: LockError,
     },
     /// The creator of another caller failed, for which this caller waited.
-    #[error(transparent)]
     SharedFailure(SharedFailure),
+    /// The creator confirmed the old value, and there is none.
+    NothingToConfirm {
+        /// The name of the region.
+        region: String,
+        /// The key, as the caller gave it.
+        key: String,
+    },
     /// A creator of many values returned a wrong number of values.
-    #[error(
-        "region {region:?} stored nothing: the creator returned {made} values for {expected} keys; return one value \
-         per key"
-    )]
     CreatorCount {
         /// The name of the region.
         region: String,
@@ -119,12 +120,93 @@ impl RegionError {
         }
     }
 
+    /// Returns the name of the region.
+    pub fn region(&self) -> &str {
+        match self {
+            RegionError::NotConfigured { region }
+            | RegionError::AlreadyConfigured { region, .. }
+            | RegionError::Setting { region, .. }
+            | RegionError::Arguments { region, .. }
+            | RegionError::EntryPoint { region, .. }
+            | RegionError::Backend { region, .. }
+            | RegionError::Serialize { region, .. }
+            | RegionError::InvalidKey { region, .. }
+            | RegionError::Lock { region, .. }
+            | RegionError::NothingToConfirm { region, .. }
+            | RegionError::CreatorCount { region, .. } => region,
+            RegionError::SharedFailure(failure) => failure.region(),
+        }
+    }
+
+    /// Returns the key or keys as text, quoted and shortened, or `None` if the failure concerns no key.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            RegionError::Backend { key, .. }
+            | RegionError::Serialize { key, .. }
+            | RegionError::InvalidKey { key, .. }
+            | RegionError::Lock { key, .. }
+            | RegionError::NothingToConfirm { key, .. } => Some(key),
+            RegionError::SharedFailure(failure) => Some(failure.key()),
+            _ => None,
+        }
+    }
+
     /// Returns the backend's error, if the backend or its mutex failed.
     pub fn backend_error(&self) -> Option<&BackendError> {
         match self {
             RegionError::Backend { source, .. } => Some(source),
             RegionError::Lock { source: LockError::Mutex(source), .. } => Some(source),
             _ => None,
+        }
+    }
+}
+
+/// `{:#}` includes the causes.
+impl fmt::Display for RegionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { write!(f, "{}", error_chain(self)) } else { self.fmt_alone(f) }
+    }
+}
+
+impl RegionError {
+    /// Writes this error without its causes.
+    fn fmt_alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let region = self.region();
+        match self {
+            RegionError::NotConfigured { .. } => {
+                write!(f, "region {region:?} is not configured; call `configure` before using it")
+            }
+            RegionError::AlreadyConfigured { backend, .. } => write!(
+                f,
+                "region {region:?} is already configured, with backend {backend:?}; call `replace_existing_backend` to \
+                 replace it"
+            ),
+            RegionError::Setting { problem, .. } => write!(f, "region {region:?}: {problem}"),
+            RegionError::Arguments { .. } => {
+                write!(f, "region {region:?} could not be configured: its arguments are invalid")
+            }
+            RegionError::EntryPoint { .. } => write!(f, "region {region:?} could not be configured"),
+            RegionError::Backend { backend, operation, key, .. } => {
+                write!(f, "region {region:?} could not {operation} {key} in backend {backend:?}")
+            }
+            RegionError::Serialize { key, .. } => {
+                write!(f, "region {region:?} could not serialize the value of {key}")
+            }
+            RegionError::InvalidKey { key, problem, .. } => {
+                write!(f, "invalid key {key} for region {region:?}: {problem}")
+            }
+            RegionError::Lock { key, .. } => write!(f, "region {region:?} could not lock {key}"),
+            RegionError::SharedFailure(failure) => fmt::Display::fmt(failure, f),
+            RegionError::NothingToConfirm { key, .. } => write!(
+                f,
+                "region {region:?} stored nothing for {key}: the creator returned `Created::unchanged`, and there is no \
+                 old value; return a value if the creator gets `None`"
+            ),
+            RegionError::CreatorCount { expected, made, .. } => write!(
+                f,
+                "region {region:?} stored nothing: the creator returned {made} values for {expected} keys; return one \
+                 value per key"
+            ),
         }
     }
 }
@@ -150,6 +232,7 @@ impl<E> From<RegionError> for CreateError<E> {
     }
 }
 
+/// `{:#}` includes the causes, as far as the creator's error shows its own.
 impl<E: fmt::Display> fmt::Display for CreateError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -190,5 +273,28 @@ impl CreateError<std::convert::Infallible> {
             CreateError::Creator(never) => match never {},
             CreateError::Shared(failure) => RegionError::SharedFailure(failure),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dogpile_sdk::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn alternate_form_includes_the_causes() {
+        let refused = BackendError::new(ErrorKind::Unavailable, "connection refused");
+        let source = BackendError::new(ErrorKind::Unavailable, "no server replied").with_source(refused);
+        let (region, backend, key) = ("prices".to_owned(), "acme.shelf".to_owned(), "\"tea\"".to_owned());
+        let error = RegionError::Backend { region, backend, operation: "get", key, source };
+        let alone = "region \"prices\" could not get \"tea\" in backend \"acme.shelf\"";
+        assert_eq!(error.to_string(), alone);
+        assert_eq!(format!("{error:#}"), format!("{alone}: no server replied: connection refused"));
+        assert_eq!((error.region(), error.key()), ("prices", Some("\"tea\"")));
+        let error: CreateError<&str> = error.into();
+        assert_eq!(format!("{error:#}"), format!("{alone}: no server replied: connection refused"));
+        let source = LockError::Mutex(Arc::new(BackendError::new(ErrorKind::Timeout, "no reply")));
+        assert_eq!(format!("{source:#}"), "the backend's mutex failed: no reply");
     }
 }

@@ -25,6 +25,7 @@ mod options;
 mod outcome;
 mod python_repr;
 mod quoting;
+mod should_cache;
 
 pub use self::cached_function::CachedFunction;
 pub use self::cached_multi_function::CachedMultiFunction;
@@ -40,13 +41,15 @@ pub use self::key_generator::{
 pub use self::many_values::ManyValues;
 pub use self::options::FunctionOptions;
 pub use self::outcome::{Fallible, Outcome, Sure};
+pub use self::should_cache::{CacheAll, ShouldCache};
 
 /// The items that the macros expand to. They may change in any release; applications do not use them.
 #[doc(hidden)]
 pub mod expansion {
     pub use super::default_key::KeyDraft;
     pub use super::evaluate::{
-        evaluate, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh, refresh_sure,
+        evaluate_filtered, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh,
+        refresh_sure,
     };
     pub use super::evaluate_many::{
         evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
@@ -54,6 +57,7 @@ pub mod expansion {
     };
     pub use super::function_call::{Place, of_function_body, of_method, path_len};
     pub use super::key_buffer::KeyBuffer;
+    pub use super::should_cache::FilteredCall;
 
     /// A `Result`, by whatever name its type is known.
     pub trait AnyResult {

@@ -30,6 +30,7 @@ mod bundled;
 mod caller;
 mod clock;
 mod config;
+mod created;
 mod decision;
 mod engine;
 mod error;
@@ -38,6 +39,7 @@ pub mod function;
 mod invalidation;
 mod key;
 pub mod lock;
+mod policy;
 pub mod proxy;
 mod region;
 pub mod registry;
@@ -157,15 +159,13 @@ pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::{Configuration, ConfigurationError, FlatError, Regions};
+pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
 pub use crate::expiration::{Expiration, InvalidExpiration};
 pub use crate::invalidation::{DefaultInvalidationStrategy, RegionInvalidationStrategy, Validity};
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
-pub use crate::region::{
-    BackgroundCall, CacheAll, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig, ShouldCache,
-    ValueMetadata,
-};
+pub use crate::region::{BackgroundCall, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig};
 pub use crate::registry::Registry;
 pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};
 pub use crate::value::{CacheValue, InMemory};

@@ -7,9 +7,9 @@ mod read_write;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 pub use self::name_registry::{NameRegistry, Named};
 pub use self::read_write::{ReadGuard, ReadWriteMutex, WriteGuard};
@@ -17,10 +17,13 @@ pub use crate::decision::Reading;
 pub use crate::engine::LockError;
 
 use crate::caller::this_thread;
+use crate::created::Terms;
 use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
-    Created, Found, GateKey, Gates, HeldMutex, Need, Port, Report, Role, SharedFailure, Slot, settle,
+    Found, GateKey, Gates, HeldMutex, Made, Need, Port, Report, Role, SharedFailure, Slot, Storing, Wanted,
+    settle,
 };
+use crate::policy::Policy;
 
 /// Lets one caller of this process create a value, while the others keep the old one or wait for the new one.
 ///
@@ -68,7 +71,8 @@ impl DogpileLock {
         E: From<LockError>,
     {
         let mut slots = [Slot::from(read()?)];
-        let mut call = Call { lock: self, key, leader: this_thread(), read, create: Some(create) };
+        let (leader, policy) = (this_thread(), Policy::default());
+        let mut call = Call { lock: self, key, leader, policy, read, create: Some(create) };
         drive(settle(&mut call, &mut slots))?;
         match slots {
             [Slot { need: Need::Settled(value) }] => Ok(value),
@@ -104,12 +108,11 @@ struct Call<'a, R, C> {
     lock: &'a DogpileLock,
     key: &'a str,
     leader: Arc<str>,
+    /// Callers wait for others as long as those of a region do.
+    policy: Policy,
     read: R,
     create: Option<C>,
 }
-
-/// How long a caller waits for others: as a region does.
-const WAIT_LIMIT: Duration = Duration::from_secs(300);
 
 impl<T, E, R, C> Port for Call<'_, R, C>
 where
@@ -143,12 +146,12 @@ where
         sleep_until(time)
     }
 
-    fn wait_limit(&self) -> Duration {
-        WAIT_LIMIT
+    fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     async fn read(&mut self, _places: &[usize]) -> Result<Vec<Found<T>>, E> {
-        Ok(vec![Found { reading: (self.read)()?, made: None }])
+        Ok(vec![Found { reading: (self.read)()?, metadata: None }])
     }
 
     fn mutex(&self, _place: usize) -> Option<HeldMutex> {
@@ -169,19 +172,20 @@ where
         CreationTime::from_seconds(0.0)
     }
 
-    async fn create(&mut self, _places: &[usize]) -> Result<Vec<Created<T>>, E> {
+    async fn create(&mut self, _wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, E> {
         let create = self.create.take().expect("the protocol creates a key once in a call");
         // It stores the value by itself.
-        Ok(vec![Created { value: create()?, is_cacheable: false }])
+        let terms = Terms { is_stored: false, ..Terms::STORED };
+        Ok(vec![Made { value: create()?, terms }])
     }
 
-    async fn store(&mut self, _values: Vec<(usize, &T)>, _began: CreationTime) {}
+    async fn store(&mut self, _values: Vec<Storing<'_, T>>, _began: CreationTime) {}
 
     fn is_valid(&self, _began: CreationTime) -> bool {
         true
     }
 
-    fn is_fresh(&self, _made: CreationTime) -> bool {
+    fn is_fresh(&self, _metadata: &Metadata) -> bool {
         false
     }
 

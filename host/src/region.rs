@@ -1,9 +1,10 @@
 //! Regions: named front ends over a backend.
 //!
 //! ```text
-//! CacheRegion ──> CallOptions ──> Configured: mangle, read, judge, decode      a hit ends here
+//! CacheRegion ──> CallOptions ──> Configured: mangle, read, judge      a hit ends here
+//!                                     │   └──> Stores: each with its backend and its codec
 //!                                     │
-//!                                     └──> Call, the engine's port: lock, create, encode, store
+//!                                     └──> Call, the engine's port: lock, create, store
 //! ```
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
@@ -15,12 +16,15 @@ mod call;
 mod call_options;
 mod configured;
 mod creator;
+mod gates;
+mod get_or_create;
+mod plain_value;
+mod reads;
 mod release;
 mod settings;
-mod should_cache;
 mod state;
+mod store;
 mod stores;
-mod value_metadata;
 mod writes;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};
@@ -28,6 +32,5 @@ pub(crate) use self::settings::{BackendChoice, Wrap};
 pub use self::background_call::BackgroundCall;
 pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;
-pub use self::settings::{OnCreatorFailure, RegionConfig};
-pub use self::should_cache::{CacheAll, ShouldCache};
-pub use self::value_metadata::ValueMetadata;
+pub use self::settings::RegionConfig;
+pub use crate::policy::OnCreatorFailure;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use dogpile_sdk::CreationTime;
 
 use crate::clock::Clock;
-use crate::decision::Verdict;
 use crate::invalidation::{DefaultInvalidationStrategy, Moment, RegionInvalidationStrategy, Validity};
 
 /// Seconds by which a creation time may lie ahead of the region's time and still be trusted.
@@ -22,6 +21,17 @@ const LARGEST_LEAD: f64 = 60.0;
 
 /// Earlier than any value.
 const LONG_AGO: CreationTime = CreationTime::from_seconds(f64::MIN);
+
+/// The verdict of its metadata on a stored value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fresh,
+    Stale,
+    /// Written in another format: as good as missing.
+    OtherVersion,
+    /// Hard-invalidated: as good as missing.
+    HardInvalidated,
+}
 
 /// The time that a region goes by.
 #[derive(Debug)]

@@ -7,5 +7,6 @@ fn misuse_is_refused_with_a_hint() {
     cases.compile_fail("tests/ui/functions.rs");
     cases.compile_fail("tests/ui/many.rs");
     cases.compile_fail("tests/ui/types.rs");
+    cases.compile_fail("tests/ui/fallible_creator.rs");
     cases.pass("tests/ui/quiet.rs");
 }

@@ -1,11 +1,12 @@
 //! Waiters receive the leader's value, even if it is not stored.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use dogpile::sdk::{BackendError, CacheBackend, CachedValue, Entry, ErrorKind, ProxyBackend, StoreOptions};
-use dogpile::{CacheRegion, CreateError, OnCreatorFailure, RegionConfig, RegionError};
+use dogpile::{Aged, CacheRegion, CreateError, Created, OnCreatorFailure, RegionConfig, RegionError};
 use dogpile_tests::errors::OutOfStock;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::Scripted;
@@ -85,10 +86,9 @@ fn stored_value_reaches_all_waiters_without_a_read() {
 fn value_that_is_not_cacheable_reaches_all_waiters() {
     bounded(|| {
         let stampede = Stampede::new(|config| config);
-        let options = || stampede.region.options().should_cache(|_: &u32| false);
-        assert_all_got_the_value(
-            stampede.run("get", || options().get_or_create("key", || stampede.create())),
-        );
+        let create = |_old: Option<Aged<u32>>| Ok::<_, Infallible>(Created::uncached(stampede.create()));
+        let results = stampede.run("get", || stampede.region.options().get_or_create_with("key", create));
+        results.into_iter().for_each(|result| assert_eq!(result.unwrap(), 7));
         assert_eq!(stampede.store.calls("set"), 0);
     });
 }
@@ -165,17 +165,16 @@ fn shared_failure_reaches_all_waiters() {
     });
 }
 
-/// A caller with a creator that cannot fail waits for one that can.
+/// A caller with a creator that cannot fail waits for one that can. Only the call of the latter shares its failure.
 #[test]
 fn shared_failure_reaches_a_caller_whose_creator_cannot_fail() {
     bounded(|| {
-        let config = RegionConfig::new("dogpile.cache.memory").on_creator_failure(OnCreatorFailure::Share);
-        let region = region_of("mixed", config);
+        let region = region_of("mixed", RegionConfig::new("dogpile.cache.memory"));
         let begun = Signal::default();
         let waits = || region.creations().unwrap()[0].waiters == 1;
         thread::scope(|scope| {
             let failing = scope.spawn(|| {
-                region.try_get_or_create("key", || {
+                region.options().on_creator_failure(OnCreatorFailure::Share).try_get_or_create("key", || {
                     begun.give();
                     until("the other waits", waits);
                     Err::<u32, _>(OutOfStock)

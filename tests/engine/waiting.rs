@@ -37,6 +37,25 @@ fn creator_that_waits_for_a_waiter_of_its_key_is_not_stuck() {
 }
 
 #[test]
+fn call_with_its_own_timeout_gives_up_before_the_region_does() {
+    bounded(|| {
+        let region = impatient(Duration::from_secs(300));
+        let made = region.get_or_create("key", || {
+            let wait = || {
+                region.options().creation_wait_timeout(Duration::from_millis(50)).get_or_create("key", || 2)
+            };
+            let error = thread::scope(|scope| scope.spawn(wait).join().unwrap()).unwrap_err();
+            assert!(
+                matches!(error, RegionError::Lock { source: LockError::TimedOut { .. }, .. }),
+                "{error:?}"
+            );
+            1
+        });
+        assert_eq!(made.unwrap(), 1);
+    });
+}
+
+#[test]
 fn wait_of_a_multi_call_is_bounded_as_a_whole() {
     bounded(|| {
         let region = impatient(Duration::from_millis(50));

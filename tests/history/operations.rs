@@ -56,7 +56,7 @@ pub(crate) enum Call {
     Set,
     Delete,
     GetOrCreate,
-    TryGetOrCreate,
+    GetOrCreateWith,
     Invalidate,
     InvalidateSoft,
 }
@@ -97,13 +97,18 @@ impl Call {
         matches!(self, Call::Set | Call::Delete | Call::Invalidate | Call::InvalidateSoft)
     }
 
+    /// Whether its creator sees the old value, so that a write since that value was read supersedes the creation.
+    pub(crate) fn sees_old_values(self) -> bool {
+        self == Call::GetOrCreateWith
+    }
+
     fn name(self) -> &'static str {
         match self {
             Call::Get => "get",
             Call::Set => "set",
             Call::Delete => "delete",
             Call::GetOrCreate => "get_or_create",
-            Call::TryGetOrCreate => "try_get_or_create",
+            Call::GetOrCreateWith => "get_or_create_with",
             Call::Invalidate => "invalidate",
             Call::InvalidateSoft => "invalidate_soft",
         }

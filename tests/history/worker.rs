@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use dogpile::{CacheRegion, CreateError, RegionError};
+use dogpile::{CacheRegion, CreateError, Created, RegionError};
 
 use super::operations::{Call, Key, Outcome, Value};
 use super::random::{Random, pause};
@@ -63,8 +63,8 @@ impl Worker {
             Call::Delete => written(self.delete(keys)),
             Call::Invalidate => written(self.region.invalidate()),
             Call::InvalidateSoft => written(self.region.invalidate_soft()),
-            Call::GetOrCreate => self.get_or_create(keys, &recording, random),
-            Call::TryGetOrCreate => self.try_get_or_create(keys, &recording, random),
+            Call::GetOrCreate => self.get_or_create(keys, &recording),
+            Call::GetOrCreateWith => self.get_or_create_with(keys, &recording, random),
         };
         recording.end(outcome, found);
     }
@@ -101,28 +101,30 @@ impl Worker {
         }
     }
 
-    fn get_or_create(&self, keys: &[Key], recording: &Recording<'_>, random: &mut Random) -> Reply {
-        let call = self.region.options().should_cache(is_cacheable);
+    fn get_or_create(&self, keys: &[Key], recording: &Recording<'_>) -> Reply {
         let made = match self.names(keys)[..] {
-            [name] => {
-                call.get_or_create(name, || create(recording, keys, random)[0]).map(|value| vec![value])
-            }
+            [name] => self
+                .region
+                .get_or_create(name, || create(recording, keys, || CREATED)[0])
+                .map(|value| vec![value]),
             ref names => {
-                call.get_or_create_multi(names, |missing| create(recording, &self.keys(missing), random))
+                let create = |missing: &[&str]| create(recording, &self.keys(missing), || CREATED);
+                self.region.get_or_create_multi(names, create)
             }
         };
         created::<Infallible>(made.map_err(Into::into))
     }
 
-    fn try_get_or_create(&self, keys: &[Key], recording: &Recording<'_>, random: &mut Random) -> Reply {
-        let call = self.region.options().should_cache(is_cacheable);
-        created(match self.names(keys)[..] {
+    fn get_or_create_with(&self, keys: &[Key], recording: &Recording<'_>, random: &mut Random) -> Reply {
+        let call = self.region.options();
+        created::<CreatorError>(match self.names(keys)[..] {
             [name] => {
-                let made = call.try_get_or_create(name, || Ok(try_create(recording, keys, random)?[0]));
-                made.map(|value| vec![value])
+                let create = |_| Ok(decide(try_create(recording, keys, random)?[0]));
+                call.get_or_create_with(name, create).map(|value| vec![value])
             }
-            ref names => call
-                .try_get_or_create_multi(names, |missing| try_create(recording, &self.keys(missing), random)),
+            ref names => call.get_or_create_multi_with(names, |missing, _| {
+                Ok(try_create(recording, &self.keys(missing), random)?.into_iter().map(decide).collect())
+            }),
         })
     }
 
@@ -132,25 +134,30 @@ impl Worker {
     }
 }
 
-/// Runs a creator.
-fn create(recording: &Recording<'_>, keys: &[Key], random: &mut Random) -> Vec<Value> {
+/// Returns the decision on a created value.
+fn decide(value: Value) -> Created<Value> {
+    if is_cacheable(&value) { Created::new(value) } else { Created::uncached(value) }
+}
+
+/// Runs a creator, whose values have `bits`.
+fn create(recording: &Recording<'_>, keys: &[Key], mut bits: impl FnMut() -> Value) -> Vec<Value> {
     recording.called(keys);
     pause(2);
-    let mut bits = || if random.below(8) == 0 { CREATED | NOT_CACHEABLE } else { CREATED };
     let values: Vec<Value> = keys.iter().map(|_| fresh_value(bits())).collect();
     let told: Vec<_> = values.iter().map(|value| (*value, is_cacheable(value))).collect();
     recording.returned(&told);
     values
 }
 
-/// Runs a creator that may fail.
+/// Runs a creator that may fail, and some of whose values are not to be stored.
 fn try_create(
     recording: &Recording<'_>,
     keys: &[Key],
     random: &mut Random,
 ) -> Result<Vec<Value>, CreatorError> {
     if random.below(3) > 0 {
-        return Ok(create(recording, keys, random));
+        let bits = || if random.below(8) == 0 { CREATED | NOT_CACHEABLE } else { CREATED };
+        return Ok(create(recording, keys, bits));
     }
     recording.called(keys);
     pause(2);

@@ -29,23 +29,23 @@ const MIXES: [&[(Call, u64)]; 4] = [
         (Call::Set, 2),
         (Call::Delete, 2),
         (Call::GetOrCreate, 6),
-        (Call::TryGetOrCreate, 4),
+        (Call::GetOrCreateWith, 4),
         (Call::Invalidate, 1),
         (Call::InvalidateSoft, 1),
     ],
     // Creations against writes.
-    &[(Call::Get, 2), (Call::Set, 2), (Call::Delete, 4), (Call::GetOrCreate, 8), (Call::TryGetOrCreate, 2)],
+    &[(Call::Get, 2), (Call::Set, 2), (Call::Delete, 4), (Call::GetOrCreate, 8), (Call::GetOrCreateWith, 2)],
     // Invalidations.
     &[
         (Call::Get, 4),
         (Call::Set, 3),
         (Call::GetOrCreate, 6),
-        (Call::TryGetOrCreate, 1),
+        (Call::GetOrCreateWith, 1),
         (Call::Invalidate, 2),
         (Call::InvalidateSoft, 3),
     ],
     // Few writes, so that most creations are to be found afterwards.
-    &[(Call::Get, 8), (Call::Delete, 1), (Call::GetOrCreate, 8), (Call::TryGetOrCreate, 3)],
+    &[(Call::Get, 8), (Call::Delete, 1), (Call::GetOrCreate, 8), (Call::GetOrCreateWith, 3)],
 ];
 
 /// Rounds on one region.

@@ -42,6 +42,52 @@ fn failed_creator_releases_its_key_and_stores_nothing() {
     assert_eq!(store.calls("set_multi"), 0);
 }
 
+/// `?` converts the failure of a call, whatever error the creator has.
+#[test]
+fn question_mark_converts_to_boxed_errors() {
+    type Boxed = Box<dyn std::error::Error + Send + Sync>;
+
+    fn with_own_error(region: &CacheRegion) -> Result<u32, Boxed> {
+        Ok(region.try_get_or_create("key", || Err(OutOfStock))?)
+    }
+
+    fn with_boxed_error(region: &CacheRegion) -> Result<u32, Boxed> {
+        Ok(region.try_get_or_create("key", || Err(Boxed::from(OutOfStock)))?)
+    }
+
+    fn with_sure_creator(region: &CacheRegion) -> Result<u32, Boxed> {
+        Ok(region.get_or_create("", || 1)?)
+    }
+
+    let region = region_on(&Scripted::new());
+    for call in [with_own_error, with_boxed_error] {
+        assert_eq!(call(&region).unwrap_err().to_string(), "out of stock");
+    }
+    let error = with_sure_creator(&region).unwrap_err();
+    assert!(error.downcast_ref::<RegionError>().is_some(), "{error:?}");
+}
+
+#[test]
+fn question_mark_converts_to_anyhow_errors() {
+    use anyhow::Context;
+
+    fn with_own_error(region: &CacheRegion) -> anyhow::Result<u32> {
+        Ok(region.try_get_or_create("key", || Err(OutOfStock))?)
+    }
+
+    fn with_anyhow_error(region: &CacheRegion) -> anyhow::Result<u32> {
+        Ok(region.try_get_or_create("key", || Err(OutOfStock).context("cannot buy tea"))?)
+    }
+
+    let region = region_on(&Scripted::new());
+    let error = with_own_error(&region).unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(CreateError::Creator(OutOfStock))), "{error:?}");
+    let error = with_anyhow_error(&region).unwrap_err();
+    let error = error.downcast_ref::<CreateError<anyhow::Error>>().unwrap();
+    assert_eq!(error.to_string(), "cannot buy tea");
+    assert_eq!(format!("{error:#}"), "cannot buy tea: out of stock");
+}
+
 #[test]
 fn panicking_creator_releases_its_key_and_panics_its_caller() {
     let store = Scripted::with_mutexes();

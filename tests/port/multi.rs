@@ -1,10 +1,11 @@
 //! A region's calls for many keys.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::time::Duration;
 
-use dogpile::Expiration;
-use dogpile_tests::regions::{Subject, on_each, on_each_with};
+use dogpile::{Aged, Created, Expiration};
+use dogpile_tests::regions::{Subject, odd_only, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,8 +124,10 @@ fn a_key_asked_for_twice_is_created_once_and_answered_twice() {
 fn values_that_the_predicate_refuses_are_answered_all_the_same() {
     on_each(|Subject { region, .. }| {
         let keys = ["a", "b", "c"];
-        let refusing = region.options().should_cache(|value: &Option<i32>| value.is_some());
-        let values = refusing.get_or_create_multi(&keys, |keys| vec![None; keys.len()]).unwrap();
+        let refuse = |keys: &[&str], _old: Vec<Option<Aged<Option<i32>>>>| {
+            Ok::<_, Infallible>(vec![Created::uncached(None); keys.len()])
+        };
+        let values = region.options().get_or_create_multi_with(&keys, refuse).unwrap();
         assert_eq!(values, [None, None, None]);
         assert_eq!(region.get_multi::<Option<i32>>(&keys).unwrap(), [None, None, None]);
     });
@@ -135,8 +138,8 @@ fn values_that_the_predicate_refuses_are_answered_all_the_same() {
 fn the_predicate_decides_value_by_value() {
     on_each(|Subject { region, clock }| {
         let create = |value: i32| {
-            let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
-            odd_only.get_or_create_multi(&["a", "b"], |keys| vec![value; keys.len()]).unwrap()
+            let odd_only = |keys: &[&str], _| keys.iter().map(|_| odd_only(value)).collect();
+            region.options().get_or_create_multi_with(&["a", "b"], odd_only).unwrap()
         };
         let stored = || region.options().ignore_expiration().get_multi::<i32>(&["a", "b"]).unwrap();
         let age = || {
@@ -148,8 +151,8 @@ fn the_predicate_decides_value_by_value() {
         assert_eq!((create(2), stored()), (vec![2, 2], vec![Some(1), Some(1)]));
         assert_eq!((create(3), stored()), (vec![3, 3], vec![Some(3), Some(3)]));
         age();
-        let mixed = region.options().should_cache(|value: &i32| *value > 10);
-        assert_eq!(mixed.get_or_create_multi(&["a", "b"], |_| vec![9, 11]).unwrap(), [9, 11]);
+        let mixed = |_: &[&str], _| Ok::<_, Infallible>(vec![Created::uncached(9), Created::new(11)]);
+        assert_eq!(region.options().get_or_create_multi_with(&["a", "b"], mixed).unwrap(), [9, 11]);
         assert_eq!(stored(), [Some(3), Some(11)]);
     });
 }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use dogpile::sdk::CreationTime;
-use dogpile::{CreateError, Expiration, RegionError, ValueMetadata};
-use dogpile_tests::regions::{START, Subject, on_each, on_each_with};
+use dogpile::{CreateError, Expiration, RegionError};
+use dogpile_tests::regions::{START, Subject, odd_only, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -171,10 +171,7 @@ fn expiration_of_a_call_is_not_stored_with_the_value() {
 #[test]
 fn created_value_is_stored_only_if_should_cache_accepts_it() {
     on_each(|Subject { region, clock }| {
-        let create = |value: i32| {
-            let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
-            odd_only.get_or_create("key", || value).unwrap()
-        };
+        let create = |value: i32| region.options().get_or_create_with("key", |_| odd_only(value)).unwrap();
         let stored = || region.options().ignore_expiration().get::<i32>("key").unwrap();
         let age = || {
             clock.advance(SECOND);
@@ -200,12 +197,12 @@ fn value_metadata_has_cached_time_and_age() {
         assert_eq!(region.get_value_metadata::<String>("key").unwrap(), None);
         region.set("key", "some value".to_owned()).unwrap();
         clock.advance(5 * SECOND);
-        let cached_time = CreationTime::from_seconds(START);
-        let expected = Some(ValueMetadata { value: "some value".to_owned(), cached_time, age: 5 * SECOND });
-        assert_eq!(region.get_value_metadata("key").unwrap(), expected);
+        let found = region.get_value_metadata::<String>("key").unwrap().unwrap();
+        assert_eq!((found.value.as_str(), found.age), ("some value", 5 * SECOND));
+        assert_eq!(found.creation_time, CreationTime::from_seconds(START));
         let short = region.options().expiration_time(4 * SECOND);
         assert_eq!(short.get_value_metadata::<String>("key").unwrap(), None);
-        assert_eq!(short.ignore_expiration().get_value_metadata("key").unwrap(), expected);
+        assert_eq!(short.ignore_expiration().get_value_metadata("key").unwrap(), Some(found));
     });
 }
 

@@ -12,6 +12,7 @@ use dogpile::{
 };
 use dogpile_tests::desk::Desk;
 use dogpile_tests::events::Events;
+use dogpile_tests::regions::odd_only;
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{Signal, bounded, until};
 use parking_lot::Mutex;
@@ -160,13 +161,13 @@ fn stale_values_of_a_multi_call_reach_the_runner_together() {
 }
 
 #[test]
-fn should_cache_applies_to_background_creations() {
+fn uncached_background_creation_stores_nothing() {
     let desk = Arc::new(Desk::default());
     let (region, clock) = region_with("choosy", desk.clone());
     create(&region, 1);
     clock.advance(2 * SECOND);
-    let odd_only = region.options().should_cache(|value: &i32| value % 2 == 1);
-    assert_eq!(odd_only.background().get_or_create("key", || 2).unwrap(), 1);
+    let background = region.options().background();
+    assert_eq!(background.get_or_create_with("key", |_| odd_only(2)).unwrap(), 1);
     desk.take().into_iter().for_each(Creation::run);
     assert_eq!(region.options().ignore_expiration().get("key").unwrap(), Some(1));
     assert!(!region.key_is_locked("key").unwrap());

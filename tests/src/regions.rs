@@ -1,14 +1,23 @@
 //! Regions over different backends, for tests of behavior that every region must have.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
 
 use dogpile::sdk::{CacheBackend, CreationTime, ProxyBackend};
-use dogpile::{CacheRegion, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity};
+use dogpile::{CacheRegion, Created, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity};
 use parking_lot::Mutex;
 
 /// The time at which a test's clock starts, in seconds since the Unix epoch.
 pub const START: f64 = 1_700_000_000.0;
+
+/// Returns the decision to store `value` only if it is odd.
+///
+/// # Errors
+/// Never.
+pub fn odd_only(value: i32) -> Result<Created<i32>, Infallible> {
+    Ok(if value % 2 == 1 { Created::new(value) } else { Created::uncached(value) })
+}
 
 /// A region under test, and its clock.
 #[derive(Debug)]

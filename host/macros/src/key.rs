@@ -200,11 +200,21 @@ pub(crate) fn region(settings: &Settings) -> TokenStream {
     quote_spanned!(span=> { let region: &::dogpile::CacheRegion = &#region; region })
 }
 
-/// An expression of the `CallOptions`, with a predicate over `value` only where one `is_wanted`.
-pub(crate) fn options(settings: &Settings, value: &syn::Type, is_wanted: bool) -> Result<TokenStream> {
+/// An expression of the `CallOptions`.
+pub(crate) fn options(settings: &Settings) -> Result<TokenStream> {
     let region = region(settings);
     let expiration = settings.expiration_time.as_ref().map(expiration::expand).transpose()?;
     let expiration = expiration.iter();
-    let predicate = settings.should_cache_fn.iter().filter(|_| is_wanted);
-    Ok(quote!(#region.options()#(.expiration_time(#expiration))*#(.should_cache::<#value, _>(#predicate))*))
+    Ok(quote!(#region.options()#(.expiration_time(#expiration))*))
+}
+
+/// An expression of the `FilteredCall`, which stores those values of type `value` that `should_cache_fn` accepts.
+pub(crate) fn filtered_call(settings: &Settings, value: &syn::Type) -> Result<TokenStream> {
+    let options = options(settings)?;
+    Ok(match &settings.should_cache_fn {
+        None => quote!(::dogpile::function::expansion::FilteredCall::all(#options)),
+        Some(predicate) => {
+            quote!(::dogpile::function::expansion::FilteredCall::only::<#value>(#options, #predicate))
+        }
+    })
 }

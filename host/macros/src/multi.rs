@@ -48,8 +48,7 @@ impl<'a> Multi<'a> {
     /// The body of the cached function.
     fn cached(&self) -> Result<TokenStream> {
         let Multi { subject, settings, keys, value, .. } = self;
-        let (keys_of, options) =
-            (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
+        let (keys_of, call) = (key::of_slice(subject, settings, keys), key::filtered_call(settings, value)?);
         let (missing, made) = (own("missing"), own("made"));
         let original = self.original(&missing);
         let evaluate = own(match (subject.returns.error.is_some(), settings.is_in_background) {
@@ -61,7 +60,7 @@ impl<'a> Multi<'a> {
         let moves = settings.is_in_background.then(|| quote!(move));
         Ok(quote! {
             let #made = #keys_of;
-            ::dogpile::function::expansion::#evaluate(#options, &#made, #keys, #moves |#missing| #original)
+            ::dogpile::function::expansion::#evaluate(#call, &#made, #keys, #moves |#missing| #original)
         })
     }
 
@@ -81,8 +80,7 @@ impl<'a> Multi<'a> {
     fn get(&self) -> Result<TokenStream> {
         let Multi { subject, settings, keys, value, .. } = self;
         let (parameters, made, returned) = (subject.parameters(), own("made"), &subject.returns.value);
-        let (keys_of, options) =
-            (key::of_slice(subject, settings, keys), key::options(settings, value, false)?);
+        let (keys_of, options) = (key::of_slice(subject, settings, keys), key::options(settings)?);
         let answer = if settings.is_asdict {
             quote!(#returned)
         } else {
@@ -123,8 +121,7 @@ impl<'a> Multi<'a> {
     fn refresh(&self) -> Result<TokenStream> {
         let Multi { subject, settings, keys, value, .. } = self;
         let (parameters, returned, made) = (subject.parameters(), &subject.returns.value, own("made"));
-        let (keys_of, options) =
-            (key::of_slice(subject, settings, keys), key::options(settings, value, true)?);
+        let (keys_of, call) = (key::of_slice(subject, settings, keys), key::filtered_call(settings, value)?);
         let original = self.original(keys);
         let error = match &subject.returns.error {
             Some(error) => quote!(::dogpile::CreateError<#error>),
@@ -134,7 +131,7 @@ impl<'a> Multi<'a> {
         let answer = quote!(::core::result::Result<#returned, #error>);
         let body = quote! {
             let #made = #keys_of;
-            ::dogpile::function::expansion::#refresh(#options, #made, #keys, || #original)
+            ::dogpile::function::expansion::#refresh(#call, #made, #keys, || #original)
         };
         let docs = "Evaluates `{}` for all arguments in one call, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
         Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))

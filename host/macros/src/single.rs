@@ -42,11 +42,11 @@ impl Single<'_> {
     /// The body of the cached function.
     fn cached(&self) -> Result<TokenStream> {
         let Single { subject, settings } = self;
-        let (key_of, options) =
-            (key::of_call(subject, settings), key::options(settings, &subject.returns.value, true)?);
+        let (key_of, call) =
+            (key::of_call(subject, settings), key::filtered_call(settings, &subject.returns.value)?);
         let ((given, taken), original, key) = (self.tuple(), subject.path_to("original"), own("key"));
         let evaluate = own(match (subject.returns.error.is_some(), settings.is_in_background) {
-            (true, false) => "evaluate",
+            (true, false) => "evaluate_filtered",
             (true, true) => "evaluate_in_background",
             (false, false) => "evaluate_sure",
             (false, true) => "evaluate_sure_in_background",
@@ -54,7 +54,7 @@ impl Single<'_> {
         let moves = settings.is_in_background.then(|| quote!(move));
         Ok(quote! {
             let #key = #key_of;
-            ::dogpile::function::expansion::#evaluate(#options, &#key, #given, #moves |#taken| #original #taken)
+            ::dogpile::function::expansion::#evaluate(#call, &#key, #given, #moves |#taken| #original #taken)
         })
     }
 
@@ -74,7 +74,7 @@ impl Single<'_> {
     fn get(&self) -> Result<TokenStream> {
         let Single { subject, settings } = self;
         let (parameters, value, key) = (subject.parameters(), &subject.returns.value, own("key"));
-        let (key_of, options) = (key::of_call(subject, settings), key::options(settings, value, false)?);
+        let (key_of, options) = (key::of_call(subject, settings), key::options(settings)?);
         let answer = quote! {
             ::core::result::Result<::core::option::Option<#value>, ::dogpile::RegionError>
         };
@@ -99,7 +99,7 @@ impl Single<'_> {
     fn refresh(&self) -> Result<TokenStream> {
         let Single { subject, settings } = self;
         let (parameters, value, key) = (subject.parameters(), &subject.returns.value, own("key"));
-        let (key_of, options) = (key::of_call(subject, settings), key::options(settings, value, true)?);
+        let (key_of, call) = (key::of_call(subject, settings), key::filtered_call(settings, value)?);
         let ((given, _), original) = (self.tuple(), subject.path_to("original"));
         let (refresh, answer) = match &subject.returns.error {
             None => ("refresh_sure", quote!(::core::result::Result<#value, ::dogpile::RegionError>)),
@@ -110,7 +110,7 @@ impl Single<'_> {
         let refresh = own(refresh);
         let body = quote! {
             let #key = #key_of;
-            ::dogpile::function::expansion::#refresh(#options, &#key, || #original #given)
+            ::dogpile::function::expansion::#refresh(#call, &#key, || #original #given)
         };
         let docs = "Evaluates `{}` at once, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
         Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))

@@ -1,10 +1,10 @@
 //! Creating the values of keys that a caller leads.
 
-use dogpile_sdk::CreationTime;
+use dogpile_sdk::{CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::leadership::Leadership;
-use super::port::{Created, Found, Port, Report, erase};
+use super::port::{Found, Made, Old, Port, Report, Storing, Wanted, erase};
 use super::slot::Slot;
 use crate::decision::Reading;
 
@@ -15,50 +15,87 @@ pub(crate) struct Led {
     pub(crate) leadership: Leadership,
 }
 
+/// A key that the caller leads and is to create, and its old value.
+struct Task<V> {
+    led: Led,
+    old: Option<Old<V>>,
+}
+
+impl<V> Task<V> {
+    fn new(led: Led, found: Found<V>) -> Self {
+        let old = found.reading.into_value().zip(found.metadata);
+        Task { led, old: old.map(|(value, metadata)| Old { value, metadata }) }
+    }
+}
+
 /// Creates the values of the keys that the caller leads, or has them created in the background.
 pub(super) async fn create<P: Port>(
     port: &mut P,
     slots: &mut [Slot<P::Value>],
     led: Vec<Led>,
 ) -> Result<(), P::Error> {
-    // Read again: another caller may have stored the value before this one came to lead.
-    led.iter().for_each(|led| led.leadership.begin_reading());
-    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    let found = match port.read(&places).await {
-        Ok(found) => found,
-        Err(error) => {
-            open_all(port, led).await;
-            return Err(error);
-        }
-    };
-    let (mut own, mut queued) = (Vec::new(), Vec::new());
-    for (led, Found { reading, made }) in led.into_iter().zip(found) {
-        match reading {
+    let (mut tasks, mut queued) = (Vec::new(), Vec::new());
+    for (led, found) in read_again(port, led).await? {
+        match found.reading {
             Reading::Fresh(value) => {
                 slots[led.place].settle(value.clone());
-                hand_over_found(port, led, value, made).await;
+                hand_over_found(port, led, value, found.metadata).await;
             }
             Reading::Stale(old) if port.creates_in_background() => {
                 slots[led.place].settle(old);
                 queued.push((led.place, led.leadership.queue()));
             }
-            Reading::Stale(_) | Reading::Missing => own.push(led),
+            Reading::Stale(_) | Reading::Missing => tasks.push(Task::new(led, found)),
         }
     }
     if !queued.is_empty() {
         port.hand_over(queued);
     }
-    own.sort_unstable_by_key(|led| led.place);
-    let places: Vec<usize> = own.iter().map(|led| led.place).collect();
-    for (place, value) in places.into_iter().zip(create_led(port, own).await?) {
+    tasks.sort_unstable_by_key(|task| task.led.place);
+    let places: Vec<usize> = tasks.iter().map(|task| task.led.place).collect();
+    for (place, value) in places.into_iter().zip(create_led(port, tasks).await?) {
         slots[place].settle(value);
     }
     Ok(())
 }
 
-async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, made: Option<CreationTime>) {
-    match made {
-        Some(made) if led.leadership.has_waiters() => led.leadership.hand_over(erase(value), Some(made)),
+/// Creates, in the background, the values of keys that were queued. Returns the values that were created.
+///
+/// # Errors
+/// If the creator fails, or if its old values cannot be read.
+pub(crate) async fn create_queued<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<P::Value>, P::Error> {
+    if !P::SEES_OLD {
+        return create_led(port, led.into_iter().map(|led| Task { led, old: None }).collect()).await;
+    }
+    // The old value was read before the key was queued. Another caller may have written the key since.
+    let mut tasks = Vec::new();
+    for (led, found) in read_again(port, led).await? {
+        match found.reading {
+            Reading::Fresh(value) => hand_over_found(port, led, value, found.metadata).await,
+            Reading::Stale(_) | Reading::Missing => tasks.push(Task::new(led, found)),
+        }
+    }
+    create_led(port, tasks).await
+}
+
+/// Reads again: another caller may have stored the value before this one came to lead.
+async fn read_again<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<(Led, Found<P::Value>)>, P::Error> {
+    led.iter().for_each(|led| led.leadership.begin_reading());
+    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
+    match port.read(&places).await {
+        Ok(found) => Ok(led.into_iter().zip(found).collect()),
+        Err(error) => {
+            open_all(port, led).await;
+            Err(error)
+        }
+    }
+}
+
+async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, metadata: Option<Metadata>) {
+    match metadata {
+        Some(metadata) if led.leadership.has_waiters() => {
+            led.leadership.hand_over(erase(value), Some(metadata));
+        }
         _ => led.leadership.open_empty(),
     }
     unlock(port, &mut led).await;
@@ -68,46 +105,57 @@ async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, m
 ///
 /// # Errors
 /// If the creator fails.
-pub(crate) async fn create_led<P: Port>(port: &mut P, mut led: Vec<Led>) -> Result<Vec<P::Value>, P::Error> {
-    if led.is_empty() {
+async fn create_led<P: Port>(port: &mut P, tasks: Vec<Task<P::Value>>) -> Result<Vec<P::Value>, P::Error> {
+    if tasks.is_empty() {
         return Ok(Vec::new());
     }
     let began = port.began();
-    let creation = Creation::new(led.iter().any(|led| led.leadership.mutex().is_some()));
-    led.iter().for_each(|led| led.leadership.begin_creation(began, &creation));
-    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    match creation.run(port.create(&places)).await {
-        Ok(created) => {
-            store(port, &led, &created, began).await;
-            for (led, created) in led.iter_mut().zip(&created) {
-                hand_over(&mut led.leadership, &created.value);
+    let creation = Creation::new(tasks.iter().any(|task| task.led.leadership.mutex().is_some()));
+    let begin = |Task { led, old }: Task<P::Value>| {
+        led.leadership.begin_creation(began, &creation, P::SEES_OLD && old.is_some());
+        let place = led.place;
+        (led, Wanted { place, old })
+    };
+    let (mut led, wanted): (Vec<Led>, Vec<_>) = tasks.into_iter().map(begin).unzip();
+    match creation.run(port.create(wanted)).await {
+        Ok(made) => {
+            store(port, &led, &made, began).await;
+            for (led, made) in led.iter_mut().zip(&made) {
+                hand_over(&mut led.leadership, &made.value);
             }
             for led in &mut led {
                 unlock(port, led).await;
             }
-            Ok(created.into_iter().map(|created| created.value).collect())
+            Ok(made.into_iter().map(|made| made.value).collect())
         }
         Err(error) => {
-            let failure = port.shared_failure(&error, &places, led[0].leadership.age(port.now()));
-            for led in led.iter_mut().filter(|_| failure.is_some()) {
-                failure.iter().for_each(|failure| led.leadership.share(failure.clone()));
-            }
+            share_failure(port, &mut led, &error);
             leave_all(port, led).await;
             Err(error)
         }
     }
 }
 
+/// Hands the waiters the failure of the creator, if they are to share it.
+fn share_failure<P: Port>(port: &P, led: &mut [Led], error: &P::Error) {
+    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
+    let age = led[0].leadership.age(port.now());
+    if let Some(failure) = port.shared_failure(error, &places, age) {
+        led.iter_mut().for_each(|led| led.leadership.share(failure.clone()));
+    }
+}
+
 /// Stores the values that may be stored, in one go.
-async fn store<P: Port>(port: &mut P, led: &[Led], created: &[Created<P::Value>], began: CreationTime) {
+async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], began: CreationTime) {
     let mut values = Vec::new();
-    for (led, created) in led.iter().zip(created).filter(|(_, created)| created.is_cacheable) {
+    for (led, made) in led.iter().zip(made).filter(|(_, made)| made.terms.is_stored) {
         let place = led.place;
         if led.leadership.mutex().is_some_and(|mutex| port.is_lost(mutex)) {
             port.report(Report::LeaseLost { place });
         // Check as late as possible: a `set` or `delete` may have superseded this creation.
         } else if led.leadership.begin_store() {
-            values.push((place, &created.value));
+            let fence = led.leadership.mutex().and_then(|mutex| mutex.fence());
+            values.push(Storing { place, made, fence });
         } else {
             port.report(Report::Superseded { place });
         }

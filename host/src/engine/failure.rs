@@ -4,22 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::BackendError;
+use dogpile_sdk::{BackendError, error_chain};
 
 /// Why the dogpile lock failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
     /// The caller would wait for itself.
-    #[error(
-        "deadlock avoided: the creator requested a key that it, or a creator waiting for it, is already creating; \
-         request that key before this creator runs"
-    )]
     Reentry,
     /// The caller waited for another creator until its limit, and no value exists.
-    #[error(
-        "timed out waiting for another creator: {leader} has been creating for {age:.1?}, and no old value exists; retry later"
-    )]
     #[non_exhaustive]
     TimedOut {
         /// Who creates, such as `thread "worker-3"`.
@@ -28,8 +21,26 @@ pub enum LockError {
         age: Duration,
     },
     /// The backend's mutex failed.
-    #[error("the backend's mutex failed")]
     Mutex(#[source] Arc<BackendError>),
+}
+
+/// `{:#}` includes the causes.
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            _ if f.alternate() => write!(f, "{}", error_chain(self)),
+            LockError::Reentry => f.write_str(
+                "deadlock avoided: the creator requested a key that it, or a creator waiting for it, is already \
+                 creating; request that key before this creator runs",
+            ),
+            LockError::TimedOut { leader, age } => write!(
+                f,
+                "timed out waiting for another creator: {leader} has been creating for {age:.1?}, and no old value \
+                 exists; retry later"
+            ),
+            LockError::Mutex(_) => f.write_str("the backend's mutex failed"),
+        }
+    }
 }
 
 /// The failure of another caller's creator, shared with a caller that waited for it.

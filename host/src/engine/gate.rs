@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CacheMutex, CreationTime};
+use dogpile_sdk::{BackendError, CacheMutex, CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
@@ -142,8 +142,8 @@ pub(super) struct Handed {
     pub(super) value: Arc<dyn Any + Send + Sync>,
     /// The reading or creation that it comes from.
     pub(super) number: u64,
-    /// Its creation time, if the leader found it in the store.
-    pub(super) found: Option<CreationTime>,
+    /// Its metadata, if the leader found it in the store.
+    pub(super) found: Option<Metadata>,
 }
 
 /// A creation in progress, as [`CacheRegion::creations`](crate::CacheRegion::creations) lists it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
@@ -50,18 +50,19 @@ impl Leadership {
 
     /// The leader is about to read the store. A `set` or `delete` from now on may not be in what it finds.
     pub(super) fn begin_reading(&self) {
-        self.begin(None, None);
+        self.begin(None, None, false);
     }
 
-    /// The creator is about to be called.
-    pub(super) fn begin_creation(&self, began: CreationTime, creation: &Arc<Creation>) {
-        self.begin(Some(began), Some(creation));
+    /// The creator is about to be called. If it sees an old value, a write since that value was read supersedes it.
+    pub(super) fn begin_creation(&self, began: CreationTime, creation: &Arc<Creation>, sees_old: bool) {
+        self.begin(Some(began), Some(creation), sees_old);
     }
 
-    fn begin(&self, began: Option<CreationTime>, creation: Option<&Arc<Creation>>) {
+    fn begin(&self, began: Option<CreationTime>, creation: Option<&Arc<Creation>>, goes_on: bool) {
         let mut state = self.gate.lock();
         state.last_number += 1;
-        state.running = Some(Running { number: state.last_number, began, superseded: false });
+        let superseded = goes_on && state.running.is_some_and(|running| running.superseded);
+        state.running = Some(Running { number: state.last_number, began, superseded });
         state.stage = if creation.is_some() { Stage::Creating } else { Stage::Led };
         state.creation = creation.cloned();
         drop(state);
@@ -89,8 +90,8 @@ impl Leadership {
         self.gate.lock().callers() > 0
     }
 
-    /// Hands the waiters the value that was created, or that was `found` with this creation time.
-    pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>, found: Option<CreationTime>) {
+    /// Hands the waiters the value that was created, or that was `found` with this metadata.
+    pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>, found: Option<Metadata>) {
         let number = self.gate.lock().last_number;
         self.open(Outcome::Value(Handed { value, number, found }));
     }

@@ -4,12 +4,14 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::{BackendError, CreationTime, Fence, Metadata};
 
 use super::failure::{LockError, SharedFailure};
 use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Role};
 use super::leadership::Queued;
+use crate::created::Terms;
 use crate::decision::Reading;
+use crate::policy::Policy;
 
 /// What a call of the protocol works on. A key is named by its place among the keys of the call.
 ///
@@ -22,6 +24,9 @@ pub(crate) trait Port {
 
     /// How callers wait: as parked threads or as tasks.
     const ROLE: Role;
+
+    /// Whether creators see the old value. A creation then overlaps every write since that value was read.
+    const SEES_OLD: bool = false;
 
     /// Returns the gates of the store.
     fn gates(&self) -> &Arc<Gates>;
@@ -38,8 +43,8 @@ pub(crate) trait Port {
     /// Waits until `time`.
     fn sleep_until(&self, time: Instant) -> impl Future<Output = ()>;
 
-    /// Returns how long the whole call waits for other creators at most.
-    fn wait_limit(&self) -> Duration;
+    /// Returns what the call goes by.
+    fn policy(&self) -> &Policy;
 
     /// Reads and judges the keys at `places`.
     async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<Self::Value>>, Self::Error>;
@@ -59,17 +64,20 @@ pub(crate) trait Port {
     /// Returns the time at which a creation begins, as its values are stamped.
     fn began(&self) -> CreationTime;
 
-    /// Calls the creator for the keys at `places`.
-    async fn create(&mut self, places: &[usize]) -> Result<Vec<Created<Self::Value>>, Self::Error>;
+    /// Calls the creator for the `wanted` keys. Returns one value for each, in order.
+    async fn create(
+        &mut self,
+        wanted: Vec<Wanted<Self::Value>>,
+    ) -> Result<Vec<Made<Self::Value>>, Self::Error>;
 
     /// Stores created values. A failure is logged: the caller gets its values all the same.
-    async fn store(&mut self, values: Vec<(usize, &Self::Value)>, began: CreationTime);
+    async fn store(&mut self, values: Vec<Storing<'_, Self::Value>>, began: CreationTime);
 
     /// Returns whether a value whose creation began at `began` may be served, however old it is.
     fn is_valid(&self, began: CreationTime) -> bool;
 
-    /// Returns whether a value with the creation time `made` is fresh for this call.
-    fn is_fresh(&self, made: CreationTime) -> bool;
+    /// Returns whether a stored value with this `metadata` is fresh for this call.
+    fn is_fresh(&self, metadata: &Metadata) -> bool;
 
     /// Returns whether stale values are created in the background.
     fn creates_in_background(&self) -> bool {
@@ -97,19 +105,42 @@ pub(crate) trait Port {
     fn report(&self, report: Report<'_>);
 }
 
-/// A value that was read, and its creation time if there is one.
+/// What was read of a key, and the metadata if a value is stored.
 #[derive(Debug)]
 pub(crate) struct Found<V> {
     pub(crate) reading: Reading<V>,
-    pub(crate) made: Option<CreationTime>,
+    pub(crate) metadata: Option<Metadata>,
 }
 
-/// A value that was created.
+/// A key that is to be created, by its place.
 #[derive(Debug)]
-pub(crate) struct Created<V> {
+pub(crate) struct Wanted<V> {
+    pub(crate) place: usize,
+    /// The stale value that the leader read.
+    pub(crate) old: Option<Old<V>>,
+}
+
+/// A stale value that is to be replaced.
+#[derive(Debug)]
+pub(crate) struct Old<V> {
     pub(crate) value: V,
-    /// Whether the value is stored.
-    pub(crate) is_cacheable: bool,
+    pub(crate) metadata: Metadata,
+}
+
+/// A value that was created, and how it is stored.
+#[derive(Debug)]
+pub(crate) struct Made<V> {
+    pub(crate) value: V,
+    pub(crate) terms: Terms,
+}
+
+/// A created value that is to be stored.
+#[derive(Debug)]
+pub(crate) struct Storing<'a, V> {
+    pub(crate) place: usize,
+    pub(crate) made: &'a Made<V>,
+    /// The token of the leader's mutex, if the store can check that the mutex is still held.
+    pub(crate) fence: Option<Fence>,
 }
 
 /// What the protocol reports.

@@ -48,7 +48,10 @@ impl Patience {
     fn of<'p, P: Port>(patience: &'p mut Option<Patience>, port: &P) -> &'p mut Patience {
         patience.get_or_insert_with(|| {
             let began = port.now();
-            Patience { began, deadline: began.checked_add(port.wait_limit()).unwrap_or(began + FOREVER) }
+            Patience {
+                began,
+                deadline: began.checked_add(port.policy().creation_wait_timeout).unwrap_or(began + FOREVER),
+            }
         })
     }
 
@@ -268,6 +271,6 @@ async fn take<P: Port>(
 /// Returns a value that was handed over, if it is of the caller's type and may be served to it.
 fn accept<P: Port>(port: &P, handed: &Handed, refused: Option<Running>) -> Option<P::Value> {
     let may_serve = refused.is_none_or(|running| running.number != handed.number)
-        && handed.found.is_none_or(|made| port.is_fresh(made));
+        && handed.found.as_ref().is_none_or(|metadata| port.is_fresh(metadata));
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }
 }

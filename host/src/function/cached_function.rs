@@ -4,13 +4,13 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::closure_arguments::{CallWith, ClosureArguments};
-use super::evaluate::{evaluate, refresh};
+use super::evaluate::{evaluate_filtered, refresh};
 use super::key_buffer::KeyBuffer;
 use super::key_generator::KeyGenerator;
 use super::options::FunctionOptions;
 use super::outcome::{Fallible, Outcome, Sure};
+use super::should_cache::{CacheAll, ShouldCache};
 use crate::error::RegionError;
-use crate::region::{CacheAll, ShouldCache};
 use crate::value::CacheValue;
 
 /// A cached closure that is called with a tuple of arguments. [`FunctionOptions::wrap`] creates it.
@@ -59,7 +59,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     {
         let key = self.buffer(&arguments);
         let original = |arguments| O::result(self.function.call_with(arguments));
-        O::returned(evaluate(self.options.call_wanting(), &key, arguments, original))
+        O::returned(evaluate_filtered(self.options.filtered_call(), &key, arguments, original))
     }
 
     /// Returns the cached value for `arguments`, without calling the closure.
@@ -101,7 +101,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     {
         let key = self.buffer(&arguments);
         let original = || O::result(self.function.call_with(arguments));
-        refresh(self.options.call_wanting(), &key, original).map_err(O::failure)
+        refresh(self.options.filtered_call(), &key, original).map_err(O::failure)
     }
 
     /// Deletes the cached value for `arguments`.

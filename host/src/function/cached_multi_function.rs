@@ -10,8 +10,8 @@ use super::key_generator::MultiKeyGenerator;
 use super::many_values::ManyValues;
 use super::options::FunctionOptions;
 use super::outcome::{Fallible, Outcome, Sure};
+use super::should_cache::{CacheAll, ShouldCache};
 use crate::error::RegionError;
-use crate::region::{CacheAll, ShouldCache};
 
 /// A cached closure that is called with a slice of keys. [`FunctionOptions::wrap`] creates it.
 pub struct CachedMultiFunction<'r, F, O, P = CacheAll> {
@@ -61,7 +61,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
         let original = |arguments: &[K]| O::result((self.function)(arguments));
-        O::returned(evaluate_many(self.options.call_wanting(), &self.key(arguments), arguments, original))
+        O::returned(evaluate_many(self.options.filtered_call(), &self.key(arguments), arguments, original))
     }
 
     /// Returns the cached values for `arguments`, without calling the closure.
@@ -106,7 +106,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
         let original = || O::result((self.function)(arguments));
-        refresh_many(self.options.call_wanting(), self.key(arguments), arguments, original)
+        refresh_many(self.options.filtered_call(), self.key(arguments), arguments, original)
             .map_err(O::failure)
     }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::should_cache::{FilteredCall, ShouldCache, decide};
 use crate::error::{CreateError, RegionError};
-use crate::region::{CallOptions, ShouldCache};
+use crate::region::CallOptions;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
@@ -55,18 +56,33 @@ impl<A, T> Progress<A, T> {
 /// # Errors
 /// Returns the error of `original`.
 #[inline]
-pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
-    call: CallOptions<'_, P>,
+pub fn evaluate<A, T: CacheValue, E: fmt::Display>(
+    call: CallOptions<'_>,
+    key: &str,
+    arguments: A,
+    original: impl FnMut(A) -> Result<T, E>,
+) -> Result<T, E> {
+    evaluate_filtered(FilteredCall::all(call), key, arguments, original)
+}
+
+/// Returns the value for `key` like [`evaluate`]. `call` decides whether a created value is stored.
+///
+/// # Errors
+/// Returns the error of `original`.
+#[inline]
+pub fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
+    call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
     mut original: impl FnMut(A) -> Result<T, E>,
 ) -> Result<T, E> {
-    let region = call.region_name();
+    let FilteredCall { options, predicate } = call;
+    let region = options.region_name();
     let mut progress = Progress::Waiting(arguments);
-    let found = call.try_get_or_create(key, || {
+    let found = options.get_or_decide(key, || {
         let value = original(progress.begin().expect(ONCE))?;
         progress = Progress::Made(value.clone());
-        Ok(value)
+        Ok(decide(value, &predicate))
     });
     match found {
         Ok(value) => Ok(value),
@@ -85,12 +101,13 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
 /// Returns the value for `key` like [`evaluate`], from a function that cannot fail.
 #[inline]
 pub fn evaluate_sure<A, T: CacheValue, P: ShouldCache<T>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
     mut original: impl FnMut(A) -> T,
 ) -> T {
-    let Ok(value) = evaluate(call, key, arguments, |arguments| Ok::<T, Infallible>(original(arguments)));
+    let original = |arguments| Ok::<T, Infallible>(original(arguments));
+    let Ok(value) = evaluate_filtered(call, key, arguments, original);
     value
 }
 
@@ -99,7 +116,7 @@ pub fn evaluate_sure<A, T: CacheValue, P: ShouldCache<T>>(
 /// # Errors
 /// Returns the error of `original`.
 pub fn evaluate_in_background<A, T, E, P>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
     original: impl Fn(A) -> Result<T, E> + Clone + Send + 'static,
@@ -110,14 +127,15 @@ where
     E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
-    let region = call.region_name();
+    let FilteredCall { options, predicate } = call;
+    let region = options.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
     let (calling, called) = (Arc::clone(&progress), original.clone());
-    let found = call.background().try_get_or_create(key, move || {
+    let found = options.background().get_or_decide(key, move || {
         let arguments = calling.lock().begin().expect(ONCE);
         let value = called(arguments)?;
         *calling.lock() = Progress::Made(value.clone());
-        Ok(value)
+        Ok(decide(value, &predicate))
     });
     match found {
         Ok(value) => Ok(value),
@@ -137,7 +155,7 @@ where
 
 /// Returns the value for `key` like [`evaluate_in_background`], from a function that cannot fail.
 pub fn evaluate_sure_in_background<A, T, P>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
     original: impl Fn(A) -> T + Clone + Send + 'static,
@@ -158,14 +176,14 @@ where
 /// Returns [`CreateError::Creator`] with the function's own error. See
 /// [`CacheRegion::set`](crate::CacheRegion::set) for the others.
 pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     key: &str,
     original: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, CreateError<E>> {
-    let (call, predicate) = call.apart();
+    let FilteredCall { options, predicate } = call;
     let value = original().map_err(CreateError::Creator)?;
     if predicate.should_cache(&value) {
-        call.set(key, value.clone())?;
+        options.set(key, value.clone())?;
     }
     Ok(value)
 }
@@ -175,7 +193,7 @@ pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
 /// # Errors
 /// See [`CacheRegion::set`](crate::CacheRegion::set).
 pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     key: &str,
     original: impl FnOnce() -> T,
 ) -> Result<T, RegionError> {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::evaluate::log_failure;
 use super::found::Found;
 use super::many_values::ManyValues;
+use super::should_cache::{FilteredCall, ShouldCache};
 use crate::error::{CreateError, RegionError};
-use crate::region::{CallOptions, ShouldCache};
+use crate::region::CallOptions;
 
 /// Returns a map from each key to its argument.
 fn by_key<'k, K>(
@@ -25,20 +26,21 @@ fn by_key<'k, K>(
         keys.len(),
         arguments.len()
     );
-    Err(RegionError::Setting { region: region.to_owned(), problem })
+    Err(RegionError::Setting { region: region.to_owned(), setting: "function_multi_key_generator", problem })
 }
 
 /// Returns the values for `keys`, calling `original` with the arguments whose values are missing or stale.
 fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, CreateError<E>> {
-    let by_key = by_key(call.region_name(), keys, arguments)?;
-    let found = Found::<M::Value>::wanted_by(call).try_get_or_create_multi(keys, |keys| {
+    let by_key = by_key(call.options.region_name(), keys, arguments)?;
+    let FilteredCall { options, predicate } = call;
+    let found = options.get_or_decide_multi(keys, |keys| {
         let missing: Vec<K> = keys.iter().filter_map(|key| by_key.get(key).copied().cloned()).collect();
-        original(&missing).map(|made| made.for_each(&missing).into_iter().map(Found).collect())
+        original(&missing).map(|made| Found::decide_all(made.for_each(&missing), &predicate))
     })?;
     Ok(M::found(arguments, found.into_iter().map(|Found(value)| value)))
 }
@@ -50,12 +52,12 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
 /// # Errors
 /// Returns the error of `original`.
 pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, E> {
-    let region = call.region_name();
+    let region = call.options.region_name();
     match try_evaluate_many(call, keys, arguments, &mut original) {
         Ok(values) => Ok(values),
         Err(CreateError::Creator(error)) => Err(error),
@@ -75,7 +77,7 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
 /// # Errors
 /// Returns the error of `original`.
 pub fn evaluate_many_in_background<K, M, E, P>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     original: impl Fn(&[K]) -> Result<M, E> + Clone + Send + 'static,
@@ -86,14 +88,14 @@ where
     E: fmt::Debug + fmt::Display + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
-    let region = call.region_name();
+    let FilteredCall { options, predicate } = call;
+    let region = options.region_name();
     let found = by_key(region, keys, arguments).map_err(CreateError::Region).and_then(|by_key| {
         let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
         let (owned, original) = (Arc::new(owned.collect::<HashMap<String, K>>()), original.clone());
-        let call = Found::<M::Value>::wanted_by(call).background();
-        call.try_get_or_create_multi(keys, move |keys| {
+        options.background().get_or_decide_multi(keys, move |keys| {
             let missing: Vec<K> = keys.iter().filter_map(|key| owned.get(*key).cloned()).collect();
-            original(&missing).map(|made| made.for_each(&missing).into_iter().map(Found).collect())
+            original(&missing).map(|made| Found::decide_all(made.for_each(&missing), &predicate))
         })
     });
     match found {
@@ -112,7 +114,7 @@ where
 
 /// Returns the values for `keys` like [`evaluate_many_in_background`], from a function that cannot fail.
 pub fn evaluate_many_sure_in_background<K, M, P>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     original: impl Fn(&[K]) -> M + Clone + Send + 'static,
@@ -129,7 +131,7 @@ where
 
 /// Returns the values for `keys` like [`evaluate_many`], from a function that cannot fail.
 pub fn evaluate_many_sure<K: Clone, M: ManyValues<K>, P: ShouldCache<M::Value>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     mut original: impl FnMut(&[K]) -> M,
@@ -159,20 +161,20 @@ pub fn get_many<K, M: ManyValues<K>>(
 /// Returns [`CreateError::Creator`] with the function's own error, and [`RegionError::CreatorCount`] if it does not
 /// return one value per key. See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi) for the others.
 pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: Vec<String>,
     arguments: &[K],
     original: impl FnOnce() -> Result<M, E>,
 ) -> Result<M, CreateError<E>> {
-    let (call, predicate) = call.apart();
+    let FilteredCall { options, predicate } = call;
     let values = original().map_err(CreateError::Creator)?.for_each(arguments);
     if values.len() != keys.len() {
-        let (region, expected, made) = (call.region_name().to_owned(), keys.len(), values.len());
+        let (region, expected, made) = (options.region_name().to_owned(), keys.len(), values.len());
         return Err(RegionError::CreatorCount { region, expected, made }.into());
     }
     let made = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let wanted = made.filter(|(_, value)| predicate.should_cache(value));
-    call.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
+    options.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
     Ok(M::found(arguments, values.into_iter()))
 }
 
@@ -181,7 +183,7 @@ pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
 /// # Errors
 /// See [`refresh_many`].
 pub fn refresh_many_sure<K, M: ManyValues<K>, P: ShouldCache<M::Value>>(
-    call: CallOptions<'_, P>,
+    call: FilteredCall<'_, P>,
     keys: Vec<String>,
     arguments: &[K],
     original: impl FnOnce() -> M,

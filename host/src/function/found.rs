@@ -2,7 +2,8 @@
 
 use dogpile_sdk::Object;
 
-use crate::region::{CallOptions, ShouldCache};
+use super::should_cache::{ShouldCache, decide};
+use crate::created::Created;
 use crate::serializer::{Serializer, SerializerError};
 use crate::value::CacheValue;
 
@@ -10,21 +11,11 @@ use crate::value::CacheValue;
 #[derive(Clone)]
 pub(super) struct Found<V>(pub(super) Option<V>);
 
-/// The predicate of a call: stores values that are present and that the function's own predicate accepts.
-#[derive(Clone)]
-pub(super) struct Wanted<P>(P);
-
 impl<V> Found<V> {
-    /// Returns `call` with a predicate for values that may be left out.
-    pub(super) fn wanted_by<P>(call: CallOptions<'_, P>) -> CallOptions<'_, Wanted<P>> {
-        let (call, predicate) = call.apart();
-        call.with_predicate(Wanted(predicate))
-    }
-}
-
-impl<V, P: ShouldCache<V>> ShouldCache<Found<V>> for Wanted<P> {
-    fn should_cache(&self, found: &Found<V>) -> bool {
-        found.0.as_ref().is_some_and(|value| self.0.should_cache(value))
+    /// Returns the decisions on created values. A value that was left out is not stored.
+    pub(super) fn decide_all(values: Vec<Option<V>>, predicate: &impl ShouldCache<V>) -> Vec<Created<Self>> {
+        let stores = |found: &Self| found.0.as_ref().is_some_and(|value| predicate.should_cache(value));
+        values.into_iter().map(|value| decide(Found(value), &stores)).collect()
     }
 }
 
@@ -41,7 +32,7 @@ impl<V: CacheValue> CacheValue for Found<V> {
     fn into_object(self) -> Object {
         match self.0 {
             Some(value) => value.into_object(),
-            // Never read: `Wanted` refuses to store it.
+            // Never read: `decide_all` does not store it.
             None => Object::new(()),
         }
     }

@@ -8,7 +8,8 @@ use super::key_argument::{KeyArgument, KeyText};
 use super::key_generator::{
     KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
 };
-use crate::region::{CacheAll, CacheRegion, CallOptions, ShouldCache};
+use super::should_cache::{CacheAll, FilteredCall, ShouldCache};
+use crate::region::{CacheRegion, CallOptions};
 
 /// Converts an argument to its text in a key.
 type ToStr = Box<dyn Fn(&dyn KeyArgument) -> String + Send + Sync>;
@@ -148,8 +149,8 @@ impl<G, P> FunctionOptions<'_, G, P> {
     }
 
     /// Returns the options of a call that stores only what the predicate accepts.
-    pub(super) fn call_wanting(&self) -> CallOptions<'_, By<'_, P>> {
-        self.call().with_predicate(By(&self.predicate))
+    pub(super) fn filtered_call(&self) -> FilteredCall<'_, By<'_, P>> {
+        FilteredCall::by(self.call(), By(&self.predicate))
     }
 
     /// Returns what `generate` makes of a call with `arguments`.

@@ -1,13 +1,13 @@
 //! [`BackgroundCall`]: calls whose stale values a runner creates.
 
-use std::borrow::Cow;
-use std::convert::{Infallible, identity};
+use std::convert::Infallible;
 use std::fmt;
 
-use super::call::{Call, CallKey, to_runner};
-use super::call_options::{CallOptions, one_of};
+use super::call::to_runner;
+use super::call_options::CallOptions;
 use super::creator::{Multi, Single};
-use super::should_cache::{CacheAll, ShouldCache};
+use super::plain_value::PlainValue;
+use crate::created::{Aged, Created};
 use crate::error::{CreateError, RegionError};
 use crate::value::CacheValue;
 
@@ -30,34 +30,32 @@ use crate::value::CacheValue;
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "options do nothing until a call is made through them"]
-pub struct BackgroundCall<'r, P = CacheAll>(CallOptions<'r, P>);
+pub struct BackgroundCall<'r>(CallOptions<'r>);
 
-impl<'r, P> CallOptions<'r, P> {
+impl<'r> CallOptions<'r> {
     /// Lets the region's [runner](crate::AsyncCreationRunner) create stale values, while the caller gets the old ones.
     ///
     /// The caller creates missing values. Without a runner, it creates stale values too.
-    pub fn background(self) -> BackgroundCall<'r, P> {
+    pub fn background(self) -> BackgroundCall<'r> {
         BackgroundCall(self)
     }
 }
 
-impl<P> BackgroundCall<'_, P> {
+impl BackgroundCall<'_> {
     /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
     ///
     /// # Errors
     /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
-    pub fn get_or_create<T: CacheValue>(
+    pub fn get_or_create<T: CacheValue + PlainValue<Kind>, Kind>(
         self,
         key: &str,
         creator: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, RegionError>
-    where
-        P: ShouldCache<T> + Send + 'static,
-    {
+    ) -> Result<T, RegionError> {
         self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
     }
 
-    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create). If the runner's creator fails, its error is logged.
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create). If the runner's creator fails, its
+    /// error is logged.
     ///
     /// # Errors
     /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
@@ -65,30 +63,41 @@ impl<P> BackgroundCall<'_, P> {
         self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E> + Send + 'static,
-    ) -> Result<T, CreateError<E>>
-    where
-        P: ShouldCache<T> + Send + 'static,
-    {
-        let (call, predicate) = self.0.apart();
-        call.fresh_or(key, identity, |current, mangled, limit, found| {
-            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let call = Call::new(current, vec![key], limit, Single::new(creator, predicate), Some(to_runner));
-            one_of(call.run(vec![found.into()])?)
-        })
+    ) -> Result<T, CreateError<E>> {
+        self.get_or_decide(key, || creator().map(Created::new))
     }
 
-    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi). The runner creates all stale values in one call of the creator.
+    /// Returns the value of `key`, calling a creator that decides whether its value is stored.
+    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Result<Created<T>, E> + Send + 'static,
+    ) -> Result<T, CreateError<E>> {
+        self.0.create(key, Single::<_, false>::new(|_| creator()), Some(to_runner))
+    }
+
+    /// See [`CallOptions::get_or_create_with`]. The runner reads the old value again under the dogpile lock.
+    ///
+    /// # Errors
+    /// See [`CallOptions::get_or_create_with`].
+    pub fn get_or_create_with<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
+    ) -> Result<T, CreateError<E>> {
+        self.0.create(key, Single::<_, true>::new(creator), Some(to_runner))
+    }
+
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi). The runner creates all stale
+    /// values in one call of the creator.
     ///
     /// # Errors
     /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
-    pub fn get_or_create_multi<T: CacheValue>(
+    pub fn get_or_create_multi<T: CacheValue + PlainValue<Kind>, Kind>(
         self,
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Vec<T> + Clone + Send + 'static,
-    ) -> Result<Vec<T>, RegionError>
-    where
-        P: ShouldCache<T> + Clone + Send + 'static,
-    {
+    ) -> Result<Vec<T>, RegionError> {
         let creator = move |keys: &[&str]| Ok::<Vec<T>, Infallible>(creator(keys));
         self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
     }
@@ -100,12 +109,30 @@ impl<P> BackgroundCall<'_, P> {
     pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
         self,
         keys: &[impl AsRef<str>],
-        creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
-    ) -> Result<Vec<T>, CreateError<E>>
-    where
-        P: ShouldCache<T> + Clone + Send + 'static,
-    {
-        let (call, predicate) = self.0.apart();
-        call.create_multi(keys, Multi::new(creator, predicate), Some(to_runner))
+        mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        self.get_or_decide_multi(keys, move |keys| Ok(creator(keys)?.into_iter().map(Created::new).collect()))
+    }
+
+    /// Returns the values of many keys, calling a creator that decides which of its values are stored.
+    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        let creator = move |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
+        self.0.create_multi(keys, Multi::<_, false>::new(creator), Some(to_runner))
+    }
+
+    /// See [`CallOptions::get_or_create_multi_with`]. The runner creates all stale values in one call of the creator.
+    ///
+    /// # Errors
+    /// See [`CallOptions::get_or_create_multi_with`].
+    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        self.0.create_multi(keys, Multi::<_, true>::new(creator), Some(to_runner))
     }
 }

@@ -1,31 +1,30 @@
 //! Builds a [`Configured`] from the settings of a region, or returns what is wrong with them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use dogpile_sdk::{CacheBackend, KeyBytes, KeyMangler, did_you_mean};
+use dogpile_sdk::{CacheBackend, Capabilities, KeyBytes, KeyMangler, did_you_mean};
 
 use super::configured::Configured;
-use super::settings::{BackendChoice, Choice, OnCreatorFailure, Settings, Wrap};
-use super::stores::gates_of;
+use super::settings::{BackendChoice, Choice, Settings, Wrap};
+use super::store::Store;
+use super::stores::Stores;
 use crate::clock::SystemClock;
 use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
+use crate::policy::Policy;
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
 use crate::time::RegionTime;
 
-/// How long a call waits for other creators, unless the configuration says otherwise.
-const CREATION_WAIT_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// Builds a region from `settings`.
 pub(super) fn build(region: &str, settings: Settings) -> Result<Configured, RegionError> {
     let builder = Builder { region, settings: &settings };
-    let (backend_name, actual_backend) = builder.actual_backend()?;
-    let backend = builder.wrapped(Arc::clone(&actual_backend))?;
-    assemble(region, settings, backend_name, actual_backend, backend)
+    let (name, actual) = builder.actual_backend()?;
+    let backend = builder.wrapped(Arc::clone(&actual))?;
+    let bottom = builder.store(name, actual, backend)?;
+    assemble(region, settings, bottom)
 }
 
 /// Builds the region `present` again, with `backend` as its outermost proxy.
@@ -34,20 +33,14 @@ pub(super) fn rewrap(
     settings: Settings,
     backend: Arc<dyn CacheBackend>,
 ) -> Result<Configured, RegionError> {
-    let (name, actual) = (present.backend_name.clone(), Arc::clone(&present.actual_backend));
-    assemble(&present.region, settings, name, actual, backend)
+    let (region, bottom) = (&present.region, &present.stores.bottom);
+    let builder = Builder { region, settings: &settings };
+    let bottom = builder.store(bottom.name.clone(), Arc::clone(&bottom.actual_backend), backend)?;
+    assemble(region, settings, bottom)
 }
 
-fn assemble(
-    region: &str,
-    mut settings: Settings,
-    backend_name: String,
-    actual_backend: Arc<dyn CacheBackend>,
-    backend: Arc<dyn CacheBackend>,
-) -> Result<Configured, RegionError> {
-    let builder = Builder { region, settings: &settings };
-    let (key_mangler, serializer) = (builder.key_mangler(&*backend)?, builder.serializer(&*backend)?);
-    let capabilities = backend.capabilities();
+fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Configured, RegionError> {
+    let key_mangler = Builder { region, settings: &settings }.key_mangler(&*bottom.backend)?;
     let strategy = settings.region_invalidator.take();
     let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultInvalidationStrategy::default()));
     // Keep both among the settings, so that they outlive the backend: a new one is invalidated as far as the old one was.
@@ -55,27 +48,32 @@ fn assemble(
     let marks = Arc::clone(settings.time_marks.get_or_insert_default());
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
-    let limits_keys = capabilities.max_key_bytes.is_some() || capabilities.key_bytes != KeyBytes::Any;
+    let Capabilities { max_key_bytes, key_bytes, .. } = &bottom.capabilities;
+    let limits_keys = max_key_bytes.is_some() || *key_bytes != KeyBytes::Any;
     Ok(Configured {
         region: region.into(),
-        backend_name,
         limits_keys,
         keeps_keys: key_mangler.is_none() && !limits_keys,
-        capabilities,
         mangle_invalid_keys: settings.mangle_invalid_keys.unwrap_or(true),
-        expiration: settings.expiration_time.and_then(Expiration::limit),
+        policy: policy(&settings),
         key_mangler,
-        serializer,
         strategy,
         runner: settings.async_creation_runner.clone(),
         clock,
-        gates: gates_of(&actual_backend),
-        creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(CREATION_WAIT_TIMEOUT),
-        shares_failures: settings.on_creator_failure == Some(OnCreatorFailure::Share),
-        backend,
-        actual_backend,
+        stores: Stores::new(bottom, Vec::new()),
         settings,
     })
+}
+
+/// Returns what a call without options goes by.
+fn policy(settings: &Settings) -> Policy {
+    let default = Policy::default();
+    Policy {
+        expiration: settings.expiration_time.and_then(Expiration::limit),
+        creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(default.creation_wait_timeout),
+        on_creator_failure: settings.on_creator_failure.unwrap_or_default(),
+        ..default
+    }
 }
 
 struct Builder<'a> {
@@ -88,8 +86,8 @@ impl Builder<'_> {
         self.settings.registry.as_deref().unwrap_or_else(|| Registry::global())
     }
 
-    fn problem(&self, problem: String) -> RegionError {
-        RegionError::Setting { region: self.region.to_owned(), problem }
+    fn problem(&self, setting: &'static str, problem: String) -> RegionError {
+        RegionError::Setting { region: self.region.to_owned(), setting, problem }
     }
 
     fn entry_point(&self, error: RegistryError) -> RegionError {
@@ -104,7 +102,10 @@ impl Builder<'_> {
                 let built = self.registry().build_backend(name, arguments.clone());
                 Ok((name.clone(), built.map_err(|error| self.entry_point(error))?))
             }
-            None => Err(self.problem("no backend is named; set \"backend\" to an entry point".to_owned())),
+            None => {
+                Err(self
+                    .problem("backend", "no backend is named; set \"backend\" to an entry point".to_owned()))
+            }
         }
     }
 
@@ -120,13 +121,27 @@ impl Builder<'_> {
         })
     }
 
+    /// Returns the store of `backend`, with its codec.
+    fn store(
+        &self,
+        name: String,
+        actual_backend: Arc<dyn CacheBackend>,
+        backend: Arc<dyn CacheBackend>,
+    ) -> Result<Store, RegionError> {
+        let (serializer, capabilities) = (self.serializer(&*backend)?, backend.capabilities());
+        Ok(Store { region: self.region.into(), name, backend, actual_backend, capabilities, serializer })
+    }
+
     fn key_mangler(&self, backend: &dyn CacheBackend) -> Result<Option<KeyMangler>, RegionError> {
         match &self.settings.key_mangler {
             None => Ok(backend.key_mangler()),
             Some(Choice::Given(mangler)) => Ok(Some(mangler.clone())),
             Some(Choice::Named(name)) => named_mangler(name).map(Some).ok_or_else(|| {
                 let hint = did_you_mean(name, NAMED_MANGLERS);
-                self.problem(format!("unknown key mangler {name:?} (known: {NAMED_MANGLERS:?}){hint}"))
+                self.problem(
+                    "key_mangler",
+                    format!("unknown key mangler {name:?} (known: {NAMED_MANGLERS:?}){hint}"),
+                )
             }),
         }
     }
@@ -143,7 +158,7 @@ impl Builder<'_> {
         serializer::named(&name).map(Some).ok_or_else(|| {
             let known = serializer::names();
             let hint = did_you_mean(&name, known.iter().map(String::as_str));
-            self.problem(format!("unknown serializer {name:?} (known: {known:?}){hint}"))
+            self.problem("serializer", format!("unknown serializer {name:?} (known: {known:?}){hint}"))
         })
     }
 }

@@ -9,9 +9,10 @@ use dogpile_sdk::{CacheBackend, ProxyBackend, proxy};
 
 use super::build;
 use super::call_options::CallOptions;
+use super::plain_value::PlainValue;
 use super::settings::{ProxyFn, RegionConfig, Wrap};
 use super::state::RegionState;
-use super::value_metadata::ValueMetadata;
+use crate::created::Aged;
 use crate::engine::CreationInfo;
 use crate::error::{CreateError, RegionError};
 use crate::serializer::Serializer;
@@ -63,13 +64,12 @@ impl CacheRegion {
     pub fn configure(&self, config: RegionConfig) -> Result<&Self, RegionError> {
         let _one_at_a_time = self.state.configuring.lock();
         if let Some(problem) = config.problem {
-            let problem = format!("wrong arguments: {problem}");
-            return Err(RegionError::Setting { region: self.name().to_owned(), problem });
+            return Err(RegionError::Arguments { region: self.name().to_owned(), source: problem });
         }
         let mut settings = config.settings;
         if let Some(present) = self.state.current.load_full() {
             if !config.replace_existing_backend {
-                let (region, backend) = (self.name().to_owned(), present.backend_name.clone());
+                let (region, backend) = (self.name().to_owned(), present.stores.bottom.name.clone());
                 return Err(RegionError::AlreadyConfigured { region, backend });
             }
             settings = settings.or(&present.settings);
@@ -92,7 +92,7 @@ impl CacheRegion {
         let _one_at_a_time = self.state.configuring.lock();
         let present = self.state.current()?;
         let make: ProxyFn = Arc::new(move |proxied| proxy(make(proxied)));
-        let backend = make(Arc::clone(&present.backend));
+        let backend = make(Arc::clone(&present.stores.bottom.backend));
         let mut settings = present.settings.clone();
         settings.wrap.get_or_insert_default().insert(0, Wrap::With(make));
         self.state.current.store(Some(Arc::new(build::rewrap(&present, settings, backend)?)));
@@ -109,7 +109,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn backend(&self) -> Result<Arc<dyn CacheBackend>, RegionError> {
-        Ok(Arc::clone(&self.state.current()?.backend))
+        Ok(Arc::clone(&self.state.current()?.stores.bottom.backend))
     }
 
     /// Returns the backend beneath all proxies.
@@ -117,7 +117,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn actual_backend(&self) -> Result<Arc<dyn CacheBackend>, RegionError> {
-        Ok(Arc::clone(&self.state.current()?.actual_backend))
+        Ok(Arc::clone(&self.state.current()?.stores.bottom.actual_backend))
     }
 
     /// Returns options for one call, such as an expiration time of its own.
@@ -147,10 +147,7 @@ impl CacheRegion {
     ///
     /// # Errors
     /// See [`get`](Self::get).
-    pub fn get_value_metadata<T: CacheValue>(
-        &self,
-        key: &str,
-    ) -> Result<Option<ValueMetadata<T>>, RegionError> {
+    pub fn get_value_metadata<T: CacheValue>(&self, key: &str) -> Result<Option<Aged<T>>, RegionError> {
         self.options().get_value_metadata(key)
     }
 
@@ -202,6 +199,9 @@ impl CacheRegion {
     /// If the created value cannot be stored, a warning is logged and the value is returned. It is not stored either if
     /// the key was set or deleted since `creator` was called, or if the backend's lock expired meanwhile.
     ///
+    /// A creator that returns a `Result` does not compile here. Use [`try_get_or_create`](Self::try_get_or_create), which
+    /// does not cache the error.
+    ///
     /// # Errors
     /// [`RegionError::Backend`] if the backend cannot be read. [`RegionError::Lock`] if the creator requests its own key,
     /// if the wait times out, or if the backend's mutex fails and there is no old value. See [`get`](Self::get) for the
@@ -209,7 +209,7 @@ impl CacheRegion {
     //
     // Source: dogpile.cache `region.py`, `CacheRegion.get_or_create`.
     #[inline]
-    pub fn get_or_create<T: CacheValue>(
+    pub fn get_or_create<T: CacheValue + PlainValue<Kind>, Kind>(
         &self,
         key: &str,
         creator: impl FnOnce() -> T,
@@ -244,7 +244,7 @@ impl CacheRegion {
     /// [`get_or_create`](Self::get_or_create) for the others.
     //
     // Source: dogpile.cache `region.py`, `CacheRegion.get_or_create_multi`.
-    pub fn get_or_create_multi<T: CacheValue>(
+    pub fn get_or_create_multi<T: CacheValue + PlainValue<Kind>, Kind>(
         &self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str]) -> Vec<T>,
@@ -272,12 +272,13 @@ impl CacheRegion {
     pub fn key_is_locked(&self, key: &str) -> Result<bool, RegionError> {
         let current = self.state.current()?;
         let mangled = current.mangle(key)?;
-        if current.gates.is_closed(&current.store_key(&mangled)) {
+        if current.stores.gates.is_closed(&current.store_key(&mangled)) {
             return Ok(true);
         }
-        match current.backend.get_mutex(&mangled) {
+        let store = &current.stores.bottom;
+        match store.backend.get_mutex(&mangled) {
             Some(mutex) => {
-                mutex.locked().map_err(|error| current.failed("check the mutex of", &mangled, error))
+                mutex.locked().map_err(|error| store.failed("check the mutex of", &mangled, error))
             }
             None => Ok(false),
         }
@@ -298,7 +299,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn creations(&self) -> Result<Vec<CreationInfo>, RegionError> {
-        Ok(self.state.current()?.gates.creations(self.name(), Instant::now()))
+        Ok(self.state.current()?.stores.gates.creations(self.name(), Instant::now()))
     }
 
     /// Returns the key under which the backend is asked for `key`.
@@ -314,7 +315,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn serializer(&self) -> Result<Option<Arc<dyn Serializer>>, RegionError> {
-        Ok(self.state.current()?.serializer.clone())
+        Ok(self.state.current()?.stores.bottom.serializer.clone())
     }
 
     /// Hard-invalidates all values created before now: they are never served again.

@@ -6,17 +6,19 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CachedValue, CreationTime, Metadata};
+use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 use super::configured::Configured;
-use super::creator::{Creator, OwnedCreator};
+use super::creator::{Creator, CreatorCall, OwnedCreator};
+use super::stores::Encoded;
 use crate::caller::this_thread;
 use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
-    Created, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report, Role,
-    SharedFailure, Slot, create_led, settle,
+    Found, GateKey, Gates, HeldMutex, Led, LockError, Made, Need, Port, Queued, Report, Role, SharedFailure,
+    Slot, Storing, Wanted, create_queued, settle,
 };
 use crate::error::{CreateError, RegionError};
+use crate::policy::Policy;
 use crate::runner::Creation;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -25,7 +27,7 @@ use crate::value::CacheValue;
 pub(super) struct Call<'a, T, C> {
     current: &'a Arc<Configured>,
     keys: Vec<CallKey<'a>>,
-    limit: Option<Duration>,
+    policy: Policy,
     creator: C,
     hand_over: Option<HandOver<T, C>>,
     leader: Arc<str>,
@@ -69,11 +71,11 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     pub(super) fn new(
         current: &'a Arc<Configured>,
         keys: Vec<CallKey<'a>>,
-        limit: Option<Duration>,
+        policy: Policy,
         creator: C,
         hand_over: Option<HandOver<T, C>>,
     ) -> Self {
-        Call { current, keys, limit, creator, hand_over, leader: this_thread(), values: PhantomData }
+        Call { current, keys, policy, creator, hand_over, leader: this_thread(), values: PhantomData }
     }
 
     /// Returns the values of all keys, for a caller that found `slots`.
@@ -82,10 +84,10 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     where
         C::Error: fmt::Display,
     {
-        if !self.current.capabilities.stores {
+        if !self.current.stores.bottom.capabilities.stores {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
-            let places: Vec<usize> = (0..self.keys.len()).collect();
-            return Ok(self.call_creator(&places)?.into_iter().map(|created| created.value).collect());
+            let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
+            return Ok(self.call_creator(wanted)?.into_iter().map(|made| made.value).collect());
         }
         drive(settle(&mut self, &mut slots))?;
         let values = slots.into_iter().map(|slot| match slot.need {
@@ -95,17 +97,14 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
         Ok(values.collect())
     }
 
-    fn call_creator(&mut self, places: &[usize]) -> Result<Vec<Created<T>>, CreateError<C::Error>> {
+    fn call_creator(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
         let began = self.current.clock.stamp();
-        let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
-        let created = self.creator.create(&self.current.region, &keys)?;
+        let keys: Vec<&str> = wanted.iter().map(|wanted| &*self.keys[wanted.place].key).collect();
+        let call = CreatorCall { region: &self.current.region, keys: &keys, now: began };
+        let olds = wanted.into_iter().map(|wanted| wanted.old).collect();
+        let made = self.creator.create(&call, olds)?;
         self.current.log_created(began, &keys);
-        Ok(created)
-    }
-
-    fn find(&self, key: &str, stored: Option<CachedValue>) -> Found<T> {
-        let made = stored.as_ref().map(|stored| stored.metadata.creation_time);
-        Found { reading: self.current.judge_found(key, stored, self.limit), made }
+        Ok(made)
     }
 
     fn shown(&self, place: usize) -> Shortened<&str> {
@@ -113,26 +112,32 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     }
 
     /// Stores those of `values` that can be serialized.
-    fn store_all(&self, values: &[(usize, &T)], made: CreationTime) -> Result<(), RegionError> {
-        let encode = |(place, value): &(usize, &T)| {
-            let CallKey { key, mangled, .. } = &self.keys[*place];
-            match self.current.encode(key, Cow::Borrowed(*value), made) {
-                Ok(stored) => Some((mangled.to_string(), stored)),
-                Err(error) => {
-                    self.log_not_stored(&error);
-                    None
-                }
+    fn store_all(&self, values: Vec<Storing<'_, T>>, stamp: CreationTime) -> Result<(), RegionError> {
+        let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
+        for storing in values {
+            let mangled = self.keys[storing.place].mangled.to_string();
+            match self.encode(storing, stamp) {
+                Ok(encoded) => entries.push((mangled, encoded)),
+                Err(error) => self.log_not_stored(&error),
             }
-        };
-        let mut entries: Vec<(String, CachedValue)> = values.iter().filter_map(encode).collect();
+        }
+        let stores = &self.current.stores;
         match entries.pop() {
-            Some((mangled, stored)) if !C::IS_MULTI => self.current.store(&mangled, stored),
+            Some((mangled, encoded)) if !C::IS_MULTI => stores.set(&mangled, encoded),
             Some(last) => {
                 entries.push(last);
-                self.current.store_multi(entries)
+                stores.set_multi(entries)
             }
             None => Ok(()),
         }
+    }
+
+    fn encode(&self, storing: Storing<'_, T>, stamp: CreationTime) -> Result<Encoded, RegionError> {
+        let Storing { place, made, fence } = storing;
+        let (key, metadata) = (&self.keys[place].key, made.terms.metadata(stamp));
+        let mut encoded = self.current.stores.encode(key, Cow::Borrowed(&made.value), &metadata)?;
+        encoded.options.fence = fence;
+        Ok(encoded)
     }
 
     #[cold]
@@ -152,9 +157,10 @@ where
     type Error = CreateError<C::Error>;
 
     const ROLE: Role = Role::Thread;
+    const SEES_OLD: bool = C::SEES_OLD;
 
     fn gates(&self) -> &Arc<Gates> {
-        &self.current.gates
+        &self.current.stores.gates
     }
 
     fn key(&self, place: usize) -> GateKey<'_> {
@@ -179,23 +185,20 @@ where
         sleep_until(time)
     }
 
-    fn wait_limit(&self) -> Duration {
-        self.current.creation_wait_timeout
+    fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<T>>, CreateError<C::Error>> {
-        let current = self.current;
-        if let ([place], false) = (places, C::IS_MULTI) {
-            let mangled = &*self.keys[*place].mangled;
-            return Ok(vec![self.find(mangled, current.fetch(mangled)?)]);
-        }
         let mangled: Vec<&str> = places.iter().map(|place| &*self.keys[*place].mangled).collect();
-        let stored = current.fetch_multi(&mangled)?;
-        Ok(mangled.iter().zip(stored).map(|(mangled, stored)| self.find(mangled, stored)).collect())
+        Ok(match mangled[..] {
+            [mangled] if !C::IS_MULTI => vec![self.current.read_bottom(mangled, &self.policy)?],
+            _ => self.current.read_bottom_multi(&mangled, &self.policy)?,
+        })
     }
 
     fn mutex(&self, place: usize) -> Option<HeldMutex> {
-        self.current.backend.get_mutex(&self.keys[place].mangled)
+        self.current.stores.bottom.backend.get_mutex(&self.keys[place].mangled)
     }
 
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
@@ -221,13 +224,13 @@ where
         self.current.clock.stamp()
     }
 
-    async fn create(&mut self, places: &[usize]) -> Result<Vec<Created<T>>, CreateError<C::Error>> {
-        self.call_creator(places)
+    async fn create(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
+        self.call_creator(wanted)
     }
 
-    async fn store(&mut self, values: Vec<(usize, &T)>, began: CreationTime) {
-        let made = crate::decision::stamp(began, &*self.current.strategy, &*self.current.clock);
-        if let Err(error) = self.store_all(&values, made) {
+    async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
+        let stamp = crate::decision::stamp(began, &*self.current.strategy, &*self.current.clock);
+        if let Err(error) = self.store_all(values, stamp) {
             self.log_not_stored(&error);
         }
     }
@@ -236,8 +239,8 @@ where
         self.current.is_valid(began)
     }
 
-    fn is_fresh(&self, made: CreationTime) -> bool {
-        self.current.is_fresh(&Metadata::new(made), self.limit)
+    fn is_fresh(&self, metadata: &Metadata) -> bool {
+        self.current.is_fresh(metadata, &self.policy)
     }
 
     fn creates_in_background(&self) -> bool {
@@ -252,7 +255,7 @@ where
 
     fn shared_failure(&self, error: &Self::Error, places: &[usize], age: Duration) -> Option<SharedFailure> {
         let CreateError::Creator(error) = error else { return None };
-        if !self.current.shares_failures {
+        if !self.policy.shares_failures() {
             return None;
         }
         let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
@@ -312,7 +315,7 @@ where
     C::Error: fmt::Debug + fmt::Display + 'static,
 {
     let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.detach()) else { return };
-    let (current, limit) = (Arc::clone(call.current), call.limit);
+    let (current, policy) = (Arc::clone(call.current), call.policy);
     let (mut keys, mut queued) = (Vec::new(), Vec::new());
     for (place, creation) in creations {
         keys.push(call.keys[place].to_owned());
@@ -320,15 +323,15 @@ where
     }
     let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
     runner.run(Creation::new(Arc::clone(&current.region), names, move || {
-        create_queued(&current, keys, limit, creator, queued);
+        run_queued(&current, keys, policy, creator, queued);
     }));
 }
 
 /// Creates, on a runner's thread, the keys that no caller took over.
-fn create_queued<T, C>(
+fn run_queued<T, C>(
     current: &Arc<Configured>,
     keys: Vec<CallKey<'static>>,
-    limit: Option<Duration>,
+    policy: Policy,
     creator: C,
     queued: Vec<Queued>,
 ) where
@@ -336,13 +339,13 @@ fn create_queued<T, C>(
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + 'static,
 {
-    let mut call = Call::new(current, keys, limit, creator, None);
+    let mut call = Call::new(current, keys, policy, creator, None);
     let leads = |(place, queued): (usize, Queued)| {
         queued.begin(&call.leader, Instant::now()).map(|leadership| Led { place, leadership })
     };
     let led: Vec<Led> = queued.into_iter().enumerate().filter_map(leads).collect();
     let names: Vec<String> = led.iter().map(|led| call.keys[led.place].key.to_string()).collect();
-    if let Err(error) = drive(create_led(&mut call, led)) {
+    if let Err(error) = drive(create_queued(&mut call, led)) {
         let (region, error) = (&*current.region, &error as &(dyn std::error::Error + 'static));
         match names.as_slice() {
             [key] => tracing::error!(region, key, error, "a creation in the background failed"),

@@ -1,26 +1,24 @@
 //! [`Configured`]: the immutable configuration of a region, shared by the calls in progress.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, Capabilities, CreationTime, Entry, ErrorKind, KeyMangler,
-    Metadata, Payload, StoreOptions,
-};
+use dogpile_sdk::{BackendError, CachedValue, CreationTime, KeyMangler, Metadata};
 
 use super::settings::Settings;
-use crate::decision::{Reading, Verdict, judge};
+use super::store::Store;
+use super::stores::Stores;
+use crate::decision::{Reading, judge};
 use crate::engine::blocking::{drive, sleep_until};
-use crate::engine::{Gates, Writing};
+use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::key::sha1_mangle_key;
+use crate::policy::Policy;
 use crate::runner::AsyncCreationRunner;
-use crate::serializer::Serializer;
 use crate::shorten::Shortened;
-use crate::time::RegionTime;
+use crate::time::{RegionTime, Verdict};
 use crate::value::CacheValue;
 
 /// How long `set` and `delete` wait until a created value of their key is stored.
@@ -30,27 +28,18 @@ const STORE_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Configured {
     pub(crate) region: Arc<str>,
     pub(crate) settings: Settings,
-    /// The backend's entry point, or the debug form of an instance.
-    pub(crate) backend_name: String,
-    pub(crate) backend: Arc<dyn CacheBackend>,
-    pub(crate) actual_backend: Arc<dyn CacheBackend>,
-    pub(crate) capabilities: Capabilities,
+    pub(crate) stores: Stores,
+    /// What a call without options goes by.
+    pub(crate) policy: Policy,
     pub(crate) limits_keys: bool,
     /// Whether all keys are stored as they are: there is neither a key mangler nor a limit.
     pub(crate) keeps_keys: bool,
     pub(crate) mangle_invalid_keys: bool,
-    pub(crate) expiration: Option<Duration>,
     pub(crate) key_mangler: Option<KeyMangler>,
-    pub(crate) serializer: Option<Arc<dyn Serializer>>,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
     pub(crate) runner: Option<Arc<dyn AsyncCreationRunner>>,
     /// The region's time. Its readings are stamps for values and for the beginnings of creations.
     pub(crate) clock: Arc<RegionTime>,
-    pub(crate) gates: Arc<Gates>,
-    /// How long a call waits for other creators.
-    pub(crate) creation_wait_timeout: Duration,
-    /// Whether callers that waited share the failure of the creator.
-    pub(crate) shares_failures: bool,
 }
 
 impl Configured {
@@ -74,7 +63,7 @@ impl Configured {
 
     /// Returns the mangled key, or its SHA-1 if the store does not accept the key itself.
     fn fit<'k>(&self, key: &str, mangled: Cow<'k, str>) -> Result<Cow<'k, str>, RegionError> {
-        if self.capabilities.admits_key(&mangled) {
+        if self.stores.bottom.capabilities.admits_key(&mangled) {
             Ok(mangled)
         } else if self.mangle_invalid_keys {
             Ok(Cow::Owned(sha1_mangle_key(&mangled)))
@@ -91,13 +80,13 @@ impl Configured {
 
     /// Returns the key under which the bottom store keeps `mangled`.
     pub(crate) fn store_key<'k>(&self, mangled: &'k str) -> Cow<'k, str> {
-        self.backend.store_key(mangled)
+        self.stores.bottom.backend.store_key(mangled)
     }
 
     /// Begins to set or delete `mangled` keys: supersedes their creations. If one of them is being stored, blocks until
     /// it is, but no longer than [`STORE_WAIT`].
     pub(crate) fn write<'k>(&self, mangled: impl IntoIterator<Item = &'k str>) -> Writing<'_> {
-        let mut writing = self.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
+        let mut writing = self.stores.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
         if writing.must_wait() {
             drive(writing.stored(sleep_until(Instant::now() + STORE_WAIT)));
         }
@@ -109,45 +98,27 @@ impl Configured {
         self.strategy.judge(made) == Validity::Valid
     }
 
-    /// Returns whether a value with this `metadata` is fresh.
-    pub(crate) fn is_fresh(&self, metadata: &Metadata, expiration: Option<Duration>) -> bool {
-        judge(metadata, expiration, &self.clock) == Verdict::Fresh
+    /// Returns whether a value with this `metadata` is fresh for a call that goes by `policy`.
+    pub(crate) fn is_fresh(&self, metadata: &Metadata, policy: &Policy) -> bool {
+        judge(metadata, policy, &self.clock) == Verdict::Fresh
     }
 
-    /// Returns the stored value of `mangled`.
-    pub(crate) fn fetch(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
-        self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
-    }
-
-    /// Judges what was read of `key`.
-    pub(crate) fn judge_found<T: CacheValue>(
-        &self,
-        key: &str,
-        found: Option<CachedValue>,
-        expiration: Option<Duration>,
-    ) -> Reading<T> {
-        match found {
-            Some(found) => self.judge(key, &found, expiration),
-            None => {
-                self.log_absent(key);
-                Reading::Missing
-            }
-        }
-    }
-
-    /// Returns the value of `mangled`, judged by the age limit `expiration`.
+    /// Returns the value of `mangled`, judged by `policy`.
     // Always inlined, as are the functions that it calls for a fresh value: a hit is one piece of code, and all else is
     // called out of line. That saves a hit of an object a third of its instructions.
     #[inline(always)]
     pub(crate) fn read<T: CacheValue>(
         &self,
         mangled: &str,
-        expiration: Option<Duration>,
+        policy: &Policy,
     ) -> Result<Reading<T>, RegionError> {
-        let mut reading = Reading::Missing;
+        if self.stores.has_tiers() {
+            return self.find(mangled, policy).map(|found| found.reading);
+        }
+        let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
         // Not `get`: its clone of the stored value would take longer than all of the judging.
-        let mut visit = |found: &CachedValue| reading = self.judge(mangled, found, expiration);
-        let found = self.backend.get_with(mangled, &mut visit);
+        let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
+        let found = store.backend.get_with(mangled, &mut visit);
         if !matches!(found, Ok(true)) {
             self.report_missing(mangled, found)?;
         }
@@ -157,165 +128,168 @@ impl Configured {
     /// Logs that no value was found, or returns the error of the backend.
     #[cold]
     fn report_missing(&self, mangled: &str, found: Result<bool, BackendError>) -> Result<(), RegionError> {
-        found.map_err(|error| self.failed("get", &mangled, error))?;
+        found.map_err(|error| self.stores.bottom.failed("get", &mangled, error))?;
         self.log_absent(mangled);
         Ok(())
     }
 
-    /// Returns the values of many keys, judged by the age limit `expiration`.
-    pub(crate) fn read_multi<T: CacheValue>(
+    /// Returns the value of `mangled`, judged by `policy`, and its metadata. The uppermost store with a fresh value
+    /// fills those above it.
+    #[cold]
+    pub(crate) fn find<T: CacheValue>(
         &self,
-        mangled: &[&str],
-        expiration: Option<Duration>,
-    ) -> Result<Vec<Reading<T>>, RegionError> {
-        let judged = |(mangled, found): (&&str, _)| self.judge_found(mangled, found, expiration);
-        Ok(mangled.iter().zip(self.fetch_multi(mangled)?).map(judged).collect())
-    }
-
-    /// Returns the stored values of many keys, one entry per key.
-    pub(crate) fn fetch_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
-        if mangled.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found =
-            self.backend.get_multi(mangled).map_err(|error| self.failed("get_multi", &mangled, error))?;
-        if found.len() != mangled.len() {
-            let message = format!("the backend returned {} values for {} keys", found.len(), mangled.len());
-            return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
+        mangled: &str,
+        policy: &Policy,
+    ) -> Result<Found<T>, RegionError> {
+        let mut found = Found { reading: Reading::Missing, metadata: None };
+        for (count, store) in self.stores.top_down().enumerate() {
+            found = self.found_in(store, mangled, store.get(mangled)?, policy);
+            if self.fill_from(count, mangled, &found) {
+                break;
+            }
         }
         Ok(found)
     }
 
-    /// Returns what was `found` under `key`, judged by the age `limit`.
-    #[inline(always)]
-    pub(crate) fn judge<T: CacheValue>(
+    /// Returns the value of `mangled` in the bottom store, which other processes may have changed, judged by `policy`.
+    pub(crate) fn read_bottom<T: CacheValue>(
         &self,
-        key: &str,
+        mangled: &str,
+        policy: &Policy,
+    ) -> Result<Found<T>, RegionError> {
+        let store = &self.stores.bottom;
+        let found = self.found_in(store, mangled, store.get(mangled)?, policy);
+        self.fill_from(usize::MAX, mangled, &found);
+        Ok(found)
+    }
+
+    /// Returns the values of many keys in the bottom store, judged by `policy`.
+    pub(crate) fn read_bottom_multi<T: CacheValue>(
+        &self,
+        mangled: &[&str],
+        policy: &Policy,
+    ) -> Result<Vec<Found<T>>, RegionError> {
+        let store = &self.stores.bottom;
+        let judged = |(mangled, found): (&&str, _)| {
+            let found = self.found_in(store, mangled, found, policy);
+            self.fill_from(usize::MAX, mangled, &found);
+            found
+        };
+        Ok(mangled.iter().zip(store.get_multi(mangled)?).map(judged).collect())
+    }
+
+    /// Copies a fresh value into the `count` stores above the one that has it. Returns whether it is fresh.
+    pub(crate) fn fill_from<T: CacheValue>(&self, count: usize, mangled: &str, found: &Found<T>) -> bool {
+        let Found { reading: Reading::Fresh(value), metadata: Some(metadata) } = found else { return false };
+        self.stores.fill(count, mangled, value, metadata);
+        true
+    }
+
+    /// Returns the values of many keys, judged by `policy`, from the uppermost stores that have them.
+    pub(crate) fn read_multi<T: CacheValue>(
+        &self,
+        mangled: &[&str],
+        policy: &Policy,
+    ) -> Result<Vec<Reading<T>>, RegionError> {
+        if self.stores.has_tiers() {
+            return self.read_tiers(mangled, policy);
+        }
+        let store = &self.stores.bottom;
+        let judged = |(mangled, found): (&&str, _)| self.found_in(store, mangled, found, policy).reading;
+        Ok(mangled.iter().zip(store.get_multi(mangled)?).map(judged).collect())
+    }
+
+    #[cold]
+    fn read_tiers<T: CacheValue>(
+        &self,
+        mangled: &[&str],
+        policy: &Policy,
+    ) -> Result<Vec<Reading<T>>, RegionError> {
+        let mut readings: Vec<Reading<T>> = mangled.iter().map(|_| Reading::Missing).collect();
+        let mut places: Vec<usize> = (0..mangled.len()).collect();
+        for (count, store) in self.stores.top_down().enumerate() {
+            let keys: Vec<&str> = places.iter().map(|place| mangled[*place]).collect();
+            let mut left = Vec::new();
+            for (place, found) in places.into_iter().zip(store.get_multi(&keys)?) {
+                let found = self.found_in(store, mangled[place], found, policy);
+                if !self.fill_from(count, mangled[place], &found) {
+                    left.push(place);
+                }
+                readings[place] = found.reading;
+            }
+            places = left;
+        }
+        Ok(readings)
+    }
+
+    /// Judges what was `found` in `store` under `mangled`.
+    pub(crate) fn found_in<T: CacheValue>(
+        &self,
+        store: &Store,
+        mangled: &str,
+        found: Option<CachedValue>,
+        policy: &Policy,
+    ) -> Found<T> {
+        match found {
+            Some(found) => {
+                let reading = self.judge(store, mangled, &found, policy);
+                Found { reading, metadata: Some(found.metadata) }
+            }
+            None => {
+                self.log_absent(mangled);
+                Found { reading: Reading::Missing, metadata: None }
+            }
+        }
+    }
+
+    /// Returns what was `found` in `store` under `mangled`, judged by `policy`.
+    #[inline(always)]
+    fn judge<T: CacheValue>(
+        &self,
+        store: &Store,
+        mangled: &str,
         found: &CachedValue,
-        limit: Option<Duration>,
+        policy: &Policy,
     ) -> Reading<T> {
-        let Metadata { version, creation_time, .. } = &found.metadata;
-        if *version == Metadata::VERSION && self.clock.is_surely_fresh(*creation_time, limit) {
-            self.decode(key, found).map_or(Reading::Missing, Reading::Fresh)
+        let metadata = &found.metadata;
+        if metadata.version == Metadata::VERSION
+            && self.clock.is_surely_fresh(metadata.creation_time, policy.limit(metadata))
+        {
+            store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh)
         } else {
-            self.judge_closely(key, found, limit)
+            self.judge_closely(store, mangled, found, policy)
         }
     }
 
     #[cold]
     fn judge_closely<T: CacheValue>(
         &self,
-        key: &str,
+        store: &Store,
+        mangled: &str,
         found: &CachedValue,
-        limit: Option<Duration>,
+        policy: &Policy,
     ) -> Reading<T> {
-        match judge(&found.metadata, limit, &self.clock) {
-            Verdict::Fresh => self.decode(key, found).map_or(Reading::Missing, Reading::Fresh),
-            Verdict::Stale => self.decode(key, found).map_or(Reading::Missing, Reading::Stale),
+        let verdict = match judge(&found.metadata, policy, &self.clock) {
+            Verdict::Stale | Verdict::HardInvalidated if policy.ignores_expiration => Verdict::Fresh,
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Fresh => store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh),
+            Verdict::Stale => store.decode(mangled, found).map_or(Reading::Missing, Reading::Stale),
             Verdict::OtherVersion => {
-                tracing::debug!(region = &*self.region, key = %Shortened(key), "dogpile version update for key");
+                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "dogpile version update for key");
                 Reading::Missing
             }
             Verdict::HardInvalidated => {
-                tracing::debug!(region = &*self.region, key = %Shortened(key), "hard invalidation detected for key");
+                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "hard invalidation detected for key");
                 Reading::Missing
             }
-        }
-    }
-
-    /// Returns the value, or `None` if it is not of type `T` or cannot be deserialized.
-    #[inline(always)]
-    pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
-        let decoded = match (&found.payload, &self.serializer) {
-            (Payload::Object(object), None) => T::from_object(object),
-            (Payload::Bytes(bytes), Some(serializer)) => return self.deserialize(key, bytes, &**serializer),
-            (Payload::Object(_), Some(_)) | (Payload::Bytes(_), None) => None,
-        };
-        if decoded.is_none() {
-            self.log_unreadable(key, None);
-        }
-        decoded
-    }
-
-    #[inline(never)]
-    fn deserialize<T: CacheValue>(&self, key: &str, bytes: &[u8], serializer: &dyn Serializer) -> Option<T> {
-        match T::deserialize(bytes, serializer) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.log_unreadable(key, Some(&*error));
-                None
-            }
-        }
-    }
-
-    /// Returns the value even if it is stale or invalidated, or `None` if its format is not the current one.
-    pub(crate) fn decode_any<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
-        if found.metadata.version == Metadata::VERSION { self.decode(key, found) } else { None }
-    }
-
-    /// Returns `value` in its stored form, stamped as made at `made`.
-    pub(crate) fn encode<T: CacheValue>(
-        &self,
-        key: &str,
-        value: Cow<'_, T>,
-        made: CreationTime,
-    ) -> Result<CachedValue, RegionError> {
-        let payload = match &self.serializer {
-            None => Payload::Object(value.into_owned().into_object()),
-            Some(serializer) => {
-                let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
-                    region: self.region.to_string(),
-                    key: Shortened(key).to_string(),
-                    source,
-                })?;
-                Payload::Bytes(bytes.into())
-            }
-        };
-        Ok(CachedValue { payload, metadata: Metadata::new(made) })
-    }
-
-    /// Stores one value.
-    pub(crate) fn store(&self, mangled: &str, value: CachedValue) -> Result<(), RegionError> {
-        self.backend
-            .set(mangled, value, &StoreOptions::new())
-            .map_err(|error| self.failed("set", &mangled, error))
-    }
-
-    /// Stores many values.
-    pub(crate) fn store_multi(&self, entries: Vec<(String, CachedValue)>) -> Result<(), RegionError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
-        let entries = entries.into_iter().map(|(key, value)| Entry::new(key, value)).collect();
-        self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
-    }
-
-    /// Returns the error for a failure of the backend.
-    pub(crate) fn failed(
-        &self,
-        operation: &'static str,
-        key: &dyn std::fmt::Debug,
-        source: BackendError,
-    ) -> RegionError {
-        RegionError::Backend {
-            region: self.region.to_string(),
-            backend: self.backend_name.clone(),
-            operation,
-            key: Shortened(key).to_string(),
-            source,
         }
     }
 
     #[cold]
     fn log_absent(&self, key: &str) {
         tracing::debug!(region = &*self.region, key = %Shortened(key), "no value present for key");
-    }
-
-    #[cold]
-    fn log_unreadable(&self, key: &str, error: Option<&(dyn Error + Send + Sync + 'static)>) {
-        let error = error.map(tracing::field::display);
-        tracing::debug!(region = &*self.region, key = %Shortened(key), error, "the value for key cannot be read");
     }
 
     /// Logs how long a creation took.

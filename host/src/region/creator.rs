@@ -1,11 +1,13 @@
 //! [`Creator`]: what makes the values of a call.
 
-use crate::engine::Created;
+use dogpile_sdk::CreationTime;
+
+use crate::created::{Aged, Created, expires_after};
+use crate::engine::{Made, Old};
 use crate::error::{CreateError, RegionError};
+use crate::shorten::Shortened;
 
-use super::should_cache::ShouldCache;
-
-/// Makes values for the keys of a call, and knows which of them are stored.
+/// Makes values for the keys of a call, and decides how they are stored.
 pub(super) trait Creator<T> {
     /// What the caller's function fails with.
     type Error;
@@ -13,8 +15,15 @@ pub(super) trait Creator<T> {
     /// Whether the call is for many keys, so that the backend is asked for many at a time.
     const IS_MULTI: bool;
 
-    /// Calls the caller's function for `keys`, which returns one value for each.
-    fn create(&mut self, region: &str, keys: &[&str]) -> Result<Vec<Created<T>>, CreateError<Self::Error>>;
+    /// Whether the caller's function sees the old values.
+    const SEES_OLD: bool;
+
+    /// Calls the caller's function for the keys of `call`, and returns one value for each.
+    fn create(
+        &mut self,
+        call: &CreatorCall<'_>,
+        olds: Vec<Option<Old<T>>>,
+    ) -> Result<Vec<Made<T>>, CreateError<Self::Error>>;
 }
 
 /// A creator that can run without its caller.
@@ -23,72 +32,131 @@ pub(super) trait OwnedCreator<T>: Creator<T> + Sized + Send + 'static {
     fn detach(&mut self) -> Option<Self>;
 }
 
-/// Makes the value of one key, once.
-pub(super) struct Single<F, P>(Option<(F, P)>);
+/// A call of a creator.
+pub(super) struct CreatorCall<'a> {
+    pub(super) region: &'a str,
+    /// As the caller gave them.
+    pub(super) keys: &'a [&'a str],
+    /// The present time of the region, for ages.
+    pub(super) now: CreationTime,
+}
 
-impl<F, P> Single<F, P> {
-    pub(super) fn new(function: F, predicate: P) -> Self {
-        Single(Some((function, predicate)))
+impl CreatorCall<'_> {
+    /// Returns what the creator gets to see of an old value.
+    fn aged<T: Clone>(&self, old: Option<&Old<T>>) -> Option<Aged<T>> {
+        old.map(|Old { value, metadata }| {
+            let creation_time = metadata.creation_time;
+            Aged { value: value.clone(), age: creation_time.age(self.now), creation_time }
+        })
+    }
+
+    /// Returns the value that was decided on for the key at `place`.
+    fn made<T>(
+        &self,
+        place: usize,
+        created: Created<T>,
+        old: Option<Old<T>>,
+    ) -> Result<Made<T>, RegionError> {
+        let mut terms = created.terms;
+        match (created.value, old) {
+            (Some(value), _) => Ok(Made { value, terms }),
+            (None, Some(Old { value, metadata })) => {
+                terms.expires_after = terms.expires_after.or_else(|| expires_after(&metadata));
+                Ok(Made { value, terms })
+            }
+            (None, None) => {
+                let (region, key) = (self.region.to_owned(), Shortened(self.keys[place]).to_string());
+                Err(RegionError::NothingToConfirm { region, key })
+            }
+        }
     }
 }
 
-impl<T, E, F: FnOnce() -> Result<T, E>, P: ShouldCache<T>> Creator<T> for Single<F, P> {
+/// Makes the value of one key, once.
+pub(super) struct Single<F, const SEES_OLD: bool>(Option<F>);
+
+impl<F, const SEES_OLD: bool> Single<F, SEES_OLD> {
+    pub(super) fn new(function: F) -> Self {
+        Single(Some(function))
+    }
+}
+
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Single<F, SEES_OLD>
+where
+    T: Clone,
+    F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
+{
     type Error = E;
 
     const IS_MULTI: bool = false;
+    const SEES_OLD: bool = SEES_OLD;
 
-    fn create(&mut self, _region: &str, _keys: &[&str]) -> Result<Vec<Created<T>>, CreateError<E>> {
+    fn create(
+        &mut self,
+        call: &CreatorCall<'_>,
+        olds: Vec<Option<Old<T>>>,
+    ) -> Result<Vec<Made<T>>, CreateError<E>> {
         // The protocol creates a key at most once in a call, and not after it handed the creator over.
-        let (function, predicate) = self.0.take().expect("a creator of one value is called once");
-        let value = function().map_err(CreateError::Creator)?;
-        let is_cacheable = predicate.should_cache(&value);
-        Ok(vec![Created { value, is_cacheable }])
+        let function = self.0.take().expect("a creator of one value is called once");
+        let old = olds.into_iter().next().flatten();
+        let aged = if SEES_OLD { call.aged(old.as_ref()) } else { None };
+        let created = function(aged).map_err(CreateError::Creator)?;
+        Ok(vec![call.made(0, created, old)?])
     }
 }
 
-impl<T, E, F, P> OwnedCreator<T> for Single<F, P>
+impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Single<F, SEES_OLD>
 where
-    F: FnOnce() -> Result<T, E> + Send + 'static,
-    P: ShouldCache<T> + Send + 'static,
+    T: Clone,
+    F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
-        self.0.take().map(|parts| Single(Some(parts)))
+        self.0.take().map(|function| Single(Some(function)))
     }
 }
 
 /// Makes the values of many keys.
 #[derive(Clone)]
-pub(super) struct Multi<F, P> {
-    function: F,
-    predicate: P,
-}
+pub(super) struct Multi<F, const SEES_OLD: bool>(F);
 
-impl<F, P> Multi<F, P> {
-    pub(super) fn new(function: F, predicate: P) -> Self {
-        Multi { function, predicate }
+impl<F, const SEES_OLD: bool> Multi<F, SEES_OLD> {
+    pub(super) fn new(function: F) -> Self {
+        Multi(function)
     }
 }
 
-impl<T, E, F: FnMut(&[&str]) -> Result<Vec<T>, E>, P: ShouldCache<T>> Creator<T> for Multi<F, P> {
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Multi<F, SEES_OLD>
+where
+    T: Clone,
+    F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
+{
     type Error = E;
 
     const IS_MULTI: bool = true;
+    const SEES_OLD: bool = SEES_OLD;
 
-    fn create(&mut self, region: &str, keys: &[&str]) -> Result<Vec<Created<T>>, CreateError<E>> {
-        let values = (self.function)(keys).map_err(CreateError::Creator)?;
-        if values.len() != keys.len() {
-            let (region, expected, made) = (region.to_owned(), keys.len(), values.len());
+    fn create(
+        &mut self,
+        call: &CreatorCall<'_>,
+        olds: Vec<Option<Old<T>>>,
+    ) -> Result<Vec<Made<T>>, CreateError<E>> {
+        let aged = |old: &Option<Old<T>>| call.aged(old.as_ref());
+        let aged = if SEES_OLD { olds.iter().map(aged).collect() } else { Vec::new() };
+        let created = (self.0)(call.keys, aged).map_err(CreateError::Creator)?;
+        if created.len() != call.keys.len() {
+            let (region, expected, made) = (call.region.to_owned(), call.keys.len(), created.len());
             return Err(RegionError::CreatorCount { region, expected, made }.into());
         }
-        let created = |value| Created { is_cacheable: self.predicate.should_cache(&value), value };
-        Ok(values.into_iter().map(created).collect())
+        let decided = created.into_iter().zip(olds).enumerate();
+        let made = decided.map(|(place, (created, old))| call.made(place, created, old));
+        Ok(made.collect::<Result<_, RegionError>>()?)
     }
 }
 
-impl<T, E, F, P> OwnedCreator<T> for Multi<F, P>
+impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Multi<F, SEES_OLD>
 where
-    F: FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
-    P: ShouldCache<T> + Clone + Send + 'static,
+    T: Clone,
+    F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
         Some(self.clone())

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
+use crate::policy::OnCreatorFailure;
 use crate::registry::Registry;
 use crate::runner::AsyncCreationRunner;
 use crate::serializer::Serializer;
@@ -61,30 +62,6 @@ pub(crate) struct Settings {
     pub(crate) registry: Option<Arc<Registry>>,
     /// Set by the region when it is configured for the first time.
     pub(crate) time_marks: Option<Arc<Marks>>,
-}
-
-/// What callers get that waited for a creator which failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum OnCreatorFailure {
-    /// The next caller creates, one at a time. The default.
-    #[default]
-    Next,
-    /// All of them get [`CreateError::Shared`](crate::CreateError::Shared), at once.
-    Share,
-}
-
-impl std::str::FromStr for OnCreatorFailure {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "next" => Ok(OnCreatorFailure::Next),
-            "share" => Ok(OnCreatorFailure::Share),
-            _ => Err(format!("invalid failure policy {text:?}: expected \"next\" or \"share\"")),
-        }
-    }
 }
 
 /// A backend: an entry point with its arguments, or an instance.

@@ -61,7 +61,7 @@ impl RegionState {
 impl fmt::Debug for RegionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let current = self.current.load();
-        let backend = current.as_ref().map(|current| &current.backend_name);
+        let backend = current.as_ref().map(|current| &current.stores.bottom.name);
         f.debug_struct("CacheRegion").field("name", &self.name).field("backend", &backend).finish()
     }
 }

@@ -1,100 +1,293 @@
-//! One set of gates per store, so that regions over one store wait for each other's creators.
+//! [`Stores`]: the stores of a region, one above the other.
+//!
+//! The *bottom* store is the authority: it has the gates and the mutexes, and is written first. Local tiers above it hold
+//! copies, each in its own form and with the metadata of the value below. Most regions have no tiers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use dogpile_sdk::{CacheBackend, WeakRegistry};
+use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
 
-use super::release::release_later;
+use super::gates::gates_of;
+use super::store::Store;
 use crate::engine::Gates;
+use crate::error::RegionError;
+use crate::shorten::Shortened;
+use crate::value::CacheValue;
 
-/// The identity of a store.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Store {
-    /// The scope that the backend reports.
-    Scope(String),
-    /// The address of a backend instance. It is not reused while a region holds the instance.
-    Instance(usize),
+/// The stores of a region.
+pub(crate) struct Stores {
+    pub(crate) bottom: Store,
+    /// The local tiers above it, the uppermost first.
+    tiers: Vec<Store>,
+    /// The gates of the bottom store. A tier has none of its own.
+    pub(crate) gates: Arc<Gates>,
 }
 
-/// Returns the gates of the store `actual`, which all regions over that store share.
-///
-/// A gate is identified by `CacheBackend::store_key` of the outermost backend.
-pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
-    static GATES: WeakRegistry<Store, Gates> = WeakRegistry::new();
+/// A value in the form of each store.
+pub(crate) struct Encoded {
+    bottom: CachedValue,
+    /// One for each tier.
+    tiers: Vec<CachedValue>,
+    /// How the bottom store is to store the value.
+    pub(crate) options: StoreOptions,
+}
 
-    let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
-    let store = actual.capabilities().scope.map_or_else(instance, Store::Scope);
-    GATES.get_or_create(store, || Gates::new(release_later))
+impl Stores {
+    /// Creates the stores of a region: `bottom`, and `tiers` above it, the uppermost first.
+    pub(crate) fn new(bottom: Store, tiers: Vec<Store>) -> Self {
+        let gates = gates_of(&bottom.actual_backend);
+        Stores { bottom, tiers, gates }
+    }
+
+    /// Returns whether there are tiers above the bottom store.
+    #[inline(always)]
+    pub(crate) fn has_tiers(&self) -> bool {
+        !self.tiers.is_empty()
+    }
+
+    /// Returns all stores, the uppermost first.
+    pub(crate) fn top_down(&self) -> impl Iterator<Item = &Store> {
+        self.tiers.iter().chain([&self.bottom])
+    }
+
+    /// Returns `value` in the form of each store.
+    pub(crate) fn encode<T: CacheValue>(
+        &self,
+        key: &str,
+        value: Cow<'_, T>,
+        metadata: &Metadata,
+    ) -> Result<Encoded, RegionError> {
+        let encode = |store: &Store| store.encode(key, Cow::Borrowed(&*value), metadata.clone());
+        let tiers = self.tiers.iter().map(encode).collect::<Result<_, _>>()?;
+        let bottom = self.bottom.encode(key, value, metadata.clone())?;
+        Ok(Encoded { tiers, bottom, options: StoreOptions::new() })
+    }
+
+    /// Stores one value in all stores, the bottom one first.
+    ///
+    /// # Errors
+    /// If a store fails. Those above it are unchanged.
+    pub(crate) fn set(&self, mangled: &str, value: Encoded) -> Result<(), RegionError> {
+        self.bottom.set(mangled, value.bottom, &value.options)?;
+        let mut copies = self.tiers.iter().zip(value.tiers).rev();
+        copies.try_for_each(|(tier, value)| tier.set(mangled, value, &StoreOptions::new()))
+    }
+
+    /// Stores many values in all stores, the bottom one first.
+    ///
+    /// # Errors
+    /// See [`set`](Self::set).
+    pub(crate) fn set_multi(&self, entries: Vec<(String, Encoded)>) -> Result<(), RegionError> {
+        let mut of_tiers: Vec<Vec<Entry>> = self.tiers.iter().map(|_| Vec::new()).collect();
+        let mut of_bottom = Vec::with_capacity(entries.len());
+        for (mangled, value) in entries {
+            for (entries, value) in of_tiers.iter_mut().zip(value.tiers) {
+                entries.push(Entry::new(&*mangled, value));
+            }
+            of_bottom.push(Entry::new(mangled, value.bottom).with_options(value.options));
+        }
+        self.bottom.set_multi(of_bottom)?;
+        self.tiers.iter().zip(of_tiers).rev().try_for_each(|(tier, entries)| tier.set_multi(entries))
+    }
+
+    /// Deletes one key in all stores, the bottom one first.
+    ///
+    /// # Errors
+    /// See [`set`](Self::set).
+    pub(crate) fn delete(&self, mangled: &str) -> Result<(), RegionError> {
+        self.bottom.delete(mangled)?;
+        self.tiers.iter().rev().try_for_each(|tier| tier.delete(mangled))
+    }
+
+    /// Deletes many keys in all stores, the bottom one first.
+    ///
+    /// # Errors
+    /// See [`set`](Self::set).
+    pub(crate) fn delete_multi(&self, mangled: &[&str]) -> Result<(), RegionError> {
+        self.bottom.delete_multi(mangled)?;
+        self.tiers.iter().rev().try_for_each(|tier| tier.delete_multi(mangled))
+    }
+
+    /// Copies a fresh value into the first `count` stores, which lie above the one that has it.
+    pub(crate) fn fill<T: CacheValue>(&self, count: usize, mangled: &str, value: &T, metadata: &Metadata) {
+        for tier in self.tiers.iter().take(count) {
+            let encoded = tier.encode(mangled, Cow::Borrowed(value), metadata.clone());
+            if let Err(error) = encoded.and_then(|value| tier.set(mangled, value, &StoreOptions::new())) {
+                let (region, error) = (&*tier.region, &error as &(dyn std::error::Error + 'static));
+                tracing::warn!(region, key = %Shortened(mangled), error, "a value was not copied into a local tier");
+            }
+        }
+    }
 }
 
 #[cfg(all(test, not(dogpile_loom)))]
 mod tests {
-    use std::sync::mpsc::channel;
-    use std::thread;
+    use std::collections::HashMap;
     use std::time::Duration;
 
-    use dogpile_sdk::{BackendError, CachedValue, StoreOptions};
+    use dogpile_sdk::{BackendError, CacheBackend, Payload};
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::{CacheRegion, RegionConfig};
+    use crate::clock::ManualClock;
+    use crate::region::build;
+    use crate::region::call_options::CallOptions;
+    use crate::region::settings::RegionConfig;
+    use crate::region::state::RegionState;
+    use crate::serializer::Json;
 
-    /// A store that keeps one key and loses all others.
-    #[derive(Debug, Default)]
-    struct Forgetful(Mutex<Option<CachedValue>>);
+    /// A backend that notes its calls in a log that it shares with the others.
+    #[derive(Debug)]
+    struct Noting {
+        name: &'static str,
+        log: Arc<Mutex<Vec<String>>>,
+        kept: Mutex<HashMap<String, CachedValue>>,
+    }
 
-    impl CacheBackend for Forgetful {
+    impl Noting {
+        fn new(name: &'static str, log: &Arc<Mutex<Vec<String>>>) -> Arc<Self> {
+            Arc::new(Noting { name, log: Arc::clone(log), kept: Mutex::default() })
+        }
+
+        fn note(&self, call: &str, key: &str) {
+            self.log.lock().push(format!("{} {call} {key}", self.name));
+        }
+
+        fn kept(&self, key: &str) -> Option<CachedValue> {
+            self.kept.lock().get(key).cloned()
+        }
+    }
+
+    impl CacheBackend for Noting {
         fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-            Ok(if key == "kept" { self.0.lock().clone() } else { None })
+            self.note("get", key);
+            Ok(self.kept(key))
         }
 
         fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
-            if key == "kept" {
-                *self.0.lock() = Some(value);
-            }
+            self.note("set", key);
+            self.kept.lock().insert(key.to_owned(), value);
             Ok(())
         }
 
-        fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        fn delete(&self, key: &str) -> Result<(), BackendError> {
+            self.note("delete", key);
+            self.kept.lock().remove(key);
             Ok(())
         }
     }
 
-    fn forgetful() -> (CacheRegion, Arc<Gates>) {
-        let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
-        region.configure(RegionConfig::from_instance(backend.clone())).expect("nothing is wrong with it");
-        let backend: Arc<dyn CacheBackend> = backend;
-        (region, gates_of(&backend))
+    /// A region of one tier of objects over a store of JSON.
+    struct Tiered {
+        region: RegionState,
+        clock: Arc<ManualClock>,
+        tier: Arc<Noting>,
+        bottom: Arc<Noting>,
+        log: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Tiered {
+        fn new() -> Self {
+            let (log, clock) = (Arc::default(), Arc::new(ManualClock::at(1000.0)));
+            let (tier, bottom) = (Noting::new("tier", &log), Noting::new("bottom", &log));
+            let config = RegionConfig::from_instance(bottom.clone()).serializer(Json).clock(clock.clone());
+            let config = config.expiration_time(Duration::from_secs(10));
+            let mut configured = build::build("tiered", config.settings).expect("nothing is wrong with it");
+            let store = Store {
+                region: "tiered".into(),
+                name: "tier".to_owned(),
+                backend: tier.clone(),
+                actual_backend: tier.clone(),
+                capabilities: tier.capabilities(),
+                serializer: None,
+            };
+            configured.stores = Stores::new(configured.stores.bottom, vec![store]);
+            let region = RegionState::new(Cow::Borrowed("tiered"), None);
+            region.current.store(Some(Arc::new(configured)));
+            Tiered { region, clock, tier, bottom, log }
+        }
+
+        fn call(&self) -> CallOptions<'_> {
+            CallOptions::new(&self.region)
+        }
+
+        /// Returns the calls of the backends since the last time.
+        fn calls(&self) -> Vec<String> {
+            std::mem::take(&mut *self.log.lock())
+        }
     }
 
     #[test]
-    fn million_created_keys_leave_no_gate() {
-        let (region, gates) = forgetful();
-        thread::scope(|scope| {
-            for thread in 0..4 {
-                let region = &region;
-                scope.spawn(move || {
-                    for key in (thread..1_000_000).step_by(4) {
-                        // Some of the creators fail.
-                        let made = if key % 1000 == 0 { Err("failed") } else { Ok(key) };
-                        let answer = region.try_get_or_create(&format!("key:{key}"), || made);
-                        assert_eq!(answer.is_ok(), made.is_ok());
-                    }
-                });
-            }
-        });
-        assert_eq!(gates.len(), 0);
+    fn read_falls_to_the_bottom_and_fills_the_tier() {
+        let tiered = Tiered::new();
+        tiered.call().set("key", 7).unwrap();
+        tiered.tier.kept.lock().clear();
+        tiered.clock.advance(Duration::from_secs(5));
+        tiered.calls();
+        assert_eq!(tiered.call().get("key").unwrap(), Some(7));
+        assert_eq!(tiered.calls(), ["tier get key", "bottom get key", "tier set key"]);
+        let (upper, lower) = (tiered.tier.kept("key").unwrap(), tiered.bottom.kept("key").unwrap());
+        assert_eq!(upper.metadata, lower.metadata);
+        assert!(matches!((upper.payload, lower.payload), (Payload::Object(_), Payload::Bytes(_))));
+        assert_eq!(tiered.call().get_or_create("key", || 8).unwrap(), 7);
+        assert_eq!(tiered.calls(), ["tier get key"]);
     }
 
     #[test]
-    fn hit_takes_no_lock_of_a_gate() {
-        let (region, gates) = forgetful();
-        region.set("kept", 7).unwrap();
-        let (tell, told) = channel();
-        let found = gates.while_held(|| {
-            thread::spawn(move || tell.send(region.get_or_create("kept", || 8)));
-            told.recv_timeout(Duration::from_secs(60))
-        });
-        assert_eq!(found.expect("a hit does not wait for a gate").unwrap(), 7);
+    fn multi_read_asks_the_bottom_for_what_the_tier_lacks() {
+        let tiered = Tiered::new();
+        tiered.call().set_multi([("a", 1), ("b", 2)]).unwrap();
+        tiered.tier.kept.lock().remove("b");
+        tiered.calls();
+        assert_eq!(tiered.call().get_multi(&["a", "b", "c"]).unwrap(), [Some(1), Some(2), None]);
+        let from_tier = ["tier get a", "tier get b", "tier get c"];
+        assert_eq!(
+            tiered.calls(),
+            [&from_tier[..], &["bottom get b", "bottom get c", "tier set b"]].concat()
+        );
+    }
+
+    #[test]
+    fn writes_and_deletes_reach_the_bottom_first() {
+        let tiered = Tiered::new();
+        tiered.call().set("key", 7).unwrap();
+        assert_eq!(tiered.calls(), ["bottom set key", "tier set key"]);
+        tiered.call().delete("key").unwrap();
+        assert_eq!(tiered.calls(), ["bottom delete key", "tier delete key"]);
+        tiered.call().set_multi([("key", 7)]).unwrap();
+        tiered.call().delete_multi(&["key"]).unwrap();
+        let both = ["bottom set key", "tier set key", "bottom delete key", "tier delete key"];
+        assert_eq!(tiered.calls(), both);
+    }
+
+    #[test]
+    fn creation_reads_only_the_bottom_under_the_lock() {
+        let tiered = Tiered::new();
+        assert_eq!(tiered.call().get_or_create("key", || 7).unwrap(), 7);
+        let reads = ["tier get key", "bottom get key", "bottom get key"];
+        assert_eq!(tiered.calls(), [&reads[..], &["bottom set key", "tier set key"]].concat());
+    }
+
+    #[test]
+    fn stale_copy_is_replaced_by_a_newer_value_below() {
+        let tiered = Tiered::new();
+        tiered.call().set("key", 7).unwrap();
+        let old = tiered.tier.kept("key").unwrap();
+        tiered.clock.advance(Duration::from_secs(11));
+        tiered.call().set("key", 8).unwrap();
+        tiered.tier.kept.lock().insert("key".to_owned(), old);
+        assert_eq!(tiered.call().get_or_create("key", || 9).unwrap(), 8);
+        assert_eq!(tiered.tier.kept("key").unwrap().metadata, tiered.bottom.kept("key").unwrap().metadata);
+    }
+
+    #[test]
+    fn tier_has_no_gates_of_its_own() {
+        let tiered = Tiered::new();
+        let (upper, lower): (Arc<dyn CacheBackend>, Arc<dyn CacheBackend>) =
+            (tiered.tier.clone(), tiered.bottom.clone());
+        let current = tiered.region.current().unwrap();
+        assert!(Arc::ptr_eq(&current.stores.gates, &gates_of(&lower)));
+        assert!(!Arc::ptr_eq(&current.stores.gates, &gates_of(&upper)));
     }
 }

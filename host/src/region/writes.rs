@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use dogpile_sdk::Metadata;
+
 use super::call_options::CallOptions;
 use crate::error::RegionError;
 use crate::value::CacheValue;
 
-impl<P> CallOptions<'_, P> {
+impl CallOptions<'_> {
     /// See [`CacheRegion::set`](crate::CacheRegion::set).
     ///
     /// # Errors
@@ -14,9 +16,10 @@ impl<P> CallOptions<'_, P> {
     pub fn set<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
         let current = self.state().current()?;
         let mangled = current.mangle(key)?;
-        let value = current.encode::<T>(key, Cow::Owned(value), current.clock.stamp())?;
+        let metadata = Metadata::new(current.clock.stamp());
+        let value = current.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
         let _writing = current.write([&*mangled]);
-        current.store(&mangled, value)
+        current.stores.set(&mangled, value)
     }
 
     /// See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi).
@@ -28,14 +31,14 @@ impl<P> CallOptions<'_, P> {
         values: impl IntoIterator<Item = (K, T)>,
     ) -> Result<(), RegionError> {
         let current = self.state().current()?;
-        let now = current.clock.stamp();
+        let metadata = Metadata::new(current.clock.stamp());
         let encoded = values.into_iter().map(|(key, value)| {
             let mangled = current.mangle(key.as_ref())?.into_owned();
-            Ok((mangled, current.encode::<T>(key.as_ref(), Cow::Owned(value), now)?))
+            Ok((mangled, current.stores.encode::<T>(key.as_ref(), Cow::Owned(value), &metadata)?))
         });
         let entries = encoded.collect::<Result<Vec<_>, RegionError>>()?;
         let _writing = current.write(entries.iter().map(|(mangled, _)| mangled.as_str()));
-        current.store_multi(entries)
+        current.stores.set_multi(entries)
     }
 
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
@@ -46,7 +49,7 @@ impl<P> CallOptions<'_, P> {
         let current = self.state().current()?;
         let mangled = current.mangle(key)?;
         let _writing = current.write([&*mangled]);
-        current.backend.delete(&mangled).map_err(|error| current.failed("delete", &mangled, error))
+        current.stores.delete(&mangled)
     }
 
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
@@ -62,7 +65,6 @@ impl<P> CallOptions<'_, P> {
         }
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
         let _writing = current.write(mangled.iter().copied());
-        let deleted = current.backend.delete_multi(&mangled);
-        deleted.map_err(|error| current.failed("delete_multi", &mangled, error))
+        current.stores.delete_multi(&mangled)
     }
 }

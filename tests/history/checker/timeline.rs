@@ -136,7 +136,8 @@ impl Made<'_> {
 
     /// The earliest moment from which on a write may excuse that the value is missing.
     pub(super) fn since(&self) -> Moment {
-        self.creation.map_or(self.by.begin, |creation| creation.ready)
+        let own_creation = self.creation.filter(|_| !self.by.call.sees_old_values());
+        own_creation.map_or(self.by.begin, |creation| creation.ready)
     }
 
     /// Whether `write` may excuse that the value is missing at `end`.

@@ -3,16 +3,18 @@
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
+use crate::created::Terms;
 use crate::decision::Reading;
 use crate::engine::blocking::drive;
 use crate::engine::{
-    Created, Found, GateKey, Gates, HeldMutex, LockError, Need, Port, Report, Role, SharedFailure, Slot,
-    settle,
+    Found, GateKey, Gates, HeldMutex, LockError, Made, Need, Port, Report, Role, SharedFailure, Slot,
+    Storing, Wanted, settle,
 };
+use crate::policy::Policy;
 
 /// How the creator of a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +48,13 @@ pub(super) struct ModelPort<const IS_TASK: bool> {
     store: Arc<Store>,
     end: End,
     name: Arc<str>,
+    policy: Policy,
 }
 
 impl<const IS_TASK: bool> ModelPort<IS_TASK> {
     pub(super) fn new(gates: &Arc<Gates>, store: &Arc<Store>) -> Self {
         let (gates, store) = (Arc::clone(gates), Arc::clone(store));
-        ModelPort { gates, store, end: End::Succeeds, name: "model".into() }
+        ModelPort { gates, store, end: End::Succeeds, name: "model".into(), policy: Policy::default() }
     }
 
     pub(super) fn ending(self, end: End) -> Self {
@@ -102,8 +105,8 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
         pending()
     }
 
-    fn wait_limit(&self) -> Duration {
-        Duration::from_secs(300)
+    fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     async fn read(&mut self, _places: &[usize]) -> Result<Vec<Found<u32>>, &'static str> {
@@ -113,7 +116,7 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
             Some(value) => Reading::Stale(value),
             None => Reading::Missing,
         };
-        Ok(vec![Found { reading, made: value.map(|_| self.began()) }])
+        Ok(vec![Found { reading, metadata: value.map(|_| Metadata::new(self.began())) }])
     }
 
     fn mutex(&self, _place: usize) -> Option<HeldMutex> {
@@ -134,7 +137,7 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
         CreationTime::from_seconds(1.0)
     }
 
-    async fn create(&mut self, _places: &[usize]) -> Result<Vec<Created<u32>>, &'static str> {
+    async fn create(&mut self, _wanted: Vec<Wanted<u32>>) -> Result<Vec<Made<u32>>, &'static str> {
         if self.end == End::Hangs {
             return pending().await;
         }
@@ -146,18 +149,18 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
             return Err("the creator failed");
         }
         let value = 10 + self.store.created.fetch_add(1, SeqCst) as u32;
-        Ok(vec![Created { value, is_cacheable: true }])
+        Ok(vec![Made { value, terms: Terms::STORED }])
     }
 
-    async fn store(&mut self, values: Vec<(usize, &u32)>, _began: CreationTime) {
-        values.into_iter().for_each(|(_, value)| self.store.set(*value));
+    async fn store(&mut self, values: Vec<Storing<'_, u32>>, _began: CreationTime) {
+        values.into_iter().for_each(|storing| self.store.set(storing.made.value));
     }
 
     fn is_valid(&self, _began: CreationTime) -> bool {
         true
     }
 
-    fn is_fresh(&self, _made: CreationTime) -> bool {
+    fn is_fresh(&self, _metadata: &Metadata) -> bool {
         true
     }
 

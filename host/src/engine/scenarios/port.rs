@@ -7,16 +7,18 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CreationTime};
+use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 use super::coverage::Tag::*;
 use super::world::{Key, ManualTime, Name, Order, PANICKED, Point, State, World, made_at};
+use crate::created::Terms;
 use crate::decision::Reading;
 use crate::engine::asynchronous::Timer;
 use crate::engine::{
-    Created, CreationInfo, Found, GateKey, Gates, HeldMutex, Led, LockError, Need, Port, Queued, Report,
-    Role, SharedFailure, Slot, asynchronous, blocking, create_led, settle,
+    CreationInfo, Found, GateKey, Gates, HeldMutex, Led, LockError, Made, Need, Port, Queued, Report, Role,
+    SharedFailure, Slot, Storing, Wanted, asynchronous, blocking, create_queued, settle,
 };
+use crate::policy::Policy;
 
 /// A call of a scenario.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(super) struct Call {
     pub(super) name: Name,
     pub(super) keys: Vec<Key>,
     pub(super) holds: Vec<Point>,
-    pub(super) limit: Duration,
+    pub(super) policy: Policy,
     pub(super) is_background: bool,
     pub(super) shares_failures: bool,
     pub(super) is_cacheable: bool,
@@ -36,7 +38,7 @@ impl Call {
             name,
             keys: keys.to_vec(),
             holds: Vec::new(),
-            limit: Duration::from_secs(300),
+            policy: Policy::default(),
             is_background: false,
             shares_failures: false,
             is_cacheable: true,
@@ -45,7 +47,7 @@ impl Call {
 
     /// Waits for others at most this many seconds.
     pub(super) fn waits(mut self, seconds: u64) -> Self {
-        self.limit = Duration::from_secs(seconds);
+        self.policy.creation_wait_timeout = Duration::from_secs(seconds);
         self
     }
 
@@ -148,7 +150,7 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
         let led: Vec<Led> = queued.into_iter().enumerate().filter_map(begin).collect();
         let handoff = if led.is_empty() { TakenOver } else { RunsQueued };
         self.world.change(|state| state.see(handoff));
-        match create_led(&mut self, led).await {
+        match create_queued(&mut self, led).await {
             Ok(values) => format!("created {}", values.len()),
             Err(failure) => failure.to_string(),
         }
@@ -164,14 +166,14 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
 
     fn find(&self, state: &mut State, key: Key) -> Found<u32> {
         let Some((value, made)) = state.stored.get(key).copied() else {
-            return Found { reading: Reading::Missing, made: None };
+            return Found { reading: Reading::Missing, metadata: None };
         };
         let reading = match () {
             () if state.is_missing(made) => Reading::Missing,
             () if state.is_fresh(made) => Reading::Fresh(value),
             () => Reading::Stale(value),
         };
-        Found { reading, made: Some(made_at(made)) }
+        Found { reading, metadata: Some(Metadata::new(made_at(made))) }
     }
 
     fn see_found(&self, state: &mut State, found: &[Found<u32>]) {
@@ -220,7 +222,7 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
 
     fn sleep_until(&self, time: Instant) -> impl Future<Output = ()> {
         let now = self.now();
-        let end = *self.waits_since.get_or_init(|| now) + self.call.limit;
+        let end = *self.waits_since.get_or_init(|| now) + self.call.policy.creation_wait_timeout;
         async move {
             self.world.look(|state| state.see(Waiter));
             self.time.sleep_until(time).await;
@@ -230,8 +232,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         }
     }
 
-    fn wait_limit(&self) -> Duration {
-        self.call.limit
+    fn policy(&self) -> &Policy {
+        &self.call.policy
     }
 
     async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<u32>>, Failure> {
@@ -276,8 +278,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         made_at(self.world.look(|state| state.wall))
     }
 
-    async fn create(&mut self, places: &[usize]) -> Result<Vec<Created<u32>>, Failure> {
-        let keys: Vec<Key> = self.keys(places).collect();
+    async fn create(&mut self, wanted: Vec<Wanted<u32>>) -> Result<Vec<Made<u32>>, Failure> {
+        let keys: Vec<Key> = wanted.iter().map(|wanted| self.call.keys[wanted.place]).collect();
         self.world.look(|state| {
             state.created.extend(keys);
             state.see(Leader);
@@ -287,8 +289,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
             self.see_end(&order);
             match order {
                 Order::Succeed(value) => {
-                    let created = Created { value, is_cacheable: self.call.is_cacheable };
-                    return Ok(places.iter().map(|_| Created { ..created }).collect());
+                    let terms = Terms { is_stored: self.call.is_cacheable, ..Terms::STORED };
+                    return Ok(wanted.iter().map(|_| Made { value, terms }).collect());
                 }
                 Order::Fail => return Err(Failure::Creator),
                 Order::Panic => resume_unwind(Box::new(PANICKED)),
@@ -298,7 +300,7 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         }
     }
 
-    async fn store(&mut self, values: Vec<(usize, &u32)>, began: CreationTime) {
+    async fn store(&mut self, values: Vec<Storing<'_, u32>>, began: CreationTime) {
         self.world.pass(self.call.name, Point::Storing).await;
         self.world.look(|state| {
             if state.stores_fail {
@@ -307,7 +309,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
             let began = began.as_seconds();
             let made = if state.is_valid(began) { state.wall } else { began };
             state.stores += values.len();
-            let entries = values.iter().map(|(place, value)| (self.call.keys[*place], (**value, made)));
+            let entries =
+                values.iter().map(|storing| (self.call.keys[storing.place], (storing.made.value, made)));
             state.stored.extend(entries);
         });
     }
@@ -316,8 +319,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         self.world.look(|state| state.is_valid(began.as_seconds()))
     }
 
-    fn is_fresh(&self, made: CreationTime) -> bool {
-        self.world.look(|state| state.is_fresh(made.as_seconds()))
+    fn is_fresh(&self, metadata: &Metadata) -> bool {
+        self.world.look(|state| state.is_fresh(metadata.creation_time.as_seconds()))
     }
 
     fn creates_in_background(&self) -> bool {

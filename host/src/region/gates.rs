@@ -1,0 +1,100 @@
+//! One set of gates per store, so that regions over one store wait for each other's creators.
+
+use std::sync::Arc;
+
+use dogpile_sdk::{CacheBackend, WeakRegistry};
+
+use super::release::release_later;
+use crate::engine::Gates;
+
+/// The identity of a store.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Store {
+    /// The scope that the backend reports.
+    Scope(String),
+    /// The address of a backend instance. It is not reused while a region holds the instance.
+    Instance(usize),
+}
+
+/// Returns the gates of the store `actual`, which all regions over that store share.
+///
+/// A gate is identified by `CacheBackend::store_key` of the outermost backend.
+pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
+    static GATES: WeakRegistry<Store, Gates> = WeakRegistry::new();
+
+    let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
+    let store = actual.capabilities().scope.map_or_else(instance, Store::Scope);
+    GATES.get_or_create(store, || Gates::new(release_later))
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use dogpile_sdk::{BackendError, CachedValue, StoreOptions};
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::{CacheRegion, RegionConfig};
+
+    /// A store that keeps one key and loses all others.
+    #[derive(Debug, Default)]
+    struct Forgetful(Mutex<Option<CachedValue>>);
+
+    impl CacheBackend for Forgetful {
+        fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
+            Ok(if key == "kept" { self.0.lock().clone() } else { None })
+        }
+
+        fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
+            if key == "kept" {
+                *self.0.lock() = Some(value);
+            }
+            Ok(())
+        }
+
+        fn delete(&self, _key: &str) -> Result<(), BackendError> {
+            Ok(())
+        }
+    }
+
+    fn forgetful() -> (CacheRegion, Arc<Gates>) {
+        let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
+        region.configure(RegionConfig::from_instance(backend.clone())).expect("nothing is wrong with it");
+        let backend: Arc<dyn CacheBackend> = backend;
+        (region, gates_of(&backend))
+    }
+
+    #[test]
+    fn million_created_keys_leave_no_gate() {
+        let (region, gates) = forgetful();
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let region = &region;
+                scope.spawn(move || {
+                    for key in (thread..1_000_000).step_by(4) {
+                        // Some of the creators fail.
+                        let made = if key % 1000 == 0 { Err("failed") } else { Ok(key) };
+                        let answer = region.try_get_or_create(&format!("key:{key}"), || made);
+                        assert_eq!(answer.is_ok(), made.is_ok());
+                    }
+                });
+            }
+        });
+        assert_eq!(gates.len(), 0);
+    }
+
+    #[test]
+    fn hit_takes_no_lock_of_a_gate() {
+        let (region, gates) = forgetful();
+        region.set("kept", 7).unwrap();
+        let (tell, told) = channel();
+        let found = gates.while_held(|| {
+            thread::spawn(move || tell.send(region.get_or_create("kept", || 8)));
+            told.recv_timeout(Duration::from_secs(60))
+        });
+        assert_eq!(found.expect("a hit does not wait for a gate").unwrap(), 7);
+    }
+}

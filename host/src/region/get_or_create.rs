@@ -1,0 +1,188 @@
+//! Calls with a creator that may borrow from its caller.
+
+use std::borrow::Cow;
+use std::convert::{Infallible, identity};
+use std::fmt;
+
+use super::call::{Call, CallKey, HandOver};
+use super::call_options::CallOptions;
+use super::creator::{Creator, Multi, Single};
+use super::plain_value::PlainValue;
+use crate::created::{Aged, Created};
+use crate::engine::Slot;
+use crate::error::{CreateError, RegionError};
+use crate::value::CacheValue;
+
+impl CallOptions<'_> {
+    /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
+    #[inline]
+    pub fn get_or_create<T: CacheValue + PlainValue<Kind>, Kind>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> T,
+    ) -> Result<T, RegionError> {
+        self.try_get_or_create(key, || Ok::<T, Infallible>(creator())).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
+    #[inline]
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, CreateError<E>> {
+        self.get_or_decide(key, || creator().map(Created::new))
+    }
+
+    /// Returns the value of `key`, calling a creator that decides whether its value is stored.
+    #[inline]
+    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Display>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Result<Created<T>, E>,
+    ) -> Result<T, CreateError<E>> {
+        self.create(key, Single::<_, false>::new(|_| creator()), None)
+    }
+
+    /// Returns the value of `key`, calling a creator that sees the old value and decides what becomes of it.
+    ///
+    /// `creator` gets the stale value, if there is one, as it was read under the dogpile lock. It gets `None` for a
+    /// value that is missing or hard-invalidated. Nothing is stored if the key is set or deleted since that value was
+    /// read.
+    ///
+    /// ```
+    /// use dogpile::{Aged, CacheRegion, CreateError, Created, RegionConfig};
+    ///
+    /// # fn changed_since(_version: Option<u32>) -> Result<Option<u32>, std::io::Error> { Ok(Some(7)) }
+    /// let region = CacheRegion::new("feeds");
+    /// region.configure(RegionConfig::new("dogpile.cache.memory"))?;
+    /// let feed = region.options().get_or_create_with("feed", |old: Option<Aged<u32>>| {
+    ///     Ok(match changed_since(old.map(|old| old.value))? {
+    ///         Some(feed) => Created::new(feed),
+    ///         None => Created::unchanged(),
+    ///     })
+    /// })?;
+    /// assert_eq!(feed, 7);
+    /// # Ok::<(), CreateError<std::io::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RegionError::NothingToConfirm`] if the creator returns [`Created::unchanged`] without an old value. See
+    /// [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create) for the others.
+    #[inline]
+    pub fn get_or_create_with<T: CacheValue, E: fmt::Display>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
+    ) -> Result<T, CreateError<E>> {
+        self.create(key, Single::<_, true>::new(creator), None)
+    }
+
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
+    pub fn get_or_create_multi<T: CacheValue + PlainValue<Kind>, Kind>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Vec<T>,
+    ) -> Result<Vec<T>, RegionError> {
+        let creator = |keys: &[&str]| Ok::<Vec<T>, Infallible>(creator(keys));
+        self.try_get_or_create_multi(keys, creator).map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        self.get_or_decide_multi(keys, |keys| Ok(creator(keys)?.into_iter().map(Created::new).collect()))
+    }
+
+    /// Returns the values of many keys, calling a creator that decides which of its values are stored.
+    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Display>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E>,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        let creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
+        self.create_multi(keys, Multi::<_, false>::new(creator), None)
+    }
+
+    /// Returns the values of many keys, calling a creator that sees the old values and decides what becomes of them.
+    ///
+    /// `creator` gets the sorted keys that this caller creates, and the old value of each. It returns one decision for
+    /// each key. See [`get_or_create_with`](Self::get_or_create_with).
+    ///
+    /// # Errors
+    /// [`RegionError::CreatorCount`] if `creator` returns a wrong number of decisions. See
+    /// [`get_or_create_with`](Self::get_or_create_with) for the others.
+    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Display>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
+    ) -> Result<Vec<T>, CreateError<E>> {
+        self.create_multi(keys, Multi::<_, true>::new(creator), None)
+    }
+
+    /// Returns the value of `key`, creating it if it is missing or stale.
+    #[inline]
+    pub(super) fn create<T: CacheValue, C: Creator<T>>(
+        self,
+        key: &str,
+        creator: C,
+        hand_over: Option<HandOver<T, C>>,
+    ) -> Result<T, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
+            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
+            let call = Call::new(current, vec![key], policy, creator, hand_over);
+            let values = call.run(vec![found.into()])?;
+            Ok(values.into_iter().next().expect("a call for one key returns one value"))
+        })
+    }
+
+    /// Reads many keys, and creates those that are missing or stale in one go.
+    pub(super) fn create_multi<T: CacheValue, C: Creator<T>>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: C,
+        hand_over: Option<HandOver<T, C>>,
+    ) -> Result<Vec<T>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let current = self.state().current()?;
+        let policy = self.creating().policy(&current);
+        let mut sorted: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut call_keys = Vec::with_capacity(sorted.len());
+        for key in &sorted {
+            call_keys.push(CallKey::new(&current, key, current.mangle(key)?));
+        }
+        let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
+        let slots = current.read_multi(&mangled, &policy)?.into_iter().map(Slot::from).collect();
+        let values = Call::new(&current, call_keys, policy, creator, hand_over).run(slots)?;
+        Ok(in_request_order(keys, &sorted, &values))
+    }
+}
+
+/// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
+fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
+    let value =
+        |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
+    keys.iter().filter_map(value).collect()
+}

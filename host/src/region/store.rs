@@ -1,0 +1,147 @@
+//! [`Store`]: a backend under its proxies, and the codec of the values in it.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use dogpile_sdk::{
+    BackendError, CacheBackend, CachedValue, Capabilities, Entry, ErrorKind, Metadata, Payload, StoreOptions,
+};
+
+use crate::error::RegionError;
+use crate::serializer::Serializer;
+use crate::shorten::Shortened;
+use crate::value::CacheValue;
+
+/// A backend under its proxies, and the codec of the values in it. All keys are mangled already.
+pub(crate) struct Store {
+    /// The region, for errors and logs.
+    pub(crate) region: Arc<str>,
+    /// The backend's entry point, or the debug form of an instance.
+    pub(crate) name: String,
+    /// The outermost proxy, or the backend if it has none.
+    pub(crate) backend: Arc<dyn CacheBackend>,
+    pub(crate) actual_backend: Arc<dyn CacheBackend>,
+    pub(crate) capabilities: Capabilities,
+    /// The codec. Without one, values are stored as they are.
+    pub(crate) serializer: Option<Arc<dyn Serializer>>,
+}
+
+impl Store {
+    /// Returns the stored value of `mangled`.
+    pub(crate) fn get(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
+        self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
+    }
+
+    /// Returns the stored values of many keys, one entry per key.
+    pub(crate) fn get_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
+        if mangled.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found =
+            self.backend.get_multi(mangled).map_err(|error| self.failed("get_multi", &mangled, error))?;
+        if found.len() != mangled.len() {
+            let message = format!("the backend returned {} values for {} keys", found.len(), mangled.len());
+            return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
+        }
+        Ok(found)
+    }
+
+    /// Stores one value.
+    pub(crate) fn set(
+        &self,
+        mangled: &str,
+        value: CachedValue,
+        options: &StoreOptions,
+    ) -> Result<(), RegionError> {
+        self.backend.set(mangled, value, options).map_err(|error| self.failed("set", &mangled, error))
+    }
+
+    /// Stores many values.
+    pub(crate) fn set_multi(&self, entries: Vec<Entry>) -> Result<(), RegionError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+        self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
+    }
+
+    /// Deletes one key.
+    pub(crate) fn delete(&self, mangled: &str) -> Result<(), RegionError> {
+        self.backend.delete(mangled).map_err(|error| self.failed("delete", &mangled, error))
+    }
+
+    /// Deletes many keys.
+    pub(crate) fn delete_multi(&self, mangled: &[&str]) -> Result<(), RegionError> {
+        self.backend.delete_multi(mangled).map_err(|error| self.failed("delete_multi", &mangled, error))
+    }
+
+    /// Returns `value` in its stored form.
+    pub(crate) fn encode<T: CacheValue>(
+        &self,
+        key: &str,
+        value: Cow<'_, T>,
+        metadata: Metadata,
+    ) -> Result<CachedValue, RegionError> {
+        let payload = match &self.serializer {
+            None => Payload::Object(value.into_owned().into_object()),
+            Some(serializer) => {
+                let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
+                    region: self.region.to_string(),
+                    key: Shortened(key).to_string(),
+                    source,
+                })?;
+                Payload::Bytes(bytes.into())
+            }
+        };
+        Ok(CachedValue { payload, metadata })
+    }
+
+    /// Returns the value, or `None` if it is not of type `T` or cannot be deserialized.
+    #[inline(always)]
+    pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
+        let decoded = match (&found.payload, &self.serializer) {
+            (Payload::Object(object), None) => T::from_object(object),
+            (Payload::Bytes(bytes), Some(serializer)) => return self.deserialize(key, bytes, &**serializer),
+            (Payload::Object(_), Some(_)) | (Payload::Bytes(_), None) => None,
+        };
+        if decoded.is_none() {
+            self.log_unreadable(key, None);
+        }
+        decoded
+    }
+
+    #[inline(never)]
+    fn deserialize<T: CacheValue>(&self, key: &str, bytes: &[u8], serializer: &dyn Serializer) -> Option<T> {
+        match T::deserialize(bytes, serializer) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.log_unreadable(key, Some(&*error));
+                None
+            }
+        }
+    }
+
+    /// Returns the error for a failure of the backend.
+    pub(crate) fn failed(
+        &self,
+        operation: &'static str,
+        key: &dyn Debug,
+        source: BackendError,
+    ) -> RegionError {
+        RegionError::Backend {
+            region: self.region.to_string(),
+            backend: self.name.clone(),
+            operation,
+            key: Shortened(key).to_string(),
+            source,
+        }
+    }
+
+    #[cold]
+    fn log_unreadable(&self, key: &str, error: Option<&(dyn Error + Send + Sync + 'static)>) {
+        let error = error.map(tracing::field::display);
+        tracing::debug!(region = &*self.region, key = %Shortened(key), error, "the value for key cannot be read");
+    }
+}
