@@ -17,7 +17,7 @@ mod single;
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
-use dogpile::{AsyncCreationRunner, Creation};
+use dogpile::{Creation, Runner};
 use parking_lot::Mutex;
 
 /// Counts how often a function was evaluated.
@@ -39,7 +39,7 @@ impl Calls {
 #[derive(Debug, Default)]
 struct Desk(Mutex<Vec<Creation>>);
 
-impl AsyncCreationRunner for Desk {
+impl Runner for Desk {
     fn run(&self, creation: Creation) {
         self.0.lock().push(creation);
     }

@@ -93,7 +93,7 @@ pub use dogpile_sdk as sdk;
 /// | `ignore(connection, log)` | arguments that the key does not depend on |
 /// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
-/// | `background` | lets the region's [runner](AsyncCreationRunner) evaluate the function for stale values; the arguments must be owned |
+/// | `background` | lets the region's [runner](Runner) evaluate the function for stale values; the arguments must be owned |
 /// | `associated` | for a function without `self` in an `impl` |
 ///
 /// In an `impl`, the companions are called `price_get`, `price_set`, `price_refresh`, `price_invalidate`, `price_original`, and
@@ -167,7 +167,7 @@ pub use crate::invalidation::{DefaultInvalidationStrategy, RegionInvalidationStr
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
 pub use crate::region::{BackgroundCall, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig};
 pub use crate::registry::Registry;
-pub use crate::runner::{AsyncCreationRunner, Creation, PoolRunner, ThreadRunner};
+pub use crate::runner::{Creation, PoolRunner, Runner, ThreadRunner};
 pub use crate::value::{CacheValue, InMemory};
 
 /// Compiles the programs of the README.

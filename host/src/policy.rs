@@ -90,6 +90,14 @@ pub(crate) struct Overrides {
 }
 
 impl Overrides {
+    /// Returns whether the region's policy applies as it is.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        let Overrides { expiration, ignores_expiration, creation_wait_timeout, on_creator_failure } = self;
+        let is_set = expiration.is_some() || creation_wait_timeout.is_some() || on_creator_failure.is_some();
+        !is_set && !ignores_expiration
+    }
+
     /// Returns the policy of a call of a region whose own policy is `region`.
     #[inline]
     pub(crate) fn resolve(&self, region: &Policy) -> Policy {

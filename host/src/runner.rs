@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 ///
 /// Only calls made through [`background`](crate::CallOptions::background) are handed over, because their creators own
 /// their data. A creator that borrows cannot outlive its caller, so the caller runs it.
-pub trait AsyncCreationRunner: fmt::Debug + Send + Sync + 'static {
+pub trait Runner: fmt::Debug + Send + Sync + 'static {
     /// Schedules `creation` to run on another thread. Dropping it instead releases its keys.
     fn run(&self, creation: Creation);
 }
@@ -67,7 +67,7 @@ impl fmt::Debug for Creation {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadRunner;
 
-impl AsyncCreationRunner for ThreadRunner {
+impl Runner for ThreadRunner {
     fn run(&self, creation: Creation) {
         let region = Arc::clone(&creation.region);
         let thread = std::thread::Builder::new().name("dogpile-creation".to_owned());
@@ -146,7 +146,7 @@ impl Pool {
     }
 }
 
-impl AsyncCreationRunner for PoolRunner {
+impl Runner for PoolRunner {
     fn run(&self, creation: Creation) {
         let mut queue = self.shared.queue.lock();
         if queue.waiting.len() < self.shared.capacity {

@@ -7,9 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use dogpile::sdk::CacheMutex;
-use dogpile::{
-    AsyncCreationRunner, CacheRegion, Creation, ManualClock, PoolRunner, RegionConfig, ThreadRunner,
-};
+use dogpile::{CacheRegion, Creation, ManualClock, PoolRunner, RegionConfig, Runner, ThreadRunner};
 use dogpile_tests::desk::Desk;
 use dogpile_tests::events::Events;
 use dogpile_tests::regions::odd_only;
@@ -21,7 +19,7 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 struct DropAll;
 
-impl AsyncCreationRunner for DropAll {
+impl Runner for DropAll {
     fn run(&self, creation: Creation) {
         drop(creation);
     }
@@ -30,14 +28,14 @@ impl AsyncCreationRunner for DropAll {
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Returns a region whose values expire after a second, and its clock.
-fn region_with(name: &'static str, runner: Arc<dyn AsyncCreationRunner>) -> (CacheRegion, Arc<ManualClock>) {
+fn region_with(name: &'static str, runner: Arc<dyn Runner>) -> (CacheRegion, Arc<ManualClock>) {
     region_over(name, RegionConfig::new("dogpile.cache.memory"), runner)
 }
 
 fn region_over(
     name: &'static str,
     config: RegionConfig,
-    runner: Arc<dyn AsyncCreationRunner>,
+    runner: Arc<dyn Runner>,
 ) -> (CacheRegion, Arc<ManualClock>) {
     let (region, clock) = (CacheRegion::new(name), Arc::new(ManualClock::at(100.0)));
     region

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use dogpile::{AsyncCreationRunner, CacheRegion, ManualClock, ThreadRunner};
+use dogpile::{CacheRegion, ManualClock, Runner, ThreadRunner};
 use dogpile_tests::desk::Desk;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{Signal, bounded, until};
@@ -33,7 +33,7 @@ impl Subject {
 }
 
 /// Runs `test` on a region over each entry point for a single server.
-fn with_runner<R: AsyncCreationRunner>(runner: fn() -> R, test: impl Fn(&Subject, &R) + Send + 'static) {
+fn with_runner<R: Runner>(runner: fn() -> R, test: impl Fn(&Subject, &R) + Send + 'static) {
     bounded(move || {
         let Some(server) = server(&[]) else { return };
         for backend in ["dogpile.cache.redis", "dogpile.cache.valkey"] {

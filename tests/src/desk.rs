@@ -1,13 +1,13 @@
 //! [`Desk`], a runner that leaves its creations to the test.
 
-use dogpile::{AsyncCreationRunner, Creation};
+use dogpile::{Creation, Runner};
 use parking_lot::Mutex;
 
 /// A runner that keeps its creations until the test runs or drops them.
 #[derive(Debug, Default)]
 pub struct Desk(Mutex<Vec<Creation>>);
 
-impl AsyncCreationRunner for Desk {
+impl Runner for Desk {
     fn run(&self, creation: Creation) {
         self.0.lock().push(creation);
     }

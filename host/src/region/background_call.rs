@@ -33,7 +33,7 @@ use crate::value::CacheValue;
 pub struct BackgroundCall<'r>(CallOptions<'r>);
 
 impl<'r> CallOptions<'r> {
-    /// Lets the region's [runner](crate::AsyncCreationRunner) create stale values, while the caller gets the old ones.
+    /// Lets the region's [runner](crate::Runner) create stale values, while the caller gets the old ones.
     ///
     /// The caller creates missing values. Without a runner, it creates stale values too.
     pub fn background(self) -> BackgroundCall<'r> {

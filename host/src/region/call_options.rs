@@ -82,6 +82,12 @@ impl<'r> CallOptions<'r> {
         self.overrides.resolve(&current.policy)
     }
 
+    /// Returns whether the call goes by the region's policy.
+    #[inline]
+    pub(super) fn is_default(&self) -> bool {
+        self.overrides.is_empty()
+    }
+
     /// Returns these options for a call that creates values, and so cannot ignore that they expired.
     #[inline]
     pub(super) fn creating(mut self) -> Self {

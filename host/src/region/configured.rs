@@ -16,7 +16,7 @@ use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::key::sha1_mangle_key;
 use crate::policy::Policy;
-use crate::runner::AsyncCreationRunner;
+use crate::runner::Runner;
 use crate::shorten::Shortened;
 use crate::time::{RegionTime, Verdict};
 use crate::value::CacheValue;
@@ -37,7 +37,7 @@ pub(crate) struct Configured {
     pub(crate) mangle_invalid_keys: bool,
     pub(crate) key_mangler: Option<KeyMangler>,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
-    pub(crate) runner: Option<Arc<dyn AsyncCreationRunner>>,
+    pub(crate) runner: Option<Arc<dyn Runner>>,
     /// The region's time. Its readings are stamps for values and for the beginnings of creations.
     pub(crate) clock: Arc<RegionTime>,
 }

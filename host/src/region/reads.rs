@@ -29,10 +29,17 @@ impl CallOptions<'_> {
             changed = current.mangle(key)?;
             &*changed
         };
-        let policy = self.policy(&current);
-        match current.read(mangled, &policy)? {
+        let own;
+        // A copy of the region's policy would cost a hit ten instructions.
+        let policy = if self.is_default() {
+            &current.policy
+        } else {
+            own = self.policy(&current);
+            &own
+        };
+        match current.read(mangled, policy)? {
             Reading::Fresh(value) => Ok(fresh(value)),
-            other => otherwise(&current, mangled, policy, other),
+            other => otherwise(&current, mangled, *policy, other),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
 use crate::policy::OnCreatorFailure;
 use crate::registry::Registry;
-use crate::runner::AsyncCreationRunner;
+use crate::runner::Runner;
 use crate::serializer::Serializer;
 use crate::time::Marks;
 
@@ -54,7 +54,7 @@ pub(crate) struct Settings {
     pub(crate) serializer: Option<Choice<Arc<dyn Serializer>>>,
     pub(crate) wrap: Option<Vec<Wrap>>,
     pub(crate) region_invalidator: Option<Arc<dyn RegionInvalidationStrategy>>,
-    pub(crate) async_creation_runner: Option<Arc<dyn AsyncCreationRunner>>,
+    pub(crate) async_creation_runner: Option<Arc<dyn Runner>>,
     pub(crate) mangle_invalid_keys: Option<bool>,
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
@@ -224,7 +224,7 @@ impl RegionConfig {
     /// Sets the runner that creates stale values for calls through [`background`](crate::CallOptions::background).
     ///
     /// Default: none. The caller creates.
-    pub fn async_creation_runner(mut self, runner: Arc<dyn AsyncCreationRunner>) -> Self {
+    pub fn async_creation_runner(mut self, runner: Arc<dyn Runner>) -> Self {
         self.settings.async_creation_runner = Some(runner);
         self
     }
