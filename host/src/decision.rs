@@ -6,7 +6,6 @@
 
 use dogpile_sdk::{CreationTime, Metadata};
 
-use crate::clock::Clock;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::policy::Policy;
 use crate::time::{RegionTime, Verdict};
@@ -32,28 +31,31 @@ impl<V> Reading<V> {
     }
 }
 
-/// Returns the verdict on a value with this `metadata` for a call that goes by `policy`.
+/// Returns the verdict on a value of `key` with this `metadata` for a call that goes by `policy`.
 #[inline]
-pub(crate) fn judge(metadata: &Metadata, policy: &Policy, time: &RegionTime) -> Verdict {
+pub(crate) fn judge(key: &str, metadata: &Metadata, policy: &Policy, time: &RegionTime) -> Verdict {
     if metadata.version == Metadata::VERSION {
-        time.judge(metadata.creation_time, policy.limit(metadata))
+        time.judge(key, metadata, policy.limit(metadata))
     } else {
         Verdict::OtherVersion
     }
 }
 
-/// Returns the stamp of a value whose creation `began` then and has ended now.
+/// Stamps the `metadata` of a created value of `key`, which has the beginning of the creation as its time.
 ///
-/// That is the end, unless the region was invalidated meanwhile. The value may then rest on data from before the
-/// invalidation, so that it must not count as newer. `clock` is the [`RegionTime`], which gave `began`, too.
+/// The stamp is the end of the creation, unless the value was invalidated since the beginning. It may then rest on data
+/// from before the invalidation, so that it must not count as newer. Read `ended` first: an invalidation that is not
+/// seen here then lies after it. Both times are readings of the [`RegionTime`].
 pub(crate) fn stamp(
-    began: CreationTime,
+    key: &str,
+    mut metadata: Metadata,
+    ended: CreationTime,
     strategy: &dyn RegionInvalidationStrategy,
-    clock: &dyn Clock,
-) -> CreationTime {
-    // Take the end first: an invalidation that we do not see lies after it.
-    let ended = clock.now();
-    if strategy.judge(began) == Validity::Valid { ended } else { began }
+) -> Metadata {
+    if strategy.judge(key, &metadata) == Validity::Valid {
+        metadata.creation_time = ended;
+    }
+    metadata
 }
 
 #[cfg(test)]
@@ -62,8 +64,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::ManualClock;
-    use crate::invalidation::DefaultInvalidationStrategy;
+    use crate::clock::{Clock, ManualClock};
+    use crate::invalidation::{DefaultInvalidationStrategy, Invalidation};
 
     fn made_at(seconds: f64, version: i64) -> Metadata {
         Metadata::new(CreationTime::from_seconds(seconds)).with_version(version)
@@ -81,15 +83,15 @@ mod tests {
         let (_, strategy, time) = region_time(110.0);
         let judge = |metadata, limit: Option<u64>| {
             let policy = Policy { expiration: limit.map(Duration::from_secs), ..Policy::default() };
-            judge(&metadata, &policy, &time)
+            judge("key", &metadata, &policy, &time)
         };
         assert_eq!(judge(made_at(100.0, 2), None), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(10)), Verdict::Fresh);
         assert_eq!(judge(made_at(100.0, 2), Some(9)), Verdict::Stale);
         assert_eq!(judge(made_at(100.0, 1), None), Verdict::OtherVersion);
-        strategy.invalidate(false, CreationTime::from_seconds(105.0));
+        strategy.invalidate(Invalidation::Soft, CreationTime::from_seconds(105.0));
         assert_eq!(judge(made_at(100.0, 2), None), Verdict::Stale);
-        strategy.invalidate(true, CreationTime::from_seconds(105.0));
+        strategy.invalidate(Invalidation::Hard, CreationTime::from_seconds(105.0));
         assert_eq!(judge(made_at(100.0, 2), None), Verdict::HardInvalidated);
         assert_eq!(judge(made_at(100.0, 1), None), Verdict::OtherVersion);
         assert_eq!(judge(made_at(106.0, 2), None), Verdict::Fresh);
@@ -99,16 +101,17 @@ mod tests {
     fn creation_begun_before_invalidation_keeps_its_beginning() {
         for moved in [0, 10] {
             let (clock, strategy, time) = region_time(100.0);
+            let stamp = |began| stamp("key", Metadata::new(began), time.now(), &*strategy).creation_time;
             let began = time.stamp();
             clock.advance(Duration::from_secs(moved));
-            assert_eq!(stamp(began, &*strategy, &time).as_seconds(), 100.0 + moved as f64);
-            time.invalidate(true);
-            assert_eq!(stamp(began, &*strategy, &time), began);
+            assert_eq!(stamp(began).as_seconds(), 100.0 + moved as f64);
+            time.invalidate(Invalidation::Hard);
+            assert_eq!(stamp(began), began);
             // Begun after the invalidation, though the clock stands still.
             let began = time.stamp();
-            let made = stamp(began, &*strategy, &time);
+            let made = stamp(began);
             assert!(made >= began, "{made:?} {began:?}");
-            assert_eq!(time.judge(made, None), Verdict::Fresh);
+            assert_eq!(time.judge("key", &Metadata::new(made), None), Verdict::Fresh);
         }
     }
 }

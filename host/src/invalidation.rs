@@ -6,7 +6,17 @@ use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dogpile_sdk::CreationTime;
+use dogpile_sdk::{CreationTime, Metadata};
+
+/// The kind of an invalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalidation {
+    /// Values made before it are never served again.
+    Hard,
+    /// Values made before it are stale.
+    Soft,
+}
 
 /// The verdict of a region's invalidations on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,18 +35,18 @@ pub enum Validity {
 /// they share.
 ///
 /// # For implementors
-/// * [`judge`](Self::judge) is called on every read and should not block. It is also called with moments that lie far
-///   in the past, to find out whether the region was ever invalidated.
+/// * [`judge`](Self::judge) is called on every read and should not block. It is also called with the beginnings of
+///   creations, and with moments that lie far in the past, to find out whether the value was ever invalidated.
 /// * A soft invalidation should not weaken an earlier hard one. [`DefaultInvalidationStrategy`] keeps both.
 pub trait RegionInvalidationStrategy: Any + fmt::Debug + Send + Sync {
     /// Invalidates all values made before `now`.
     ///
     /// The region chooses `now`. It lies after every stamp that the region gave to a value before, and is later than
     /// the previous invalidation even if the clock stands still or was set back.
-    fn invalidate(&self, hard: bool, now: CreationTime);
+    fn invalidate(&self, kind: Invalidation, now: CreationTime);
 
-    /// Returns the validity of a value made at `made`.
-    fn judge(&self, made: CreationTime) -> Validity;
+    /// Returns the validity of the value with this `metadata` that is stored under `key`, which is mangled.
+    fn judge(&self, key: &str, metadata: &Metadata) -> Validity;
 
     /// Returns the moment of the last invalidation, hard or soft. Default: `None`.
     ///
@@ -54,15 +64,16 @@ const _: fn(&dyn RegionInvalidationStrategy) = |_| {};
 /// A value made at the moment of an invalidation or before it is invalid.
 ///
 /// ```
-/// use dogpile::sdk::CreationTime;
-/// use dogpile::{DefaultInvalidationStrategy, RegionInvalidationStrategy, Validity};
+/// use dogpile::sdk::{CreationTime, Metadata};
+/// use dogpile::{DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity};
 ///
 /// let strategy = DefaultInvalidationStrategy::default();
-/// strategy.invalidate(true, CreationTime::from_seconds(100.0));
-/// strategy.invalidate(false, CreationTime::from_seconds(110.0));
-/// assert_eq!(strategy.judge(CreationTime::from_seconds(99.0)), Validity::HardInvalidated);
-/// assert_eq!(strategy.judge(CreationTime::from_seconds(101.0)), Validity::SoftInvalidated);
-/// assert_eq!(strategy.judge(CreationTime::from_seconds(111.0)), Validity::Valid);
+/// strategy.invalidate(Invalidation::Hard, CreationTime::from_seconds(100.0));
+/// strategy.invalidate(Invalidation::Soft, CreationTime::from_seconds(110.0));
+/// let judge = |seconds| strategy.judge("key", &Metadata::new(CreationTime::from_seconds(seconds)));
+/// assert_eq!(judge(99.0), Validity::HardInvalidated);
+/// assert_eq!(judge(101.0), Validity::SoftInvalidated);
+/// assert_eq!(judge(111.0), Validity::Valid);
 /// ```
 #[derive(Debug, Default)]
 pub struct DefaultInvalidationStrategy {
@@ -80,16 +91,17 @@ impl DefaultInvalidationStrategy {
 }
 
 impl RegionInvalidationStrategy for DefaultInvalidationStrategy {
-    fn invalidate(&self, hard: bool, now: CreationTime) {
+    fn invalidate(&self, kind: Invalidation, now: CreationTime) {
         // The kind first: a reader that sees the new `last` then sees the new `hard`, too.
-        if hard {
+        if kind == Invalidation::Hard {
             self.hard.advance(now);
         }
         self.last.advance(now);
     }
 
     #[inline]
-    fn judge(&self, made: CreationTime) -> Validity {
+    fn judge(&self, _key: &str, metadata: &Metadata) -> Validity {
+        let made = metadata.creation_time;
         if !self.last.reaches(made) {
             Validity::Valid
         } else if self.hard.reaches(made) {
@@ -160,11 +172,11 @@ mod tests {
     use super::*;
     use Validity::{HardInvalidated, SoftInvalidated, Valid};
 
-    const HARD: bool = true;
-    const SOFT: bool = false;
+    const HARD: Invalidation = Invalidation::Hard;
+    const SOFT: Invalidation = Invalidation::Soft;
 
     /// The invalidations, in their order, and the validity of values made at 99, 100, 105, 110, and 111.
-    type Case<'a> = (&'a [(bool, f64)], [Validity; 5]);
+    type Case<'a> = (&'a [(Invalidation, f64)], [Validity; 5]);
 
     #[test]
     fn default_strategy_keeps_hard_and_soft_invalidations() {
@@ -192,11 +204,11 @@ mod tests {
         ];
         for (invalidations, expected) in cases {
             let strategy = DefaultInvalidationStrategy::default();
-            for (hard, seconds) in invalidations {
-                strategy.invalidate(*hard, CreationTime::from_seconds(*seconds));
+            for (kind, seconds) in invalidations {
+                strategy.invalidate(*kind, CreationTime::from_seconds(*seconds));
             }
             let judged = [99.0, 100.0, 105.0, 110.0, 111.0]
-                .map(|seconds| strategy.judge(CreationTime::from_seconds(seconds)));
+                .map(|seconds| strategy.judge("key", &Metadata::new(CreationTime::from_seconds(seconds))));
             assert_eq!(judged, expected, "after {invalidations:?}");
             let last = invalidations.iter().map(|(_, seconds)| *seconds).reduce(f64::max);
             assert_eq!(strategy.last_invalidation(), last.map(CreationTime::from_seconds));
@@ -207,7 +219,7 @@ mod tests {
     fn default_strategy_without_invalidation_calls_every_time_valid() {
         let strategy = DefaultInvalidationStrategy::default();
         for seconds in [f64::NEG_INFINITY, -1.0, 0.0, f64::INFINITY, f64::NAN] {
-            assert_eq!(strategy.judge(CreationTime::from_seconds(seconds)), Valid);
+            assert_eq!(strategy.judge("key", &Metadata::new(CreationTime::from_seconds(seconds))), Valid);
         }
     }
 }

@@ -163,7 +163,9 @@ pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
 pub use crate::expiration::{Expiration, InvalidExpiration};
-pub use crate::invalidation::{DefaultInvalidationStrategy, RegionInvalidationStrategy, Validity};
+pub use crate::invalidation::{
+    DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
+};
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
 pub use crate::region::{BackgroundCall, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig};
 pub use crate::registry::Registry;

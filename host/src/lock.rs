@@ -181,11 +181,11 @@ where
 
     async fn store(&mut self, _values: Vec<Storing<'_, T>>, _began: CreationTime) {}
 
-    fn is_valid(&self, _began: CreationTime) -> bool {
+    fn is_valid(&self, _place: usize, _began: CreationTime) -> bool {
         true
     }
 
-    fn is_fresh(&self, _metadata: &Metadata) -> bool {
+    fn is_fresh(&self, _place: usize, _metadata: &Metadata) -> bool {
         false
     }
 

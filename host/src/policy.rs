@@ -63,14 +63,11 @@ impl Default for Policy {
 
 impl Policy {
     /// Returns the age past which the value with this `metadata` is stale. `None` means never.
-    #[inline(always)]
+    ///
+    /// The expiration time of the call comes before the value's own, and that before the region's.
     pub(crate) fn limit(&self, metadata: &Metadata) -> Option<Duration> {
-        if metadata.attributes.is_empty() { self.expiration } else { self.limit_of_own(metadata) }
-    }
-
-    #[cold]
-    fn limit_of_own(&self, metadata: &Metadata) -> Option<Duration> {
-        let own = if self.overrides_values { None } else { expires_after(metadata) };
+        let may_have_own = !self.overrides_values && !metadata.attributes.is_empty();
+        let own = if may_have_own { expires_after(metadata) } else { None };
         own.or(self.expiration)
     }
 

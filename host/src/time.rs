@@ -11,10 +11,12 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::CreationTime;
+use dogpile_sdk::{CreationTime, Metadata};
 
 use crate::clock::Clock;
-use crate::invalidation::{DefaultInvalidationStrategy, Moment, RegionInvalidationStrategy, Validity};
+use crate::invalidation::{
+    DefaultInvalidationStrategy, Invalidation, Moment, RegionInvalidationStrategy, Validity,
+};
 
 /// Seconds by which a creation time may lie ahead of the region's time and still be trusted.
 const LARGEST_LEAD: f64 = 60.0;
@@ -78,12 +80,12 @@ impl RegionTime {
     }
 
     /// Invalidates all values stamped so far.
-    pub(crate) fn invalidate(&self, hard: bool) {
-        let moment = self.invalidate_from(hard, f64::NAN);
+    pub(crate) fn invalidate(&self, kind: Invalidation) {
+        let moment = self.invalidate_from(kind, f64::NAN);
         // A creation that began before may have taken its stamp after we read the latest one, and may have found no
         // invalidation. Its stamp is visible now. Later ones find the invalidation.
         if self.latest_stamp(moment) >= moment {
-            self.invalidate_from(hard, moment);
+            self.invalidate_from(kind, moment);
         }
     }
 
@@ -92,17 +94,18 @@ impl RegionTime {
         CreationTime::from_seconds(self.clock_reading().max(self.last_invalidation()))
     }
 
-    /// Returns the verdict on a value of the current format made at `made`, which is stale past the age `limit`.
+    /// Returns the verdict on a value of `key` in the current format, which is stale past the age `limit`.
     ///
     /// The clock is read only if there is a limit or was an invalidation: without both, a value does not age.
-    pub(crate) fn judge(&self, made: CreationTime, limit: Option<Duration>) -> Verdict {
-        match self.strategy.judge(made) {
+    pub(crate) fn judge(&self, key: &str, metadata: &Metadata, limit: Option<Duration>) -> Verdict {
+        let made = metadata.creation_time;
+        match self.strategy.judge(key, metadata) {
             Validity::HardInvalidated => Verdict::HardInvalidated,
             Validity::SoftInvalidated => Verdict::Stale,
             Validity::Valid if self.is_young(made.as_seconds(), limit, self.last_invalidation()) => {
                 Verdict::Fresh
             }
-            Validity::Valid => self.judge_precisely(made, limit),
+            Validity::Valid => self.judge_precisely(key, metadata, limit),
         }
     }
 
@@ -131,11 +134,11 @@ impl RegionTime {
     }
 
     #[cold]
-    fn judge_precisely(&self, made: CreationTime, limit: Option<Duration>) -> Verdict {
-        let now = self.present();
+    fn judge_precisely(&self, key: &str, metadata: &Metadata, limit: Option<Duration>) -> Verdict {
+        let (made, now) = (metadata.creation_time, self.present());
         let lead = made.as_seconds() - now.as_seconds();
         if !lead.is_finite() || lead > LARGEST_LEAD {
-            return self.judge_untrusted();
+            return self.judge_untrusted(key, metadata.clone());
         }
         match limit {
             Some(limit) if made.age(now) > limit => Verdict::Stale,
@@ -144,8 +147,9 @@ impl RegionTime {
     }
 
     /// Returns the verdict on a value of which nobody knows when it was made.
-    fn judge_untrusted(&self) -> Verdict {
-        match self.strategy.judge(LONG_AGO) {
+    fn judge_untrusted(&self, key: &str, mut metadata: Metadata) -> Verdict {
+        metadata.creation_time = LONG_AGO;
+        match self.strategy.judge(key, &metadata) {
             Validity::HardInvalidated => Verdict::HardInvalidated,
             Validity::SoftInvalidated | Validity::Valid => Verdict::Stale,
         }
@@ -153,13 +157,13 @@ impl RegionTime {
 
     /// Invalidates at the present moment, but after `least`, the last invalidation, and the latest stamp, and returns
     /// the moment.
-    fn invalidate_from(&self, hard: bool, least: f64) -> f64 {
+    fn invalidate_from(&self, kind: Invalidation, least: f64) -> f64 {
         let last = self.last_invalidation().max(least);
         let now = self.clock_reading().max(last.next_up());
         // Later than the latest stamp, not equal to it, because a user's strategy may call equal moments valid.
         let moment = now.max(self.latest_stamp(now).next_up());
         self.marks.invalidation.advance(CreationTime::from_seconds(moment));
-        self.strategy.invalidate(hard, CreationTime::from_seconds(moment));
+        self.strategy.invalidate(kind, CreationTime::from_seconds(moment));
         moment
     }
 
@@ -204,13 +208,17 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
 
-    const HARD: bool = true;
-    const SOFT: bool = false;
+    const HARD: Invalidation = Invalidation::Hard;
+    const SOFT: Invalidation = Invalidation::Soft;
 
     fn region_time(seconds: f64) -> (Arc<ManualClock>, RegionTime) {
         let clock = Arc::new(ManualClock::at(seconds));
         let strategy = Arc::new(DefaultInvalidationStrategy::default());
         (clock.clone(), RegionTime::new(clock, strategy, Arc::default()))
+    }
+
+    fn verdict(time: &RegionTime, made: CreationTime, limit: Option<Duration>) -> Verdict {
+        time.judge("key", &Metadata::new(made), limit)
     }
 
     fn at(seconds: f64) -> CreationTime {
@@ -229,14 +237,18 @@ mod tests {
                 let expected = if kind == HARD { Verdict::HardInvalidated } else { Verdict::Stale };
                 for round in 0..5 {
                     let before = time.stamp();
-                    assert_eq!(time.judge(before, None), Verdict::Fresh);
-                    assert_eq!(time.judge(before, limit(0)), Verdict::Fresh);
+                    assert_eq!(verdict(&time, before, None), Verdict::Fresh);
+                    assert_eq!(verdict(&time, before, limit(0)), Verdict::Fresh);
                     clock.set(clock.now().as_seconds() + step);
                     time.invalidate(kind);
                     let after = time.stamp();
-                    assert_eq!(time.judge(before, None), expected, "step {step}, round {round}");
-                    assert_eq!(time.judge(after, None), Verdict::Fresh, "step {step}, round {round}");
-                    assert_eq!(time.judge(after, limit(10)), Verdict::Fresh, "step {step}, round {round}");
+                    assert_eq!(verdict(&time, before, None), expected, "step {step}, round {round}");
+                    assert_eq!(verdict(&time, after, None), Verdict::Fresh, "step {step}, round {round}");
+                    assert_eq!(
+                        verdict(&time, after, limit(10)),
+                        Verdict::Fresh,
+                        "step {step}, round {round}"
+                    );
                 }
             }
         }
@@ -260,12 +272,12 @@ mod tests {
             for (invalidations, expected) in [[].as_slice(), &[SOFT], &[HARD, SOFT]].into_iter().zip(expected)
             {
                 let (_, time) = region_time(1000.0);
-                invalidations.iter().for_each(|hard| time.invalidate(*hard));
-                assert_eq!(time.judge(at(made), limit(3600)), expected, "{made} after {invalidations:?}");
+                invalidations.iter().for_each(|kind| time.invalidate(*kind));
+                assert_eq!(verdict(&time, at(made), limit(3600)), expected, "{made} after {invalidations:?}");
                 // A region without both ages nothing, and never reads the clock.
                 let unaging = invalidations.is_empty() && made.is_finite();
                 let expected = if unaging { Fresh } else { expected };
-                assert_eq!(time.judge(at(made), None), expected, "{made} after {invalidations:?}");
+                assert_eq!(verdict(&time, at(made), None), expected, "{made} after {invalidations:?}");
             }
         }
     }
@@ -276,10 +288,10 @@ mod tests {
         time.invalidate(HARD);
         clock.set(100.0);
         let made = time.stamp();
-        assert_eq!(time.judge(made, limit(5)), Verdict::Fresh);
+        assert_eq!(verdict(&time, made, limit(5)), Verdict::Fresh);
         assert_eq!(made.age(time.present()), Duration::ZERO);
         clock.set(10_006.0);
-        assert_eq!(time.judge(made, limit(5)), Verdict::Stale);
+        assert_eq!(verdict(&time, made, limit(5)), Verdict::Stale);
     }
 
     #[test]
@@ -287,10 +299,10 @@ mod tests {
         for seconds in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let (_, time) = region_time(seconds);
             let made = time.stamp();
-            assert_eq!(time.judge(made, None), Verdict::Fresh);
+            assert_eq!(verdict(&time, made, None), Verdict::Fresh);
             time.invalidate(HARD);
-            assert_eq!(time.judge(made, None), Verdict::HardInvalidated);
-            assert_eq!(time.judge(time.stamp(), None), Verdict::Fresh);
+            assert_eq!(verdict(&time, made, None), Verdict::HardInvalidated);
+            assert_eq!(verdict(&time, time.stamp(), None), Verdict::Fresh);
         }
     }
 
@@ -304,7 +316,7 @@ mod tests {
         let made = old.stamp();
         clock.set(99.0);
         new.invalidate(HARD);
-        assert_eq!(new.judge(made, None), Verdict::HardInvalidated);
+        assert_eq!(verdict(&new, made, None), Verdict::HardInvalidated);
     }
 
     /// A clock whose coarse reading lies `behind`, and which counts its precise readings.
@@ -340,7 +352,7 @@ mod tests {
                 let clock = Arc::new(Coarse { now: 1000.0, behind, readings: AtomicUsize::new(0) });
                 let strategy = Arc::new(DefaultInvalidationStrategy::default());
                 let time = RegionTime::new(clock.clone(), strategy, Arc::default());
-                let verdict = time.judge(at(1000.0 - age), limit(10));
+                let verdict = verdict(&time, at(1000.0 - age), limit(10));
                 assert_eq!(verdict == Verdict::Fresh, fresh, "age {age}, coarse reading {behind} behind");
                 assert!(precise || clock.readings.load(Ordering::Relaxed) == 0, "age {age}");
             }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::sdk::CreationTime;
-use dogpile::{Expiration, RegionConfig, RegionInvalidationStrategy, Validity};
+use dogpile::sdk::{CreationTime, Metadata};
+use dogpile::{Expiration, Invalidation, RegionConfig, RegionInvalidationStrategy, Validity};
 use dogpile_tests::regions::{START, SeparateTimes, Subject, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -186,11 +186,12 @@ fn a_users_own_strategy_says_what_is_invalidated_and_outlives_the_backend() {
     let config = || RegionConfig::new("dogpile.cache.memory").region_invalidator(strategy.clone());
     let Subject { region, clock } = Subject::new(config());
     region.set("key", 1).unwrap();
+    let first = Metadata::new(CreationTime::from_seconds(START));
     clock.advance(SECOND);
     region.invalidate_soft().unwrap();
-    assert_eq!(strategy.judge(CreationTime::from_seconds(START)), Validity::SoftInvalidated);
+    assert_eq!(strategy.judge("key", &first), Validity::SoftInvalidated);
     region.invalidate().unwrap();
-    assert_eq!(strategy.judge(CreationTime::from_seconds(START)), Validity::HardInvalidated);
+    assert_eq!(strategy.judge("key", &first), Validity::HardInvalidated);
     assert_eq!(region.get::<i32>("key").unwrap(), None);
 
     let replaced = RegionConfig::new("dogpile.cache.memory").replace_existing_backend();
@@ -198,6 +199,6 @@ fn a_users_own_strategy_says_what_is_invalidated_and_outlives_the_backend() {
     clock.advance(SECOND);
     region.set("key", 2).unwrap();
     assert_eq!(region.get("key").unwrap(), Some(2));
-    strategy.invalidate(true, CreationTime::from_seconds(START + 10.0));
+    strategy.invalidate(Invalidation::Hard, CreationTime::from_seconds(START + 10.0));
     assert_eq!(region.get::<i32>("key").unwrap(), None);
 }

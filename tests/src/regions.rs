@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
 
-use dogpile::sdk::{CacheBackend, CreationTime, ProxyBackend};
-use dogpile::{CacheRegion, Created, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity};
+use dogpile::sdk::{CacheBackend, CreationTime, Metadata, ProxyBackend};
+use dogpile::{
+    CacheRegion, Created, Invalidation, ManualClock, RegionConfig, RegionInvalidationStrategy, Validity,
+};
 use parking_lot::Mutex;
 
 /// The time at which a test's clock starts, in seconds since the Unix epoch.
@@ -116,11 +118,12 @@ impl ProxyBackend for PassThrough {
 pub struct SeparateTimes(Mutex<(Option<CreationTime>, Option<CreationTime>)>);
 
 impl RegionInvalidationStrategy for SeparateTimes {
-    fn invalidate(&self, hard: bool, now: CreationTime) {
-        *self.0.lock() = if hard { (Some(now), None) } else { (None, Some(now)) };
+    fn invalidate(&self, kind: Invalidation, now: CreationTime) {
+        *self.0.lock() = if kind == Invalidation::Hard { (Some(now), None) } else { (None, Some(now)) };
     }
 
-    fn judge(&self, made: CreationTime) -> Validity {
+    fn judge(&self, _key: &str, metadata: &Metadata) -> Validity {
+        let made = metadata.creation_time;
         let (hard, soft) = *self.0.lock();
         if hard.is_some_and(|hard| made < hard) {
             Validity::HardInvalidated

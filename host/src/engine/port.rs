@@ -73,11 +73,11 @@ pub(crate) trait Port {
     /// Stores created values. A failure is logged: the caller gets its values all the same.
     async fn store(&mut self, values: Vec<Storing<'_, Self::Value>>, began: CreationTime);
 
-    /// Returns whether a value whose creation began at `began` may be served, however old it is.
-    fn is_valid(&self, began: CreationTime) -> bool;
+    /// Returns whether a value of the key at `place` whose creation began at `began` may be served, however old it is.
+    fn is_valid(&self, place: usize, began: CreationTime) -> bool;
 
-    /// Returns whether a stored value with this `metadata` is fresh for this call.
-    fn is_fresh(&self, metadata: &Metadata) -> bool;
+    /// Returns whether a stored value of the key at `place` with this `metadata` is fresh for this call.
+    fn is_fresh(&self, place: usize, metadata: &Metadata) -> bool;
 
     /// Returns whether stale values are created in the background.
     fn creates_in_background(&self) -> bool {

@@ -213,9 +213,9 @@ async fn wait<P: Port>(
     ticket: Ticket,
     patience: &mut Patience,
 ) -> Result<Next, P::Error> {
-    let refused = ticket
-        .running
-        .filter(|running| running.superseded || running.began.is_some_and(|began| !port.is_valid(began)));
+    let refused = ticket.running.filter(|running| {
+        running.superseded || running.began.is_some_and(|began| !port.is_valid(place, began))
+    });
     let waits = Wait::begin(&ticket.gate);
     let _waits = waits.map_err(|Circle| port.lock_error(place, LockError::Reentry))?;
     let mut waiting = Waiting::new(port.gates(), ticket.gate, P::ROLE);
@@ -257,7 +257,7 @@ async fn take<P: Port>(
     refused: Option<Running>,
 ) -> Result<Next, P::Error> {
     match outcome {
-        Outcome::Value(handed) => match accept(port, &handed, refused) {
+        Outcome::Value(handed) => match accept(port, place, &handed, refused) {
             Some(value) => slots[place].settle(value),
             None => read_missing(port, slots).await?,
         },
@@ -269,8 +269,8 @@ async fn take<P: Port>(
 }
 
 /// Returns a value that was handed over, if it is of the caller's type and may be served to it.
-fn accept<P: Port>(port: &P, handed: &Handed, refused: Option<Running>) -> Option<P::Value> {
+fn accept<P: Port>(port: &P, place: usize, handed: &Handed, refused: Option<Running>) -> Option<P::Value> {
     let may_serve = refused.is_none_or(|running| running.number != handed.number)
-        && handed.found.as_ref().is_none_or(|metadata| port.is_fresh(metadata));
+        && handed.found.as_ref().is_none_or(|metadata| port.is_fresh(place, metadata));
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }
 }

@@ -15,6 +15,7 @@ use super::state::RegionState;
 use crate::created::Aged;
 use crate::engine::CreationInfo;
 use crate::error::{CreateError, RegionError};
+use crate::invalidation::Invalidation;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
@@ -323,7 +324,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn invalidate(&self) -> Result<(), RegionError> {
-        self.state.current()?.clock.invalidate(true);
+        self.state.current()?.clock.invalidate(Invalidation::Hard);
         Ok(())
     }
 
@@ -332,7 +333,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn invalidate_soft(&self) -> Result<(), RegionError> {
-        self.state.current()?.clock.invalidate(false);
+        self.state.current()?.clock.invalidate(Invalidation::Soft);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::configured::Configured;
 use super::creator::{Creator, CreatorCall, OwnedCreator};
 use super::stores::Encoded;
 use crate::caller::this_thread;
+use crate::decision::stamp;
 use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
     Found, GateKey, Gates, HeldMutex, Led, LockError, Made, Need, Port, Queued, Report, Role, SharedFailure,
@@ -112,11 +113,12 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     }
 
     /// Stores those of `values` that can be serialized.
-    fn store_all(&self, values: Vec<Storing<'_, T>>, stamp: CreationTime) -> Result<(), RegionError> {
+    fn store_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Result<(), RegionError> {
+        let ended = self.current.clock.stamp();
         let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
         for storing in values {
             let mangled = self.keys[storing.place].mangled.to_string();
-            match self.encode(storing, stamp) {
+            match self.encode(storing, began, ended) {
                 Ok(encoded) => entries.push((mangled, encoded)),
                 Err(error) => self.log_not_stored(&error),
             }
@@ -132,9 +134,15 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
         }
     }
 
-    fn encode(&self, storing: Storing<'_, T>, stamp: CreationTime) -> Result<Encoded, RegionError> {
+    fn encode(
+        &self,
+        storing: Storing<'_, T>,
+        began: CreationTime,
+        ended: CreationTime,
+    ) -> Result<Encoded, RegionError> {
         let Storing { place, made, fence } = storing;
-        let (key, metadata) = (&self.keys[place].key, made.terms.metadata(stamp));
+        let CallKey { key, mangled, .. } = &self.keys[place];
+        let metadata = stamp(mangled, made.terms.metadata(began), ended, &*self.current.strategy);
         let mut encoded = self.current.stores.encode(key, Cow::Borrowed(&made.value), &metadata)?;
         encoded.options.fence = fence;
         Ok(encoded)
@@ -229,18 +237,17 @@ where
     }
 
     async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
-        let stamp = crate::decision::stamp(began, &*self.current.strategy, &*self.current.clock);
-        if let Err(error) = self.store_all(values, stamp) {
+        if let Err(error) = self.store_all(values, began) {
             self.log_not_stored(&error);
         }
     }
 
-    fn is_valid(&self, began: CreationTime) -> bool {
-        self.current.is_valid(began)
+    fn is_valid(&self, place: usize, began: CreationTime) -> bool {
+        self.current.is_valid(&self.keys[place].mangled, began)
     }
 
-    fn is_fresh(&self, metadata: &Metadata) -> bool {
-        self.current.is_fresh(metadata, &self.policy)
+    fn is_fresh(&self, place: usize, metadata: &Metadata) -> bool {
+        self.current.is_fresh(&self.keys[place].mangled, metadata, &self.policy)
     }
 
     fn creates_in_background(&self) -> bool {

@@ -93,14 +93,14 @@ impl Configured {
         writing
     }
 
-    /// Returns whether a value made at `made` was not invalidated.
-    pub(crate) fn is_valid(&self, made: CreationTime) -> bool {
-        self.strategy.judge(made) == Validity::Valid
+    /// Returns whether a value of `mangled` made at `made` was not invalidated.
+    pub(crate) fn is_valid(&self, mangled: &str, made: CreationTime) -> bool {
+        self.strategy.judge(mangled, &Metadata::new(made)) == Validity::Valid
     }
 
-    /// Returns whether a value with this `metadata` is fresh for a call that goes by `policy`.
-    pub(crate) fn is_fresh(&self, metadata: &Metadata, policy: &Policy) -> bool {
-        judge(metadata, policy, &self.clock) == Verdict::Fresh
+    /// Returns whether a value of `mangled` with this `metadata` is fresh for a call that goes by `policy`.
+    pub(crate) fn is_fresh(&self, mangled: &str, metadata: &Metadata, policy: &Policy) -> bool {
+        judge(mangled, metadata, policy, &self.clock) == Verdict::Fresh
     }
 
     /// Returns the value of `mangled`, judged by `policy`.
@@ -251,9 +251,11 @@ impl Configured {
         found: &CachedValue,
         policy: &Policy,
     ) -> Reading<T> {
-        let metadata = &found.metadata;
-        if metadata.version == Metadata::VERSION
-            && self.clock.is_surely_fresh(metadata.creation_time, policy.limit(metadata))
+        let Metadata { version, creation_time, attributes, .. } = &found.metadata;
+        // A value with attributes may have its own expiration time, which takes longer to find out.
+        if *version == Metadata::VERSION
+            && attributes.is_empty()
+            && self.clock.is_surely_fresh(*creation_time, policy.expiration)
         {
             store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh)
         } else {
@@ -269,7 +271,7 @@ impl Configured {
         found: &CachedValue,
         policy: &Policy,
     ) -> Reading<T> {
-        let verdict = match judge(&found.metadata, policy, &self.clock) {
+        let verdict = match judge(mangled, &found.metadata, policy, &self.clock) {
             Verdict::Stale | Verdict::HardInvalidated if policy.ignores_expiration => Verdict::Fresh,
             verdict => verdict,
         };

@@ -1,22 +1,23 @@
 //! Invalidation strategies with the faults that the region's own once had.
 
-use dogpile::sdk::CreationTime;
-use dogpile::{RegionInvalidationStrategy, Validity};
+use dogpile::sdk::{CreationTime, Metadata};
+use dogpile::{Invalidation, RegionInvalidationStrategy, Validity};
 use parking_lot::Mutex;
 
 /// E4: remembers the last invalidation alone, so that a soft one undoes a hard one.
 #[derive(Debug, Default)]
-pub(super) struct SoftReplacesHard(Mutex<Option<(bool, CreationTime)>>);
+pub(super) struct SoftReplacesHard(Mutex<Option<(Invalidation, CreationTime)>>);
 
 impl RegionInvalidationStrategy for SoftReplacesHard {
-    fn invalidate(&self, hard: bool, now: CreationTime) {
-        *self.0.lock() = Some((hard, now));
+    fn invalidate(&self, kind: Invalidation, now: CreationTime) {
+        *self.0.lock() = Some((kind, now));
     }
 
-    fn judge(&self, made: CreationTime) -> Validity {
+    fn judge(&self, _key: &str, metadata: &Metadata) -> Validity {
+        let made = metadata.creation_time;
         match *self.0.lock() {
-            Some((true, hard)) if made <= hard => Validity::HardInvalidated,
-            Some((false, soft)) if made <= soft => Validity::SoftInvalidated,
+            Some((Invalidation::Hard, hard)) if made <= hard => Validity::HardInvalidated,
+            Some((Invalidation::Soft, soft)) if made <= soft => Validity::SoftInvalidated,
             _ => Validity::Valid,
         }
     }
@@ -31,15 +32,16 @@ pub(super) struct EqualTimesAreValid {
 }
 
 impl RegionInvalidationStrategy for EqualTimesAreValid {
-    fn invalidate(&self, hard: bool, now: CreationTime) {
+    fn invalidate(&self, kind: Invalidation, now: CreationTime) {
         let now = CreationTime::from_seconds(now.as_seconds().next_down());
-        let mut last = if hard { self.hard.lock() } else { self.soft.lock() };
+        let mut last = if kind == Invalidation::Hard { self.hard.lock() } else { self.soft.lock() };
         if last.is_none_or(|last| last < now) {
             *last = Some(now);
         }
     }
 
-    fn judge(&self, made: CreationTime) -> Validity {
+    fn judge(&self, _key: &str, metadata: &Metadata) -> Validity {
+        let made = metadata.creation_time;
         if self.hard.lock().is_some_and(|hard| made < hard) {
             Validity::HardInvalidated
         } else if self.soft.lock().is_some_and(|soft| made < soft) {

@@ -156,11 +156,11 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
         values.into_iter().for_each(|storing| self.store.set(storing.made.value));
     }
 
-    fn is_valid(&self, _began: CreationTime) -> bool {
+    fn is_valid(&self, _place: usize, _began: CreationTime) -> bool {
         true
     }
 
-    fn is_fresh(&self, _metadata: &Metadata) -> bool {
+    fn is_fresh(&self, _place: usize, _metadata: &Metadata) -> bool {
         true
     }
 

@@ -315,11 +315,11 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         });
     }
 
-    fn is_valid(&self, began: CreationTime) -> bool {
+    fn is_valid(&self, _place: usize, began: CreationTime) -> bool {
         self.world.look(|state| state.is_valid(began.as_seconds()))
     }
 
-    fn is_fresh(&self, metadata: &Metadata) -> bool {
+    fn is_fresh(&self, _place: usize, metadata: &Metadata) -> bool {
         self.world.look(|state| state.is_fresh(metadata.creation_time.as_seconds()))
     }
 
