@@ -98,10 +98,8 @@ const CASES: &[Case] = list! {
         waiters_of_killed_holder_acquire_one_at_a_time,
     }
     Expiry: expiry {
-        value_expires_after_its_lifetime,
-        values_stored_together_expire_separately,
-        setting_again_replaces_the_lifetime,
-        extreme_lifetimes_are_accepted,
+        each_value_expires_after_its_own_lifetime,
+        longest_lifetime_is_accepted,
     }
     Fencing: fencing {
         value_is_stored_while_its_mutex_is_held,

@@ -33,9 +33,9 @@ use Bug::*;
 const FOUND: &[(Bug, Level, &str)] = &[
     (DropsAttributes, Level::Metadata, "attributes_are_kept"),
     (KeepsTheFirstOfARepeatedKey, Level::Multi, "last_value_of_a_repeated_key_is_stored"),
-    (IgnoresTheLifetime, Level::Expiry, "value_expires_after_its_lifetime"),
-    (ExpiresTogether, Level::Expiry, "values_stored_together_expire_separately"),
-    (KeepsTheFirstLifetime, Level::Expiry, "setting_again_replaces_the_lifetime"),
+    (IgnoresTheLifetime, Level::Expiry, "each_value_expires_after_its_own_lifetime"),
+    (ExpiresTogether, Level::Expiry, "each_value_expires_after_its_own_lifetime"),
+    (KeepsTheFirstLifetime, Level::Expiry, "each_value_expires_after_its_own_lifetime"),
     (IgnoresTheFence, Level::Fencing, "value_is_not_stored_after_its_mutex_is_released"),
     (HasAFenceWhenFree, Level::Fencing, "mutex_that_is_not_held_has_no_fence"),
     (ChecksOnlyThatSomebodyHoldsTheMutex, Level::Fencing, "late_value_does_not_replace_the_next_holders"),
