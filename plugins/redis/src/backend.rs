@@ -134,6 +134,9 @@ impl RedisBackend {
         let mut commands = self.set_commands(&plain);
         let plain = commands.len();
         commands.extend(fence::store(&fenced));
+        if commands.is_empty() {
+            return Ok(());
+        }
         let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless)?;
         let mut replies = replies.into_iter();
         replies.by_ref().take(plain).try_for_each(|reply| reply.read::<redis::Value>().map(drop))?;
