@@ -1,11 +1,11 @@
-//! What a bench of ours takes on its command line.
+//! The command line of our benches.
 
 use crate::subject::Failure;
 
-/// Whether `--quick` was given: little is measured, to see that the bench runs.
+/// Returns whether `--quick` was given. The bench then measures little, to show that it runs.
 ///
 /// # Errors
-/// If anything else was given, but for the `--bench` that cargo adds.
+/// If another argument was given, except the `--bench` that cargo adds.
 pub fn is_quick() -> Result<bool, Failure> {
     let mut quick = false;
     for argument in std::env::args().skip(1) {
@@ -13,7 +13,7 @@ pub fn is_quick() -> Result<bool, Failure> {
             "--quick" => quick = true,
             "--bench" => {}
             other => {
-                return Err(format!("unknown argument {other:?}; the only one is --quick").into());
+                return Err(format!("unknown argument {other:?}: the only one is --quick").into());
             }
         }
     }

@@ -1,6 +1,6 @@
-//! [`Dice`]: chance that repeats itself.
+//! [`Dice`]: reproducible random numbers.
 
-/// SplitMix64: the same throws in every run.
+/// A SplitMix64 generator that returns the same numbers in every run.
 #[derive(Debug, Default)]
 pub struct Dice(u64);
 
@@ -12,14 +12,14 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// Puts `all` into another order.
+    /// Shuffles `all`.
     pub fn shuffle<T>(&mut self, all: &mut [T]) {
         for last in (1..all.len()).rev() {
             all.swap(last, self.below(last + 1));
         }
     }
 
-    /// From 0 up to 1, which is never reached.
+    /// Returns a number from 0 (included) to 1 (excluded).
     pub(crate) fn fraction(&mut self) -> f64 {
         (self.throw() >> 11) as f64 / (1_u64 << 53) as f64
     }

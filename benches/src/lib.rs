@@ -1,4 +1,4 @@
-//! What the benches share: our caches, those of others under `versus`, and the threads that call them.
+//! Helpers of the benches: our caches, their rivals under `versus`, and the threads that call them.
 //!
 //! One loop calls all caches, with the same keys in the same order, and receives clones of an `Arc`.
 

@@ -1,25 +1,25 @@
-//! [`Rival`]: something measured beside others, in one run.
+//! [`Rival`]: a call that is measured beside others, in one run.
 
 use std::time::Instant;
 
 use crate::dice::Dice;
 use crate::summary::Summary;
 
-/// Something measured.
+/// A call that is measured.
 pub struct Rival<'a> {
     name: &'static str,
-    /// The most that its time may be, as a part of the first rival's.
+    /// The target: the largest ratio of its time to that of the first rival.
     most: Option<f64>,
     call: Box<dyn FnMut() + 'a>,
 }
 
 impl<'a> Rival<'a> {
-    /// One without a target.
+    /// Creates a rival without a target.
     pub fn new(name: &'static str, call: impl FnMut() + 'a) -> Self {
         Rival { name, most: None, call: Box::new(call) }
     }
 
-    /// The same, whose time is to be at most `most` times that of the first rival.
+    /// Sets the target: a time of at most `most` times that of the first rival.
     #[must_use]
     pub fn at_most(mut self, most: f64) -> Self {
         self.most = Some(most);
@@ -27,8 +27,9 @@ impl<'a> Rival<'a> {
     }
 }
 
-/// Measures so many `calls` of each rival in each of the `rounds`, in a new order each time, and prints microseconds a
-/// call, and their ratio to the first rival's, which is taken within a round.
+/// Measures the `rivals` and prints the microseconds per call, and the ratio to the first rival.
+///
+/// Each round makes `calls` calls of each rival, in a new order. Ratios are taken within a round.
 pub fn compare(heading: &str, rounds: usize, calls: usize, rivals: &mut [Rival<'_>]) {
     let mut times = vec![Vec::new(); rivals.len()];
     let mut order: Vec<usize> = (0..rivals.len()).collect();
@@ -53,7 +54,7 @@ pub fn compare(heading: &str, rounds: usize, calls: usize, rivals: &mut [Rival<'
     }
 }
 
-/// Whether `measured` is as low as it is to be.
+/// Returns a text that says whether `measured` is at most `most`.
 pub fn verdict(measured: f64, most: f64) -> String {
     format!("  at most {most}: {}", if measured <= most { "met" } else { "missed (!)" })
 }

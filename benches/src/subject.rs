@@ -1,34 +1,34 @@
-//! [`Subject`]: a cache that is measured.
+//! [`Subject`]: a cache to be measured.
 
 use std::error::Error;
 use std::sync::Arc;
 
-/// What is cached. Every cache answers a clone of the `Arc`.
+/// A cached value. Every cache returns a clone of the `Arc`.
 pub type Value = Arc<u64>;
 
-/// Why a bench cannot be run.
+/// The reason why a bench cannot run.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// A cache, one of ours or a rival's.
+/// A cache: ours, or a rival.
 pub trait Cache: Send + Sync + 'static {
-    /// The value of `key`, made by `creator` if there is none.
+    /// Returns the value of `key`, creating it if needed.
     fn get_or_create(&self, key: &str, creator: impl FnOnce() -> Value) -> Value;
 }
 
 /// A cache and its name.
 pub struct Subject {
-    /// What the tables call it.
+    /// The name in the tables.
     pub name: &'static str,
     cache: Box<dyn Drive>,
 }
 
 impl Subject {
-    /// The cache called `name`.
+    /// Creates a measured cache.
     pub fn new(name: &'static str, cache: impl Cache) -> Self {
         Subject { name, cache: Box::new(cache) }
     }
 
-    /// The value of `key`, made by `creator` if there is none.
+    /// Returns the value of `key`, creating it if needed.
     pub fn get_or_create(&self, key: &str, mut creator: impl FnMut() -> Value) -> Value {
         self.cache.ask(key, &mut creator)
     }
@@ -40,13 +40,13 @@ impl Subject {
         }
     }
 
-    /// Asks for those of `keys` that `order` says, all of which are cached.
+    /// Requests the keys with the indices in `order`, all of which are cached.
     pub fn hit(&self, keys: &[String], order: &[u32]) {
         self.cache.hit(keys, order);
     }
 }
 
-/// A [`Cache`] of any type. One call of it is many of the cache, so that the indirection costs nothing.
+/// A [`Cache`] of any type. One call of it calls the cache many times, so that the indirection costs nothing.
 trait Drive: Send + Sync {
     fn ask(&self, key: &str, creator: &mut dyn FnMut() -> Value) -> Value;
     fn hit(&self, keys: &[String], order: &[u32]);
@@ -60,7 +60,8 @@ impl<C: Cache> Drive for C {
     fn hit(&self, keys: &[String], order: &[u32]) {
         for &index in order {
             let key = &keys[index as usize];
-            let value = self.get_or_create(key, || panic!("{key:?} is to be a hit, and is not cached"));
+            let value = self
+                .get_or_create(key, || panic!("{key:?} is not cached, although every request must be a hit"));
             std::hint::black_box(value);
         }
     }

@@ -1,20 +1,20 @@
-//! [`Summary`]: many measurements in a few numbers.
+//! [`Summary`]: the distribution of many measurements.
 
-/// The middle of many measurements, and how far they spread.
+/// The median and the spread of many measurements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// Half of them are less.
+    /// The median.
     pub median: f64,
-    /// A tenth of them are less.
+    /// The first decile.
     pub low: f64,
-    /// A tenth of them are more.
+    /// The ninth decile.
     pub high: f64,
-    /// The largest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Summary {
-    /// Of `measurements`, of which there is at least one.
+    /// Summarizes `measurements`, of which there must be at least one.
     pub fn of(measurements: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = measurements.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -29,9 +29,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_the_middle_and_the_spread() {
-        let told = Summary::of((0..=100).rev().map(f64::from));
-        assert_eq!(told, Summary { median: 50.0, low: 10.0, high: 90.0, max: 100.0 });
+    fn summary_has_median_and_spread() {
+        let summary = Summary::of((0..=100).rev().map(f64::from));
+        assert_eq!(summary, Summary { median: 50.0, low: 10.0, high: 90.0, max: 100.0 });
         assert_eq!(Summary::of([7.0]), Summary { median: 7.0, low: 7.0, high: 7.0, max: 7.0 });
     }
 }

@@ -1,4 +1,4 @@
-//! [`Team`]: threads that ask a cache together.
+//! [`Team`]: threads that use a cache together.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::subject::Subject;
 use crate::workload::Workload;
 
-/// More than any batch takes.
+/// A time limit that no batch reaches.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Threads that ask a cache together, one for each order of a workload. Started once, ended when it is dropped.
+/// Threads that use a cache together, one for each order of a workload. Dropping the team ends them.
 pub struct Team {
     members: Vec<Member>,
     times: Receiver<Duration>,
@@ -43,16 +43,16 @@ impl Team {
         Team { members, times }
     }
 
-    /// How long `hits` hits take each thread, on average, when all of them ask at once.
+    /// Returns the average time that each thread takes for `hits` hits, while all threads run at once.
     ///
     /// # Panics
-    /// If a thread did: a key was not cached.
+    /// Panics if a thread panicked, because a key was not cached.
     pub fn time(&self, subject: &Arc<Subject>, hits: usize) -> Duration {
         for batches in self.members.iter().filter_map(|member| member.batches.as_ref()) {
-            // A thread that panicked takes nothing; its time is missed below.
+            // A thread that panicked receives nothing. Its missing time is noticed below.
             let _ = batches.send(Batch { subject: Arc::clone(subject), hits });
         }
-        let time = |_: &Member| self.times.recv_timeout(PATIENCE).expect("every thread tells its time");
+        let time = |_: &Member| self.times.recv_timeout(PATIENCE).expect("every thread reports its time");
         let total: Duration = self.members.iter().map(time).sum();
         total / u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
@@ -63,14 +63,14 @@ impl Drop for Team {
         for member in &mut self.members {
             member.batches = None;
             if let Some(thread) = member.thread.take() {
-                // It has nothing left to do; had it panicked, it has said so.
+                // The thread has nothing left to do. A panic has already printed its message.
                 let _ = thread.join();
             }
         }
     }
 }
 
-/// What a member does until it is dismissed.
+/// Runs the batches of a member until the team is dropped.
 fn work(
     workload: &Workload,
     number: usize,

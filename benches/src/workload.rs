@@ -1,16 +1,16 @@
-//! [`Workload`]: which keys are asked for, and in which order.
+//! [`Workload`]: the requested keys, and their order.
 
 use crate::dice::Dice;
 
-/// How many keys the Zipf workload has.
+/// The number of keys of the Zipf workload.
 pub const KEYS: usize = 100_000;
 
-/// After how many keys an order begins again: a power of two, and many times what the caches of a core hold.
+/// The length of an order before it repeats: a power of two, and many times what the caches of a core hold.
 const ORDER: usize = 1 << 20;
 
-/// Keys, and for each thread the order in which it asks for them, made beforehand.
+/// Keys, and for each thread the precomputed order in which it requests them.
 pub struct Workload {
-    /// What the tables call it.
+    /// The name in the tables.
     pub name: &'static str,
     /// All keys.
     pub keys: Vec<String>,
@@ -19,21 +19,21 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// All `threads` ask for one key.
+    /// Creates a workload in which all `threads` request one key.
     pub fn hot(threads: usize) -> Self {
         Workload { name: "hot key", keys: keys(1), orders: vec![vec![0; ORDER]; threads] }
     }
 
-    /// One thread asks for `count` keys in turn, `hits` times in all.
+    /// Creates a workload in which one thread requests `count` keys in turn, `hits` times in all.
     pub fn in_turn(count: usize, hits: usize) -> Self {
         let order = (0..).take(count).cycle().take(hits).collect();
         Workload { name: "in turn", keys: keys(count), orders: vec![order] }
     }
 
-    /// 100,000 keys, the n-th most popular of which is asked for 1/n times as often as the first.
+    /// Creates a workload of 100,000 keys. The n-th most popular key is requested 1/n times as often as the first.
     pub fn zipf(threads: usize) -> Self {
         let mut dice = Dice::default();
-        // Popular keys do not lie beside each other.
+        // Spread the popular keys, so that they are not adjacent in memory.
         let mut by_rank: Vec<u32> = (0..).take(KEYS).collect();
         dice.shuffle(&mut by_rank);
         let shares: Vec<f64> = (1..=KEYS)

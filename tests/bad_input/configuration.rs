@@ -160,7 +160,7 @@ fn invalid_backend_arguments_are_rejected() {
         let error = refused(RegionConfig::from_flat(flat, "").unwrap());
         says(&error, &[built, "could not be built", "wrong arguments: ", expected]);
     }
-    says(&refused(memory().argument("max_entries", 0)), &[built, "\"max_entries\"", "must be at least 1"]);
+    says(&refused(memory().argument("max_entries", 0)), &[built, "\"max_entries\"", "use at least 1"]);
     says(&refused(memory().argument("max_entries", [1])), &["wrong arguments: ", "sequence"]);
     says(&refused(memory().arguments(5)), &["arguments are a table of names and values, not 5"]);
     let null = refused(RegionConfig::new("dogpile.cache.null").argument("max_entries", 1));

@@ -19,9 +19,9 @@ use crate::threads::LIMIT;
 #[derive(Debug)]
 pub struct Peer {
     process: Child,
-    asks: Mutex<ChildStdin>,
+    commands: Mutex<ChildStdin>,
     /// The replies, one line each, read by a thread that ends with the process.
-    answers: Mutex<Receiver<String>>,
+    replies: Mutex<Receiver<String>>,
 }
 
 impl Peer {
@@ -52,14 +52,14 @@ impl Peer {
     pub fn run(command: &mut Command, configuration: &Value) -> Self {
         let process = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = process.spawn().expect("the process starts");
-        let asks = Mutex::new(process.stdin.take().expect("it is piped"));
+        let commands = Mutex::new(process.stdin.take().expect("it is piped"));
         let said = BufReader::new(process.stdout.take().expect("it is piped"));
-        let (heard, answers) = channel();
+        let (heard, replies) = channel();
         thread::spawn(move || {
             let mut lines = said.lines().map_while(Result::ok);
             while lines.next().is_some_and(|line| heard.send(line).is_ok()) {}
         });
-        let peer = Peer { process, asks, answers: Mutex::new(answers) };
+        let peer = Peer { process, commands, replies: Mutex::new(replies) };
         peer.tell(configuration);
         assert_eq!(peer.hear(), json!({ "ready": true }));
         peer
@@ -70,7 +70,7 @@ impl Peer {
     /// # Panics
     /// Panics if the process has ended.
     pub fn tell(&self, command: &Value) {
-        writeln!(self.asks.lock(), "{command}").expect("the process listens");
+        writeln!(self.commands.lock(), "{command}").expect("the process listens");
     }
 
     /// Receives the next reply.
@@ -78,7 +78,7 @@ impl Peer {
     /// # Panics
     /// Panics if no reply arrives in time, or if it is an error.
     pub fn hear(&self) -> Value {
-        let line = self.answers.lock().recv_timeout(LIMIT).expect("the process replies in time");
+        let line = self.replies.lock().recv_timeout(LIMIT).expect("the process replies in time");
         let reply: Value = serde_json::from_str(&line).expect("a reply is JSON");
         assert!(reply.get("error").is_none(), "the process replied: {reply}");
         reply

@@ -32,8 +32,8 @@ pub fn serve() {
     let worker = Worker::new(&configuration).expect("the region is configured");
     tell(&json!({ "ready": true }));
     while let Some(command) = hear() {
-        let answer = worker.obey(&command);
-        tell(&answer.unwrap_or_else(|error| json!({ "error": error.to_string() })));
+        let reply = worker.obey(&command);
+        tell(&reply.unwrap_or_else(|error| json!({ "error": error.to_string() })));
     }
 }
 
@@ -116,7 +116,7 @@ impl Worker {
         let threads = command["threads"].as_u64().unwrap_or(1) as usize;
         let takes = command["takes"].as_f64().map(Duration::try_from_secs_f64).transpose()?;
         let (created, made) = (AtomicU64::new(0), AtomicU64::new(0));
-        let answers = together(threads, |_| {
+        let results = together(threads, |_| {
             let found = self.region.get_or_create(key, || {
                 created.fetch_add(1, Ordering::Relaxed);
                 match takes {
@@ -128,9 +128,9 @@ impl Worker {
             });
             found.map(|found| (found, now()))
         });
-        let answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let got = answers.iter().map(|(_, got)| *got).max();
-        let values: Vec<Value> = answers.into_iter().map(|(found, _)| found).collect();
+        let results = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let got = results.iter().map(|(_, got)| *got).max();
+        let values: Vec<Value> = results.into_iter().map(|(found, _)| found).collect();
         Ok(json!({ "values": values, "created": created, "made": made, "got": got }))
     }
 
@@ -161,9 +161,9 @@ fn wait_to_be_told(key: &str) {
     }
 }
 
-fn tell(answer: &Value) {
+fn tell(reply: &Value) {
     // The test may have ended. This process then ends too, because its standard input is closed.
-    let _ = writeln!(stdout(), "{answer}");
+    let _ = writeln!(stdout(), "{reply}");
 }
 
 fn hear() -> Option<Value> {

@@ -142,12 +142,12 @@ fn whole_template_is_cached() {
     );
 
     let template = site.env.get_template("page.html").unwrap();
-    for (region, key, told) in
+    for (region, key, expected) in
         [("remote", "page", "unknown region \"remote\""), ("local", "", "invalid key \"\"")]
     {
         let error =
             site.fragments.render_cached(&template, context!(), region, key, None).unwrap_err().to_string();
-        assert!(error.contains("template \"page.html\"") && error.contains(told), "{error}");
+        assert!(error.contains("template \"page.html\"") && error.contains(expected), "{error}");
     }
 }
 
@@ -165,14 +165,14 @@ fn invalid_call_error_names_template_and_line() {
         ("region='local', timeout=true", "invalid timeout True of fragment \"side\""),
         ("region='local', timeuot=1", "unknown keyword argument 'timeuot'"),
     ];
-    for (arguments, told) in cases {
+    for (arguments, expected) in cases {
         let mut site = site(&[]);
         let source = format!("first line\n{{% call cached('side', {arguments}) %}}body{{% endcall %}}");
         site.env.add_template_owned("page.html", source).unwrap();
         let error = site.render("page.html", "Ada").unwrap_err();
         assert_eq!((error.name(), error.line()), (Some("page.html"), Some(2)), "{error}");
         let text = error.to_string();
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(expected), "{text}");
         assert!(text.contains("page.html:2"), "{text}");
     }
     let site = site(&[

@@ -13,7 +13,7 @@ use crate::setup::Setup;
 /// A deadline that no case reaches: the time limit of a case ends it earlier.
 const FAR: Duration = Duration::from_secs(600);
 
-/// The time for which cases wait in vain.
+/// The time after which cases stop waiting for a held mutex.
 const WAIT: Duration = Duration::from_millis(300);
 
 /// The time by which a call may return late. It is long, because the machine may be busy.

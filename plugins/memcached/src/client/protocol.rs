@@ -27,7 +27,7 @@ pub(super) enum Dialect {
 impl Dialect {
     /// Appends `operation`, which has index `number` among the operations that are sent together.
     ///
-    /// With `is_noreply`, the server is told not to reply to a stored value. The binary protocol ignores it.
+    /// With `is_noreply`, the request asks the server not to reply to a stored value. The binary protocol ignores it.
     pub(super) fn write(self, operation: &Operation<'_>, number: u32, is_noreply: bool, out: &mut Vec<u8>) {
         match self {
             Dialect::Meta => meta::write(operation, is_noreply, out),
