@@ -35,7 +35,8 @@ impl Cached {
         Cached { name, ask: Box::new(ask) }
     }
 
-    /// Returns the average time that each of `threads` takes for `calls` calls, which cycle through the arguments `all`.
+    /// Returns the average time that each of `threads` takes for `calls` calls, which cycle through the arguments
+    /// `all`.
     ///
     /// # Panics
     /// Panics if a cache returns a wrong value.

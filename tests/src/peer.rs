@@ -1,4 +1,4 @@
-//! [`Peer`]: a Python process with the real dogpile.cache, or a Rust process, over the same servers and files as the test.
+//! [`Peer`]: a process over the same servers and files as the test, in Rust or in Python with the real dogpile.cache.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};

@@ -23,8 +23,8 @@ const FAMILIES: &[fn() -> Vec<Subject>] =
 
 /// Returns all setups.
 ///
-/// Each subject is linked and loaded. It is bare, behind a linked proxy that changes nothing, and behind a loaded proxy.
-/// Further setups claim a lease.
+/// Each subject is linked and loaded. It is bare, behind a linked proxy that changes nothing, and behind a loaded
+/// proxy. Further setups claim a lease.
 pub fn setups() -> Vec<Setup> {
     let origins: [(_, Build); 2] = [("linked", linked), ("loaded", loaded)];
     let wrappings: [(_, Wrap); 3] = [

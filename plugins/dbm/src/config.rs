@@ -27,8 +27,8 @@ pub struct DbmConfig {
     /// Kind of the locks. Default: `file`.
     #[serde(default)]
     pub lock_factory: LockKind,
-    /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64. With 1, one creator holds
-    /// the whole file, as in Python. All processes must use the same number.
+    /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64. With 1, one creator
+    /// holds the whole file, as in Python. All processes must use the same number.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
     /// When written values are flushed to the disk. Default: `normal`.
@@ -54,8 +54,8 @@ pub struct DbmConfig {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LmdbConfig {
-    /// Path of the file. The file is created if it is missing; its directory must exist. LMDB keeps a `-lock` file beside
-    /// it. Required.
+    /// Path of the file. The file is created if it is missing; its directory must exist. LMDB keeps a `-lock` file
+    /// beside it. Required.
     pub filename: PathBuf,
     /// Lock file that excludes creators in other processes. Default: `filename` + `.dogpile.lock`.
     #[serde(default)]
@@ -66,8 +66,8 @@ pub struct LmdbConfig {
     /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
-    /// When written values are flushed to the disk. Default: `normal`, which waits for the disk at each write. `off` does
-    /// not wait.
+    /// When written values are flushed to the disk. Default: `normal`, which waits for the disk at each write. `off`
+    /// does not wait.
     #[serde(default)]
     pub synchronous: Synchronous,
     /// Initial size limit of the file in bytes. The limit is doubled whenever the file is full. Default: 64 MiB.
@@ -166,7 +166,8 @@ impl DbmConfig {
         }
     }
 
-    /// Returns an error if an argument is invalid. Makes the path absolute, because the process may change its directory.
+    /// Returns an error if an argument is invalid. Makes the path absolute, because the process may change its
+    /// directory.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
         if self.busy_timeout > LONGEST_TIMEOUT {
             let (given, most) = (seconds::display(self.busy_timeout), LONGEST_TIMEOUT.as_secs());

@@ -38,8 +38,8 @@ pub(crate) enum Access {
 
 /// The lock that writers hold exclusively, as in Python.
 ///
-/// Readers do not acquire it: SQLite shows them the state before a write in progress. If they shared the lock, overlapping
-/// readers could keep writers out forever.
+/// Readers do not acquire it: SQLite shows them the state before a write in progress. If they shared the lock,
+/// overlapping readers could keep writers out forever.
 #[derive(Debug)]
 struct WritersLock {
     filename: PathBuf,

@@ -77,8 +77,8 @@ impl Limits {
             return Ok(());
         }
         let entries = sqlite.prepare_cached(COUNT)?.query_row([], |row| row.get::<_, u64>(0))?;
-        // The bound counts replaced rows twice. Keep fewer rows than allowed, or each write would count when the file is
-        // nearly full.
+        // The bound counts replaced rows twice. Keep fewer rows than allowed, or each write would count when the file
+        // is nearly full.
         let keep = if bound.is_some() { most - most / PART } else { most };
         let surplus = entries.saturating_sub(keep);
         if surplus > 0 {

@@ -1,7 +1,7 @@
 //! A small synchronous memcached client. It can be used without the backends.
 //!
-//! It pipelines operations, checks keys before it sends anything, and keeps a deadline. It closes a connection as soon as
-//! requests and replies may no longer match.
+//! It pipelines operations, checks keys before it sends anything, and keeps a deadline. It closes a connection as soon
+//! as requests and replies may no longer match.
 
 mod address;
 mod connection;
@@ -53,8 +53,8 @@ impl Client {
 
     /// Runs `operations` and returns one outcome per operation, in order.
     ///
-    /// Blocks until all servers have replied, or until the timeout. Asks all servers at once, and each in one round trip.
-    /// Keys must have been [checked](check_key).
+    /// Blocks until all servers have replied, or until the timeout. Asks all servers at once, and each in one round
+    /// trip. Keys must have been [checked](check_key).
     pub fn run(&self, operations: &[Operation<'_>]) -> Vec<Outcome> {
         self.run_as(operations, Urgency::Normal)
     }

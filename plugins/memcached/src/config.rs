@@ -34,8 +34,8 @@ pub struct MemcachedConfig {
     pub url: Urls,
     /// Exclude creators in other processes with a lock on a server. Default: false.
     pub distributed_lock: bool,
-    /// Lifetime of a lock, rounded up to whole seconds. Default: none; a lock is a 30-second lease that is renewed while
-    /// its creator runs. 0 means none.
+    /// Lifetime of a lock, rounded up to whole seconds. Default: none; a lock is a 30-second lease that is renewed
+    /// while its creator runs. 0 means none.
     #[serde(with = "seconds")]
     pub lock_timeout: Option<Duration>,
     /// Longest pause between two polls of a lock that is held elsewhere. Default: 0.1.
@@ -77,7 +77,8 @@ pub struct MemcachedConfig {
     pub username: Option<String>,
     /// `dogpile.cache.bmemcached`: password. Default: none.
     pub password: Option<String>,
-    /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: TLS settings. Default: none; connections are not encrypted.
+    /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: TLS settings. Default: none; connections are not
+    /// encrypted.
     pub tls_context: Option<TlsContext>,
     /// `dogpile.cache.pymemcache`: store values without waiting for a reply. Default: false.
     pub default_noreply: Option<bool>,

@@ -26,9 +26,9 @@ register_backend! {
 
 /// A store in the memory of this process, for objects and bytes alike.
 ///
-/// It has no mutex of its own, because the region's in-process lock suffices. A hit shares the stored object and does not
-/// copy it. Without limits, the last 8 values that a thread replaced may be freed only when it replaces or deletes the
-/// next ones, or when the backend is dropped. With limits, and in the caller's map, a value is freed at once.
+/// It has no mutex of its own, because the region's in-process lock suffices. A hit shares the stored object and does
+/// not copy it. Without limits, the last 8 values that a thread replaced may be freed only when it replaces or deletes
+/// the next ones, or when the backend is dropped. With limits, and in the caller's map, a value is freed at once.
 // Source: dogpile.cache `backends/memory.py`, `MemoryBackend` and `MemoryPickleBackend`.
 pub struct MemoryBackend {
     store: Store,
@@ -44,7 +44,8 @@ enum Store {
 impl MemoryBackend {
     /// The largest entry, in bytes of key and payload, that is kept under any limit `max_bytes` above 4 MiB.
     ///
-    /// Under a smaller limit, it is 97% of the limit. A larger value is not kept, and neither is the one that it replaces.
+    /// Under a smaller limit, it is 97% of the limit. A larger value is not kept, and neither is the one that it
+    /// replaces.
     pub const LARGEST_ENTRY: u64 = 4_000_000;
 
     /// Creates a backend that keeps the values themselves: `dogpile.cache.memory`.

@@ -11,10 +11,10 @@ use crate::fragments::{Fragments, Region, check, text};
 
 /// Lets the templates of `env` cache in `regions`: pairs of a name and a `&'static CacheRegion` or `Arc<CacheRegion>`.
 ///
-/// A template contains `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. If the key has no fresh value
-/// in the region, one caller renders the body under the dogpile lock. `timeout` overrides the region's expiration time. It
-/// is a number of seconds, a duration such as `"3s"`, or -1 for never. If the region fails, a warning is logged, and the
-/// body is rendered as if it were not cached.
+/// A template contains `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. If the key has no fresh
+/// value in the region, one caller renders the body under the dogpile lock. `timeout` overrides the region's expiration
+/// time. It is a number of seconds, a duration such as `"3s"`, or -1 for never. If the region fails, a warning is
+/// logged, and the body is rendered as if it were not cached.
 pub fn add_to<N, R>(env: &mut Environment<'_>, regions: impl IntoIterator<Item = (N, R)>) -> Fragments
 where
     N: Into<String>,

@@ -25,9 +25,9 @@ pub use self::node::Node;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Overrides `host`,
-    /// `port`, `db`, `username`, and `password`. For a cluster, give one of its nodes. Not allowed with Sentinel.
-    /// Default: none.
+    /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Overrides
+    /// `host`, `port`, `db`, `username`, and `password`. For a cluster, give one of its nodes. Not allowed with
+    /// Sentinel. Default: none.
     pub url: Option<String>,
     /// Host name or address of the server. Default: `localhost`.
     pub host: String,

@@ -8,8 +8,8 @@ use crate::command::Command;
 
 /// Stores each value whose lock still has the token of its creator, and returns how many were stored.
 ///
-/// A lock and its value are two keys. For each value there are three arguments: the token, the value, and its lifetime in
-/// milliseconds, which is 0 for a value that does not expire.
+/// A lock and its value are two keys. For each value there are three arguments: the token, the value, and its lifetime
+/// in milliseconds, which is 0 for a value that does not expire.
 const STORE: &str = "local stored = 0
 for place = 1, #KEYS / 2 do
   local token, value, lifetime = ARGV[place * 3 - 2], ARGV[place * 3 - 1], ARGV[place * 3]

@@ -37,13 +37,13 @@
 //! }
 //! ```
 //!
-//! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], and the behavior. To
-//! run a level or a case alone, name it: `cargo test --test conformance shelf::mutex`. The cases are the functions of the
-//! modules below. Cases that need a feature that the backend does not have, such as a mutex, are shown as ignored, with
-//! the reason.
+//! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], and the behavior.
+//! To run a level or a case alone, name it: `cargo test --test conformance shelf::mutex`. The cases are the functions
+//! of the modules below. Cases that need a feature that the backend does not have, such as a mutex, are shown as
+//! ignored, with the reason.
 //!
-//! The store may be shared and need not be empty, because each case uses new keys. The values are left behind. The store
-//! needs room for a thousand small values and one of 1 MiB.
+//! The store may be shared and need not be empty, because each case uses new keys. The values are left behind. The
+//! store needs room for a thousand small values and one of 1 MiB.
 
 #![forbid(unsafe_code)]
 

@@ -58,8 +58,8 @@ impl Setup {
 
     /// Claims that a mutex becomes free at most `lease` after its holder's process died.
     ///
-    /// The child process that dies is this program. There, [`run`](crate::run) holds the mutex, with the setup of the same
-    /// name. If that setup would not use the same store, call [`leased_by`](Self::leased_by) instead.
+    /// The child process that dies is this program. There, [`run`](crate::run) holds the mutex, with the setup of the
+    /// same name. If that setup would not use the same store, call [`leased_by`](Self::leased_by) instead.
     #[must_use]
     pub fn leased(self, lease: Duration) -> Self {
         let name = self.name.clone();
@@ -68,7 +68,8 @@ impl Setup {
 
     /// Claims a lease like [`leased`](Self::leased), with another program as the child.
     ///
-    /// `holder` returns the command for a key. The program calls [`hold`](crate::hold) with a backend over the same store.
+    /// `holder` returns the command for a key. The program calls [`hold`](crate::hold) with a backend over the same
+    /// store.
     #[must_use]
     pub fn leased_by(
         mut self,

@@ -1,7 +1,7 @@
 //! The file backends.
 //!
-//! Each backend that is built has its own file. The linked and the loaded copy of the library would release each other's
-//! locks on a common file.
+//! Each backend that is built has its own file. The linked and the loaded copy of the library would release each
+//! other's locks on a common file.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -41,8 +41,8 @@ fn shared_key(number: u64) -> String {
 
 /// Stores, reads, deletes, and creates values in `threads` threads for `seconds`.
 ///
-/// Each thread has keys that no other thread uses, and keys that all threads share. The reply has the number of `rounds`. An
-/// error names a value that is not the stored one.
+/// Each thread has keys that no other thread uses, and keys that all threads share. The reply has the number of
+/// `rounds`. An error names a value that is not the stored one.
 pub(super) fn mixed(region: &CacheRegion, command: &Value) -> Result<Value, String> {
     let name = command["name"].as_str().unwrap_or_default();
     let threads = command["threads"].as_u64().unwrap_or(1);

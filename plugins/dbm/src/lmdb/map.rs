@@ -23,9 +23,9 @@ pub(super) fn open(path: &Path, size: usize, synchronous: Synchronous) -> Result
     options.map_size(rounded(size)).max_readers(MAX_READERS);
     // SAFETY: the flags determine what is flushed, and that the path is a file. LMDB's own locks stay on.
     unsafe { options.flags(flags | EnvFlags::NO_SUB_DIR) };
-    // SAFETY: LMDB's locks are on, so all users of LMDB follow its rules. The README requires that nothing else writes to
-    // the file or shortens it. heed opens a file once per process, and `disk::open_alone` refuses a file that another
-    // copy of LMDB in this process has open.
+    // SAFETY: LMDB's locks are on, so all users of LMDB follow its rules. The README requires that nothing else writes
+    // to the file or shortens it. heed opens a file once per process, and `disk::open_alone` refuses a file that
+    // another copy of LMDB in this process has open.
     unsafe { options.open(path) }
 }
 

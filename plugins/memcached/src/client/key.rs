@@ -5,8 +5,8 @@ pub const KEY_LIMIT: usize = 250;
 
 /// Checks that `key` can be sent in every protocol.
 ///
-/// A key has 1 to 250 bytes. It contains no whitespace and no control characters, because they would end the key or start
-/// another command.
+/// A key has 1 to 250 bytes. It contains no whitespace and no control characters, because they would end the key or
+/// start another command.
 ///
 /// # Errors
 /// If `key` is invalid. The text is the reason.

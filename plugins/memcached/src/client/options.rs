@@ -28,7 +28,8 @@ pub struct Options {
     pub keepalive: Option<Keepalive>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: usize,
-    /// Store values without waiting for a reply, and only log errors. Has no effect in the binary protocol. Default: false.
+    /// Store values without waiting for a reply, and only log errors. Has no effect in the binary protocol. Default:
+    /// false.
     pub noreply: bool,
 }
 

@@ -19,8 +19,8 @@ impl Tls {
     /// Creates TLS settings from certificates and keys in PEM.
     ///
     /// `authorities` are the trusted authorities, by default those of the system. `client` is the certificate that is
-    /// presented to the server, and its key. `server_name` is the name that the server's certificate must have, by default
-    /// the host.
+    /// presented to the server, and its key. `server_name` is the name that the server's certificate must have, by
+    /// default the host.
     ///
     /// # Errors
     /// If a certificate or key is invalid. The text is the reason.

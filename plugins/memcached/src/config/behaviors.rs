@@ -10,8 +10,8 @@ use crate::client::{Distribution, Hash, Keepalive};
 
 /// The table `behaviors`, with the names of pylibmc.
 ///
-/// Behaviors that only tune libmemcached are accepted without effect. `tcp_nodelay` is always on. As in libmemcached, the
-/// timeouts are whole numbers of milliseconds or microseconds.
+/// Behaviors that only tune libmemcached are accepted without effect. `tcp_nodelay` is always on. As in libmemcached,
+/// the timeouts are whole numbers of milliseconds or microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

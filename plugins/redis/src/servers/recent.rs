@@ -9,7 +9,8 @@ const LAG: Duration = Duration::from_secs(1);
 
 /// The times of this process's last writes, by key.
 ///
-/// Keys share a fixed number of slots. A key may therefore count as recent by mistake, but a recent key is never missed.
+/// Keys share a fixed number of slots. A key may therefore count as recent by mistake, but a recent key is never
+/// missed.
 #[derive(Debug)]
 pub(super) struct RecentWrites {
     hasher: RandomState,

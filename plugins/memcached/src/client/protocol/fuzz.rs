@@ -1,4 +1,5 @@
-//! Random bytes as the reply of a server. They are parsed or refused, nothing panics, and no value belongs to another key.
+//! Random bytes as the reply of a server. They are parsed or refused, nothing panics, and no value belongs to another
+//! key.
 //!
 //! `PROPTEST_CASES=20000` tries many, as `tests/deep` does.
 
