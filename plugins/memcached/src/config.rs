@@ -46,7 +46,8 @@ pub struct MemcachedConfig {
     /// Longest wait for a lock that is held elsewhere. Default: 300.
     #[serde(with = "seconds")]
     pub lock_blocking_timeout: Option<Duration>,
-    /// Time after which a server drops a value, rounded up to whole seconds. Default: never.
+    /// Time after which a server drops a value, rounded up to whole seconds. A shorter `keep_for` of the region wins.
+    /// Default: never.
     #[serde(with = "seconds")]
     pub memcached_expire_time: Option<Duration>,
     /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
