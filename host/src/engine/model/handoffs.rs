@@ -8,13 +8,13 @@ use loom::thread;
 use super::port::{ModelPort, Store};
 use super::{bounded_model, lead, model, poll_once, task};
 use crate::engine::blocking::drive;
-use crate::engine::{Gates, Led, Queued, create_led};
+use crate::engine::{Gates, Led, Queued, create_queued};
 
 /// Creates what is queued, as a runner does, unless it was taken over.
 fn run(gates: &Arc<Gates>, store: &Arc<Store>, queued: Queued) -> Option<u32> {
     let leadership = queued.begin(&"runner".into(), Instant::now())?;
     let mut port = ModelPort::<false>::new(gates, store);
-    let created = drive(create_led(&mut port, vec![Led { place: 0, leadership }]));
+    let created = drive(create_queued(&mut port, vec![Led { place: 0, leadership }]));
     created.expect("no creator of this model fails").pop()
 }
 
