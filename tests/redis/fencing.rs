@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::CacheRegion;
 use dogpile::sdk::{
     Bytes, CacheBackend, CachedValue, CreationTime, Entry, ErrorKind, Metadata, Payload, StoreOptions,
 };
-use dogpile_tests::redis::RedisServer;
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::redis::{REDIS, RedisServer, SERVICE, SentinelServers};
+use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::bounded;
 
 use super::{region, say, server};
@@ -32,6 +33,47 @@ fn with_backend(test: impl Fn(&RedisServer, &CacheRegion, Arc<dyn CacheBackend>)
         let backend = region.backend().unwrap();
         assert!(backend.capabilities().fencing);
         test(&server, &region, backend);
+    });
+}
+
+/// The lock and its value are on the master. Replicas are read only once they have caught up.
+#[test]
+fn sentinel_master_checks_the_fence() {
+    bounded(|| {
+        let Ok(servers) = SentinelServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
+            return;
+        };
+        let sentinels: Vec<_> =
+            servers.sentinel_ports().iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let config = RegionConfig::new("dogpile.cache.redis_sentinel")
+            .argument("sentinels", sentinels)
+            .argument("service_name", SERVICE);
+        let backend = region_of("over sentinels", config).backend().unwrap();
+        assert!(backend.capabilities().fencing);
+        let (mutex, other) = (backend.get_mutex("a").unwrap(), backend.get_mutex("b").unwrap());
+        assert!(mutex.try_acquire().unwrap() && other.try_acquire().unwrap());
+        let options = [&mutex, &other].map(|mutex| StoreOptions::new().with_fence(mutex.fence().unwrap()));
+        other.release().unwrap();
+        let entry = |(key, options)| Entry::new(key, value(key)).with_options(options);
+        let entries = ["a", "b"].into_iter().zip(options).map(entry).collect();
+        assert_eq!(backend.set_multi(entries).unwrap_err().kind(), ErrorKind::Fenced);
+        assert_eq!(backend.get_multi(&["a", "b"]).unwrap(), [Some(value("a")), None]);
+        mutex.release().unwrap();
+    });
+}
+
+/// The value of a creator whose lock another process took over is returned, but does not replace the newer one.
+#[test]
+fn creator_that_lost_its_lock_does_not_replace_the_newer_value() {
+    with_backend(|server, region, backend| {
+        let made = region.get_or_create("key", || {
+            say(server.port(), "SET _lockkey another");
+            let newer = CachedValue { payload: Payload::Bytes(Bytes::from(&b"2"[..])), ..value("") };
+            backend.set("key", newer, &StoreOptions::new()).unwrap();
+            1
+        });
+        assert_eq!(made.unwrap(), 1);
+        assert_eq!(region.options().ignore_expiration().get::<i32>("key").unwrap(), Some(2));
     });
 }
 

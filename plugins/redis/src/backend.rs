@@ -134,10 +134,10 @@ impl RedisBackend {
         let mut commands = self.set_commands(&plain);
         let plain = commands.len();
         commands.extend(fence::store(&fenced));
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless)?;
+        let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless);
+        // The script has many keys, of which the servers know only the first.
+        fenced.iter().for_each(|(entry, _)| self.servers.catch_up(entry.key));
+        let replies = replies?;
         let mut replies = replies.into_iter();
         replies.by_ref().take(plain).try_for_each(|reply| reply.read::<redis::Value>().map(drop))?;
         replies.try_for_each(|reply| stored_all(reply.read()?, fenced.len()))
@@ -156,7 +156,7 @@ impl RedisBackend {
 
     /// Returns whether a lock and its value are on one server, so that a script can check one and store the other.
     fn is_fencing(&self) -> bool {
-        self.locks.is_some() && !self.servers.is_spread()
+        self.locks.is_some() && !self.servers.is_sharded()
     }
 
     /// Runs commands with one reply each. An error reply to any of them is an error.

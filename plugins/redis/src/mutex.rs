@@ -78,7 +78,7 @@ impl LeaseStore for RedisLocks {
 
     fn fence(&self, key: &str, token: &str) -> Option<Fence> {
         // In a cluster, a lock and its value are on different servers.
-        (!self.servers.is_spread()).then(|| fence::fence(&self.name(key), token))
+        (!self.servers.is_sharded()).then(|| fence::fence(&self.name(key), token))
     }
 
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {

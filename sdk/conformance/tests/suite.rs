@@ -257,7 +257,7 @@ fn cases_of_missing_features_are_skipped() {
     assert_eq!(with_mutex[..2], ["payload_of_1_mib_is_kept_whole", "object_store_keeps_bytes"]);
     assert_eq!(
         with_mutex.len(),
-        2 + 4 + 2 + 9,
+        2 + 4 + 7 + 2,
         "including the levels lease, expiry, and fencing: {with_mutex:?}"
     );
 }

@@ -336,6 +336,10 @@ impl Servers for Cluster {
         true
     }
 
+    fn is_sharded(&self) -> bool {
+        true
+    }
+
     fn scope(&self) -> String {
         let mut nodes: Vec<_> = self.startup.iter().map(Node::to_string).collect();
         nodes.sort();

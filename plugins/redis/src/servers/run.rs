@@ -27,6 +27,11 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
     /// If so, each command must have a single key.
     fn is_spread(&self) -> bool;
 
+    /// Returns whether a key and its lock may be on different servers, so that no script can use both.
+    fn is_sharded(&self) -> bool {
+        false
+    }
+
     /// Returns the backend's scope, which names the servers and the database, and contains no password.
     fn scope(&self) -> String;
 
