@@ -15,11 +15,13 @@ use crate::serializer::SerializerError;
 #[non_exhaustive]
 pub enum RegionError {
     /// The region is not configured.
+    #[non_exhaustive]
     NotConfigured {
         /// The name of the region.
         region: String,
     },
     /// The region is already configured.
+    #[non_exhaustive]
     AlreadyConfigured {
         /// The name of the region.
         region: String,
@@ -27,6 +29,7 @@ pub enum RegionError {
         backend: String,
     },
     /// A setting is invalid.
+    #[non_exhaustive]
     Setting {
         /// The name of the region.
         region: String,
@@ -36,6 +39,7 @@ pub enum RegionError {
         problem: String,
     },
     /// The arguments of the backend or of a proxy cannot be represented.
+    #[non_exhaustive]
     Arguments {
         /// The name of the region.
         region: String,
@@ -43,6 +47,7 @@ pub enum RegionError {
         source: Arc<BackendError>,
     },
     /// The backend or a proxy could not be built.
+    #[non_exhaustive]
     EntryPoint {
         /// The name of the region.
         region: String,
@@ -50,6 +55,7 @@ pub enum RegionError {
         source: Box<RegistryError>,
     },
     /// The backend failed.
+    #[non_exhaustive]
     Backend {
         /// The name of the region.
         region: String,
@@ -63,6 +69,7 @@ pub enum RegionError {
         source: BackendError,
     },
     /// The value could not be serialized.
+    #[non_exhaustive]
     Serialize {
         /// The name of the region.
         region: String,
@@ -72,6 +79,7 @@ pub enum RegionError {
         source: SerializerError,
     },
     /// The key is invalid.
+    #[non_exhaustive]
     InvalidKey {
         /// The name of the region.
         region: String,
@@ -81,6 +89,7 @@ pub enum RegionError {
         problem: &'static str,
     },
     /// The dogpile lock failed.
+    #[non_exhaustive]
     Lock {
         /// The name of the region.
         region: String,
@@ -92,6 +101,7 @@ pub enum RegionError {
     /// The creator of another caller failed, for which this caller waited.
     SharedFailure(SharedFailure),
     /// The creator confirmed the old value, and there is none.
+    #[non_exhaustive]
     NothingToConfirm {
         /// The name of the region.
         region: String,
@@ -99,6 +109,7 @@ pub enum RegionError {
         key: String,
     },
     /// A creator of many values returned a wrong number of values.
+    #[non_exhaustive]
     CreatorCount {
         /// The name of the region.
         region: String,

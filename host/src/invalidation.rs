@@ -20,6 +20,7 @@ pub enum Invalidation {
 
 /// The verdict of a region's invalidations on a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Validity {
     /// Made after the last invalidation, or never invalidated.
     Valid,

@@ -146,7 +146,7 @@ impl RegionTime {
         }
     }
 
-    /// Returns the verdict on a value of which nobody knows when it was made.
+    /// Returns the verdict on a value whose creation time cannot be trusted.
     fn judge_untrusted(&self, key: &str, mut metadata: Metadata) -> Verdict {
         metadata.creation_time = LONG_AGO;
         match self.strategy.judge(key, &metadata) {

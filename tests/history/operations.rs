@@ -1,4 +1,4 @@
-//! [`History`]: what threads asked of a region, what the region replied, and which creators ran.
+//! [`History`]: the calls that threads made, the replies of the region, and the creators that ran.
 //!
 //! All moments are numbers of one counter that every event takes the next number of. A smaller number therefore
 //! means an earlier moment in real time, whatever the clocks of the machine say.

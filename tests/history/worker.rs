@@ -31,7 +31,7 @@ struct CreatorError;
 
 impl fmt::Display for CreatorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the creator was told to fail")
+        f.write_str("scripted creator error")
     }
 }
 
@@ -144,8 +144,8 @@ fn create(recording: &Recording<'_>, keys: &[Key], mut bits: impl FnMut() -> Val
     recording.called(keys);
     pause(2);
     let values: Vec<Value> = keys.iter().map(|_| fresh_value(bits())).collect();
-    let told: Vec<_> = values.iter().map(|value| (*value, is_cacheable(value))).collect();
-    recording.returned(&told);
+    let made: Vec<_> = values.iter().map(|value| (*value, is_cacheable(value))).collect();
+    recording.returned(&made);
     values
 }
 

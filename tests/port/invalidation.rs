@@ -181,7 +181,7 @@ fn the_last_invalidation_is_the_one_that_counts() {
 ///
 /// Behaviour: `custom-invalidation-strategy`
 #[test]
-fn a_users_own_strategy_says_what_is_invalidated_and_outlives_the_backend() {
+fn custom_strategy_judges_values_and_outlives_the_backend() {
     let strategy = Arc::new(SeparateTimes::default());
     let config = || RegionConfig::new("dogpile.cache.memory").region_invalidator(strategy.clone());
     let Subject { region, clock } = Subject::new(config());

@@ -9,7 +9,7 @@ use dogpile_tests::regions::{Subject, odd_only, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A creator of many values that notes what it was asked for; its values count up from 1.
+/// A creator of many values that notes the keys of its calls. Its values count up from 1.
 #[derive(Default)]
 struct Creator {
     asked: RefCell<Vec<Vec<String>>>,
@@ -43,7 +43,7 @@ fn owned((key, value): (&'static str, &str)) -> (&'static str, String) {
 /// Behaviour: `multi-get-keeps-request-order`
 /// Behaviour: `multi-get-holes-are-no-value`
 #[test]
-fn values_are_answered_in_the_order_asked_with_holes_for_those_that_are_absent() {
+fn values_come_in_request_order_with_none_for_missing_keys() {
     on_each(|Subject { region, .. }| {
         region.set_multi([("a", 1), ("c", 3), ("e", 5)]).unwrap();
         assert_eq!(region.get_multi(&["e", "a", "c"]).unwrap(), [Some(5), Some(1), Some(3)]);
@@ -87,7 +87,7 @@ fn deleting_together_removes_what_is_there_and_nothing_else() {
 /// Behaviour: `multi-creator-gets-sorted-keys`
 /// Behaviour: `multi-goc-values-in-request-order`
 #[test]
-fn the_creator_gets_the_missing_keys_sorted_and_the_answer_is_in_the_order_asked() {
+fn creator_gets_sorted_missing_keys_and_values_keep_their_order() {
     on_each(|Subject { region, .. }| {
         let creator = Creator::default();
         let create = |keys: &[&str]| region.get_or_create_multi(keys, |keys| creator.create(keys)).unwrap();
@@ -111,7 +111,7 @@ fn the_creator_is_never_called_without_a_key() {
 }
 
 #[test]
-fn a_key_asked_for_twice_is_created_once_and_answered_twice() {
+fn key_requested_twice_is_created_once_and_returned_twice() {
     on_each(|Subject { region, .. }| {
         let creator = Creator::default();
         let values = region.get_or_create_multi(&["b", "a", "b"], |keys| creator.create(keys)).unwrap();
@@ -121,7 +121,7 @@ fn a_key_asked_for_twice_is_created_once_and_answered_twice() {
 
 /// Behaviour: `multi-goc-predicate-refuses-all`
 #[test]
-fn values_that_the_predicate_refuses_are_answered_all_the_same() {
+fn uncached_values_are_returned() {
     on_each(|Subject { region, .. }| {
         let keys = ["a", "b", "c"];
         let refuse = |keys: &[&str], _old: Vec<Option<Aged<Option<i32>>>>| {
@@ -135,7 +135,7 @@ fn values_that_the_predicate_refuses_are_answered_all_the_same() {
 
 /// Behaviour: `should-cache-multi`
 #[test]
-fn the_predicate_decides_value_by_value() {
+fn creator_decides_value_by_value() {
     on_each(|Subject { region, clock }| {
         let create = |value: i32| {
             let odd_only = |keys: &[&str], _| keys.iter().map(|_| odd_only(value)).collect();
@@ -181,7 +181,7 @@ fn values_created_together_expire_one_by_one() {
 /// Behaviour: `multi-expire-minus-one`
 /// Behaviour: `multi-expire-regenerates-only-asked`
 #[test]
-fn expired_values_are_created_again_if_asked_for_unless_the_call_says_never() {
+fn expired_values_are_created_again_except_with_never() {
     on_each_with(
         |config| config.expiration_time(SECOND),
         |Subject { region, clock }| {

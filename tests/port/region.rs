@@ -169,7 +169,7 @@ fn expiration_of_a_call_is_not_stored_with_the_value() {
 /// Behaviour: `should-cache-refused-is-returned-not-stored`
 /// Behaviour: `should-cache-later-accepted-replaces`
 #[test]
-fn created_value_is_stored_only_if_should_cache_accepts_it() {
+fn uncached_value_is_returned_but_not_stored() {
     on_each(|Subject { region, clock }| {
         let create = |value: i32| region.options().get_or_create_with("key", |_| odd_only(value)).unwrap();
         let stored = || region.options().ignore_expiration().get::<i32>("key").unwrap();

@@ -70,7 +70,7 @@ impl<'a> Multi<'a> {
         let answer = quote!(::std::vec::Vec<::std::string::String>);
         self.subject.function(&Function::new(
             "key",
-            "The keys of `{}` for these arguments.",
+            "Returns the keys of `{}` for these arguments.",
             parameters,
             answer,
             body,
@@ -91,7 +91,7 @@ impl<'a> Multi<'a> {
             let #made = #keys_of;
             ::dogpile::function::expansion::get_many::<_, #returned>(#options, &#made, #keys)
         };
-        let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
+        let docs = "Returns the cached values of `{}` for these arguments, without evaluating it.\n\n# Errors\nIf the region fails.";
         Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
     }
 
@@ -112,7 +112,7 @@ impl<'a> Multi<'a> {
             let #made = #keys_of;
             #region.set_multi(::core::iter::Iterator::zip(#made.into_iter(), #new))
         };
-        let docs = "Stores values as those of `{}`, each for an argument.\n\n# Errors\nIf the region fails.";
+        let docs = "Stores values of `{}`, each for one argument.\n\n# Errors\nIf the region fails.";
         let mut set = Function::new("set", docs, parameters, answer, body);
         set.lifetime = Some(keys_lifetime());
         subject.function(&set)
@@ -133,7 +133,7 @@ impl<'a> Multi<'a> {
             let #made = #keys_of;
             ::dogpile::function::expansion::#refresh(#call, #made, #keys, || #original)
         };
-        let docs = "Evaluates `{}` for all arguments in one call, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
+        let docs = "Evaluates `{}` for all arguments in one call, and stores its values.\n\n# Errors\nIf the region or the function fails.";
         Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
     }
 
@@ -143,7 +143,7 @@ impl<'a> Multi<'a> {
         let (keys_of, region) = (key::of_slice(subject, settings, keys), key::region(settings));
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #made = #keys_of; #region.delete_multi(&#made));
-        let docs = "Removes what is cached of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
+        let docs = "Deletes the cached values of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
         subject.function(&Function::new("invalidate", docs, parameters, answer, body))
     }
 }
@@ -196,12 +196,12 @@ fn keys(subject: &Subject) -> Result<(&Ident, &Type)> {
 /// The type of one of the values that the function returns.
 fn value(returned: &Type, is_asdict: bool) -> Result<&Type> {
     let (names, count, problem): (&[&str], _, _) = if is_asdict {
-        let problem = "with `asdict` a function answers a map: return `HashMap<K, V>` or `BTreeMap<K, V>`, or a \
+        let problem = "a function with `asdict` returns a map: return `HashMap<K, V>` or `BTreeMap<K, V>`, or a \
                        `Result` of one";
         (&["HashMap", "BTreeMap"], 2, problem)
     } else {
-        let problem = "a function of many values answers one for each key: return `Vec<T>`, or a `Result` of it; one \
-                       that answers a map is marked `asdict`";
+        let problem = "a function of many values returns one value per key: return `Vec<T>`, or a `Result` of it; \
+                       mark a function that returns a map with `asdict`";
         (&["Vec"], 1, problem)
     };
     let types = generics_of(returned, names).filter(|types| types.len() >= count);

@@ -64,7 +64,7 @@ impl Single<'_> {
         let body = quote!(::std::string::String::from(&*#key_of));
         self.subject.function(&Function::new(
             "key",
-            "The key of `{}` for these arguments.",
+            "Returns the key of `{}` for these arguments.",
             parameters,
             answer,
             body,
@@ -79,7 +79,7 @@ impl Single<'_> {
             ::core::result::Result<::core::option::Option<#value>, ::dogpile::RegionError>
         };
         let body = quote!(let #key = #key_of; #options.get::<#value>(&#key));
-        let docs = "What is cached of `{}` for these arguments, which is not evaluated.\n\n# Errors\nIf the region fails.";
+        let docs = "Returns the cached value of `{}` for these arguments, without evaluating it.\n\n# Errors\nIf the region fails.";
         Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
     }
 
@@ -92,7 +92,7 @@ impl Single<'_> {
         let (key_of, region) = (key::of_call(subject, settings), key::region(settings));
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #key = #key_of; #region.set::<#value>(&#key, #given));
-        let docs = "Stores a value as that of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
+        let docs = "Stores a value of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
         subject.function(&Function::new("set", docs, parameters, answer, body))
     }
 
@@ -112,7 +112,7 @@ impl Single<'_> {
             let #key = #key_of;
             ::dogpile::function::expansion::#refresh(#call, &#key, || #original #given)
         };
-        let docs = "Evaluates `{}` at once, and stores what it answers.\n\n# Errors\nIf the region or the function fails.";
+        let docs = "Evaluates `{}` and stores its value.\n\n# Errors\nIf the region or the function fails.";
         Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
     }
 
@@ -122,7 +122,7 @@ impl Single<'_> {
         let (key_of, region) = (key::of_call(subject, settings), key::region(settings));
         let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
         let body = quote!(let #key = #key_of; #region.delete(&#key));
-        let docs = "Removes what is cached of `{}` for these arguments, if there is anything.\n\n# Errors\nIf the region fails.";
+        let docs = "Deletes the cached value of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
         subject.function(&Function::new("invalidate", docs, parameters, answer, body))
     }
 }

@@ -303,7 +303,7 @@ impl CacheRegion {
         Ok(self.state.current()?.stores.gates.creations(self.name(), Instant::now()))
     }
 
-    /// Returns the key under which the backend is asked for `key`.
+    /// Returns the key that the backend gets for `key`.
     ///
     /// # Errors
     /// If the region is not configured, or the key is not one that it accepts.

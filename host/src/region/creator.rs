@@ -12,7 +12,7 @@ pub(super) trait Creator<T> {
     /// What the caller's function fails with.
     type Error;
 
-    /// Whether the call is for many keys, so that the backend is asked for many at a time.
+    /// Whether the call is for many keys, so that the backend gets many at a time.
     const IS_MULTI: bool;
 
     /// Whether the caller's function sees the old values.

@@ -9,7 +9,7 @@ use crate::engine::Gates;
 
 /// The identity of a store.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Store {
+enum StoreIdentity {
     /// The scope that the backend reports.
     Scope(String),
     /// The address of a backend instance. It is not reused while a region holds the instance.
@@ -20,10 +20,10 @@ enum Store {
 ///
 /// A gate is identified by `CacheBackend::store_key` of the outermost backend.
 pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
-    static GATES: WeakRegistry<Store, Gates> = WeakRegistry::new();
+    static GATES: WeakRegistry<StoreIdentity, Gates> = WeakRegistry::new();
 
-    let instance = || Store::Instance(Arc::as_ptr(actual).cast::<()>().addr());
-    let store = actual.capabilities().scope.map_or_else(instance, Store::Scope);
+    let instance = || StoreIdentity::Instance(Arc::as_ptr(actual).cast::<()>().addr());
+    let store = actual.capabilities().scope.map_or_else(instance, StoreIdentity::Scope);
     GATES.get_or_create(store, || Gates::new(release_later))
 }
 
@@ -77,8 +77,8 @@ mod tests {
                     for key in (thread..1_000_000).step_by(4) {
                         // Some of the creators fail.
                         let made = if key % 1000 == 0 { Err("failed") } else { Ok(key) };
-                        let answer = region.try_get_or_create(&format!("key:{key}"), || made);
-                        assert_eq!(answer.is_ok(), made.is_ok());
+                        let created = region.try_get_or_create(&format!("key:{key}"), || made);
+                        assert_eq!(created.is_ok(), made.is_ok());
                     }
                 });
             }
@@ -90,10 +90,10 @@ mod tests {
     fn hit_takes_no_lock_of_a_gate() {
         let (region, gates) = forgetful();
         region.set("kept", 7).unwrap();
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let found = gates.while_held(|| {
-            thread::spawn(move || tell.send(region.get_or_create("kept", || 8)));
-            told.recv_timeout(Duration::from_secs(60))
+            thread::spawn(move || sender.send(region.get_or_create("kept", || 8)));
+            receiver.recv_timeout(Duration::from_secs(60))
         });
         assert_eq!(found.expect("a hit does not wait for a gate").unwrap(), 7);
     }

@@ -3,7 +3,7 @@
 /// A value that is not a `Result`.
 ///
 /// Every type implements it for one `Kind`, and a `Result` for two. The compiler then cannot infer the `Kind` of a
-/// `Result`, and its error names both implementations. The module is private, so that nobody else implements the trait.
+/// `Result`, and its error names both implementations. The module is private, so that other crates cannot implement the trait.
 pub trait PlainValue<Kind> {}
 
 /// The kind of every value.
