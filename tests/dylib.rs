@@ -33,10 +33,10 @@ use dogpile_tests::libraries::library;
 const MEMORY: &str = "dogpile.cache.memory";
 
 /// A registry with nothing but the libraries of `packages`.
-fn registry_of(packages: &[&str]) -> Arc<Registry> {
+fn registry_of(packages: &[&str]) -> Registry {
     let registry = Registry::empty();
     packages.iter().for_each(|package| registry.add_library(library(package)).unwrap());
-    Arc::new(registry)
+    registry
 }
 
 /// The backend `name` of the library of `package`.
@@ -45,9 +45,9 @@ fn loaded(package: &str, name: &str) -> Arc<dyn CacheBackend> {
 }
 
 /// A region on the backend `name`, found in `registry`.
-fn region_on(registry: &Arc<Registry>, name: &str) -> CacheRegion {
+fn region_on(registry: &Registry, name: &str) -> CacheRegion {
     let region = CacheRegion::new("tested");
-    region.configure(RegionConfig::new(name).registry(Arc::clone(registry))).unwrap();
+    region.configure(RegionConfig::new(name).registry(registry.clone())).unwrap();
     region
 }
 

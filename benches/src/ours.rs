@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile::{CacheRegion, RegionConfig, Registry};
@@ -60,7 +59,7 @@ pub fn linked_config() -> RegionConfig {
 pub fn loaded_config() -> Result<RegionConfig, Failure> {
     let registry = Registry::empty();
     registry.add_library(library()?)?;
-    Ok(RegionConfig::new(BACKEND).registry(Arc::new(registry)))
+    Ok(RegionConfig::new(BACKEND).registry(registry))
 }
 
 /// Returns the path of the library. Cargo builds it into the folder of the bench's binary.

@@ -162,6 +162,23 @@ impl RegionError {
         }
     }
 
+    /// Returns the invalid setting of a configuration, such as `serializer`, if a setting is invalid.
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            RegionError::Setting { setting, .. } => Some(setting),
+            RegionError::EntryPoint { source, .. } => source.setting(),
+            _ => None,
+        }
+    }
+
+    /// Returns the invalid argument of a backend or proxy, such as `max_entries`, if it is known.
+    pub fn argument(&self) -> Option<&str> {
+        match self {
+            RegionError::EntryPoint { source, .. } => source.argument(),
+            _ => None,
+        }
+    }
+
     /// Returns the backend's error, if the backend or its mutex failed.
     pub fn backend_error(&self) -> Option<&BackendError> {
         match self {

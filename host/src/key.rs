@@ -1,10 +1,8 @@
 //! Key manglers: functions that convert keys before a region passes them to its backend.
 // Source: dogpile.cache `util/__init__.py`, `sha1_mangle_key` and `length_conditional_mangler`.
 
-use std::fmt::Write;
-
 use dogpile_sdk::KeyMangler;
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 /// Returns the hexadecimal SHA-1 of the key's UTF-8 bytes.
 ///
@@ -14,12 +12,7 @@ use sha1::{Digest, Sha1};
 /// assert_eq!(dogpile::sha1_mangle_key("some_key"), "53def077a4264bd3183d4eb21b1f56f883e1b572");
 /// ```
 pub fn sha1_mangle_key(key: &str) -> String {
-    let digest = Sha1::digest(key.as_bytes());
-    digest.iter().fold(String::with_capacity(40), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha1::from(key).digest().to_string()
 }
 
 /// Creates a key mangler that applies `mangler` to keys of at least `length` characters.

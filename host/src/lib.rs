@@ -124,6 +124,7 @@ pub use dogpile_sdk as sdk;
 ///
 //
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
+#[cfg(feature = "macros")]
 pub use dogpile_macros::cache_on_arguments;
 
 /// Caches each value that a function returns for a slice of keys.
@@ -155,10 +156,13 @@ pub use dogpile_macros::cache_on_arguments;
 /// replaces `function_key_generator`, and that there is no `defaults`.
 //
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
+#[cfg(feature = "macros")]
 pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
-pub use crate::config::{Configuration, ConfigurationError, FlatError, Regions};
+pub use crate::config::FlatError;
+#[cfg(feature = "toml")]
+pub use crate::config::{Configuration, ConfigurationError, Regions};
 pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};

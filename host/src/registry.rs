@@ -1,49 +1,50 @@
-//! [`Registry`]: which backends and proxies there are, by entry-point name, and who offers them.
+//! [`Registry`]: the backends and proxies that an application can use, by entry-point name.
 //!
-//! Entry points come through two doors: crates linked into the application, which submit theirs to `inventory`,
-//! and plugin libraries, which a manifest in a plugin folder announces. Code can register more. A library is
-//! opened when a name of its is first used, not before, and is never unloaded.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `PluginLoader`, and `region.py`, `register_backend`.
+//! Entry points come from crates that are linked into the application, from plugin libraries, and from code. Linked
+//! crates submit theirs to `inventory`. A plugin library is announced by a manifest in a plugin folder. It is opened when
+//! one of its names is first used, and is never unloaded.
+//
+// Source: dogpile.cache `util/__init__.py`, `PluginLoader`, and `region.py`, `register_backend`.
 
-mod description;
 mod entry_point;
+mod environment;
 mod error;
-mod host_log;
-mod inspect;
-mod library;
-mod manifest;
+#[cfg(feature = "plugins")]
+mod library_error;
+mod name;
 mod offers;
-mod permission;
+mod plugins;
 mod trust;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use dogpile_sdk::{Arguments, BackendEntry, BackendError, CacheBackend, ProxyEntry};
+use dogpile_sdk::{Arguments, BackendEntry, BackendError, CacheBackend, ProxyEntry, error_chain};
 use parking_lot::RwLock;
 
-pub use self::description::LibraryDescription;
-pub use self::entry_point::{EntryKind, EntryPoint, Origin};
-pub use self::error::{LibraryError, LibraryProblem, RegistryError, UnknownEntryPoint};
-pub use self::manifest::{Manifest, ManifestEntry};
-pub use self::trust::Trust;
-pub(crate) use self::trust::{NamePattern, Pin};
-
-use self::library::PluginLibrary;
+use self::environment::plugin_folders;
 use self::offers::{Make, Offer, Offers};
 use self::trust::Rules;
 
+pub use self::entry_point::{EntryKind, EntryPoint, Origin};
+pub use self::environment::PLUGIN_PATH;
+pub use self::error::{RegistryError, UnknownEntryPoint};
+pub use self::trust::Trust;
+#[cfg(feature = "toml")]
+pub(crate) use self::trust::{NamePattern, Pin};
+#[cfg(feature = "plugins")]
+pub use self::{
+    library_error::{LibraryError, LibraryProblem},
+    plugins::{LibraryDescription, Manifest, ManifestEntry},
+};
+
+#[cfg(feature = "plugins")]
 pub use dogpile_abi::ABI_VERSION;
 
-/// The environment variable that names plugin folders, separated as in `PATH`.
-pub const PLUGIN_PATH: &str = "DOGPILE_PLUGIN_PATH";
-
-/// How the file of a manifest ends.
-const MANIFEST_SUFFIX: &str = ".dogpile.toml";
-
 /// The entry points that an application can use.
+///
+/// A registry is a handle: its clones share their entry points and restrictions.
 ///
 /// ```
 /// use dogpile::Registry;
@@ -53,9 +54,10 @@ const MANIFEST_SUFFIX: &str = ".dogpile.toml";
 /// }
 /// ```
 ///
-/// A name that is offered twice is refused when it is used; the error names both origins.
+/// A name that is provided twice is rejected when it is used. The error contains both origins.
+#[derive(Clone)]
 pub struct Registry {
-    state: RwLock<State>,
+    state: Arc<RwLock<State>>,
     rules: Arc<Rules>,
 }
 
@@ -67,19 +69,21 @@ struct State {
 }
 
 impl Registry {
-    /// The registry of regions that are not given one: [`Registry::new`], made when it is first asked for.
-    pub fn global() -> &'static Registry {
+    /// Returns the registry of the process, which regions and configuration files use unless they are given another one.
+    ///
+    /// The first call creates it as [`new`](Self::new) does.
+    pub fn global() -> Self {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
-        GLOBAL.get_or_init(Registry::new)
+        GLOBAL.get_or_init(Registry::new).clone()
     }
 
-    /// What the linked crates offer, and the plugins in the folders that `DOGPILE_PLUGIN_PATH` names. A folder
-    /// that cannot be used is logged, and told by [`problems`](Self::problems).
+    /// Creates a registry with the entry points of linked crates and of the plugin folders in `DOGPILE_PLUGIN_PATH`.
+    ///
+    /// A folder that cannot be used is logged and listed in [`problems`](Self::problems).
     pub fn new() -> Self {
         let registry = Registry::empty();
         registry.add_linked();
-        let folders = std::env::var_os(PLUGIN_PATH).unwrap_or_default();
-        for folder in std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()) {
+        for folder in plugin_folders() {
             if let Err(error) = registry.add_folder(folder) {
                 registry.note(error);
             }
@@ -87,9 +91,9 @@ impl Registry {
         registry
     }
 
-    /// A registry without any entry point.
+    /// Creates a registry without entry points.
     pub fn empty() -> Self {
-        Registry { state: RwLock::default(), rules: Arc::default() }
+        Registry { state: Arc::default(), rules: Arc::default() }
     }
 
     fn add_linked(&self) {
@@ -110,62 +114,55 @@ impl Registry {
         }
     }
 
-    /// Uses only what `trust` admits, from now on. What was told before holds still: a name must be admitted, and a
-    /// library have its pin, each time. Libraries that are open stay open.
+    /// Restricts what may be used from now on to what `trust` admits.
+    ///
+    /// Restrictions add up and cannot be removed: a name must be admitted, and a library must have its pin, each time.
+    /// Backends that are in use and libraries that are open are not affected. A restriction of the
+    /// [global registry](Self::global) affects every region of the process that uses it.
     pub fn restrict(&self, trust: Trust) {
         self.rules.add(trust);
     }
 
-    /// Adds the plugins whose manifests, files that end in `.dogpile.toml`, lie in `folder`. No library is opened.
+    /// Adds the plugins whose manifests lie in `folder`. Manifests are files that end in `.dogpile.toml`.
     ///
-    /// A manifest that cannot be used is logged and told by [`problems`](Self::problems); the others are added.
+    /// No library is opened. A manifest that cannot be used is logged and listed in [`problems`](Self::problems); the
+    /// others are added. A folder that was added before is skipped.
     ///
     /// # Errors
-    /// If `folder` cannot be read, or others than its owner may write to it.
+    /// If `folder` cannot be read, or users other than its owner can write to it, or this build cannot load plugin
+    /// libraries.
     pub fn add_folder(&self, folder: impl AsRef<Path>) -> Result<(), RegistryError> {
-        let refused = |problem: String| RegistryError::Folder { path: folder.as_ref().to_owned(), problem };
-        let canonical = folder.as_ref().canonicalize().map_err(|error| refused(error.to_string()))?;
-        permission::check(&canonical).map_err(refused)?;
-        if self.state.read().folders.contains(&canonical) {
+        let path = plugins::folder_path(folder.as_ref())?;
+        if self.state.read().folders.contains(&path) {
             return Ok(());
         }
-        for path in manifests_in(&canonical).map_err(|error| refused(error.to_string()))? {
-            match Manifest::read(&path) {
-                Ok(manifest) => self.add_manifest(&path, &manifest),
-                Err(error) => self.note(error),
-            }
+        let found = plugins::read_folder(path, &self.rules)?;
+        found.problems.into_iter().for_each(|problem| self.note(problem));
+        let state = &mut *self.state.write();
+        // Check again: another thread may have added the folder meanwhile.
+        if !state.folders.contains(&found.path) {
+            found.offers.into_iter().for_each(|(name, offer)| state.offers.insert(&name, offer));
+            state.folders.push(found.path);
         }
-        self.state.write().folders.push(canonical);
         Ok(())
     }
 
-    fn add_manifest(&self, path: &Path, manifest: &Manifest) {
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let library = Arc::new(PluginLibrary::of_manifest(folder, manifest, &self.rules));
-        let offers = &mut self.state.write().offers;
-        for entry in &manifest.entry_points {
-            offers.insert(&entry.name, Offer::library(&library, entry.kind, &entry.name));
-        }
-    }
-
-    /// Opens the plugin library at `path` and adds its entry points. It needs no manifest.
+    /// Opens the plugin library at `path` and adds its entry points. The library needs no manifest.
     ///
     /// # Errors
-    /// If the library cannot be opened, or offers a name that is offered already. Then nothing is added.
+    /// If the library cannot be opened, provides a name that is provided already, or this build cannot load plugin
+    /// libraries. Nothing is added then.
     pub fn add_library(&self, path: impl AsRef<Path>) -> Result<(), RegistryError> {
-        let (library, entries) = PluginLibrary::open_now(path.as_ref(), &self.rules)?;
-        let library = Arc::new(library);
+        let found = plugins::open_library(path.as_ref(), &self.rules)?;
         let offers = &mut self.state.write().offers;
-        let offered: Vec<(&str, Offer)> = entries
-            .iter()
-            .map(|entry| (entry.name.as_str(), Offer::library(&library, entry.kind, &entry.name)))
-            .collect();
-        offered.iter().try_for_each(|(name, offer)| offers.check_free(name, &offer.origin))?;
-        offered.into_iter().for_each(|(name, offer)| offers.insert(name, offer));
+        found.iter().try_for_each(|(name, offer)| offers.check_free(name, &offer.origin))?;
+        found.into_iter().for_each(|(name, offer)| offers.insert(&name, offer));
         Ok(())
     }
 
-    /// Registers a backend in code. A configuration may then name it.
+    /// Registers a backend in code, so that configurations can use it by `name`.
+    ///
+    /// Register it with the [global registry](Self::global) to use it in configuration files.
     ///
     /// ```
     /// use dogpile::Registry;
@@ -179,8 +176,7 @@ impl Registry {
     /// #     fn delete(&self, _: &str) -> Result<(), BackendError> { Ok(()) }
     /// # }
     ///
-    /// let registry = Registry::empty();
-    /// registry.register_backend("acme.shelf", |arguments| {
+    /// Registry::global().register_backend("acme.shelf", |arguments| {
     ///     let NoArguments {} = arguments.parse()?;
     ///     Ok(Arc::new(Shelf))
     /// })?;
@@ -188,7 +184,7 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// If the name is empty, or offered already.
+    /// If the name is invalid or provided already.
     pub fn register_backend(
         &self,
         name: &str,
@@ -197,10 +193,10 @@ impl Registry {
         self.register(name, Offer::backend(Origin::Code, move |arguments| Ok(build(arguments)?)))
     }
 
-    /// Registers a proxy in code. `build` is given the backend that the proxy wraps.
+    /// Registers a proxy in code. `build` receives the backend that the proxy wraps.
     ///
     /// # Errors
-    /// If the name is empty, or offered already.
+    /// If the name is invalid or provided already.
     pub fn register_proxy(
         &self,
         name: &str,
@@ -220,43 +216,44 @@ impl Registry {
         Ok(())
     }
 
-    /// Every entry point, by name; one that is offered twice is there twice.
+    /// Returns all entry points, sorted by name. A name that is provided twice is listed twice.
     pub fn entry_points(&self) -> Vec<EntryPoint> {
         self.state.read().offers.entry_points()
     }
 
-    /// The plugin folders that were searched.
+    /// Returns the plugin folders that were searched.
     pub fn folders(&self) -> Vec<PathBuf> {
         self.state.read().folders.clone()
     }
 
-    /// What could not be used, and was passed over: folders, manifests, names offered twice.
+    /// Returns the folders and manifests that were skipped, and the names that are provided twice.
     pub fn problems(&self) -> Vec<Arc<RegistryError>> {
         let state = self.state.read();
         let twice = state.offers.duplicates().map(Arc::new);
         state.problems.iter().cloned().chain(twice).collect()
     }
 
-    /// Builds the backend whose entry point is `name`. May open its library, and block while the backend
-    /// connects.
+    /// Builds the backend whose entry point is `name`.
+    ///
+    /// May open a plugin library, and blocks while the backend connects.
     ///
     /// # Errors
-    /// If there is no such backend, its library cannot be opened, or it refuses `arguments`.
+    /// If there is no such backend, its library cannot be opened, or it rejects `arguments`.
     pub fn build_backend(
         &self,
         name: &str,
         arguments: Arguments,
     ) -> Result<Arc<dyn CacheBackend>, RegistryError> {
-        // Cloned out, so that a backend under construction holds no lock of ours.
+        // `find` returns a clone, so that building a backend holds no lock of ours.
         let (origin, make) = self.find(EntryKind::Backend, name)?;
         let Make::Backend(build) = make else { return Err(wrong_kind(EntryKind::Backend, name, origin)) };
         build(arguments).map_err(|failure| failure.of(EntryKind::Backend, name, origin))
     }
 
-    /// Builds the proxy whose entry point is `name` around `proxied`. May open its library.
+    /// Builds the proxy whose entry point is `name` around `proxied`. May open a plugin library.
     ///
     /// # Errors
-    /// As for [`build_backend`](Self::build_backend).
+    /// If there is no such proxy, its library cannot be opened, or it rejects `arguments`.
     pub fn build_proxy(
         &self,
         name: &str,
@@ -284,23 +281,13 @@ impl Registry {
     }
 
     fn note(&self, problem: RegistryError) {
-        tracing::warn!(target: "dogpile::registry", "{}; it is passed over", error::with_causes(&problem));
+        tracing::warn!(target: "dogpile::registry", "skipped: {}", error_chain(&problem));
         self.state.write().problems.push(Arc::new(problem));
     }
 }
 
-fn wrong_kind(asked: EntryKind, name: &str, origin: Origin) -> RegistryError {
-    RegistryError::WrongKind { asked, name: name.to_owned(), origin }
-}
-
-/// The manifests in `folder`, in the order of their names.
-fn manifests_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let files = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let is_manifest = |path: &PathBuf| path.to_string_lossy().ends_with(MANIFEST_SUFFIX);
-    let mut manifests = files.collect::<std::io::Result<Vec<_>>>()?;
-    manifests.retain(is_manifest);
-    manifests.sort();
-    Ok(manifests)
+fn wrong_kind(requested: EntryKind, name: &str, origin: Origin) -> RegistryError {
+    RegistryError::WrongKind { requested, name: name.to_owned(), origin }
 }
 
 impl Default for Registry {

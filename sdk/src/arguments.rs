@@ -1,5 +1,6 @@
-//! [`Arguments`]: what a configuration says to a backend or proxy.
+//! [`Arguments`]: the arguments that a configuration passes to a backend or proxy.
 
+mod error;
 mod lenient;
 pub mod seconds;
 
@@ -14,7 +15,7 @@ use crate::nearest::did_you_mean;
 
 use self::lenient::{FieldNames, Lenient};
 
-/// The arguments of an entry point, by name. They may hold secrets, so `Debug` shows only the names.
+/// The arguments of an entry point, by name. They may contain secrets, so `Debug` shows only the names.
 ///
 /// ```
 /// use dogpile_sdk::Arguments;
@@ -40,32 +41,35 @@ pub struct Arguments(Map<String, Value>);
 pub struct NoArguments {}
 
 impl Arguments {
-    /// The arguments that `source`, a struct or a map, says.
+    /// Creates arguments from `source`, a struct or a map.
     ///
     /// # Errors
-    /// If it is neither, or cannot be serialised.
+    /// If `source` is neither, or cannot be serialized.
     pub fn from_serialize(source: impl Serialize) -> Result<Self, BackendError> {
         match serde_json::to_value(source) {
             Ok(Value::Object(map)) => Ok(Arguments(map)),
-            Ok(other) => Err(refused(format!("arguments are a table of names and values, not {other}"))),
+            Ok(other) => {
+                Err(refused(format!("invalid arguments {other}: expected a table of names and values")))
+            }
             Err(error) => Err(refused(format!("the arguments cannot be read: {error}"))),
         }
     }
 
-    /// Adds `more`; what is in both is taken from there.
+    /// Adds `more`, which replaces arguments of the same names.
     pub fn extend(&mut self, more: Arguments) {
         self.0.extend(more.0);
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no arguments.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Reads them as `C`, the entry point's configuration.
+    /// Converts the arguments to `C`, the configuration of the entry point.
     ///
     /// # Errors
-    /// If a name is unknown to `C` (the error lists those that are known), one is missing, or a value is wrong.
+    /// If a name is unknown to `C`, an argument is missing, or a value is invalid. [`BackendError::argument`] returns the
+    /// name. The text for an unknown name lists the known ones.
     pub fn parse<C: DeserializeOwned>(self) -> Result<C, BackendError> {
         let fields = FieldNames::new(None);
         let given = Value::Object(self.0.clone());
@@ -73,12 +77,18 @@ impl Arguments {
         if let Some(known) = fields.get()
             && let Some(unknown) = self.0.keys().find(|name| !known.contains(&name.as_str()))
         {
-            return Err(refused(unknown_argument(unknown, known)));
+            return Err(refused(unknown_argument(unknown, known)).for_argument(unknown));
         }
-        parsed.map_err(|error| refused(format!("wrong arguments: {error}")))
+        parsed.map_err(|error| {
+            let rejected = refused(error.to_string());
+            match error.argument() {
+                Some(argument) => rejected.for_argument(argument),
+                None => rejected,
+            }
+        })
     }
 
-    /// They as a JSON object, secrets included.
+    /// Returns the arguments as a JSON object, including secrets.
     pub fn to_json(&self) -> String {
         Value::Object(self.0.clone()).to_string()
     }

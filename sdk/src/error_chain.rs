@@ -25,6 +25,13 @@ pub fn error_chain<'e>(error: &'e (dyn Error + 'e)) -> ErrorChain<'e> {
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorChain<'e>(&'e (dyn Error + 'e));
 
+impl<'e> ErrorChain<'e> {
+    /// Returns the messages of the error and its causes, the nearest first.
+    pub fn messages(self) -> impl Iterator<Item = String> + use<'e> {
+        std::iter::once(self.0.to_string()).chain(causes(self.0).map(ToString::to_string))
+    }
+}
+
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not `{:#}`: an error whose own `{:#}` includes its causes would show them twice.
@@ -48,6 +55,7 @@ mod tests {
         let error = |message: &str| BackendError::new(ErrorKind::Other, message);
         let chain = error("a").with_source(error("b").with_source(error("c")));
         assert_eq!(error_chain(&chain).to_string(), "a: b: c");
+        assert_eq!(error_chain(&chain).messages().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!((format!("{chain}"), format!("{chain:#}")), ("a".to_owned(), "a: b: c".to_owned()));
     }
 

@@ -35,11 +35,11 @@ fn value_of_the_wrong_type_is_rejected_with_the_expected_type() {
         ("mangle_invalid_keys = \"yes\"", "expected a boolean"),
         ("arguments = 5", "expected a map"),
         ("wrap = \"dogpile.proxy.logging\"", "expected a sequence"),
-        ("wrap = [5]", "a proxy is a name, or a table of `name` and `arguments`"),
-        ("wrap = [{ arguments = {} }]", "a proxy is a name, or a table of `name` and `arguments`"),
+        ("wrap = [5]", "expected the name of a proxy, or a table of `name` and `arguments`"),
+        ("wrap = [{ arguments = {} }]", "expected the name of a proxy, or a table of `name` and `arguments`"),
         (
             "wrap = [{ name = \"x\", arguments = 1 }]",
-            "a proxy is a name, or a table of `name` and `arguments`",
+            "expected the name of a proxy, or a table of `name` and `arguments`",
         ),
         (
             "expiration_time = true",
@@ -112,7 +112,7 @@ fn region_missing_from_a_document_is_rejected() {
     assert_eq!(error, expected);
     assert!(!region.is_configured());
     let error = told(&configuration.regions().unwrap_err());
-    says(&error, &["region \"orders\" could not be configured", "no backend is called \"x\""]);
+    says(&error, &["region \"orders\" could not be configured", "unknown backend \"x\""]);
 }
 
 fn flat_error(name: &str, value: &str) -> String {
@@ -124,15 +124,15 @@ fn flat_error(name: &str, value: &str) -> String {
 fn errors_in_flat_settings_include_the_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
-        "p.expiraton_time = \"5\": the name is unknown (known: backend, expiration_time, key_mangler, serializer, \
+        "p.expiraton_time = \"5\": unknown name (known: backend, expiration_time, key_mangler, serializer, \
          mangle_invalid_keys, creation_wait_timeout, on_creator_failure, wrap, arguments.NAME); did you mean \"expiration_time\"?"
     );
-    says(&flat_error("p.", "5"), &["p. = \"5\": the name is unknown"]);
-    let neither = "p.mangle_invalid_keys = \"yes\": it is neither true nor false";
+    says(&flat_error("p.", "5"), &["p. = \"5\": unknown name"]);
+    let neither = "p.mangle_invalid_keys = \"yes\": expected true or false";
     assert_eq!(flat_error("p.mangle_invalid_keys", "yes"), neither);
     for without in [vec![], vec![("p.backend", "None")], vec![("q.backend", "dogpile.cache.memory")]] {
         let error = told(&RegionConfig::from_flat(without, "p.").unwrap_err());
-        assert_eq!(error, "p.backend = \"\": it is missing; give the entry point of a backend");
+        assert_eq!(error, "p.backend = \"\": the entry is missing; set it to the entry point of a backend");
     }
 }
 
@@ -158,11 +158,14 @@ fn invalid_backend_arguments_are_rejected() {
     {
         let flat = [("backend", "dogpile.cache.memory"), ("arguments.max_entries", given)];
         let error = refused(RegionConfig::from_flat(flat, "").unwrap());
-        says(&error, &[built, "could not be built", "wrong arguments: ", expected]);
+        says(&error, &[built, "could not be built", "invalid argument \"max_entries\": ", expected]);
     }
     says(&refused(memory().argument("max_entries", 0)), &[built, "\"max_entries\"", "use at least 1"]);
-    says(&refused(memory().argument("max_entries", [1])), &["wrong arguments: ", "sequence"]);
-    says(&refused(memory().arguments(5)), &["arguments are a table of names and values, not 5"]);
+    says(
+        &refused(memory().argument("max_entries", [1])),
+        &["invalid argument \"max_entries\": ", "sequence"],
+    );
+    says(&refused(memory().arguments(5)), &["invalid arguments 5: expected a table of names and values"]);
     let null = refused(RegionConfig::new("dogpile.cache.null").argument("max_entries", 1));
     says(&null, &["unknown argument \"max_entries\" (known: none)"]);
     let instance = RegionConfig::from_instance(dogpile_tests::scripted::Scripted::new());
@@ -173,15 +176,12 @@ fn invalid_backend_arguments_are_rejected() {
 #[test]
 fn unknown_entry_points_and_other_names_are_rejected() {
     let backend = refused(RegionConfig::new("dogpile.cache.memroy"));
-    says(
-        &backend,
-        &["no backend is called \"dogpile.cache.memroy\"; did you mean \"dogpile.cache.memory\"?"],
-    );
+    says(&backend, &["unknown backend \"dogpile.cache.memroy\"; did you mean \"dogpile.cache.memory\"?"]);
     says(&backend, &["known: ", "dogpile.cache.null", "plugin folders searched: none"]);
     let proxy = refused(memory().wrap("dogpile.proxy.loging"));
-    says(&proxy, &["no proxy is called \"dogpile.proxy.loging\"; did you mean \"dogpile.proxy.logging\"?"]);
+    says(&proxy, &["unknown proxy \"dogpile.proxy.loging\"; did you mean \"dogpile.proxy.logging\"?"]);
     let mixed_up = refused(memory().wrap("dogpile.cache.null"));
-    says(&mixed_up, &["\"dogpile.cache.null\"", "is no proxy", "name it as `backend`"]);
+    says(&mixed_up, &["\"dogpile.cache.null\"", "it is a backend; name it as `backend`"]);
     let mangler = refused(memory().key_mangler_named("sha2"));
     says(&mangler, &["unknown key mangler \"sha2\" (known: [\"sha1\"]); did you mean \"sha1\"?"]);
     let serializer = refused(memory().serializer_named("jsno"));
@@ -191,14 +191,14 @@ fn unknown_entry_points_and_other_names_are_rejected() {
 
 #[test]
 fn invalid_proxy_arguments_are_rejected() {
-    says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing field `prefix`"]);
+    says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing argument \"prefix\""]);
     let empty = memory().wrap_with("dogpile.proxy.key_prefix", [("prefix", "")].into_iter().collect::<Map>());
     says(&refused(empty), &["invalid argument \"prefix\": it is empty; set at least one character"]);
     let unknown = memory().wrap_with("dogpile.proxy.logging", [("lable", "x")].into_iter().collect::<Map>());
     says(&refused(unknown), &["unknown argument \"lable\" (known: \"label\"); did you mean \"label\"?"]);
     says(
         &refused(memory().wrap_with("dogpile.proxy.readonly", 5)),
-        &["arguments are a table of names and values"],
+        &["invalid arguments 5: expected a table of names and values"],
     );
 }
 

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 
 use dogpile::{CacheRegion, RegionConfig, Registry};
 use dogpile_tests::errors::told;
@@ -117,14 +116,13 @@ fn a_folder_that_may_not_be_written_is_told() {
 fn a_file_that_is_open_in_a_plugin_library_is_refused_to_the_linked_one_and_the_reverse() {
     let loaded = Registry::empty();
     loaded.add_library(library("dogpile-dbm-dylib")).unwrap();
-    let loaded = Arc::new(loaded);
     for backend in [DBM, LMDB] {
         let place = Place::new(backend);
-        let of = |registry: &Arc<Registry>| {
+        let of = |registry: &Registry| {
             let arguments = place.configuration(json!({}))["arguments"].take();
-            RegionConfig::new(backend).arguments(arguments).registry(Arc::clone(registry))
+            RegionConfig::new(backend).arguments(arguments).registry(registry.clone())
         };
-        let linked = Arc::new(Registry::new());
+        let linked = Registry::new();
         for (first, second) in [(&linked, &loaded), (&loaded, &linked)] {
             let [one, two] = ["one", "two"].map(CacheRegion::new);
             one.configure(of(first)).unwrap();

@@ -1,7 +1,5 @@
 //! Which names there are, who offers them, and what is said of those that nobody does.
 
-use std::sync::Arc;
-
 use dogpile::registry::{EntryKind, Origin, RegistryError};
 use dogpile::sdk::{Arguments, NoArguments};
 use dogpile::{CacheRegion, RegionConfig, Registry};
@@ -54,10 +52,10 @@ fn an_unknown_name_without_folders_says_how_to_name_some() {
 #[test]
 fn a_proxy_is_no_backend_and_says_where_it_belongs() {
     let told = unknown(&Registry::new(), "dogpile.proxy.logging");
-    assert!(told.contains("is no backend; name it under `wrap`"), "{told}");
+    assert!(told.contains("it is a proxy; list it under `wrap`"), "{told}");
     let memory = Registry::new().build_backend(MEMORY, Arguments::default()).unwrap();
     let error = Registry::new().build_proxy(MEMORY, Arguments::default(), memory).unwrap_err();
-    assert!(super::told(&error).contains("is no proxy; name it as `backend`"));
+    assert!(super::told(&error).contains("it is a backend; name it as `backend`"));
 }
 
 #[test]
@@ -82,10 +80,10 @@ fn a_backend_registered_in_code_is_built_by_name_and_its_name_is_taken() {
         })
         .unwrap();
     let again = registry.register_backend("tests.coded", |_| unreachable!("it is refused"));
-    assert!(told(&again.unwrap_err()).contains("offered twice: by the application's code"));
+    assert!(told(&again.unwrap_err()).contains("provided twice: by the application's code"));
 
     let region = CacheRegion::new("coded");
-    region.configure(RegionConfig::new("tests.coded").registry(Arc::new(registry))).unwrap();
+    region.configure(RegionConfig::new("tests.coded").registry(registry)).unwrap();
     assert_eq!(region.get_or_create("key", || 5).unwrap(), 5);
 }
 
@@ -93,6 +91,6 @@ fn a_backend_registered_in_code_is_built_by_name_and_its_name_is_taken() {
 fn a_name_that_no_configuration_could_hold_is_refused() {
     for name in ["", "with blank", "line\nbreak"] {
         let refused = Registry::empty().register_backend(name, |_| unreachable!("it is refused"));
-        assert!(told(&refused.unwrap_err()).contains("cannot be the name of an entry point"), "{name:?}");
+        assert!(told(&refused.unwrap_err()).contains("invalid entry-point name"), "{name:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Serializers, which write the payload that follows the envelope's header.
 
 use dogpile::sdk::envelope;
-use dogpile::serializer::{self, Deserialise, Json, Serializer, SerializerError};
+use dogpile::serializer::{self, Json, ReadValue, Serializer, SerializerError};
 use dogpile::{CacheRegion, InMemory, RegionConfig};
 use dogpile_tests::events::Events;
 use dogpile_tests::regions::{Subject, on_each_with, region_of};
@@ -25,7 +25,7 @@ impl Serializer for Spaced {
         Ok(serde_json::to_vec_pretty(value)?)
     }
 
-    fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
+    fn deserialize(&self, bytes: &[u8], read: ReadValue<'_>) -> Result<(), SerializerError> {
         if bytes.starts_with(b"\"unreadable") {
             return Err("marked as unreadable".into());
         }
@@ -42,7 +42,7 @@ impl Serializer for WriteOnly {
         Json.serialize(value)
     }
 
-    fn deserialize(&self, _bytes: &[u8], _read: Deserialise<'_>) -> Result<(), SerializerError> {
+    fn deserialize(&self, _bytes: &[u8], _read: ReadValue<'_>) -> Result<(), SerializerError> {
         Err("cannot read".into())
     }
 }

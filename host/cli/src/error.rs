@@ -1,60 +1,59 @@
-//! [`CommandError`]: why the command could not do what it was asked.
+//! [`CommandError`]: why the command failed.
 
 use std::path::{Path, PathBuf};
 
 use dogpile::registry::{LibraryError, RegistryError};
-use dogpile::sdk::BackendError;
+use dogpile::sdk::{BackendError, error_chain};
 use dogpile::{ConfigurationError, RegionError};
 
-/// Why the command could not do what it was asked.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// The configuration.
+    /// The configuration is invalid.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
-    /// A region.
+    /// A region failed.
     #[error(transparent)]
     Region(#[from] RegionError),
-    /// An entry point.
+    /// An entry point cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// A plugin library.
+    /// A plugin library cannot be used.
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// A backend, asked without its region.
+    /// A backend that was called without its region failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// A file or folder.
+    /// A file or folder cannot be used.
     #[error("{path:?} cannot be {operation}")]
     File {
-        /// The file.
+        /// The path.
         path: PathBuf,
-        /// What was being done, such as `read`.
+        /// The failed operation as a participle, such as `read`.
         operation: &'static str,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// Anything else; the text says what, and what to do.
+    /// Any other failure.
     #[error("{0}")]
     Other(String),
 }
 
 impl CommandError {
-    /// `text` says what happened, to which thing, what to do.
+    /// Creates an error whose `text` states what failed, why, and what to do.
     pub(crate) fn other(text: impl Into<String>) -> Self {
         CommandError::Other(text.into())
     }
 
-    /// For `map_err`: the file at `path` cannot be `operation`, such as `read`.
+    /// Returns a function for `map_err`: the file at `path` cannot be `operation`, such as `read`.
     pub(crate) fn file(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| CommandError::File { path: path.to_owned(), operation, source }
     }
 }
 
-/// What `error` and its causes say, one after the other; what is said twice, once.
+/// Returns the messages of `error` and its causes. A repeated message is left out.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    let errors = std::iter::successors(Some(error), |error| error.source());
-    let mut said: Vec<String> = errors.map(ToString::to_string).collect();
-    said.dedup();
-    said
+    let mut messages: Vec<String> = error_chain(error).messages().collect();
+    messages.dedup();
+    messages
 }

@@ -29,6 +29,18 @@ pub struct FlatError {
     problem: String,
 }
 
+impl FlatError {
+    /// Returns the name of the invalid entry, with its prefix.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the invalid value, or an empty string if the entry is missing.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
 impl RegionConfig {
     /// Creates a configuration from the entries whose names begin with `prefix`.
     ///
@@ -83,7 +95,7 @@ impl RegionConfig {
     fn flat_setting(mut self, name: &str, given: Option<&str>) -> Result<Self, String> {
         if !KNOWN.contains(&name) {
             let hint = did_you_mean(name, KNOWN);
-            return Err(format!("the name is unknown (known: {}){hint}", KNOWN.join(", ")));
+            return Err(format!("unknown name (known: {}){hint}", KNOWN.join(", ")));
         }
         let Some(value) = given else { return Ok(self) };
         match name {
@@ -94,7 +106,7 @@ impl RegionConfig {
             "mangle_invalid_keys" => match value.to_ascii_lowercase().as_str() {
                 "true" => self.settings.mangle_invalid_keys = Some(true),
                 "false" => self.settings.mangle_invalid_keys = Some(false),
-                _ => return Err("it is neither true nor false".to_owned()),
+                _ => return Err("expected true or false".to_owned()),
             },
             "creation_wait_timeout" => {
                 let limit = seconds::parse(value).map_err(|error| error.to_string())?;
@@ -121,6 +133,6 @@ fn missing_backend(prefix: &str) -> FlatError {
     FlatError {
         name: format!("{prefix}backend"),
         value: String::new(),
-        problem: "it is missing; give the entry point of a backend".to_owned(),
+        problem: "the entry is missing; set it to the entry point of a backend".to_owned(),
     }
 }

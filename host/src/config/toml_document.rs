@@ -1,18 +1,20 @@
 //! [`Configuration`]: plugins and regions from a TOML document.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
-use dogpile_sdk::{Arguments, did_you_mean, seconds};
-use serde::Deserialize;
+use dogpile_sdk::did_you_mean;
 
+use super::document::{Document, PluginsTable, RegionTable};
+use super::error::ConfigurationError;
+use super::place::{Place, line_of};
 use super::spelling::with_suggestion;
 use crate::error::RegionError;
-use crate::expiration::Expiration;
-use crate::region::{BackendChoice, CacheRegion, OnCreatorFailure, RegionConfig, Wrap};
-use crate::registry::{NamePattern, Pin, Registry, RegistryError, Trust};
+use crate::region::{CacheRegion, RegionConfig};
+use crate::registry::{Registry, Trust};
+
+/// What errors call a document that was not read from a file.
+const STRING: &str = "the configuration";
 
 /// The plugins and regions of a TOML document.
 ///
@@ -36,161 +38,50 @@ use crate::registry::{NamePattern, Pin, Registry, RegistryError, Trust};
 /// assert!(USERS.is_configured());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Plugins and restrictions
+/// The document's table `[plugins]` is applied to the registry when the document is read: its folders are added, and its
+/// `allow`, `deny`, and `pins` are passed to [`Registry::restrict`]. That registry is the
+/// [global](Registry::global) one, so that a document can name what the application registered in code. Its
+/// restrictions then hold for the whole process: for every region that uses the global registry, for entry points
+/// registered in code, and for documents read earlier or later. Restrictions add up and cannot be removed.
+///
+/// To restrict only the regions of one document, read it with a registry of its own:
+/// `Configuration::from_file_with(path, Registry::new())`.
 #[derive(Debug)]
 pub struct Configuration {
-    source: String,
-    regions: BTreeMap<String, RegionTable>,
-    registry: Arc<Registry>,
+    origin: String,
+    regions: BTreeMap<String, Region>,
+    registry: Registry,
+}
+
+/// The table of a region, and its line.
+#[derive(Debug)]
+struct Region {
+    table: RegionTable,
+    line: usize,
 }
 
 /// Regions created from a configuration, by name.
 #[derive(Debug)]
 pub struct Regions(BTreeMap<String, CacheRegion>);
 
-/// An error in a configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigurationError {
-    /// The file cannot be read.
-    #[error("the configuration {path:?} cannot be read")]
-    Unreadable {
-        /// The path of the file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// The document is not valid TOML or contains an invalid entry.
-    #[error("{origin}, line {line}, column {column}: {problem}")]
-    Document {
-        /// The path of the file, or a description of the string.
-        origin: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// The column in characters, counted from 1.
-        column: usize,
-        /// The problem at this position.
-        problem: String,
-    },
-    /// A plugin folder cannot be used.
-    #[error("{origin}: a plugin folder cannot be used")]
-    Plugins {
-        /// The path of the file, or a description of the string.
-        origin: String,
-        /// The reason.
-        source: Box<RegistryError>,
-    },
-    /// The configuration has no region of this name.
-    #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
-    UnknownRegion {
-        /// The path of the file, or a description of the string.
-        origin: String,
-        /// The requested name.
-        name: String,
-        /// The names of the configured regions.
-        known: String,
-        /// A suggestion of the most similar name, or an empty string.
-        hint: String,
-    },
-    /// The region rejected its configuration.
-    #[error(transparent)]
-    Region(#[from] RegionError),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(default)]
-    plugins: PluginsTable,
-    #[serde(default)]
-    regions: BTreeMap<String, RegionTable>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct PluginsTable {
-    /// The folders to search. Relative paths start at the folder of the document.
-    path: Vec<PathBuf>,
-    /// The only names that may be used, if set.
-    allow: Option<Vec<NamePattern>>,
-    /// The names that may not be used.
-    deny: Vec<NamePattern>,
-    /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
-    pins: BTreeMap<String, Pin>,
-}
-
-/// A `[regions.NAME]` table.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegionTable {
-    backend: String,
-    #[serde(default)]
-    arguments: Arguments,
-    expiration_time: Option<Expiration>,
-    key_mangler: Option<String>,
-    serializer: Option<String>,
-    mangle_invalid_keys: Option<bool>,
-    #[serde(default, with = "seconds")]
-    creation_wait_timeout: Option<Duration>,
-    on_creator_failure: Option<OnCreatorFailure>,
-    wrap: Option<Vec<WrapItem>>,
-}
-
-/// A proxy, given as its name or as a table with its name and arguments.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, expecting = "a proxy is a name, or a table of `name` and `arguments`")]
-enum WrapItem {
-    Name(String),
-    Table(WrapTable),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrapTable {
-    name: String,
-    #[serde(default)]
-    arguments: Arguments,
-}
-
-impl RegionTable {
-    fn config(&self, registry: &Arc<Registry>) -> RegionConfig {
-        let backend = BackendChoice::Named { name: self.backend.clone(), arguments: self.arguments.clone() };
-        let mut config = RegionConfig::default().with_backend(backend).registry(Arc::clone(registry));
-        config.settings.expiration_time = self.expiration_time;
-        config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
-        config.settings.creation_wait_timeout = self.creation_wait_timeout;
-        config.settings.on_creator_failure = self.on_creator_failure;
-        if let Some(name) = &self.key_mangler {
-            config = config.key_mangler_named(name);
-        }
-        if let Some(name) = &self.serializer {
-            config = config.serializer_named(name);
-        }
-        for item in self.wrap.iter().flatten() {
-            let (name, arguments) = match item.clone() {
-                WrapItem::Name(name) => (name, Arguments::default()),
-                WrapItem::Table(WrapTable { name, arguments }) => (name, arguments),
-            };
-            config = config.push(Wrap::Named { name, arguments });
-        }
-        config
-    }
-}
-
 impl Configuration {
-    /// Parses `document`. The entry points are those of [`Registry::new`].
+    /// Parses `document`. The entry points are those of [`Registry::global`].
     ///
     /// # Errors
-    /// If the document is not valid TOML or contains an unknown or invalid entry. The error reports line and column.
+    /// If the document is not valid TOML or contains an unknown or invalid entry. The error reports the position. The
+    /// registry is unchanged then. If a plugin folder cannot be used, the restrictions stay in force.
     pub fn from_toml(document: &str) -> Result<Self, ConfigurationError> {
-        Self::read(document, "the configuration".to_owned(), Path::new(""), Arc::new(Registry::new()))
+        Self::from_toml_with(document, Registry::global())
     }
 
-    /// Reads the file at `path`. The entry points are those of [`Registry::new`].
+    /// Reads the file at `path`. The entry points are those of [`Registry::global`].
     ///
     /// # Errors
     /// If the file cannot be read. See [`from_toml`](Self::from_toml) for other errors.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigurationError> {
-        Self::from_file_with(path, Arc::new(Registry::new()))
+        Self::from_file_with(path, Registry::global())
     }
 
     /// Parses `document` with the entry points of `registry`.
@@ -199,8 +90,8 @@ impl Configuration {
     ///
     /// # Errors
     /// See [`from_toml`](Self::from_toml).
-    pub fn from_toml_with(document: &str, registry: Arc<Registry>) -> Result<Self, ConfigurationError> {
-        Self::read(document, "the configuration".to_owned(), Path::new(""), registry)
+    pub fn from_toml_with(document: &str, registry: Registry) -> Result<Self, ConfigurationError> {
+        Self::read(document, STRING, Path::new(""), registry)
     }
 
     /// Reads the file at `path` with the entry points of `registry`.
@@ -209,38 +100,36 @@ impl Configuration {
     ///
     /// # Errors
     /// See [`from_file`](Self::from_file).
-    pub fn from_file_with(
-        path: impl AsRef<Path>,
-        registry: Arc<Registry>,
-    ) -> Result<Self, ConfigurationError> {
+    pub fn from_file_with(path: impl AsRef<Path>, registry: Registry) -> Result<Self, ConfigurationError> {
         let path = path.as_ref();
         let unreadable = |source| ConfigurationError::Unreadable { path: path.to_owned(), source };
         let document = std::fs::read_to_string(path).map_err(unreadable)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::read(&document, path.display().to_string(), folder, registry)
+        Self::read(&document, &path.display().to_string(), folder, registry)
     }
 
     fn read(
         document: &str,
-        origin: String,
+        origin: &str,
         folder: &Path,
-        registry: Arc<Registry>,
+        registry: Registry,
     ) -> Result<Self, ConfigurationError> {
-        let parsed: Document = toml::from_str(document).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let (line, column) = position(document, start);
-            let problem = with_suggestion(error.message());
-            ConfigurationError::Document { origin: origin.clone(), line, column, problem }
-        })?;
-        let PluginsTable { path, allow, deny, pins } = parsed.plugins;
+        let Document { plugins, regions } =
+            toml::from_str(document).map_err(|error| invalid(document, origin, &error))?;
+        let PluginsTable { path, allow, deny, pins } = plugins;
         registry.restrict(Trust { allow, deny, pins });
         for path in path {
             let added = registry.add_folder(folder.join(path));
             let refused =
-                |source| ConfigurationError::Plugins { origin: origin.clone(), source: Box::new(source) };
+                |source| ConfigurationError::Plugins { origin: origin.to_owned(), source: Box::new(source) };
             added.map_err(refused)?;
         }
-        Ok(Configuration { source: origin, regions: parsed.regions, registry })
+        let region = |(name, table): (toml::Spanned<String>, _)| {
+            let line = line_of(document, name.span().start);
+            (name.into_inner(), Region { table, line })
+        };
+        let regions = regions.into_iter().map(region).collect();
+        Ok(Configuration { origin: origin.to_owned(), regions, registry })
     }
 
     /// Returns the names of the configured regions.
@@ -253,13 +142,7 @@ impl Configuration {
     /// # Errors
     /// If no region of this name is configured. The error lists the configured ones.
     pub fn region_config(&self, name: &str) -> Result<RegionConfig, ConfigurationError> {
-        let table = self.regions.get(name).ok_or_else(|| ConfigurationError::UnknownRegion {
-            origin: self.source.clone(),
-            name: name.to_owned(),
-            known: self.region_names().collect::<Vec<_>>().join(", "),
-            hint: did_you_mean(name, self.region_names()),
-        })?;
-        Ok(table.config(&self.registry))
+        Ok(self.region(name)?.table.config(&self.registry))
     }
 
     /// Configures `region` with the table of its name.
@@ -267,8 +150,7 @@ impl Configuration {
     /// # Errors
     /// If no region of this name is configured, or if the region rejects its configuration.
     pub fn configure(&self, region: &CacheRegion) -> Result<(), ConfigurationError> {
-        region.configure(self.region_config(region.name())?)?;
-        Ok(())
+        self.configure_with(region, self.region(region.name())?)
     }
 
     /// Creates and configures all regions of the document.
@@ -278,15 +160,34 @@ impl Configuration {
     pub fn regions(&self) -> Result<Regions, ConfigurationError> {
         let made = self.regions.iter().map(|(name, table)| {
             let region = CacheRegion::with_defaults(name, RegionConfig::default());
-            region.configure(table.config(&self.registry))?;
+            self.configure_with(&region, table)?;
             Ok((name.clone(), region))
         });
-        made.collect::<Result<_, RegionError>>().map(Regions).map_err(Into::into)
+        made.collect::<Result<_, _>>().map(Regions)
     }
 
     /// Returns the registry whose entry points the regions use.
-    pub fn registry(&self) -> &Arc<Registry> {
+    pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    fn region(&self, name: &str) -> Result<&Region, ConfigurationError> {
+        self.regions.get(name).ok_or_else(|| ConfigurationError::UnknownRegion {
+            origin: self.origin.clone(),
+            name: name.to_owned(),
+            known: self.region_names().collect::<Vec<_>>().join(", "),
+            hint: did_you_mean(name, self.region_names()),
+        })
+    }
+
+    fn configure_with(&self, region: &CacheRegion, found: &Region) -> Result<(), ConfigurationError> {
+        let rejected = |error: RegionError| ConfigurationError::Region {
+            origin: self.origin.clone(),
+            line: found.line,
+            region: region.name().to_owned(),
+            source: Box::new(error),
+        };
+        region.configure(found.table.config(&self.registry)).map(drop).map_err(rejected)
     }
 }
 
@@ -312,9 +213,10 @@ impl std::ops::Index<&str> for Regions {
     }
 }
 
-/// Returns the line and the column, counted from 1, of the byte at offset `at`.
-fn position(document: &str, at: usize) -> (usize, usize) {
-    let before = document.get(..at).unwrap_or(document);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+/// Returns the error for a `document` that is not valid.
+fn invalid(document: &str, origin: &str, error: &toml::de::Error) -> ConfigurationError {
+    let start = error.span().map_or(0, |span| span.start);
+    let Place { line, column, region, setting } = Place::of(document, start);
+    let (origin, problem) = (origin.to_owned(), with_suggestion(error.message()));
+    ConfigurationError::Document { origin, line, column, region, setting, problem }
 }

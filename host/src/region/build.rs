@@ -82,8 +82,8 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn registry(&self) -> &Registry {
-        self.settings.registry.as_deref().unwrap_or_else(|| Registry::global())
+    fn registry(&self) -> Registry {
+        self.settings.registry.clone().unwrap_or_else(Registry::global)
     }
 
     fn problem(&self, setting: &'static str, problem: String) -> RegionError {
@@ -155,10 +155,6 @@ impl Builder<'_> {
                 None => return Ok(None),
             },
         };
-        serializer::named(&name).map(Some).ok_or_else(|| {
-            let known = serializer::names();
-            let hint = did_you_mean(&name, known.iter().map(String::as_str));
-            self.problem("serializer", format!("unknown serializer {name:?} (known: {known:?}){hint}"))
-        })
+        serializer::find(&name).map(Some).map_err(|problem| self.problem("serializer", problem))
     }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Settings {
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
-    pub(crate) registry: Option<Arc<Registry>>,
+    pub(crate) registry: Option<Registry>,
     /// Set by the region when it is configured for the first time.
     pub(crate) time_marks: Option<Arc<Marks>>,
 }
@@ -259,7 +259,7 @@ impl RegionConfig {
     }
 
     /// Sets the registry that finds entry points. Default: [`Registry::global`].
-    pub fn registry(mut self, registry: Arc<Registry>) -> Self {
+    pub fn registry(mut self, registry: Registry) -> Self {
         self.settings.registry = Some(registry);
         self
     }

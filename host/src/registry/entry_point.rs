@@ -1,13 +1,14 @@
-//! [`EntryPoint`]: one name that a configuration may use, and where it comes from.
+//! [`EntryPoint`]: a name that a configuration may use, and its origin.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Whether an entry point is a backend or a proxy.
+/// The kind of an entry point: backend or proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum EntryKind {
     /// Stores values.
     Backend,
@@ -24,33 +25,24 @@ impl fmt::Display for EntryKind {
     }
 }
 
-impl From<dogpile_abi::EntryKind> for EntryKind {
-    fn from(kind: dogpile_abi::EntryKind) -> Self {
-        match kind {
-            dogpile_abi::EntryKind::Backend => EntryKind::Backend,
-            dogpile_abi::EntryKind::Proxy => EntryKind::Proxy,
-        }
-    }
-}
-
-/// Who offers an entry point.
+/// What provides an entry point.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {
     /// A crate that is linked into the application.
     Linked {
-        /// The crate.
+        /// The name of the crate.
         package: String,
-        /// Its version.
+        /// The version of the crate.
         version: String,
     },
     /// A plugin library.
     Library {
-        /// The library's file.
+        /// The file of the library.
         path: PathBuf,
-        /// The plugin, as its manifest names it or, without one, the library itself.
+        /// The name of the plugin, from its manifest or, without one, from the library.
         package: String,
-        /// The plugin's version.
+        /// The version of the plugin.
         version: String,
     },
     /// The application's own code.
@@ -69,13 +61,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One name that a configuration may use.
+/// A name that a configuration may use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct EntryPoint {
     /// The name, such as `dogpile.cache.memory`.
     pub name: String,
-    /// What it is.
+    /// The kind.
     pub kind: EntryKind,
-    /// Who offers it.
+    /// What provides it.
     pub origin: Origin,
 }

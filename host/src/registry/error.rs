@@ -1,188 +1,180 @@
-//! What goes wrong between a name in a configuration and a backend that works.
+//! [`RegistryError`]: why an entry point, a manifest, or a plugin folder cannot be used.
 
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dogpile_abi::OpenError;
-use dogpile_sdk::{BackendError, did_you_mean};
+use dogpile_sdk::{BackendError, did_you_mean, error_chain};
 
-use super::PLUGIN_PATH;
 use super::entry_point::{EntryKind, Origin};
+use super::environment::PLUGIN_PATH;
+#[cfg(feature = "plugins")]
+use super::library_error::LibraryError;
 use crate::bundled;
 
-/// Why an entry point, a manifest or a plugin folder cannot be used.
+/// Why an entry point, a manifest, or a plugin folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Nobody offers an entry point of that name.
+    /// No entry point has this name.
     #[error(transparent)]
     Unknown(Box<UnknownEntryPoint>),
-    /// A proxy is used as a backend, or the reverse.
-    #[error("{name:?} of {origin} is no {asked}; {}", match asked {
-        EntryKind::Backend => "name it under `wrap`",
-        EntryKind::Proxy => "name it as `backend`",
+    /// A proxy is used as a backend, or a backend as a proxy.
+    #[error("cannot use {name:?} of {origin} as a {requested}: {}", match requested {
+        EntryKind::Backend => "it is a proxy; list it under `wrap`",
+        EntryKind::Proxy => "it is a backend; name it as `backend`",
     })]
     WrongKind {
-        /// What it was used as.
-        asked: EntryKind,
-        /// The entry point.
+        /// The kind as which it was used.
+        requested: EntryKind,
+        /// The name of the entry point.
         name: String,
-        /// Who offers it.
+        /// What provides it.
         origin: Origin,
     },
-    /// Two offer the same name.
-    #[error("entry point {name:?} is offered twice: by {}, and by {}; remove one of them", origins[0], origins[1])]
+    /// An entry point is provided twice.
+    #[error("entry point {name:?} is provided twice: by {}, and by {}; remove one of them", origins[0], origins[1])]
     Duplicate {
-        /// The entry point.
+        /// The name of the entry point.
         name: String,
-        /// Both.
+        /// What provides it.
         origins: Box<[Origin; 2]>,
     },
-    /// The name of an entry point cannot be one.
-    #[error("{name:?} cannot be the name of an entry point; use letters, digits, '.', '_' and '-'")]
+    /// The name is not a valid name of an entry point.
+    #[error("invalid entry-point name {name:?}: expected letters, digits, '.', '_', and '-'")]
     InvalidName {
         /// The name.
         name: String,
     },
-    /// The entry point is there, and is not to be used.
-    #[error("entry point {name:?} of {origin} may not be used: {reason} (see [plugins])")]
+    /// The entry point exists, but a restriction forbids its use.
+    #[error("entry point {name:?} of {origin} is forbidden: {reason}; see [plugins]")]
     Denied {
-        /// The entry point.
+        /// The name of the entry point.
         name: String,
-        /// Who offers it.
+        /// What provides it.
         origin: Origin,
-        /// Which list says so.
+        /// The list that forbids it.
         reason: String,
     },
-    /// The pin of a library cannot be one.
-    #[error("the pin of {file:?}: {problem}")]
+    /// The pin of a library is not valid.
+    #[error("invalid pin of {file:?}: {problem}")]
     Pin {
-        /// The library.
+        /// The file of the library.
         file: String,
-        /// Why not.
+        /// The reason.
         problem: String,
     },
     /// A plugin folder cannot be used.
-    #[error("plugin folder {path:?}: {problem}")]
+    #[error("plugin folder {path:?} cannot be used: {problem}")]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why not, and what to do.
+        /// The reason, and what to do.
         problem: String,
     },
-    /// A plugin's manifest cannot be used.
-    #[error("plugin manifest {path:?}: {problem}")]
-    Manifest {
-        /// The manifest.
+    /// This build cannot load plugin libraries.
+    #[error(
+        "cannot use plugins of {path:?}: this build cannot load plugin libraries; enable the feature \"plugins\" of \
+         the crate dogpile"
+    )]
+    PluginsDisabled {
+        /// The folder or library.
         path: PathBuf,
-        /// Why not, and what to do.
+    },
+    /// The manifest of a plugin cannot be used.
+    #[error("plugin manifest {path:?} cannot be used: {problem}")]
+    Manifest {
+        /// The file of the manifest.
+        path: PathBuf,
+        /// The reason, and what to do.
         problem: String,
     },
     /// A plugin library cannot be used.
+    #[cfg(feature = "plugins")]
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// The entry point could not build what it was asked for.
+    /// The backend or proxy could not be built.
     #[error("{kind} {name:?} of {origin} could not be built")]
     Refused {
-        /// What it is.
+        /// The kind.
         kind: EntryKind,
-        /// The entry point.
+        /// The name of the entry point.
         name: String,
-        /// Who offers it.
+        /// What provides it.
         origin: Origin,
-        /// What it said.
+        /// The reason.
         source: BackendError,
     },
 }
 
-/// Why a plugin library cannot be used. The host runs on.
-#[derive(Debug, thiserror::Error)]
-#[error("plugin library {path:?} cannot be used")]
-pub struct LibraryError {
-    /// The library.
-    pub path: PathBuf,
-    /// Why not, and what to do.
-    #[source]
-    pub problem: LibraryProblem,
+impl RegistryError {
+    /// Returns the setting of a region that names the entry point: `backend` or `wrap`, if it is known.
+    pub fn setting(&self) -> Option<&str> {
+        let kind = match self {
+            RegistryError::Unknown(unknown) => unknown.kind,
+            RegistryError::WrongKind { requested, .. } => *requested,
+            RegistryError::Refused { kind, .. } => *kind,
+            _ => return None,
+        };
+        Some(match kind {
+            EntryKind::Backend => "backend",
+            EntryKind::Proxy => "wrap",
+        })
+    }
+
+    /// Returns the argument that the backend or proxy rejected, such as `max_entries`, if it is known.
+    pub fn argument(&self) -> Option<&str> {
+        match self {
+            RegistryError::Refused { source, .. } => source.argument(),
+            _ => None,
+        }
+    }
 }
 
-/// What is wrong with a plugin library.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LibraryProblem {
-    /// It cannot be read.
-    #[error("it cannot be read: {0}")]
-    Unreadable(std::io::Error),
-    /// Others than its owner may write to it, or to its folder.
-    #[error("{0}")]
-    Unsafe(String),
-    /// It is not the file that its manifest was written for.
-    #[error("its SHA-256 is {found}, but the manifest says {expected}; install it again")]
-    Hash {
-        /// What the manifest says.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
-    /// It is not the file that was pinned.
-    #[error(
-        "its SHA-256 is {found}, but [plugins.pins] says {expected}; do not use it before you know why it changed"
-    )]
-    Pin {
-        /// What was pinned.
-        expected: String,
-        /// What it is.
-        found: String,
-    },
-    /// Other libraries are pinned, and this one is not.
-    #[error("libraries are pinned, and this one is not; add its SHA-256 to [plugins.pins] if you trust it")]
-    NotPinned,
-    /// It is no library of this system, or not all of one.
-    #[error("{0}")]
-    NotALibrary(String),
-    /// It was built for another processor.
-    #[error("it was built for {found}, and this host is {expected}; get the build for {expected}")]
-    Architecture {
-        /// What it was built for.
-        found: String,
-        /// What the host is.
-        expected: &'static str,
-    },
-    /// It was opened and refused.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It does not do what its manifest says.
-    #[error(
-        "its manifest announces the {kind} {name:?}, which is not in it (it has: {found}); rewrite the manifest"
-    )]
-    NotInside {
-        /// What the manifest says it is.
-        kind: EntryKind,
-        /// The entry point.
-        name: String,
-        /// What there is.
-        found: String,
-    },
-    /// It could not tell its entry points.
-    #[error("it could not tell its entry points: {0}")]
-    Silent(BackendError),
-}
-
-/// An entry point that nobody offers. Its text tells what is known, the nearest name, and the folders searched.
+/// The error for a name that no entry point has.
+///
+/// Its text lists the known names, the most similar name, and the folders that were searched.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct UnknownEntryPoint {
-    /// What was wanted.
+    /// The requested kind.
     pub kind: EntryKind,
-    /// The name.
+    /// The requested name.
     pub name: String,
-    /// The entry points of that kind that there are.
+    /// The known entry points of this kind.
     pub known: Vec<String>,
     /// The plugin folders that were searched.
     pub folders: Vec<PathBuf>,
-    /// What could not be used on the way.
+    /// The folders and manifests that were skipped.
     pub problems: Vec<Arc<RegistryError>>,
+}
+
+impl UnknownEntryPoint {
+    fn folders(&self) -> String {
+        if !cfg!(feature = "plugins") {
+            return "none (this build cannot load plugin libraries; enable the feature \"plugins\")"
+                .to_owned();
+        }
+        if self.folders.is_empty() {
+            return format!("none (list them in [plugins] path or {PLUGIN_PATH})");
+        }
+        self.folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn advice(&self) -> String {
+        match (bundled::missing_feature(&self.name), self.problems.first()) {
+            (Some(feature), _) => format!("enable the feature {feature:?} of the crate dogpile"),
+            (None, Some(problem)) => {
+                let more = self.problems.len() - 1;
+                format!("skipped: {} (and {more} more)", error_chain(&**problem))
+            }
+            (None, None) => {
+                "a crate that provides it must be named in code to be linked: `use its_crate as _;`"
+                    .to_owned()
+            }
+        }
+    }
 }
 
 impl Error for UnknownEntryPoint {}
@@ -190,37 +182,10 @@ impl Error for UnknownEntryPoint {}
 impl fmt::Display for UnknownEntryPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hint = did_you_mean(&self.name, self.known.iter().map(String::as_str));
-        writeln!(f, "no {} is called {:?}{hint}", self.kind, self.name)?;
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        writeln!(f, "unknown {} {:?}{hint}", self.kind, self.name)?;
         writeln!(f, "known: {known}")?;
-        let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-        let folders = match folders.is_empty() {
-            true => format!("none (name them in [plugins] path or {PLUGIN_PATH})"),
-            false => folders.join(", "),
-        };
-        write!(f, "plugin folders searched: {folders}")?;
-        match (bundled::missing_feature(&self.name), self.problems.first()) {
-            (Some(feature), _) => {
-                write!(f, "\nit is ours: enable the feature {feature:?} of the crate dogpile")
-            }
-            (None, Some(problem)) => {
-                let more = self.problems.len() - 1;
-                write!(f, "\npassed over: {} (and {more} more)", with_causes(&**problem))
-            }
-            (None, None) => {
-                f.write_str("\na crate that has it must be named in code to be linked: `use its_crate as _;`")
-            }
-        }
+        writeln!(f, "plugin folders searched: {}", self.folders())?;
+        f.write_str(&self.advice())
     }
-}
-
-/// `error` and its causes on one line.
-pub(super) fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

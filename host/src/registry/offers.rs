@@ -1,4 +1,4 @@
-//! Who offers what.
+//! [`Offers`]: all entry points by name, and how each is built.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,16 +6,18 @@ use std::sync::Arc;
 use dogpile_sdk::{Arguments, BackendError, CacheBackend};
 
 use super::entry_point::{EntryKind, EntryPoint, Origin};
-use super::error::{LibraryError, RegistryError};
-use super::library::PluginLibrary;
+use super::error::RegistryError;
+#[cfg(feature = "plugins")]
+use super::library_error::LibraryError;
+use super::name::check_name;
 
-/// An entry point, however it came in.
+/// An entry point of any origin.
 pub(super) struct Offer {
     pub(super) origin: Origin,
     pub(super) make: Make,
 }
 
-/// What builds a backend, or a proxy around one.
+/// The function that builds a backend, or a proxy around one.
 #[derive(Clone)]
 pub(super) enum Make {
     Backend(Arc<dyn Fn(Arguments) -> Built + Send + Sync>),
@@ -24,12 +26,14 @@ pub(super) enum Make {
 
 pub(super) type Built = Result<Arc<dyn CacheBackend>, Failure>;
 
-/// Why nothing was built.
+/// The reason why nothing was built.
 pub(super) enum Failure {
+    #[cfg(feature = "plugins")]
     Library(LibraryError),
     Refused(BackendError),
 }
 
+#[cfg(feature = "plugins")]
 impl From<LibraryError> for Failure {
     fn from(error: LibraryError) -> Self {
         Failure::Library(error)
@@ -43,9 +47,10 @@ impl From<BackendError> for Failure {
 }
 
 impl Failure {
-    /// The failure of the entry point `name`.
+    /// Converts to the error of the entry point `name`.
     pub(super) fn of(self, kind: EntryKind, name: &str, origin: Origin) -> RegistryError {
         match self {
+            #[cfg(feature = "plugins")]
             Failure::Library(error) => RegistryError::Library(error),
             Failure::Refused(source) => {
                 RegistryError::Refused { kind, name: name.to_owned(), origin, source }
@@ -69,19 +74,6 @@ impl Offer {
         Offer { origin, make: Make::Proxy(Arc::new(build)) }
     }
 
-    /// The entry point `name` of `library`, which is opened when it is first built.
-    pub(super) fn library(library: &Arc<PluginLibrary>, kind: EntryKind, name: &str) -> Self {
-        let (origin, name, library) = (library.origin(), name.to_owned(), Arc::clone(library));
-        match kind {
-            EntryKind::Backend => {
-                Self::backend(origin, move |arguments| library.build(kind, &name, &arguments, None))
-            }
-            EntryKind::Proxy => Self::proxy(origin, move |arguments, proxied| {
-                library.build(kind, &name, &arguments, Some(proxied))
-            }),
-        }
-    }
-
     fn kind(&self) -> EntryKind {
         match self.make {
             Make::Backend(_) => EntryKind::Backend,
@@ -90,7 +82,7 @@ impl Offer {
     }
 }
 
-/// All offers, by name.
+/// All entry points, by name.
 #[derive(Default)]
 pub(super) struct Offers(BTreeMap<String, Vec<Offer>>);
 
@@ -99,7 +91,7 @@ impl Offers {
         self.0.entry(name.to_owned()).or_default().push(offer);
     }
 
-    /// Whether `name` can still be offered by `origin`.
+    /// Returns an error if `name` is invalid or taken. `origin` is what wants to provide it.
     pub(super) fn check_free(&self, name: &str, origin: &Origin) -> Result<(), RegistryError> {
         check_name(name)?;
         match self.0.get(name).and_then(|offers| offers.first()) {
@@ -108,7 +100,7 @@ impl Offers {
         }
     }
 
-    /// The one offer of `name`, if there is any.
+    /// Returns the entry point `name`, or `None` if there is none.
     pub(super) fn find(&self, name: &str) -> Result<Option<&Offer>, RegistryError> {
         match self.0.get(name).map_or(&[][..], Vec::as_slice) {
             [] => Ok(None),
@@ -132,7 +124,7 @@ impl Offers {
         .collect()
     }
 
-    /// The names that cannot be used because two offer them.
+    /// Returns an error for each name that is provided twice and therefore cannot be used.
     pub(super) fn duplicates(&self) -> impl Iterator<Item = RegistryError> {
         self.0.keys().filter_map(|name| self.find(name).err())
     }
@@ -140,13 +132,4 @@ impl Offers {
 
 fn duplicate(name: &str, first: &Origin, second: &Origin) -> RegistryError {
     RegistryError::Duplicate { name: name.to_owned(), origins: Box::new([first.clone(), second.clone()]) }
-}
-
-/// Whether `name` can be one that configurations use.
-pub(super) fn check_name(name: &str) -> Result<(), RegistryError> {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || !name.chars().all(plain) {
-        return Err(RegistryError::InvalidName { name: name.to_owned() });
-    }
-    Ok(())
 }

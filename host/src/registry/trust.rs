@@ -1,30 +1,32 @@
 //! [`Trust`]: which names may be used, and which libraries may be opened.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "plugins")]
 use std::path::Path;
 
 use parking_lot::RwLock;
 use serde::Deserialize;
 
 use super::entry_point::Origin;
-use super::error::{LibraryProblem, RegistryError};
-use super::offers;
+use super::error::RegistryError;
+use super::name::check_name;
 
-/// Which names may be used, and which libraries may be opened. Give it to
-/// [`Registry::restrict`](super::Registry::restrict) before folders and libraries; a configuration has it in its table
-/// `[plugins]`:
+/// Restrictions on the names that may be used and the libraries that may be opened.
+///
+/// Pass them to [`Registry::restrict`](super::Registry::restrict) before you add folders and libraries. In a
+/// configuration file, they are in the table `[plugins]`:
 ///
 /// ```toml
 /// [plugins]
 /// path = ["/usr/lib/dogpile"]
-/// allow = ["dogpile.*", "acme.shelf"]    # no other name may be used
-/// deny = ["dogpile.cache.null"]          # nor these
+/// allow = ["dogpile.*", "acme.shelf"]    # if set, only these names may be used
+/// deny = ["dogpile.cache.null"]          # never used, even if allowed
 ///
-/// [plugins.pins]                         # no other library may be opened
+/// [plugins.pins]                         # if set, a library without a pin is not opened
 /// "libacme_dogpile.so" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 /// ```
 ///
-/// A name may end in `*`, which stands for any rest. The key of a pin is the library's file name, or its whole path.
+/// A name may end in `*`, which matches any rest. The key of a pin is the file name of the library, or its whole path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     pub(crate) allow: Option<Vec<NamePattern>>,
@@ -33,7 +35,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// The same, `name` being allowed; once one is, no others are.
+    /// Allows `name`. Once a name is allowed, all names that are not are forbidden.
     ///
     /// # Errors
     /// If no entry point can have such a name.
@@ -42,20 +44,21 @@ impl Trust {
         Ok(self)
     }
 
-    /// The same, `name` being denied, though it be allowed.
+    /// Forbids `name`, even if it is allowed.
     ///
     /// # Errors
-    /// As for [`allow`](Self::allow).
+    /// If no entry point can have such a name.
     pub fn deny(mut self, name: &str) -> Result<Self, RegistryError> {
         self.deny.push(NamePattern::new(name)?);
         Ok(self)
     }
 
-    /// The same, the library `file` (a file name, or a whole path) being trusted if its SHA-256, in hexadecimal digits,
-    /// is `sha256`; once one has a pin, libraries without are refused.
+    /// Pins the library `file`, a file name or a whole path, to the hexadecimal SHA-256 `sha256`.
+    ///
+    /// Once a library is pinned, libraries without a pin are not opened.
     ///
     /// # Errors
-    /// If `sha256` cannot be one.
+    /// If `sha256` does not have 64 hexadecimal digits.
     pub fn pin(mut self, file: &str, sha256: &str) -> Result<Self, RegistryError> {
         let pin = Pin::try_from(sha256.to_owned());
         let pin = pin.map_err(|problem| RegistryError::Pin { file: file.to_owned(), problem })?;
@@ -63,32 +66,33 @@ impl Trust {
         Ok(self)
     }
 
-    /// Whether `name` may be used, and if not, why.
+    /// Returns an error with the reason if `name` may not be used.
     fn admits(&self, name: &str) -> Result<(), String> {
         if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(name)) {
-            return Err(format!("`deny` has {:?}", pattern.0));
+            return Err(format!("`deny` contains {:?}", pattern.0));
         }
         match &self.allow {
             Some(allowed) if !allowed.iter().any(|pattern| pattern.matches(name)) => {
-                Err("it is not in `allow`".to_owned())
+                Err("`allow` does not contain it".to_owned())
             }
             _ => Ok(()),
         }
     }
 
-    /// The pin of the library at `path`. `None` if nothing is pinned.
-    fn pin_of(&self, path: &Path) -> Result<Option<&Pin>, LibraryProblem> {
+    /// Returns the pin of the library at `path`, or `None` if no library is pinned.
+    #[cfg(feature = "plugins")]
+    fn pin_of(&self, path: &Path) -> Result<Option<&Pin>, NotPinned> {
         let is_meant =
             |file: &str| Path::new(file) == path || path.file_name().is_some_and(|name| name == file);
         match self.pins.iter().find(|(file, _)| is_meant(file)) {
             Some((_, pin)) => Ok(Some(pin)),
             None if self.pins.is_empty() => Ok(None),
-            None => Err(LibraryProblem::NotPinned),
+            None => Err(NotPinned),
         }
     }
 }
 
-/// The name of an entry point, or the beginning of some and `*`.
+/// The name of an entry point, or a beginning of names followed by `*`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct NamePattern(String);
@@ -96,7 +100,7 @@ pub(crate) struct NamePattern(String);
 impl NamePattern {
     fn new(pattern: &str) -> Result<Self, RegistryError> {
         if pattern != "*" {
-            offers::check_name(pattern.strip_suffix('*').unwrap_or(pattern))?;
+            check_name(pattern.strip_suffix('*').unwrap_or(pattern))?;
         }
         Ok(NamePattern(pattern.to_owned()))
     }
@@ -128,31 +132,41 @@ impl TryFrom<String> for Pin {
     fn try_from(sha256: String) -> Result<Self, String> {
         match sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             true => Ok(Pin(sha256)),
-            false => Err(format!("{sha256:?} is no SHA-256: it has 64 hexadecimal digits")),
+            false => Err(format!("invalid SHA-256 {sha256:?}: expected 64 hexadecimal digits")),
         }
     }
 }
 
-/// What a registry was told to trust. All of it must hold, so that nobody loosens what another tightened.
+/// The error for a library without a pin, while others have one.
+#[cfg(feature = "plugins")]
+#[derive(Debug, PartialEq)]
+pub(super) struct NotPinned;
+
+/// The restrictions of a registry. All of them hold, so that a later one never loosens an earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Rules(RwLock<Vec<Trust>>);
 
 impl Rules {
     pub(super) fn add(&self, trust: Trust) {
-        self.0.write().push(trust);
+        let mut rules = self.0.write();
+        // A program may read its configuration again and again. Its restrictions do not pile up.
+        if !rules.contains(&trust) {
+            rules.push(trust);
+        }
     }
 
-    /// Whether the entry point `name` of `origin` may be used.
+    /// Returns an error if the entry point `name` of `origin` may not be used.
     pub(super) fn check_name(&self, name: &str, origin: &Origin) -> Result<(), RegistryError> {
         let denied = |reason| RegistryError::Denied { name: name.to_owned(), origin: origin.clone(), reason };
         self.0.read().iter().try_for_each(|trust| trust.admits(name)).map_err(denied)
     }
 
-    /// Every SHA-256 that the library at `path`, a canonical path, must have.
+    /// Returns every SHA-256 that the library at the canonical `path` must have.
     ///
     /// # Errors
-    /// If libraries are pinned, and this one is not.
-    pub(super) fn pins_of(&self, path: &Path) -> Result<Vec<String>, LibraryProblem> {
+    /// If other libraries are pinned and this one is not.
+    #[cfg(feature = "plugins")]
+    pub(super) fn pins_of(&self, path: &Path) -> Result<Vec<String>, NotPinned> {
         let rules = self.0.read();
         let pins = rules.iter().filter_map(|trust| trust.pin_of(path).transpose());
         pins.map(|pin| pin.map(|pin| pin.0.clone())).collect()
@@ -164,33 +178,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_allowed_and_denied_whole_or_by_their_beginning() {
+    fn names_are_matched_whole_or_by_beginning() {
         let trust = Trust::default().allow("acme.*").unwrap().allow("dogpile.cache.memory").unwrap();
         let trust = trust.deny("acme.old*").unwrap();
         assert_eq!(trust.admits("acme.shelf"), Ok(()));
         assert_eq!(trust.admits("dogpile.cache.memory"), Ok(()));
-        assert_eq!(trust.admits("acme.older"), Err("`deny` has \"acme.old*\"".to_owned()));
-        assert_eq!(trust.admits("dogpile.cache.memory_pickle"), Err("it is not in `allow`".to_owned()));
+        assert_eq!(trust.admits("acme.older"), Err("`deny` contains \"acme.old*\"".to_owned()));
+        assert_eq!(
+            trust.admits("dogpile.cache.memory_pickle"),
+            Err("`allow` does not contain it".to_owned())
+        );
         assert_eq!(Trust::default().admits("anything"), Ok(()));
         assert!(Trust::default().allow("a b").is_err());
         assert!(Trust::default().deny("").is_err());
     }
 
     #[test]
-    fn an_allow_list_without_names_allows_nothing() {
+    fn empty_allow_list_allows_nothing() {
         let trust = Trust { allow: Some(Vec::new()), ..Trust::default() };
         assert!(trust.admits("dogpile.cache.memory").is_err());
     }
 
     #[test]
-    fn a_pin_is_for_a_file_name_or_a_path() {
+    fn repeated_restriction_is_kept_once() {
+        let rules = Rules::default();
+        (0..3).for_each(|_| rules.add(Trust::default().deny("acme.old").unwrap()));
+        rules.add(Trust::default().deny("acme.older").unwrap());
+        assert_eq!(rules.0.read().len(), 2);
+    }
+
+    #[test]
+    #[cfg(feature = "plugins")]
+    fn pin_matches_file_name_or_path() {
         let (one, two) = ("a".repeat(64), "b".repeat(64));
         let trust = Trust::default().pin("one.so", &one).unwrap().pin("/lib/two.so", &two).unwrap();
         let pin_of = |path| trust.pin_of(Path::new(path)).map(|pin| pin.unwrap().0.clone());
-        assert_eq!(pin_of("/anywhere/one.so").unwrap(), one);
-        assert_eq!(pin_of("/lib/two.so").unwrap(), two);
-        assert!(matches!(pin_of("/elsewhere/two.so"), Err(LibraryProblem::NotPinned)));
-        assert!(Trust::default().pin_of(Path::new("/lib/two.so")).unwrap().is_none());
-        assert!(Trust::default().pin("one.so", "abc").is_err());
+        assert_eq!(pin_of("/anywhere/one.so"), Ok(one));
+        assert_eq!(pin_of("/lib/two.so"), Ok(two));
+        assert_eq!(pin_of("/elsewhere/two.so"), Err(NotPinned));
+        assert_eq!(Trust::default().pin_of(Path::new("/lib/two.so")), Ok(None));
+    }
+
+    #[test]
+    fn malformed_pin_is_rejected() {
+        let error = Trust::default().pin("one.so", "abc").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "invalid pin of \"one.so\": invalid SHA-256 \"abc\": expected 64 hexadecimal digits"
+        );
     }
 }

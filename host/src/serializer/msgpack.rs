@@ -1,6 +1,6 @@
 //! [`MsgPack`]: the serializer `msgpack`.
 
-use super::{Deserialise, Serializer, SerializerError};
+use super::{ReadValue, Serializer, SerializerError};
 
 /// The greatest depth of nested values that is read, as in JSON. Deeper ones could exhaust the stack.
 const MAX_DEPTH: usize = 128;
@@ -16,7 +16,7 @@ impl Serializer for MsgPack {
         Ok(rmp_serde::to_vec_named(value)?)
     }
 
-    fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
+    fn deserialize(&self, bytes: &[u8], read: ReadValue<'_>) -> Result<(), SerializerError> {
         let mut msgpack = rmp_serde::Deserializer::new(bytes);
         msgpack.set_max_depth(MAX_DEPTH);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))?;

@@ -2,7 +2,7 @@
 
 mod measure;
 
-use super::{Deserialise, Serializer, SerializerError};
+use super::{ReadValue, Serializer, SerializerError};
 
 /// The pickle serializer, which reads data and runs nothing.
 ///
@@ -16,7 +16,7 @@ impl Serializer for Pickle {
         Ok(serde_pickle::to_vec(&value, serde_pickle::SerOptions::new())?)
     }
 
-    fn deserialize(&self, bytes: &[u8], read: Deserialise<'_>) -> Result<(), SerializerError> {
+    fn deserialize(&self, bytes: &[u8], read: ReadValue<'_>) -> Result<(), SerializerError> {
         measure::check(bytes)?;
         let mut pickle = serde_pickle::Deserializer::new(bytes, serde_pickle::DeOptions::new());
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut pickle))?;

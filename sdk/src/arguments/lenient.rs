@@ -1,24 +1,26 @@
-//! Reads a configuration's values as the types that an entry point asks for.
+//! [`Lenient`]: reads the values of a configuration as the types that an entry point expects.
 //!
-//! An ini file knows only texts, and Python's dogpile.cache guesses their types before anybody asks (so that the
-//! password `0123` becomes 123). Here a text stays one until a number or a truth value is asked for.
-//!
-//! Source: dogpile.cache `util/__init__.py`, `coerce_string_conf`.
+//! An ini file contains only strings. Python's dogpile.cache guesses their types before anything asks for one, so that the
+//! password `0123` becomes 123. Here, a string is converted only where a number or a boolean is expected.
+//
+// Source: dogpile.cache `util/__init__.py`, `coerce_string_conf`.
 
 use std::cell::Cell;
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Value};
+use serde_json::{Map, Value};
 
-/// The names of the fields of the outermost struct that was read, once it is known.
+use super::error::ArgumentError;
+
+/// The field names of the outermost struct, once they are known.
 pub(super) type FieldNames = Cell<Option<&'static [&'static str]>>;
 
-/// A value on its way to the type that is asked for.
+/// A value that is to be read as an expected type.
 pub(super) struct Lenient<'a> {
     pub(super) value: Value,
-    /// Where to note the fields; only for the outermost value.
+    /// Where to note the field names. Only the outermost value has it.
     pub(super) fields: Option<&'a FieldNames>,
 }
 
@@ -27,8 +29,8 @@ impl Lenient<'_> {
         Lenient { value, fields: None }
     }
 
-    /// The value, a text being read as a number.
-    fn number(self) -> Result<Value, Error> {
+    /// Returns the value. A string is parsed as a number.
+    fn number(self) -> Result<Value, ArgumentError> {
         let Value::String(text) = &self.value else { return Ok(self.value) };
         let digits = text.trim();
         let digits = digits.strip_prefix('+').unwrap_or(digits);
@@ -39,21 +41,21 @@ impl Lenient<'_> {
             return Ok(whole.into());
         }
         let broken = digits.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
-        broken.map(Value::Number).ok_or_else(|| Error::custom(format!("{text:?} is not a number")))
+        broken.map(Value::Number).ok_or_else(|| ArgumentError::custom(format!("{text:?} is not a number")))
     }
 
-    /// The value, a text being read as a truth value.
-    fn truth(self) -> Result<Value, Error> {
+    /// Returns the value. A string is parsed as a boolean.
+    fn boolean(self) -> Result<Value, ArgumentError> {
         let Value::String(text) = &self.value else { return Ok(self.value) };
         match text.trim().to_ascii_lowercase().as_str() {
             "true" => Ok(true.into()),
             "false" => Ok(false.into()),
-            _ => Err(Error::custom(format!("{text:?} is neither true nor false"))),
+            _ => Err(ArgumentError::custom(format!("{text:?} is neither true nor false"))),
         }
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Lenient<'_> {
+impl<'de> IntoDeserializer<'de, ArgumentError> for Lenient<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -63,14 +65,14 @@ impl<'de> IntoDeserializer<'de, Error> for Lenient<'_> {
 
 macro_rules! as_number {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            self.number()?.$method(visitor)
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+            Ok(self.number()?.$method(visitor)?)
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for Lenient<'_> {
-    type Error = Error;
+    type Error = ArgumentError;
 
     as_number! {
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
@@ -78,15 +80,15 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         deserialize_f32 deserialize_f64
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.truth()?.deserialize_bool(visitor)
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        Ok(self.boolean()?.deserialize_bool(visitor)?)
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_any(visitor)
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        Ok(self.value.deserialize_any(visitor)?)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
         if self.value.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
@@ -94,26 +96,27 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, ArgumentError> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
         match self.value {
             Value::Array(items) => {
                 SeqDeserializer::new(items.into_iter().map(Lenient::inner)).deserialize_seq(visitor)
             }
-            other => other.deserialize_seq(visitor),
+            other => Ok(other.deserialize_seq(visitor)?),
         }
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
         match self.value {
+            Value::Object(map) if self.fields.is_some() => visitor.visit_map(Named::new(map)),
             Value::Object(map) => {
                 let entries = map.into_iter().map(|(name, value)| (name, Lenient::inner(value)));
                 MapDeserializer::new(entries).deserialize_map(visitor)
             }
-            other => other.deserialize_map(visitor),
+            other => Ok(other.deserialize_map(visitor)?),
         }
     }
 
@@ -122,7 +125,7 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, ArgumentError> {
         if let Some(noted) = self.fields {
             noted.set(Some(fields));
         }
@@ -134,8 +137,8 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.value.deserialize_enum(name, variants, visitor)
+    ) -> Result<V::Value, ArgumentError> {
+        Ok(self.value.deserialize_enum(name, variants, visitor)?)
     }
 
     forward_to_deserialize_any! {
@@ -143,52 +146,111 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
     }
 }
 
+/// The arguments of an entry point. An error in a value gets the name of its argument.
+struct Named {
+    left: serde_json::map::IntoIter,
+    next: Option<(String, Value)>,
+}
+
+impl Named {
+    fn new(map: Map<String, Value>) -> Self {
+        Named { left: map.into_iter(), next: None }
+    }
+}
+
+impl<'de> MapAccess<'de> for Named {
+    type Error = ArgumentError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ArgumentError> {
+        self.next = self.left.next();
+        let Some((name, _)) = &self.next else { return Ok(None) };
+        seed.deserialize(name.as_str().into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ArgumentError> {
+        let (name, value) = self.next.take().unwrap_or_default();
+        seed.deserialize(Lenient::inner(value)).map_err(|error| error.in_argument(name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+    use serde_json::json;
 
     use crate::arguments::Arguments;
+    use crate::error::BackendError;
 
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Asked {
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Expected {
         port: Option<i64>,
         ratio: Option<f64>,
         distributed: Option<bool>,
         password: Option<String>,
         sleeps: Option<Vec<f64>>,
+        node: Option<Node>,
     }
 
-    fn read(given: serde_json::Value) -> Result<Asked, String> {
-        Arguments::from_serialize(given).unwrap().parse().map_err(|error| error.to_string())
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Node {
+        host: String,
+    }
+
+    fn parse(given: serde_json::Value) -> Result<Expected, BackendError> {
+        Arguments::from_serialize(given).unwrap().parse()
+    }
+
+    fn read(given: serde_json::Value) -> Expected {
+        parse(given).unwrap()
     }
 
     /// Behaviour: `config-coerce-negative-int`, `config-coerce-plus-int`, `config-coerce-float`,
     /// `config-coerce-exponent`, `config-string-coercion`
     #[test]
-    fn texts_become_what_is_asked_for() {
+    fn strings_become_the_expected_types() {
         for (text, number) in [("-1", -1), ("+1", 1), ("600", 600), (" 7 ", 7)] {
-            assert_eq!(read(serde_json::json!({ "port": text })).unwrap().port, Some(number));
+            assert_eq!(read(json!({ "port": text })).port, Some(number));
         }
         for (text, number) in [("0.1", 0.1), ("-3.14e-10", -3.14e-10), ("5", 5.0)] {
-            assert_eq!(read(serde_json::json!({ "ratio": text })).unwrap().ratio, Some(number));
+            assert_eq!(read(json!({ "ratio": text })).ratio, Some(number));
         }
         for (text, truth) in [("true", true), ("False", false), ("TRUE", true)] {
-            assert_eq!(read(serde_json::json!({ "distributed": text })).unwrap().distributed, Some(truth));
+            assert_eq!(read(json!({ "distributed": text })).distributed, Some(truth));
         }
-        assert_eq!(read(serde_json::json!({ "sleeps": ["1", 2] })).unwrap().sleeps, Some(vec![1.0, 2.0]));
+        assert_eq!(read(json!({ "sleeps": ["1", 2] })).sleeps, Some(vec![1.0, 2.0]));
     }
 
     #[test]
-    fn a_text_that_looks_like_a_number_stays_a_text_where_one_is_asked_for() {
+    fn expected_string_is_not_converted() {
+        assert_eq!(read(json!({ "password": "0123" })).password.as_deref(), Some("0123"));
+    }
+
+    #[test]
+    fn invalid_value_is_reported_with_its_argument() {
+        for (given, argument, message) in [
+            (json!({ "port": "many" }), "port", "invalid argument \"port\": \"many\" is not a number"),
+            (
+                json!({ "ratio": 1, "port": true }),
+                "port",
+                "invalid argument \"port\": invalid type: boolean `true`",
+            ),
+            (json!({ "distributed": "yes" }), "distributed", "\"yes\" is neither true nor false"),
+            (json!({ "sleeps": [1, "x"] }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
+            (json!({ "node": {} }), "node", "invalid argument \"node\": missing field `host`"),
+        ] {
+            let error = parse(given).unwrap_err();
+            assert_eq!(error.argument(), Some(argument), "{error}");
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn missing_argument_is_reported_with_its_name() {
+        let error = Arguments::default().parse::<Node>().unwrap_err();
         assert_eq!(
-            read(serde_json::json!({ "password": "0123" })).unwrap().password.as_deref(),
-            Some("0123")
+            (error.argument(), error.to_string().as_str()),
+            (Some("host"), "missing argument \"host\"")
         );
-    }
-
-    #[test]
-    fn a_text_that_is_no_number_is_refused() {
-        let error = read(serde_json::json!({ "port": "many" })).unwrap_err();
-        assert_eq!(error, "wrong arguments: \"many\" is not a number");
     }
 }

@@ -7,7 +7,6 @@
 //! * `probe hold BACKEND ARGUMENTS KEY` holds a mutex until it is killed.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Payload, Pending, StoreOptions};
@@ -41,7 +40,7 @@ fn store_and_read(library: &str, backend: &str) {
     let registry = Registry::empty();
     registry.add_library(library).expect("the library opens");
     let region = CacheRegion::new("probe");
-    region.configure(RegionConfig::new(backend).registry(Arc::new(registry))).expect("the backend is built");
+    region.configure(RegionConfig::new(backend).registry(registry)).expect("the backend is built");
     let made = region.get_or_create("key", || "made".to_owned()).expect("the backend works");
     println!("{made} {:?}", region.get::<String>("key").expect("the backend works"));
 }

@@ -1,8 +1,9 @@
-//! Finds everything that is wrong with a document at once: each setting is given to the library alone, so that it
-//! judges it, and the mistake in one hides none in another.
+//! [`Inspection`]: finds all problems of a document at once.
+//!
+//! Each setting is passed to the library by itself, so that one mistake does not hide another.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -14,23 +15,29 @@ use crate::document::Step::{Item, Name};
 use crate::document::{Document, Step};
 use crate::error::causes;
 
-/// Stands for the backend of a region while another of its settings is looked at.
+/// The backend with which the other settings of a region are checked.
 const ANY_BACKEND: &str = "dogpile.cache.null";
 
-/// Looks a document over.
+/// The inspection of a document.
 pub(super) struct Inspection<'d> {
     document: &'d Document<'d>,
-    registry: Arc<Registry>,
-    /// How long a region may take to open.
+    registry: Registry,
+    /// How long opening a region may take.
     limit: Duration,
     pub(super) problems: Vec<Problem>,
 }
 
+/// Why a region was rejected.
+struct Rejection {
+    messages: Vec<String>,
+    /// The invalid argument of the backend or proxy, if it is known.
+    argument: Option<String>,
+}
+
 impl<'d> Inspection<'d> {
-    /// Looks at all but the regions of `document`, which lies in `folder`.
+    /// Inspects `document`, which lies in `folder`, except its regions.
     pub(super) fn of(document: &'d Document<'d>, folder: &Path, limit: Duration) -> Self {
-        let registry = Arc::new(Registry::new());
-        let mut inspection = Inspection { document, registry, limit, problems: Vec::new() };
+        let mut inspection = Inspection { document, registry: Registry::new(), limit, problems: Vec::new() };
         for (name, value) in document.table.iter().filter(|(name, _)| *name != "regions") {
             match value {
                 Value::Table(plugins) if name == "plugins" => inspection.plugins(plugins, folder),
@@ -40,34 +47,34 @@ impl<'d> Inspection<'d> {
         inspection
     }
 
-    /// Tells if `regions` is no table at all.
+    /// Reports a problem if `regions` is not a table.
     pub(super) fn whole(&mut self, regions: Option<&Value>) {
         if let Some(value) = regions.filter(|value| !value.is_table()) {
             self.parse(None, &[Name("regions")], &table("regions", value.clone()));
         }
     }
 
-    fn tell(&mut self, region: Option<&str>, path: &[Step<'_>], problem: Vec<String>) {
+    fn report(&mut self, region: Option<&str>, path: &[Step<'_>], problem: Vec<String>) {
         let place = self.document.place(path);
         self.problems.push(Problem { place, region: region.map(str::to_owned), problem });
     }
 
-    /// Tells what is wrong with the form of `document`, of which `path` is the subject.
+    /// Reports a problem at `path` if `document`, which contains only the setting at `path`, is not valid.
     fn parse(&mut self, region: Option<&str>, path: &[Step<'_>], document: &Table) {
-        if let Err(error) = configuration(document, &Arc::new(Registry::empty())) {
-            self.tell(region, path, said(&error));
+        if let Err(error) = configuration(document, &Registry::empty()) {
+            self.report(region, path, messages(&error));
         }
     }
 
-    /// The table `plugins`: its settings alone, then those that are right together.
+    /// Inspects each setting of the table `plugins`, and then the valid ones together.
     fn plugins(&mut self, plugins: &Table, folder: &Path) {
-        let mut right = Table::new();
+        let mut valid = Table::new();
         for (name, value) in plugins {
             let before = self.problems.len();
             match value {
                 Value::Array(folders) if name == "path" => {
                     let usable = self.folders(folders, folder);
-                    right.insert(name.clone(), Value::Array(usable));
+                    valid.insert(name.clone(), Value::Array(usable));
                     continue;
                 }
                 _ => {
@@ -76,17 +83,16 @@ impl<'d> Inspection<'d> {
                 }
             }
             if self.problems.len() == before {
-                right.insert(name.clone(), value.clone());
+                valid.insert(name.clone(), value.clone());
             }
         }
-        let together = table("plugins", Value::Table(right));
-        let registry = Arc::clone(&self.registry);
-        if let Err(error) = configuration(&together, &registry) {
-            self.tell(None, &[Name("plugins")], said(&error));
+        let together = table("plugins", Value::Table(valid));
+        if let Err(error) = configuration(&together, &self.registry) {
+            self.report(None, &[Name("plugins")], messages(&error));
         }
     }
 
-    /// The folders that can be used, relative ones from `folder` on.
+    /// Returns the folders that can be used. Relative paths start at `folder`.
     fn folders(&mut self, folders: &[Value], folder: &Path) -> Vec<Value> {
         let mut usable = Vec::new();
         for (number, path) in folders.iter().enumerate() {
@@ -105,7 +111,7 @@ impl<'d> Inspection<'d> {
         usable
     }
 
-    /// Everything about the region `name`; answers its configuration if nothing is wrong with it.
+    /// Inspects the region `name`, and returns its configuration if it has no problem.
     pub(super) fn region(&mut self, name: &str, value: &Value) -> Option<Configuration> {
         let before = self.problems.len();
         match value {
@@ -127,85 +133,94 @@ impl<'d> Inspection<'d> {
         match configuration(&whole, &self.registry) {
             Ok(configuration) => Some(configuration),
             Err(error) => {
-                self.tell(Some(name), &[Name("regions"), Name(name)], said(&error));
+                self.report(Some(name), &[Name("regions"), Name(name)], messages(&error));
                 None
             }
         }
     }
 
-    /// The settings of a region, each alone.
+    /// Inspects each setting of a region by itself.
     fn settings(&mut self, region: &str, settings: &Table) {
-        let (mut right, any_backend) = (Table::new(), Value::String(ANY_BACKEND.to_owned()));
+        let (mut valid, any_backend) = (Table::new(), Value::String(ANY_BACKEND.to_owned()));
         for (name, value) in settings {
             let before = self.problems.len();
             let alone = with(table("backend", any_backend.clone()), name, value);
             self.parse(Some(region), &path_to(region, name), &of_region(region, alone));
             if self.problems.len() == before {
-                right.insert(name.clone(), value.clone());
+                valid.insert(name.clone(), value.clone());
             }
         }
         let any_backend = table("backend", any_backend);
-        let backend = self.backend(region, &right).unwrap_or_else(|| any_backend.clone());
-        for (name, value) in &right {
+        let backend = self.backend(region, &valid).unwrap_or_else(|| any_backend.clone());
+        for (name, value) in &valid {
             match (name.as_str(), value) {
                 ("backend" | "arguments", _) => {}
                 ("wrap", Value::Array(proxies)) => self.proxies(region, &backend, proxies),
                 _ => {
-                    // No matter of the plugins that a document names or allows.
+                    // The document's restrictions do not concern this setting.
                     let alone = with(any_backend.clone(), name, value);
-                    if let Err(said) = self.configured(region, alone, &Arc::new(Registry::new())) {
-                        self.tell(Some(region), &path_to(region, name), said);
+                    if let Err(rejection) = self.configured(region, alone, &Registry::new()) {
+                        self.report(Some(region), &path_to(region, name), rejection.messages);
                     }
                 }
             }
         }
     }
 
-    /// The backend, with its arguments; of these, one after the other that it names in its refusals. Answers its
-    /// settings if nothing is wrong with them.
-    fn backend(&mut self, region: &str, right: &Table) -> Option<Table> {
-        let backend = table("backend", right.get("backend")?.clone());
-        let mut arguments = right.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
+    /// Inspects the backend and its arguments, and returns both settings if they have no problem.
+    ///
+    /// After each rejected argument, the backend is built again without it, so that all of them are found.
+    fn backend(&mut self, region: &str, valid: &Table) -> Option<Table> {
+        let backend = table("backend", valid.get("backend")?.clone());
+        let mut arguments = valid.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
         let before = self.problems.len();
         let alone = loop {
             let alone = with(backend.clone(), "arguments", &Value::Table(arguments.clone()));
-            let Err(said) = self.configured(region, alone.clone(), &self.registry) else { break alone };
-            let Some(argument) = named_in(&said, &arguments) else {
-                self.tell(Some(region), &path_to(region, "backend"), said);
+            let Err(rejection) = self.configured(region, alone.clone(), &self.registry) else { break alone };
+            let Some(argument) = rejection.argument.filter(|name| arguments.remove(name).is_some()) else {
+                self.report(Some(region), &path_to(region, "backend"), rejection.messages);
                 return None;
             };
             let here = [Name("regions"), Name(region), Name("arguments"), Name(&argument)];
-            self.tell(Some(region), &here, said);
-            arguments.remove(&argument);
+            self.report(Some(region), &here, rejection.messages);
         };
         (self.problems.len() == before).then_some(alone)
     }
 
-    /// The proxies, each alone around `backend`.
+    /// Inspects each proxy by itself around `backend`.
     fn proxies(&mut self, region: &str, backend: &Table, proxies: &[Value]) {
         for (number, proxy) in proxies.iter().enumerate() {
             let alone = with(backend.clone(), "wrap", &Value::Array(vec![proxy.clone()]));
-            if let Err(said) = self.configured(region, alone, &self.registry) {
+            if let Err(rejection) = self.configured(region, alone, &self.registry) {
                 let here = [Name("regions"), Name(region), Name("wrap"), Item(number)];
-                self.tell(Some(region), &here, said);
+                self.report(Some(region), &here, rejection.messages);
             }
         }
     }
 
-    /// Configures a region with `settings` alone; waits for it no longer than the limit. The error is what was said.
-    fn configured(&self, region: &str, settings: Table, registry: &Arc<Registry>) -> Result<(), Vec<String>> {
-        let configuration =
-            configuration(&of_region(region, settings), registry).map_err(|error| said(&error))?;
+    /// Configures a region with `settings` alone, and waits at most the time limit for it.
+    fn configured(&self, region: &str, settings: Table, registry: &Registry) -> Result<(), Rejection> {
+        let configuration = configuration(&of_region(region, settings), registry).map_err(Rejection::of)?;
         let region = CacheRegion::with_defaults(region, RegionConfig::default());
-        let (answer, answered) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            // Nobody listens any more if it took too long.
-            let _ = answer.send(configuration.configure(&region));
+            // The receiver is gone if this took too long.
+            let _ = sender.send(configuration.configure(&region));
         });
-        match answered.recv_timeout(self.limit) {
-            Ok(configured) => configured.map_err(|error| said(&error)),
-            Err(_) => Err(vec![format!("it could not be opened within {} seconds", self.limit.as_secs())]),
+        match receiver.recv_timeout(self.limit) {
+            Ok(configured) => configured.map_err(Rejection::of),
+            Err(_) => {
+                let message = format!("the region was not opened within {} seconds", self.limit.as_secs());
+                Err(Rejection { messages: vec![message], argument: None })
+            }
         }
+    }
+}
+
+impl Rejection {
+    #[allow(clippy::needless_pass_by_value, reason = "it is passed to `map_err`")]
+    fn of(error: ConfigurationError) -> Self {
+        Rejection { messages: messages(&error), argument: error.argument().map(str::to_owned) }
     }
 }
 
@@ -213,45 +228,41 @@ fn path_to<'s>(region: &'s str, setting: &'s str) -> [Step<'s>; 3] {
     [Name("regions"), Name(region), Name(setting)]
 }
 
-/// A table with one entry.
+/// Returns a table with one entry.
 fn table(name: &str, value: Value) -> Table {
     Table::from_iter([(name.to_owned(), value)])
 }
 
-/// `settings` and one more.
+/// Returns `settings` with one more entry.
 fn with(mut settings: Table, name: &str, value: &Value) -> Table {
     settings.insert(name.to_owned(), value.clone());
     settings
 }
 
-/// A document with one region.
+/// Returns a document with one region.
 fn of_region(region: &str, settings: Table) -> Table {
     table("regions", Value::Table(table(region, Value::Table(settings))))
 }
 
-fn configuration(document: &Table, registry: &Arc<Registry>) -> Result<Configuration, ConfigurationError> {
-    Configuration::from_toml_with(&document.to_string(), Arc::clone(registry))
+fn configuration(document: &Table, registry: &Registry) -> Result<Configuration, ConfigurationError> {
+    Configuration::from_toml_with(&document.to_string(), registry.clone())
 }
 
-/// What `error` and its causes say. A document's place is left out: it is that of a part, not of the file.
-fn said(error: &ConfigurationError) -> Vec<String> {
+/// Returns the messages of `error` and its causes, without what the report shows anyway.
+///
+/// The position in a document is left out: it is that of a part, not of the file.
+fn messages(error: &ConfigurationError) -> Vec<String> {
     match error {
         ConfigurationError::Document { problem, .. } => vec![problem.clone()],
-        // Says only that something is wrong with the region, which is told anyway.
-        ConfigurationError::Region(_) | ConfigurationError::Plugins { .. } => {
-            let mut said = causes(error);
-            if said.len() > 1 {
-                said.remove(0);
-            }
-            said
-        }
+        ConfigurationError::Region { source, .. } => without_first_of_many(causes(&**source)),
+        ConfigurationError::Plugins { .. } => without_first_of_many(causes(error)),
         _ => causes(error),
     }
 }
 
-/// The argument that is named in quotes in what was `said`.
-fn named_in(said: &[String], arguments: &Table) -> Option<String> {
-    let last = said.last()?;
-    let quoted = last.split('"').skip(1).step_by(2).chain(last.split('`').skip(1).step_by(2));
-    quoted.into_iter().find(|name| arguments.contains_key(*name)).map(str::to_owned)
+fn without_first_of_many(mut messages: Vec<String>) -> Vec<String> {
+    if messages.len() > 1 {
+        messages.remove(0);
+    }
+    messages
 }

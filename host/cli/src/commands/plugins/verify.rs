@@ -71,7 +71,7 @@ pub(super) fn run(asked: &Verify) -> Answered {
     let (library, manifest) = plugin_files::library_of(&asked.file)?;
     let pin = manifest.and_then(|(_, manifest)| manifest.sha256);
     let told = LibraryDescription::read(&library, pin.as_deref())?;
-    let registry = Arc::new(Registry::empty());
+    let registry = Registry::empty();
     registry.add_library(&library)?;
     let arguments = arguments(asked, &told)?;
     let wanted = wanted(asked, &told)?;
@@ -150,8 +150,8 @@ fn known(name: &str, told: &LibraryDescription) -> Result<(), CommandError> {
 }
 
 /// Builds the entry point for each case: a backend itself, a proxy around a memory backend.
-fn setup(registry: &Arc<Registry>, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
-    let (registry, entry) = (Arc::clone(registry), entry.clone());
+fn setup(registry: &Registry, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
+    let (registry, entry) = (registry.clone(), entry.clone());
     Setup::new(entry.name.clone(), move || {
         build(&registry, &entry, arguments.clone()).map_err(|error| match error {
             CommandError::Backend(error) => error,
@@ -166,13 +166,11 @@ fn build(
     arguments: Option<toml::Value>,
 ) -> Result<Arc<dyn CacheBackend>, CommandError> {
     let arguments = arguments.map(Arguments::from_serialize).transpose()?.unwrap_or_default();
-    Ok(match entry.kind {
-        EntryKind::Backend => registry.build_backend(&entry.name, arguments)?,
-        EntryKind::Proxy => {
-            let proxied = Registry::global().build_backend(PROXIED, Arguments::default())?;
-            registry.build_proxy(&entry.name, arguments, proxied)?
-        }
-    })
+    if entry.kind == EntryKind::Backend {
+        return Ok(registry.build_backend(&entry.name, arguments)?);
+    }
+    let proxied = Registry::global().build_backend(PROXIED, Arguments::default())?;
+    Ok(registry.build_proxy(&entry.name, arguments, proxied)?)
 }
 
 fn report(entry: &ManifestEntry, setup: &Setup) -> SetupReport {

@@ -1,5 +1,6 @@
-//! Looks a library over before the dynamic linker does: a truncated one would end the process with SIGBUS, and
-//! opening any runs its initialisers.
+//! Inspects a library before the dynamic linker opens it.
+//!
+//! A truncated library would end the process with SIGBUS, and opening any library runs its initializers.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,10 +9,10 @@ use object::read::NameOrOrdinal;
 use object::{Architecture, Object, ObjectKind, ObjectSegment};
 use sha2::{Digest, Sha256};
 
-use super::error::LibraryProblem;
 use super::permission;
+use crate::registry::LibraryProblem;
 
-/// The architecture that this host runs on, as `object` knows it.
+/// The architecture of this host, if `object` knows it.
 const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
     Some(Architecture::X86_64)
 } else if cfg!(target_arch = "aarch64") {
@@ -20,11 +21,12 @@ const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Whether the library at `path`, a canonical path, can be opened without harm. `announced` is the SHA-256 that its
-/// manifest says it has, if any, and `pins` are those that the application says.
+/// Returns an error unless the library at the canonical `path` can be opened without harm.
+///
+/// `announced` is the SHA-256 in its manifest, if there is one, and `pins` are those that the application requires.
 pub(super) fn check(path: &Path, announced: Option<&str>, pins: &[String]) -> Result<(), LibraryProblem> {
     if !path.is_file() {
-        return Err(LibraryProblem::NotALibrary("it is not a library: it is no file".to_owned()));
+        return Err(LibraryProblem::NotALibrary("not a library: the path is not a file".to_owned()));
     }
     let folder = path.parent().unwrap_or(path);
     permission::check(folder).and_then(|()| permission::check(path)).map_err(LibraryProblem::Unsafe)?;
@@ -48,7 +50,7 @@ fn check_hash(found: &str, announced: Option<&str>, pins: &[String]) -> Result<(
     }
 }
 
-/// The SHA-256 of the file at `path`, in hexadecimal digits.
+/// Returns the hexadecimal SHA-256 of the file at `path`.
 pub(super) fn sha256_of(path: &Path) -> Result<String, LibraryProblem> {
     std::fs::read(path).map(|bytes| hexadecimal(&bytes)).map_err(LibraryProblem::Unreadable)
 }
@@ -64,18 +66,19 @@ fn hexadecimal(bytes: &[u8]) -> String {
 fn check_content(bytes: &[u8]) -> Result<(), LibraryProblem> {
     let not_one = |why: String| LibraryProblem::NotALibrary(why);
     let parsed = object::FileKind::parse(bytes)
-        .map_err(|_| not_one("it is not a library: it has no header of one".to_owned()))?;
-    let damaged =
-        |error| not_one(format!("it is truncated or damaged ({parsed:?}: {error}); install it again"));
+        .map_err(|_| not_one("not a library: the file has no header of one".to_owned()))?;
+    let damaged = |error| {
+        not_one(format!("the library is truncated or damaged ({parsed:?}: {error}); install it again"))
+    };
     let file = object::File::parse(bytes).map_err(damaged)?;
     if ARCHITECTURE.is_some_and(|ours| ours != file.architecture()) {
         let found = format!("{:?}", file.architecture());
         return Err(LibraryProblem::Architecture { found, expected: std::env::consts::ARCH });
     }
     if file.kind() != ObjectKind::Dynamic {
-        return Err(not_one(format!("it is not a dynamic library but {:?}", file.kind())));
+        return Err(not_one(format!("not a dynamic library: the file is {:?}", file.kind())));
     }
-    // The linker maps the segments, and touching a page past the end of the file is what raises SIGBUS.
+    // The linker maps the segments. Touching a page past the end of the file would raise SIGBUS.
     file.segments().try_for_each(|segment| segment.data().map(|_| ())).map_err(damaged)?;
     for export in file.exports().map_err(damaged)? {
         if matches!(export.map_err(damaged)?.name(), NameOrOrdinal::Name(name) if is_header(name)) {
@@ -85,7 +88,7 @@ fn check_content(bytes: &[u8]) -> Result<(), LibraryProblem> {
     Err(LibraryProblem::Open(dogpile_abi::OpenError::NotAPlugin))
 }
 
-/// Whether `symbol` is a plugin's header; some systems put a `_` before every symbol.
+/// Returns whether `symbol` is the header of a plugin. Some systems put a `_` before every symbol.
 fn is_header(symbol: &[u8]) -> bool {
     symbol.strip_prefix(b"_").unwrap_or(symbol) == dogpile_abi::HEADER_SYMBOL.as_bytes()
 }

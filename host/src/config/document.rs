@@ -1,0 +1,94 @@
+//! The tables of a configuration document.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dogpile_sdk::{Arguments, seconds};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::expiration::Expiration;
+use crate::region::{BackendChoice, OnCreatorFailure, RegionConfig, Wrap};
+use crate::registry::{NamePattern, Pin, Registry};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    #[serde(default)]
+    pub(super) plugins: PluginsTable,
+    #[serde(default)]
+    pub(super) regions: BTreeMap<Spanned<String>, RegionTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PluginsTable {
+    /// The folders to search. Relative paths start at the folder of the document.
+    pub(super) path: Vec<PathBuf>,
+    /// The only names that may be used, if set.
+    pub(super) allow: Option<Vec<NamePattern>>,
+    /// The names that may not be used.
+    pub(super) deny: Vec<NamePattern>,
+    /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
+    pub(super) pins: BTreeMap<String, Pin>,
+}
+
+/// A `[regions.NAME]` table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegionTable {
+    backend: String,
+    #[serde(default)]
+    arguments: Arguments,
+    expiration_time: Option<Expiration>,
+    key_mangler: Option<String>,
+    serializer: Option<String>,
+    mangle_invalid_keys: Option<bool>,
+    #[serde(default, with = "seconds")]
+    creation_wait_timeout: Option<Duration>,
+    on_creator_failure: Option<OnCreatorFailure>,
+    wrap: Option<Vec<WrapItem>>,
+}
+
+/// A proxy, given as its name or as a table with its name and arguments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected the name of a proxy, or a table of `name` and `arguments`")]
+enum WrapItem {
+    Name(String),
+    Table(WrapTable),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrapTable {
+    name: String,
+    #[serde(default)]
+    arguments: Arguments,
+}
+
+impl RegionTable {
+    /// Returns the configuration of the region, whose entry points are those of `registry`.
+    pub(super) fn config(&self, registry: &Registry) -> RegionConfig {
+        let backend = BackendChoice::Named { name: self.backend.clone(), arguments: self.arguments.clone() };
+        let mut config = RegionConfig::default().with_backend(backend).registry(registry.clone());
+        config.settings.expiration_time = self.expiration_time;
+        config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
+        config.settings.creation_wait_timeout = self.creation_wait_timeout;
+        config.settings.on_creator_failure = self.on_creator_failure;
+        if let Some(name) = &self.key_mangler {
+            config = config.key_mangler_named(name);
+        }
+        if let Some(name) = &self.serializer {
+            config = config.serializer_named(name);
+        }
+        for item in self.wrap.iter().flatten() {
+            let (name, arguments) = match item.clone() {
+                WrapItem::Name(name) => (name, Arguments::default()),
+                WrapItem::Table(WrapTable { name, arguments }) => (name, arguments),
+            };
+            config = config.push(Wrap::Named { name, arguments });
+        }
+        config
+    }
+}

@@ -1,0 +1,112 @@
+//! [`ConfigurationError`]: an error in a configuration file, with its position.
+
+use std::path::PathBuf;
+
+use crate::error::RegionError;
+use crate::registry::RegistryError;
+
+/// An error in a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// The file cannot be read.
+    #[error("the configuration {path:?} cannot be read")]
+    Unreadable {
+        /// The path of the file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The document is not valid TOML or contains an invalid entry.
+    #[error("{origin}, line {line}, column {column}: {problem}")]
+    #[non_exhaustive]
+    Document {
+        /// The path of the file, or a description of the string.
+        origin: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column in characters, counted from 1.
+        column: usize,
+        /// The region, if the position belongs to one.
+        region: Option<String>,
+        /// The setting, without its region, such as `wrap`, `arguments.max_entries`, or `plugins.allow`.
+        setting: Option<String>,
+        /// The problem at this position.
+        problem: String,
+    },
+    /// A plugin folder cannot be used.
+    #[error("{origin}: a plugin folder cannot be used")]
+    Plugins {
+        /// The path of the file, or a description of the string.
+        origin: String,
+        /// The reason.
+        source: Box<RegistryError>,
+    },
+    /// The configuration has no region of this name.
+    #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
+    UnknownRegion {
+        /// The path of the file, or a description of the string.
+        origin: String,
+        /// The requested name.
+        name: String,
+        /// The names of the configured regions.
+        known: String,
+        /// A suggestion of the most similar name, or an empty string.
+        hint: String,
+    },
+    /// The region rejected its configuration.
+    #[error("{origin}, line {line}: region {region:?} cannot be configured")]
+    #[non_exhaustive]
+    Region {
+        /// The path of the file, or a description of the string.
+        origin: String,
+        /// The line of the region's table, counted from 1.
+        line: usize,
+        /// The name of the region.
+        region: String,
+        /// The reason.
+        source: Box<RegionError>,
+    },
+}
+
+impl ConfigurationError {
+    /// Returns the region to which the error belongs, if it belongs to one.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            ConfigurationError::Document { region, .. } => region.as_deref(),
+            ConfigurationError::UnknownRegion { name, .. } => Some(name),
+            ConfigurationError::Region { region, .. } => Some(region),
+            ConfigurationError::Unreadable { .. } | ConfigurationError::Plugins { .. } => None,
+        }
+    }
+
+    /// Returns the invalid setting, such as `expiration_time` or `plugins.allow`, if it is known.
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            ConfigurationError::Document { setting, .. } => setting.as_deref(),
+            ConfigurationError::Region { source, .. } => source.setting(),
+            _ => None,
+        }
+    }
+
+    /// Returns the invalid argument of the backend or proxy, such as `max_entries`, if it is known.
+    pub fn argument(&self) -> Option<&str> {
+        match self {
+            ConfigurationError::Document { setting, .. } => {
+                setting.as_deref()?.strip_prefix("arguments.")?.split('.').next()
+            }
+            ConfigurationError::Region { source, .. } => source.argument(),
+            _ => None,
+        }
+    }
+
+    /// Returns the line of the error or of the region's table, counted from 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            ConfigurationError::Document { line, .. } | ConfigurationError::Region { line, .. } => {
+                Some(*line)
+            }
+            _ => None,
+        }
+    }
+}

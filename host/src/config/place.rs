@@ -1,0 +1,99 @@
+//! [`Place`]: the line, region, and setting of a position in a TOML document.
+
+use toml::de::DeTable;
+
+/// A position in a TOML document.
+#[derive(Debug, PartialEq)]
+pub(super) struct Place {
+    /// Counted from 1.
+    pub(super) line: usize,
+    /// In characters, counted from 1.
+    pub(super) column: usize,
+    pub(super) region: Option<String>,
+    pub(super) setting: Option<String>,
+}
+
+impl Place {
+    /// Returns the place of the byte at offset `at`.
+    pub(super) fn of(document: &str, at: usize) -> Self {
+        let before = document.get(..at).unwrap_or(document);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let (region, setting) = match DeTable::parse(document) {
+            Ok(table) => owner(&keys_at(table.get_ref(), at).unwrap_or_default()),
+            Err(_) => (None, None),
+        };
+        Place {
+            line: line_of(document, at),
+            column: before[line_start..].chars().count() + 1,
+            region,
+            setting,
+        }
+    }
+}
+
+/// Returns the line of the byte at offset `at`, counted from 1.
+pub(super) fn line_of(document: &str, at: usize) -> usize {
+    document.get(..at).unwrap_or(document).matches('\n').count() + 1
+}
+
+/// Returns the keys that lead to the innermost entry at offset `at`.
+fn keys_at(table: &DeTable<'_>, at: usize) -> Option<Vec<String>> {
+    table.iter().find_map(|(key, value)| {
+        let inner = value.get_ref().as_table().and_then(|table| keys_at(table, at));
+        let is_here = key.span().contains(&at) || value.span().contains(&at);
+        let below = inner.or_else(|| is_here.then(Vec::new))?;
+        Some([vec![key.get_ref().to_string()], below].concat())
+    })
+}
+
+/// Returns the region and the setting to which `keys` lead.
+fn owner(keys: &[String]) -> (Option<String>, Option<String>) {
+    let joined = |keys: &[String]| if keys.is_empty() { None } else { Some(keys.join(".")) };
+    match keys {
+        [first, region, setting @ ..] if first == "regions" => (Some(region.clone()), joined(setting)),
+        keys => (None, joined(keys)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = "\
+colour = 1
+[plugins]
+allow = ['x', 'y']
+[regions.a]
+backend = 'b'
+arguments = { one = 1, two = 2 }
+[regions.b]
+backend = 'c'
+wrap = ['p']
+[regions.b.arguments]
+three = 3
+";
+
+    fn place(text: &str) -> (usize, Option<String>, Option<String>) {
+        let place = Place::of(DOCUMENT, DOCUMENT.find(text).unwrap());
+        (place.line, place.region, place.setting)
+    }
+
+    #[test]
+    fn innermost_setting_is_found() {
+        let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
+        let setting = |text: &str| Some(text.to_owned());
+        assert_eq!(place("colour"), (1, None, setting("colour")));
+        assert_eq!(place("'y'"), (3, None, setting("plugins.allow")));
+        assert_eq!(place("a]"), (4, a.clone(), None));
+        assert_eq!(place("'b'"), (5, a.clone(), setting("backend")));
+        assert_eq!(place("2 }"), (6, a, setting("arguments.two")));
+        assert_eq!(place("'p'"), (9, b.clone(), setting("wrap")));
+        assert_eq!(place("3\n"), (11, b, setting("arguments.three")));
+    }
+
+    #[test]
+    fn column_counts_characters() {
+        let place = Place::of("ä = ö", "ä = ".len());
+        assert_eq!((place.line, place.column), (1, 5));
+    }
+}

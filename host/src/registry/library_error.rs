@@ -1,0 +1,85 @@
+//! [`LibraryError`]: why a plugin library cannot be used.
+
+use std::path::PathBuf;
+
+use dogpile_abi::OpenError;
+use dogpile_sdk::BackendError;
+
+use super::entry_point::EntryKind;
+
+/// The error for a plugin library that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin library {path:?} cannot be used")]
+#[non_exhaustive]
+pub struct LibraryError {
+    /// The file of the library.
+    pub path: PathBuf,
+    /// The reason, and what to do.
+    #[source]
+    pub problem: LibraryProblem,
+}
+
+/// The reason why a plugin library cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LibraryProblem {
+    /// The file cannot be read.
+    #[error("the file cannot be read")]
+    Unreadable(#[source] std::io::Error),
+    /// Users other than the owner can write to the file or to its folder.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The file is not the one for which its manifest was written.
+    #[error("the SHA-256 is {found}, but the manifest requires {expected}; install the library again")]
+    Hash {
+        /// The hash in the manifest.
+        expected: String,
+        /// The hash of the file.
+        found: String,
+    },
+    /// The file is not the one that was pinned.
+    #[error(
+        "the SHA-256 is {found}, but [plugins.pins] requires {expected}; find out why the file changed before you \
+         update the pin"
+    )]
+    Pin {
+        /// The pinned hash.
+        expected: String,
+        /// The hash of the file.
+        found: String,
+    },
+    /// Other libraries are pinned, but this one is not.
+    #[error(
+        "other libraries are pinned, but this one is not; add its SHA-256 to [plugins.pins] if you trust the library"
+    )]
+    NotPinned,
+    /// The file is not a complete library for this system.
+    #[error("{0}")]
+    NotALibrary(String),
+    /// The library was built for another processor.
+    #[error("the library was built for {found}, but this host is {expected}; get the build for {expected}")]
+    Architecture {
+        /// The processor of the library.
+        found: String,
+        /// The processor of the host.
+        expected: &'static str,
+    },
+    /// The library was opened and rejected.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The library does not provide what its manifest lists.
+    #[error(
+        "the manifest lists the {kind} {name:?}, but the library provides only {found}; regenerate the manifest"
+    )]
+    NotInside {
+        /// The kind in the manifest.
+        kind: EntryKind,
+        /// The name in the manifest.
+        name: String,
+        /// The entry points of the library.
+        found: String,
+    },
+    /// The library failed to list its entry points.
+    #[error("the library failed to list its entry points")]
+    NoEntryPoints(#[source] BackendError),
+}

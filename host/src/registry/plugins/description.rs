@@ -1,0 +1,70 @@
+//! [`LibraryDescription`]: what an opened plugin library reports about itself.
+
+use std::path::{Path, PathBuf};
+
+use super::inspect;
+use super::library::{canonical, entries_of, open};
+use super::manifest::{Manifest, ManifestEntry};
+use crate::registry::trust::Rules;
+use crate::registry::{LibraryError, RegistryError};
+
+/// What an opened plugin library reports about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LibraryDescription {
+    /// The canonical path of the library's file.
+    pub path: PathBuf,
+    /// The package from which the library was built.
+    pub package: String,
+    /// The version of this package.
+    pub version: String,
+    /// The version of dogpile-sdk with which the library was built.
+    pub sdk_version: String,
+    /// The version of the binary interface with which the library was built.
+    pub abi_version: String,
+    /// The hexadecimal SHA-256 of the file.
+    pub sha256: String,
+    /// The entry points of the library.
+    pub entry_points: Vec<ManifestEntry>,
+}
+
+impl LibraryDescription {
+    /// Opens the library at `path` and reads its description. The library stays open.
+    ///
+    /// If `pin` is given, the library must have this hexadecimal SHA-256.
+    ///
+    /// # Errors
+    /// If the library cannot be opened.
+    pub fn read(path: impl AsRef<Path>, pin: Option<&str>) -> Result<Self, LibraryError> {
+        let path = path.as_ref();
+        let failed = |problem| LibraryError { path: path.to_owned(), problem };
+        let canonical = canonical(path)?;
+        let opened = open(&canonical, pin, &Rules::default()).map_err(failed)?;
+        Ok(LibraryDescription {
+            package: opened.package().to_owned(),
+            version: opened.version().to_owned(),
+            sdk_version: opened.sdk_version().to_owned(),
+            abi_version: opened.abi_version().to_owned(),
+            sha256: inspect::sha256_of(&canonical).map_err(failed)?,
+            entry_points: entries_of(opened).map_err(failed)?,
+            path: canonical,
+        })
+    }
+}
+
+impl Manifest {
+    /// Opens the library at `path` and returns its manifest, which belongs in the library's folder.
+    ///
+    /// # Errors
+    /// If the library cannot be opened.
+    pub fn describe(path: &Path) -> Result<Self, RegistryError> {
+        let description = LibraryDescription::read(path, None)?;
+        Ok(Manifest {
+            name: description.package,
+            version: description.version,
+            library: path.file_name().unwrap_or_default().into(),
+            sha256: Some(description.sha256),
+            entry_points: description.entry_points,
+        })
+    }
+}

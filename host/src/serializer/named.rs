@@ -1,0 +1,134 @@
+//! The serializers that configurations can use by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use dogpile_sdk::did_you_mean;
+use parking_lot::Mutex;
+
+use super::{Json, Serializer};
+
+/// The names of the serializers that are features of this crate.
+const OPTIONAL: [&str; 2] = ["msgpack", "pickle"];
+
+static NAMED: LazyLock<Mutex<BTreeMap<String, Arc<dyn Serializer>>>> = LazyLock::new(|| {
+    let mut named: BTreeMap<String, Arc<dyn Serializer>> = BTreeMap::new();
+    named.insert("json".to_owned(), Arc::new(Json));
+    #[cfg(feature = "msgpack")]
+    named.insert("msgpack".to_owned(), Arc::new(super::MsgPack));
+    #[cfg(feature = "pickle")]
+    named.insert("pickle".to_owned(), Arc::new(super::Pickle));
+    Mutex::new(named)
+});
+
+/// Registers `serializer`, so that configurations can use it by `name`.
+///
+/// The name `json` is registered already, and so are `msgpack` and `pickle` with the features of these names.
+///
+/// # Errors
+/// Returns [`NameTaken`] if the name is in use.
+pub fn register(name: impl Into<String>, serializer: impl Serializer) -> Result<(), NameTaken> {
+    let (name, mut named) = (name.into(), NAMED.lock());
+    if named.contains_key(&name) {
+        return Err(NameTaken(name));
+    }
+    named.insert(name, Arc::new(serializer));
+    Ok(())
+}
+
+/// The error for a name that another serializer has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a serializer called {0:?} is registered already; choose another name")]
+pub struct NameTaken(String);
+
+/// Returns the serializer called `name`.
+///
+/// # Errors
+/// Returns the reason if there is none.
+pub(crate) fn find(name: &str) -> Result<Arc<dyn Serializer>, String> {
+    // Unlock first: the error lists all names.
+    let found = NAMED.lock().get(name).cloned();
+    found.ok_or_else(|| unknown(name))
+}
+
+/// Returns the name under which `serializer` was registered.
+pub fn name_of(serializer: &Arc<dyn Serializer>) -> Option<String> {
+    let named = NAMED.lock();
+    named.iter().find(|(_, other)| Arc::ptr_eq(other, serializer)).map(|(name, _)| name.clone())
+}
+
+/// Returns the names of all serializers.
+pub fn names() -> Vec<String> {
+    NAMED.lock().keys().cloned().collect()
+}
+
+fn unknown(name: &str) -> String {
+    if OPTIONAL.contains(&name) {
+        return format!(
+            "serializer {name:?} is not compiled in; enable the feature {name:?} of the crate dogpile"
+        );
+    }
+    let known = names();
+    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    format!("unknown serializer {name:?} (known: {known:?}){hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::CacheValue;
+
+    #[test]
+    fn serializers_round_trip_and_reject_trailing_bytes() {
+        let value = vec![("text".to_owned(), Some(1.5)), ("ä|".to_owned(), None)];
+        for name in names() {
+            let serializer = find(&name).unwrap();
+            let mut bytes = value.serialize(&*serializer).unwrap();
+            assert_eq!(Vec::deserialize(&bytes, &*serializer).ok(), Some(value.clone()), "{name}");
+            bytes.push(b'1');
+            assert!(Vec::<(String, Option<f64>)>::deserialize(&bytes, &*serializer).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn registered_serializer_is_found_by_name() {
+        assert_eq!(name_of(&find("json").unwrap()).as_deref(), Some("json"));
+        assert_eq!(name_of(&(Arc::new(Json) as Arc<dyn Serializer>)), None);
+    }
+
+    #[test]
+    fn unknown_serializer_is_reported_with_a_suggestion() {
+        let error = find("jsn").unwrap_err();
+        assert!(error.starts_with("unknown serializer \"jsn\" (known: [\"json\""), "{error}");
+        assert!(error.ends_with("; did you mean \"json\"?"), "{error}");
+    }
+
+    #[test]
+    fn missing_feature_of_a_serializer_is_reported() {
+        for (name, is_on) in [("msgpack", cfg!(feature = "msgpack")), ("pickle", cfg!(feature = "pickle"))] {
+            match find(name) {
+                Ok(_) => assert!(is_on, "{name}"),
+                Err(error) => {
+                    assert!(!is_on, "{name}");
+                    let advice =
+                        format!("is not compiled in; enable the feature {name:?} of the crate dogpile");
+                    assert!(error.ends_with(&advice), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn deeply_nested_lists_are_rejected() {
+        use serde_json::Value;
+        let json = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
+        assert!(Value::deserialize(&json(100), &Json).is_ok());
+        assert!(Value::deserialize(&json(100_000), &Json).is_err());
+        #[cfg(feature = "msgpack")]
+        {
+            let msgpack = |depth: usize| [vec![0x91; depth - 1], vec![0x90]].concat();
+            assert!(Value::deserialize(&msgpack(100), &super::super::MsgPack).is_ok());
+            assert!(Value::deserialize(&msgpack(100_000), &super::super::MsgPack).is_err());
+        }
+    }
+}
