@@ -96,7 +96,7 @@ fn a_library_of_another_hash_is_not_opened() {
     bytes.push(0);
     fs::write(&copy, bytes).unwrap();
     let told = refusal_of_shelf(folder.path());
-    assert!(told.contains("SHA-256") && told.contains("install it again"), "{told}");
+    assert!(told.contains("SHA-256") && told.contains("install the library again"), "{told}");
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn unknown_backend_is_reported_and_leaves_region_unconfigured() {
     let region = CacheRegion::new("configured");
     let error = region.configure(RegionConfig::new("tests.recordign")).unwrap_err();
     let begin = "region \"configured\" could not be configured\n\
-                 no backend is called \"tests.recordign\"; did you mean \"tests.recording\"?\n";
+                 unknown backend \"tests.recordign\"; did you mean \"tests.recording\"?\n";
     assert!(told(&error).starts_with(begin), "{}", told(&error));
     assert!(!region.is_configured());
 }
@@ -300,4 +300,32 @@ fn regions_over_one_instance_share_their_values() {
     assert_eq!(two.get("key").unwrap(), Some(1));
     let (store, actual): (Arc<dyn CacheBackend>, _) = (store, two.actual_backend().unwrap());
     assert!(Arc::ptr_eq(&store, &actual));
+}
+
+/// A document names what the application registered in code, and a clone of a registry is the same registry.
+#[test]
+fn document_uses_the_global_registry() {
+    let registry = dogpile::Registry::global();
+    registry
+        .register_backend("tests.registered_in_code", |arguments| {
+            let dogpile::sdk::NoArguments {} = arguments.parse()?;
+            Ok(dogpile_tests::scripted::Scripted::new())
+        })
+        .unwrap();
+    let document = "[regions.coded]\nbackend = \"tests.registered_in_code\"";
+    let regions = Configuration::from_toml(document).unwrap().regions().unwrap();
+    assert!(regions["coded"].is_configured());
+    let other = Configuration::from_toml_with(document, dogpile::Registry::new()).unwrap();
+    let error = other.regions().unwrap_err();
+    assert_eq!((error.region(), error.setting(), error.line()), (Some("coded"), Some("backend"), Some(1)));
+}
+
+#[test]
+fn rejected_argument_is_a_field_of_the_error() {
+    let document =
+        "\n[regions.a]\nbackend = \"dogpile.cache.memory\"\narguments = { max_entries = \"many\" }";
+    let error = Configuration::from_toml(document).unwrap().regions().unwrap_err();
+    assert_eq!((error.region(), error.argument(), error.line()), (Some("a"), Some("max_entries"), Some(2)));
+    let error = Configuration::from_toml("[regions.a]\nbackend = \"x\"\nwrap = 5").unwrap_err();
+    assert_eq!((error.region(), error.setting(), error.line()), (Some("a"), Some("wrap"), Some(3)));
 }

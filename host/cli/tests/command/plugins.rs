@@ -79,7 +79,7 @@ fn a_library_is_inspected_by_itself_or_by_its_manifest() {
     place.write("text.so", "no library");
     let refused = place.run(&["plugins", "inspect", "text.so"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("it is not a library"), "{}", refused.err);
+    assert!(refused.err.contains("not a library"), "{}", refused.err);
 }
 
 #[test]
