@@ -168,11 +168,11 @@ impl Registry {
     /// use dogpile::Registry;
     /// use dogpile::sdk::{Arguments, NoArguments, register_proxy};
     /// # use std::sync::Arc;
-    /// # use dogpile::sdk::{BackendError, CacheBackend, CachedValue};
+    /// # use dogpile::sdk::{BackendError, CacheBackend, CachedValue, StoreOptions};
     /// # #[derive(Debug)] struct Shelf;
     /// # impl CacheBackend for Shelf {
     /// #     fn get(&self, _: &str) -> Result<Option<CachedValue>, BackendError> { Ok(None) }
-    /// #     fn set(&self, _: &str, _: CachedValue, options: &StoreOptions) -> Result<(), BackendError> { Ok(()) }
+    /// #     fn set(&self, _: &str, _: CachedValue, _: &StoreOptions) -> Result<(), BackendError> { Ok(()) }
     /// #     fn delete(&self, _: &str) -> Result<(), BackendError> { Ok(()) }
     /// # }
     ///
