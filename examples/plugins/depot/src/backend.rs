@@ -1,8 +1,11 @@
 //! [`MokaBackend`]: `depot.moka`.
 
+use std::time::{Duration, Instant};
+
 use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, ErrorKind, Payload, StoreOptions, register_backend,
 };
+use moka::Expiry;
 use moka::sync::Cache;
 
 use crate::config::{MokaConfig, time};
@@ -13,55 +16,76 @@ register_backend! {
     build: |config: MokaConfig| MokaBackend::new(&config),
 }
 
-/// Values in a bounded cache of this process, which drops what is used least.
+/// Stores values in a bounded cache of this process, which drops those that are used least.
 ///
-/// It keeps what it is given: an object stays the very object, without being serialised. It has no mutex, so that
-/// creators are kept apart within the process.
+/// Objects are stored as they are, without being serialized. There is no mutex, because the region excludes the creators
+/// of one process.
 #[derive(Debug)]
 pub struct MokaBackend {
-    cache: Cache<String, CachedValue>,
+    cache: Cache<String, Stored>,
     max_value_bytes: u64,
-    drops_by_time: bool,
+}
+
+/// A value, and the time after which the cache may drop it.
+#[derive(Clone, Debug)]
+struct Stored {
+    value: CachedValue,
+    keep_for: Option<Duration>,
+}
+
+/// Gives each value the lifetime that it was stored with.
+struct OwnLifetime;
+
+impl Expiry<String, Stored> for OwnLifetime {
+    fn expire_after_create(&self, _key: &String, stored: &Stored, _now: Instant) -> Option<Duration> {
+        stored.keep_for
+    }
+
+    fn expire_after_update(
+        &self,
+        _key: &String,
+        stored: &Stored,
+        _now: Instant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
+        stored.keep_for
+    }
 }
 
 impl MokaBackend {
-    /// An empty cache.
+    /// Creates an empty cache.
     ///
     /// # Errors
-    /// If an argument is wrong.
+    /// If an argument is invalid.
     pub fn new(config: &MokaConfig) -> Result<Self, BackendError> {
         config.check()?;
         let live = time("time_to_live", config.time_to_live)?;
         let idle = time("time_to_idle", config.time_to_idle)?;
-        let mut cache = Cache::builder().max_capacity(config.max_entries);
+        let mut cache = Cache::builder().max_capacity(config.max_entries).expire_after(OwnLifetime);
         if let Some(live) = live {
             cache = cache.time_to_live(live);
         }
         if let Some(idle) = idle {
             cache = cache.time_to_idle(idle);
         }
-        Ok(MokaBackend {
-            cache: cache.build(),
-            max_value_bytes: config.max_value_bytes,
-            drops_by_time: live.is_some() || idle.is_some(),
-        })
+        Ok(MokaBackend { cache: cache.build(), max_value_bytes: config.max_value_bytes })
     }
 }
 
 impl CacheBackend for MokaBackend {
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(self.cache.get(key))
+        Ok(self.cache.get(key).map(|stored| stored.value))
     }
 
-    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
+    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
         if let Payload::Bytes(bytes) = &value.payload
             && bytes.len() as u64 > self.max_value_bytes
         {
             let message =
-                format!("the value has {} bytes, and may have {}", bytes.len(), self.max_value_bytes);
+                format!("the value has {} bytes, but the limit is {}", bytes.len(), self.max_value_bytes);
             return Err(BackendError::new(ErrorKind::InvalidValue, message).during("set").for_key(key));
         }
-        self.cache.insert(key.to_owned(), value);
+        self.cache.insert(key.to_owned(), Stored { value, keep_for: options.keep_for });
         Ok(())
     }
 
@@ -70,10 +94,11 @@ impl CacheBackend for MokaBackend {
         Ok(())
     }
 
-    /// What the host may count on: it reports values above the limit itself, and knows that values may vanish.
     fn capabilities(&self) -> Capabilities {
-        let able = Capabilities::default().with_value_limit(self.max_value_bytes);
-        if self.drops_by_time { able.with_native_expiry() } else { able }
+        Capabilities::default()
+            .with_value_limit(self.max_value_bytes)
+            .with_native_expiry()
+            .with_immediate(true)
     }
 }
 
