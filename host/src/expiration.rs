@@ -22,6 +22,7 @@ use serde::de::{self, Deserializer, Visitor};
 /// assert!("one hour".parse::<Expiration>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Expiration {
     /// A value is stale if it is older than this.
     After(Duration),

@@ -15,6 +15,7 @@ mod default_key;
 mod evaluate;
 mod evaluate_many;
 mod expiration;
+mod fallback;
 mod found;
 mod function_call;
 mod key_argument;

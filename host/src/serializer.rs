@@ -12,6 +12,9 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
+/// The traits in the signatures of [`Serializer`].
+pub use erased_serde;
+
 pub use self::json::Json;
 #[cfg(feature = "msgpack")]
 pub use self::msgpack::MsgPack;
@@ -25,7 +28,7 @@ pub use self::pickle::Pickle;
 /// Return an error for bytes that cannot be deserialized; do not panic. The region treats the error as a miss.
 ///
 /// ```
-/// use dogpile::serializer::{ReadValue, Serializer, SerializerError};
+/// use dogpile::serializer::{ReadValue, Serializer, SerializerError, erased_serde};
 ///
 /// #[derive(Debug)]
 /// struct PrettyJson;

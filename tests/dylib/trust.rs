@@ -19,9 +19,10 @@ const COUNTER: &str = "acme.hit_counter";
 fn installed(file: &str) -> (TempDir, String) {
     let folder = tempdir().unwrap();
     fs::copy(library("acme-dogpile-dylib"), folder.path().join(file)).unwrap();
-    let manifest = Manifest::describe(&library("acme-dogpile-dylib")).unwrap();
+    let mut manifest = Manifest::describe(&library("acme-dogpile-dylib")).unwrap();
     let sha256 = manifest.sha256.clone().unwrap();
-    write_manifest(&Manifest { library: file.into(), ..manifest }, folder.path());
+    manifest.library = file.into();
+    write_manifest(&manifest, folder.path());
     (folder, sha256)
 }
 
@@ -72,8 +73,9 @@ fn a_manifest_that_was_rewritten_for_another_library_does_not_help_against_a_pin
     let mut bytes = fs::read(&path).unwrap();
     bytes.push(0);
     fs::write(&path, bytes).unwrap();
-    let manifest = Manifest::read(&folder.path().join("acme-dogpile-dylib.dogpile.toml")).unwrap();
-    write_manifest(&Manifest { sha256: None, ..manifest }, folder.path());
+    let mut manifest = Manifest::read(&folder.path().join("acme-dogpile-dylib.dogpile.toml")).unwrap();
+    manifest.sha256 = None;
+    write_manifest(&manifest, folder.path());
     let trust = Trust::default().pin("librewritten.so", &sha256).unwrap();
     assert!(refusal(&trusting(trust, folder.path()), SHELF).contains("but [plugins.pins] requires"));
     assert!(!is_open("librewritten.so"), "it was opened");

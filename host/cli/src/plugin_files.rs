@@ -36,7 +36,7 @@ pub(crate) fn manifest_of(library: &Path) -> Option<Placed> {
 pub(crate) fn agree(path: &Path, manifest: &Manifest, inside: &[ManifestEntry]) -> Result<(), CommandError> {
     match manifest.entry_points.iter().find(|entry| !inside.contains(entry)) {
         None => Ok(()),
-        Some(ManifestEntry { name, kind }) => Err(CommandError::other(format!(
+        Some(ManifestEntry { name, kind, .. }) => Err(CommandError::other(format!(
             "{} announces the {kind} {name:?}, which is not in the library; correct the manifest, or build the \
              library anew",
             path.display()

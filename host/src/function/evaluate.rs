@@ -1,16 +1,15 @@
 //! Calls of cached functions that return one value.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::fallback::or_evaluate;
 use super::should_cache::{FilteredCall, ShouldCache, decide};
 use crate::error::{CreateError, RegionError};
 use crate::region::CallOptions;
-use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
 /// Why a creator finds its arguments: a region calls a creator at most once.
@@ -84,18 +83,7 @@ pub fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
         progress = Progress::Made(value.clone());
         Ok(decide(value, &predicate))
     });
-    match found {
-        Ok(value) => Ok(value),
-        Err(CreateError::Creator(error)) => Err(error),
-        Err(CreateError::Region(error)) => {
-            log_failure(region, &key, &error);
-            progress.end(original).expect(CALLED_OR_RETURNED)
-        }
-        Err(CreateError::Shared(failure)) => {
-            log_failure(region, &key, &failure);
-            progress.end(original).expect(CALLED_OR_RETURNED)
-        }
-    }
+    or_evaluate(found, region, &key, || progress.end(original).expect(CALLED_OR_RETURNED))
 }
 
 /// Returns the value for `key` like [`evaluate`], from a function that cannot fail.
@@ -137,20 +125,10 @@ where
         *calling.lock() = Progress::Made(value.clone());
         Ok(decide(value, &predicate))
     });
-    match found {
-        Ok(value) => Ok(value),
-        Err(CreateError::Creator(error)) => Err(error),
-        Err(CreateError::Region(error)) => {
-            log_failure(region, &key, &error);
-            let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
-            progress.end(original).expect(CALLED_OR_RETURNED)
-        }
-        Err(CreateError::Shared(failure)) => {
-            log_failure(region, &key, &failure);
-            let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
-            progress.end(original).expect(CALLED_OR_RETURNED)
-        }
-    }
+    or_evaluate(found, region, &key, || {
+        let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
+        progress.end(original).expect(CALLED_OR_RETURNED)
+    })
 }
 
 /// Returns the value for `key` like [`evaluate_in_background`], from a function that cannot fail.
@@ -198,11 +176,4 @@ pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
     original: impl FnOnce() -> T,
 ) -> Result<T, RegionError> {
     refresh(call, key, || Ok::<T, Infallible>(original())).map_err(CreateError::into_region)
-}
-
-/// Logs that a function is evaluated without its region.
-#[cold]
-pub(super) fn log_failure(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
-    let key = Shortened(keys);
-    tracing::warn!(region, %key, error, "the cache failed; evaluating the function without it");
 }

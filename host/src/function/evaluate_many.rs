@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
-use super::evaluate::log_failure;
+use super::fallback::or_evaluate;
 use super::found::Found;
 use super::many_values::ManyValues;
 use super::should_cache::{FilteredCall, ShouldCache};
@@ -58,18 +58,8 @@ pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, E> {
     let region = call.options.region_name();
-    match try_evaluate_many(call, keys, arguments, &mut original) {
-        Ok(values) => Ok(values),
-        Err(CreateError::Creator(error)) => Err(error),
-        Err(CreateError::Region(error)) => {
-            log_failure(region, &keys, &error);
-            original(arguments)
-        }
-        Err(CreateError::Shared(failure)) => {
-            log_failure(region, &keys, &failure);
-            original(arguments)
-        }
-    }
+    let found = try_evaluate_many(call, keys, arguments, &mut original);
+    or_evaluate(found, region, &keys, || original(arguments))
 }
 
 /// Returns the values for `keys` like [`evaluate_many`], letting the region's runner replace stale ones.
@@ -98,18 +88,8 @@ where
             original(&missing).map(|made| Found::decide_all(made.for_each(&missing), &predicate))
         })
     });
-    match found {
-        Ok(found) => Ok(M::found(arguments, found.into_iter().map(|Found(value)| value))),
-        Err(CreateError::Creator(error)) => Err(error),
-        Err(CreateError::Region(error)) => {
-            log_failure(region, &keys, &error);
-            original(arguments)
-        }
-        Err(CreateError::Shared(failure)) => {
-            log_failure(region, &keys, &failure);
-            original(arguments)
-        }
-    }
+    let found = found.map(|found| M::found(arguments, found.into_iter().map(|Found(value)| value)));
+    or_evaluate(found, region, &keys, || original(arguments))
 }
 
 /// Returns the values for `keys` like [`evaluate_many_in_background`], from a function that cannot fail.

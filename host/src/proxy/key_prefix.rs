@@ -12,6 +12,7 @@ use serde::Deserialize;
 /// Arguments of the `dogpile.proxy.key_prefix` entry point.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct KeyPrefixConfig {
     /// Prefix of every key. Required, at least one character.
     pub prefix: String,

@@ -14,6 +14,7 @@ use crate::shorten::Shortened;
 /// The arguments of the `dogpile.proxy.logging` entry point.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LoggingConfig {
     /// Label of the events, to distinguish regions. Default: `cache`.
     pub label: String,

@@ -9,6 +9,7 @@ use crate::level::Level;
 ///
 /// It displays as a table, with the failures and their reasons below.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Report {
     /// The name of the setup.
     pub setup: String,
@@ -18,6 +19,7 @@ pub struct Report {
 
 /// The outcomes of the cases of one level.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LevelReport {
     /// The level.
     pub level: Level,

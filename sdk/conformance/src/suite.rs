@@ -17,6 +17,7 @@ use crate::setup::Setup;
 
 /// One behavior.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Case {
     /// The part of the suite that the case belongs to.
     pub level: Level,

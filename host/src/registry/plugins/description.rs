@@ -22,6 +22,8 @@ pub struct LibraryDescription {
     pub sdk_version: String,
     /// The version of the binary interface with which the library was built.
     pub abi_version: String,
+    /// The compiler with which the library was built, such as `rustc 1.95.0 (59807616e 2026-04-14)`.
+    pub compiler: String,
     /// The hexadecimal SHA-256 of the file.
     pub sha256: String,
     /// The entry points of the library.
@@ -45,6 +47,7 @@ impl LibraryDescription {
             version: opened.version().to_owned(),
             sdk_version: opened.sdk_version().to_owned(),
             abi_version: opened.abi_version().to_owned(),
+            compiler: opened.compiler().to_owned(),
             sha256: inspect::sha256_of(&canonical).map_err(failed)?,
             entry_points: entries_of(opened).map_err(failed)?,
             path: canonical,

@@ -9,7 +9,7 @@ use crate::answer::{Answer, Answered, to_json};
 use crate::page::{Colour, Page, padded};
 use crate::plugin_files;
 
-/// What a library says of itself.
+/// What a library reports about itself.
 #[derive(Serialize)]
 struct Inspected {
     library: PathBuf,
@@ -19,6 +19,7 @@ struct Inspected {
     sdk_version: String,
     abi_version: String,
     host_abi_version: &'static str,
+    compiler: String,
     sha256: String,
     pinned: bool,
     entry_points: Vec<ManifestEntry>,
@@ -40,6 +41,7 @@ pub(super) fn run(file: &Path) -> Answered {
         sdk_version: told.sdk_version,
         abi_version: told.abi_version,
         host_abi_version: dogpile::registry::ABI_VERSION,
+        compiler: told.compiler,
         sha256: told.sha256,
         pinned: pin.is_some(),
         entry_points: told.entry_points,
@@ -61,6 +63,7 @@ impl Answer for Inspected {
         fact("manifest", manifest.as_deref().unwrap_or("none beside it"));
         fact("package", &format!("{} {}", self.package, self.version));
         fact("SDK", &self.sdk_version);
+        fact("compiler", &self.compiler);
         fact("ABI", &format!("{} (this host has {})", self.abi_version, self.host_abi_version));
         let pinned = if self.pinned { " (as the manifest says)" } else { "" };
         fact("SHA-256", &format!("{}{pinned}", self.sha256));

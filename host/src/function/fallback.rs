@@ -1,0 +1,33 @@
+//! What a cached function does if its region fails: it is evaluated as if it were not cached.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::error::CreateError;
+use crate::shorten::Shortened;
+
+/// Returns the result of a region's call. If the region failed, logs a warning and returns the result of `evaluate`.
+///
+/// # Errors
+/// Returns the function's own error.
+pub(super) fn or_evaluate<T, E>(
+    result: Result<T, CreateError<E>>,
+    region: &str,
+    keys: &dyn fmt::Debug,
+    evaluate: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    match result {
+        Ok(value) => return Ok(value),
+        Err(CreateError::Creator(error)) => return Err(error),
+        Err(CreateError::Region(error)) => log_failure(region, keys, &error),
+        Err(CreateError::Shared(failure)) => log_failure(region, keys, &failure),
+    }
+    evaluate()
+}
+
+/// Logs that a function is evaluated without its region.
+#[cold]
+fn log_failure(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
+    let key = Shortened(keys);
+    tracing::warn!(region, %key, error, "the cache failed; evaluating the function without it");
+}
