@@ -28,6 +28,7 @@
 
 mod bundled;
 mod caller;
+mod causes;
 mod clock;
 mod config;
 mod created;

@@ -1,7 +1,9 @@
 //! [`ConfigurationError`]: an error in a configuration file, with its position.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
+use crate::causes::with_causes;
 use crate::error::RegionError;
 use crate::registry::RegistryError;
 
@@ -10,7 +12,7 @@ use crate::registry::RegistryError;
 #[non_exhaustive]
 pub enum ConfigurationError {
     /// The file cannot be read.
-    #[error("the configuration {path:?} cannot be read")]
+    #[error(fmt = show_unreadable)]
     Unreadable {
         /// The path of the file.
         path: PathBuf,
@@ -35,7 +37,7 @@ pub enum ConfigurationError {
         problem: String,
     },
     /// A plugin folder cannot be used.
-    #[error("{origin}: a plugin folder cannot be used")]
+    #[error(fmt = show_plugins)]
     Plugins {
         /// The path of the file, or a description of the string.
         origin: String,
@@ -55,7 +57,7 @@ pub enum ConfigurationError {
         hint: String,
     },
     /// The region rejected its configuration.
-    #[error("{origin}, line {line}: region {region:?} cannot be configured")]
+    #[error(fmt = show_region)]
     #[non_exhaustive]
     Region {
         /// The path of the file, or a description of the string.
@@ -67,6 +69,24 @@ pub enum ConfigurationError {
         /// The reason.
         source: Box<RegionError>,
     },
+}
+
+fn show_unreadable(path: &Path, source: &std::io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    with_causes(f, format_args!("the configuration {path:?} cannot be read"), source)
+}
+
+fn show_plugins(origin: &str, source: &RegistryError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    with_causes(f, format_args!("{origin}: a plugin folder cannot be used"), source)
+}
+
+fn show_region(
+    origin: &str,
+    line: &usize,
+    region: &str,
+    source: &RegionError,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    with_causes(f, format_args!("{origin}, line {line}: region {region:?} cannot be configured"), source)
 }
 
 impl ConfigurationError {
@@ -108,5 +128,18 @@ impl ConfigurationError {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternate_form_includes_the_causes() {
+        let source = std::io::Error::other("no such disk");
+        let error = ConfigurationError::Unreadable { path: "a.toml".into(), source };
+        assert_eq!(error.to_string(), "the configuration \"a.toml\" cannot be read");
+        assert_eq!(format!("{error:#}"), "the configuration \"a.toml\" cannot be read: no such disk");
     }
 }

@@ -12,6 +12,7 @@ use super::environment::PLUGIN_PATH;
 #[cfg(feature = "plugins")]
 use super::library_error::LibraryError;
 use crate::bundled;
+use crate::causes::with_causes;
 
 /// Why an entry point, a manifest, or a plugin folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +96,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// The backend or proxy could not be built.
-    #[error("{kind} {name:?} of {origin} could not be built")]
+    #[error(fmt = show_refused)]
     Refused {
         /// The kind.
         kind: EntryKind,
@@ -106,6 +107,16 @@ pub enum RegistryError {
         /// The reason.
         source: BackendError,
     },
+}
+
+fn show_refused(
+    kind: &EntryKind,
+    name: &str,
+    origin: &Origin,
+    source: &BackendError,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    with_causes(f, format_args!("{kind} {name:?} of {origin} could not be built"), source)
 }
 
 impl RegistryError {

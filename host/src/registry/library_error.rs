@@ -1,22 +1,35 @@
 //! [`LibraryError`]: why a plugin library cannot be used.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use dogpile_abi::OpenError;
 use dogpile_sdk::BackendError;
 
 use super::entry_point::EntryKind;
+use crate::causes::with_causes;
 
 /// The error for a plugin library that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("plugin library {path:?} cannot be used")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct LibraryError {
     /// The file of the library.
     pub path: PathBuf,
     /// The reason, and what to do.
-    #[source]
     pub problem: LibraryProblem,
+}
+
+impl fmt::Display for LibraryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(f, format_args!("plugin library {:?} cannot be used", self.path), &self.problem)
+    }
+}
+
+impl Error for LibraryError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.problem)
+    }
 }
 
 /// The reason why a plugin library cannot be used.
