@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, seconds};
 use serde::Deserialize;
 
-/// Arguments of the `depot.moka` entry point. Times are in seconds.
+/// Arguments of the `depot.moka` entry point. Times are seconds or durations such as `"5m"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MokaConfig {
-    /// How many values are kept at most, at least 1. Default: 10,000.
+    /// Largest number of values, at least 1. Default: 10,000.
     pub max_entries: u64,
-    /// After how long a value is dropped. Default: never.
-    pub time_to_live: Option<f64>,
-    /// After how long a value is dropped that nobody reads. Default: never.
-    pub time_to_idle: Option<f64>,
-    /// The largest value that is taken, in bytes; it counts for values that are bytes. Default: 16 MiB.
+    /// Time after which a value is dropped. Default: never.
+    #[serde(with = "dogpile_sdk::seconds")]
+    pub time_to_live: Option<Duration>,
+    /// Time after which a value is dropped that nobody reads. Default: never.
+    #[serde(with = "dogpile_sdk::seconds")]
+    pub time_to_idle: Option<Duration>,
+    /// Size of the largest serialized value, in bytes. Default: 16 MiB.
     pub max_value_bytes: u64,
 }
 
@@ -33,23 +35,24 @@ impl MokaConfig {
         if self.max_value_bytes == 0 {
             return Err(refused("max_value_bytes", "0", "at least 1"));
         }
-        Ok(())
+        check_time("time_to_live", self.time_to_live)?;
+        check_time("time_to_idle", self.time_to_idle)
     }
 }
 
-/// The time that the argument `name` gives, if it is given.
-pub(crate) fn time(name: &str, given: Option<f64>) -> Result<Option<Duration>, BackendError> {
-    // Above this, moka panics; no cache is kept for as long.
+/// Checks the time that was given as the argument `name`.
+fn check_time(name: &str, given: Option<Duration>) -> Result<(), BackendError> {
+    // moka panics above about a thousand years.
     const LONGEST: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 100);
-    let Some(given) = given else { return Ok(None) };
-    let time = Duration::try_from_secs_f64(given).ok();
-    let usable = time.filter(|time| !time.is_zero() && *time <= LONGEST);
-    usable
-        .map(Some)
-        .ok_or_else(|| refused(name, &given.to_string(), "a number of seconds above 0, up to 100 years"))
+    match given {
+        Some(time) if time.is_zero() || time > LONGEST => {
+            Err(refused(name, &seconds::display(time).to_string(), "a time above 0 and up to 100 years"))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn refused(name: &str, given: &str, must: &str) -> BackendError {
-    let message = format!("argument {name:?} of depot.moka is {given}, and must be {must}");
-    BackendError::new(ErrorKind::Configuration, message)
+fn refused(name: &str, given: &str, expected: &str) -> BackendError {
+    let message = format!("invalid argument {name:?}: {given}; expected {expected}");
+    BackendError::new(ErrorKind::Configuration, message).for_argument(name)
 }

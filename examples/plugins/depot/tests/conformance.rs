@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use depot_dogpile::{MokaBackend, MokaConfig};
 use dogpile_conformance::Setup;
@@ -13,6 +14,10 @@ fn setup(name: &str, config: MokaConfig) -> Setup {
 
 fn main() -> ExitCode {
     let plain = MokaConfig::default();
-    let limited = MokaConfig { max_value_bytes: 1 << 20, time_to_live: Some(600.0), ..plain.clone() };
+    let limited = MokaConfig {
+        max_value_bytes: 1 << 20,
+        time_to_live: Some(Duration::from_secs(600)),
+        ..plain.clone()
+    };
     dogpile_conformance::run(vec![setup("plain", plain), setup("limited", limited)])
 }

@@ -79,7 +79,7 @@ fn stack(place: &Place) {
     place.write(
         "regions.toml",
         "[plugins]\npath = ['plugins']\n\n[regions.pages]\nbackend = 'acme_shelf.folder'\nkey_mangler = 'sha1'\n\
-         wrap = [{ name = 'acme_shelf.slow_log', arguments = { slower_than = 50 } }]\n\
+         wrap = [{ name = 'acme_shelf.slow_log', arguments = { slower_than = '50ms' } }]\n\
          arguments = { folder = 'kept' }\n",
     );
     place.run(&["check"]).good();
