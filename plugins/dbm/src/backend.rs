@@ -37,13 +37,16 @@ register_backend! {
 pub struct DbmBackend {
     config: DbmConfig,
     factory: LockFactory,
-    /// The connections that no thread uses. There are as many as threads were active at once.
+    /// The connections that no thread uses, at most [`MOST_IDLE`](Self::MOST_IDLE).
     idle: Mutex<Vec<Opened>>,
     limits: Option<Limits>,
     locks: Option<Arc<CreatorLocks>>,
 }
 
 impl DbmBackend {
+    /// The most unused connections that are kept. Each has about three descriptors.
+    const MOST_IDLE: usize = 32;
+
     /// The size of the largest value in bytes. SQLite limits a value together with its key.
     const LARGEST_VALUE: u64 = 999_000_000;
 
@@ -94,9 +97,21 @@ impl DbmBackend {
         let mut opened = self.connection(access)?;
         let done = opened.run(access, call);
         if !opened.is_broken() {
-            self.idle().push(opened);
+            self.keep(opened);
         }
         done
+    }
+
+    /// Keeps a connection for later calls, or closes it if enough are kept.
+    fn keep(&self, opened: Opened) {
+        let mut idle = self.idle();
+        if idle.len() < Self::MOST_IDLE {
+            idle.push(opened);
+        } else {
+            // Close the connection without the lock, because closing it takes a while.
+            drop(idle);
+            drop(opened);
+        }
     }
 
     fn connection(&self, access: Access) -> Result<Opened, BackendError> {
@@ -211,5 +226,34 @@ impl BytesBackend for DbmBackend {
 impl fmt::Debug for DbmBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DbmBackend").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn burst_of_threads_leaves_few_connections() {
+        const THREADS: usize = 2 * DbmBackend::MOST_IDLE;
+
+        let folder = tempfile::tempdir().unwrap();
+        let backend = DbmBackend::new(DbmConfig::new(folder.path().join("burst"))).unwrap();
+        let all_connected = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let call = |_: &mut Connection| {
+                        all_connected.wait();
+                        Ok(())
+                    };
+                    backend.run(Access::Read, call).unwrap();
+                });
+            }
+        });
+        assert_eq!(backend.idle().len(), DbmBackend::MOST_IDLE);
     }
 }
