@@ -85,7 +85,7 @@ const RATIOS: [Target; 9] = [
 
 /// How many nanoseconds more a hit may take.
 const DIFFERENCES: [Target; 2] =
-    [target(LOADED, LINKED, [20.0, 20.0]), target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 20.0])];
+    [target(LOADED, LINKED, [20.0, 25.0]), target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 25.0])];
 
 fn main() -> Result<(), Failure> {
     let effort = if is_quick()? { QUICK } else { FULL };
