@@ -42,3 +42,5 @@ mod simulation;
 mod supplied_proxies;
 #[path = "port/time.rs"]
 mod time;
+#[path = "port/values.rs"]
+mod values;

@@ -44,6 +44,7 @@ mod policy;
 pub mod proxy;
 mod region;
 pub mod registry;
+mod round_trip;
 mod runner;
 pub mod serializer;
 mod shorten;

@@ -25,6 +25,7 @@ mod settings;
 mod state;
 mod store;
 mod stores;
+mod unreadable;
 mod writes;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};

@@ -1,6 +1,7 @@
 //! Serializers and their names. A serializer converts a value to the bytes after the envelope.
 // Source: dogpile.cache `api.py`, `Serializer` and `Deserializer`.
 
+mod foreign;
 mod json;
 #[cfg(feature = "msgpack")]
 mod msgpack;
@@ -15,17 +16,22 @@ use std::fmt;
 /// The traits in the signatures of [`Serializer`].
 pub use erased_serde;
 
+pub use self::foreign::guess_format;
 pub use self::json::Json;
 #[cfg(feature = "msgpack")]
 pub use self::msgpack::MsgPack;
-pub(crate) use self::named::find;
 pub use self::named::{NameTaken, name_of, names, register};
+pub(crate) use self::named::{find, is_supplied, shown_name};
 #[cfg(feature = "pickle")]
 pub use self::pickle::Pickle;
 
 /// Converts values to bytes and back.
 ///
 /// Return an error for bytes that cannot be deserialized; do not panic. The region treats the error as a miss.
+///
+/// A value is stored only if it is read back as the same value. The region checks this for every new kind of values of a
+/// type, and refuses a value that the serializer loses. A serializer that returns an error before it calls `read`
+/// declines to read: the value is stored, counts as missing, and causes a warning.
 ///
 /// ```
 /// use dogpile::serializer::{ReadValue, Serializer, SerializerError, erased_serde};

@@ -5,6 +5,7 @@ use std::any::{Any, type_name};
 use dogpile_sdk::Object;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::round_trip::RoundTrips;
 use crate::serializer::{Json, Serializer, SerializerError};
 
 /// A value that a region can cache.
@@ -30,6 +31,20 @@ pub trait CacheValue: Clone + Send + Sync + 'static {
     /// Returns an error if `bytes` are not a valid value of this type.
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError>;
 
+    /// Returns the serialized value, if it will be read back as the same value.
+    ///
+    /// # Errors
+    /// Returns an error if the serializer cannot represent the value, or loses something of it.
+    #[doc(hidden)]
+    fn serialize_to_store(
+        &self,
+        serializer: &dyn Serializer,
+        round_trips: &RoundTrips,
+    ) -> Result<Vec<u8>, SerializerError> {
+        let _ = round_trips;
+        self.serialize(serializer)
+    }
+
     /// Converts the value to the object that a backend stores. The default is the value itself.
     fn into_object(self) -> Object {
         Object::new(self)
@@ -48,6 +63,14 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue
             return Ok(serde_json::to_vec(self)?);
         }
         serializer.serialize(self)
+    }
+
+    fn serialize_to_store(
+        &self,
+        serializer: &dyn Serializer,
+        round_trips: &RoundTrips,
+    ) -> Result<Vec<u8>, SerializerError> {
+        round_trips.serialize(self, serializer, || CacheValue::serialize(self, serializer))
     }
 
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError> {

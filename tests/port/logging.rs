@@ -104,7 +104,8 @@ fn a_value_that_cannot_be_read_is_told_with_the_reason() {
     let (region, _, _, events) = observed("log unreadable");
     region.set("foo", 1).unwrap();
     assert_eq!(region.get::<String>("foo").unwrap(), None);
-    assert_eq!(events.messages(), ["the value for key cannot be read"]);
+    let message = "the value for key is of type i32 and counts as missing; read it as that type";
+    assert_eq!(events.messages(), [message]);
     let json = RegionConfig::new("dogpile.cache.memory").serializer_named("json").replace_existing_backend();
     region.configure(json).unwrap();
     region.set("foo", 1).unwrap();

@@ -242,6 +242,11 @@ impl ByteStore {
         self.0.lock().get(key).expect("the key is stored").clone()
     }
 
+    /// Returns the keys under which values are stored.
+    pub fn keys(&self) -> Vec<String> {
+        self.0.lock().keys().cloned().collect()
+    }
+
     /// Stores `bytes` as they are, as a foreign program would.
     pub fn put_raw(&self, key: &str, bytes: impl Into<Vec<u8>>) {
         self.0.lock().insert(key.to_owned(), bytes.into());

@@ -128,8 +128,8 @@ impl Builder<'_> {
         actual_backend: Arc<dyn CacheBackend>,
         backend: Arc<dyn CacheBackend>,
     ) -> Result<Store, RegionError> {
-        let (serializer, capabilities) = (self.serializer(&*backend)?, backend.capabilities());
-        Ok(Store { region: self.region.into(), name, backend, actual_backend, capabilities, serializer })
+        let serializer = self.serializer(&*backend)?;
+        Ok(Store::new(self.region, name, [backend, actual_backend], serializer))
     }
 
     fn key_mangler(&self, backend: &dyn CacheBackend) -> Result<Option<KeyMangler>, RegionError> {

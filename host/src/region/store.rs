@@ -1,7 +1,6 @@
 //! [`Store`]: a backend under its proxies, and the codec of the values in it.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -9,7 +8,9 @@ use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, Entry, ErrorKind, Metadata, Payload, StoreOptions,
 };
 
+use super::unreadable::Unreadable;
 use crate::error::RegionError;
+use crate::round_trip::RoundTrips;
 use crate::serializer::Serializer;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -26,9 +27,23 @@ pub(crate) struct Store {
     pub(crate) capabilities: Capabilities,
     /// The codec. Without one, values are stored as they are.
     pub(crate) serializer: Option<Arc<dyn Serializer>>,
+    round_trips: RoundTrips,
+    unreadable: Unreadable,
 }
 
 impl Store {
+    /// Creates a store. The backend is asked for its capabilities.
+    pub(crate) fn new(
+        region: &str,
+        name: String,
+        [backend, actual_backend]: [Arc<dyn CacheBackend>; 2],
+        serializer: Option<Arc<dyn Serializer>>,
+    ) -> Self {
+        let (region, capabilities) = (region.into(), backend.capabilities());
+        let (round_trips, unreadable) = (RoundTrips::default(), Unreadable::default());
+        Store { region, name, backend, actual_backend, capabilities, serializer, round_trips, unreadable }
+    }
+
     /// Returns the stored value of `mangled`.
     pub(crate) fn get(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
         self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
@@ -55,6 +70,7 @@ impl Store {
         value: CachedValue,
         options: &StoreOptions,
     ) -> Result<(), RegionError> {
+        self.note_stored(mangled, &value);
         self.backend.set(mangled, value, options).map_err(|error| self.failed("set", &mangled, error))
     }
 
@@ -63,6 +79,7 @@ impl Store {
         if entries.is_empty() {
             return Ok(());
         }
+        entries.iter().for_each(|entry| self.note_stored(&entry.key, &entry.value));
         let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
         self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
     }
@@ -87,10 +104,12 @@ impl Store {
         let payload = match &self.serializer {
             None => Payload::Object(value.into_owned().into_object()),
             Some(serializer) => {
-                let bytes = value.serialize(&**serializer).map_err(|source| RegionError::Serialize {
-                    region: self.region.to_string(),
-                    key: Shortened(key).to_string(),
-                    source,
+                let bytes = value.serialize_to_store(&**serializer, &self.round_trips).map_err(|source| {
+                    RegionError::Serialize {
+                        region: self.region.to_string(),
+                        key: Shortened(key).to_string(),
+                        source,
+                    }
                 })?;
                 Payload::Bytes(bytes.into())
             }
@@ -98,26 +117,39 @@ impl Store {
         Ok(CachedValue { payload, metadata })
     }
 
+    #[inline]
+    fn note_stored(&self, mangled: &str, value: &CachedValue) {
+        if matches!(value.payload, Payload::Bytes(_)) {
+            self.unreadable.note_stored(mangled);
+        }
+    }
+
     /// Returns the value, or `None` if it is not of type `T` or cannot be deserialized.
     #[inline(always)]
     pub(crate) fn decode<T: CacheValue>(&self, key: &str, found: &CachedValue) -> Option<T> {
         let decoded = match (&found.payload, &self.serializer) {
             (Payload::Object(object), None) => T::from_object(object),
-            (Payload::Bytes(bytes), Some(serializer)) => return self.deserialize(key, bytes, &**serializer),
+            (Payload::Bytes(_), Some(serializer)) => return self.deserialize(key, found, &**serializer),
             (Payload::Object(_), Some(_)) | (Payload::Bytes(_), None) => None,
         };
         if decoded.is_none() {
-            self.log_unreadable(key, None);
+            self.unreadable.report::<T>(&self.region, key, found, None, None);
         }
         decoded
     }
 
     #[inline(never)]
-    fn deserialize<T: CacheValue>(&self, key: &str, bytes: &[u8], serializer: &dyn Serializer) -> Option<T> {
+    fn deserialize<T: CacheValue>(
+        &self,
+        key: &str,
+        found: &CachedValue,
+        serializer: &dyn Serializer,
+    ) -> Option<T> {
+        let Payload::Bytes(bytes) = &found.payload else { return None };
         match T::deserialize(bytes, serializer) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.log_unreadable(key, Some(&*error));
+                self.unreadable.report::<T>(&self.region, key, found, Some(serializer), Some(&*error));
                 None
             }
         }
@@ -137,11 +169,5 @@ impl Store {
             key: Shortened(key).to_string(),
             source,
         }
-    }
-
-    #[cold]
-    fn log_unreadable(&self, key: &str, error: Option<&(dyn Error + Send + Sync + 'static)>) {
-        let error = error.map(tracing::field::display);
-        tracing::debug!(region = &*self.region, key = %Shortened(key), error, "the value for key cannot be read");
     }
 }

@@ -194,14 +194,8 @@ mod tests {
             let config = RegionConfig::from_instance(bottom.clone()).serializer(Json).clock(clock.clone());
             let config = config.expiration_time(Duration::from_secs(10));
             let mut configured = build::build("tiered", config.settings).expect("nothing is wrong with it");
-            let store = Store {
-                region: "tiered".into(),
-                name: "tier".to_owned(),
-                backend: tier.clone(),
-                actual_backend: tier.clone(),
-                capabilities: tier.capabilities(),
-                serializer: None,
-            };
+            let backends: [Arc<dyn CacheBackend>; 2] = [tier.clone(), tier.clone()];
+            let store = Store::new("tiered", "tier".to_owned(), backends, None);
             configured.stores = Stores::new(configured.stores.bottom, vec![store]);
             let region = RegionState::new(Cow::Borrowed("tiered"), None);
             region.current.store(Some(Arc::new(configured)));

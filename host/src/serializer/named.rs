@@ -1,5 +1,6 @@
 //! The serializers that configurations can use by name.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -55,6 +56,28 @@ pub(crate) fn find(name: &str) -> Result<Arc<dyn Serializer>, String> {
 pub fn name_of(serializer: &Arc<dyn Serializer>) -> Option<String> {
     let named = NAMED.lock();
     named.iter().find(|(_, other)| Arc::ptr_eq(other, serializer)).map(|(name, _)| name.clone())
+}
+
+/// Returns the name of `serializer` for a message: the name under which it was registered, or its debug form.
+pub(crate) fn shown_name(serializer: &dyn Serializer) -> String {
+    let named = NAMED.lock();
+    let same = |other: &Arc<dyn Serializer>| std::ptr::addr_eq(&raw const **other, serializer);
+    let name = named.iter().find(|(_, other)| same(other)).map(|(name, _)| name.clone());
+    name.unwrap_or_else(|| format!("{serializer:?}"))
+}
+
+/// Returns whether `serializer` is one of this crate.
+pub(crate) fn is_supplied(serializer: &dyn Serializer) -> bool {
+    let serializer: &dyn Any = serializer;
+    #[cfg(feature = "msgpack")]
+    if serializer.is::<super::MsgPack>() {
+        return true;
+    }
+    #[cfg(feature = "pickle")]
+    if serializer.is::<super::Pickle>() {
+        return true;
+    }
+    serializer.is::<Json>()
 }
 
 /// Returns the names of all serializers.
