@@ -36,6 +36,8 @@ mod region;
 mod runner;
 #[path = "port/serializer.rs"]
 mod serializer;
+#[path = "port/serializer_pickle.rs"]
+mod serializer_pickle;
 #[path = "port/simulation.rs"]
 mod simulation;
 #[path = "port/supplied_proxies.rs"]
