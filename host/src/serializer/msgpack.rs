@@ -1,13 +1,14 @@
 //! [`MsgPack`]: the serializer `msgpack`.
 
-use super::{ReadValue, Serializer, SerializerError};
+mod structure;
 
-/// The greatest depth of nested values that is read, as in JSON. Deeper ones could exhaust the stack.
-const MAX_DEPTH: usize = 128;
+use self::structure::MAX_DEPTH;
+use super::{ReadValue, Serializer, SerializerError};
 
 /// The MessagePack serializer, which is smaller and faster than JSON.
 ///
-/// Fields are stored with their names, so that a struct may gain fields.
+/// Fields are stored with their names, so that a struct may gain fields. Values that are nested more than 128 levels deep
+/// cannot be read and are misses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MsgPack;
 
@@ -17,9 +18,12 @@ impl Serializer for MsgPack {
     }
 
     fn deserialize(&self, bytes: &[u8], read: ReadValue<'_>) -> Result<(), SerializerError> {
+        structure::check(bytes)?;
         let mut msgpack = rmp_serde::Deserializer::new(bytes);
-        msgpack.set_max_depth(MAX_DEPTH);
+        // It refuses this depth, and not only a greater one.
+        msgpack.set_max_depth(MAX_DEPTH + 1);
         read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut msgpack))?;
+        // A type may read less than the whole value.
         if msgpack.get_ref().is_empty() { Ok(()) } else { Err("bytes follow the value".into()) }
     }
 }

@@ -12,13 +12,16 @@ const MAX_WRAPPERS: u32 = 512;
 /// The cost of reading a value, besides the bytes of its text.
 const VALUE_COST: u64 = 16;
 
+/// The further cost of reading a container. A map of one entry takes hundreds of bytes.
+const CONTAINER_COST: u64 = 32;
+
 /// What every pickle may cost.
 const BASE: u64 = 1 << 20;
 
 /// What each byte of the pickle adds to its budget.
 ///
-/// Without shared objects, a byte costs at most 17: it is a value, or a part of a text. The rest is for shared objects.
-/// A row that refers to a shared object takes a dozen bytes, and may read 700 bytes of that object.
+/// Without shared objects, a byte costs at most 48: it is an empty list, or less. All of those pickles can be read. The
+/// rest is for shared objects: a row that refers to one takes a dozen bytes, and can pay for 30 short texts in it.
 const PER_BYTE: u64 = 64;
 
 /// How much may still be read. A pickle of a few bytes can refer to one list in another many times over.
@@ -44,7 +47,7 @@ impl Budget {
 
     /// Enters a container, and pays for all its `items` before room for them is reserved.
     pub(super) fn enter(&mut self, items: u32) -> Result<(), Error> {
-        self.spend(VALUE_COST * u64::from(items))?;
+        self.spend(CONTAINER_COST + VALUE_COST * u64::from(items))?;
         if self.depth == MAX_DEPTH {
             return Err(refused(format!(
                 "more than {MAX_DEPTH} containers are nested, or one contains itself"
