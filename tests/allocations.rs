@@ -1,6 +1,9 @@
-//! How often a hit of a cached function allocates.
+//! How often a hit of a cached function allocates, and how much memory reading a value takes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "allocations/serializers.rs"]
+mod serializers;
 
 use allocation_counter::measure;
 use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
