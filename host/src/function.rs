@@ -8,6 +8,7 @@
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments` and `cache_multi_on_arguments`, and
 // `util/__init__.py`.
 
+mod cache_key;
 mod cached_function;
 mod cached_multi_function;
 mod closure_arguments;
@@ -18,7 +19,6 @@ mod expiration;
 mod fallback;
 mod found;
 mod function_call;
-mod key_argument;
 mod key_buffer;
 mod key_generator;
 mod many_values;
@@ -28,13 +28,13 @@ mod python_repr;
 mod quoting;
 mod should_cache;
 
+pub use self::cache_key::{CacheKey, KeyForm, KeyText};
 pub use self::cached_function::CachedFunction;
 pub use self::cached_multi_function::CachedMultiFunction;
 pub use self::closure_arguments::{CallWith, ClosureArguments};
 pub use self::evaluate::evaluate;
 pub use self::expiration::FunctionExpiration;
 pub use self::function_call::{Argument, Function, FunctionCall};
-pub use self::key_argument::{KeyArgument, KeyForm, KeyText};
 pub use self::key_generator::{
     KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
     dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,

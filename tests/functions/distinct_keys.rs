@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
-use dogpile::function::{Argument, Function, FunctionCall, KeyArgument, KeyForm, default_key_generator};
+use dogpile::function::{Argument, CacheKey, Function, FunctionCall, KeyForm, default_key_generator};
 use proptest::collection::vec;
 use proptest::option::of as option;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// Returns the default key of a call.
-fn key(namespace: Option<&str>, values: &[&dyn KeyArgument]) -> String {
+fn key(namespace: Option<&str>, values: &[&dyn CacheKey]) -> String {
     let function = Function::new("m:f");
     let function = namespace.map_or(function, |namespace| function.in_namespace(namespace));
     let arguments: Vec<_> = values.iter().map(|value| Argument::new("argument", *value)).collect();
@@ -100,7 +100,7 @@ fn unquoted(part: &str) -> Option<String> {
 }
 
 /// An argument, and all values that a part of a key could stand for: too many rather than too few.
-trait Read: KeyArgument + Debug + PartialEq + Clone {
+trait Read: CacheKey + Debug + PartialEq + Clone {
     fn readings(part: &str) -> Vec<Self>;
 }
 
@@ -327,7 +327,7 @@ fn keys_of_all_short_texts_can_be_read_in_one_way() {
 #[derive(Clone, Debug, PartialEq)]
 struct Raw(String);
 
-impl KeyArgument for Raw {
+impl CacheKey for Raw {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str(&self.0);
     }

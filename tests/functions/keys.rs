@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use dogpile::function::{
-    Argument, Function, FunctionCall, KeyArgument, KeyForm, default_key_generator,
-    default_multi_key_generator, dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,
+    Argument, CacheKey, Function, FunctionCall, KeyForm, default_key_generator, default_multi_key_generator,
+    dogpile_key_generator, dogpile_multi_key_generator, kwarg_key_generator,
 };
 use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments, sha1_mangle_key};
 use dogpile_tests::regions::region_of;
@@ -19,7 +19,7 @@ fn key(generator: Generator, function: &Function<'_>, arguments: &[Argument<'_>]
     key
 }
 
-fn of_values(generator: Generator, function: &Function<'_>, values: &[&dyn KeyArgument]) -> String {
+fn of_values(generator: Generator, function: &Function<'_>, values: &[&dyn CacheKey]) -> String {
     let arguments: Vec<_> = values.iter().map(|value| Argument::new("argument", *value)).collect();
     key(generator, function, &arguments)
 }
@@ -114,7 +114,7 @@ fn sha1_of_a_generated_key_equals_pythons() {
 #[test]
 fn ambiguous_arguments_are_quoted() {
     let f = Function::new("m:f");
-    let of = |values: &[&dyn KeyArgument]| of_values(default_key_generator, &f, values);
+    let of = |values: &[&dyn CacheKey]| of_values(default_key_generator, &f, values);
     assert_eq!(of(&[&"a b"]), "m:f|a b");
     assert_eq!(of(&[&1, &"a b", &2]), "m:f|1 a b 2");
     assert_eq!(of(&[&"a b", &"c"]), "m:f|\"a b\" c");
@@ -128,13 +128,13 @@ fn ambiguous_arguments_are_quoted() {
     assert_eq!(of_values(default_key_generator, &f.in_namespace("n|s"), &[&1]), "m:f|\"n\\x7cs\"|1");
     assert_eq!(of_values(default_key_generator, &f.of("m::T<A>"), &[&1]), "m::T<A>:f|1");
     assert_eq!(of_values(default_key_generator, &f.with_types(&["u8", "str"]), &[&1]), "m:f<u8, str>|1");
-    let shared: &[&[&dyn KeyArgument]] = &[&[&"a b", &"c"], &[&"a", &"b c"]];
+    let shared: &[&[&dyn CacheKey]] = &[&[&"a b", &"c"], &[&"a", &"b c"]];
     assert!(shared.iter().all(|values| of_values(dogpile_key_generator, &f, values) == "m:f|a b c"));
 }
 
 struct UserId(u64);
 
-impl KeyArgument for UserId {
+impl CacheKey for UserId {
     fn write(&self, key: &mut String, form: KeyForm) {
         self.0.write(key, form);
     }
@@ -142,7 +142,7 @@ impl KeyArgument for UserId {
 
 struct Pair(&'static str);
 
-impl KeyArgument for Pair {
+impl CacheKey for Pair {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str(self.0);
     }
@@ -151,7 +151,7 @@ impl KeyArgument for Pair {
 #[test]
 fn pointers_lists_tuples_and_own_types_have_texts() {
     let f = Function::new("m:f");
-    let of = |value: &dyn KeyArgument| of_values(default_key_generator, &f, &[value]);
+    let of = |value: &dyn CacheKey| of_values(default_key_generator, &f, &[value]);
     assert_eq!(of(&Arc::new(Box::new(7_u128))), "m:f|7");
     assert_eq!(of(&Cow::Borrowed("x")), "m:f|x");
     assert_eq!(of(&VecDeque::from([(1, "a"), (2, "b'")])), "m:f|[(1, 'a'), (2, \"b'\")]");

@@ -192,7 +192,7 @@ fn prices(region: &CacheRegion, calls: &Calls, items: &[&str]) -> Result<Vec<u32
 #[cache_multi_on_arguments(region = region, ignore(region), asdict)]
 fn tree<T>(region: &CacheRegion, keys: &[T]) -> Result<BTreeMap<T, String>, OutOfStock>
 where
-    T: dogpile::function::KeyArgument + Ord + Clone + std::hash::Hash + ToString,
+    T: dogpile::function::CacheKey + Ord + Clone + std::hash::Hash + ToString,
 {
     if keys.len() > 3 {
         Err(OutOfStock)

@@ -1,7 +1,7 @@
 //! Keys and values shared with dogpile.cache in Python.
 
 use dogpile::function::{
-    Argument, Function, FunctionCall, KeyArgument, dogpile_key_generator, dogpile_multi_key_generator,
+    Argument, CacheKey, Function, FunctionCall, dogpile_key_generator, dogpile_multi_key_generator,
     kwarg_key_generator,
 };
 use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 /// An argument in Rust and the same one in Python source.
 struct Both {
-    ours: Box<dyn KeyArgument>,
+    ours: Box<dyn CacheKey>,
     python: String,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Both {
     }
 }
 
-fn both(ours: impl KeyArgument + 'static, python: impl Into<String>) -> Both {
+fn both(ours: impl CacheKey + 'static, python: impl Into<String>) -> Both {
     Both { ours: Box::new(ours), python: python.into() }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::function::{Argument, FunctionCall, KeyArgument};
+use dogpile::function::{Argument, CacheKey, FunctionCall};
 use dogpile::sdk::ErrorKind;
 use dogpile::{
     CacheRegion, CreateError, Expiration, InMemory, ManualClock, RegionConfig, cache_on_arguments,
@@ -341,7 +341,7 @@ pub fn documented<'a, T, const N: usize>(
     default: Option<T>,
 ) -> Option<T>
 where
-    T: KeyArgument + Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+    T: CacheKey + Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
 {
     if let Some(default) = default {
         return Some(default);

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::cache_key::CacheKey;
 use super::evaluate_many::{evaluate_many, get_many, refresh_many};
 use super::function_call::Argument;
-use super::key_argument::KeyArgument;
 use super::key_generator::MultiKeyGenerator;
 use super::many_values::ManyValues;
 use super::options::FunctionOptions;
@@ -38,10 +38,10 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     }
 
     /// Returns one key per argument, in order.
-    pub fn key<K: KeyArgument>(&self, arguments: &[K]) -> Vec<String> {
+    pub fn key<K: CacheKey>(&self, arguments: &[K]) -> Vec<String> {
         let argument = |value| Argument::new(self.options.name_of(0), value);
         let listed: Vec<Argument<'_>> =
-            arguments.iter().map(|value| argument(value as &dyn KeyArgument)).collect();
+            arguments.iter().map(|value| argument(value as &dyn CacheKey)).collect();
         self.options.keys(&listed, |generate, call| generate(call))
     }
 
@@ -55,7 +55,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     /// If the region fails, this logs a warning and calls the closure as if it were not cached.
     pub fn call<K, R>(&self, arguments: &[K]) -> R
     where
-        K: KeyArgument + Clone,
+        K: CacheKey + Clone,
         F: Fn(&[K]) -> R,
         O: Outcome<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
@@ -70,7 +70,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     pub fn get<K, R>(&self, arguments: &[K]) -> Result<<O::Value as ManyValues<K>>::Known, RegionError>
     where
-        K: KeyArgument,
+        K: CacheKey,
         F: Fn(&[K]) -> R,
         O: Outcome<R, Value: ManyValues<K>>,
     {
@@ -86,7 +86,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         values: impl IntoIterator<Item = (K, <O::Value as ManyValues<K>>::Value)>,
     ) -> Result<(), RegionError>
     where
-        K: KeyArgument,
+        K: CacheKey,
         F: Fn(&[K]) -> R,
         O: Outcome<R, Value: ManyValues<K>>,
     {
@@ -100,7 +100,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     /// Returns the closure's own error. See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi) for the others.
     pub fn refresh<K, R>(&self, arguments: &[K]) -> Result<O::Value, O::Failure>
     where
-        K: KeyArgument,
+        K: CacheKey,
         F: Fn(&[K]) -> R,
         O: Outcome<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
@@ -114,7 +114,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     ///
     /// # Errors
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
-    pub fn invalidate<K: KeyArgument>(&self, arguments: &[K]) -> Result<(), RegionError> {
+    pub fn invalidate<K: CacheKey>(&self, arguments: &[K]) -> Result<(), RegionError> {
         self.options.region().delete_multi(&self.key(arguments))
     }
 }

@@ -1,7 +1,7 @@
 //! [`ClosureArguments`] and [`CallWith`]: tuples of arguments for cached closures.
 
+use super::cache_key::CacheKey;
 use super::function_call::Argument;
-use super::key_argument::KeyArgument;
 
 /// A closure that can be called with the arguments in the tuple `A`.
 pub trait CallWith<A> {
@@ -29,7 +29,7 @@ macro_rules! tuples {
             }
         }
 
-        impl<$($parameter: KeyArgument),*> ClosureArguments for ($($parameter,)*) {
+        impl<$($parameter: CacheKey),*> ClosureArguments for ($($parameter,)*) {
             #[allow(unused_variables, reason = "the empty tuple has no arguments to name")]
             fn listed<'a, R>(
                 &'a self,

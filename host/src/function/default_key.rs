@@ -18,8 +18,8 @@
 //!
 //! Keys contain no random or changing parts. All processes that run the same program make the same keys.
 
+use super::cache_key::{CacheKey, KeyForm};
 use super::function_call::{Function, FunctionCall};
-use super::key_argument::{KeyArgument, KeyForm};
 use super::quoting::{quote, quote_quote, quote_separator};
 
 const EXACT: KeyForm = KeyForm { nested: false, exact: true };
@@ -48,7 +48,7 @@ impl<'k> KeyDraft<'k> {
 
     /// Adds the next argument.
     #[inline]
-    pub fn add<A: KeyArgument + ?Sized>(&mut self, argument: &A) {
+    pub fn add<A: CacheKey + ?Sized>(&mut self, argument: &A) {
         if self.arguments > 0 {
             self.key.push(' ');
         }
@@ -71,7 +71,7 @@ impl<'k> KeyDraft<'k> {
 
 /// Writes `argument` so that it begins with a double quote only if it is quoted.
 #[inline]
-fn write_exactly<A: KeyArgument + ?Sized>(argument: &A, key: &mut String) {
+fn write_exactly<A: CacheKey + ?Sized>(argument: &A, key: &mut String) {
     let begin = key.len();
     argument.write(key, EXACT);
     if !argument.quotes_itself() {

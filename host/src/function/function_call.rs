@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::key_argument::{KeyArgument, KeyForm};
+use super::cache_key::{CacheKey, KeyForm};
 
 /// A cached function, as a key generator sees it.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct Place {
 #[derive(Clone, Copy)]
 pub struct Argument<'a> {
     name: &'a str,
-    value: &'a dyn KeyArgument,
+    value: &'a dyn CacheKey,
     is_default: bool,
 }
 
@@ -232,13 +232,13 @@ fn is_in_body(path: &str, module: usize) -> bool {
 impl<'a> Argument<'a> {
     /// Creates an argument called `name`.
     #[inline]
-    pub const fn new(name: &'a str, value: &'a dyn KeyArgument) -> Self {
+    pub const fn new(name: &'a str, value: &'a dyn CacheKey) -> Self {
         Argument { name, value, is_default: false }
     }
 
     /// Creates a parameter that only the Python function of this name has, with its default.
     #[inline]
-    pub const fn default_of(name: &'a str, value: &'a dyn KeyArgument) -> Self {
+    pub const fn default_of(name: &'a str, value: &'a dyn CacheKey) -> Self {
         Argument { name, value, is_default: true }
     }
 
@@ -248,7 +248,7 @@ impl<'a> Argument<'a> {
     }
 
     /// Returns the argument's value.
-    pub fn value(&self) -> &'a dyn KeyArgument {
+    pub fn value(&self) -> &'a dyn CacheKey {
         self.value
     }
 

@@ -2,9 +2,9 @@
 // Source: dogpile.cache `util/__init__.py`, `function_key_generator`, `function_multi_key_generator` and
 // `kwarg_function_key_generator`.
 
+use super::cache_key::KeyForm;
 use super::default_key::KeyDraft;
 use super::function_call::{Argument, FunctionCall};
-use super::key_argument::KeyForm;
 
 /// A function that writes the key of a call.
 pub type KeyGenerator = Box<dyn Fn(&FunctionCall<'_>, &mut String) + Send + Sync>;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::cache_key::{CacheKey, KeyText};
 use super::expiration::FunctionExpiration;
 use super::function_call::{Argument, Function, FunctionCall};
-use super::key_argument::{KeyArgument, KeyText};
 use super::key_generator::{
     KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
 };
@@ -12,7 +12,7 @@ use super::should_cache::{CacheAll, FilteredCall, ShouldCache};
 use crate::region::{CacheRegion, CallOptions};
 
 /// Converts an argument to its text in a key.
-type ToStr = Box<dyn Fn(&dyn KeyArgument) -> String + Send + Sync>;
+type ToStr = Box<dyn Fn(&dyn CacheKey) -> String + Send + Sync>;
 
 /// The settings of a cached closure.
 ///
@@ -125,8 +125,8 @@ impl<G, P> FunctionOptions<'_, G, P> {
         self
     }
 
-    /// Sets a function that converts each argument to its text in a key. Default: [`KeyArgument::write`].
-    pub fn to_str(mut self, to_str: impl Fn(&dyn KeyArgument) -> String + Send + Sync + 'static) -> Self {
+    /// Sets a function that converts each argument to its text in a key. Default: [`CacheKey::write`].
+    pub fn to_str(mut self, to_str: impl Fn(&dyn CacheKey) -> String + Send + Sync + 'static) -> Self {
         self.to_str = Some(Box::new(to_str));
         self
     }

@@ -60,7 +60,7 @@ fn main() {
     #[derive(Clone, Copy)]
     struct Local(u32);
 
-    impl dogpile::function::KeyArgument for Local {
+    impl dogpile::function::CacheKey for Local {
         fn write(&self, key: &mut String, form: dogpile::function::KeyForm) {
             self.0.write(key, form);
         }

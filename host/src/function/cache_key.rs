@@ -1,4 +1,4 @@
-//! [`KeyArgument`]: the text of an argument in the key of a cached function.
+//! [`CacheKey`]: the text of an argument in the key of a cached function.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,11 +14,11 @@ use super::quoting::{quote_nested, quote_none, quote_quote};
 /// entries. Numbers, booleans, strings, `Option`, lists, and tuples implement it. Implement it for your own types:
 ///
 /// ```
-/// use dogpile::function::{KeyArgument, KeyForm};
+/// use dogpile::function::{CacheKey, KeyForm};
 ///
 /// struct UserId(u64);
 ///
-/// impl KeyArgument for UserId {
+/// impl CacheKey for UserId {
 ///     fn write(&self, key: &mut String, form: KeyForm) {
 ///         self.0.write(key, form);
 ///     }
@@ -27,9 +27,9 @@ use super::quoting::{quote_nested, quote_none, quote_quote};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a key",
     label = "this argument has no text in a key",
-    note = "implement `KeyArgument` for it, convert it with `to_str = ...`, or leave it out of the key with `ignore(...)`"
+    note = "implement `CacheKey` for it, convert it with `to_str = ...`, or leave it out of the key with `ignore(...)`"
 )]
-pub trait KeyArgument {
+pub trait CacheKey {
     /// Appends the text to `key`. Values with equal texts share an entry.
     fn write(&self, key: &mut String, form: KeyForm);
 
@@ -74,11 +74,11 @@ pub struct KeyForm {
     pub exact: bool,
 }
 
-const _: fn(&dyn KeyArgument) = |_| {};
+const _: fn(&dyn CacheKey) = |_| {};
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
-        impl KeyArgument for $integer {
+        impl CacheKey for $integer {
             #[inline]
             fn write(&self, key: &mut String, _form: KeyForm) {
                 key.push_str(itoa::Buffer::new().format(*self));
@@ -106,7 +106,7 @@ integers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
 macro_rules! floats {
     ($($float:ty)*) => {$(
         /// Written in the shortest decimal form of its own type. Python has only the 64-bit type.
-        impl KeyArgument for $float {
+        impl CacheKey for $float {
             fn write(&self, key: &mut String, _form: KeyForm) {
                 write_float(key, &format!("{self:e}"));
             }
@@ -128,7 +128,7 @@ macro_rules! floats {
 
 floats! { f32 f64 }
 
-impl KeyArgument for bool {
+impl CacheKey for bool {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str(if *self { "True" } else { "False" });
     }
@@ -146,7 +146,7 @@ impl KeyArgument for bool {
     }
 }
 
-impl KeyArgument for str {
+impl CacheKey for str {
     #[inline]
     fn write(&self, key: &mut String, form: KeyForm) {
         if form.nested {
@@ -172,7 +172,7 @@ impl KeyArgument for str {
 
 macro_rules! texts {
     ($($text:ty, $this:ident => $str:expr;)*) => {$(
-        impl KeyArgument for $text {
+        impl CacheKey for $text {
             #[inline]
             fn write(&self, key: &mut String, form: KeyForm) {
                 let $this = self;
@@ -202,7 +202,7 @@ texts! {
 }
 
 /// `None` is written like Python's. A value in `Some` is written like the value itself.
-impl<T: KeyArgument> KeyArgument for Option<T> {
+impl<T: CacheKey> CacheKey for Option<T> {
     fn write(&self, key: &mut String, form: KeyForm) {
         let begin = key.len();
         match self {
@@ -236,7 +236,7 @@ impl<T: KeyArgument> KeyArgument for Option<T> {
 macro_rules! pointers {
     ($($(#[$doc:meta])* [$($parameters:tt)*] $pointer:ty),* $(,)?) => {$(
         $(#[$doc])*
-        impl<$($parameters)*> KeyArgument for $pointer {
+        impl<$($parameters)*> CacheKey for $pointer {
             #[inline]
             fn write(&self, key: &mut String, form: KeyForm) {
                 (**self).write(key, form);
@@ -256,16 +256,16 @@ macro_rules! pointers {
 }
 
 pointers! {
-    [T: KeyArgument + ?Sized] &T,
-    [T: KeyArgument + ?Sized] &mut T,
-    [T: KeyArgument + ?Sized] Box<T>,
-    [T: KeyArgument + ?Sized] Rc<T>,
-    [T: KeyArgument + ?Sized] Arc<T>,
-    [T: KeyArgument + ToOwned + ?Sized] Cow<'_, T>,
+    [T: CacheKey + ?Sized] &T,
+    [T: CacheKey + ?Sized] &mut T,
+    [T: CacheKey + ?Sized] Box<T>,
+    [T: CacheKey + ?Sized] Rc<T>,
+    [T: CacheKey + ?Sized] Arc<T>,
+    [T: CacheKey + ToOwned + ?Sized] Cow<'_, T>,
 }
 
 /// Writes `items` in brackets.
-fn write_list<'a, T: KeyArgument + 'a>(key: &mut String, items: impl Iterator<Item = &'a T>, form: KeyForm) {
+fn write_list<'a, T: CacheKey + 'a>(key: &mut String, items: impl Iterator<Item = &'a T>, form: KeyForm) {
     key.push('[');
     for (number, item) in items.enumerate() {
         write_item(key, number, item, form);
@@ -273,7 +273,7 @@ fn write_list<'a, T: KeyArgument + 'a>(key: &mut String, items: impl Iterator<It
     key.push(']');
 }
 
-fn write_item(key: &mut String, number: usize, item: &(impl KeyArgument + ?Sized), form: KeyForm) {
+fn write_item(key: &mut String, number: usize, item: &(impl CacheKey + ?Sized), form: KeyForm) {
     if number > 0 {
         key.push_str(", ");
     }
@@ -285,7 +285,7 @@ fn write_item(key: &mut String, number: usize, item: &(impl KeyArgument + ?Sized
 }
 
 /// Written like a Python list.
-impl<T: KeyArgument> KeyArgument for [T] {
+impl<T: CacheKey> CacheKey for [T] {
     fn write(&self, key: &mut String, form: KeyForm) {
         write_list(key, self.iter(), form);
     }
@@ -302,7 +302,7 @@ impl<T: KeyArgument> KeyArgument for [T] {
 macro_rules! lists {
     ($([$($parameters:tt)*] $list:ty),* $(,)?) => {$(
         /// Written like a Python list.
-        impl<$($parameters)*> KeyArgument for $list {
+        impl<$($parameters)*> CacheKey for $list {
             fn write(&self, key: &mut String, form: KeyForm) {
                 write_list(key, self.iter(), form);
             }
@@ -323,13 +323,13 @@ macro_rules! lists {
 }
 
 lists! {
-    [T: KeyArgument] Vec<T>,
-    [T: KeyArgument] VecDeque<T>,
-    [T: KeyArgument, const N: usize] [T; N],
+    [T: CacheKey] Vec<T>,
+    [T: CacheKey] VecDeque<T>,
+    [T: CacheKey, const N: usize] [T; N],
 }
 
 /// Written like Python's empty tuple.
-impl KeyArgument for () {
+impl CacheKey for () {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str("()");
     }
@@ -350,7 +350,7 @@ impl KeyArgument for () {
 macro_rules! tuples {
     ($(($($name:ident $index:tt $end:literal)+))*) => {$(
         /// Written like a Python tuple.
-        impl<$($name: KeyArgument),+> KeyArgument for ($($name,)+) {
+        impl<$($name: CacheKey),+> CacheKey for ($($name,)+) {
             fn write(&self, key: &mut String, form: KeyForm) {
                 key.push('(');
                 $(write_item(key, $index, &self.$index, form); key.push_str($end);)+
@@ -392,7 +392,7 @@ impl KeyText {
     }
 }
 
-impl KeyArgument for KeyText {
+impl CacheKey for KeyText {
     fn write(&self, key: &mut String, _form: KeyForm) {
         key.push_str(&self.0);
     }
