@@ -4,8 +4,14 @@
 
 #[path = "functions/closures.rs"]
 mod closures;
+#[path = "functions/derived_keys.rs"]
+mod derived_keys;
 #[path = "functions/distinct_keys.rs"]
 mod distinct_keys;
+#[path = "functions/key_pieces.rs"]
+mod key_pieces;
+#[path = "functions/key_readings.rs"]
+mod key_readings;
 #[path = "functions/keys.rs"]
 mod keys;
 #[path = "functions/multi.rs"]

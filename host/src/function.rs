@@ -13,22 +13,29 @@ mod cached_function;
 mod cached_multi_function;
 mod closure_arguments;
 mod default_key;
+mod enclosing_body;
 mod evaluate;
 mod evaluate_many;
 mod expiration;
 mod fallback;
 mod found;
 mod function_call;
+mod function_name;
 mod key_buffer;
 mod key_generator;
+mod key_types;
 mod many_values;
 mod options;
 mod outcome;
+mod place;
 mod python_repr;
 mod quoting;
 mod should_cache;
 
 pub use self::cache_key::{CacheKey, KeyForm, KeyText};
+#[cfg(feature = "macros")]
+pub use dogpile_macros::CacheKey;
+
 pub use self::cached_function::CachedFunction;
 pub use self::cached_multi_function::CachedMultiFunction;
 pub use self::closure_arguments::{CallWith, ClosureArguments};
@@ -47,7 +54,9 @@ pub use self::should_cache::{CacheAll, ShouldCache};
 /// The items that the macros expand to. They may change in any release; applications do not use them.
 #[doc(hidden)]
 pub mod expansion {
+    pub use super::cache_key::KeyShape;
     pub use super::default_key::KeyDraft;
+    pub use super::enclosing_body::{of_function_body, of_method, path_len};
     pub use super::evaluate::{
         evaluate_filtered, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh,
         refresh_sure,
@@ -56,8 +65,9 @@ pub mod expansion {
         evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
         get_many, refresh_many, refresh_many_sure,
     };
-    pub use super::function_call::{Place, of_function_body, of_method, path_len};
     pub use super::key_buffer::KeyBuffer;
+    pub use super::key_types::KeyFields;
+    pub use super::place::Place;
     pub use super::should_cache::FilteredCall;
 
     /// A `Result`, by whatever name its type is known.

@@ -169,6 +169,7 @@ pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
 pub use crate::expiration::{Expiration, InvalidExpiration};
+pub use crate::function::CacheKey;
 pub use crate::invalidation::{
     DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
 };

@@ -120,7 +120,7 @@ fn ambiguous_arguments_are_quoted() {
     assert_eq!(of(&[&"a b", &"c"]), "m:f|\"a b\" c");
     assert_eq!(of(&[&"a", &"b c"]), "m:f|a \"b c\"");
     assert_eq!(of(&[&"\"a", &"\\"]), "m:f|\"\\\"a\" \\");
-    assert_eq!(of(&[&Some("None")]), "m:f|\"None\"");
+    assert_eq!(of(&[&Some("None")]), "m:f|Some(None)");
     assert_eq!(of(&[&Some(Some("x")), &None::<&str>]), "m:f|x None");
     assert_eq!(of(&[&"ns|a"]), "m:f|\"ns\\x7ca\"");
     assert_eq!(of(&[&vec!["a b", "c"], &"d e"]), "m:f|['a b', 'c'] d e");

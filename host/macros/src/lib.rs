@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod beside;
+mod derive_key;
 mod expiration;
 mod function;
 mod key;
@@ -22,6 +23,12 @@ pub fn cache_on_arguments(settings: TokenStream, function: TokenStream) -> Token
 #[proc_macro_attribute]
 pub fn cache_multi_on_arguments(settings: TokenStream, function: TokenStream) -> TokenStream {
     answer(multi::expand, settings, function)
+}
+
+/// Implements `CacheKey` for a struct or an enum. `dogpile::CacheKey` has the documentation.
+#[proc_macro_derive(CacheKey, attributes(cache_key))]
+pub fn derive_cache_key(input: TokenStream) -> TokenStream {
+    derive_key::expand(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 fn answer(

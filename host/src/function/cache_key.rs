@@ -1,67 +1,100 @@
 //! [`CacheKey`]: the text of an argument in the key of a cached function.
 
-use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
-
-use super::python_repr::{write_float, write_str_repr};
-use super::quoting::{quote_nested, quote_none, quote_quote};
-
 /// An argument that can be part of the key of a cached function.
 ///
 /// Its text in the key is the one that Python's `str` returns for an equal value, so that Rust and Python share
-/// entries. Numbers, booleans, strings, `Option`, lists, and tuples implement it. Implement it for your own types:
+/// entries. Numbers, booleans, strings, `Option`, lists, sets and maps that are sorted, tuples, network addresses, paths,
+/// and `Duration` implement it. The features `uuid1`, `chrono04`, `time03`, and `bytes1` implement it for the types of
+/// these crates.
+///
+/// Derive it for your own types. A struct is then written like a Python dataclass, and an enum like a Python enum:
+///
+#[cfg_attr(feature = "macros", doc = "```")]
+#[cfg_attr(not(feature = "macros"), doc = "```ignore")]
+/// use dogpile::CacheKey;
+/// use dogpile::function::{Argument, Function, FunctionCall, default_key_generator};
+///
+/// #[derive(CacheKey)]
+/// struct UserId(u64);                 // written like its only field: 5
+///
+/// #[derive(CacheKey)]
+/// struct Query {                      // Query(name='x', page=2)
+///     name: String,
+///     page: u32,
+///     #[cache_key(skip)]
+///     trace: u64,                     // not part of the key
+/// }
+///
+/// #[derive(CacheKey)]
+/// enum Color {
+///     Red,                            // Color.Red
+///     Gray { level: u8 },             // Color.Gray(level=7)
+/// }
+///
+/// let key = |value: &dyn CacheKey| {
+///     let mut key = String::new();
+///     let arguments = [Argument::new("argument", value)];
+///     default_key_generator(&FunctionCall::new(&Function::new("shop:find"), &arguments), &mut key);
+///     key
+/// };
+/// assert_eq!(key(&UserId(5)), "shop:find|5");
+/// assert_eq!(key(&Query { name: "x".to_owned(), page: 2, trace: 1 }), "shop:find|Query(name='x', page=2)");
+/// assert_eq!(key(&Color::Red), "shop:find|Color.Red");
+/// assert_eq!(key(&Some(Color::Gray { level: 7 })), "shop:find|Color.Gray(level=7)");
+/// ```
+///
+/// | attribute | on | meaning |
+/// |---|---|---|
+/// | `#[cache_key(skip)]` | a field | The field is not part of the key. |
+/// | `#[cache_key(transparent)]` | a struct | The struct is written like its only field that is not skipped. This is the default for a tuple struct. |
+/// | `#[cache_key(name = "User")]` | a type | The name in the key, also for a tuple struct of one field. The default is the type's own name. |
+///
+/// Values of different types may have one text, as `UserId(5)` and `5` do: an argument has only one type. A `&dyn CacheKey`
+/// is written like its value, so values of different types may share an entry there.
+///
+/// To choose the text yourself, implement the trait by hand. The text is arbitrary: it is quoted where it could be read
+/// as another call.
 ///
 /// ```
 /// use dogpile::function::{CacheKey, KeyForm};
 ///
-/// struct UserId(u64);
+/// struct Version(u16, u16);
 ///
-/// impl CacheKey for UserId {
-///     fn write(&self, key: &mut String, form: KeyForm) {
-///         self.0.write(key, form);
+/// impl CacheKey for Version {
+///     fn write(&self, key: &mut String, _form: KeyForm) {
+///         key.push_str(&format!("{}.{}", self.0, self.1));
 ///     }
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a key",
     label = "this argument has no text in a key",
-    note = "implement `CacheKey` for it, convert it with `to_str = ...`, or leave it out of the key with `ignore(...)`"
+    note = "for a type of your own, add `#[derive(CacheKey)]`; for another type, see the features of `dogpile`",
+    note = "to choose the text yourself, convert it with `to_str = ...`; to leave it out of the key, use `ignore(...)`"
 )]
 pub trait CacheKey {
     /// Appends the text to `key`. Values with equal texts share an entry.
     fn write(&self, key: &mut String, form: KeyForm);
 
-    /// Returns whether a reader can find the end of the text without knowing what follows.
+    /// Returns the shape of all texts of the type.
     ///
-    /// This is true of numbers and lists, for example. Where other texts could be ambiguous, they are quoted. The
-    /// default is false.
-    ///
-    /// Return true only if every value of the type has balanced brackets and quotes, as in Python's `repr`, and no space
-    /// or comma outside of them. The result must depend on the type alone, not on the value.
-    fn ends_itself(&self, form: KeyForm) -> bool {
+    /// It depends on the type alone, because a reader of a key does not know the value.
+    #[doc(hidden)]
+    #[inline]
+    fn shape(&self, form: KeyForm) -> KeyShape {
         let _ = form;
-        false
+        KeyShape::Open
     }
 
-    /// Returns what [`ends_itself`](Self::ends_itself) returns for every value of the type.
-    ///
-    /// An `Option` that is `None` has no value to ask. The default, false, is safe for every type.
-    fn type_ends_itself(form: KeyForm) -> bool
+    /// Returns a shape of the type that is known without a value, for an `Option` that may have none.
+    #[doc(hidden)]
+    #[inline]
+    fn shape_of_type(form: KeyForm) -> KeyShape
     where
         Self: Sized,
     {
         let _ = form;
-        false
-    }
-
-    /// Returns whether the type quotes a text that begins with a double quote.
-    ///
-    /// The default is false: the key then contains such a text in quotes.
-    #[doc(hidden)]
-    fn quotes_itself(&self) -> bool {
-        false
+        KeyShape::Open
     }
 }
 
@@ -74,312 +107,40 @@ pub struct KeyForm {
     pub exact: bool,
 }
 
+/// How a reader of a key finds the end of a text.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyShape {
+    /// The text is not empty and contains no space, `|`, or double quote. Outside of brackets, it contains no comma. Its
+    /// brackets match. A number is a word.
+    Word,
+    /// Spaces and commas are within brackets or quotes, and these match. The text does not begin with a double quote,
+    /// except in brackets. A list is enclosed.
+    Enclosed,
+    /// The text is arbitrary. A string is open, except in brackets.
+    Open,
+}
+
 const _: fn(&dyn CacheKey) = |_| {};
 
-macro_rules! integers {
-    ($($integer:ty)*) => {$(
-        impl CacheKey for $integer {
-            #[inline]
-            fn write(&self, key: &mut String, _form: KeyForm) {
-                key.push_str(itoa::Buffer::new().format(*self));
-            }
-
-            #[inline]
-            fn ends_itself(&self, _form: KeyForm) -> bool {
-                true
-            }
-
-            fn type_ends_itself(_form: KeyForm) -> bool {
-                true
-            }
-
-            #[inline]
-            fn quotes_itself(&self) -> bool {
-                true
-            }
+/// Defines the shape of a type's texts.
+macro_rules! shape {
+    ($shape:ident) => {
+        $crate::function::cache_key::shape!(_form => $crate::function::cache_key::KeyShape::$shape);
+    };
+    ($form:ident => $shape:expr) => {
+        #[inline]
+        fn shape(&self, $form: $crate::function::KeyForm) -> $crate::function::cache_key::KeyShape {
+            $shape
         }
-    )*};
-}
 
-integers! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
-
-macro_rules! floats {
-    ($($float:ty)*) => {$(
-        /// Written in the shortest decimal form of its own type. Python has only the 64-bit type.
-        impl CacheKey for $float {
-            fn write(&self, key: &mut String, _form: KeyForm) {
-                write_float(key, &format!("{self:e}"));
-            }
-
-            fn ends_itself(&self, _form: KeyForm) -> bool {
-                true
-            }
-
-            fn type_ends_itself(_form: KeyForm) -> bool {
-                true
-            }
-
-            fn quotes_itself(&self) -> bool {
-                true
-            }
+        #[inline]
+        fn shape_of_type($form: $crate::function::KeyForm) -> $crate::function::cache_key::KeyShape {
+            $shape
         }
-    )*};
+    };
 }
-
-floats! { f32 f64 }
-
-impl CacheKey for bool {
-    fn write(&self, key: &mut String, _form: KeyForm) {
-        key.push_str(if *self { "True" } else { "False" });
-    }
-
-    fn ends_itself(&self, _form: KeyForm) -> bool {
-        true
-    }
-
-    fn type_ends_itself(_form: KeyForm) -> bool {
-        true
-    }
-
-    fn quotes_itself(&self) -> bool {
-        true
-    }
-}
-
-impl CacheKey for str {
-    #[inline]
-    fn write(&self, key: &mut String, form: KeyForm) {
-        if form.nested {
-            return write_str_repr(key, self);
-        }
-        let begin = key.len();
-        key.push_str(self);
-        if form.exact {
-            quote_quote(key, begin);
-        }
-    }
-
-    #[inline]
-    fn ends_itself(&self, form: KeyForm) -> bool {
-        form.nested
-    }
-
-    #[inline]
-    fn quotes_itself(&self) -> bool {
-        true
-    }
-}
-
-macro_rules! texts {
-    ($($text:ty, $this:ident => $str:expr;)*) => {$(
-        impl CacheKey for $text {
-            #[inline]
-            fn write(&self, key: &mut String, form: KeyForm) {
-                let $this = self;
-                $str.write(key, form);
-            }
-
-            #[inline]
-            fn ends_itself(&self, form: KeyForm) -> bool {
-                form.nested
-            }
-
-            fn type_ends_itself(form: KeyForm) -> bool {
-                form.nested
-            }
-
-            #[inline]
-            fn quotes_itself(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
-texts! {
-    String, this => this.as_str();
-    char, this => this.encode_utf8(&mut [0; 4]);
-}
-
-/// `None` is written like Python's. A value in `Some` is written like the value itself.
-impl<T: CacheKey> CacheKey for Option<T> {
-    fn write(&self, key: &mut String, form: KeyForm) {
-        let begin = key.len();
-        match self {
-            None => key.push_str("None"),
-            Some(value) => {
-                value.write(key, form);
-                if form.exact {
-                    if !form.nested && !value.quotes_itself() {
-                        quote_quote(key, begin);
-                    }
-                    quote_none(key, begin);
-                }
-            }
-        }
-    }
-
-    fn ends_itself(&self, form: KeyForm) -> bool {
-        // A reader does not know whether `None` is a missing value or a text: it is as open as the texts of the type.
-        self.as_ref().map_or_else(|| T::type_ends_itself(form), |value| value.ends_itself(form))
-    }
-
-    fn type_ends_itself(form: KeyForm) -> bool {
-        T::type_ends_itself(form)
-    }
-
-    fn quotes_itself(&self) -> bool {
-        true
-    }
-}
-
-macro_rules! pointers {
-    ($($(#[$doc:meta])* [$($parameters:tt)*] $pointer:ty),* $(,)?) => {$(
-        $(#[$doc])*
-        impl<$($parameters)*> CacheKey for $pointer {
-            #[inline]
-            fn write(&self, key: &mut String, form: KeyForm) {
-                (**self).write(key, form);
-            }
-
-            #[inline]
-            fn ends_itself(&self, form: KeyForm) -> bool {
-                (**self).ends_itself(form)
-            }
-
-            #[inline]
-            fn quotes_itself(&self) -> bool {
-                (**self).quotes_itself()
-            }
-        }
-    )*};
-}
-
-pointers! {
-    [T: CacheKey + ?Sized] &T,
-    [T: CacheKey + ?Sized] &mut T,
-    [T: CacheKey + ?Sized] Box<T>,
-    [T: CacheKey + ?Sized] Rc<T>,
-    [T: CacheKey + ?Sized] Arc<T>,
-    [T: CacheKey + ToOwned + ?Sized] Cow<'_, T>,
-}
-
-/// Writes `items` in brackets.
-fn write_list<'a, T: CacheKey + 'a>(key: &mut String, items: impl Iterator<Item = &'a T>, form: KeyForm) {
-    key.push('[');
-    for (number, item) in items.enumerate() {
-        write_item(key, number, item, form);
-    }
-    key.push(']');
-}
-
-fn write_item(key: &mut String, number: usize, item: &(impl CacheKey + ?Sized), form: KeyForm) {
-    if number > 0 {
-        key.push_str(", ");
-    }
-    let (begin, form) = (key.len(), KeyForm { nested: true, ..form });
-    item.write(key, form);
-    if form.exact && !item.ends_itself(form) {
-        quote_nested(key, begin);
-    }
-}
-
-/// Written like a Python list.
-impl<T: CacheKey> CacheKey for [T] {
-    fn write(&self, key: &mut String, form: KeyForm) {
-        write_list(key, self.iter(), form);
-    }
-
-    fn ends_itself(&self, _form: KeyForm) -> bool {
-        true
-    }
-
-    fn quotes_itself(&self) -> bool {
-        true
-    }
-}
-
-macro_rules! lists {
-    ($([$($parameters:tt)*] $list:ty),* $(,)?) => {$(
-        /// Written like a Python list.
-        impl<$($parameters)*> CacheKey for $list {
-            fn write(&self, key: &mut String, form: KeyForm) {
-                write_list(key, self.iter(), form);
-            }
-
-            fn ends_itself(&self, _form: KeyForm) -> bool {
-                true
-            }
-
-            fn type_ends_itself(_form: KeyForm) -> bool {
-                true
-            }
-
-            fn quotes_itself(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
-lists! {
-    [T: CacheKey] Vec<T>,
-    [T: CacheKey] VecDeque<T>,
-    [T: CacheKey, const N: usize] [T; N],
-}
-
-/// Written like Python's empty tuple.
-impl CacheKey for () {
-    fn write(&self, key: &mut String, _form: KeyForm) {
-        key.push_str("()");
-    }
-
-    fn ends_itself(&self, _form: KeyForm) -> bool {
-        true
-    }
-
-    fn type_ends_itself(_form: KeyForm) -> bool {
-        true
-    }
-
-    fn quotes_itself(&self) -> bool {
-        true
-    }
-}
-
-macro_rules! tuples {
-    ($(($($name:ident $index:tt $end:literal)+))*) => {$(
-        /// Written like a Python tuple.
-        impl<$($name: CacheKey),+> CacheKey for ($($name,)+) {
-            fn write(&self, key: &mut String, form: KeyForm) {
-                key.push('(');
-                $(write_item(key, $index, &self.$index, form); key.push_str($end);)+
-                key.push(')');
-            }
-
-            fn ends_itself(&self, _form: KeyForm) -> bool {
-                true
-            }
-
-            fn type_ends_itself(_form: KeyForm) -> bool {
-                true
-            }
-
-            fn quotes_itself(&self) -> bool {
-                true
-            }
-        }
-    )*};
-}
-
-tuples! {
-    (A 0 ",")
-    (A 0 "" B 1 "")
-    (A 0 "" B 1 "" C 2 "")
-    (A 0 "" B 1 "" C 2 "" D 3 "")
-    (A 0 "" B 1 "" C 2 "" D 3 "" E 4 "")
-    (A 0 "" B 1 "" C 2 "" D 3 "" E 4 "" F 5 "")
-}
+pub(super) use shape;
 
 /// An argument that was already converted to its text, by a `to_str` function.
 #[derive(Clone, Debug, PartialEq, Eq)]

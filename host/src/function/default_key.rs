@@ -1,26 +1,45 @@
 //! [`KeyDraft`]: the default key of a call. It is Python's key, except where different calls share Python's key.
 //!
-//! Different calls have different keys. A key is `name|arguments` or `name|namespace|arguments`. A reader who knows the
-//! parameters of each function can decode it:
+//! # Format
+//! A key is `function|arguments` or `function|namespace|arguments`. Five rules make keys that only equal calls of one
+//! function share:
 //!
-//! * Only quoted parts begin with a double quote. A text that begins with one is always quoted.
-//! * The name ends at the first `|`, because a name that contains one is quoted, and a quoted part contains none. If
-//!   the name ends with `>`, what follows its first `<` are generic types, separated by commas outside of brackets. A
-//!   name without types that looks like this is quoted. Python's `<lambda>` does not, because nothing is before its `<`.
-//! * A second `|` is the end of a namespace. Without a namespace, arguments that contain `|` are quoted.
-//! * Arguments are separated by spaces. Numbers, lists, and tuples end themselves: their spaces are within brackets.
-//!   Strings, characters, and own types do not. Neither do options of these, even if they are `None`.
-//! * If one argument of a call does not end itself, it is what remains when the others are read from both ends. If two
-//!   or more do not, those that contain a space are quoted, so that the others end at a space.
-//! * In an `Option`, the text `None` is quoted, and so is each text that results from quoting it.
-//! * In lists and tuples, strings are written like Python's `repr`. Own types are quoted if they are empty, or contain
-//!   spaces, commas, quotes, or brackets.
+//! 1. Arguments are written like Python's `str` and are separated by one space.
+//! 2. A part is *quoted* if it begins with a double quote, or contains a `|` that could be read as a separator: it is
+//!    put in double quotes, with `\"`, `\\`, and `\x7c` for a double quote, a backslash, and a `|`.
+//! 3. An *open* text, such as a string, is also quoted if it contains a space, except if all other arguments are closed
+//!    and those after it are words. See [`KeyShape`].
+//! 4. An option whose value has the text `None`, or a text that begins with `Some(`, is written as `Some(text)`.
+//! 5. In brackets, strings are written like Python's `repr`, and other open texts are quoted unless they end at the next
+//!    separator.
+//!
+//! The only argument of a call is also quoted if its text is empty, so that `f("")` and `f()` differ. The function is
+//! written as `name`, and, if it has them, `@line:column` of its place, `<types>`, and `@v` with its version. A name or
+//! type that contains a double quote, a `|`, or an `@`, or that hides where the types begin, is quoted.
+//!
+//! # Why different calls have different keys
+//! A reader who knows the types of a function's parameters can decode its keys, from left to right:
+//!
+//! * A quoted part begins with a double quote, ends at the next one without a backslash before it, and contains no `|`.
+//!   No other part begins with a double quote.
+//! * The first `|` ends the function, because names, types, and versions that contain one are quoted. Its place and version
+//!   begin at an `@`, which plain names and types do not contain, followed by a digit or a `v`. If what remains ends with
+//!   `>`, types begin at its first `<` that has a name before it. In Python's `m:<lambda>`, only a `:` is before it.
+//! * A second `|` ends the namespace. Without a namespace, there is none, because arguments that contain one are quoted.
+//! * An argument that begins with a double quote is quoted. A word ends at the next space. A list or another enclosed
+//!   text ends at the next space outside of brackets and quotes. An open text without spaces ends at the next space.
+//! * An open text that may contain spaces is the only one, and a known number of words follow. It is what remains when
+//!   these are taken from the end.
+//!
+//! Each text stands for one value of its type: see the implementations of [`CacheKey`]. An implementation outside of this
+//! crate is open, so its text is arbitrary. It is up to it that different values have different texts.
 //!
 //! Keys contain no random or changing parts. All processes that run the same program make the same keys.
 
-use super::cache_key::{CacheKey, KeyForm};
-use super::function_call::{Function, FunctionCall};
-use super::quoting::{quote, quote_quote, quote_separator};
+use super::cache_key::{CacheKey, KeyForm, KeyShape};
+use super::function_call::{Argument, Function, FunctionCall};
+use super::function_name::write_function;
+use super::quoting::{has_bar_or_quote, quote};
 
 const EXACT: KeyForm = KeyForm { nested: false, exact: true };
 
@@ -32,9 +51,43 @@ pub struct KeyDraft<'k> {
     key: &'k mut String,
     /// The position in `key` at which the arguments begin.
     begin: usize,
-    arguments: usize,
-    /// The number of arguments whose end a reader cannot find.
-    texts: usize,
+    arguments: Arguments,
+    found: Found,
+}
+
+/// What the texts of the arguments contain.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    /// Whether a text begins with a double quote.
+    quote: bool,
+    /// Whether a text contains a `|`.
+    bar: bool,
+    /// Whether an open text contains a space.
+    space: bool,
+}
+
+/// What a reader knows about the arguments of a function.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arguments {
+    count: usize,
+    /// The number of open arguments.
+    open: usize,
+    /// Whether an enclosed argument stands behind an open one.
+    encloses_after_open: bool,
+}
+
+impl Arguments {
+    #[inline]
+    fn add(&mut self, shape: KeyShape) {
+        self.count += 1;
+        self.open += usize::from(shape == KeyShape::Open);
+        self.encloses_after_open |= self.open > 0 && shape == KeyShape::Enclosed;
+    }
+
+    /// Returns whether a reader finds the end of an open text that contains spaces.
+    fn may_contain_spaces(self) -> bool {
+        self.open <= 1 && !self.encloses_after_open
+    }
 }
 
 impl<'k> KeyDraft<'k> {
@@ -43,140 +96,67 @@ impl<'k> KeyDraft<'k> {
     pub fn new(function: &Function<'_>, key: &'k mut String) -> Self {
         write_function(function, key);
         let begin = key.len();
-        KeyDraft { key, begin, arguments: 0, texts: 0 }
+        KeyDraft { key, begin, arguments: Arguments::default(), found: Found::default() }
     }
 
     /// Adds the next argument.
     #[inline]
     pub fn add<A: CacheKey + ?Sized>(&mut self, argument: &A) {
-        if self.arguments > 0 {
+        if self.arguments.count > 0 {
             self.key.push(' ');
         }
-        self.arguments += 1;
-        write_exactly(argument, self.key);
-        self.texts += usize::from(!argument.ends_itself(EXACT));
+        let begin = self.key.len();
+        argument.write(self.key, EXACT);
+        let shape = argument.shape(EXACT);
+        self.arguments.add(shape);
+        // A word is never quoted.
+        if shape != KeyShape::Word {
+            self.found.search(&self.key.as_bytes()[begin..], shape);
+        }
     }
 
     /// Completes the key of `call`, quoting arguments if another call could have the same key.
     #[inline]
     pub fn finish(self, call: &FunctionCall<'_>) {
-        let written = &self.key.as_bytes()[self.begin..];
-        let may_hide_a_namespace = call.function().namespace().is_none() && written.contains(&b'|');
-        if may_hide_a_namespace || (self.texts > 1 && is_ambiguous(written, self.arguments)) {
-            self.key.truncate(self.begin);
-            write_quoted(call, self.key, self.texts > 1);
+        let KeyDraft { key, begin, arguments, found } = self;
+        let is_empty = arguments.count == 1 && key.len() == begin;
+        let is_misread = found.quote || (found.bar && call.function().namespace().is_none());
+        if is_empty || is_misread || (found.space && !arguments.may_contain_spaces()) {
+            key.truncate(begin);
+            write_quoted(call, key, arguments);
         }
     }
 }
 
-/// Writes `argument` so that it begins with a double quote only if it is quoted.
-#[inline]
-fn write_exactly<A: CacheKey + ?Sized>(argument: &A, key: &mut String) {
-    let begin = key.len();
-    argument.write(key, EXACT);
-    if !argument.quotes_itself() {
-        quote_quote(key, begin);
+impl Found {
+    #[inline]
+    fn search(&mut self, text: &[u8], shape: KeyShape) {
+        self.quote |= text.first() == Some(&b'"');
+        self.bar |= text.contains(&b'|');
+        self.space |= shape == KeyShape::Open && text.contains(&b' ');
     }
 }
 
-/// Returns whether other arguments could have the text `written`, because it has more spaces than separators.
-fn is_ambiguous(written: &[u8], arguments: usize) -> bool {
-    written.iter().filter(|byte| **byte == b' ').count() >= arguments
-}
-
-/// Writes the arguments, and quotes those that are ambiguous.
+/// Writes the arguments, and quotes those that could be read as others.
 #[cold]
-fn write_quoted(call: &FunctionCall<'_>, key: &mut String, among_texts: bool) {
+fn write_quoted(call: &FunctionCall<'_>, key: &mut String, arguments: Arguments) {
+    let has_namespace = call.function().namespace().is_some();
     for (number, argument) in call.given().enumerate() {
         if number > 0 {
             key.push(' ');
         }
         let begin = key.len();
-        write_exactly(argument.value(), key);
-        if among_texts && !argument.value().ends_itself(EXACT) {
-            quote_separator(key, begin, ' ');
-        }
-        if call.function().namespace().is_none() {
-            quote_separator(key, begin, '|');
-        }
-    }
-}
-
-/// Writes the part of the key before the arguments.
-#[inline]
-fn write_function(function: &Function<'_>, key: &mut String) {
-    if function.is_plain() && function.owner().is_none() && function.types().is_empty() {
-        function.write_plainly(key);
-    } else {
-        write_unusual_function(function, key);
-    }
-}
-
-fn write_unusual_function(function: &Function<'_>, key: &mut String) {
-    let begin = key.len();
-    function.write_full_name(key);
-    if function.types().is_empty() {
-        if ends_with_types(&key[begin..]) || contains_bar(&key[begin..]) {
-            quote(key, begin);
-        }
-    } else {
-        if hides_types(&key[begin..]) || contains_bar(&key[begin..]) {
-            quote(key, begin);
-        }
-        write_types(function.types(), key);
-    }
-    key.push('|');
-    if let Some(namespace) = function.namespace() {
-        let begin = key.len();
-        key.push_str(namespace);
-        if contains_bar(namespace) {
-            quote(key, begin);
-        }
-        key.push('|');
-    }
-}
-
-fn write_types(types: &[&str], key: &mut String) {
-    for (number, name) in types.iter().enumerate() {
-        key.push_str(if number == 0 { "<" } else { ", " });
-        let begin = key.len();
-        key.push_str(name);
-        if !is_one_type(name) || contains_bar(name) {
+        argument.value().write(key, EXACT);
+        if is_ambiguous(&key[begin..], argument, has_namespace, arguments) {
             quote(key, begin);
         }
     }
-    key.push('>');
 }
 
-/// Returns whether `text`, which a `|` follows, contains one, or looks quoted.
-fn contains_bar(text: &str) -> bool {
-    text.starts_with('"') || text.contains('|')
-}
-
-/// Returns whether a name without types looks like a name with types.
-fn ends_with_types(name: &str) -> bool {
-    name.ends_with('>') && name.find('<').is_some_and(|at| !hides_types(&name[..at]))
-}
-
-/// Returns whether types after `name` do not begin at the first `<` that has a function's name before it.
-fn hides_types(name: &str) -> bool {
-    name.is_empty() || name.ends_with(':') || name.contains('<')
-}
-
-/// Returns whether the brackets of `name` match and contain all of its commas.
-fn is_one_type(name: &str) -> bool {
-    let (mut depth, mut previous) = (0_usize, b' ');
-    for byte in name.bytes() {
-        let deeper = match byte {
-            b'<' | b'(' | b'[' => depth.checked_add(1),
-            // Not the arrow of `fn(u8) -> u8`.
-            b'>' if previous == b'-' => Some(depth),
-            b'>' | b')' | b']' => depth.checked_sub(1),
-            b',' if depth == 0 => None,
-            _ => Some(depth),
-        };
-        let Some(deeper) = deeper else { return false };
-        (depth, previous) = (deeper, byte);
-    }
-    depth == 0
+fn is_ambiguous(text: &str, argument: &Argument<'_>, has_namespace: bool, arguments: Arguments) -> bool {
+    let is_open = argument.value().shape(EXACT) == KeyShape::Open;
+    let hides_its_end = is_open && !arguments.may_contain_spaces() && text.contains(' ');
+    let is_only_and_empty = arguments.count == 1 && text.is_empty();
+    let is_misread = if has_namespace { text.starts_with('"') } else { has_bar_or_quote(text) };
+    is_misread || hides_its_end || is_only_and_empty
 }

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use super::cache_key::{CacheKey, KeyForm};
+use super::place::Place;
+
+/// What stands before the version of a function in its keys.
+pub(super) const VERSION: &str = "@v";
 
 /// A cached function, as a key generator sees it.
 #[derive(Clone, Copy, Debug)]
@@ -11,19 +15,11 @@ pub struct Function<'a> {
     owner: Option<&'a str>,
     types: &'a [&'a str],
     namespace: Option<&'a str>,
+    version: Option<&'a str>,
     /// Where it stands, if a function of the same full name may stand elsewhere.
     place: Option<Place>,
-    /// Whether name and namespace need no quotes in a key.
+    /// Whether name, namespace, and version need no quotes in a key.
     is_plain: bool,
-}
-
-/// Where the attribute of a cached function stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// The line and column in the source file. Within a macro, those of its invocation.
-    pub at: (u32, u32),
-    /// The line and column in the source file, or in the macro that contains it.
-    pub written_at: (u32, u32),
 }
 
 /// An argument of a call.
@@ -60,12 +56,12 @@ pub struct FunctionCall<'a> {
     arguments: &'a [Argument<'a>],
 }
 
-/// Returns whether `text` contains no `|`, does not look quoted, and does not end with generic types.
-const fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
+/// Returns whether `name` needs no quotes: it contains no mark, and does not end with generic types.
+const fn is_plain_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
-        if bytes[at] == b'|' || (at == 0 && bytes[at] == b'"') {
+        if matches!(bytes[at], b'"' | b'|' | b'@') {
             return false;
         }
         at += 1;
@@ -73,19 +69,51 @@ const fn is_plain(text: &str) -> bool {
     at == 0 || bytes[at - 1] != b'>'
 }
 
+/// Returns whether `part`, which a `|` follows, needs no quotes: it contains no `|` and does not look quoted.
+const fn is_plain_part(part: &str) -> bool {
+    let bytes = part.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'|' {
+            return false;
+        }
+        at += 1;
+    }
+    at == 0 || bytes[0] != b'"'
+}
+
 impl<'a> Function<'a> {
     /// Creates a function called `name`, such as `module:function`.
     ///
     /// Functions of the same full name share keys. The full name is `name`, or the owner and the last part of `name`.
     pub const fn new(name: &'a str) -> Self {
-        Function { name, owner: None, types: &[], namespace: None, place: None, is_plain: is_plain(name) }
+        Function {
+            name,
+            owner: None,
+            types: &[],
+            namespace: None,
+            version: None,
+            place: None,
+            is_plain: is_plain_name(name),
+        }
     }
 
     /// Returns this function in a namespace.
     #[must_use]
     pub const fn in_namespace(mut self, namespace: &'a str) -> Self {
         self.namespace = Some(namespace);
-        self.is_plain = self.is_plain && is_plain(namespace);
+        self.is_plain = self.is_plain && is_plain_part(namespace);
+        self
+    }
+
+    /// Returns this function in a version, such as `2`. Another version has other keys.
+    ///
+    /// Change the version when the function's values change their meaning, so that values of the old version are not
+    /// served. The version follows the name in the keys, as in `module:function@v2|...`. Python's keys have none.
+    #[must_use]
+    pub const fn with_version(mut self, version: &'a str) -> Self {
+        self.version = Some(version);
+        self.is_plain = self.is_plain && is_plain_part(version);
         self
     }
 
@@ -123,11 +151,22 @@ impl<'a> Function<'a> {
         self.namespace
     }
 
+    /// Returns its version, if it has one.
+    pub fn version(&self) -> Option<&'a str> {
+        self.version
+    }
+
+    /// Returns this function with its place.
+    pub(super) const fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
     pub(super) fn is_plain(&self) -> bool {
         self.is_plain
     }
 
-    /// Writes the owner, the name, and the place, as far as the function has them.
+    /// Writes the owner, if the function has one, and the name.
     pub(super) fn write_full_name(&self, key: &mut String) {
         match self.owner {
             None => key.push_str(self.name),
@@ -137,95 +176,28 @@ impl<'a> Function<'a> {
                 key.push_str(self.name.rsplit(':').next().unwrap_or_default());
             }
         }
+    }
+
+    /// Writes the place, if the function has one.
+    pub(super) fn write_place(&self, key: &mut String) {
         if let Some(place) = self.place {
             place.write(key);
         }
     }
 
-    /// Writes name and namespace like Python, each followed by `|`.
+    /// Writes the name, the version, and the namespace without quotes. Without a version, this is Python's text.
     #[inline]
     pub(super) fn write_plainly(&self, key: &mut String) {
         key.push_str(self.name);
+        if let Some(version) = self.version {
+            key.push_str(VERSION);
+            key.push_str(version);
+        }
         key.push('|');
         if let Some(namespace) = self.namespace {
             key.push_str(namespace);
             key.push('|');
         }
-    }
-}
-
-impl Place {
-    /// Writes `@line:column`, followed by `/line:column` within a macro.
-    fn write(self, key: &mut String) {
-        write_position(key, '@', self.at);
-        if self.written_at != self.at {
-            write_position(key, '/', self.written_at);
-        }
-    }
-}
-
-fn write_position(key: &mut String, before: char, (line, column): (u32, u32)) {
-    key.push(before);
-    key.push_str(itoa::Buffer::new().format(line));
-    key.push(':');
-    key.push_str(itoa::Buffer::new().format(column));
-}
-
-/// Returns `function` with an owner and its place if it is within the body of another function.
-///
-/// Another body, or another block of this one, may contain a function of the same name. `path` is the function's path,
-/// and `usual` the [`path_len`] that it has outside of bodies, directly in its module.
-#[inline]
-pub fn of_function_body<'a>(
-    function: Function<'a>,
-    path: &'a str,
-    usual: usize,
-    place: Place,
-) -> Function<'a> {
-    if path.len() == usual {
-        return function;
-    }
-    let Some((body, _)) = path.rsplit_once("::") else { return function };
-    Function { place: Some(place), ..function.of(body) }
-}
-
-/// Returns `function` as a method of `owner`, with its place if its `impl` is within the body of a function.
-///
-/// Another block of that body may contain a type of the same name. `path` is the path of an item within the method, and
-/// `module` the [`path_len`] of the module.
-#[inline]
-pub fn of_method<'a>(
-    function: Function<'a>,
-    owner: &'a str,
-    path: &str,
-    module: usize,
-    place: Place,
-) -> Function<'a> {
-    let place = is_in_body(path, module).then_some(place);
-    Function { place, ..function.of(owner) }
-}
-
-/// Returns the length that `path`, which a macro such as `module_path!` made, has in a type's name: without `r#`.
-pub const fn path_len(path: &str) -> usize {
-    let (bytes, mut at, mut raw) = (path.as_bytes(), 1, 0);
-    while at < bytes.len() {
-        if bytes[at] == b'#' && bytes[at - 1] == b'r' {
-            raw += 2;
-        }
-        at += 1;
-    }
-    bytes.len() - raw
-}
-
-/// Returns whether a method is within the body of a function.
-///
-/// The `path` of an item in the method is `module::Type::method::Item` or `module::<impl other::Type>::method::Item`
-/// otherwise. There may be generic parameters after `Type`.
-fn is_in_body(path: &str, module: usize) -> bool {
-    let Some(within) = path.get(module..).and_then(|path| path.strip_prefix("::")) else { return false };
-    match within.split_once('<') {
-        Some((before, _)) => before.contains("::"),
-        None => within.matches("::").count() > 2,
     }
 }
 
@@ -291,27 +263,5 @@ impl<'a> FunctionCall<'a> {
     /// Returns the arguments without the defaults.
     pub(super) fn given(&self) -> impl Iterator<Item = &'a Argument<'a>> + use<'a> {
         self.arguments.iter().filter(|argument| !argument.is_default)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_identifiers_are_shorter_in_type_names() {
-        assert_eq!((path_len("m::four"), path_len("r#m::r#loop"), path_len("")), (7, 7, 0));
-    }
-
-    #[test]
-    fn methods_in_bodies_are_told_from_others() {
-        for path in ["m::T::f::I", "m::T<_>::f::I", "m::T<a::B>::f::I", "m::<impl n::T>::f::I"] {
-            assert!(!is_in_body(path, path_len("m")), "{path}");
-        }
-        for path in
-            ["m::o::T::f::I", "m::o::T<_>::f::I", "m::o::<impl m::T>::f::I", "m::o::{{closure}}::T::f::I"]
-        {
-            assert!(is_in_body(path, path_len("m")), "{path}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Python's `repr` of numbers and strings.
+//! Python's `repr` of numbers, strings, and bytes.
 
 use std::fmt::Write;
 
@@ -53,6 +53,24 @@ pub(super) fn write_str_repr(key: &mut String, text: &str) {
             ' '..='~' => key.push(character),
             _ if is_printable(character) => key.push(character),
             _ => write_escape(key, u32::from(character)),
+        }
+    }
+    key.push(quote);
+}
+
+/// Writes Python's `repr` of bytes, such as `b'abc'`. It chooses quotes like that of a string.
+pub(super) fn write_bytes_repr(key: &mut String, bytes: &[u8]) {
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    key.extend(['b', quote]);
+    for byte in bytes {
+        match char::from(*byte) {
+            '\\' => key.push_str("\\\\"),
+            '\n' => key.push_str("\\n"),
+            '\r' => key.push_str("\\r"),
+            '\t' => key.push_str("\\t"),
+            character if character == quote => key.extend(['\\', quote]),
+            character @ ' '..='~' => key.push(character),
+            _ => write_escape(key, u32::from(*byte)),
         }
     }
     key.push(quote);
