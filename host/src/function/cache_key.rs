@@ -111,11 +111,10 @@ pub struct KeyForm {
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyShape {
-    /// The text is not empty and contains no space, `|`, or double quote. Outside of brackets, it contains no comma. Its
-    /// brackets match. A number is a word.
+    /// An enclosed text without spaces, `|`, and quotes, which never needs quotes. A number is a word.
     Word,
-    /// Spaces and commas are within brackets or quotes, and these match. The text does not begin with a double quote,
-    /// except in brackets. A list is enclosed.
+    /// Spaces and commas are within brackets or quotes, and these match. The text is not empty and does not begin with a
+    /// double quote. A list is enclosed, and so is a string in brackets. Words and enclosed texts are closed.
     Enclosed,
     /// The text is arbitrary. A string is open, except in brackets.
     Open,

@@ -7,18 +7,18 @@
 //! 1. Arguments are written like Python's `str` and are separated by one space.
 //! 2. A part is *quoted* if it begins with a double quote, or contains a `|` that could be read as a separator: it is
 //!    put in double quotes, with `\"`, `\\`, and `\x7c` for a double quote, a backslash, and a `|`.
-//! 3. An *open* text, such as a string, is also quoted if it contains a space, except if all other arguments are closed
-//!    and those after it are words. See [`KeyShape`].
+//! 3. If two or more arguments are *open*, such as strings, those of them that contain a space are quoted, too. Numbers,
+//!    lists, tuples, and derived types are closed.
 //! 4. An option whose value has the text `None`, or a text that begins with `Some(`, is written as `Some(text)`.
-//! 5. In brackets, strings are written like Python's `repr`, and other open texts are quoted unless they end at the next
-//!    separator.
+//! 5. In brackets, strings are written like Python's `repr`, and open texts are quoted unless they are free of spaces,
+//!    commas, colons, quotes, and brackets.
 //!
 //! The only argument of a call is also quoted if its text is empty, so that `f("")` and `f()` differ. The function is
-//! written as `name`, and, if it has them, `@line:column` of its place, `<types>`, and `@v` with its version. A name or
-//! type that contains a double quote, a `|`, or an `@`, or that hides where the types begin, is quoted.
+//! written as its name, followed by the parts that it has: `@line:column` for its place, `<types>`, and `@v` with its
+//! version. A name or type that contains a double quote, a `|`, or an `@`, or that hides where the types begin, is quoted.
 //!
 //! # Why different calls have different keys
-//! A reader who knows the types of a function's parameters can decode its keys, from left to right:
+//! A reader who knows the types of a function's parameters can decode its keys:
 //!
 //! * A quoted part begins with a double quote, ends at the next one without a backslash before it, and contains no `|`.
 //!   No other part begins with a double quote.
@@ -26,13 +26,14 @@
 //!   begin at an `@`, which plain names and types do not contain, followed by a digit or a `v`. If what remains ends with
 //!   `>`, types begin at its first `<` that has a name before it. In Python's `m:<lambda>`, only a `:` is before it.
 //! * A second `|` ends the namespace. Without a namespace, there is none, because arguments that contain one are quoted.
-//! * An argument that begins with a double quote is quoted. A word ends at the next space. A list or another enclosed
-//!   text ends at the next space outside of brackets and quotes. An open text without spaces ends at the next space.
-//! * An open text that may contain spaces is the only one, and a known number of words follow. It is what remains when
-//!   these are taken from the end.
-//!
-//! Each text stands for one value of its type: see the implementations of [`CacheKey`]. An implementation outside of this
-//! crate is open, so its text is arbitrary. It is up to it that different values have different texts.
+//! * The text of a closed argument has spaces only in brackets and quotes, and these match. It ends at the first space
+//!   outside of them. If two or more arguments are open, each open one is quoted or ends at the first space.
+//! * The only open argument may contain spaces. It is what remains when the closed ones are taken from both ends. From the
+//!   end, this is possible because no closed or quoted text is what follows a space in another one. In brackets, its own
+//!   brackets would not match. In quotes, each of its strings would begin where one of the other text ends, and the
+//!   reverse, so that one of both texts ends in the middle of a string.
+//! * Each text stands for one value of its type. See the implementations of [`CacheKey`]. Implementations outside of this
+//!   crate are open, so their texts are arbitrary. It is up to them that different values have different texts.
 //!
 //! Keys contain no random or changing parts. All processes that run the same program make the same keys.
 
@@ -51,7 +52,9 @@ pub struct KeyDraft<'k> {
     key: &'k mut String,
     /// The position in `key` at which the arguments begin.
     begin: usize,
-    arguments: Arguments,
+    arguments: usize,
+    /// The number of open arguments.
+    open: usize,
     found: Found,
 }
 
@@ -66,49 +69,26 @@ struct Found {
     space: bool,
 }
 
-/// What a reader knows about the arguments of a function.
-#[derive(Clone, Copy, Debug, Default)]
-struct Arguments {
-    count: usize,
-    /// The number of open arguments.
-    open: usize,
-    /// Whether an enclosed argument stands behind an open one.
-    encloses_after_open: bool,
-}
-
-impl Arguments {
-    #[inline]
-    fn add(&mut self, shape: KeyShape) {
-        self.count += 1;
-        self.open += usize::from(shape == KeyShape::Open);
-        self.encloses_after_open |= self.open > 0 && shape == KeyShape::Enclosed;
-    }
-
-    /// Returns whether a reader finds the end of an open text that contains spaces.
-    fn may_contain_spaces(self) -> bool {
-        self.open <= 1 && !self.encloses_after_open
-    }
-}
-
 impl<'k> KeyDraft<'k> {
     /// Creates a key of `function` without arguments.
     #[inline]
     pub fn new(function: &Function<'_>, key: &'k mut String) -> Self {
         write_function(function, key);
         let begin = key.len();
-        KeyDraft { key, begin, arguments: Arguments::default(), found: Found::default() }
+        KeyDraft { key, begin, arguments: 0, open: 0, found: Found::default() }
     }
 
     /// Adds the next argument.
     #[inline]
     pub fn add<A: CacheKey + ?Sized>(&mut self, argument: &A) {
-        if self.arguments.count > 0 {
+        if self.arguments > 0 {
             self.key.push(' ');
         }
+        self.arguments += 1;
         let begin = self.key.len();
         argument.write(self.key, EXACT);
         let shape = argument.shape(EXACT);
-        self.arguments.add(shape);
+        self.open += usize::from(shape == KeyShape::Open);
         // A word is never quoted.
         if shape != KeyShape::Word {
             self.found.search(&self.key.as_bytes()[begin..], shape);
@@ -118,12 +98,12 @@ impl<'k> KeyDraft<'k> {
     /// Completes the key of `call`, quoting arguments if another call could have the same key.
     #[inline]
     pub fn finish(self, call: &FunctionCall<'_>) {
-        let KeyDraft { key, begin, arguments, found } = self;
-        let is_empty = arguments.count == 1 && key.len() == begin;
+        let KeyDraft { key, begin, arguments, open, found } = self;
+        let is_empty = arguments == 1 && key.len() == begin;
         let is_misread = found.quote || (found.bar && call.function().namespace().is_none());
-        if is_empty || is_misread || (found.space && !arguments.may_contain_spaces()) {
+        if is_empty || is_misread || (found.space && open > 1) {
             key.truncate(begin);
-            write_quoted(call, key, arguments);
+            write_quoted(call, key, (arguments, open));
         }
     }
 }
@@ -137,9 +117,10 @@ impl Found {
     }
 }
 
-/// Writes the arguments, and quotes those that could be read as others.
+/// Writes the arguments, and quotes those that could be read as others. `counts` are the numbers of all and of the open
+/// ones.
 #[cold]
-fn write_quoted(call: &FunctionCall<'_>, key: &mut String, arguments: Arguments) {
+fn write_quoted(call: &FunctionCall<'_>, key: &mut String, counts: (usize, usize)) {
     let has_namespace = call.function().namespace().is_some();
     for (number, argument) in call.given().enumerate() {
         if number > 0 {
@@ -147,16 +128,16 @@ fn write_quoted(call: &FunctionCall<'_>, key: &mut String, arguments: Arguments)
         }
         let begin = key.len();
         argument.value().write(key, EXACT);
-        if is_ambiguous(&key[begin..], argument, has_namespace, arguments) {
+        if is_ambiguous(&key[begin..], argument, has_namespace, counts) {
             quote(key, begin);
         }
     }
 }
 
-fn is_ambiguous(text: &str, argument: &Argument<'_>, has_namespace: bool, arguments: Arguments) -> bool {
-    let is_open = argument.value().shape(EXACT) == KeyShape::Open;
-    let hides_its_end = is_open && !arguments.may_contain_spaces() && text.contains(' ');
-    let is_only_and_empty = arguments.count == 1 && text.is_empty();
+fn is_ambiguous(text: &str, argument: &Argument<'_>, has_namespace: bool, counts: (usize, usize)) -> bool {
+    let (arguments, open) = counts;
+    let hides_its_end = open > 1 && text.contains(' ') && argument.value().shape(EXACT) == KeyShape::Open;
+    let is_only_and_empty = arguments == 1 && text.is_empty();
     let is_misread = if has_namespace { text.starts_with('"') } else { has_bar_or_quote(text) };
     is_misread || hides_its_end || is_only_and_empty
 }

@@ -109,7 +109,8 @@ impl<'a> Function<'a> {
     /// Returns this function in a version, such as `2`. Another version has other keys.
     ///
     /// Change the version when the function's values change their meaning, so that values of the old version are not
-    /// served. The version follows the name in the keys, as in `module:function@v2|...`. Python's keys have none.
+    /// served. The version follows the name in the keys of all key generators of this crate, as in
+    /// `module:function@v2|...`. Python's keys have none.
     #[must_use]
     pub const fn with_version(mut self, version: &'a str) -> Self {
         self.version = Some(version);

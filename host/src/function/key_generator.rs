@@ -15,13 +15,21 @@ pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send
 /// Writes a key that only equal calls share: `module:function|namespace|arg1 arg2`.
 ///
 /// This is the default. The key is Python's, unless different calls share Python's key. Then these parts are written in
-/// double quotes:
+/// double quotes, in which `\"`, `\\`, and `\x7c` stand for a double quote, a backslash, and a `|`:
 ///
 /// * if two or more arguments are strings, those that contain a space. Python's keys of `("a b", "c")` and
 ///   `("a", "b c")` are equal.
 /// * an argument that begins with a double quote, which could be read as one that is quoted here.
 /// * an argument whose `|` could be read as the end of a namespace.
-/// * a string `"None"` in an `Option`, which could be read as `None`.
+/// * an empty string as the only argument. Python's keys of `f("")` and `f()` are equal.
+///
+/// A `Some` whose value could be read as `None` is written as `Some(None)`. In lists, tuples, sets, maps, and types that
+/// derive [`CacheKey`](super::CacheKey), strings are written like Python's `repr`.
+///
+/// The rules hold for one function, whose parameters have fixed types. Give functions that differ in their parameters
+/// different names.
+///
+/// The [version](super::Function::with_version) of a function, if it has one, follows its name: `module:function@v2|...`.
 ///
 /// For a method, its type takes the place of the module. For a function within the body of another one, the outer
 /// function does. Generic parameters follow the name. Methods of different types, and instances of one generic
@@ -44,6 +52,7 @@ pub type MultiKeyGenerator = Box<dyn Fn(&FunctionCall<'_>) -> Vec<String> + Send
 /// assert_eq!(key("a", "b"), "shop:find|a b");
 /// assert_eq!(key("a b", "c"), "shop:find|\"a b\" c");
 /// assert_eq!(key("a", "b c"), "shop:find|a \"b c\"");
+/// assert_eq!(key("a", "|"), "shop:find|a \"\\x7c\"");
 /// ```
 pub fn default_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     let mut draft = KeyDraft::new(call.function(), key);
@@ -53,7 +62,8 @@ pub fn default_key_generator(call: &FunctionCall<'_>, key: &mut String) {
 
 /// Writes the key of Python's `function_key_generator`: `module:function|namespace|arg1 arg2`.
 ///
-/// The key is Python's, byte for byte. Calls whose arguments contain spaces may share a key.
+/// The key is Python's, byte for byte. Different calls may share a key, for example if their arguments contain spaces.
+/// A version, which Python's functions do not have, follows the name.
 pub fn dogpile_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     call.function().write_plainly(key);
     write_values(call.given(), key);
@@ -61,7 +71,8 @@ pub fn dogpile_key_generator(call: &FunctionCall<'_>, key: &mut String) {
 
 /// Writes the key of Python's `kwarg_function_key_generator`, with arguments sorted by name.
 ///
-/// The key is Python's, byte for byte. It includes the defaults that Python fills in.
+/// The key is Python's, byte for byte. It includes the defaults that Python fills in. A version, which Python's functions
+/// do not have, follows the name.
 pub fn kwarg_key_generator(call: &FunctionCall<'_>, key: &mut String) {
     call.function().write_plainly(key);
     let mut sorted: Vec<&Argument<'_>> = call.arguments().iter().collect();
