@@ -18,7 +18,7 @@ fn of_numbers(a: i64, b: u32) -> u64 {
 struct Shop;
 
 impl Shop {
-    #[cache_on_arguments(region = REGION)]
+    #[cache_on_arguments(region = REGION, ignore(self))]
     fn of_texts(&self, a: &str, b: Option<&str>) -> usize {
         a.len() + b.map_or(0, str::len)
     }

@@ -14,6 +14,8 @@ mod key_pieces;
 mod key_readings;
 #[path = "functions/keys.rs"]
 mod keys;
+#[path = "functions/methods.rs"]
+mod methods;
 #[path = "functions/multi.rs"]
 mod multi;
 #[path = "functions/python.rs"]

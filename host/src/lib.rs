@@ -92,34 +92,38 @@ pub use dogpile_sdk as sdk;
 /// | `should_cache_fn = f` | stores only values for which `f(&value)` is true |
 /// | `to_str = f` | converts each argument to text with `f(&argument)`, such as `ToString::to_string` |
 /// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
-/// | `ignore(connection, log)` | arguments that the key does not depend on |
+/// | `key_by(self.id)` | expressions that become the first arguments in the key; they may use `self` and the arguments |
+/// | `ignore(connection, log)` | arguments that the key does not depend on; may contain `self` |
 /// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
 /// | `background` | lets the region's [runner](Runner) evaluate the function for stale values; the arguments must be owned |
 /// | `associated` | for a function without `self` in an `impl` |
 ///
 /// In an `impl`, the companions are called `price_get`, `price_set`, `price_refresh`, `price_invalidate`, `price_original`, and
-/// `price_key`. `self` is not part of the key. Methods of a trait cannot have companions: cache a method of the type, and call
-/// it in the trait's method.
+/// `price_key`. A method states how its key depends on `self`: with `key_by(self.id)`, or with `ignore(self)` if its value does
+/// not depend on `self`. Otherwise it does not compile, because two objects would share one value, even if each has a region
+/// of its own. Methods of a trait cannot have companions: cache a method of the type, and call it in the trait's method.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
 ///
 /// struct Shop {
+///     id: u32,
 ///     region: CacheRegion,
 /// }
 ///
 /// impl Shop {
-///     #[cache_on_arguments(region = self.region)]
+///     #[cache_on_arguments(region = self.region, key_by(self.id))]
 ///     fn price(&self, item: &str) -> Result<usize, String> {
 ///         if item.is_empty() { Err("no item".to_owned()) } else { Ok(item.len()) }
 ///     }
 /// }
 ///
-/// let shop = Shop { region: CacheRegion::new("shop") };
+/// let shop = Shop { id: 7, region: CacheRegion::new("shop") };
 /// shop.region.configure(RegionConfig::new("dogpile.cache.memory"))?;
 /// assert_eq!(shop.price("tea"), Ok(3));
 /// assert_eq!(shop.price(""), Err("no item".to_owned()));
+/// assert!(shop.price_key("tea").ends_with("Shop:price|7 tea"));
 /// assert_eq!((shop.price_get("tea")?, shop.price_get("")?), (Some(3), None));
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
@@ -155,7 +159,8 @@ pub use dogpile_macros::cache_on_arguments;
 /// `HashMap` or `BTreeMap` instead. A key that it leaves out is missing in the result and is not cached.
 ///
 /// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), except that `function_multi_key_generator`
-/// replaces `function_key_generator`, and that there is no `defaults`.
+/// replaces `function_key_generator`, and that there is no `defaults`. The values of `key_by` are part of each key, before the
+/// item of the slice.
 //
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
 #[cfg(feature = "macros")]

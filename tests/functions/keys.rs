@@ -274,7 +274,7 @@ fn two_types(region: &CacheRegion) -> [(u32, String); 2] {
     let gross = {
         struct Shop<T>(T);
         impl<T: Clone> Shop<T> {
-            #[cache_on_arguments(region = region, ignore(region))]
+            #[cache_on_arguments(region = region, ignore(self, region))]
             fn price(&self, region: &CacheRegion, item: u32) -> u32 {
                 item * 120
             }
@@ -285,7 +285,7 @@ fn two_types(region: &CacheRegion) -> [(u32, String); 2] {
     let net = {
         struct Shop<T>(T);
         impl<T: Clone> Shop<T> {
-            #[cache_on_arguments(region = region, ignore(region))]
+            #[cache_on_arguments(region = region, ignore(self, region))]
             fn price(&self, region: &CacheRegion, item: u32) -> u32 {
                 item * 100
             }
@@ -353,7 +353,7 @@ mod r#loop {
     pub(super) struct Shop<T>(pub(super) T);
 
     impl Shop<std::cell::Cell<u8>> {
-        #[cache_on_arguments(region = region, ignore(region))]
+        #[cache_on_arguments(region = region, ignore(self, region))]
         pub(super) fn price(&self, region: &CacheRegion, item: u32) -> u32 {
             item + u32::from(self.0.get())
         }

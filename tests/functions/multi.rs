@@ -80,7 +80,7 @@ struct Users<'a> {
 }
 
 impl Users<'_> {
-    #[cache_multi_on_arguments(region = self.region, namespace = "foo", key_name = "users:names")]
+    #[cache_multi_on_arguments(region = self.region, ignore(self), namespace = "foo", key_name = "users:names")]
     fn names(&self, ids: &[&str]) -> Vec<String> {
         self.calls.next();
         ids.iter().map(|id| id.to_uppercase()).collect()

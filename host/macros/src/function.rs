@@ -8,6 +8,7 @@ use syn::{
     Receiver, Result, ReturnType, Safety, Type, TypePath,
 };
 
+use crate::receiver;
 use crate::settings::Settings;
 
 /// The function that is cached.
@@ -47,6 +48,7 @@ impl Subject {
         refuse_kinds(&item)?;
         let returns = Returned::read(&item)?;
         let (receiver, arguments) = arguments(&item, &settings.ignore)?;
+        receiver::check(receiver.as_ref(), settings)?;
         let is_method = receiver.is_some() || settings.is_associated;
         Ok(Subject { item, receiver, arguments, returns, is_method })
     }
@@ -177,13 +179,7 @@ fn arguments(item: &ItemFn, ignored: &[Ident]) -> Result<(Option<Receiver>, Vec<
 fn refuse_unknown(ignored: &[Ident], arguments: &[Argument]) -> Result<()> {
     let known: Vec<String> = arguments.iter().map(|argument| format!("`{}`", argument.name)).collect();
     for name in ignored {
-        if name == "self" {
-            return Err(Error::new(
-                name.span(),
-                "`self` is no part of the key anyway; take it out of `ignore`",
-            ));
-        }
-        if arguments.iter().all(|argument| argument.name != *name) {
+        if name != "self" && arguments.iter().all(|argument| argument.name != *name) {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let problem = format!("there is no argument `{name}` to ignore; there are: {known}");
             return Err(Error::new(name.span(), problem));

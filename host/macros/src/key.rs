@@ -1,7 +1,7 @@
 //! What makes the key of a call, and asks the region.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, ExprPath, Lit, Result};
@@ -102,15 +102,11 @@ struct Part {
 /// An expression of the key of a call, a `KeyBuffer`.
 pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
     let function = function(subject, settings);
-    let parts: Vec<Part> = subject
-        .const_parameters()
-        .map(constant)
+    let parts: Vec<Part> = first_parts(subject, settings)
         .chain(subject.key_arguments().map(|argument| part(argument, settings)))
         .collect();
     let texts = parts.iter().filter_map(|part| part.text.as_ref());
-    let given = parts.iter().map(|Part { name, value, span, .. }| {
-        quote_spanned!(*span=> ::dogpile::function::Argument::new(#name, &#value))
-    });
+    let given = parts.iter().map(argument);
     let defaults = settings.defaults.iter().map(|(name, value)| {
         let (text, value) = (name.unraw().to_string(), default_value(value));
         quote!(::dogpile::function::Argument::default_of(#text, &#value))
@@ -127,6 +123,10 @@ pub(crate) fn of_call(subject: &Subject, settings: &Settings) -> TokenStream {
     }}
 }
 
+fn argument(Part { name, value, span, .. }: &Part) -> TokenStream {
+    quote_spanned!(*span=> ::dogpile::function::Argument::new(#name, &#value))
+}
+
 /// Writes the key of `call` into `key`.
 fn written(parts: &[Part], settings: &Settings) -> TokenStream {
     if let Some(generator) = &settings.key_generator {
@@ -139,6 +139,19 @@ fn written(parts: &[Part], settings: &Settings) -> TokenStream {
         #(#add)*
         draft.finish(&call)
     }
+}
+
+/// The parts before the arguments: constants, and what `key_by` names.
+fn first_parts<'a>(subject: &'a Subject, settings: &'a Settings) -> impl Iterator<Item = Part> + 'a {
+    subject.const_parameters().map(constant).chain(settings.key_by.iter().enumerate().map(key_by))
+}
+
+/// An expression of `key_by`, which is evaluated once. `to_str` does not apply to it.
+fn key_by((number, given): (usize, &Expr)) -> Part {
+    let span = Span::mixed_site().located_at(given.span());
+    let value = Ident::new(&format!("key_by_{number}"), span);
+    let name = given.to_token_stream().to_string().replace(" . ", ".");
+    Part { text: Some(quote_spanned!(span=> let #value = &#given;)), name, value: quote!(#value), span }
 }
 
 fn constant(name: &Ident) -> Part {
@@ -183,12 +196,17 @@ pub(crate) fn of_slice(subject: &Subject, settings: &Settings, keys: &Ident) -> 
             let given = texts.iter();
         },
     };
+    let parts: Vec<Part> = first_parts(subject, settings).collect();
+    let (texts, shared) = (parts.iter().filter_map(|part| part.text.as_ref()), parts.iter().map(argument));
+    let count = parts.len();
     own! {{
         #function
+        #(#texts)*
         #given
+        let shared: [::dogpile::function::Argument<'_>; #count] = [#(#shared),*];
         let arguments: ::std::vec::Vec<::dogpile::function::Argument<'_>> =
             given.map(|given| ::dogpile::function::Argument::new(#text, given)).collect();
-        #generator(&::dogpile::function::FunctionCall::new(&function, &arguments))
+        #generator(&::dogpile::function::FunctionCall::new(&function, &arguments).with_shared(&shared))
     }}
 }
 

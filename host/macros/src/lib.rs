@@ -8,6 +8,7 @@ mod expiration;
 mod function;
 mod key;
 mod multi;
+mod receiver;
 mod settings;
 mod single;
 

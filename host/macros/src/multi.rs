@@ -177,8 +177,8 @@ fn named_lifetimes(ty: &Type) -> Type {
 
 /// The argument that is the slice of keys, and the type of its items.
 fn keys(subject: &Subject) -> Result<(&Ident, &Type)> {
-    let problem = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out by \
-                   `ignore(...)`";
+    let problem = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out with \
+                   `ignore(shop)`, or make them part of each key with `ignore(shop), key_by(shop)`";
     let mut arguments = subject.key_arguments();
     let first = arguments.next().ok_or_else(|| Error::new_spanned(&subject.item.sig.ident, problem))?;
     if let Some(second) = arguments.next() {

@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) to_str: Option<Expr>,
     pub(crate) key_generator: Option<Expr>,
     pub(crate) ignore: Vec<Ident>,
+    /// The expressions that are the first arguments in a key.
+    pub(crate) key_by: Vec<Expr>,
     pub(crate) defaults: Vec<(Ident, Expr)>,
     pub(crate) is_in_background: bool,
     pub(crate) is_associated: bool,
@@ -32,6 +34,7 @@ pub(crate) const SINGLE: &[&str] = &[
     "should_cache_fn",
     "to_str",
     "function_key_generator",
+    "key_by",
     "ignore",
     "defaults",
     "key_name",
@@ -47,6 +50,7 @@ pub(crate) const MULTI: &[&str] = &[
     "should_cache_fn",
     "to_str",
     "function_multi_key_generator",
+    "key_by",
     "ignore",
     "key_name",
     "background",
@@ -173,6 +177,7 @@ impl Settings {
                 let ignored = setting.list::<Name>("argument, ...")?;
                 self.ignore = ignored.into_iter().map(|Name(name)| name).collect();
             }
+            "key_by" => self.key_by = setting.list::<Expr>("self.id, ...")?,
             "defaults" => {
                 let defaults = setting.list::<DefaultArgument>("argument = value, ...")?;
                 self.defaults = defaults.into_iter().map(|default| (default.name, default.value)).collect();

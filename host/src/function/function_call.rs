@@ -32,7 +32,7 @@ pub struct Argument<'a> {
 
 /// A call of a cached function, as a key generator sees it.
 ///
-/// It contains neither `self` nor ignored arguments. A custom key generator is a function that writes the key:
+/// It contains neither `self` nor ignored arguments, but what `key_by` names. A custom key generator is a function that writes the key:
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall};
@@ -54,6 +54,7 @@ pub struct Argument<'a> {
 pub struct FunctionCall<'a> {
     function: &'a Function<'a>,
     arguments: &'a [Argument<'a>],
+    shared: &'a [Argument<'a>],
 }
 
 /// Returns whether `name` needs no quotes: it contains no mark, and does not end with generic types.
@@ -248,7 +249,14 @@ impl<'a> FunctionCall<'a> {
     /// Creates a call of `function` with `arguments`.
     #[inline]
     pub const fn new(function: &'a Function<'a>, arguments: &'a [Argument<'a>]) -> Self {
-        FunctionCall { function, arguments }
+        FunctionCall { function, arguments, shared: &[] }
+    }
+
+    /// Returns this call of a function of many keys with arguments that are part of every key.
+    #[must_use]
+    pub const fn with_shared(mut self, shared: &'a [Argument<'a>]) -> Self {
+        self.shared = shared;
+        self
     }
 
     /// Returns the called function.
@@ -259,6 +267,13 @@ impl<'a> FunctionCall<'a> {
     /// Returns the arguments in the function's order, followed by the defaults.
     pub fn arguments(&self) -> &'a [Argument<'a>] {
         self.arguments
+    }
+
+    /// Returns the first arguments of every key of a function of many keys: those of `key_by`.
+    ///
+    /// It is empty for a function of one value, whose [`arguments`](Self::arguments) begin with them.
+    pub fn shared(&self) -> &'a [Argument<'a>] {
+        self.shared
     }
 
     /// Returns the arguments without the defaults.

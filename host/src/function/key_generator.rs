@@ -95,12 +95,15 @@ pub fn dogpile_multi_key_generator(call: &FunctionCall<'_>) -> Vec<String> {
 }
 
 fn one_by_one(call: &FunctionCall<'_>, generator: fn(&FunctionCall<'_>, &mut String)) -> Vec<String> {
+    let mut listed = call.shared().to_vec();
     let one = |argument| {
         let mut key = String::new();
-        generator(&FunctionCall::new(call.function(), std::slice::from_ref(argument)), &mut key);
+        listed.truncate(call.shared().len());
+        listed.push(argument);
+        generator(&FunctionCall::new(call.function(), &listed), &mut key);
         key
     };
-    call.arguments().iter().map(one).collect()
+    call.arguments().iter().copied().map(one).collect()
 }
 
 fn write_values<'a>(arguments: impl Iterator<Item = &'a Argument<'a>>, key: &mut String) {

@@ -40,7 +40,7 @@ pub struct Shop<T>(pub T);
 
 impl<T: Send + Sync> Shop<T> {
     /// Of the method.
-    #[cache_on_arguments(region = REGION)]
+    #[cache_on_arguments(region = REGION, ignore(self))]
     pub fn of_method<const N: usize>(&self, item: [u8; N]) -> usize {
         item.len()
     }

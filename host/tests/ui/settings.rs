@@ -62,13 +62,4 @@ fn not_of_this_macro(a: &[u32]) -> Vec<u32> {
     a.to_vec()
 }
 
-struct Shop;
-
-impl Shop {
-    #[cache_on_arguments(region = REGION, ignore(self))]
-    fn ignores_itself(&self, a: u32) -> u32 {
-        a
-    }
-}
-
 fn main() {}
