@@ -251,7 +251,7 @@ mod tests {
         is_stored_by_all(&BTreeMap::from([(1_u32, 'a'), (2, 'b')]));
         is_stored_by_all(&[Shape::Unit, Shape::Newtype(1), Shape::Struct { a: None }]);
         is_stored_by_all(&Shape::Tuple(1, "a".to_owned()));
-        is_stored_by_all(&serde_json::json!({"a": [1, 2.5, null, {"b": "c"}], "d": i64::MAX}));
+        is_stored_by_all(&serde_json::json!({"a": [1, 2.5, null, {"b": "c"}], "d": u64::MAX}));
         is_stored_by_all(&Ten { count: Some(1) });
     }
 

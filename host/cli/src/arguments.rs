@@ -146,7 +146,12 @@ pub(crate) struct Check {
     /// The configuration
     #[arg(default_value = "regions.toml")]
     pub(crate) file: PathBuf,
-    /// How long the regions may take to open and answer, in seconds
+    /// Look at the value of this key in each region, and report one that another serializer wrote
+    ///
+    /// Give the key as the application does. It can be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) peek: Vec<String>,
+    /// How long the regions may take to open and reply, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) time_limit: u64,
 }

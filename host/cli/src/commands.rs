@@ -1,4 +1,4 @@
-//! The subcommands, a file each.
+//! The subcommands, one file each.
 
 mod bench;
 mod check;
@@ -7,6 +7,7 @@ mod delete;
 mod get;
 mod inspect;
 mod man;
+mod peek;
 mod plugins;
 mod set;
 mod stampede;

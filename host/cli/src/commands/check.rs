@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use toml::Value;
 
-use self::opened::Opened;
+use self::opened::{Opened, Visit};
 use self::problem::Problem;
 use self::settings::Inspection;
 use crate::answer::{Answer, Answered, to_json};
@@ -20,22 +20,25 @@ use crate::document::{Document, Place};
 use crate::page::{Colour, Page};
 use crate::workplace;
 
-/// What a configuration is worth.
+/// What was found out about a configuration.
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
-    /// All that is wrong, in the order of the file.
+    /// All problems, in the order of the file.
     problems: Vec<Problem>,
-    /// The regions with nothing wrong in the file, opened.
+    /// The regions without a problem in the file, opened.
     regions: Vec<Opened>,
 }
 
-/// Tells all that is wrong with a configuration, and opens every region that nothing is wrong with.
+/// Reports all problems of a configuration, and opens every region that has none.
 pub(super) fn run(asked: &Check) -> Answered {
     let text = workplace::read(&asked.file)?;
     let mut checked = Checked { file: asked.file.clone(), problems: Vec::new(), regions: Vec::new() };
     match Document::read(&text) {
-        Ok(document) => checked.look_into(&document, Duration::from_secs(asked.time_limit)),
+        Ok(document) => {
+            let limit = Duration::from_secs(asked.time_limit);
+            checked.look_into(&document, Visit { peek: &asked.peek, limit });
+        }
         Err(errors) => {
             let problem = |(place, text)| Problem { place, region: None, problem: vec![text] };
             checked.problems = errors.into_iter().map(problem).collect();
@@ -46,9 +49,9 @@ pub(super) fn run(asked: &Check) -> Answered {
 }
 
 impl Checked {
-    fn look_into(&mut self, document: &Document<'_>, limit: Duration) {
+    fn look_into(&mut self, document: &Document<'_>, visit: Visit<'_>) {
         let folder = self.file.parent().unwrap_or(Path::new(""));
-        let mut inspection = Inspection::of(document, folder, limit);
+        let mut inspection = Inspection::of(document, folder, visit.limit);
         let mut right = Vec::new();
         for (name, value) in document.table.get("regions").and_then(Value::as_table).into_iter().flatten() {
             if let Some(configuration) = inspection.region(name, value) {
@@ -58,7 +61,7 @@ impl Checked {
         }
         inspection.whole(document.table.get("regions"));
         self.problems = inspection.problems;
-        self.regions = opened::open_all(right, limit);
+        self.regions = opened::open_all(right, visit);
         for region in self.regions.iter().filter(|region| !region.problem.is_empty()) {
             self.problems.push(Problem {
                 place: document.place(&[Name("regions"), Name(&region.region)]),

@@ -8,6 +8,7 @@ use dogpile::serializer::{Serializer, name_of};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::peek;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Key;
 use crate::error::CommandError;
@@ -35,10 +36,12 @@ struct StoredValue {
     created_text: String,
     age_seconds: f64,
     version: i64,
-    /// Of the payload; none for a value that is not serialised.
+    /// The size of the payload. A value that is not serialized has none.
     size: Option<usize>,
-    /// Whether a `get` would answer it.
+    /// Whether a `get` would return the value.
     fresh: bool,
+    /// The serializer that seems to have written the value, if it is not the region's.
+    foreign_format: Option<&'static str>,
     preview: String,
 }
 
@@ -77,12 +80,13 @@ fn stored_value(
         age_seconds: created.age(CreationTime::now()).as_secs_f64(),
         version: found.metadata.version,
         size,
+        foreign_format: serializer.and_then(|serializer| peek::foreign_format(found, serializer)),
         fresh: region.get::<Value>(key)?.is_some(),
         preview: preview(found, serializer),
     })
 }
 
-/// The value as JSON if it can be read so, else its first bytes.
+/// Returns the value as JSON if it can be read so, and its first bytes otherwise.
 fn preview(found: &CachedValue, serializer: Option<&dyn Serializer>) -> String {
     let bytes = match &found.payload {
         Payload::Bytes(bytes) => bytes,
@@ -114,13 +118,16 @@ impl Answer for Stored {
         fact("key", &self.key);
         fact("mangled key", &self.mangled_key);
         fact("serializer", self.serializer.as_deref().unwrap_or("none: values are stored as they are"));
-        fact("locked", if self.locked { "yes: somebody is creating it" } else { "no" });
+        fact("locked", if self.locked { "yes: a caller is creating its value" } else { "no" });
         let Some(value) = &self.value else { return fact("value", "none") };
         fact("created", &format!("{} ({})", value.created_text, value.created));
-        let fresh = if value.fresh { "" } else { ", and not served: too old, or not readable as JSON" };
+        let fresh = if value.fresh { "" } else { ", and not served: it is too old, or cannot be read" };
         fact("age", &format!("{}{fresh}", times::rough(value.age_seconds)));
-        fact("size", &value.size.map_or("not serialised".to_owned(), |size| format!("{size} bytes")));
+        fact("size", &value.size.map_or("not serialized".to_owned(), |size| format!("{size} bytes")));
         fact("value", &value.preview);
+        if let Some(format) = value.foreign_format {
+            fact("warning", &peek::advice(format, self.serializer.as_deref().unwrap_or_default()));
+        }
     }
 
     fn is_good(&self) -> bool {

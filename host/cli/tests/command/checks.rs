@@ -1,5 +1,6 @@
 //! Tests of `dogpile check`.
 
+use dogpile::{CacheRegion, Configuration, RegionConfig};
 use serde_json::Value;
 
 use crate::{Place, fits_a_terminal};
@@ -137,4 +138,34 @@ fn silent_server_is_abandoned_after_the_time_limit() {
     let problems = checked["problems"].as_array().unwrap();
     assert_eq!((problems.len(), &problems[0]["region"]), (1, &"deaf".into()), "{checked}");
     assert!(problems[0]["problem"].to_string().contains("within 1 seconds"), "{checked}");
+}
+
+#[test]
+fn peek_at_a_pickle_in_a_json_region_is_a_problem() {
+    let place = Place::new();
+    let configuration = |serializer: &str| {
+        let file = place.path("cache.db");
+        format!(
+            "[regions.a]\nbackend = 'dogpile.cache.dbm'\nserializer = '{serializer}'\n\
+             [regions.a.arguments]\nfilename = '{}'\n",
+            file.display()
+        )
+    };
+    place.write("regions.toml", &configuration("pickle"));
+    let region = CacheRegion::with_defaults("a", RegionConfig::default());
+    Configuration::from_file(place.path("regions.toml")).unwrap().configure(&region).unwrap();
+    region.set("key", vec!["value".to_owned()]).unwrap();
+    assert_eq!(place.json(&["check", "--peek", "key"]).0, 0);
+
+    place.write("regions.toml", &configuration("json"));
+    let (code, checked) = place.json(&["check", "--peek", "missing", "--peek", "key"]);
+    let problem = "key \"key\": the value seems to be pickle, but the region reads json; set serializer = \"pickle\" to \
+                   share values with the program that stored it";
+    assert_eq!((code, &checked["problems"][0]["problem"][0]), (1, &problem.into()));
+    assert_eq!(checked["problems"].as_array().unwrap().len(), 1);
+
+    let (_, inspected) = place.json(&["inspect", "a", "key"]);
+    assert_eq!(inspected["value"]["foreign_format"], "pickle");
+    let shown = place.run(&["inspect", "a", "key"]).out;
+    assert!(shown.contains("\nwarning "), "{shown}");
 }

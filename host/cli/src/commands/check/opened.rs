@@ -1,20 +1,22 @@
-//! Opens the regions, all at once, and asks each for a key.
+//! Opens the regions, all at once, and reads a key of each.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile::serializer::name_of;
 use dogpile::{CacheRegion, Configuration, RegionConfig};
 use serde::Serialize;
 
+use super::super::peek;
 use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, shortened};
 use crate::times;
 
-/// The key that is asked for; nothing is stored under it.
+/// The key that is read. No value is stored under it.
 const KEY: &str = "dogpile-check";
 
-/// A region that was opened, or why it was not.
+/// A region that was opened, or the reason why it was not.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Opened {
     pub(super) region: String,
@@ -23,12 +25,12 @@ pub(super) struct Opened {
     pub(super) open_ms: Option<f64>,
     /// How long a read took, in milliseconds.
     pub(super) ping_ms: Option<f64>,
-    /// Why it does not work, and the causes.
+    /// The reason why it does not work, and its causes.
     pub(super) problem: Vec<String>,
 }
 
 impl Opened {
-    /// Its line in a table.
+    /// Returns its row of a table.
     pub(super) fn cells(&self, page: &Page) -> Vec<String> {
         let time = |ms: Option<f64>| match ms {
             Some(ms) => times::short(Duration::from_secs_f64(ms / 1e3)),
@@ -43,39 +45,48 @@ impl Opened {
     }
 }
 
-/// Opens each region on a thread of its own. One that does not answer within `limit` is told, and left behind.
-pub(super) fn open_all(regions: Vec<(String, String, Configuration)>, limit: Duration) -> Vec<Opened> {
-    let deadline = Instant::now() + limit;
-    let asked: Vec<_> = regions
+/// What is done with each region.
+#[derive(Clone, Copy)]
+pub(super) struct Visit<'a> {
+    /// The keys whose values are looked at.
+    pub(super) peek: &'a [String],
+    /// The time after which a region is given up.
+    pub(super) limit: Duration,
+}
+
+/// Opens each region on a thread of its own. A region that takes too long is reported, and left behind.
+pub(super) fn open_all(regions: Vec<(String, String, Configuration)>, visit: Visit<'_>) -> Vec<Opened> {
+    let deadline = Instant::now() + visit.limit;
+    let started: Vec<_> = regions
         .into_iter()
         .map(|(region, backend, configuration)| {
             let opened = Opened { region, backend, open_ms: None, ping_ms: None, problem: Vec::new() };
-            let (answer, answered) = mpsc::channel();
-            let started = opened.clone();
+            let (sender, receiver) = mpsc::channel();
+            let (started, peek) = (opened.clone(), visit.peek.to_vec());
             thread::spawn(move || {
-                // Nobody listens any more if it took too long.
-                let _ = answer.send(open(started, &configuration));
+                // The receiver is gone if it took too long.
+                let _ = sender.send(open(started, &configuration, &peek));
             });
-            (opened, answered)
+            (opened, receiver)
         })
         .collect();
-    let answer = |(mut opened, answered): (Opened, mpsc::Receiver<Opened>)| {
-        answered.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|_| {
-            opened.problem.push(format!("it did not answer within {} seconds", limit.as_secs()));
+    let finish = |(mut opened, receiver): (Opened, mpsc::Receiver<Opened>)| {
+        receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|_| {
+            opened.problem.push(format!("it did not answer within {} seconds", visit.limit.as_secs()));
             opened
         })
     };
-    asked.into_iter().map(answer).collect()
+    started.into_iter().map(finish).collect()
 }
 
-fn open(mut opened: Opened, configuration: &Configuration) -> Opened {
-    if let Err(error) = try_open(&mut opened, configuration) {
+fn open(mut opened: Opened, configuration: &Configuration, peek: &[String]) -> Opened {
+    if let Err(error) = try_open(&mut opened, configuration, peek) {
         opened.problem = causes(&error);
     }
     opened
 }
 
-fn try_open(opened: &mut Opened, configuration: &Configuration) -> Result<(), CommandError> {
+fn try_open(opened: &mut Opened, configuration: &Configuration, peek: &[String]) -> Result<(), CommandError> {
     let region = CacheRegion::with_defaults(&opened.region, RegionConfig::default());
     let began = Instant::now();
     configuration.configure(&region)?;
@@ -83,5 +94,17 @@ fn try_open(opened: &mut Opened, configuration: &Configuration) -> Result<(), Co
     let began = Instant::now();
     region.backend()?.get(&region.mangled_key(KEY)?)?;
     opened.ping_ms = Some(began.elapsed().as_secs_f64() * 1e3);
+    for key in peek {
+        opened.problem.extend(foreign_value(&region, key)?);
+    }
     Ok(())
+}
+
+/// Returns the problem with the value of `key`, if another serializer wrote it.
+fn foreign_value(region: &CacheRegion, key: &str) -> Result<Option<String>, CommandError> {
+    let found = region.backend()?.get(&region.mangled_key(key)?)?;
+    let (Some(found), Some(serializer)) = (found, region.serializer()?) else { return Ok(None) };
+    let own = name_of(&serializer).unwrap_or_else(|| format!("{serializer:?}"));
+    let format = peek::foreign_format(&found, &*serializer);
+    Ok(format.map(|format| format!("key {key:?}: {}", peek::advice(format, &own))))
 }
