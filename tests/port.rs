@@ -36,8 +36,14 @@ mod region;
 mod runner;
 #[path = "port/serializer.rs"]
 mod serializer;
+#[path = "port/serializer_blob.rs"]
+mod serializer_blob;
 #[path = "port/serializer_pickle.rs"]
 mod serializer_pickle;
+#[path = "port/serializer_python.rs"]
+mod serializer_python;
+#[path = "port/serializer_types.rs"]
+mod serializer_types;
 #[path = "port/simulation.rs"]
 mod simulation;
 #[path = "port/supplied_proxies.rs"]

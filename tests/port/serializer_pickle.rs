@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::serializer_blob::ByteBuf;
+
 fn read<T: CacheValue>(bytes: &[u8]) -> Result<T, String> {
     T::deserialize(bytes, &Pickle).map_err(|error| error.to_string())
 }
@@ -24,32 +26,6 @@ fn written<T: CacheValue>(value: &T) -> Vec<u8> {
 fn comes_back<T: CacheValue + PartialEq + Debug>(value: T) {
     let bytes = written(&value);
     assert_eq!(read::<T>(&bytes), Ok(value), "{}", bytes.escape_ascii());
-}
-
-/// Bytes as serde's own type has them. A `Vec<u8>` is a sequence of numbers.
-#[derive(Clone, Debug, PartialEq)]
-struct Blob(Vec<u8>);
-
-impl Serialize for Blob {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Blob {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl serde::de::Visitor<'_> for Bytes {
-            type Value = Blob;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Blob, E> {
-                Ok(Blob(bytes.to_vec()))
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,7 +85,7 @@ fn scalars_come_back() {
     assert!(read::<f64>(&written(&f64::NAN)).unwrap().is_nan());
     assert!(read::<f32>(&written(&f32::NAN)).unwrap().is_nan());
     for length in [0, 1, 255, 256, 70_000] {
-        comes_back(Blob((0..length).map(|byte| byte as u8).collect()));
+        comes_back(ByteBuf((0..length).map(|byte| byte as u8).collect()));
         comes_back("ä".repeat(length));
     }
 }
@@ -320,7 +296,7 @@ fn bytes_are_read_as_bytes_or_numbers_but_not_as_str() {
         b"\x80\x03cbuiltins\nbytearray\nC\x02a\xe4\x85R.",
     ];
     for pickle in forms {
-        assert_eq!(read(pickle), Ok(Blob(b"a\xe4".to_vec())), "{}", pickle.escape_ascii());
+        assert_eq!(read(pickle), Ok(ByteBuf(b"a\xe4".to_vec())), "{}", pickle.escape_ascii());
         assert_eq!(read(pickle), Ok(b"a\xe4".to_vec()), "{}", pickle.escape_ascii());
         assert_eq!(read(pickle), Ok([b'a', 0xe4]), "{}", pickle.escape_ascii());
         assert!(read::<[u8; 1]>(pickle).is_err());
@@ -328,7 +304,7 @@ fn bytes_are_read_as_bytes_or_numbers_but_not_as_str() {
     }
     assert!(read::<String>(b"C\x01a.").is_err());
     assert!(read::<HashMap<String, u8>>(b"}C\x01aK\x01s.").is_err());
-    assert!(read::<Blob>(b"c_codecs\nencode\n(V\\u20ac\nVlatin1\ntR.").is_err());
+    assert!(read::<ByteBuf>(b"c_codecs\nencode\n(V\\u20ac\nVlatin1\ntR.").is_err());
 }
 
 #[test]
