@@ -8,6 +8,7 @@ mod error;
 mod input;
 mod integer;
 mod machine;
+mod opcode;
 mod text;
 mod write;
 

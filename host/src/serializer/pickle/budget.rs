@@ -5,8 +5,8 @@ use super::error::Error;
 /// The greatest number of containers in each other, as in JSON. Deeper values could exhaust the stack.
 pub(super) const MAX_DEPTH: u32 = 128;
 
-/// The greatest number of options and newtypes around each other and the containers. They have no bytes of their own, so
-/// that a type may contain itself without end.
+/// The greatest number of options and newtypes that are open at once. They have no bytes of their own, so that a type
+/// may contain itself without end.
 const MAX_WRAPPERS: u32 = 512;
 
 /// The cost of reading a value, besides the bytes of its text.

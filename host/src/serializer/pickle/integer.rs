@@ -1,14 +1,16 @@
 //! Writes integers of up to 128 bits.
 
+use super::opcode as op;
+
 /// Writes `value` with as few bytes as Python does.
 pub(super) fn signed(out: &mut Vec<u8>, value: i128) {
     if let Ok(small) = u8::try_from(value) {
-        out.extend([b'K', small]);
+        out.extend([op::BININT1, small]);
     } else if let Ok(small) = u16::try_from(value) {
-        out.push(b'M');
+        out.push(op::BININT2);
         out.extend(small.to_le_bytes());
     } else if let Ok(small) = i32::try_from(value) {
-        out.push(b'J');
+        out.push(op::BININT);
         out.extend(small.to_le_bytes());
     } else {
         long(out, value.to_le_bytes(), if value < 0 { 0xff } else { 0 });
@@ -28,7 +30,7 @@ fn long(out: &mut Vec<u8>, bytes: [u8; 16], sign: u8) {
     let length = bytes.iter().rposition(|byte| *byte != sign).map_or(0, |last| last + 1);
     let bytes = &bytes[..length];
     let shows_sign = bytes.last().is_some_and(|last| (*last ^ sign) < 0x80);
-    out.extend([0x8a, length as u8 + u8::from(!shows_sign)]);
+    out.extend([op::LONG1, length as u8 + u8::from(!shows_sign)]);
     out.extend(bytes);
     out.extend((!shows_sign).then_some(sign));
 }

@@ -1,6 +1,6 @@
 //! Runs the opcodes of a pickle. The outcome refers to the pickle's own bytes, and nothing is called.
 //!
-//! Time and memory are linear in the length of the pickle: each opcode reads its own bytes and pushes at most one value,
+//! Time and memory are linear in the length of the pickle. Each opcode reads its own bytes and pushes at most one value,
 //! and each value leaves the stack once.
 // Source: Python's `pickletools.py`, which documents the opcodes.
 
@@ -10,6 +10,7 @@ use super::arena::{Arena, Callable, Kind, Text, Value};
 use super::call;
 use super::error::Error;
 use super::input::Input;
+use super::opcode as op;
 use super::text;
 
 /// The newest protocol that is read.
@@ -33,7 +34,7 @@ pub(super) fn run(pickle: &[u8]) -> Result<(Value<'_>, Arena<'_>), Error> {
     }
     loop {
         match machine.input.opcode()? {
-            b'.' => return machine.stop(),
+            op::STOP => return machine.stop(),
             opcode => machine.step(opcode)?,
         }
     }
@@ -57,15 +58,23 @@ impl<'a> Machine<'a> {
             return Ok(());
         }
         match opcode {
-            b']' | b'}' | b')' | 0x8f | 0x85..=0x87 | b'l' | b'd' | b't' | 0x91 => self.build(opcode),
-            b'a' | b'e' | b's' | b'u' | 0x90 => self.grow(opcode),
-            b'p' | b'q' | b'r' | 0x94 => self.memoize(opcode),
-            b'g' | b'h' | b'j' => self.recall(opcode),
-            b'(' | b'0' | b'1' | b'2' => self.arrange(opcode),
-            b'c' | 0x93 => self.global(opcode),
-            b'R' => self.reduce(),
-            0x80 => self.protocol(),
-            0x95 => self.frame(),
+            op::EMPTY_LIST
+            | op::EMPTY_DICT
+            | op::EMPTY_TUPLE
+            | op::EMPTY_SET
+            | op::TUPLE1..=op::TUPLE3
+            | op::LIST
+            | op::DICT
+            | op::TUPLE
+            | op::FROZENSET => self.build(opcode),
+            op::APPEND | op::APPENDS | op::SETITEM | op::SETITEMS | op::ADDITEMS => self.grow(opcode),
+            op::PUT | op::BINPUT | op::LONG_BINPUT | op::MEMOIZE => self.memoize(opcode),
+            op::GET | op::BINGET | op::LONG_BINGET => self.recall(opcode),
+            op::MARK | op::POP | op::POP_MARK | op::DUP => self.arrange(opcode),
+            op::GLOBAL | op::STACK_GLOBAL => self.global(opcode),
+            op::REDUCE => self.reduce(),
+            op::PROTO => self.protocol(),
+            op::FRAME => self.frame(),
             other => Err(self.refused(other)),
         }
     }
@@ -73,21 +82,21 @@ impl<'a> Machine<'a> {
     /// Reads the value of an opcode that pushes one without touching the stack.
     fn scalar(&mut self, opcode: u8) -> Result<Option<Value<'a>>, Error> {
         Ok(Some(match opcode {
-            b'N' => Value::None,
-            0x88 | 0x89 => Value::Bool(opcode == 0x88),
-            b'K' => Value::Int(self.input.number(1)? as i64),
-            b'M' => Value::Int(self.input.number(2)? as i64),
-            b'J' => Value::Int(i32::from_le_bytes(self.input.array()?).into()),
-            b'G' => Value::Float(f64::from_be_bytes(self.input.array()?)),
-            b'I' | b'L' | b'F' | b'S' | b'V' => self.line(opcode)?,
-            0x8a => self.binary(1)?,
-            0x8b => self.binary(4)?,
-            0x8c | b'U' => self.text(1)?,
-            b'X' | b'T' => self.text(4)?,
-            0x8d => self.text(8)?,
-            b'C' => Value::Bytes(self.input.counted(1)?),
-            b'B' => Value::Bytes(self.input.counted(4)?),
-            0x8e | 0x96 => Value::Bytes(self.input.counted(8)?),
+            op::NONE => Value::None,
+            op::NEWTRUE | op::NEWFALSE => Value::Bool(opcode == op::NEWTRUE),
+            op::BININT1 => Value::Int(self.input.number(1)? as i64),
+            op::BININT2 => Value::Int(self.input.number(2)? as i64),
+            op::BININT => Value::Int(i32::from_le_bytes(self.input.array()?).into()),
+            op::BINFLOAT => Value::Float(f64::from_be_bytes(self.input.array()?)),
+            op::INT | op::LONG | op::FLOAT | op::STRING | op::UNICODE => self.line(opcode)?,
+            op::LONG1 => self.binary(1)?,
+            op::LONG4 => self.binary(4)?,
+            op::SHORT_BINUNICODE | op::SHORT_BINSTRING => self.text(1)?,
+            op::BINUNICODE | op::BINSTRING => self.text(4)?,
+            op::BINUNICODE8 => self.text(8)?,
+            op::SHORT_BINBYTES => Value::Bytes(self.input.counted(1)?),
+            op::BINBYTES => Value::Bytes(self.input.counted(4)?),
+            op::BINBYTES8 | op::BYTEARRAY8 => Value::Bytes(self.input.counted(8)?),
             _ => return Ok(None),
         }))
     }
@@ -96,13 +105,13 @@ impl<'a> Machine<'a> {
     fn line(&mut self, opcode: u8) -> Result<Value<'a>, Error> {
         let line = self.input.line()?;
         let value = match (opcode, line) {
-            (b'I', b"00" | b"01") => Some(Value::Bool(line == b"01")),
-            (b'I' | b'L', _) => {
+            (op::INT, b"00" | b"01") => Some(Value::Bool(line == b"01")),
+            (op::INT | op::LONG, _) => {
                 let digits = line.strip_suffix(b"L").unwrap_or(line);
                 text::decimal(digits).map(|integer| self.arena.add_integer(integer))
             }
-            (b'F', _) => text::float(line).map(Value::Float),
-            (b'S', _) => text::quoted(line).map(|text| Value::Str(self.arena.add_text(text))),
+            (op::FLOAT, _) => text::float(line).map(Value::Float),
+            (op::STRING, _) => text::quoted(line).map(|text| Value::Str(self.arena.add_text(text))),
             _ => self.unicode(line),
         };
         value.ok_or_else(|| self.invalid_line(opcode))
@@ -117,9 +126,9 @@ impl<'a> Machine<'a> {
 
     fn invalid_line(&self, opcode: u8) -> Error {
         self.input.error(match opcode {
-            b'I' | b'L' => "invalid integer, or one of more than 128 bits",
-            b'F' => "invalid float",
-            b'S' => "invalid string of Python 2, or one that is not UTF-8",
+            op::INT | op::LONG => "invalid integer, or one of more than 128 bits",
+            op::FLOAT => "invalid float",
+            op::STRING => "invalid string of Python 2, or one that is not UTF-8",
             _ => "invalid escape in a str, or a lone surrogate",
         })
     }
@@ -140,14 +149,14 @@ impl<'a> Machine<'a> {
     /// Adds a container, with items from the stack if `opcode` takes some.
     fn build(&mut self, opcode: u8) -> Result<(), Error> {
         let from = match opcode {
-            0x85..=0x87 => self.below(usize::from(opcode - 0x84))?,
-            b'l' | b'd' | b't' | 0x91 => self.close_mark()?,
+            op::TUPLE1..=op::TUPLE3 => self.below(usize::from(opcode - op::TUPLE1) + 1)?,
+            op::LIST | op::DICT | op::TUPLE | op::FROZENSET => self.close_mark()?,
             _ => self.stack.len(),
         };
         let kind = match opcode {
-            b']' | b'l' => Kind::List,
-            b'}' | b'd' => self.pairs(from, Kind::Dict)?,
-            0x8f => Kind::Set,
+            op::EMPTY_LIST | op::LIST => Kind::List,
+            op::EMPTY_DICT | op::DICT => self.pairs(from, Kind::Dict)?,
+            op::EMPTY_SET => Kind::Set,
             _ => Kind::Fixed,
         };
         let container = self.arena.add(kind, self.stack.drain(from..));
@@ -158,13 +167,13 @@ impl<'a> Machine<'a> {
     /// Moves values from the stack to the container below them.
     fn grow(&mut self, opcode: u8) -> Result<(), Error> {
         let from = match opcode {
-            b'a' => self.below(1)?,
-            b's' => self.below(2)?,
+            op::APPEND => self.below(1)?,
+            op::SETITEM => self.below(2)?,
             _ => self.close_mark()?,
         };
         let kind = match opcode {
-            b'a' | b'e' => Kind::List,
-            0x90 => Kind::Set,
+            op::APPEND | op::APPENDS => Kind::List,
+            op::ADDITEMS => Kind::Set,
             _ => self.pairs(from, Kind::Dict)?,
         };
         let open = self.marks.last().copied().unwrap_or(0);
@@ -210,10 +219,10 @@ impl<'a> Machine<'a> {
 
     fn arrange(&mut self, opcode: u8) -> Result<(), Error> {
         match opcode {
-            b'(' => self.marks.push(self.stack.len()),
-            b'2' => self.stack.push(self.top()?),
+            op::MARK => self.marks.push(self.stack.len()),
+            op::DUP => self.stack.push(self.top()?),
             // Python drops a mark if it lies on top.
-            b'0' if self.marks.last() != Some(&self.stack.len()) => drop(self.pop()?),
+            op::POP if self.marks.last() != Some(&self.stack.len()) => drop(self.pop()?),
             _ => {
                 let from = self.close_mark()?;
                 self.stack.truncate(from);
@@ -225,7 +234,7 @@ impl<'a> Machine<'a> {
     /// Stores the top value in the memo.
     fn memoize(&mut self, opcode: u8) -> Result<(), Error> {
         let value = self.top()?;
-        let index = if opcode == 0x94 { self.memoized } else { self.memo_index(opcode)? };
+        let index = if opcode == op::MEMOIZE { self.memoized } else { self.memo_index(opcode)? };
         // Each entry takes an opcode of its own, so that picklers write no greater index.
         if index >= self.input.len() {
             return Err(self.input.error(format!("memo index {index} is out of range")));
@@ -247,8 +256,8 @@ impl<'a> Machine<'a> {
 
     fn memo_index(&mut self, opcode: u8) -> Result<usize, Error> {
         let index = match opcode {
-            b'q' | b'h' => Some(self.input.number(1)?),
-            b'r' | b'j' => Some(self.input.number(4)?),
+            op::BINPUT | op::BINGET => Some(self.input.number(1)?),
+            op::LONG_BINPUT | op::LONG_BINGET => Some(self.input.number(4)?),
             _ => std::str::from_utf8(self.input.line()?).ok().and_then(|line| line.parse().ok()),
         };
         let index = index.and_then(|index| usize::try_from(index).ok());
@@ -257,7 +266,7 @@ impl<'a> Machine<'a> {
 
     /// Pushes a class or function, which must be one that pickles of plain data call.
     fn global(&mut self, opcode: u8) -> Result<(), Error> {
-        let (module, name) = if opcode == b'c' { self.names()? } else { self.popped_names()? };
+        let (module, name) = if opcode == op::GLOBAL { self.names()? } else { self.popped_names()? };
         let callable = call::find(&module, &name).ok_or_else(|| self.object(&module, &name))?;
         self.stack.push(Value::Callable(callable));
         Ok(())
@@ -328,13 +337,15 @@ impl<'a> Machine<'a> {
     /// Returns why `opcode` is refused, which reads or pushes more than plain data.
     fn refused(&mut self, opcode: u8) -> Error {
         match opcode {
-            b'i' => self.names().map_or_else(|error| error, |(module, name)| self.object(&module, &name)),
-            0x81 | 0x92 | b'o' | b'b' => {
+            op::INST => self.names().map_or_else(|error| error, |(module, name)| self.object(&module, &name)),
+            op::NEWOBJ | op::NEWOBJ_EX | op::OBJ | op::BUILD => {
                 self.input.error("a Python object cannot be read; store plain data such as dicts and lists")
             }
-            b'P' | b'Q' => self.input.error("persistent IDs are not supported"),
-            0x82..=0x84 => self.input.error("extension codes are not supported"),
-            0x97 | 0x98 => self.input.error("out-of-band buffers are not supported"),
+            op::PERSID | op::BINPERSID => self.input.error("persistent IDs are not supported"),
+            op::EXT1..=op::EXT4 => self.input.error("extension codes are not supported"),
+            op::NEXT_BUFFER | op::READONLY_BUFFER => {
+                self.input.error("out-of-band buffers are not supported")
+            }
             other => self.input.error(format!("unknown opcode {other:#04x}; these bytes may be no pickle")),
         }
     }

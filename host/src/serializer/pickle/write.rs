@@ -9,6 +9,7 @@ use serde::ser::{
 use super::budget::MAX_DEPTH;
 use super::error::Error;
 use super::integer;
+use super::opcode as op;
 
 /// The number of items after which a list or dict takes those that lie on the stack, as in Python.
 const BATCH: usize = 1000;
@@ -16,10 +17,10 @@ const BATCH: usize = 1000;
 /// Returns the pickle of `value`.
 pub(super) fn to_vec(value: &dyn ErasedSerialize) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(128);
-    out.extend(b"\x80\x03");
+    out.extend([op::PROTO, 3]);
     let mut writer = Writer { out, depth: 0, keys: 0 };
     value.serialize(&mut writer)?;
-    writer.out.push(b'.');
+    writer.out.push(op::STOP);
     Ok(writer.out)
 }
 
@@ -48,7 +49,7 @@ impl Writer {
             let advice = "use a string, a number, or a tuple as the key";
             return Err(Error::custom(format!("Python cannot use a dict as a key of a dict; {advice}")));
         }
-        self.out.push(b'}');
+        self.out.push(op::EMPTY_DICT);
         Ok(())
     }
 
@@ -63,19 +64,19 @@ impl Writer {
         if self.keys > 0 {
             return self.begin(End::Tuple);
         }
-        self.out.push(b']');
-        self.begin(End::Batch(b'e'))
+        self.out.push(op::EMPTY_LIST);
+        self.begin(End::Batch(op::APPENDS))
     }
 
     fn dict(&mut self) -> Result<Compound<'_>, Error> {
         self.empty_dict()?;
-        self.begin(End::Batch(b'u'))
+        self.begin(End::Batch(op::SETITEMS))
     }
 
     fn begin(&mut self, end: End) -> Result<Compound<'_>, Error> {
         self.enter()?;
         if end == End::Tuple {
-            self.out.push(b'(');
+            self.out.push(op::MARK);
         }
         Ok(Compound { writer: self, end, count: 0, is_variant: false })
     }
@@ -112,7 +113,7 @@ impl Compound<'_> {
             && self.count.is_multiple_of(BATCH)
         {
             self.writer.out.extend((self.count > 0).then_some(take));
-            self.writer.out.push(b'(');
+            self.writer.out.push(op::MARK);
         }
         self.count += 1;
     }
@@ -137,13 +138,13 @@ impl Compound<'_> {
             (End::Batch(take), _) => out.push(take),
             (End::Tuple, 0) => {
                 out.pop();
-                out.push(b')');
+                out.push(op::EMPTY_TUPLE);
             }
-            (End::Tuple, _) => out.push(b't'),
+            (End::Tuple, _) => out.push(op::TUPLE),
         }
         self.writer.depth -= 1;
         if self.is_variant {
-            self.writer.out.push(b's');
+            self.writer.out.push(op::SETITEM);
             self.writer.depth -= 1;
         }
     }
@@ -169,7 +170,7 @@ impl<'w> Serializer for &'w mut Writer {
     type SerializeStructVariant = Compound<'w>;
 
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
-        self.out.push(if value { 0x88 } else { 0x89 });
+        self.out.push(if value { op::NEWTRUE } else { op::NEWFALSE });
         Ok(())
     }
 
@@ -201,7 +202,7 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Error> {
-        self.out.push(b'G');
+        self.out.push(op::BINFLOAT);
         self.out.extend(value.to_be_bytes());
         Ok(())
     }
@@ -212,7 +213,7 @@ impl<'w> Serializer for &'w mut Writer {
 
     fn serialize_str(self, value: &str) -> Result<(), Error> {
         let length = length_of(value.as_bytes(), "a string")?;
-        self.out.push(b'X');
+        self.out.push(op::BINUNICODE);
         self.out.extend(length);
         self.out.extend_from_slice(value.as_bytes());
         Ok(())
@@ -220,10 +221,10 @@ impl<'w> Serializer for &'w mut Writer {
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Error> {
         if let Ok(length) = u8::try_from(value.len()) {
-            self.out.extend([b'C', length]);
+            self.out.extend([op::SHORT_BINBYTES, length]);
         } else {
             let length = length_of(value, "a byte string")?;
-            self.out.push(b'B');
+            self.out.push(op::BINBYTES);
             self.out.extend(length);
         }
         self.out.extend_from_slice(value);
@@ -239,7 +240,7 @@ impl<'w> Serializer for &'w mut Writer {
     }
 
     fn serialize_unit(self) -> Result<(), Error> {
-        self.out.push(b'N');
+        self.out.push(op::NONE);
         Ok(())
     }
 
@@ -273,7 +274,7 @@ impl<'w> Serializer for &'w mut Writer {
     ) -> Result<(), Error> {
         self.variant(variant)?;
         value.serialize(&mut *self)?;
-        self.out.push(b's');
+        self.out.push(op::SETITEM);
         self.depth -= 1;
         Ok(())
     }
