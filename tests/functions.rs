@@ -14,10 +14,14 @@ mod key_pieces;
 mod key_readings;
 #[path = "functions/keys.rs"]
 mod keys;
+#[path = "functions/long_keys.rs"]
+mod long_keys;
 #[path = "functions/methods.rs"]
 mod methods;
 #[path = "functions/multi.rs"]
 mod multi;
+#[path = "functions/places.rs"]
+mod places;
 #[path = "functions/python.rs"]
 mod python;
 #[path = "functions/single.rs"]

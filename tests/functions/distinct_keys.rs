@@ -12,7 +12,9 @@ use proptest::option::of as option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::key_pieces::{CORE, PIECES, Raw, assert_distinct, config, key, key_of, pairs, text, texts_of};
+use super::key_pieces::{
+    CORE, PIECES, Raw, assert_distinct, config, key, key_of, options, pairs, text, texts_of,
+};
 
 /// Types that derive the trait, with texts in their fields.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, CacheKey)]
@@ -38,10 +40,6 @@ fn assert_distinct_pairs<A: CacheKey + Debug + PartialEq + Clone, B: CacheKey + 
     assert_distinct(pairs(b, a), |(b, a)| key(namespace, &[b, a]));
     assert_distinct(a.to_vec(), |a| key(namespace, &[a]));
     assert_distinct(a.to_vec(), |a| key(namespace, &[&true, a, &-1]));
-}
-
-fn options<T: Clone>(values: &[T]) -> Vec<Option<T>> {
-    std::iter::once(None).chain(values.iter().cloned().map(Some)).collect()
 }
 
 fn raw(texts: &[String]) -> Vec<Raw> {

@@ -42,6 +42,10 @@ pub(crate) fn pairs<A: Clone, B: Clone>(a: &[A], b: &[B]) -> Vec<(A, B)> {
     a.iter().flat_map(|a| b.iter().map(|b| (a.clone(), b.clone()))).collect()
 }
 
+pub(crate) fn options<T: Clone>(values: &[T]) -> Vec<Option<T>> {
+    std::iter::once(None).chain(values.iter().cloned().map(Some)).collect()
+}
+
 /// Returns the default key of a call.
 pub(crate) fn key(namespace: Option<&str>, values: &[&dyn CacheKey]) -> String {
     let function = Function::new("m:f");

@@ -274,24 +274,22 @@ fn two_types(region: &CacheRegion) -> [(u32, String); 2] {
     let gross = {
         struct Shop<T>(T);
         impl<T: Clone> Shop<T> {
-            #[cache_on_arguments(region = region, ignore(self, region))]
-            fn price(&self, region: &CacheRegion, item: u32) -> u32 {
+            #[cache_on_arguments(region = region, ignore(region), associated)]
+            fn price(region: &CacheRegion, item: u32) -> u32 {
                 item * 120
             }
         }
-        let shop = Shop(1_u8);
-        (shop.price(region, 1), shop.price_key(region, 1))
+        (Shop::<u8>::price(region, 1), Shop::<u8>::price_key(region, 1))
     };
     let net = {
         struct Shop<T>(T);
         impl<T: Clone> Shop<T> {
-            #[cache_on_arguments(region = region, ignore(self, region))]
-            fn price(&self, region: &CacheRegion, item: u32) -> u32 {
+            #[cache_on_arguments(region = region, ignore(region), associated)]
+            fn price(region: &CacheRegion, item: u32) -> u32 {
                 item * 100
             }
         }
-        let shop = Shop(1_u8);
-        (shop.price(region, 1), shop.price_key(region, 1))
+        (Shop::<u8>::price(region, 1), Shop::<u8>::price_key(region, 1))
     };
     [gross, net]
 }
@@ -350,12 +348,12 @@ fn functions_of_one_name_in_two_blocks_do_not_share_entries() {
 mod r#loop {
     use super::*;
 
-    pub(super) struct Shop<T>(pub(super) T);
+    pub(super) struct Shop<T>(T);
 
     impl Shop<std::cell::Cell<u8>> {
-        #[cache_on_arguments(region = region, ignore(self, region))]
-        pub(super) fn price(&self, region: &CacheRegion, item: u32) -> u32 {
-            item + u32::from(self.0.get())
+        #[cache_on_arguments(region = region, ignore(region), associated)]
+        pub(super) fn price(region: &CacheRegion, item: u32) -> u32 {
+            item + 1
         }
     }
 
@@ -371,6 +369,6 @@ fn keys_of_items_in_modules_contain_no_line() {
     let region = CacheRegion::new("modules");
     let module = module_path!();
     assert_eq!(r#loop::price::key(&region, 1), format!("{module}::r#loop:price|1"));
-    let method = r#loop::Shop(std::cell::Cell::new(1)).price_key(&region, 1);
+    let method = r#loop::Shop::<std::cell::Cell<u8>>::price_key(&region, 1);
     assert!(method.ends_with("loop::Shop<core::cell::Cell<u8>>:price|1"), "{method}");
 }
