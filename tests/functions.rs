@@ -24,6 +24,10 @@ mod multi;
 mod places;
 #[path = "functions/python.rs"]
 mod python;
+#[path = "functions/results.rs"]
+mod results;
+#[path = "functions/settings.rs"]
+mod settings;
 #[path = "functions/single.rs"]
 mod single;
 

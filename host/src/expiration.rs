@@ -67,6 +67,26 @@ impl From<Duration> for Expiration {
     }
 }
 
+/// A number of seconds, as in a configuration.
+///
+/// ```
+/// use dogpile::{CacheRegion, Expiration, RegionConfig};
+///
+/// let region = CacheRegion::new("prices");
+/// region.configure(RegionConfig::new("dogpile.cache.memory").expiration_time(300))?;
+/// assert_eq!(region.options().expiration_time(60).get_or_create("tea", || 350)?, 350);
+/// assert_eq!(Expiration::from(60), "1m".parse().unwrap());
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
+///
+/// Fractions of a second are a [`Duration`] in code, and -1 is [`Expiration::Never`]: a floating-point number could be
+/// invalid.
+impl From<u64> for Expiration {
+    fn from(seconds: u64) -> Self {
+        Expiration::After(Duration::from_secs(seconds))
+    }
+}
+
 impl std::str::FromStr for Expiration {
     type Err = InvalidExpiration;
 

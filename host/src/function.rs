@@ -30,6 +30,7 @@ mod outcome;
 mod place;
 mod python_repr;
 mod quoting;
+mod result_type;
 mod should_cache;
 
 pub use self::cache_key::{CacheKey, KeyForm, KeyText};
@@ -49,7 +50,7 @@ pub use self::key_generator::{
 pub use self::many_values::ManyValues;
 pub use self::options::FunctionOptions;
 pub use self::outcome::{Fallible, Outcome, Sure};
-pub use self::should_cache::{CacheAll, ShouldCache};
+pub use self::should_cache::{CacheAll, ShouldCache, WithKey};
 
 /// The items that the macros expand to. They may change in any release; applications do not use them.
 #[doc(hidden)]
@@ -57,29 +58,24 @@ pub mod expansion {
     pub use super::cache_key::KeyShape;
     pub use super::default_key::KeyDraft;
     pub use super::enclosing_body::{of_function_body, of_method, path_len};
-    pub use super::evaluate::{
-        evaluate_filtered, evaluate_in_background, evaluate_sure, evaluate_sure_in_background, refresh,
-        refresh_sure,
-    };
+    pub use super::evaluate::{evaluate_as, evaluate_in_background_as, refresh_as};
     pub use super::evaluate_many::{
-        evaluate_many, evaluate_many_in_background, evaluate_many_sure, evaluate_many_sure_in_background,
-        get_many, refresh_many, refresh_many_sure,
+        evaluate_many_as, evaluate_many_in_background_as, get_many, refresh_many_as,
     };
     pub use super::key_buffer::KeyBuffer;
     pub use super::key_types::KeyFields;
+    pub use super::many_values::{ListOfValues, MapOfValues};
     pub use super::place::Place;
-    pub use super::should_cache::FilteredCall;
+    pub use super::result_type::{NotAResult, Probe, Recognition, Recognized};
+    pub use super::should_cache::{FilteredCall, OfKeyAndValue, OfValue, Predicate};
 
-    /// A `Result`, by whatever name its type is known.
-    pub trait AnyResult {
-        /// The type of the value in `Ok`.
-        type Value;
-        /// The type of the error in `Err`.
-        type Error;
-    }
+    /// Does nothing. It does not compile if a region cannot cache `T`.
+    ///
+    /// The macros call this and [`has_outcome`] before all else, so that the compiler reports a type once per function.
+    #[inline]
+    pub const fn is_cacheable<T: crate::value::CacheValue>() {}
 
-    impl<T, E> AnyResult for Result<T, E> {
-        type Value = T;
-        type Error = E;
-    }
+    /// Does nothing. It does not compile if `O` is not the outcome of a function that returns `R`.
+    #[inline]
+    pub const fn has_outcome<O: super::Outcome<R>, R>() {}
 }

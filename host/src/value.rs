@@ -16,7 +16,8 @@ use crate::serializer::{Json, Serializer, SerializerError};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "a region cannot cache this value",
-    note = "derive `serde::Serialize`, `serde::Deserialize`, and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached"
+    note = "derive `serde::Serialize`, `serde::Deserialize`, and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached",
+    note = "a future cannot be cached, because creators cannot be asynchronous yet: `await` the value, and store it with `CacheRegion::set`"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {
     /// Returns the serialized value.
@@ -57,6 +58,8 @@ pub trait CacheValue: Clone + Send + Sync + 'static {
     }
 }
 
+// The compiler's error then names the type and the notes above once, instead of each trait that is missing.
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue for T {
     fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
         if is_json(serializer) {

@@ -260,6 +260,7 @@ fn custom_key_generator_decides_the_key() {
 
 /// A function whose attributes, lifetimes, and generic parameters the macro must keep.
 #[must_use]
+#[expect(clippy::needless_lifetimes, reason = "the macro keeps it")]
 #[cache_on_arguments(region = region, ignore(region), should_cache_fn = Option::is_some)]
 pub fn documented<'a, T, const N: usize>(
     region: &CacheRegion,

@@ -1,29 +1,34 @@
-//! The attribute macros of dogpile, which cache functions. Use them through `dogpile`, which explains them.
+//! The attribute macros of dogpile. Use and documentation are in the crate `dogpile`, which re-exports them.
 
 #![forbid(unsafe_code)]
 
-mod beside;
+mod arguments;
+mod cached_fn;
+mod call;
+mod companions;
 mod derive_key;
+mod duration;
 mod expiration;
-mod function;
 mod key;
 mod multi;
-mod receiver;
+mod returns;
+mod self_in_key;
 mod settings;
 mod single;
+mod surroundings;
 
 use proc_macro::TokenStream;
 
-/// Caches a function that answers one value. `dogpile::cache_on_arguments` has the documentation.
+/// Caches a function that returns one value. `dogpile::cache_on_arguments` has the documentation.
 #[proc_macro_attribute]
 pub fn cache_on_arguments(settings: TokenStream, function: TokenStream) -> TokenStream {
-    answer(single::expand, settings, function)
+    expand_or_report(single::expand, settings, function)
 }
 
-/// Caches a function that answers many values. `dogpile::cache_multi_on_arguments` has the documentation.
+/// Caches a function that returns many values. `dogpile::cache_multi_on_arguments` has the documentation.
 #[proc_macro_attribute]
 pub fn cache_multi_on_arguments(settings: TokenStream, function: TokenStream) -> TokenStream {
-    answer(multi::expand, settings, function)
+    expand_or_report(multi::expand, settings, function)
 }
 
 /// Implements `CacheKey` for a struct or an enum. `dogpile::CacheKey` has the documentation.
@@ -32,7 +37,7 @@ pub fn derive_cache_key(input: TokenStream) -> TokenStream {
     derive_key::expand(input.into()).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
-fn answer(
+fn expand_or_report(
     expand: fn(proc_macro2::TokenStream, proc_macro2::TokenStream) -> syn::Result<proc_macro2::TokenStream>,
     settings: TokenStream,
     function: TokenStream,
@@ -40,7 +45,7 @@ fn answer(
     let written = function.clone();
     match expand(settings.into(), function.into()) {
         Ok(expanded) => expanded.into(),
-        // The function stays, so that its callers are not told that there is none.
+        // Keep the function, so that its callers do not fail to compile as well.
         Err(error) => TokenStream::from_iter([error.to_compile_error().into(), written]),
     }
 }

@@ -1,159 +1,159 @@
-//! `cache_multi_on_arguments`.
+//! The expansion of `cache_multi_on_arguments`.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{ToTokens, quote, quote_spanned};
 use syn::visit_mut::VisitMut;
 use syn::{Error, Lifetime, Result, Type, TypeReference};
 
-use crate::beside::{Function, own};
-use crate::function::{Subject, generics_of};
+use crate::cached_fn::CachedFn;
+use crate::call::{self, Evaluation};
+use crate::companions::{Companion, own};
 use crate::key;
+use crate::returns::{generics_of, is_plain};
 use crate::settings::{MULTI, Settings};
 
+const KEYS: &str = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out with \
+                    `ignore(shop)`, or make them part of each key with `ignore(shop), key_by(shop)`";
+
+const NOT_A_LIST: &str = "a function of many values returns one value per key: return `Vec<T>`, or a `Result` of it; if it \
+                          returns a map, write `asdict`";
+
+const NOT_A_MAP: &str = "a function with `asdict` returns a map: return `HashMap<K, V>` or `BTreeMap<K, V>`, or a `Result` \
+                         of one";
+
 pub(crate) fn expand(settings: TokenStream, function: TokenStream) -> Result<TokenStream> {
-    let settings = Settings::read(settings, MULTI)?;
-    let subject = Subject::read(function, &settings)?;
-    let multi = Multi::new(&subject, &settings)?;
-    let cached = subject.cached(&multi.cached()?);
-    let beside =
-        [subject.original(), multi.key(), multi.get()?, multi.set(), multi.refresh()?, multi.invalidate()];
-    Ok(subject.assembled(&cached, &beside))
+    let settings = Settings { is_multi: true, ..Settings::read(settings, MULTI)? };
+    let function = CachedFn::read(function, &settings)?;
+    let multi = Multi::new(&function, &settings)?;
+    let companions = [multi.key(), multi.get()?, multi.set(), multi.refresh()?, multi.invalidate()];
+    Ok(function.assembled(&multi.body()?, &companions))
 }
 
 struct Multi<'a> {
-    subject: &'a Subject,
+    function: &'a CachedFn,
     settings: &'a Settings,
     /// The argument that is the slice, and the type of its items.
-    keys: &'a Ident,
-    key: &'a Type,
-    /// The type of one value.
-    value: &'a Type,
+    slice: &'a Ident,
+    item: &'a Type,
+    /// The type of one value, and the type that `get` returns.
+    value: TokenStream,
+    known: TokenStream,
 }
 
 impl<'a> Multi<'a> {
-    fn new(subject: &'a Subject, settings: &'a Settings) -> Result<Self> {
-        let (keys, key) = keys(subject)?;
-        let value = value(&subject.returns.value, settings.is_asdict)?;
-        Ok(Multi { subject, settings, keys, key, value })
+    fn new(function: &'a CachedFn, settings: &'a Settings) -> Result<Self> {
+        let (slice, item) = slice(function)?;
+        let (value, known) = values(function, settings.is_asdict)?;
+        Ok(Multi { function, settings, slice, item, value, known })
     }
 
-    /// A call of the function as it was written, with `keys`.
-    fn original(&self, keys: &Ident) -> TokenStream {
-        let (original, slice) = (self.subject.path_to("original"), self.keys);
-        let receiver = self.subject.receiver.iter().map(|receiver| &receiver.self_token);
-        let names = self.subject.names().into_iter().map(|name| if name == slice { keys } else { name });
-        quote!(#original(#(#receiver,)* #(#names),*))
+    fn evaluation(&self) -> Evaluation<'_> {
+        let Multi { function, settings, slice, value, .. } = self;
+        let (missing, path) = (own("missing"), function.path_to("original"));
+        let receiver = function.receiver.iter().map(|receiver| &receiver.self_token);
+        let names = function.names().into_iter().map(|name| if name == *slice { &missing } else { name });
+        let original = quote!(#path(#(#receiver,)* #(#names),*));
+        let (given, taken) = (slice.to_token_stream(), missing.to_token_stream());
+        Evaluation { function, settings, value, key: call::key_variable(), given, taken, original }
     }
 
-    /// The body of the cached function.
-    fn cached(&self) -> Result<TokenStream> {
-        let Multi { subject, settings, keys, value, .. } = self;
-        let (keys_of, call) = (key::of_slice(subject, settings, keys), key::filtered_call(settings, value)?);
-        let (missing, made) = (own("missing"), own("made"));
-        let original = self.original(&missing);
-        let evaluate = own(match (subject.returns.error.is_some(), settings.is_in_background) {
-            (true, false) => "evaluate_many",
-            (true, true) => "evaluate_many_in_background",
-            (false, false) => "evaluate_many_sure",
-            (false, true) => "evaluate_many_sure_in_background",
-        });
-        let moves = settings.is_in_background.then(|| quote!(move));
-        Ok(quote! {
-            let #made = #keys_of;
-            ::dogpile::function::expansion::#evaluate(#call, &#made, #keys, #moves |#missing| #original)
+    /// Returns the body of the cached function.
+    fn body(&self) -> Result<TokenStream> {
+        Ok(self.with_keys(&self.evaluation().evaluate()?))
+    }
+
+    /// Returns `last`, after a statement that makes the keys.
+    fn with_keys(&self, last: &TokenStream) -> TokenStream {
+        let made = key::of_slice(self.function, self.settings, self.slice);
+        call::after_key(self.function, &self.value, &made, last)
+    }
+
+    fn key(&self) -> Companion {
+        Companion {
+            name: "key",
+            docs: "Returns the keys of `{}` for these arguments.",
+            parameters: self.function.parameters(),
+            returns: quote!(::std::vec::Vec<::std::string::String>),
+            body: key::of_slice(self.function, self.settings, self.slice),
+            lifetime: None,
+        }
+    }
+
+    fn get(&self) -> Result<Companion> {
+        let Multi { function, settings, slice, known, .. } = self;
+        let (key, options, span) = (call::key_variable(), call::options(settings)?, function.returns.span());
+        let returned = function.returns.located(function.returns.value());
+        let last = quote_spanned! {span=>
+            ::dogpile::function::expansion::get_many::<_, #returned>(#options, &#key, #slice)
+        };
+        Ok(Companion {
+            name: "get",
+            docs: "Returns the cached values of `{}` for these arguments, without calling it.\n\n# Errors\nIf the region fails.",
+            parameters: function.parameters(),
+            returns: quote!(::core::result::Result<#known, ::dogpile::RegionError>),
+            body: self.with_keys(&last),
+            lifetime: None,
         })
     }
 
-    fn key(&self) -> TokenStream {
-        let parameters = self.subject.parameters();
-        let body = key::of_slice(self.subject, self.settings, self.keys);
-        let answer = quote!(::std::vec::Vec<::std::string::String>);
-        self.subject.function(&Function::new(
-            "key",
-            "Returns the keys of `{}` for these arguments.",
-            parameters,
-            answer,
-            body,
-        ))
-    }
-
-    fn get(&self) -> Result<TokenStream> {
-        let Multi { subject, settings, keys, value, .. } = self;
-        let (parameters, made, returned) = (subject.parameters(), own("made"), &subject.returns.value);
-        let (keys_of, options) = (key::of_slice(subject, settings, keys), key::options(settings)?);
-        let answer = if settings.is_asdict {
-            quote!(#returned)
-        } else {
-            quote!(::std::vec::Vec<::core::option::Option<#value>>)
-        };
-        let answer = quote!(::core::result::Result<#answer, ::dogpile::RegionError>);
-        let body = quote! {
-            let #made = #keys_of;
-            ::dogpile::function::expansion::get_many::<_, #returned>(#options, &#made, #keys)
-        };
-        let docs = "Returns the cached values of `{}` for these arguments, without evaluating it.\n\n# Errors\nIf the region fails.";
-        Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
-    }
-
-    fn set(&self) -> TokenStream {
-        let Multi { subject, settings, keys, key, value } = self;
-        let (given, new, made) = (own("values"), own("new"), own("made"));
-        let others = subject.arguments.iter().filter(|argument| argument.name != **keys);
+    fn set(&self) -> Companion {
+        let Multi { function, settings, slice, item, value, .. } = self;
+        let (given, new, key) = (own("values"), own("new"), call::key_variable());
+        let (receiver, item, region) =
+            (function.receiver.iter(), named_lifetimes(item), call::region(settings));
+        let others = function.arguments.iter().filter(|argument| argument.name != **slice);
         let (names, types): (Vec<_>, Vec<_>) = others.map(|argument| (&argument.name, &argument.ty)).unzip();
-        let (receiver, key) = (subject.receiver.iter(), named_lifetimes(key));
-        let parameters = quote! {
-            #(#receiver,)* #given: impl ::core::iter::IntoIterator<Item = (#key, #value)>, #(#names: #types),*
-        };
-        let (keys_of, region) = (key::of_slice(subject, settings, keys), key::region(settings));
-        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
+        let (span, items) =
+            (function.returns.span(), quote!(::core::iter::IntoIterator<Item = (#item, #value)>));
+        let last = self.with_keys(&quote_spanned! {span=>
+            #region.set_multi(::core::iter::Iterator::zip(#key.into_iter(), #new))
+        });
         let body = quote! {
-            let (#keys, #new): (::std::vec::Vec<_>, ::std::vec::Vec<#value>) =
+            let (#slice, #new): (::std::vec::Vec<_>, ::std::vec::Vec<_>) =
                 ::core::iter::IntoIterator::into_iter(#given).unzip();
-            let #made = #keys_of;
-            #region.set_multi(::core::iter::Iterator::zip(#made.into_iter(), #new))
+            #last
         };
-        let docs = "Stores values of `{}`, each for one argument.\n\n# Errors\nIf the region fails.";
-        let mut set = Function::new("set", docs, parameters, answer, body);
-        set.lifetime = Some(keys_lifetime());
-        subject.function(&set)
+        Companion {
+            name: "set",
+            docs: "Stores values of `{}`, each for one argument.\n\n# Errors\nIf the region fails.",
+            parameters: quote!(#(#receiver,)* #given: impl #items, #(#names: #types),*),
+            returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
+            body,
+            lifetime: Some(keys_lifetime()),
+        }
     }
 
-    fn refresh(&self) -> Result<TokenStream> {
-        let Multi { subject, settings, keys, value, .. } = self;
-        let (parameters, returned, made) = (subject.parameters(), &subject.returns.value, own("made"));
-        let (keys_of, call) = (key::of_slice(subject, settings, keys), key::filtered_call(settings, value)?);
-        let original = self.original(keys);
-        let error = match &subject.returns.error {
-            Some(error) => quote!(::dogpile::CreateError<#error>),
-            None => quote!(::dogpile::RegionError),
-        };
-        let refresh = own(if subject.returns.error.is_some() { "refresh_many" } else { "refresh_many_sure" });
-        let answer = quote!(::core::result::Result<#returned, #error>);
-        let body = quote! {
-            let #made = #keys_of;
-            ::dogpile::function::expansion::#refresh(#call, #made, #keys, || #original)
-        };
-        let docs = "Evaluates `{}` for all arguments in one call, and stores its values.\n\n# Errors\nIf the region or the function fails.";
-        Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
+    fn refresh(&self) -> Result<Companion> {
+        let (returned, failure) = (self.function.returns.value(), self.function.returns.failure());
+        Ok(Companion {
+            name: "refresh",
+            docs: "Calls `{}` once with all arguments, and stores its values.\n\n# Errors\nIf the region or the function fails.",
+            parameters: self.function.parameters(),
+            returns: quote!(::core::result::Result<#returned, #failure>),
+            body: self.with_keys(&self.evaluation().refresh()?),
+            lifetime: None,
+        })
     }
 
-    fn invalidate(&self) -> TokenStream {
-        let Multi { subject, settings, keys, .. } = self;
-        let (parameters, made) = (subject.parameters(), own("made"));
-        let (keys_of, region) = (key::of_slice(subject, settings, keys), key::region(settings));
-        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
-        let body = quote!(let #made = #keys_of; #region.delete_multi(&#made));
-        let docs = "Deletes the cached values of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
-        subject.function(&Function::new("invalidate", docs, parameters, answer, body))
+    fn invalidate(&self) -> Companion {
+        let (key, region) = (call::key_variable(), call::region(self.settings));
+        Companion {
+            name: "invalidate",
+            docs: "Deletes the cached values of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
+            parameters: self.function.parameters(),
+            returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
+            body: self.with_keys(&quote!(#region.delete_multi(&#key))),
+            lifetime: None,
+        }
     }
 }
 
-/// A lifetime for the keys that are set: within `impl IntoIterator<...>` it cannot be left out.
+/// Returns a lifetime for the keys that are set. It cannot be left out in `impl IntoIterator<...>`.
 fn keys_lifetime() -> Lifetime {
     Lifetime::new("'keys_that_are_set", Span::mixed_site())
 }
 
-/// `ty`, in which the lifetimes that are left out are [`keys_lifetime`].
+/// Returns `ty` with [`keys_lifetime`] in place of the lifetimes that are left out.
 fn named_lifetimes(ty: &Type) -> Type {
     struct Name;
 
@@ -175,36 +175,47 @@ fn named_lifetimes(ty: &Type) -> Type {
     named
 }
 
-/// The argument that is the slice of keys, and the type of its items.
-fn keys(subject: &Subject) -> Result<(&Ident, &Type)> {
-    let problem = "a function of many values takes its keys as one slice, `keys: &[K]`; leave other arguments out with \
-                   `ignore(shop)`, or make them part of each key with `ignore(shop), key_by(shop)`";
-    let mut arguments = subject.key_arguments();
-    let first = arguments.next().ok_or_else(|| Error::new_spanned(&subject.item.sig.ident, problem))?;
+/// Returns the argument that is the slice of keys, and the type of its items.
+fn slice(function: &CachedFn) -> Result<(&Ident, &Type)> {
+    let mut arguments = function.key_arguments();
+    let first = arguments.next().ok_or_else(|| Error::new_spanned(&function.item.sig.ident, KEYS))?;
     if let Some(second) = arguments.next() {
-        return Err(Error::new_spanned(&second.name, problem));
+        return Err(Error::new_spanned(&second.name, KEYS));
     }
     match &first.ty {
         Type::Reference(reference) => match &*reference.elem {
             Type::Slice(slice) => Ok((&first.name, &slice.elem)),
-            other => Err(Error::new_spanned(other, problem)),
+            other => Err(Error::new_spanned(other, KEYS)),
         },
-        other => Err(Error::new_spanned(other, problem)),
+        other => Err(Error::new_spanned(other, KEYS)),
     }
 }
 
-/// The type of one of the values that the function returns.
-fn value(returned: &Type, is_asdict: bool) -> Result<&Type> {
-    let (names, count, problem): (&[&str], _, _) = if is_asdict {
-        let problem = "a function with `asdict` returns a map: return `HashMap<K, V>` or `BTreeMap<K, V>`, or a \
-                       `Result` of one";
-        (&["HashMap", "BTreeMap"], 2, problem)
-    } else {
-        let problem = "a function of many values returns one value per key: return `Vec<T>`, or a `Result` of it; \
-                       mark a function that returns a map with `asdict`";
-        (&["Vec"], 1, problem)
+/// Returns the type of one of the values, and the type that `get` returns.
+fn values(function: &CachedFn, is_asdict: bool) -> Result<(TokenStream, TokenStream)> {
+    let returned = function.returns.value();
+    let written = function.returns.written_value();
+    let listed = written.and_then(|written| generics_of(written, &["Vec"]));
+    let mapped = written.and_then(|written| generics_of(written, &["HashMap", "BTreeMap"]));
+    match (written, listed.as_deref(), mapped.as_deref()) {
+        (_, Some([value, ..]), _) if !is_asdict => {
+            Ok((quote!(#value), quote!(::std::vec::Vec<::core::option::Option<#value>>)))
+        }
+        (_, _, Some([_, value, ..])) if is_asdict => Ok((quote!(#value), returned)),
+        (Some(written), _, _) if is_plain(written) => {
+            Err(Error::new_spanned(written, if is_asdict { NOT_A_MAP } else { NOT_A_LIST }))
+        }
+        _ => Ok(values_by_type(function, is_asdict)),
+    }
+}
+
+/// Returns both types of a return type whose name may be an alias.
+fn values_by_type(function: &CachedFn, is_asdict: bool) -> (TokenStream, TokenStream) {
+    let (returned, span) = (function.returns.value(), function.returns.span());
+    let kind = Ident::new(if is_asdict { "MapOfValues" } else { "ListOfValues" }, span);
+    let projection = |name| {
+        let name = Ident::new(name, span);
+        quote_spanned!(span=> <#returned as ::dogpile::function::expansion::#kind>::#name)
     };
-    let types = generics_of(returned, names).filter(|types| types.len() >= count);
-    let value = types.and_then(|types| types.get(count - 1).copied());
-    value.ok_or_else(|| Error::new_spanned(returned, problem))
+    (projection("Value"), projection("Known"))
 }

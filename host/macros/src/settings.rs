@@ -1,15 +1,15 @@
-//! [`Settings`]: what stands in the attribute's parentheses.
+//! [`Settings`]: the settings in the attribute's parentheses.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, Result, Token, parenthesized};
+use syn::{Error, Expr, ExprLit, Lit, Result, Token, parenthesized};
 
-/// What stands in the attribute's parentheses.
+/// The settings in the attribute's parentheses.
 #[derive(Default)]
 pub(crate) struct Settings {
-    /// Always there once the settings were read.
+    /// `Some` once the settings have been read.
     pub(crate) region: Option<Expr>,
     pub(crate) key_name: Option<Expr>,
     pub(crate) namespace: Option<Expr>,
@@ -21,6 +21,10 @@ pub(crate) struct Settings {
     /// The expressions that are the first arguments in a key.
     pub(crate) key_by: Vec<Expr>,
     pub(crate) defaults: Vec<(Ident, Expr)>,
+    /// The version of the cached values.
+    pub(crate) version: Option<String>,
+    /// Whether the function takes and returns many values.
+    pub(crate) is_multi: bool,
     pub(crate) is_in_background: bool,
     pub(crate) is_associated: bool,
     pub(crate) is_asdict: bool,
@@ -38,6 +42,7 @@ pub(crate) const SINGLE: &[&str] = &[
     "ignore",
     "defaults",
     "key_name",
+    "version",
     "background",
     "associated",
 ];
@@ -53,10 +58,13 @@ pub(crate) const MULTI: &[&str] = &[
     "key_by",
     "ignore",
     "key_name",
+    "version",
     "background",
     "asdict",
     "associated",
 ];
+
+const NO_REGION: &str = "the region is missing: write `region = REGION`, with a static or an expression";
 
 /// One setting: `name`, `name = value` or `name(list)`.
 struct Setting {
@@ -117,14 +125,24 @@ impl Setting {
     fn one(self) -> Result<Expr> {
         match self.value {
             Value::One(value) => Ok(value),
-            _ => Err(self.error(&format!("needs a value: `{} = ...`", self.name))),
+            _ => Err(self.error(&format!("needs a value: write `{} = ...`", self.name))),
+        }
+    }
+
+    fn version(self) -> Result<String> {
+        let problem = self.error("needs a whole number: write `version = 2`");
+        match self.one()? {
+            Expr::Lit(ExprLit { lit: Lit::Int(version), .. }) => {
+                version.base10_parse::<u64>().map(|version| version.to_string()).map_err(|_| problem)
+            }
+            _ => Err(problem),
         }
     }
 
     fn flag(self) -> Result<bool> {
         match self.value {
             Value::Absent => Ok(true),
-            _ => Err(self.error("takes no value; name it, or leave it out")),
+            _ => Err(self.error("takes no value: write the name alone, or leave it out")),
         }
     }
 
@@ -134,30 +152,29 @@ impl Setting {
                 let list = Punctuated::<T, Token![,]>::parse_terminated.parse2(list)?;
                 Ok(list.into_iter().collect())
             }
-            _ => Err(self.error(&format!("needs a list: `{}({example})`", self.name))),
+            _ => Err(self.error(&format!("needs a list: write `{}({example})`", self.name))),
         }
     }
 }
 
 impl Settings {
-    /// Reads settings, whose names are among `known`.
+    /// Reads settings whose names are among `known`.
     pub(crate) fn read(tokens: TokenStream, known: &[&str]) -> Result<Self> {
         let given = Punctuated::<Setting, Token![,]>::parse_terminated.parse2(tokens)?;
         let (mut settings, mut names) = (Settings::default(), Vec::new());
         for setting in given {
             let name = setting.name.to_string();
             if !known.contains(&name.as_str()) {
-                return Err(setting.error(&format!("is no setting; there are {}", known.join(", "))));
+                return Err(setting.error(&format!("is not a setting: expected one of {}", known.join(", "))));
             }
             if names.contains(&name) {
-                return Err(setting.error("is given twice"));
+                return Err(setting.error("is set twice: remove one of them"));
             }
             settings.take(&name, setting)?;
             names.push(name);
         }
         if settings.region.is_none() {
-            let problem = "no region is named; write `region = REGION`, a static or an expression";
-            return Err(Error::new(Span::call_site(), problem));
+            return Err(Error::new(Span::call_site(), NO_REGION));
         }
         Ok(settings)
     }
@@ -182,6 +199,7 @@ impl Settings {
                 let defaults = setting.list::<DefaultArgument>("argument = value, ...")?;
                 self.defaults = defaults.into_iter().map(|default| (default.name, default.value)).collect();
             }
+            "version" => self.version = Some(setting.version()?),
             "background" => self.is_in_background = setting.flag()?,
             "asdict" => self.is_asdict = setting.flag()?,
             _ => self.is_associated = setting.flag()?,

@@ -1,128 +1,114 @@
-//! `cache_on_arguments`.
+//! The expansion of `cache_on_arguments`.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Result;
 
-use crate::beside::{Function, own};
-use crate::function::Subject;
+use crate::cached_fn::CachedFn;
+use crate::call::{self, Evaluation};
+use crate::companions::{Companion, own};
 use crate::key;
 use crate::settings::{SINGLE, Settings};
 
 pub(crate) fn expand(settings: TokenStream, function: TokenStream) -> Result<TokenStream> {
     let settings = Settings::read(settings, SINGLE)?;
-    let subject = Subject::read(function, &settings)?;
-    let single = Single { subject: &subject, settings: &settings };
-    let cached = subject.cached(&single.cached()?);
-    let beside = [
-        subject.original(),
-        single.key(),
-        single.get()?,
-        single.set(),
-        single.refresh()?,
-        single.invalidate(),
-    ];
-    Ok(subject.assembled(&cached, &beside))
+    let function = CachedFn::read(function, &settings)?;
+    let value = function.returns.value();
+    let single = Single { function: &function, settings: &settings, value };
+    let companions = [single.key(), single.get()?, single.set(), single.refresh()?, single.invalidate()];
+    Ok(function.assembled(&single.body()?, &companions))
 }
 
 struct Single<'a> {
-    subject: &'a Subject,
+    function: &'a CachedFn,
     settings: &'a Settings,
+    value: TokenStream,
 }
 
 impl Single<'_> {
-    /// The arguments, with `self` before them, as a tuple and as what takes such a tuple apart again.
-    fn tuple(&self) -> (TokenStream, TokenStream) {
-        let (names, this) = (self.subject.names(), own("this"));
-        let receiver = self.subject.receiver.as_ref().map(|receiver| &receiver.self_token);
+    fn evaluation(&self) -> Evaluation<'_> {
+        let Single { function, settings, value } = self;
+        let (names, this, path) = (function.names(), own("this"), function.path_to("original"));
+        let receiver = function.receiver.as_ref().map(|receiver| &receiver.self_token);
         let (receiver, this) = (receiver.iter(), receiver.iter().map(|_| &this));
-        (quote!((#(#receiver,)* #(#names,)*)), quote!((#(#this,)* #(#names,)*)))
+        let (given, taken) = (quote!((#(#receiver,)* #(#names,)*)), quote!((#(#this,)* #(#names,)*)));
+        let original = quote!(#path #taken);
+        Evaluation { function, settings, value, key: call::key_variable(), given, taken, original }
     }
 
-    /// The body of the cached function.
-    fn cached(&self) -> Result<TokenStream> {
-        let Single { subject, settings } = self;
-        let (key_of, call) =
-            (key::of_call(subject, settings), key::filtered_call(settings, &subject.returns.value)?);
-        let ((given, taken), original, key) = (self.tuple(), subject.path_to("original"), own("key"));
-        let evaluate = own(match (subject.returns.error.is_some(), settings.is_in_background) {
-            (true, false) => "evaluate_filtered",
-            (true, true) => "evaluate_in_background",
-            (false, false) => "evaluate_sure",
-            (false, true) => "evaluate_sure_in_background",
-        });
-        let moves = settings.is_in_background.then(|| quote!(move));
-        Ok(quote! {
-            let #key = #key_of;
-            ::dogpile::function::expansion::#evaluate(#call, &#key, #given, #moves |#taken| #original #taken)
+    /// Returns the body of the cached function.
+    fn body(&self) -> Result<TokenStream> {
+        Ok(self.with_key(&self.evaluation().evaluate()?))
+    }
+
+    /// Returns `last`, after a statement that makes the key.
+    fn with_key(&self, last: &TokenStream) -> TokenStream {
+        let made = key::of_call(self.function, self.settings);
+        call::after_key(self.function, &self.value, &made, last)
+    }
+
+    fn key(&self) -> Companion {
+        let key_of = key::of_call(self.function, self.settings);
+        Companion {
+            name: "key",
+            docs: "Returns the key of `{}` for these arguments.",
+            parameters: self.function.parameters(),
+            returns: quote!(::std::string::String),
+            body: quote!(::std::string::String::from(&*#key_of)),
+            lifetime: None,
+        }
+    }
+
+    fn get(&self) -> Result<Companion> {
+        let (value, key, options) = (&self.value, call::key_variable(), call::options(self.settings)?);
+        let (span, located) = (self.function.returns.span(), self.function.returns.located(value.clone()));
+        Ok(Companion {
+            name: "get",
+            docs: "Returns the cached value of `{}` for these arguments, without calling it.\n\n# Errors\nIf the region fails.",
+            parameters: self.function.parameters(),
+            returns: quote!(::core::result::Result<::core::option::Option<#value>, ::dogpile::RegionError>),
+            body: self.with_key(&quote_spanned!(span=> #options.get::<#located>(&#key))),
+            lifetime: None,
         })
     }
 
-    fn key(&self) -> TokenStream {
-        let (parameters, key_of) = (self.subject.parameters(), key::of_call(self.subject, self.settings));
-        let answer = quote!(::std::string::String);
-        let body = quote!(::std::string::String::from(&*#key_of));
-        self.subject.function(&Function::new(
-            "key",
-            "Returns the key of `{}` for these arguments.",
-            parameters,
-            answer,
-            body,
-        ))
+    fn set(&self) -> Companion {
+        let Single { function, settings, value } = self;
+        let (names, types) = (function.names(), function.arguments.iter().map(|argument| &argument.ty));
+        let (given, key, region) = (own("value"), call::key_variable(), call::region(settings));
+        let (receiver, span) = (function.receiver.iter(), function.returns.span());
+        let located = function.returns.located(value.clone());
+        Companion {
+            name: "set",
+            docs: "Stores a value of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
+            parameters: quote!(#(#receiver,)* #given: #value, #(#names: #types),*),
+            returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
+            body: self.with_key(&quote_spanned!(span=> #region.set::<#located>(&#key, #given))),
+            lifetime: None,
+        }
     }
 
-    fn get(&self) -> Result<TokenStream> {
-        let Single { subject, settings } = self;
-        let (parameters, value, key) = (subject.parameters(), &subject.returns.value, own("key"));
-        let (key_of, options) = (key::of_call(subject, settings), key::options(settings)?);
-        let answer = quote! {
-            ::core::result::Result<::core::option::Option<#value>, ::dogpile::RegionError>
-        };
-        let body = quote!(let #key = #key_of; #options.get::<#value>(&#key));
-        let docs = "Returns the cached value of `{}` for these arguments, without evaluating it.\n\n# Errors\nIf the region fails.";
-        Ok(subject.function(&Function::new("get", docs, parameters, answer, body)))
+    fn refresh(&self) -> Result<Companion> {
+        let (value, failure) = (&self.value, self.function.returns.failure());
+        Ok(Companion {
+            name: "refresh",
+            docs: "Calls `{}` in any case, and stores its value.\n\n# Errors\nIf the region or the function fails.",
+            parameters: self.function.parameters(),
+            returns: quote!(::core::result::Result<#value, #failure>),
+            body: self.with_key(&self.evaluation().refresh()?),
+            lifetime: None,
+        })
     }
 
-    fn set(&self) -> TokenStream {
-        let Single { subject, settings } = self;
-        let (names, types) = (subject.names(), subject.arguments.iter().map(|argument| &argument.ty));
-        let (value, given, key) = (&subject.returns.value, own("value"), own("key"));
-        let receiver = subject.receiver.iter();
-        let parameters = quote!(#(#receiver,)* #given: #value, #(#names: #types),*);
-        let (key_of, region) = (key::of_call(subject, settings), key::region(settings));
-        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
-        let body = quote!(let #key = #key_of; #region.set::<#value>(&#key, #given));
-        let docs = "Stores a value of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
-        subject.function(&Function::new("set", docs, parameters, answer, body))
-    }
-
-    fn refresh(&self) -> Result<TokenStream> {
-        let Single { subject, settings } = self;
-        let (parameters, value, key) = (subject.parameters(), &subject.returns.value, own("key"));
-        let (key_of, call) = (key::of_call(subject, settings), key::filtered_call(settings, value)?);
-        let ((given, _), original) = (self.tuple(), subject.path_to("original"));
-        let (refresh, answer) = match &subject.returns.error {
-            None => ("refresh_sure", quote!(::core::result::Result<#value, ::dogpile::RegionError>)),
-            Some(error) => {
-                ("refresh", quote!(::core::result::Result<#value, ::dogpile::CreateError<#error>>))
-            }
-        };
-        let refresh = own(refresh);
-        let body = quote! {
-            let #key = #key_of;
-            ::dogpile::function::expansion::#refresh(#call, &#key, || #original #given)
-        };
-        let docs = "Evaluates `{}` and stores its value.\n\n# Errors\nIf the region or the function fails.";
-        Ok(subject.function(&Function::new("refresh", docs, parameters, answer, body)))
-    }
-
-    fn invalidate(&self) -> TokenStream {
-        let Single { subject, settings } = self;
-        let (parameters, key) = (subject.parameters(), own("key"));
-        let (key_of, region) = (key::of_call(subject, settings), key::region(settings));
-        let answer = quote!(::core::result::Result<(), ::dogpile::RegionError>);
-        let body = quote!(let #key = #key_of; #region.delete(&#key));
-        let docs = "Deletes the cached value of `{}` for these arguments.\n\n# Errors\nIf the region fails.";
-        subject.function(&Function::new("invalidate", docs, parameters, answer, body))
+    fn invalidate(&self) -> Companion {
+        let (key, region) = (call::key_variable(), call::region(self.settings));
+        Companion {
+            name: "invalidate",
+            docs: "Deletes the cached value of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
+            parameters: self.function.parameters(),
+            returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
+            body: self.with_key(&quote!(#region.delete(&#key))),
+            lifetime: None,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::closure_arguments::{CallWith, ClosureArguments};
-use super::evaluate::{evaluate_filtered, refresh};
+use super::evaluate::{evaluate_as, refresh_as};
 use super::key_buffer::KeyBuffer;
 use super::key_generator::KeyGenerator;
 use super::options::FunctionOptions;
@@ -58,8 +58,8 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
         P: ShouldCache<O::Value>,
     {
         let key = self.buffer(&arguments);
-        let original = |arguments| O::result(self.function.call_with(arguments));
-        O::returned(evaluate_filtered(self.options.filtered_call(), &key, arguments, original))
+        let original = |arguments| self.function.call_with(arguments);
+        evaluate_as::<O, _, _, _>(self.options.filtered_call(), &key, arguments, original)
     }
 
     /// Returns the cached value for `arguments`, without calling the closure.
@@ -100,8 +100,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
         P: ShouldCache<O::Value>,
     {
         let key = self.buffer(&arguments);
-        let original = || O::result(self.function.call_with(arguments));
-        refresh(self.options.filtered_call(), &key, original).map_err(O::failure)
+        refresh_as::<O, _, _>(self.options.filtered_call(), &key, || self.function.call_with(arguments))
     }
 
     /// Deletes the cached value for `arguments`.

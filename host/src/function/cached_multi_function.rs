@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::cache_key::CacheKey;
-use super::evaluate_many::{evaluate_many, get_many, refresh_many};
+use super::evaluate_many::{evaluate_many_as, get_many, refresh_many_as};
 use super::function_call::Argument;
 use super::key_generator::MultiKeyGenerator;
 use super::many_values::ManyValues;
@@ -60,8 +60,8 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         O: Outcome<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
-        let original = |arguments: &[K]| O::result((self.function)(arguments));
-        O::returned(evaluate_many(self.options.filtered_call(), &self.key(arguments), arguments, original))
+        let (call, keys) = (self.options.filtered_call(), self.key(arguments));
+        evaluate_many_as::<O, _, _, _>(call, &keys, arguments, |arguments| (self.function)(arguments))
     }
 
     /// Returns the cached values for `arguments`, without calling the closure.
@@ -105,9 +105,8 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         O: Outcome<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
-        let original = || O::result((self.function)(arguments));
-        refresh_many(self.options.filtered_call(), self.key(arguments), arguments, original)
-            .map_err(O::failure)
+        let (call, keys) = (self.options.filtered_call(), self.key(arguments));
+        refresh_many_as::<O, _, _, _>(call, keys, arguments, || (self.function)(arguments))
     }
 
     /// Deletes the cached values for `arguments`.

@@ -1,14 +1,14 @@
 //! Calls of cached functions that return one value.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::fallback::or_evaluate;
+use super::outcome::Outcome;
 use super::should_cache::{FilteredCall, ShouldCache, decide};
-use crate::error::{CreateError, RegionError};
+use crate::error::CreateError;
 use crate::region::CallOptions;
 use crate::value::CacheValue;
 
@@ -69,7 +69,7 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display>(
 /// # Errors
 /// Returns the error of `original`.
 #[inline]
-pub fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
+fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
@@ -81,29 +81,47 @@ pub fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     let found = options.get_or_decide(key, || {
         let value = original(progress.begin().expect(ONCE))?;
         progress = Progress::Made(value.clone());
-        Ok(decide(value, &predicate))
+        Ok(decide(key, value, &predicate))
     });
     or_evaluate(found, region, &key, || progress.end(original).expect(CALLED_OR_RETURNED))
 }
 
-/// Returns the value for `key` like [`evaluate`], from a function that cannot fail.
+/// Returns what the cached function `original` returns, calling it with `arguments` if its value is missing or stale.
+///
+/// If the region fails, this logs a warning and calls the function as if it were not cached.
 #[inline]
-pub fn evaluate_sure<A, T: CacheValue, P: ShouldCache<T>>(
+pub fn evaluate_as<O, R, A, P>(
     call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
-    mut original: impl FnMut(A) -> T,
-) -> T {
-    let original = |arguments| Ok::<T, Infallible>(original(arguments));
-    let Ok(value) = evaluate_filtered(call, key, arguments, original);
-    value
+    mut original: impl FnMut(A) -> R,
+) -> R
+where
+    O: Outcome<R, Value: CacheValue>,
+    P: ShouldCache<O::Value>,
+{
+    O::returned(evaluate_filtered(call, key, arguments, |arguments| O::result(original(arguments))))
 }
 
-/// Returns the value for `key` like [`evaluate`], letting the region's runner replace a stale value.
+/// Returns what the cached function `original` returns, letting the region's runner replace a stale value.
 ///
-/// # Errors
-/// Returns the error of `original`.
-pub fn evaluate_in_background<A, T, E, P>(
+/// If the region fails, this logs a warning and calls the function as if it were not cached.
+pub fn evaluate_in_background_as<O, R, A, P>(
+    call: FilteredCall<'_, P>,
+    key: &str,
+    arguments: A,
+    original: impl Fn(A) -> R + Clone + Send + 'static,
+) -> R
+where
+    O: Outcome<R, Value: CacheValue, Error: fmt::Debug + 'static>,
+    A: Send + 'static,
+    P: ShouldCache<O::Value> + Send + 'static,
+{
+    O::returned(evaluate_in_background(call, key, arguments, move |arguments| O::result(original(arguments))))
+}
+
+/// Returns the value for `key` like [`evaluate_filtered`], letting the region's runner replace a stale value.
+fn evaluate_in_background<A, T, E, P>(
     call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
@@ -118,12 +136,12 @@ where
     let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
-    let (calling, called) = (Arc::clone(&progress), original.clone());
+    let (calling, called, created) = (Arc::clone(&progress), original.clone(), key.to_owned());
     let found = options.background().get_or_decide(key, move || {
         let arguments = calling.lock().begin().expect(ONCE);
         let value = called(arguments)?;
         *calling.lock() = Progress::Made(value.clone());
-        Ok(decide(value, &predicate))
+        Ok(decide(&created, value, &predicate))
     });
     or_evaluate(found, region, &key, || {
         let progress = std::mem::replace(&mut *progress.lock(), Progress::Called);
@@ -131,49 +149,23 @@ where
     })
 }
 
-/// Returns the value for `key` like [`evaluate_in_background`], from a function that cannot fail.
-pub fn evaluate_sure_in_background<A, T, P>(
-    call: FilteredCall<'_, P>,
-    key: &str,
-    arguments: A,
-    original: impl Fn(A) -> T + Clone + Send + 'static,
-) -> T
-where
-    A: Send + 'static,
-    T: CacheValue,
-    P: ShouldCache<T> + Send + 'static,
-{
-    let original = move |arguments| Ok::<T, Infallible>(original(arguments));
-    let Ok(value) = evaluate_in_background(call, key, arguments, original);
-    value
-}
-
 /// Calls `original` in any case, stores its value if `call` accepts it, and returns it.
 ///
 /// # Errors
-/// Returns [`CreateError::Creator`] with the function's own error. See
-/// [`CacheRegion::set`](crate::CacheRegion::set) for the others.
-pub fn refresh<T: CacheValue, E, P: ShouldCache<T>>(
+/// Returns the function's own error. See [`CacheRegion::set`](crate::CacheRegion::set) for the others.
+pub fn refresh_as<O, R, P>(
     call: FilteredCall<'_, P>,
     key: &str,
-    original: impl FnOnce() -> Result<T, E>,
-) -> Result<T, CreateError<E>> {
+    original: impl FnOnce() -> R,
+) -> Result<O::Value, O::Failure>
+where
+    O: Outcome<R, Value: CacheValue>,
+    P: ShouldCache<O::Value>,
+{
     let FilteredCall { options, predicate } = call;
-    let value = original().map_err(CreateError::Creator)?;
-    if predicate.should_cache(&value) {
-        options.set(key, value.clone())?;
+    let value = O::result(original()).map_err(|error| O::failure(CreateError::Creator(error)))?;
+    if predicate.should_cache(key, &value) {
+        options.set(key, value.clone()).map_err(|error| O::failure(CreateError::Region(error)))?;
     }
     Ok(value)
-}
-
-/// Calls a function that cannot fail and stores its value like [`refresh`].
-///
-/// # Errors
-/// See [`CacheRegion::set`](crate::CacheRegion::set).
-pub fn refresh_sure<T: CacheValue, P: ShouldCache<T>>(
-    call: FilteredCall<'_, P>,
-    key: &str,
-    original: impl FnOnce() -> T,
-) -> Result<T, RegionError> {
-    refresh(call, key, || Ok::<T, Infallible>(original())).map_err(CreateError::into_region)
 }

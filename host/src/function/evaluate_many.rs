@@ -1,13 +1,13 @@
 //! Calls of cached functions that return many values.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 use super::fallback::or_evaluate;
 use super::found::Found;
 use super::many_values::ManyValues;
+use super::outcome::Outcome;
 use super::should_cache::{FilteredCall, ShouldCache};
 use crate::error::{CreateError, RegionError};
 use crate::region::CallOptions;
@@ -40,38 +40,58 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     let FilteredCall { options, predicate } = call;
     let found = options.get_or_decide_multi(keys, |keys| {
         let missing: Vec<K> = keys.iter().filter_map(|key| by_key.get(key).copied().cloned()).collect();
-        original(&missing).map(|made| Found::decide_all(made.for_each(&missing), &predicate))
+        original(&missing).map(|made| Found::decide_all(keys, made.for_each(&missing), &predicate))
     })?;
     Ok(M::found(arguments, found.into_iter().map(|Found(value)| value)))
 }
 
-/// Returns the values for `keys`, calling `original` with the arguments whose values are missing or stale.
+/// Returns what the cached function `original` returns, calling it with the arguments whose values are missing or stale.
 ///
 /// If the region fails, this logs a warning and calls the function as if it were not cached.
-///
-/// # Errors
-/// Returns the error of `original`.
-pub fn evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
+pub fn evaluate_many_as<O, R, K, P>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
-    mut original: impl FnMut(&[K]) -> Result<M, E>,
-) -> Result<M, E> {
+    mut original: impl FnMut(&[K]) -> R,
+) -> R
+where
+    O: Outcome<R, Value: ManyValues<K>>,
+    K: Clone,
+    P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
+{
+    let mut original = |arguments: &[K]| O::result(original(arguments));
     let region = call.options.region_name();
     let found = try_evaluate_many(call, keys, arguments, &mut original);
-    or_evaluate(found, region, &keys, || original(arguments))
+    O::returned(or_evaluate(found, region, &keys, || original(arguments)))
 }
 
-/// Returns the values for `keys` like [`evaluate_many`], letting the region's runner replace stale ones.
+/// Returns what the cached function `original` returns, letting the region's runner replace stale values.
 ///
-/// # Errors
-/// Returns the error of `original`.
-pub fn evaluate_many_in_background<K, M, E, P>(
+/// If the region fails, this logs a warning and calls the function as if it were not cached.
+pub fn evaluate_many_in_background_as<O, R, K, P>(
+    call: FilteredCall<'_, P>,
+    keys: &[String],
+    arguments: &[K],
+    original: impl Fn(&[K]) -> R + Clone + Send + 'static,
+) -> R
+where
+    O: Outcome<R, Value: ManyValues<K>, Error: fmt::Debug + 'static>,
+    K: Clone + Send + Sync + 'static,
+    P: ShouldCache<<O::Value as ManyValues<K>>::Value> + Clone + Send + 'static,
+{
+    let region = call.options.region_name();
+    let original = move |arguments: &[K]| O::result(original(arguments));
+    let found = try_evaluate_many_in_background(call, keys, arguments, original.clone());
+    O::returned(or_evaluate(found, region, &keys, || original(arguments)))
+}
+
+/// Returns the values for `keys` like [`try_evaluate_many`], letting the region's runner replace stale ones.
+fn try_evaluate_many_in_background<K, M, E, P>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     original: impl Fn(&[K]) -> Result<M, E> + Clone + Send + 'static,
-) -> Result<M, E>
+) -> Result<M, CreateError<E>>
 where
     K: Clone + Send + Sync + 'static,
     M: ManyValues<K>,
@@ -79,46 +99,14 @@ where
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
     let FilteredCall { options, predicate } = call;
-    let region = options.region_name();
-    let found = by_key(region, keys, arguments).map_err(CreateError::Region).and_then(|by_key| {
-        let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
-        let (owned, original) = (Arc::new(owned.collect::<HashMap<String, K>>()), original.clone());
-        options.background().get_or_decide_multi(keys, move |keys| {
-            let missing: Vec<K> = keys.iter().filter_map(|key| owned.get(*key).cloned()).collect();
-            original(&missing).map(|made| Found::decide_all(made.for_each(&missing), &predicate))
-        })
-    });
-    let found = found.map(|found| M::found(arguments, found.into_iter().map(|Found(value)| value)));
-    or_evaluate(found, region, &keys, || original(arguments))
-}
-
-/// Returns the values for `keys` like [`evaluate_many_in_background`], from a function that cannot fail.
-pub fn evaluate_many_sure_in_background<K, M, P>(
-    call: FilteredCall<'_, P>,
-    keys: &[String],
-    arguments: &[K],
-    original: impl Fn(&[K]) -> M + Clone + Send + 'static,
-) -> M
-where
-    K: Clone + Send + Sync + 'static,
-    M: ManyValues<K>,
-    P: ShouldCache<M::Value> + Clone + Send + 'static,
-{
-    let original = move |arguments: &[K]| Ok::<M, Infallible>(original(arguments));
-    let Ok(values) = evaluate_many_in_background(call, keys, arguments, original);
-    values
-}
-
-/// Returns the values for `keys` like [`evaluate_many`], from a function that cannot fail.
-pub fn evaluate_many_sure<K: Clone, M: ManyValues<K>, P: ShouldCache<M::Value>>(
-    call: FilteredCall<'_, P>,
-    keys: &[String],
-    arguments: &[K],
-    mut original: impl FnMut(&[K]) -> M,
-) -> M {
-    let original = |arguments: &[K]| Ok::<M, Infallible>(original(arguments));
-    let Ok(values) = evaluate_many(call, keys, arguments, original);
-    values
+    let by_key = by_key(options.region_name(), keys, arguments)?;
+    let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
+    let owned = Arc::new(owned.collect::<HashMap<String, K>>());
+    let found = options.background().get_or_decide_multi(keys, move |keys| {
+        let missing: Vec<K> = keys.iter().filter_map(|key| owned.get(*key).cloned()).collect();
+        original(&missing).map(|made| Found::decide_all(keys, made.for_each(&missing), &predicate))
+    })?;
+    Ok(M::found(arguments, found.into_iter().map(|Found(value)| value)))
 }
 
 /// Returns the cached values for `keys`.
@@ -138,36 +126,37 @@ pub fn get_many<K, M: ManyValues<K>>(
 /// The entry of a key that a map leaves out does not change.
 ///
 /// # Errors
-/// Returns [`CreateError::Creator`] with the function's own error, and [`RegionError::CreatorCount`] if it does not
-/// return one value per key. See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi) for the others.
-pub fn refresh_many<K, M: ManyValues<K>, E, P: ShouldCache<M::Value>>(
+/// Returns the function's own error, and [`RegionError::CreatorCount`] if it does not return one value per key. See
+/// [`CacheRegion::set_multi`](crate::CacheRegion::set_multi) for the others.
+pub fn refresh_many_as<O, R, K, P>(
     call: FilteredCall<'_, P>,
     keys: Vec<String>,
     arguments: &[K],
-    original: impl FnOnce() -> Result<M, E>,
-) -> Result<M, CreateError<E>> {
-    let FilteredCall { options, predicate } = call;
-    let values = original().map_err(CreateError::Creator)?.for_each(arguments);
-    if values.len() != keys.len() {
-        let (region, expected, made) = (options.region_name().to_owned(), keys.len(), values.len());
-        return Err(RegionError::CreatorCount { region, expected, made }.into());
-    }
-    let made = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
-    let wanted = made.filter(|(_, value)| predicate.should_cache(value));
-    options.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
-    Ok(M::found(arguments, values.into_iter()))
+    original: impl FnOnce() -> R,
+) -> Result<O::Value, O::Failure>
+where
+    O: Outcome<R, Value: ManyValues<K>>,
+    P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
+{
+    let made = O::result(original()).map_err(|error| O::failure(CreateError::Creator(error)))?;
+    store_many(call, keys, arguments, made).map_err(|error| O::failure(CreateError::Region(error)))
 }
 
-/// Calls a function that cannot fail and stores its values like [`refresh_many`].
-///
-/// # Errors
-/// See [`refresh_many`].
-pub fn refresh_many_sure<K, M: ManyValues<K>, P: ShouldCache<M::Value>>(
+/// Stores the values `made` that `call` accepts, and returns them all.
+fn store_many<K, M: ManyValues<K>, P: ShouldCache<M::Value>>(
     call: FilteredCall<'_, P>,
     keys: Vec<String>,
     arguments: &[K],
-    original: impl FnOnce() -> M,
+    made: M,
 ) -> Result<M, RegionError> {
-    let original = || Ok::<M, Infallible>(original());
-    refresh_many(call, keys, arguments, original).map_err(CreateError::into_region)
+    let FilteredCall { options, predicate } = call;
+    let values = made.for_each(arguments);
+    if values.len() != keys.len() {
+        let (region, expected, made) = (options.region_name().to_owned(), keys.len(), values.len());
+        return Err(RegionError::CreatorCount { region, expected, made });
+    }
+    let made = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    let wanted = made.filter(|(key, value)| predicate.should_cache(key, value));
+    options.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
+    Ok(M::found(arguments, values.into_iter()))
 }

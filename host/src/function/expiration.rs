@@ -27,14 +27,14 @@ impl FunctionExpiration for Expiration {
 impl FunctionExpiration for Duration {
     #[inline]
     fn now(&self) -> Expiration {
-        Expiration::After(*self)
+        (*self).into()
     }
 }
 
 /// A number of seconds.
 impl FunctionExpiration for u64 {
     fn now(&self) -> Expiration {
-        Expiration::After(Duration::from_secs(*self))
+        (*self).into()
     }
 }
 

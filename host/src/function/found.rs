@@ -12,10 +12,26 @@ use crate::value::CacheValue;
 pub(super) struct Found<V>(pub(super) Option<V>);
 
 impl<V> Found<V> {
-    /// Returns the decisions on created values. A value that was left out is not stored.
-    pub(super) fn decide_all(values: Vec<Option<V>>, predicate: &impl ShouldCache<V>) -> Vec<Created<Self>> {
-        let stores = |found: &Self| found.0.as_ref().is_some_and(|value| predicate.should_cache(value));
-        values.into_iter().map(|value| decide(Found(value), &stores)).collect()
+    /// Returns the decisions on the values that were created for `keys`. A value that was left out is not stored.
+    ///
+    /// If there are more values than keys or fewer, the region rejects them. The key of a surplus value is empty.
+    pub(super) fn decide_all(
+        keys: &[&str],
+        values: Vec<Option<V>>,
+        predicate: &impl ShouldCache<V>,
+    ) -> Vec<Created<Self>> {
+        let keys = keys.iter().copied().chain(std::iter::repeat(""));
+        let decide = |(value, key)| decide(key, Found(value), &IfFound(predicate));
+        values.into_iter().zip(keys).map(decide).collect()
+    }
+}
+
+/// Decides on the value in a [`Found`].
+struct IfFound<'a, P>(&'a P);
+
+impl<V, P: ShouldCache<V>> ShouldCache<Found<V>> for IfFound<'_, P> {
+    fn should_cache(&self, key: &str, found: &Found<V>) -> bool {
+        found.0.as_ref().is_some_and(|value| self.0.should_cache(key, value))
     }
 }
 

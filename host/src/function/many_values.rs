@@ -29,6 +29,47 @@ pub trait ManyValues<K>: Sized {
     fn known(keys: &[K], cached: Vec<Option<Self::Value>>) -> Self::Known;
 }
 
+/// A list of values, one per key: the type that a function of many keys returns without `asdict`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of values",
+    label = "expected a `Vec<T>` with one value per key",
+    note = "return a `Vec<T>`, or a `Result` of it; a function that returns a map has the setting `asdict`"
+)]
+pub trait ListOfValues {
+    /// The type of one value.
+    type Value;
+    /// The type of the cached values, read without calling the function.
+    type Known;
+}
+
+impl<T> ListOfValues for Vec<T> {
+    type Value = T;
+    type Known = Vec<Option<T>>;
+}
+
+/// A map from keys to values: the type that a function of many keys returns with `asdict`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a map of values",
+    label = "expected a `HashMap<K, T>` or a `BTreeMap<K, T>`",
+    note = "return a map, or a `Result` of it; a function that returns a `Vec<T>` does not have the setting `asdict`"
+)]
+pub trait MapOfValues {
+    /// The type of one value.
+    type Value;
+    /// The type of the cached values, read without calling the function.
+    type Known;
+}
+
+impl<K, V, S> MapOfValues for HashMap<K, V, S> {
+    type Value = V;
+    type Known = Self;
+}
+
+impl<K, V> MapOfValues for BTreeMap<K, V> {
+    type Value = V;
+    type Known = Self;
+}
+
 impl<K, T: CacheValue> ManyValues<K> for Vec<T> {
     type Value = T;
     type Known = Vec<Option<T>>;

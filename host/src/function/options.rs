@@ -8,7 +8,7 @@ use super::function_call::{Argument, Function, FunctionCall};
 use super::key_generator::{
     KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
 };
-use super::should_cache::{CacheAll, FilteredCall, ShouldCache};
+use super::should_cache::{CacheAll, FilteredCall, ShouldCache, WithKey};
 use crate::region::{CacheRegion, CallOptions};
 
 /// Converts an argument to its text in a key.
@@ -98,6 +98,20 @@ impl<'r, G> FunctionOptions<'r, G> {
 
     /// Sets a predicate: values for which it returns false are not stored. Default: all are stored.
     pub fn should_cache_fn<T, F: Fn(&T) -> bool>(self, predicate: F) -> FunctionOptions<'r, G, F> {
+        self.with_predicate(predicate)
+    }
+
+    /// Sets a predicate of key and value: values for which it returns false are not stored.
+    ///
+    /// The key is the one that the key generator made.
+    pub fn should_cache_with_key<T, F: Fn(&str, &T) -> bool>(
+        self,
+        predicate: F,
+    ) -> FunctionOptions<'r, G, WithKey<F>> {
+        self.with_predicate(WithKey(predicate))
+    }
+
+    fn with_predicate<P>(self, predicate: P) -> FunctionOptions<'r, G, P> {
         let FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, .. } = self;
         FunctionOptions { region, name, namespace, arguments, expiration, to_str, generator, predicate }
     }
@@ -150,7 +164,7 @@ impl<G, P> FunctionOptions<'_, G, P> {
 
     /// Returns the options of a call that stores only what the predicate accepts.
     pub(super) fn filtered_call(&self) -> FilteredCall<'_, By<'_, P>> {
-        FilteredCall::by(self.call(), By(&self.predicate))
+        FilteredCall { options: self.call(), predicate: By(&self.predicate) }
     }
 
     /// Returns what `generate` makes of a call with `arguments`.
@@ -198,8 +212,8 @@ impl<P> FunctionOptions<'_, MultiKeyGenerator, P> {
 pub(super) struct By<'a, P>(&'a P);
 
 impl<T, P: ShouldCache<T>> ShouldCache<T> for By<'_, P> {
-    fn should_cache(&self, value: &T) -> bool {
-        self.0.should_cache(value)
+    fn should_cache(&self, key: &str, value: &T) -> bool {
+        self.0.should_cache(key, value)
     }
 }
 

@@ -1,33 +1,38 @@
-//! [`Outcome`]: which part of what a closure returns is cached.
+//! [`Outcome`]: which part of what a function returns is cached.
 
 use std::convert::Infallible;
 
 use crate::error::{CreateError, RegionError};
 
-/// Splits what a closure returns into a value, which is cached, and an error, which is not.
+/// Splits what a function returns into a value, which is cached, and an error, which is not.
+#[diagnostic::on_unimplemented(
+    message = "`{R}` is not the `Result` of the standard library",
+    label = "written as `Result<T, E>`, but of another type",
+    note = "rename the type, or return it through an alias: `type Answer = {R};`"
+)]
 pub trait Outcome<R> {
     /// The type of a cached value.
     type Value;
     /// The type of an error, which is not cached.
     type Error: std::fmt::Display;
-    /// The error of a call for which neither the region nor the closure has a value.
+    /// The error of a call for which neither the region nor the function has a value.
     type Failure;
 
-    /// Converts what the closure returned to a `Result`.
+    /// Converts what the function returned to a `Result`.
     fn result(returned: R) -> Result<Self::Value, Self::Error>;
 
-    /// Converts a `Result` back to what the closure returns.
+    /// Converts a `Result` back to what the function returns.
     fn returned(result: Result<Self::Value, Self::Error>) -> R;
 
     /// Converts the error of a failed call.
     fn failure(error: CreateError<Self::Error>) -> Self::Failure;
 }
 
-/// The outcome of a closure that cannot fail: everything that it returns is cached.
+/// The outcome of a function that cannot fail: everything that it returns is cached.
 #[derive(Clone, Copy, Debug)]
 pub enum Sure {}
 
-/// The outcome of a closure that returns a `Result`: only values in `Ok` are cached.
+/// The outcome of a function that returns a `Result`: only values in `Ok` are cached.
 #[derive(Clone, Copy, Debug)]
 pub enum Fallible {}
 

@@ -1,12 +1,14 @@
 //! [`ShouldCache`]: which values of a function are stored. [`FilteredCall`]: a call that stores only these.
 
+use std::marker::PhantomData;
+
 use crate::created::Created;
 use crate::region::CallOptions;
 
 /// Decides which values of a cached function are stored: all, or those for which a predicate returns true.
 pub trait ShouldCache<T> {
-    /// Returns whether `value` is stored.
-    fn should_cache(&self, value: &T) -> bool;
+    /// Returns whether `value` is stored under `key`.
+    fn should_cache(&self, key: &str, value: &T) -> bool;
 }
 
 /// Stores every value. The default.
@@ -14,14 +16,71 @@ pub trait ShouldCache<T> {
 pub struct CacheAll;
 
 impl<T> ShouldCache<T> for CacheAll {
-    fn should_cache(&self, _value: &T) -> bool {
+    fn should_cache(&self, _key: &str, _value: &T) -> bool {
         true
     }
 }
 
 impl<T, F: Fn(&T) -> bool> ShouldCache<T> for F {
-    fn should_cache(&self, value: &T) -> bool {
+    fn should_cache(&self, _key: &str, value: &T) -> bool {
         self(value)
+    }
+}
+
+/// A predicate that takes the key and the value.
+#[derive(Clone, Copy, Debug)]
+pub struct WithKey<F>(pub(super) F);
+
+impl<T, F: Fn(&str, &T) -> bool> ShouldCache<T> for WithKey<F> {
+    fn should_cache(&self, key: &str, value: &T) -> bool {
+        self.0(key, value)
+    }
+}
+
+/// A function that decides by the value alone, or by the key and the value. The compiler infers the `Kind`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot decide which values are cached",
+    label = "expected a function that returns `bool`",
+    note = "`should_cache_fn` is a function of the value, `|value| ...`, or of the key and the value, `|key, value| ...`; both are references"
+)]
+pub trait Predicate<T, Kind> {
+    /// Returns whether `value` is stored under `key`.
+    fn accepts(&self, key: &str, value: &T) -> bool;
+}
+
+/// The kind of a predicate that takes the value.
+#[derive(Debug)]
+pub enum OfValue {}
+
+/// The kind of a predicate that takes the key and the value.
+#[derive(Debug)]
+pub enum OfKeyAndValue {}
+
+impl<T, F: Fn(&T) -> bool> Predicate<T, OfValue> for F {
+    fn accepts(&self, _key: &str, value: &T) -> bool {
+        self(value)
+    }
+}
+
+impl<T, F: Fn(&str, &T) -> bool> Predicate<T, OfKeyAndValue> for F {
+    fn accepts(&self, key: &str, value: &T) -> bool {
+        self(key, value)
+    }
+}
+
+/// A predicate whose kind was inferred.
+#[derive(Debug)]
+pub struct Inferred<F, Kind>(F, PhantomData<fn() -> Kind>);
+
+impl<F: Clone, Kind> Clone for Inferred<F, Kind> {
+    fn clone(&self) -> Self {
+        Inferred(self.0.clone(), PhantomData)
+    }
+}
+
+impl<T, Kind, F: Predicate<T, Kind>> ShouldCache<T> for Inferred<F, Kind> {
+    fn should_cache(&self, key: &str, value: &T) -> bool {
+        self.0.accepts(key, value)
     }
 }
 
@@ -40,21 +99,33 @@ impl<'r> FilteredCall<'r, CacheAll> {
 }
 
 impl<'r, P> FilteredCall<'r, P> {
-    /// Creates a call that stores the values for which `predicate` returns true.
-    pub fn only<T>(options: CallOptions<'r>, predicate: P) -> Self
+    /// Creates a call that stores the values for which the closure `predicate` returns true.
+    pub fn by_value<T>(options: CallOptions<'r>, predicate: P) -> Self
     where
         P: Fn(&T) -> bool,
     {
         FilteredCall { options, predicate }
     }
 
-    pub(super) fn by(options: CallOptions<'r>, predicate: P) -> Self {
-        FilteredCall { options, predicate }
+    /// Creates a call that stores the values for which the closure `predicate` returns true, given key and value.
+    pub fn by_key_and_value<T>(options: CallOptions<'r>, predicate: P) -> FilteredCall<'r, WithKey<P>>
+    where
+        P: Fn(&str, &T) -> bool,
+    {
+        FilteredCall { options, predicate: WithKey(predicate) }
+    }
+
+    /// Creates a call that stores the values that `predicate`, whose type is known, accepts.
+    pub fn by<T, Kind>(options: CallOptions<'r>, predicate: P) -> FilteredCall<'r, Inferred<P, Kind>>
+    where
+        P: Predicate<T, Kind>,
+    {
+        FilteredCall { options, predicate: Inferred(predicate, PhantomData) }
     }
 }
 
-/// Returns the decision on a created value.
+/// Returns the decision on a value that was created for `key`.
 #[inline]
-pub(super) fn decide<T>(value: T, predicate: &impl ShouldCache<T>) -> Created<T> {
-    if predicate.should_cache(&value) { Created::new(value) } else { Created::uncached(value) }
+pub(super) fn decide<T>(key: &str, value: T, predicate: &impl ShouldCache<T>) -> Created<T> {
+    if predicate.should_cache(key, &value) { Created::new(value) } else { Created::uncached(value) }
 }

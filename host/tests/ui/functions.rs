@@ -46,12 +46,6 @@ fn never_returns(a: u32) -> ! {
 }
 
 #[cache_on_arguments(region = REGION)]
-fn returns_an_alias(a: u32) -> std::fmt::Result {
-    let _ = a;
-    Ok(())
-}
-
-#[cache_on_arguments(region = REGION)]
 fn takes_a_pattern((a, b): (u32, u32)) -> u32 {
     a + b
 }

@@ -4,12 +4,6 @@ static REGION: CacheRegion = CacheRegion::new("region");
 
 struct Opaque;
 
-#[cache_on_arguments(region = REGION)]
-fn takes_what_has_no_text(a: u32, b: Opaque) -> u32 {
-    let _ = b;
-    a
-}
-
 #[cache_on_arguments(region = 5)]
 fn in_no_region(a: u32) -> u32 {
     a

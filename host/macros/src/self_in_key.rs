@@ -1,10 +1,20 @@
 //! Checks that a method states how its key depends on `self`.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Error, Receiver, Result};
 
 use crate::settings::Settings;
+
+const UNSTATED: &str = "cannot cache this method: its key does not depend on `self`, so all objects would share one \
+                        value; write `key_by(self.id)`, with what distinguishes the objects, or `ignore(self)` if the \
+                        value does not depend on `self`";
+
+const CONTRADICTORY: &str = "`self` is both in `key_by` and in `ignore`: the key cannot depend on it and ignore it; \
+                             remove one of them";
+
+const NO_RECEIVER: &str = "this function has no `self`: it is not a method; name its arguments instead, or add a \
+                           `self` receiver";
 
 /// Refuses a method whose key ignores `self` without saying so, and contradictory settings.
 pub(crate) fn check(receiver: Option<&Receiver>, settings: &Settings) -> Result<()> {
@@ -19,23 +29,10 @@ pub(crate) fn check(receiver: Option<&Receiver>, settings: &Settings) -> Result<
     }
 }
 
-const UNSTATED: &str = "cannot cache this method: its key does not depend on `self`, so all objects would share one value; \
-                        write `key_by(self.id)`, with what distinguishes the objects, or `ignore(self)` if the value \
-                        does not depend on `self`";
-
-const CONTRADICTORY: &str = "`self` is both in `key_by` and in `ignore`: the key cannot depend on it and ignore it; remove one of them";
-
-const NO_RECEIVER: &str =
-    "this function has no `self`: it is not a method; name its arguments instead, or add a `self` receiver";
-
 fn mentions_self(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Group(group) => mentions_self(group.stream()),
-        TokenTree::Ident(ident) => is_self(&ident),
+        TokenTree::Ident(ident) => ident == "self",
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
-}
-
-fn is_self(ident: &Ident) -> bool {
-    ident == "self"
 }

@@ -1,0 +1,227 @@
+//! Code with cached functions gets no warning, neither from the compiler nor from clippy with its pedantic lints.
+//!
+//! A warning is an error in this file. CI runs clippy on all targets, and thereby on this file.
+
+#![deny(warnings, missing_docs, rust_2018_idioms, unreachable_pub, unused, unused_qualifications)]
+#![deny(let_underscore_drop, single_use_lifetimes, trivial_casts, trivial_numeric_casts, unsafe_code)]
+#![deny(unused_lifetimes, unused_results, missing_debug_implementations)]
+#![deny(elided_lifetimes_in_paths, explicit_outlives_requirements, non_ascii_idents, redundant_lifetimes)]
+#![deny(clippy::all, clippy::pedantic)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments};
+
+static REGION: CacheRegion = CacheRegion::new("region");
+
+/// Documented.
+#[cache_on_arguments(region = REGION, expiration_time = 60, namespace = "ns")]
+#[must_use]
+pub fn price(item: &str, mut year: usize) -> usize {
+    year += 1;
+    year + item.len()
+}
+
+#[cache_on_arguments(region = REGION)]
+#[rustfmt::skip]
+fn one_line(item: u32) -> u32 { item }
+
+#[cache_on_arguments(region = REGION)]
+#[rustfmt::skip]
+fn one_call(item: &str) -> String { item.to_owned() }
+
+#[cache_on_arguments(region = REGION)]
+fn one_block(item: u32) -> u32 {
+    if item > 1 { item } else { 1 }
+}
+
+#[cache_on_arguments(region = REGION)]
+fn checked(item: u32) -> Result<(), String> {
+    if item > 1 { Ok(()) } else { Err(item.to_string()) }
+}
+
+#[cache_on_arguments(region = REGION, ignore(connection))]
+fn unused_and_ignored(item: u32, connection: &str) -> u32 {
+    item
+}
+
+#[cache_on_arguments(region = REGION, ignore(log), should_cache_fn = |_| true, to_str = ToString::to_string, background)]
+fn private(item: String, log: &'static str) -> Result<String, String> {
+    #![allow(unused_mut)]
+    let mut all = item;
+    if log.is_empty() { Err(all) } else { Ok(all + log) }
+}
+
+#[cache_on_arguments(region = REGION, should_cache_fn = |key, value| !key.is_empty() && *value > 0)]
+fn with_predicate(item: u32) -> u32 {
+    item
+}
+
+/// Documented.
+///
+/// # Errors
+/// If the item is empty.
+#[cache_on_arguments(region = REGION, version = 2, expiration_time = "5m")]
+pub fn fallible(item: &str) -> Result<usize, String> {
+    if item.is_empty() { Err("no item".to_owned()) } else { Ok(item.len()) }
+}
+
+type Answer = Result<u32, std::num::ParseIntError>;
+
+#[cache_on_arguments(region = REGION)]
+fn alias(text: &str) -> Answer {
+    text.parse()
+}
+
+#[cache_on_arguments(region = REGION)]
+fn read(file: &str) -> std::io::Result<String> {
+    if file == "there" { Ok(file.to_owned()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+}
+
+#[cache_multi_on_arguments(region = REGION, asdict)]
+fn names<'a>(ids: &[&'a str]) -> BTreeMap<&'a str, u32> {
+    ids.iter().map(|id| (*id, 1)).collect()
+}
+
+/// Documented.
+#[cache_multi_on_arguments(region = REGION)]
+#[must_use]
+pub fn many(ids: &[u64]) -> Vec<u64> {
+    ids.to_vec()
+}
+
+#[expect(unused_variables, reason = "it is for the key")]
+#[cache_on_arguments(region = REGION)]
+fn key_only(item: u8) -> u8 {
+    7
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a runner needs owned arguments")]
+#[cache_on_arguments(region = REGION, background)]
+fn owned(item: String) -> usize {
+    item.len()
+}
+
+#[expect(clippy::too_many_arguments, reason = "it needs all of them")]
+#[cache_on_arguments(region = REGION)]
+fn eight_arguments(a: u8, b: u8, c: u8, d: u8, more: u8, and: u8, so: u8, on: u8) -> u8 {
+    a + b + c + d + more + and + so + on
+}
+
+/// Documented.
+#[cache_on_arguments(region = REGION)]
+#[must_use]
+pub fn generic<T: dogpile::function::CacheKey, const N: usize>(item: &[T; N]) -> usize {
+    item.len()
+}
+
+/// Documented.
+#[cache_on_arguments(region = REGION)]
+#[cfg(not(doctest))]
+#[deprecated = "use `generic`"]
+#[must_use]
+pub fn deprecated(item: u8) -> u8 {
+    item
+}
+
+/// Names of the standard library that the code of the macros must not use.
+mod shadowed {
+    use super::REGION;
+
+    pub(crate) struct String;
+    pub(crate) struct Vec;
+    pub(crate) struct Option;
+    pub(crate) struct Result;
+    #[expect(dead_code, reason = "only the names matter")]
+    pub(crate) enum Shadow {
+        Some,
+        None,
+        Ok,
+        Err,
+    }
+    pub(crate) use Shadow::{Err, None, Ok, Some};
+
+    #[dogpile::cache_on_arguments(region = REGION, version = 1)]
+    pub(crate) fn price(item: u8) -> u8 {
+        let _ = (String, Vec, Option, Result);
+        match Ok {
+            Some | None | Ok | Err => item,
+        }
+    }
+
+    #[dogpile::cache_multi_on_arguments(region = REGION)]
+    pub(crate) fn prices(items: &[u8]) -> std::vec::Vec<u8> {
+        items.to_vec()
+    }
+}
+
+/// A shop.
+#[derive(Clone, Debug)]
+pub struct Shop<T>(pub T);
+
+impl<T: Send + Sync> Shop<T> {
+    /// Of the method.
+    #[cache_on_arguments(region = REGION, ignore(self))]
+    #[must_use]
+    pub fn of_method<const N: usize>(&self, item: [u8; N]) -> usize {
+        item.len()
+    }
+
+    #[cache_on_arguments(region = REGION, associated)]
+    pub(crate) fn without_receiver(item: u8) -> u8 {
+        item
+    }
+}
+
+impl Shop<u32> {
+    /// Of the method.
+    #[cache_on_arguments(region = REGION, key_by(self.0, self.0.is_power_of_two()))]
+    #[must_use]
+    pub fn keyed(&self, item: u32) -> u32 {
+        self.0 + item
+    }
+
+    #[cache_on_arguments(region = REGION, key_by(self.0), background)]
+    fn in_background(self: Arc<Self>, item: u32) -> u32 {
+        self.0 + item
+    }
+
+    #[cache_multi_on_arguments(region = REGION, key_by(self.0))]
+    fn many(&self, items: &[u32]) -> Vec<u32> {
+        items.iter().map(|item| self.0 + item).collect()
+    }
+}
+
+fn within_a_body() -> u32 {
+    #[cache_on_arguments(region = REGION)]
+    fn within_a_function(item: Local) -> u32 {
+        item.0
+    }
+
+    #[derive(Clone, Copy)]
+    struct Local(u32);
+
+    impl dogpile::function::CacheKey for Local {
+        fn write(&self, key: &mut String, form: dogpile::function::KeyForm) {
+            self.0.write(key, form);
+        }
+    }
+
+    within_a_function(Local(1))
+}
+
+#[test]
+fn cached_functions_without_warnings_return_their_values() {
+    let _ = REGION.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
+    assert_eq!((within_a_body(), price("tea", 1), one_line(1), one_call("a").as_str()), (1, 5, 1, "a"));
+    assert_eq!((one_block(1), unused_and_ignored(2, ""), with_predicate(3), key_only(1)), (1, 2, 3, 7));
+    assert_eq!(checked(2), Ok(()));
+    assert_eq!((private("a".to_owned(), "b").as_deref(), fallible("tea")), (Ok("ab"), Ok(3)));
+    assert_eq!((alias("7"), read("there").unwrap().as_str(), names(&["a"]).len()), (Ok(7), "there", 1));
+    assert_eq!((many(&[1]), owned(String::new()), eight_arguments(1, 1, 1, 1, 1, 1, 1, 1)), (vec![1], 0, 8));
+    assert_eq!((generic(&[1, 2]), shadowed::price(1), shadowed::prices(&[1])), (2, 1, vec![1]));
+    assert_eq!((Shop(1).of_method([1, 2]), Shop::<u8>::without_receiver(3)), (2, 3));
+    assert_eq!((Shop(1).keyed(1), Arc::new(Shop(2)).in_background(1), Shop(3).many(&[1])), (2, 3, vec![4]));
+    assert_eq!(Shop(1).keyed_get(1).unwrap(), Some(2));
+}
