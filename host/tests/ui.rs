@@ -11,5 +11,8 @@ fn misuse_of_the_macros_is_one_error_with_a_hint() {
     cases.compile_fail("tests/ui/methods.rs");
     cases.compile_fail("tests/ui/many.rs");
     cases.compile_fail("tests/ui/types.rs");
+    cases.compile_fail("tests/ui/derive.rs");
+    cases.compile_fail("tests/ui/keys.rs");
     cases.compile_fail("tests/ui/fallible_creator.rs");
+    cases.pass("tests/ui/quiet_keys.rs");
 }

@@ -1,9 +1,10 @@
 //! The derive macro `CacheKey`.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Expr, ExprLit, Field, Fields, Generics, Lit,
     LitStr, Meta, Result, Token, parse_quote,
@@ -16,8 +17,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
         Data::Struct(data) => of_struct(&input, data)?,
         Data::Enum(data) => of_enum(&input, data)?,
         Data::Union(data) => {
-            let problem = "cannot derive `CacheKey` for a union: it does not know which field is valid; implement the \
-                           trait by hand";
+            let problem = "cannot derive `CacheKey` for a union: its valid field is unknown; implement the trait by hand";
             return Err(Error::new(data.union_token.span, problem));
         }
     };
@@ -199,7 +199,9 @@ impl<'a> KeyField<'a> {
     fn read(fields: &'a Fields) -> Result<Vec<Self>> {
         let members = fields.members().enumerate();
         let read = fields.iter().zip(members).map(|(field, (number, member))| {
-            let variable = format_ident!("field_{number}");
+            // An error about the type stands at the field.
+            let span = Span::call_site().located_at(field.ty.span());
+            let variable = format_ident!("field_{number}", span = span);
             Ok(KeyField { field, member, variable, is_skipped: is_skipped(&field.attrs)? })
         });
         read.collect()
