@@ -55,18 +55,10 @@ pub struct KeyDraft<'k> {
     arguments: usize,
     /// The number of open arguments.
     open: usize,
-    found: Found,
-}
-
-/// What the texts of the arguments contain.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
+    /// Whether all arguments are words.
+    has_words_only: bool,
     /// Whether a text begins with a double quote.
-    quote: bool,
-    /// Whether a text contains a `|`.
-    bar: bool,
-    /// Whether an open text contains a space.
-    space: bool,
+    looks_quoted: bool,
 }
 
 impl<'k> KeyDraft<'k> {
@@ -75,7 +67,7 @@ impl<'k> KeyDraft<'k> {
     pub fn new(function: &Function<'_>, key: &'k mut String) -> Self {
         write_function(function, key);
         let begin = key.len();
-        KeyDraft { key, begin, arguments: 0, open: 0, found: Found::default() }
+        KeyDraft { key, begin, arguments: 0, open: 0, has_words_only: true, looks_quoted: false }
     }
 
     /// Adds the next argument.
@@ -88,33 +80,35 @@ impl<'k> KeyDraft<'k> {
         let begin = self.key.len();
         argument.write(self.key, EXACT);
         let shape = argument.shape(EXACT);
-        self.open += usize::from(shape == KeyShape::Open);
         // A word is never quoted.
         if shape != KeyShape::Word {
-            self.found.search(&self.key.as_bytes()[begin..], shape);
+            self.has_words_only = false;
+            self.open += usize::from(shape == KeyShape::Open);
+            self.looks_quoted |= self.key.as_bytes().get(begin) == Some(&b'"');
         }
     }
 
     /// Completes the key of `call`, quoting arguments if another call could have the same key.
     #[inline]
     pub fn finish(self, call: &FunctionCall<'_>) {
-        let KeyDraft { key, begin, arguments, open, found } = self;
-        let is_empty = arguments == 1 && key.len() == begin;
-        let is_misread = found.quote || (found.bar && call.function().namespace().is_none());
-        if is_empty || is_misread || (found.space && open > 1) {
+        let KeyDraft { key, begin, arguments, open, has_words_only, looks_quoted } = self;
+        if has_words_only {
+            return;
+        }
+        let written = &key.as_bytes()[begin..];
+        let has_namespace = call.function().namespace().is_some();
+        let is_misread = looks_quoted || (!has_namespace && written.contains(&b'|'));
+        if is_misread || written.is_empty() || (open > 1 && has_more_spaces(written, arguments)) {
             key.truncate(begin);
             write_quoted(call, key, (arguments, open));
         }
     }
 }
 
-impl Found {
-    #[inline]
-    fn search(&mut self, text: &[u8], shape: KeyShape) {
-        self.quote |= text.first() == Some(&b'"');
-        self.bar |= text.contains(&b'|');
-        self.space |= shape == KeyShape::Open && text.contains(&b' ');
-    }
+/// Returns whether there are more spaces than separators of `arguments`. They are searched for only where they matter.
+#[inline]
+fn has_more_spaces(written: &[u8], arguments: usize) -> bool {
+    written.iter().filter(|byte| **byte == b' ').count() >= arguments
 }
 
 /// Writes the arguments, and quotes those that could be read as others. `counts` are the numbers of all and of the open
