@@ -89,7 +89,8 @@ impl<'k> KeyDraft<'k> {
     }
 
     /// Completes the key of `call`, quoting arguments if another call could have the same key.
-    #[inline]
+    // The counts are constants where this is inlined, so that little of it remains.
+    #[inline(always)]
     pub fn finish(self, call: &FunctionCall<'_>) {
         let KeyDraft { key, begin, arguments, open, has_words_only, looks_quoted } = self;
         if has_words_only {
@@ -106,7 +107,7 @@ impl<'k> KeyDraft<'k> {
 }
 
 /// Returns whether there are more spaces than separators of `arguments`. They are searched for only where they matter.
-#[inline]
+#[inline(never)]
 fn has_more_spaces(written: &[u8], arguments: usize) -> bool {
     written.iter().filter(|byte| **byte == b' ').count() >= arguments
 }
