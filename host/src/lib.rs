@@ -79,30 +79,32 @@ pub use dogpile_sdk as sdk;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///
-/// The function keeps its signature, attributes, and documentation. It returns a [`CacheValue`]. If its return type is
-/// written as a `Result`, only `Ok` values are cached. The function runs under the dogpile lock: meanwhile, the other callers
-/// wait or get the old value. If its region fails or is not configured, a warning is logged, and the function is evaluated as
-/// if it were not cached.
+/// The function keeps its signature, attributes, and documentation. It returns a [`CacheValue`]. If it returns a `Result`, also
+/// through an alias, only `Ok` values are cached. The function runs under the dogpile lock: meanwhile, the other callers wait or
+/// get the old value. If its region fails or is not configured, a warning is logged, and the function is evaluated as if it were
+/// not cached.
 ///
 /// | setting | |
 /// |---|---|
 /// | `region = REGION` | the [`CacheRegion`]: a `static`, or an expression, which may use `self` |
 /// | `namespace = "ns"` | part of the key, between the function and its arguments |
-/// | `expiration_time = 300` | overrides the region's: seconds, -1 for never, a `Duration`, an [`Expiration`], or a function that returns one of these and is called for each call |
-/// | `should_cache_fn = f` | stores only values for which `f(&value)` is true |
-/// | `to_str = f` | converts each argument to text with `f(&argument)`, such as `ToString::to_string` |
+/// | `version = 2` | part of the key, after the function's name: change it when the type or the meaning of the values changes |
+/// | `expiration_time = 300` | overrides the region's: seconds such as `60` or `0.5`, a duration such as `"5m"`, `-1` for never, a `Duration`, an [`Expiration`], or a function that returns one of the last two or whole seconds and is called for each call |
+/// | `should_cache_fn = f` | stores only values for which `f(&value)` or `f(key, &value)` is true |
+/// | `to_str = f` | converts each argument, except those of `key_by`, to text with `f(&argument)`, such as `ToString::to_string` |
 /// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
 /// | `key_by(self.id)` | expressions that become the first arguments in the key; they may use `self` and the arguments |
 /// | `ignore(connection, log)` | arguments that the key does not depend on; may contain `self` |
 /// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
-/// | `background` | lets the region's [runner](Runner) evaluate the function for stale values; the arguments must be owned |
-/// | `associated` | for a function without `self` in an `impl` |
+/// | `background` | lets the region's [runner](Runner) evaluate the function for stale values; the arguments must be owned, and `self` an `Arc<Self>` |
+/// | `associated` | makes the companions of a function without `self` in an `impl` methods |
 ///
 /// In an `impl`, the companions are called `price_get`, `price_set`, `price_refresh`, `price_invalidate`, `price_original`, and
 /// `price_key`. A method states how its key depends on `self`: with `key_by(self.id)`, or with `ignore(self)` if its value does
 /// not depend on `self`. Otherwise it does not compile, because two objects would share one value, even if each has a region
 /// of its own. Methods of a trait cannot have companions: cache a method of the type, and call it in the trait's method.
+/// Functions that take `&mut` are refused, because a hit would lose their changes.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
@@ -123,7 +125,7 @@ pub use dogpile_sdk as sdk;
 /// shop.region.configure(RegionConfig::new("dogpile.cache.memory"))?;
 /// assert_eq!(shop.price("tea"), Ok(3));
 /// assert_eq!(shop.price(""), Err("no item".to_owned()));
-/// assert!(shop.price_key("tea").ends_with("Shop:price|7 tea"));
+/// assert!(shop.price_key("tea").ends_with("|7 tea"));
 /// assert_eq!((shop.price_get("tea")?, shop.price_get("")?), (Some(3), None));
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
@@ -160,7 +162,9 @@ pub use dogpile_macros::cache_on_arguments;
 ///
 /// The settings are those of [`cache_on_arguments`](macro@cache_on_arguments), except that `function_multi_key_generator`
 /// replaces `function_key_generator`, and that there is no `defaults`. The values of `key_by` are part of each key, before the
-/// item of the slice.
+/// item of the slice. Arguments other than the slice are left out of the keys with `ignore(shop)`, or added to each of them with
+/// `ignore(shop), key_by(shop)`. A custom key generator finds the values of `key_by` in
+/// [`FunctionCall::shared`](function::FunctionCall::shared).
 //
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_multi_on_arguments`.
 #[cfg(feature = "macros")]

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments};
+use dogpile::{CacheKey, CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments};
 
 static REGION: CacheRegion = CacheRegion::new("region");
 
@@ -112,7 +112,7 @@ fn eight_arguments(a: u8, b: u8, c: u8, d: u8, more: u8, and: u8, so: u8, on: u8
 /// Documented.
 #[cache_on_arguments(region = REGION)]
 #[must_use]
-pub fn generic<T: dogpile::function::CacheKey, const N: usize>(item: &[T; N]) -> usize {
+pub fn generic<T: CacheKey, const N: usize>(item: &[T; N]) -> usize {
     item.len()
 }
 
@@ -153,6 +153,28 @@ mod shadowed {
     #[dogpile::cache_multi_on_arguments(region = REGION)]
     pub(crate) fn prices(items: &[u8]) -> std::vec::Vec<u8> {
         items.to_vec()
+    }
+}
+
+/// A key.
+#[derive(Clone, Debug, CacheKey)]
+pub struct Item {
+    /// Its name.
+    pub name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, CacheKey)]
+enum Kind {
+    Loose,
+    Packed { grams: u32 },
+}
+
+#[cache_on_arguments(region = REGION)]
+fn weight(item: &Item) -> u32 {
+    match item.kind {
+        Kind::Loose => 0,
+        Kind::Packed { grams } => grams,
     }
 }
 
@@ -202,7 +224,7 @@ fn within_a_body() -> u32 {
     #[derive(Clone, Copy)]
     struct Local(u32);
 
-    impl dogpile::function::CacheKey for Local {
+    impl CacheKey for Local {
         fn write(&self, key: &mut String, form: dogpile::function::KeyForm) {
             self.0.write(key, form);
         }
@@ -220,6 +242,8 @@ fn cached_functions_without_warnings_return_their_values() {
     assert_eq!((private("a".to_owned(), "b").as_deref(), fallible("tea")), (Ok("ab"), Ok(3)));
     assert_eq!((alias("7"), read("there").unwrap().as_str(), names(&["a"]).len()), (Ok(7), "there", 1));
     assert_eq!((many(&[1]), owned(String::new()), eight_arguments(1, 1, 1, 1, 1, 1, 1, 1)), (vec![1], 0, 8));
+    let kinds = [Kind::Loose, Kind::Packed { grams: 7 }];
+    assert_eq!(kinds.map(|kind| weight(&Item { name: "tea".to_owned(), kind })), [0, 7]);
     assert_eq!((generic(&[1, 2]), shadowed::price(1), shadowed::prices(&[1])), (2, 1, vec![1]));
     assert_eq!((Shop(1).of_method([1, 2]), Shop::<u8>::without_receiver(3)), (2, 3));
     assert_eq!((Shop(1).keyed(1), Arc::new(Shop(2)).in_background(1), Shop(3).many(&[1])), (2, 3, vec![4]));

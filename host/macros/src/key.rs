@@ -36,24 +36,24 @@ fn function(cached: &CachedFn, settings: &Settings) -> TokenStream {
 /// Returns the `Function` with its name and namespace as a constant.
 fn constant_function(cached: &CachedFn, settings: &Settings) -> TokenStream {
     let (name, namespace) = (constant_name(cached, settings), settings.namespace.iter());
-    let version = settings.version.iter();
+    let version = version(settings);
     own! {
         let function = const {
-            ::dogpile::function::Function::new(#name)#(.in_namespace(#namespace))*#(.with_version(#version))*
+            ::dogpile::function::Function::new(#name)#(.in_namespace(#namespace))*#version
         };
     }
 }
 
 /// Returns the `Function` with its name and namespace as strings that are evaluated at each call.
 fn variable_function(cached: &CachedFn, settings: &Settings) -> TokenStream {
-    let (namespace, version) = (settings.namespace.iter(), settings.version.iter());
+    let (namespace, version) = (settings.namespace.iter(), version(settings));
     let name = match &settings.key_name {
         Some(given) if !is_literal(given) => quote!(&#given),
         _ => constant_name(cached, settings),
     };
     own! {
         let name: &::core::primitive::str = #name;
-        let function = ::dogpile::function::Function::new(name)#(.with_version(#version))*;
+        let function = ::dogpile::function::Function::new(name)#version;
         #(
             let namespace: &::core::primitive::str = &#namespace;
             let function = function.in_namespace(namespace);
@@ -63,11 +63,15 @@ fn variable_function(cached: &CachedFn, settings: &Settings) -> TokenStream {
 
 /// Returns the name of the function as a literal.
 fn constant_name(cached: &CachedFn, settings: &Settings) -> TokenStream {
-    if let Some(given) = &settings.key_name {
-        return quote!(#given);
-    }
-    let name = cached.bare_name();
-    quote!(::core::concat!(::core::module_path!(), ":", #name))
+    let bare = cached.bare_name();
+    let default_name = || quote!(::core::concat!(::core::module_path!(), ":", #bare));
+    settings.key_name.as_ref().map_or_else(default_name, |given| quote!(#given))
+}
+
+/// Returns a call that gives the function its version, if it has one.
+fn version(settings: &Settings) -> Option<TokenStream> {
+    let version = settings.version?.to_string();
+    Some(quote!(.with_version(#version)))
 }
 
 /// Returns statements that give `function` its owner, unless that is its module.

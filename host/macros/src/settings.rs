@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     pub(crate) key_by: Vec<Expr>,
     pub(crate) defaults: Vec<(Ident, Expr)>,
     /// The version of the cached values.
-    pub(crate) version: Option<String>,
+    pub(crate) version: Option<u64>,
     /// Whether the function takes and returns many values.
     pub(crate) is_multi: bool,
     pub(crate) is_in_background: bool,
@@ -129,12 +129,10 @@ impl Setting {
         }
     }
 
-    fn version(self) -> Result<String> {
+    fn version(self) -> Result<u64> {
         let problem = self.error("needs a whole number: write `version = 2`");
         match self.one()? {
-            Expr::Lit(ExprLit { lit: Lit::Int(version), .. }) => {
-                version.base10_parse::<u64>().map(|version| version.to_string()).map_err(|_| problem)
-            }
+            Expr::Lit(ExprLit { lit: Lit::Int(version), .. }) => version.base10_parse().map_err(|_| problem),
             _ => Err(problem),
         }
     }

@@ -32,7 +32,8 @@ pub struct Argument<'a> {
 
 /// A call of a cached function, as a key generator sees it.
 ///
-/// It contains neither `self` nor ignored arguments, but what `key_by` names. A custom key generator is a function that writes the key:
+/// It contains neither `self` nor ignored arguments, but the values of `key_by`. A custom key generator is a function that
+/// writes the key:
 ///
 /// ```
 /// use dogpile::function::{Argument, Function, FunctionCall};

@@ -70,7 +70,7 @@ impl<T, F: Fn(&str, &T) -> bool> Predicate<T, OfKeyAndValue> for F {
 
 /// A predicate whose kind was inferred.
 #[derive(Debug)]
-pub struct Inferred<F, Kind>(F, PhantomData<fn() -> Kind>);
+struct Inferred<F, Kind>(F, PhantomData<fn() -> Kind>);
 
 impl<F: Clone, Kind> Clone for Inferred<F, Kind> {
     fn clone(&self) -> Self {
@@ -116,9 +116,14 @@ impl<'r, P> FilteredCall<'r, P> {
     }
 
     /// Creates a call that stores the values that `predicate`, whose type is known, accepts.
-    pub fn by<T, Kind>(options: CallOptions<'r>, predicate: P) -> FilteredCall<'r, Inferred<P, Kind>>
+    ///
+    /// The result hides its type, so that the compiler reports an invalid predicate only here.
+    pub fn by<T, Kind>(
+        options: CallOptions<'r>,
+        predicate: P,
+    ) -> FilteredCall<'r, impl ShouldCache<T> + Clone + use<T, Kind, P>>
     where
-        P: Predicate<T, Kind>,
+        P: Predicate<T, Kind> + Clone,
     {
         FilteredCall { options, predicate: Inferred(predicate, PhantomData) }
     }

@@ -47,7 +47,7 @@ fn negative(a: u32) -> u32 {
     a
 }
 
-#[cache_on_arguments(region = REGION, expiration_time = "5m")]
+#[cache_on_arguments(region = REGION, expiration_time = "one hour")]
 fn text(a: u32) -> u32 {
     a
 }
@@ -60,6 +60,11 @@ fn of_the_other_macro(a: u32) -> u32 {
 #[cache_multi_on_arguments(region = REGION, defaults(a = 1))]
 fn not_of_this_macro(a: &[u32]) -> Vec<u32> {
     a.to_vec()
+}
+
+#[cache_on_arguments(region = REGION, version = "two")]
+fn not_a_number(a: u32) -> u32 {
+    a
 }
 
 fn main() {}
