@@ -119,6 +119,23 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Shop<T> {
     }
 }
 
+struct Shelf<Item>(Item);
+
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Labeled<Item>(Item);
+
+impl<Item: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Shelf<Item> {
+    #[cache_on_arguments(region = region, ignore(self, region), key_name = "top")]
+    fn top(&self, region: &CacheRegion) -> Item {
+        self.0.clone()
+    }
+
+    #[cache_on_arguments(region = region, ignore(self, region), key_name = "labeled")]
+    fn labeled(&self, region: &CacheRegion) -> Labeled<Item> {
+        Labeled(self.0.clone())
+    }
+}
+
 #[cache_on_arguments(region = region, ignore(region))]
 fn parsed<T>(region: &CacheRegion, text: &str) -> Result<T, T::Err>
 where
@@ -143,6 +160,8 @@ fn generic_return_types_are_cached() {
         (Some("jam"), None)
     );
     assert_eq!((shop.count(&region), shop.count_get(&region).unwrap()), (Ok(2), Some(2)));
+    let shelf = Shelf(7);
+    assert_eq!((shelf.top(&region), shelf.labeled(&region)), (7, Labeled(7)));
     assert_eq!((parsed::<u8>(&region, "7"), parsed::<u8>(&region, "x").is_err()), (Ok(7), true));
     assert_eq!(parsed::get::<u8>(&region, "7").unwrap(), Some(7));
 }

@@ -37,12 +37,12 @@ impl CachedFn {
         let mut item: ItemFn = syn::parse2(function.clone()).map_err(|_| Error::new(span, NOT_A_FUNCTION))?;
         // Attributes at the head of the body move in front of the function.
         item.attrs.iter_mut().for_each(|attribute| attribute.style = AttrStyle::Outer);
-        surroundings::check(&item, function, settings)?;
+        surroundings::check(&item, function.clone(), settings)?;
         refuse_kinds(&item)?;
         let (receiver, arguments) = arguments::read(&item, settings)?;
         self_in_key::check(receiver.as_ref(), settings)?;
         let is_method = receiver.is_some() || settings.is_associated;
-        let returns = Returns::read(&item, is_method)?;
+        let returns = Returns::read(&item, is_method, function)?;
         Ok(CachedFn { item, receiver, arguments, returns, is_method })
     }
 

@@ -9,6 +9,8 @@ use syn::{
     TypeImplTrait, TypePath, TypeReference,
 };
 
+use crate::surroundings;
+
 const NOTHING: &str = "cannot cache a function that returns nothing; return the value that is cached";
 
 const NEVER: &str = "cannot cache a function that never returns; return the value that is cached";
@@ -47,7 +49,7 @@ enum Outcome {
 
 impl Returns {
     /// Reads the return type of a function, and refuses one that cannot be cached.
-    pub(crate) fn read(item: &ItemFn, is_method: bool) -> Result<Self> {
+    pub(crate) fn read(item: &ItemFn, is_method: bool, function: TokenStream) -> Result<Self> {
         let ReturnType::Type(_, written) = &item.sig.output else {
             return Err(Error::new(item.sig.ident.span(), NOTHING));
         };
@@ -57,19 +59,19 @@ impl Returns {
             Type::ImplTrait(unnamed) if is_future(unnamed) => FUTURE,
             Type::ImplTrait(_) => UNNAMED,
             Type::Never(_) => NEVER,
-            _ => return Ok(Returns::of(written, item, is_method)),
+            _ => return Ok(Returns::of(written, item, is_method.then_some(function))),
         };
         Err(Error::new_spanned(written, problem))
     }
 
-    fn of(written: Type, item: &ItemFn, is_method: bool) -> Self {
+    fn of(written: Type, item: &ItemFn, method: Option<TokenStream>) -> Self {
         if let Some([value, error]) = generics_of(&written, &["Result"]).as_deref() {
             let (value, error) = (Some((*value).clone()), Some((*error).clone()));
             return Returns { written, outcome: Outcome::Fallible, value, error };
         }
         let outcome = if is_plain(&written) {
             Outcome::Sure
-        } else if !may_be_generic(&written, item, is_method) {
+        } else if !may_be_generic(&written, item, method) {
             Outcome::ByType
         } else if generics_of(&written, &["Result"]).is_some() {
             Outcome::Fallible
@@ -193,28 +195,32 @@ fn is_future(unnamed: &TypeImplTrait) -> bool {
 
 /// Returns whether `ty` may contain a generic parameter. Types that do cannot be part of a constant in a signature.
 ///
-/// The parameters of an `impl` are unknown here. Names of one letter, such as `T`, count as such.
-fn may_be_generic(ty: &Type, item: &ItemFn, is_method: bool) -> bool {
+/// The parameters of the `impl` of a `method` are known if its source file can be read. Names of one letter, such as `T`,
+/// count as such in any case.
+fn may_be_generic(ty: &Type, item: &ItemFn, method: Option<TokenStream>) -> bool {
     let parameters = item.sig.generics.params.iter().filter_map(|parameter| match parameter {
-        GenericParam::Type(parameter) => Some(&parameter.ident),
-        GenericParam::Const(parameter) => Some(&parameter.ident),
+        GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
+        GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
         _ => None,
     });
-    let mut generic = Generic { parameters: parameters.collect(), is_method, is_found: false };
+    let is_method = method.is_some();
+    let of_impl = method.map(surroundings::generics_of_impl).unwrap_or_default();
+    let mut generic = Generic { parameters: parameters.chain(of_impl).collect(), is_method, is_found: false };
     generic.visit_type_mut(&mut ty.clone());
     generic.is_found
 }
 
-struct Generic<'a> {
-    parameters: Vec<&'a Ident>,
+struct Generic {
+    parameters: Vec<String>,
     is_method: bool,
     is_found: bool,
 }
 
-impl VisitMut for Generic<'_> {
+impl VisitMut for Generic {
     fn visit_ident_mut(&mut self, ident: &mut Ident) {
-        let of_impl = self.is_method && (ident == "Self" || is_one_letter(&ident.to_string()));
-        self.is_found |= of_impl || self.parameters.contains(&&*ident);
+        let name = ident.to_string();
+        let of_impl = self.is_method && (name == "Self" || is_one_letter(&name));
+        self.is_found |= of_impl || self.parameters.contains(&name);
     }
 
     fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {

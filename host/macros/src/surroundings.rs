@@ -3,7 +3,8 @@
 //! The companions of a function in an `impl` are methods, and a trait cannot have them. The compiler would report one
 //! error per companion. This module reads the source file instead, and looks for the function there. It can only make
 //! an error clearer: it reports one only if every function of the file with the same text is in a wrong place, and
-//! nothing if it cannot read the file.
+//! nothing if it cannot read the file. It also finds the generic parameters of an `impl`, so that a return type that
+//! contains one is not mistaken for an alias.
 
 use std::str::FromStr;
 
@@ -50,31 +51,72 @@ fn is_indented() -> bool {
     Span::call_site().unwrap().column() > 1
 }
 
+/// Returns the names in the generic parameters of the `impl` that contains `function`, as far as they can be found.
+pub(crate) fn generics_of_impl(function: TokenStream) -> Vec<String> {
+    found_blocks(function).unwrap_or_default().into_iter().flat_map(|found| found.generics).collect()
+}
+
 /// Returns the block that contains `function`, if all functions of the file with its text are in blocks of one kind.
 fn block_of(function: TokenStream) -> Option<Block> {
+    let found = found_blocks(function)?;
+    let first = found.first()?.block;
+    found.iter().all(|other| other.block == first).then_some(first)
+}
+
+/// A block that contains a function with the wanted text.
+#[derive(Clone)]
+struct Found {
+    block: Block,
+    /// The names in the generic parameters of an `impl`.
+    generics: Vec<String>,
+}
+
+/// Returns the blocks of the source file that contain a cached function with the text of `function`.
+fn found_blocks(function: TokenStream) -> Option<Vec<Found>> {
     let wanted = text_of_function(function.into_iter())?;
     let file = std::fs::read_to_string(Span::call_site().unwrap().local_file()?).ok()?;
     let mut found = Vec::new();
-    collect(TokenStream::from_str(&file).ok()?, Block::Items, &wanted, &mut found);
-    let first = *found.first()?;
-    found.iter().all(|block| *block == first).then_some(first)
+    collect(TokenStream::from_str(&file).ok()?, &head(&[]), &wanted, &mut found);
+    Some(found)
 }
 
-/// Adds the kind of each block within `tokens` that contains the function `wanted` after an attribute.
-fn collect(tokens: TokenStream, block: Block, wanted: &str, found: &mut Vec<Block>) {
+/// Reads the tokens before a block.
+fn head(tokens: &[TokenTree]) -> Found {
+    Found { block: kind_of(tokens), generics: generics(tokens) }
+}
+
+/// Returns the names between the angle brackets after `impl`.
+fn generics(head: &[TokenTree]) -> Vec<String> {
+    let (mut depth, mut names) = (0_usize, Vec::new());
+    for token in head.iter().skip_while(|token| !is_ident(token, "impl")).skip(1) {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '<' => depth += 1,
+            TokenTree::Punct(punct) if punct.as_char() == '>' => depth = depth.saturating_sub(1),
+            TokenTree::Ident(name) if depth > 0 => names.push(name.to_string()),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// Adds each block within `tokens` that contains the function `wanted` after an attribute.
+fn collect(tokens: TokenStream, block: &Found, wanted: &str, found: &mut Vec<Found>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut begin = 0;
     for (at, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Group(group) if is_cache_attribute(group) => {
                 let text = text_of_function(tokens[at + 1..].iter().cloned());
-                found.extend((text.as_deref() == Some(wanted)).then_some(block));
+                found.extend((text.as_deref() == Some(wanted)).then(|| block.clone()));
             }
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                collect(group.stream(), kind_of(&tokens[begin..at]), wanted, found);
+                collect(group.stream(), &head(&tokens[begin..at]), wanted, found);
                 begin = at + 1;
             }
-            TokenTree::Group(group) => collect(group.stream(), Block::Items, wanted, found),
+            TokenTree::Group(group) => collect(group.stream(), &head(&[]), wanted, found),
             TokenTree::Punct(punct) if punct.as_char() == ';' => begin = at + 1,
             _ => {}
         }
