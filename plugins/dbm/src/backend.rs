@@ -4,22 +4,27 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, error_chain,
     register_backend,
 };
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::config::DbmConfig;
-use crate::connection::{Access, Opened};
+use crate::connection::Access;
 use crate::disk;
 use crate::limits::{Limits, vacuum};
 use crate::lock_factory::LockFactory;
 use crate::mutex::CreatorLocks;
+use crate::pool::Pool;
 
-const GET: &str = "SELECT value FROM Dict WHERE key = ?1";
+/// Compares the key in the row itself as well. In a damaged file, the index may lead to the row of another key.
+const GET: &str = "SELECT stored.value FROM Dict AS found \
+                   CROSS JOIN Dict AS stored NOT INDEXED ON stored.rowid = found.rowid \
+                   WHERE found.key = ?1 AND +stored.key = ?1";
 const SET: &str = "REPLACE INTO Dict (key, value) VALUES (?1, ?2)";
 const DELETE: &str = "DELETE FROM Dict WHERE key = ?1";
 
@@ -33,20 +38,17 @@ register_backend! {
 ///
 /// If the file is deleted or replaced while it is open, it is reopened: by a writer at once, and by a reader within a
 /// tenth of a second.
+///
+/// Dropping or closing the backend closes its connections. The last connection of all processes writes the values back
+/// from the `-wal` file and removes it.
 // Source: dogpile.cache `backends/file.py`, `DBMBackend`.
 pub struct DbmBackend {
-    config: DbmConfig,
-    factory: LockFactory,
-    /// The connections that no thread uses, at most [`MOST_IDLE`](Self::MOST_IDLE).
-    idle: Mutex<Vec<Opened>>,
+    pool: Arc<Pool>,
     limits: Option<Limits>,
     locks: Option<Arc<CreatorLocks>>,
 }
 
 impl DbmBackend {
-    /// The most unused connections that are kept. Each has about three descriptors.
-    const MOST_IDLE: usize = 32;
-
     /// The size of the largest value in bytes. SQLite limits a value together with its key.
     const LARGEST_VALUE: u64 = 999_000_000;
 
@@ -56,9 +58,9 @@ impl DbmBackend {
     /// If an argument is invalid, if the file cannot be opened, or if it is not such a table.
     pub fn new(config: DbmConfig) -> Result<Self, BackendError> {
         let config = config.checked()?;
-        let (kind, stripes) = (config.lock_factory, config.lock_stripes);
-        let locks = config.dogpile_path()?.map(|path| CreatorLocks::shared(&path, stripes, kind));
-        Self::open(config, kind.factory(), locks)
+        let (kind, stripes, mode) = (config.lock_factory, config.lock_stripes, config.file_mode);
+        let locks = config.dogpile_path()?.map(|path| CreatorLocks::shared(&path, stripes, kind, mode));
+        Self::open(config, kind.factory(mode), locks)
     }
 
     /// Opens the file with locks from `factory`, which overrides the argument `lock_factory`.
@@ -77,60 +79,20 @@ impl DbmBackend {
         factory: LockFactory,
         locks: Option<Arc<CreatorLocks>>,
     ) -> Result<Self, BackendError> {
-        let mut first = Opened::new(&config, &factory)?;
-        disk::warn_of_network(&config.filename);
-        if config.vacuum
-            && let Err(error) = first.run(Access::Write, |sqlite| vacuum(sqlite))
-        {
-            log::warn!("cannot vacuum cache file {:?}: {}", config.filename, error_chain(&error));
-        }
         let limits = Limits::of(&config);
-        Ok(DbmBackend { config, factory, idle: Mutex::new(vec![first]), limits, locks })
-    }
-
-    /// Runs `call` on a connection that no other thread uses.
-    fn run<T>(
-        &self,
-        access: Access,
-        call: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, BackendError> {
-        let mut opened = self.connection(access)?;
-        let done = opened.run(access, call);
-        if !opened.is_broken() {
-            self.keep(opened);
-        }
-        done
-    }
-
-    /// Keeps a connection for later calls, or closes it if enough are kept.
-    fn keep(&self, opened: Opened) {
-        let mut idle = self.idle();
-        if idle.len() < Self::MOST_IDLE {
-            idle.push(opened);
-        } else {
-            // Close the connection without the lock, because closing it takes a while.
-            drop(idle);
-            drop(opened);
-        }
-    }
-
-    fn connection(&self, access: Access) -> Result<Opened, BackendError> {
-        let idle = self.idle().pop();
-        if let Some(opened) = idle {
-            if !opened.is_outdated(access) {
-                return Ok(opened);
+        let shrink = config.vacuum;
+        let pool = Pool::open(config, factory, |first| {
+            if shrink && let Err(error) = first.run_unlimited(|sqlite| vacuum(sqlite)) {
+                log::warn!("cannot vacuum a cache file: {}", error_chain(&error));
             }
-            log::warn!("cache file {:?} was deleted or replaced; reopening it", self.path());
-            let outdated = std::mem::take(&mut *self.idle());
-            drop(outdated);
-            opened.abandon()?;
-        }
-        Opened::new(&self.config, &self.factory)
+        })?;
+        disk::warn_of_network(&pool.config().filename);
+        Ok(DbmBackend { pool, limits, locks })
     }
 
     /// Writes in one transaction, which also enforces the limits.
     fn write(&self, call: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), BackendError> {
-        let written = self.run(Access::Write, |sqlite| {
+        let written = self.pool.run(Access::Write, |sqlite| {
             let transaction = sqlite.transaction_with_behavior(TransactionBehavior::Immediate)?;
             call(&transaction)?;
             if let Some(limits) = &self.limits {
@@ -145,17 +107,18 @@ impl DbmBackend {
     }
 
     fn path(&self) -> &Path {
-        &self.config.filename
-    }
-
-    /// Locks the idle connections. No holder panics, so poison carries no meaning.
-    fn idle(&self) -> MutexGuard<'_, Vec<Opened>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        &self.pool.config().filename
     }
 }
 
+/// Returns the value of `key`. A value that is not a BLOB was not written by a cache, and counts as missing.
 fn get(sqlite: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-    sqlite.prepare_cached(GET)?.query_row([key.as_bytes()], |row| row.get(0)).optional()
+    let read = |row: &rusqlite::Row<'_>| match row.get_ref(0)? {
+        ValueRef::Blob(value) => Ok(Some(value.to_vec())),
+        _ => Ok(None),
+    };
+    let found = sqlite.prepare_cached(GET)?.query_row([key.as_bytes()], read).optional()?;
+    Ok(found.flatten())
 }
 
 fn set(sqlite: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
@@ -174,25 +137,28 @@ pub(crate) fn scope_of(path: &Path) -> Option<String> {
 
 impl BytesBackend for DbmBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        self.run(Access::Read, |sqlite| get(sqlite, key)).map_err(|error| error.during("get").for_key(key))
+        self.pool
+            .run(Access::Read, |sqlite| get(sqlite, key))
+            .map_err(|error| error.during("get").for_key(key))
     }
 
     fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
         let stored = match self.limits {
             // A single statement is a transaction of its own.
-            None => self.run(Access::Write, |sqlite| set(sqlite, key, value)),
+            None => self.pool.run(Access::Write, |sqlite| set(sqlite, key, value)),
             Some(_) => self.write(|sqlite| set(sqlite, key, value)),
         };
         stored.map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.run(Access::Write, |sqlite| delete(sqlite, key))
+        self.pool
+            .run(Access::Write, |sqlite| delete(sqlite, key))
             .map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let found = self.run(Access::Read, |sqlite| {
+        let found = self.pool.run(Access::Read, |sqlite| {
             let transaction = sqlite.transaction()?;
             keys.iter().map(|key| get(&transaction, key)).collect()
         });
@@ -215,6 +181,11 @@ impl BytesBackend for DbmBackend {
         self.locks.as_ref().map(|locks| -> Arc<dyn CacheMutex> { Arc::new(locks.mutex(key)) })
     }
 
+    fn close(&self) -> Result<(), BackendError> {
+        self.pool.close_unused();
+        Ok(())
+    }
+
     fn capabilities(&self) -> Capabilities {
         let mut capabilities =
             Capabilities::default().with_value_limit(Self::LARGEST_VALUE).with_native_batch();
@@ -225,35 +196,6 @@ impl BytesBackend for DbmBackend {
 
 impl fmt::Debug for DbmBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DbmBackend").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
-mod tests {
-    use std::sync::Barrier;
-
-    use super::*;
-
-    #[test]
-    fn burst_of_threads_leaves_few_connections() {
-        const THREADS: usize = 2 * DbmBackend::MOST_IDLE;
-
-        let folder = tempfile::tempdir().unwrap();
-        let backend = DbmBackend::new(DbmConfig::new(folder.path().join("burst"))).unwrap();
-        let all_connected = Barrier::new(THREADS);
-        std::thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| {
-                    let call = |_: &mut Connection| {
-                        all_connected.wait();
-                        Ok(())
-                    };
-                    backend.run(Access::Read, call).unwrap();
-                });
-            }
-        });
-        assert_eq!(backend.idle().len(), DbmBackend::MOST_IDLE);
+        f.debug_struct("DbmBackend").field("config", self.pool.config()).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use dogpile_sdk::{BackendError, ErrorKind, seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::lock_factory::LockFactory;
+use crate::mode;
 
 /// Arguments of the `dogpile.cache.dbm` entry point.
 ///
@@ -31,6 +32,10 @@ pub struct DbmConfig {
     /// holds the whole file, as in Python. All processes must use the same number.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
+    /// Permissions of created files, including lock files, in octal: `"0660"`, or `0o660` in TOML. Existing files keep
+    /// theirs. Default: `"0600"`, so that only the owner can read the cache.
+    #[serde(default = "mode::default", with = "mode")]
+    pub file_mode: u32,
     /// When written values are flushed to the disk. Default: `normal`.
     #[serde(default)]
     pub synchronous: Synchronous,
@@ -66,6 +71,10 @@ pub struct LmdbConfig {
     /// Number of creators of different keys that may run at once, from 1 to 4096. Default: 64.
     #[serde(default = "default_stripes")]
     pub lock_stripes: u32,
+    /// Permissions of created files, including lock files, in octal: `"0660"`, or `0o660` in TOML. Existing files keep
+    /// theirs. Default: `"0600"`, so that only the owner can read the cache.
+    #[serde(default = "mode::default", with = "mode")]
+    pub file_mode: u32,
     /// When written values are flushed to the disk. Default: `normal`, which waits for the disk at each write. `off`
     /// does not wait.
     #[serde(default)]
@@ -99,9 +108,10 @@ pub enum LockKind {
 }
 
 impl LockKind {
-    pub(crate) fn factory(self) -> LockFactory {
+    /// Returns the factory of such locks. `mode` is that of created files.
+    pub(crate) fn factory(self, mode: u32) -> LockFactory {
         match self {
-            LockKind::File => LockFactory::file(),
+            LockKind::File => LockFactory::file_with_mode(mode),
             LockKind::Thread => LockFactory::thread(),
         }
     }
@@ -158,6 +168,7 @@ impl DbmConfig {
             dogpile_lockfile: None,
             lock_factory: LockKind::default(),
             lock_stripes: default_stripes(),
+            file_mode: mode::default(),
             synchronous: Synchronous::default(),
             busy_timeout: default_busy_timeout(),
             max_bytes: None,
@@ -177,6 +188,7 @@ impl DbmConfig {
             ));
         }
         check_stripes(self.lock_stripes)?;
+        check_mode(self.file_mode)?;
         if let Some(bytes) = self.max_bytes.filter(|bytes| *bytes < LEAST_BYTES) {
             let why = format_args!("{bytes} is too low; use at least 65536, or remove it for no limit");
             return Err(invalid("max_bytes", why));
@@ -205,6 +217,7 @@ impl LmdbConfig {
             dogpile_lockfile: None,
             lock_factory: LockKind::default(),
             lock_stripes: default_stripes(),
+            file_mode: mode::default(),
             synchronous: Synchronous::default(),
             map_size: default_map_size(),
         }
@@ -213,6 +226,7 @@ impl LmdbConfig {
     /// Returns an error if an argument is invalid. Makes the path absolute.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
         check_stripes(self.lock_stripes)?;
+        check_mode(self.file_mode)?;
         if self.map_size < LEAST_BYTES {
             let why = format_args!("{} is too low; use at least 65536", self.map_size);
             return Err(invalid("map_size", why));
@@ -232,6 +246,14 @@ fn check_stripes(stripes: u32) -> Result<(), BackendError> {
     }
     let hint = "use 1 to 4096, or set \"dogpile_lockfile\" to false to have no lock file";
     Err(invalid("lock_stripes", format_args!("{stripes} is out of range; {hint}")))
+}
+
+fn check_mode(mode: u32) -> Result<(), BackendError> {
+    if mode::is_valid(mode) {
+        return Ok(());
+    }
+    let hint = "use octal digits from \"0600\" to \"0777\" that let the owner read and write";
+    Err(invalid("file_mode", format_args!("\"{mode:04o}\" is not usable; {hint}")))
 }
 
 /// Creates the error for an invalid argument. `why` is the reason, and may include what to do.

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use dogpile_sdk::{BackendError, ErrorKind};
 
 use crate::config::with_ending;
+use crate::deadline::coarse_now;
 use crate::error::unusable;
 
 /// The time in milliseconds after which a reader checks whether its file was deleted or replaced.
@@ -38,19 +39,6 @@ fn identity(_metadata: &fs::Metadata) -> Option<Identity> {
     None
 }
 
-/// Returns a cheap clock in milliseconds, with an accuracy of a few milliseconds.
-#[cfg(target_os = "linux")]
-fn coarse_now() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
-}
-
-#[cfg(not(target_os = "linux"))]
-fn coarse_now() -> u64 {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 /// An open file, and the time of the last check of its path.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -65,13 +53,18 @@ impl Watch {
         Watch { path: path.to_owned(), opened: Identity::of(path), checked: AtomicU64::new(coarse_now()) }
     }
 
-    /// Returns whether the path leads to another file, or to none. Without `now`, it checks only from time to time.
-    pub(crate) fn is_outdated(&self, now: bool) -> bool {
+    /// Returns whether the last check was long ago, and if so, counts this call as a check.
+    pub(crate) fn is_due(&self) -> bool {
         let time = coarse_now();
-        if !now && time.saturating_sub(self.checked.load(Ordering::Relaxed)) < CHECK_EVERY {
-            return false;
+        let due = time.saturating_sub(self.checked.load(Ordering::Relaxed)) >= CHECK_EVERY;
+        if due {
+            self.checked.store(time, Ordering::Relaxed);
         }
-        self.checked.store(time, Ordering::Relaxed);
+        due
+    }
+
+    /// Returns whether the path leads to another file, or to none.
+    pub(crate) fn is_outdated(&self) -> bool {
         Identity::of(&self.path) != self.opened
     }
 }

@@ -23,12 +23,15 @@ pub(crate) fn unusable(path: &Path, kind: ErrorKind, why: &str) -> BackendError 
 
 /// Returns whether a connection that returned `error` can still be used.
 pub(crate) fn is_harmless(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, TooBig};
-    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | TooBig))
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted, TooBig};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked | DiskFull | OperationInterrupted | TooBig)
+    )
 }
 
 /// Returns whether a statement does not fit the table.
-pub(crate) fn is_misfit(error: &rusqlite::Error) -> bool {
+fn is_misfit(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqlInputError { .. })
         || error.sqlite_error_code() == Some(ErrorCode::Unknown)
 }
@@ -38,6 +41,10 @@ fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (ErrorKind::Timeout, "another process held it for the whole \"busy_timeout\"; retry later")
         }
+        Some(ErrorCode::OperationInterrupted) => (
+            ErrorKind::Timeout,
+            "the call took longer than its \"busy_timeout\"; raise it, or use fewer keys at a time",
+        ),
         Some(ErrorCode::NotADatabase) => {
             (ErrorKind::Configuration, "it is not a SQLite database; name another file, or remove it")
         }

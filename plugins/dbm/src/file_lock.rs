@@ -1,6 +1,6 @@
 //! [`FileLock`]: a lock on a file, by flock.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::thread;
@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind};
 
-use crate::error::NOT_ACCESSIBLE;
+use crate::create;
 use crate::lock::{AbstractFileLock, Held, Hold};
+use crate::mode;
 
 /// The longest pause between two attempts. A waiter may notice a release this late.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// An advisory lock (flock) on a file, which dogpile.cache in Python respects.
 ///
-/// The file is created if it is missing. The system releases the lock when the process ends, however it ends.
+/// The file is created if it is missing, readable and writable by its owner only. It must not be a symbolic link. The system releases the lock when the process ends, however it ends.
 // Source: dogpile.cache `backends/file.py`, `FileLock`.
 #[derive(Debug)]
 pub struct FileLock {
@@ -31,15 +32,14 @@ impl FileLock {
     /// # Errors
     /// If the file cannot be opened or created.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, BackendError> {
+        Self::with_mode(path, mode::default())
+    }
+
+    /// Opens the lock file, creating it with the permissions `mode` if it is missing.
+    pub(crate) fn with_mode(path: impl Into<PathBuf>, mode: u32) -> Result<Self, BackendError> {
         let path = path.into();
-        let mut options = OpenOptions::new();
-        match options.read(true).write(true).create(true).truncate(false).open(&path) {
-            Ok(file) => Ok(FileLock { file, path, held: Held::default() }),
-            Err(error) => {
-                let message = format!("cannot open lock file {path:?}: {NOT_ACCESSIBLE}");
-                Err(BackendError::new(ErrorKind::Unavailable, message).with_source(error))
-            }
-        }
+        let file = create::lock_file(&path, mode)?;
+        Ok(FileLock { file, path, held: Held::default() })
     }
 
     fn acquire(

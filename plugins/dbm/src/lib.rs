@@ -14,6 +14,8 @@
 mod backend;
 mod config;
 mod connection;
+mod create;
+mod deadline;
 mod disk;
 mod error;
 mod file_lock;
@@ -21,7 +23,10 @@ mod limits;
 mod lmdb;
 mod lock;
 mod lock_factory;
+mod mode;
 mod mutex;
+mod pool;
+mod schema;
 mod thread_lock;
 
 pub use crate::backend::DbmBackend;

@@ -76,13 +76,15 @@ impl Limits {
         if bound.is_some_and(|bound| bound <= most) {
             return Ok(());
         }
-        let entries = sqlite.prepare_cached(COUNT)?.query_row([], |row| row.get::<_, u64>(0))?;
+        let entries = sqlite.prepare_cached(COUNT)?.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs();
         // The bound counts replaced rows twice. Keep fewer rows than allowed, or each write would count when the file
         // is nearly full.
         let keep = if bound.is_some() { most - most / PART } else { most };
         let surplus = entries.saturating_sub(keep);
         if surplus > 0 {
-            let last_surplus = sqlite.prepare_cached(NTH)?.query_row([surplus - 1], |row| row.get(0))?;
+            let last_surplus = sqlite
+                .prepare_cached(NTH)?
+                .query_row([i64::try_from(surplus - 1).unwrap_or(i64::MAX)], |row| row.get(0))?;
             drop_until(sqlite, last_surplus)?;
         }
         *counted = Some(Counted { entries: entries - surplus, last });
@@ -114,7 +116,7 @@ fn first_of_size(sqlite: &Connection, size: u64) -> rusqlite::Result<Option<i64>
     while sum < size
         && let Some(row) = rows.next()?
     {
-        sum += row.get::<_, u64>(1)?;
+        sum += row.get::<_, i64>(1)?.unsigned_abs();
         last = Some(row.get(0)?);
     }
     Ok(last)
@@ -135,7 +137,8 @@ impl Pages {
     fn of(sqlite: &Connection) -> rusqlite::Result<Self> {
         sqlite
             .prepare_cached(PAGES)?
-            .query_row([], |row| Ok(Pages { all: row.get(0)?, free: row.get(1)?, size: row.get(2)? }))
+            .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?].map(i64::unsigned_abs)))
+            .map(|[all, free, size]| Pages { all, free, size })
     }
 
     fn used(&self) -> u64 {

@@ -8,6 +8,7 @@ use dogpile_sdk::BackendError;
 
 use crate::file_lock::FileLock;
 use crate::lock::AbstractFileLock;
+use crate::mode;
 use crate::thread_lock::ThreadLock;
 
 type Make = dyn Fn(&Path) -> Result<Box<dyn AbstractFileLock>, BackendError> + Send + Sync;
@@ -41,7 +42,12 @@ impl LockFactory {
 
     /// Creates a factory of locks on files, which processes share: [`FileLock`].
     pub fn file() -> Self {
-        LockFactory::new(|path| Ok(Box::new(FileLock::open(path)?)))
+        Self::file_with_mode(mode::default())
+    }
+
+    /// Creates a factory of locks on files that are created with the permissions `mode`.
+    pub(crate) fn file_with_mode(mode: u32) -> Self {
+        LockFactory::new(move |path| Ok(Box::new(FileLock::with_mode(path, mode)?)))
     }
 
     /// Creates a factory of locks within this process: [`ThreadLock`].

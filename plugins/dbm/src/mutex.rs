@@ -116,9 +116,9 @@ impl CreatorLocks {
     /// Returns the locks that all backends of this process over one lock file share.
     ///
     /// A creator that holds a key of one backend may then request a key of another.
-    pub(crate) fn shared(path: &Path, count: u32, kind: LockKind) -> Arc<Self> {
+    pub(crate) fn shared(path: &Path, count: u32, kind: LockKind, mode: u32) -> Arc<Self> {
         static SHARED: WeakRegistry<(PathBuf, u32, LockKind), CreatorLocks> = WeakRegistry::new();
-        let create = || CreatorLocks::new(path.to_owned(), count, kind.factory());
+        let create = || CreatorLocks::new(path.to_owned(), count, kind.factory(mode));
         SHARED.get_or_create((path.to_owned(), count, kind), create)
     }
 

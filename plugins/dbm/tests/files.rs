@@ -87,7 +87,7 @@ fn backend(folder: &TempDir, change: impl FnOnce(&mut DbmConfig)) -> DbmBackend 
 fn kept(backend: DbmBackend, folder: &TempDir) -> u64 {
     drop(backend);
     let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
-    sqlite.query_row("SELECT count(*) FROM Dict", [], |row| row.get(0)).unwrap()
+    sqlite.query_row("SELECT count(*) FROM Dict", [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn byte_limit_bounds_the_file() {
     assert!(limited.get("small").unwrap().is_some());
     drop(limited);
     let sqlite = Connection::open(folder.path().join("cache.db")).unwrap();
-    let pages: [u64; 2] = ["page_count", "freelist_count"]
+    let pages: [i64; 2] = ["page_count", "freelist_count"]
         .map(|pragma| sqlite.pragma_query_value(None, pragma, |row| row.get(0)).unwrap());
-    assert!((pages[0] - pages[1]) * 4096 <= LIMIT, "{pages:?}");
+    assert!((pages[0] - pages[1]) * 4096 <= LIMIT as i64, "{pages:?}");
 }
 
 #[test]
@@ -331,4 +331,123 @@ fn check(path: &Path) {
     let sqlite = Connection::open(path).unwrap();
     let result: String = sqlite.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(result, "ok");
+}
+
+/// Our table, as Python creates it.
+const TABLE: &str = "CREATE TABLE Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL);";
+
+#[test]
+fn trigger_view_and_further_index_are_refused() {
+    for hostile in [
+        "CREATE TRIGGER t AFTER INSERT ON Dict BEGIN DELETE FROM Dict; END",
+        "CREATE VIEW v AS SELECT * FROM Dict",
+        "CREATE INDEX i ON Dict (hex(value))",
+        "CREATE TABLE more (a)",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        Connection::open(&path).unwrap().execute_batch(&format!("{TABLE} {hostile}")).unwrap();
+        let error = DbmBackend::new(DbmConfig::new(&path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration, "{hostile}: {error}");
+    }
+}
+
+/// A trigger never runs, because triggers are off, and its file is refused when the change is noticed.
+#[test]
+fn trigger_that_is_added_later_never_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |_| ());
+    ours.set("kept", b"x", &StoreOptions::new()).unwrap();
+    let execute =
+        |statement| Connection::open(folder.path().join("cache.db")).unwrap().execute_batch(statement);
+    execute("CREATE TRIGGER t AFTER INSERT ON Dict BEGIN DELETE FROM Dict WHERE key = x'6b657074'; END")
+        .unwrap();
+    let start = Instant::now();
+    let error = loop {
+        match ours.set("new", b"y", &StoreOptions::new()) {
+            Err(error) => break error,
+            Ok(()) => assert!(start.elapsed() < Duration::from_secs(30), "the change is never noticed"),
+        }
+    };
+    assert!(error.to_string().contains("its table Dict is not exactly that of Python's dbm"), "{error}");
+    execute("DROP TRIGGER t").unwrap();
+    assert_eq!(ours.get("kept").unwrap().as_deref(), Some(&b"x"[..]));
+}
+
+#[test]
+fn value_that_is_not_a_blob_is_a_miss_and_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |_| ());
+    let other = Connection::open(folder.path().join("cache.db")).unwrap();
+    for value in ["'text'", "1", "2.5"] {
+        other.execute(&format!("REPLACE INTO Dict VALUES (CAST('key' AS BLOB), {value})"), []).unwrap();
+        assert_eq!(ours.get("key").unwrap(), None, "{value}");
+        assert_eq!(ours.get_multi(&["key"]).unwrap(), [None], "{value}");
+        ours.set("key", b"x", &StoreOptions::new()).unwrap();
+        assert_eq!(ours.get("key").unwrap().as_deref(), Some(&b"x"[..]), "{value}");
+    }
+}
+
+/// The index of a damaged file leads from one key to the row of another.
+#[test]
+fn damaged_index_returns_no_value_of_another_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.db");
+    let ours = backend(&folder, |_| ());
+    ours.set("key A", b"value A", &StoreOptions::new()).unwrap();
+    ours.set("key B", b"value B", &StoreOptions::new()).unwrap();
+    ours.delete("key A").unwrap();
+    ours.set("key A", b"value A", &StoreOptions::new()).unwrap();
+    drop(ours);
+    // The index has the keys followed by their row numbers. Exchange the last byte of the two keys in the index only.
+    let mut bytes = fs::read(&path).unwrap();
+    let index = bytes.len() - 4096..bytes.len();
+    for at in index.clone().filter(|at| bytes[*at..].starts_with(b"key ")).collect::<Vec<_>>() {
+        bytes[at + 4] = if bytes[at + 4] == b'A' { b'B' } else { b'A' };
+    }
+    fs::write(&path, bytes).unwrap();
+    let sqlite = Connection::open(&path).unwrap();
+    let wrong = "SELECT value FROM Dict WHERE key = CAST('key B' AS BLOB)";
+    let wrong: Option<Vec<u8>> = sqlite.query_row(wrong, [], |row| row.get(0)).ok();
+    assert!(wrong.as_deref() != Some(b"value B"), "the index is intact");
+    drop(sqlite);
+    let ours = backend(&folder, |_| ());
+    for key in ["key A", "key B"] {
+        assert_eq!(ours.get(key).unwrap_or_default(), None, "{key}");
+        ours.set(key, b"new", &StoreOptions::new()).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private_unless_an_argument_shares_them() {
+    use std::os::unix::fs::PermissionsExt;
+    for mode in [0o600, 0o664] {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = backend(&folder, |config| config.file_mode = mode);
+        ours.set("key", b"x", &StoreOptions::new()).unwrap();
+        let mutex = ours.get_mutex("key").unwrap();
+        assert!(mutex.try_acquire().unwrap());
+        let modes: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap())
+            .map(|file| (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777))
+            .collect();
+        assert!(modes.len() >= 5 && modes.iter().all(|(_, found)| *found == mode), "{modes:?}");
+    }
+}
+
+#[test]
+fn last_user_removes_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |_| ());
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
+    ours.close().unwrap();
+    let log = folder.path().join("cache.db-wal");
+    assert!(!log.exists());
+    // A closed backend can still be used.
+    ours.set("key", b"y", &StoreOptions::new()).unwrap();
+    assert!(log.exists());
+    drop(ours);
+    assert!(!log.exists());
 }

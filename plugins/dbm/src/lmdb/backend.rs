@@ -46,8 +46,8 @@ impl LmdbBackend {
     /// If an argument is invalid, if the file cannot be opened, or if it is not an LMDB file.
     pub fn new(config: LmdbConfig) -> Result<Self, BackendError> {
         let config = config.checked()?;
-        let (kind, stripes) = (config.lock_factory, config.lock_stripes);
-        let locks = config.dogpile_path()?.map(|path| CreatorLocks::shared(&path, stripes, kind));
+        let (kind, stripes, mode) = (config.lock_factory, config.lock_stripes, config.file_mode);
+        let locks = config.dogpile_path()?.map(|path| CreatorLocks::shared(&path, stripes, kind, mode));
         Self::open(config, locks)
     }
 

@@ -73,7 +73,9 @@ impl Environment {
     ) -> Result<T, BackendError> {
         for _ in 0..TRIES {
             let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(opened) = guard.as_ref().filter(|opened| !opened.watch.is_outdated(false)) else {
+            let Some(opened) =
+                guard.as_ref().filter(|opened| !(opened.watch.is_due() && opened.watch.is_outdated()))
+            else {
                 drop(guard);
                 self.reopen()?;
                 continue;
@@ -120,7 +122,7 @@ impl Environment {
     #[cold]
     fn reopen(&self) -> Result<(), BackendError> {
         let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        if guard.as_ref().is_some_and(|opened| !opened.watch.is_outdated(true)) {
+        if guard.as_ref().is_some_and(|opened| !opened.watch.is_outdated()) {
             return Ok(());
         }
         let outdated = guard.take().map(|Opened { companions, .. }| companions);

@@ -182,9 +182,9 @@ fn waiter_for_a_held_key_does_not_join() {
 fn backends_over_one_file_share_locks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lock");
-    let [one, two] = [(); 2].map(|()| CreatorLocks::shared(&path, 1, LockKind::File));
+    let [one, two] = [(); 2].map(|()| CreatorLocks::shared(&path, 1, LockKind::File, 0o600));
     assert!(one.mutex("a").try_acquire().unwrap() && two.mutex("b").try_acquire().unwrap());
-    let other = CreatorLocks::shared(&path, 2, LockKind::File);
+    let other = CreatorLocks::shared(&path, 2, LockKind::File, 0o600);
     assert!(!other.mutex("c").try_acquire().unwrap());
-    assert!(CreatorLocks::shared(&path, 1, LockKind::Thread).mutex("d").try_acquire().unwrap());
+    assert!(CreatorLocks::shared(&path, 1, LockKind::Thread, 0o600).mutex("d").try_acquire().unwrap());
 }

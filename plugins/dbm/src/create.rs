@@ -1,0 +1,135 @@
+//! Creates files that only the allowed users can open, and opens lock files without following symbolic links.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use dogpile_sdk::{BackendError, ErrorKind};
+
+use crate::error::{NOT_ACCESSIBLE, unusable};
+
+/// How often opening a lock file is tried, because another process may remove and create it.
+const TRIES: usize = 8;
+
+/// Creates the cache file `path` with the given mode if it is missing.
+///
+/// The files that SQLite and LMDB put beside it get its mode or a stricter one.
+pub(crate) fn cache_file(path: &Path, mode: u32) -> Result<(), BackendError> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => {
+            let why = "it is not a regular file; name another file";
+            Err(unusable(path, ErrorKind::Configuration, why))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => missing_file(path, mode),
+        Err(error) => Err(unusable(path, ErrorKind::Unavailable, NOT_ACCESSIBLE).with_source(error)),
+    }
+}
+
+fn missing_file(path: &Path, mode: u32) -> Result<(), BackendError> {
+    match new_file(path, mode) {
+        // Another process was faster, or the path is a symbolic link to nothing, which opening the file will report.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unusable(path, ErrorKind::Unavailable, NOT_ACCESSIBLE).with_source(error)),
+    }
+}
+
+/// Opens the lock file `path`, creating it with the given mode if it is missing.
+pub(crate) fn lock_file(path: &Path, mode: u32) -> Result<File, BackendError> {
+    let failed = |why: &str| {
+        BackendError::new(ErrorKind::Unavailable, format!("cannot open lock file {path:?}: {why}"))
+    };
+    match open_or_create(path, mode) {
+        Ok(file) if file.metadata().is_ok_and(|found| found.is_file()) => Ok(file),
+        Ok(_) => Err(failed("it is not a regular file; remove it, or name another file")),
+        Err(error) if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) => {
+            let why =
+                "it is a symbolic link, and lock files do not follow those; remove it, or name another file";
+            Err(failed(why).with_source(error))
+        }
+        Err(error) => Err(failed(NOT_ACCESSIBLE).with_source(error)),
+    }
+}
+
+fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    let mut outcome = open_existing(path);
+    for _ in 0..TRIES {
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => outcome = new_file(path, mode),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => outcome = open_existing(path),
+            _ => break,
+        }
+    }
+    outcome
+}
+
+#[cfg(unix)]
+fn open_existing(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Creates a file that does not exist yet. Nobody else can open it before it has its mode.
+#[cfg(unix)]
+fn new_file(path: &Path, mode: u32) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    if mode != 0o600 {
+        // The process's umask does not apply to an explicit mode.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+    }
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn new_file(path: &Path, _mode: u32) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).open(path)
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn created_files_have_the_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o600, 0o660, 0o666] {
+            let path = folder.path().join(format!("{mode:o}"));
+            lock_file(&path, mode).unwrap();
+            cache_file(&path, 0o600).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+    }
+
+    #[test]
+    fn symbolic_link_is_not_a_lock_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        symlink(&target, &link).unwrap();
+        let refused = |link: &Path| lock_file(link, 0o600).unwrap_err().to_string();
+        assert!(refused(&link).contains("it is a symbolic link, and lock files do not follow those"));
+        assert!(!target.exists());
+        fs::write(&target, "secret").unwrap();
+        assert!(refused(&link).contains("it is a symbolic link"));
+        assert!(refused(folder.path()).contains("cannot open lock file"));
+    }
+
+    #[test]
+    fn folder_is_not_a_cache_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = cache_file(folder.path(), 0o600).unwrap_err();
+        assert!(error.to_string().ends_with("it is not a regular file; name another file"), "{error}");
+    }
+}
