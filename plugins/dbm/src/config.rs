@@ -39,7 +39,8 @@ pub struct DbmConfig {
     /// When written values are flushed to the disk. Default: `normal`.
     #[serde(default)]
     pub synchronous: Synchronous,
-    /// Time limit for waiting for other processes. Default: 5.
+    /// Time limit of a call for all its waits. A call that takes longer, or a second if that is more, is interrupted.
+    /// Default: 5.
     #[serde(default = "default_busy_timeout", with = "seconds")]
     pub busy_timeout: Duration,
     /// Most bytes that keys and values may take, at least 64 KiB. The values that were stored first are dropped first.
@@ -79,6 +80,9 @@ pub struct LmdbConfig {
     /// does not wait.
     #[serde(default)]
     pub synchronous: Synchronous,
+    /// Time limit of a call for waiting for other writers. Default: 5.
+    #[serde(default = "default_busy_timeout", with = "seconds")]
+    pub busy_timeout: Duration,
     /// Initial size limit of the file in bytes. The limit is doubled whenever the file is full. Default: 64 MiB.
     #[serde(default = "default_map_size")]
     pub map_size: u64,
@@ -180,13 +184,7 @@ impl DbmConfig {
     /// Returns an error if an argument is invalid. Makes the path absolute, because the process may change its
     /// directory.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
-        if self.busy_timeout > LONGEST_TIMEOUT {
-            let (given, most) = (seconds::display(self.busy_timeout), LONGEST_TIMEOUT.as_secs());
-            return Err(invalid(
-                "busy_timeout",
-                format_args!("{given} is too long; use at most {most} seconds"),
-            ));
-        }
+        check_timeout(self.busy_timeout)?;
         check_stripes(self.lock_stripes)?;
         check_mode(self.file_mode)?;
         if let Some(bytes) = self.max_bytes.filter(|bytes| *bytes < LEAST_BYTES) {
@@ -219,12 +217,14 @@ impl LmdbConfig {
             lock_stripes: default_stripes(),
             file_mode: mode::default(),
             synchronous: Synchronous::default(),
+            busy_timeout: default_busy_timeout(),
             map_size: default_map_size(),
         }
     }
 
     /// Returns an error if an argument is invalid. Makes the path absolute.
     pub(crate) fn checked(mut self) -> Result<Self, BackendError> {
+        check_timeout(self.busy_timeout)?;
         check_stripes(self.lock_stripes)?;
         check_mode(self.file_mode)?;
         if self.map_size < LEAST_BYTES {
@@ -238,6 +238,14 @@ impl LmdbConfig {
     pub(crate) fn dogpile_path(&self) -> Result<Option<PathBuf>, BackendError> {
         path_of("dogpile_lockfile", self.dogpile_lockfile.as_ref(), &self.filename, ".dogpile.lock")
     }
+}
+
+fn check_timeout(timeout: Duration) -> Result<(), BackendError> {
+    if timeout <= LONGEST_TIMEOUT {
+        return Ok(());
+    }
+    let (given, most) = (seconds::display(timeout), LONGEST_TIMEOUT.as_secs());
+    Err(invalid("busy_timeout", format_args!("{given} is too long; use at most {most} seconds")))
 }
 
 fn check_stripes(stripes: u32) -> Result<(), BackendError> {

@@ -174,7 +174,7 @@ fn connect_in_time(
     deadline: Deadline,
 ) -> Result<((Connection, Interrupt, i64), Open), BackendError> {
     loop {
-        match disk::open_alone(&config.filename, || connect(config, deadline), |error| error) {
+        match disk::open_alone(&config.filename, || connect(config, deadline)) {
             Err(error) if error.kind() == ErrorKind::Timeout && !deadline.left().is_zero() => {
                 thread::sleep(Duration::from_millis(1));
             }

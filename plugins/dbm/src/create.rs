@@ -8,6 +8,10 @@ use dogpile_sdk::{BackendError, ErrorKind};
 
 use crate::error::{NOT_ACCESSIBLE, unusable};
 
+/// The reason for a refused symbolic link.
+const LINK: &str =
+    "it is a symbolic link, and lock files do not follow those; remove it, or name another file";
+
 /// How often opening a lock file is tried, because another process may remove and create it.
 const TRIES: usize = 8;
 
@@ -16,7 +20,12 @@ const TRIES: usize = 8;
 /// The files that SQLite and LMDB put beside it get its mode or a stricter one.
 pub(crate) fn cache_file(path: &Path, mode: u32) -> Result<(), BackendError> {
     match fs::metadata(path) {
-        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_file() && has_one_name(&found) => Ok(()),
+        Ok(found) if found.is_file() => {
+            let why = "it has several names (hard links), whose users would not exclude each other; copy it to a name \
+                       of its own";
+            Err(unusable(path, ErrorKind::Configuration, why))
+        }
         Ok(_) => {
             let why = "it is not a regular file; name another file";
             Err(unusable(path, ErrorKind::Configuration, why))
@@ -24,6 +33,17 @@ pub(crate) fn cache_file(path: &Path, mode: u32) -> Result<(), BackendError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => missing_file(path, mode),
         Err(error) => Err(unusable(path, ErrorKind::Unavailable, NOT_ACCESSIBLE).with_source(error)),
     }
+}
+
+#[cfg(unix)]
+fn has_one_name(file: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.nlink() <= 1
+}
+
+#[cfg(not(unix))]
+fn has_one_name(_file: &fs::Metadata) -> bool {
+    true
 }
 
 fn missing_file(path: &Path, mode: u32) -> Result<(), BackendError> {
@@ -35,21 +55,32 @@ fn missing_file(path: &Path, mode: u32) -> Result<(), BackendError> {
     }
 }
 
+/// Creates the file `path`, which LMDB opens beside its file, if it is missing. It must not be a symbolic link.
+///
+/// The file is not opened if it exists, because closing it would release the locks of this process on it.
+pub(crate) fn companion(path: &Path, mode: u32) -> Result<(), BackendError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => Err(lock_failed(path, LINK)),
+        _ => cache_file(path, mode),
+    }
+}
+
 /// Opens the lock file `path`, creating it with the given mode if it is missing.
 pub(crate) fn lock_file(path: &Path, mode: u32) -> Result<File, BackendError> {
-    let failed = |why: &str| {
-        BackendError::new(ErrorKind::Unavailable, format!("cannot open lock file {path:?}: {why}"))
-    };
     match open_or_create(path, mode) {
         Ok(file) if file.metadata().is_ok_and(|found| found.is_file()) => Ok(file),
-        Ok(_) => Err(failed("it is not a regular file; remove it, or name another file")),
+        Ok(_) => Err(lock_failed(path, "it is not a regular file; remove it, or name another file")),
         Err(error) if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) => {
             let why =
                 "it is a symbolic link, and lock files do not follow those; remove it, or name another file";
-            Err(failed(why).with_source(error))
+            Err(lock_failed(path, why).with_source(error))
         }
-        Err(error) => Err(failed(NOT_ACCESSIBLE).with_source(error)),
+        Err(error) => Err(lock_failed(path, NOT_ACCESSIBLE).with_source(error)),
     }
+}
+
+fn lock_failed(path: &Path, why: &str) -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, format!("cannot open lock file {path:?}: {why}"))
 }
 
 fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
@@ -124,6 +155,30 @@ mod tests {
         fs::write(&target, "secret").unwrap();
         assert!(refused(&link).contains("it is a symbolic link"));
         assert!(refused(folder.path()).contains("cannot open lock file"));
+    }
+
+    #[test]
+    fn companion_is_created_and_never_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        companion(&target, 0o640).unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o640);
+        symlink(&target, &link).unwrap();
+        assert!(companion(&link, 0o600).unwrap_err().to_string().contains("it is a symbolic link"));
+    }
+
+    #[test]
+    fn file_with_two_names_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        cache_file(&one, 0o600).unwrap();
+        fs::hard_link(&one, &two).unwrap();
+        for path in [&one, &two] {
+            let error = cache_file(path, 0o600).unwrap_err();
+            assert!(error.to_string().contains("it has several names (hard links)"), "{error}");
+        }
+        fs::remove_file(&two).unwrap();
+        cache_file(&one, 0o600).unwrap();
     }
 
     #[test]

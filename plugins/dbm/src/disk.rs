@@ -22,21 +22,22 @@ pub(crate) struct Identity(u64, u64);
 impl Identity {
     /// Returns the identity of the file at `path`, or `None` if it is missing.
     pub(crate) fn of(path: &Path) -> Option<Self> {
-        identity(&fs::metadata(path).ok()?)
+        Self::of_file(&fs::metadata(path).ok()?)
     }
-}
 
-#[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
-fn identity(metadata: &fs::Metadata) -> Option<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    Some(Identity(metadata.dev(), metadata.ino()))
-}
+    /// Returns the identity of an open file.
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
+    pub(crate) fn of_file(metadata: &fs::Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Identity(metadata.dev(), metadata.ino()))
+    }
 
-/// Other systems do not let an open file be deleted or replaced.
-#[cfg(not(unix))]
-fn identity(_metadata: &fs::Metadata) -> Option<Identity> {
-    None
+    /// Other systems do not let an open file be deleted or replaced.
+    #[cfg(not(unix))]
+    pub(crate) fn of_file(_metadata: &fs::Metadata) -> Option<Self> {
+        None
+    }
 }
 
 /// An open file, and the time of the last check of its path.
@@ -97,10 +98,16 @@ impl Companions {
     }
 }
 
-/// The number of connections of this copy of the crate, per file.
-static OPEN: Mutex<Option<HashMap<Identity, usize>>> = Mutex::new(None);
+/// The files that this copy of the crate has open.
+static OPEN: Mutex<Option<HashMap<Identity, Users>>> = Mutex::new(None);
 
-fn open_files() -> MutexGuard<'static, Option<HashMap<Identity, usize>>> {
+/// The path under which a file is open, and the number of its connections.
+struct Users {
+    path: PathBuf,
+    connections: usize,
+}
+
+fn open_files() -> MutexGuard<'static, Option<HashMap<Identity, Users>>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -111,40 +118,56 @@ pub(crate) struct Open(Option<Identity>);
 impl Drop for Open {
     fn drop(&mut self) {
         let (Some(identity), Some(open)) = (self.0, &mut *open_files()) else { return };
-        if let Some(count) = open.get_mut(&identity) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(users) = open.get_mut(&identity) {
+            users.connections -= 1;
+            if users.connections == 0 {
                 open.remove(&identity);
             }
         }
     }
 }
 
-/// Runs `connect`, which opens `path`, unless another library in this process has the file open.
+/// Runs `connect`, which opens `path`, unless another library in this process has the file open, or this one under
+/// another name.
 ///
-/// The locks of a database belong to the process, and are lost when any library in it closes the file.
-pub(crate) fn open_alone<T, E>(
+/// The locks of a database belong to the process, and are lost when any library in it closes the file. The files beside
+/// it belong to one name.
+pub(crate) fn open_alone<T>(
     path: &Path,
-    connect: impl FnOnce() -> Result<T, E>,
-    failed: impl FnOnce(E) -> BackendError,
+    connect: impl FnOnce() -> Result<T, BackendError>,
 ) -> Result<(T, Open), BackendError> {
     // Hold this lock meanwhile, so that a file that another thread is opening does not look foreign.
     let mut open = open_files();
     let open = open.get_or_insert_default();
-    if let Some(identity) = Identity::of(path)
-        && !open.contains_key(&identity)
-        && is_open_in_this_process(identity)
-    {
-        let why = "another copy of the database library, such as that of a plugin library, has it open in this \
-                   process, and two copies would release each other's locks; use only one of them, or another file";
-        return Err(unusable(path, ErrorKind::Configuration, why));
+    if let Some(identity) = Identity::of(path) {
+        check_users(&canonical(path), identity, open.get(&identity))?;
     }
-    let connected = connect().map_err(failed)?;
+    let connected = connect()?;
     let identity = Identity::of(path);
     if let Some(identity) = identity {
-        *open.entry(identity).or_default() += 1;
+        let users = open.entry(identity).or_insert_with(|| Users { path: canonical(path), connections: 0 });
+        users.connections += 1;
     }
     Ok((connected, Open(identity)))
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn check_users(path: &Path, identity: Identity, ours: Option<&Users>) -> Result<(), BackendError> {
+    match ours {
+        Some(users) if users.path != path => {
+            let why = format!("this process has it open under another name, {:?}; use one name", users.path);
+            Err(unusable(path, ErrorKind::Configuration, &why))
+        }
+        None if is_open_in_this_process(identity) => {
+            let why = "another copy of the database library, such as that of a plugin library, has it open in this \
+                       process, and two copies would release each other's locks; use only one of them, or another file";
+            Err(unusable(path, ErrorKind::Configuration, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -241,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("db");
         let foreign = fs::File::create(&path).unwrap();
-        let open = || open_alone(&path, || Ok(()), |error: BackendError| error);
+        let open = || open_alone(&path, || Ok(()));
         let error = open().unwrap_err();
         assert!(error.to_string().contains("another copy of the database library"), "{error}");
         drop(foreign);

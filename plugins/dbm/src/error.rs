@@ -56,6 +56,9 @@ fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             (ErrorKind::Unavailable, NOT_ACCESSIBLE)
         }
+        Some(ErrorCode::SystemIoFailure) => {
+            (ErrorKind::Unavailable, "the system reported an error; check the disk")
+        }
         Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite accepts"),
         _ if is_misfit(error) => (
             ErrorKind::Configuration,

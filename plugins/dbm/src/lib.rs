@@ -26,7 +26,10 @@ mod lock_factory;
 mod mode;
 mod mutex;
 mod pool;
+#[cfg(target_os = "linux")]
+mod range_lock;
 mod schema;
+mod stripe_lock;
 mod thread_lock;
 
 pub use crate::backend::DbmBackend;

@@ -1,8 +1,13 @@
 //! `dogpile.cache.lmdb`: values in one LMDB file, which is read without system calls.
 
 mod backend;
+#[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]
+mod check;
 mod environment;
 #[allow(unsafe_code, reason = "nobody can check what other processes do to a mapped file")]
 mod map;
+#[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]
+mod page;
+mod writers;
 
 pub use self::backend::LmdbBackend;

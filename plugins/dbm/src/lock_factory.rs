@@ -30,14 +30,23 @@ type Make = dyn Fn(&Path) -> Result<Box<dyn AbstractFileLock>, BackendError> + S
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct LockFactory(Arc<Make>);
+pub struct LockFactory(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// Locks on files that are created with this mode.
+    File(u32),
+    Other(Arc<Make>),
+}
 
 impl LockFactory {
     /// Creates a factory from `make`, which gets the path of the lock file. It need not create that file.
+    ///
+    /// Locks of a backend with such a factory exclude only those of backends with the same kind of factory.
     pub fn new(
         make: impl Fn(&Path) -> Result<Box<dyn AbstractFileLock>, BackendError> + Send + Sync + 'static,
     ) -> Self {
-        LockFactory(Arc::new(make))
+        LockFactory(Kind::Other(Arc::new(make)))
     }
 
     /// Creates a factory of locks on files, which processes share: [`FileLock`].
@@ -47,7 +56,7 @@ impl LockFactory {
 
     /// Creates a factory of locks on files that are created with the permissions `mode`.
     pub(crate) fn file_with_mode(mode: u32) -> Self {
-        LockFactory::new(move |path| Ok(Box::new(FileLock::with_mode(path, mode)?)))
+        LockFactory(Kind::File(mode))
     }
 
     /// Creates a factory of locks within this process: [`ThreadLock`].
@@ -60,7 +69,18 @@ impl LockFactory {
     /// # Errors
     /// If the lock cannot be made.
     pub fn make(&self, path: &Path) -> Result<Box<dyn AbstractFileLock>, BackendError> {
-        (self.0)(path)
+        match &self.0 {
+            Kind::File(mode) => Ok(Box::new(FileLock::with_mode(path, *mode)?)),
+            Kind::Other(make) => make(path),
+        }
+    }
+
+    /// Returns the mode of created files if the locks are on files.
+    pub(crate) fn file_mode(&self) -> Option<u32> {
+        match self.0 {
+            Kind::File(mode) => Some(mode),
+            Kind::Other(_) => None,
+        }
     }
 }
 

@@ -4,15 +4,16 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CacheMutex, ErrorKind, WeakRegistry};
 
-use crate::config::{LockKind, with_ending};
-use crate::lock::AbstractFileLock;
+use crate::config::LockKind;
 use crate::lock_factory::LockFactory;
+use crate::stripe_lock::{PathLocks, StripeLock, StripeLocks};
 
 /// The time after which `acquire_until` gives up, even if its deadline is later.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
@@ -37,8 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 /// would wait for itself.
 #[derive(Debug)]
 pub(crate) struct CreatorLocks {
-    path: PathBuf,
-    factory: LockFactory,
+    locks: StripeLocks,
     stripes: Vec<Stripe>,
 }
 
@@ -53,7 +53,19 @@ struct Held {
     holder: Option<Holder>,
     /// The keys for which the stripe is held.
     keys: HashSet<String>,
-    locks: Option<FileLocks>,
+    lock: Option<StripeLock>,
+    /// The process that holds the stripe.
+    process: u32,
+}
+
+impl Held {
+    /// Forgets what the parent of this process holds. It stays held by the parent.
+    fn leave_parent(&mut self) {
+        let process = process::id();
+        if self.process != process {
+            *self = Held { process, ..Held::default() };
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,55 +74,12 @@ struct Holder {
     since: Instant,
 }
 
-/// The locks of one stripe.
-#[derive(Debug)]
-struct FileLocks {
-    whole: Box<dyn AbstractFileLock>,
-    /// `None` if `whole` is the only stripe.
-    stripe: Option<Box<dyn AbstractFileLock>>,
-}
-
-impl FileLocks {
-    /// Acquires both locks or none, without waiting, and returns whether it succeeded.
-    fn acquire(&self) -> Result<bool, BackendError> {
-        let Some(stripe) = &self.stripe else { return self.whole.acquire_write_lock(Duration::ZERO) };
-        if !self.whole.acquire_read_lock(Duration::ZERO)? {
-            return Ok(false);
-        }
-        let acquired = stripe.acquire_write_lock(Duration::ZERO);
-        if !matches!(acquired, Ok(true)) {
-            self.whole.release_read_lock()?;
-        }
-        acquired
-    }
-
-    /// Releases both locks.
-    ///
-    /// Closing their files is not enough. Another thread may be starting a program, and until the program begins, its
-    /// process has the files open as well.
-    fn release(&self) -> Result<(), BackendError> {
-        let Some(stripe) = &self.stripe else { return self.whole.release_write_lock() };
-        let released = stripe.release_write_lock();
-        self.whole.release_read_lock().and(released)
-    }
-
-    /// Returns whether another holder prevents `acquire`. To find out, it shares the locks for a moment.
-    fn are_held(&self) -> Result<bool, BackendError> {
-        for lock in [Some(&self.whole), self.stripe.as_ref()].into_iter().flatten() {
-            if !lock.acquire_read_lock(Duration::ZERO)? {
-                return Ok(true);
-            }
-            lock.release_read_lock()?;
-        }
-        Ok(false)
-    }
-}
-
 impl CreatorLocks {
     /// Creates `count` stripes of the lock file `path`.
     pub(crate) fn new(path: PathBuf, count: u32, factory: LockFactory) -> Self {
-        let stripes = (0..count).map(|_| Stripe::default()).collect();
-        CreatorLocks { path, factory, stripes }
+        let locks = StripeLocks::new(path, count, factory);
+        let stripes = (0..locks.count()).map(|_| Stripe::default()).collect();
+        CreatorLocks { locks, stripes }
     }
 
     /// Returns the locks that all backends of this process over one lock file share.
@@ -134,14 +103,6 @@ impl CreatorLocks {
         });
         usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0)
     }
-
-    fn file_locks(&self, number: usize) -> Result<FileLocks, BackendError> {
-        let whole = self.factory.make(&self.path)?;
-        let stripe_path = with_ending(&self.path, &format!(".{number}"));
-        let striped = self.stripes.len() > 1;
-        let stripe = striped.then(|| self.factory.make(&stripe_path)).transpose()?;
-        Ok(FileLocks { whole, stripe })
-    }
 }
 
 /// Locks `mutex`. No holder panics, so poison carries no meaning.
@@ -163,22 +124,22 @@ impl KeyReentrantMutex {
         &self.locks.stripes[self.number]
     }
 
-    /// Tries once to acquire the key. `files` are opened when first needed, and kept while the caller waits.
-    fn attempt(&self, held: &mut Held, files: &mut Option<FileLocks>) -> Result<bool, BackendError> {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        let mut held = locked(&self.stripe().held);
+        held.leave_parent();
+        held
+    }
+
+    /// Tries once to acquire the key. `open` is opened when first needed, and kept while the caller waits.
+    fn attempt(&self, held: &mut Held, open: &mut Option<PathLocks>) -> Result<bool, BackendError> {
         let this = thread::current().id();
         if let Some(holder) = held.holder {
             return Ok(holder.thread == this && held.keys.insert(self.key.clone()));
         }
-        let locks = match files.take() {
-            Some(locks) => locks,
-            None => self.locks.file_locks(self.number)?,
-        };
-        if !locks.acquire()? {
-            *files = Some(locks);
-            return Ok(false);
-        }
-        let holder = Some(Holder { thread: this, since: Instant::now() });
-        *held = Held { holder, keys: HashSet::from([self.key.clone()]), locks: Some(locks) };
+        let Some(lock) = self.locks.locks.acquire(self.number, open)? else { return Ok(false) };
+        held.holder = Some(Holder { thread: this, since: Instant::now() });
+        held.keys = HashSet::from([self.key.clone()]);
+        held.lock = Some(lock);
         Ok(true)
     }
 
@@ -191,14 +152,14 @@ impl KeyReentrantMutex {
 
 impl CacheMutex for KeyReentrantMutex {
     fn try_acquire(&self) -> Result<bool, BackendError> {
-        self.attempt(&mut locked(&self.stripe().held), &mut None)
+        self.attempt(&mut self.held(), &mut None)
     }
 
     fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
-        let (begun, mut files) = (Instant::now(), None);
+        let (begun, mut open) = (Instant::now(), None);
         let limit = deadline.min(begun + GIVE_UP_AFTER);
-        let mut held = locked(&self.stripe().held);
-        while !self.attempt(&mut held, &mut files)? {
+        let mut held = self.held();
+        while !self.attempt(&mut held, &mut open)? {
             let waited = begun.elapsed();
             if waited >= JOIN_AFTER && self.try_join(&mut held) {
                 return Ok(true);
@@ -217,7 +178,7 @@ impl CacheMutex for KeyReentrantMutex {
     }
 
     fn release(&self) -> Result<(), BackendError> {
-        let mut held = locked(&self.stripe().held);
+        let mut held = self.held();
         if !held.keys.remove(&self.key) {
             let message = format!("cannot release the mutex of key {:?}: it is not held", self.key);
             return Err(BackendError::new(ErrorKind::NotHeld, message).during("release").for_key(&self.key));
@@ -225,23 +186,22 @@ impl CacheMutex for KeyReentrantMutex {
         if !held.keys.is_empty() {
             return Ok(());
         }
-        let left = std::mem::take(&mut *held);
-        let released = left.locks.as_ref().map_or(Ok(()), FileLocks::release);
-        drop(left);
+        held.holder = None;
+        let released = held.lock.take().map_or(Ok(()), StripeLock::release);
         drop(held);
         self.stripe().released.notify_all();
         released
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
-        let held = locked(&self.stripe().held);
+        let held = self.held();
         if held.keys.contains(&self.key) {
             return Ok(true);
         }
         if held.holder.is_some() {
             return Ok(false);
         }
-        self.locks.file_locks(self.number)?.are_held()
+        self.locks.locks.is_held(self.number)
     }
 }
 

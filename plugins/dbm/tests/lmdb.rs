@@ -7,8 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_dbm::{DbmBackend, DbmConfig, LmdbBackend, LmdbConfig, Synchronous};
-use dogpile_sdk::{BytesBackend, ErrorKind, StoreOptions};
+use dogpile_dbm::{AbstractFileLock, DbmBackend, DbmConfig, FileLock, LmdbBackend, LmdbConfig, Synchronous};
+use dogpile_sdk::{BytesBackend, BytesEntry, ErrorKind, StoreOptions};
 use tempfile::TempDir;
 
 /// Returns a backend over `cache.mdb` in `folder`, with a changed configuration.
@@ -157,4 +157,128 @@ fn missing_directory_is_reported() {
     let error = LmdbBackend::new(LmdbConfig::new(folder.path().join("none/cache.mdb"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("the file or its directory is missing or not writable"), "{error}");
+}
+
+/// A generator of reproducible numbers (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from((self.0 >> 11) % limit).unwrap()
+    }
+}
+
+/// The check at opening finds no damage, whatever was stored and deleted before.
+#[test]
+fn file_that_was_written_at_random_is_reopened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random(7);
+    for _ in 0..60 {
+        let ours = backend(&folder, |config| config.map_size = 64 << 10);
+        for _ in 0..40 {
+            let key = "k".repeat(1 + random.below(300)) + &random.below(500).to_string();
+            let value = vec![7; [10, 500, 1900, 2100, 5000, 70_000][random.below(6)] + random.below(100)];
+            match random.below(4) {
+                0 => ours.delete(&key).unwrap(),
+                1 => {
+                    let keys: Vec<_> = (0..50).map(|_| random.below(500).to_string()).collect();
+                    let options = StoreOptions::new();
+                    let entries: Vec<_> =
+                        keys.iter().map(|key| BytesEntry::new(key, &value, &options)).collect();
+                    ours.set_multi(&entries).unwrap();
+                }
+                2 => {
+                    let keys: Vec<_> = (0..100).map(|_| random.below(500).to_string()).collect();
+                    ours.delete_multi(&keys.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+                }
+                _ => ours.set(&key, &value, &StoreOptions::new()).unwrap(),
+            }
+        }
+    }
+}
+
+#[test]
+fn truncated_file_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache.mdb");
+    let ours = backend(&folder, |_| ());
+    for number in 0..100 {
+        ours.set(&number.to_string(), &[7; 3000], &StoreOptions::new()).unwrap();
+    }
+    drop(ours);
+    let whole = fs::read(&path).unwrap();
+    for length in [1, 100, 4096, 5000, 8192, whole.len() / 2, whole.len() - 4096] {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = LmdbBackend::new(LmdbConfig::new(&path)).unwrap_err();
+        assert!(
+            error.to_string().contains("it is damaged or was cut off") || length < 4096,
+            "{length}: {error}"
+        );
+    }
+    fs::write(&path, &whole).unwrap();
+    assert!(backend(&folder, |_| ()).get("99").unwrap().is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn file_under_two_names_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("cache.mdb"), folder.path().join("other.mdb"));
+    let ours = backend(&folder, |_| ());
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    let error = LmdbBackend::new(LmdbConfig::new(&other)).unwrap_err();
+    assert!(error.to_string().contains("this process has it open under another name"), "{error}");
+    drop(ours);
+    for path in [&path, &other] {
+        let error = LmdbBackend::new(LmdbConfig::new(path)).unwrap_err();
+        assert!(error.to_string().contains("it has several names (hard links)"), "{error}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(LmdbBackend::new(LmdbConfig::new(&other)).unwrap().get("key").unwrap().is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_private_unless_an_argument_shares_them() {
+    use std::os::unix::fs::PermissionsExt;
+    for mode in [0o600, 0o664] {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = backend(&folder, |config| config.file_mode = mode);
+        ours.set("key", b"x", &StoreOptions::new()).unwrap();
+        assert!(ours.get_mutex("key").unwrap().try_acquire().unwrap());
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap()).collect();
+        let modes = files.iter().map(|file| file.metadata().unwrap().permissions().mode() & 0o777);
+        assert_eq!(modes.collect::<Vec<_>>(), [mode; 4], "{files:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_link_is_not_followed_as_a_lock_file() {
+    for ending in ["-lock", ".rw.lock"] {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        std::os::unix::fs::symlink(&target, folder.path().join(format!("cache.mdb{ending}"))).unwrap();
+        let error = LmdbBackend::new(LmdbConfig::new(folder.path().join("cache.mdb"))).unwrap_err();
+        assert!(error.to_string().contains("it is a symbolic link"), "{error}");
+        assert!(!target.exists());
+    }
+}
+
+#[test]
+fn held_writers_lock_times_out_for_writers() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = backend(&folder, |config| config.busy_timeout = Duration::from_millis(10));
+    let lock = FileLock::open(folder.path().join("cache.mdb.rw.lock")).unwrap();
+    assert!(lock.acquire_write_lock(Duration::ZERO).unwrap());
+    assert_eq!(ours.get("key").unwrap(), None);
+    let error = ours.set("key", b"x", &StoreOptions::new()).unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::Timeout, Some("key")));
+    assert!(error.to_string().contains("another writer held it for the whole \"busy_timeout\""), "{error}");
+    lock.release_write_lock().unwrap();
+    ours.set("key", b"x", &StoreOptions::new()).unwrap();
 }

@@ -72,7 +72,7 @@ impl LmdbBackend {
         &self,
         mut call: impl FnMut(&mut heed::RwTxn<'_>, &super::environment::Table) -> heed::Result<()>,
     ) -> Result<(), BackendError> {
-        self.environment.run(|env, table| {
+        self.environment.write(|env, table| {
             let mut transaction = env.write_txn()?;
             call(&mut transaction, table)?;
             transaction.commit()
@@ -80,19 +80,19 @@ impl LmdbBackend {
     }
 }
 
-/// Returns the stored form of `key`. A long key becomes a NUL and a hash, a form that no usual key has.
+/// Returns the stored form of `key`. A long key becomes 0xFF, which no UTF-8 text contains, and a hash.
 fn stored(key: &str) -> Cow<'_, [u8]> {
     if (1..=LmdbBackend::LONGEST_KEY).contains(&key.len()) {
         return Cow::Borrowed(key.as_bytes());
     }
-    let mut name = vec![0];
+    let mut name = vec![0xff];
     name.extend_from_slice(&Sha256::digest(key));
     Cow::Owned(name)
 }
 
 impl BytesBackend for LmdbBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let found = self.environment.run(|env, table| {
+        let found = self.environment.read(|env, table| {
             let transaction = env.read_txn()?;
             Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec))
         });
@@ -110,7 +110,7 @@ impl BytesBackend for LmdbBackend {
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let found = self.environment.run(|env, table| {
+        let found = self.environment.read(|env, table| {
             let transaction = env.read_txn()?;
             let read = |key: &&str| Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec));
             keys.iter().map(read).collect()
@@ -147,5 +147,29 @@ impl BytesBackend for LmdbBackend {
 impl fmt::Debug for LmdbBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LmdbBackend").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The stored form is part of the file's format.
+    #[test]
+    fn stored_form_of_keys_is_pinned() {
+        assert_eq!(&*stored("key"), b"key");
+        assert_eq!(&*stored(&"k".repeat(511)), "k".repeat(511).as_bytes());
+        let hashed = |key: &str| stored(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let empty = "ffe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(hashed(""), empty);
+        let long = "ff789a49fcfe20dccddb0f9266345989ae51c3333847df3bc45400d1b04033a565";
+        assert_eq!(hashed(&"k".repeat(512)), long);
+    }
+
+    #[test]
+    fn no_key_has_the_stored_form_of_another() {
+        for key in ["", &"k".repeat(512)] {
+            assert!(std::str::from_utf8(&stored(key)).is_err());
+        }
     }
 }

@@ -3,26 +3,25 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dogpile_sdk::{BackendError, ErrorKind, WeakRegistry};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, Error, MdbError};
 
 use super::map;
+use super::writers::{Writer, Writers};
 use crate::config::{LmdbConfig, Synchronous, with_ending};
+use crate::create;
+use crate::deadline::Deadline;
 use crate::disk::{self, Companions, Identity, Open, Watch};
 use crate::error::{NOT_ACCESSIBLE, unusable};
-use crate::file_lock::FileLock;
-use crate::lock::AbstractFileLock;
 
 /// How often a call is tried. It is repeated after the map grew, and after the file was reopened.
 const TRIES: usize = 64;
-
-/// The longest wait for others that are opening the file.
-const OPENING: Duration = Duration::from_secs(5);
 
 /// The endings of the files beside an LMDB file.
 const COMPANIONS: [&str; 1] = ["-lock"];
@@ -35,7 +34,10 @@ pub(super) struct Environment {
     path: PathBuf,
     map_size: usize,
     synchronous: Synchronous,
+    mode: u32,
+    busy_timeout: Duration,
     opened: RwLock<Option<Opened>>,
+    writers: Writers,
 }
 
 struct Opened {
@@ -43,8 +45,17 @@ struct Opened {
     table: Table,
     watch: Watch,
     companions: Companions,
+    /// The process that opened it. A forked child must not use it.
+    process: u32,
     /// Declared after the environment, which must be closed first.
     _open: Open,
+}
+
+impl Opened {
+    /// Returns whether this process can go on using it.
+    fn is_current(&self, process: u32) -> bool {
+        self.process == process && !(self.watch.is_due() && self.watch.is_outdated())
+    }
 }
 
 impl Environment {
@@ -53,31 +64,65 @@ impl Environment {
         static SHARED: WeakRegistry<PathBuf, Environment> = WeakRegistry::new();
         let path = canonical(&config.filename).map_err(|error| failed(&config.filename, Error::Io(error)))?;
         SHARED.get_or_try_create(path.clone(), || {
-            let map_size = usize::try_from(config.map_size).unwrap_or(usize::MAX);
-            let (synchronous, opened) = (config.synchronous, RwLock::new(None));
-            let environment = Environment { path, map_size, synchronous, opened };
-            environment.reopen()?;
+            let environment = Environment::new(path, config);
+            environment.reopen(process::id(), None)?;
             Ok(environment)
         })
+    }
+
+    fn new(path: PathBuf, config: &LmdbConfig) -> Self {
+        Environment {
+            map_size: usize::try_from(config.map_size).unwrap_or(usize::MAX),
+            synchronous: config.synchronous,
+            mode: config.file_mode,
+            busy_timeout: config.busy_timeout,
+            opened: RwLock::new(None),
+            writers: Writers::new(&path, with_ending(&path, ".rw.lock"), config.file_mode),
+            path,
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.busy_timeout)
+    }
+
+    /// Runs `call`, which only reads.
+    #[inline]
+    pub(super) fn read<T>(
+        &self,
+        call: impl FnMut(&Env, &Table) -> heed::Result<T>,
+    ) -> Result<T, BackendError> {
+        self.run(process::id(), None, call)
+    }
+
+    /// Runs `call` as the only writer of all processes.
+    pub(super) fn write<T>(
+        &self,
+        call: impl FnMut(&Env, &Table) -> heed::Result<T>,
+    ) -> Result<T, BackendError> {
+        let (process, deadline) = (process::id(), self.deadline());
+        // Acquire the lock first. A call that waits for it must not keep others from resizing the map.
+        let writer = self.writers.acquire(process, deadline)?;
+        self.run(process, Some(&writer), call)
+    }
+
     /// Runs `call`, and repeats it after the map grew. Checks from time to time whether the file was replaced.
     #[inline]
-    pub(super) fn run<T>(
+    fn run<T>(
         &self,
+        process: u32,
+        writer: Option<&Writer<'_>>,
         mut call: impl FnMut(&Env, &Table) -> heed::Result<T>,
     ) -> Result<T, BackendError> {
         for _ in 0..TRIES {
             let guard = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-            let Some(opened) =
-                guard.as_ref().filter(|opened| !(opened.watch.is_due() && opened.watch.is_outdated()))
-            else {
+            let Some(opened) = guard.as_ref().filter(|opened| opened.is_current(process)) else {
                 drop(guard);
-                self.reopen()?;
+                self.reopen(process, writer)?;
                 continue;
             };
             let error = match call(&opened.env, &opened.table) {
@@ -93,6 +138,61 @@ impl Environment {
         }
         let why = format!("it changed {TRIES} times during one call; retry later");
         Err(unusable(&self.path, ErrorKind::Timeout, &why))
+    }
+
+    /// Reopens the file as its only writer, because LMDB's own locks start later.
+    ///
+    /// The lock of the writers always comes before that of the environment.
+    #[cold]
+    fn reopen(&self, process: u32, writer: Option<&Writer<'_>>) -> Result<(), BackendError> {
+        let deadline = self.deadline();
+        let _writer = match writer {
+            Some(_) => None,
+            None => Some(self.writers.acquire(process, deadline)?),
+        };
+        let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.as_ref().is_some_and(|opened| opened.process == process && !opened.watch.is_outdated()) {
+            return Ok(());
+        }
+        // Close the file first, because LMDB refuses to open it twice. A child closes what it inherited, which does
+        // not affect its parent.
+        if let Some(Opened { companions, process: opener, .. }) = guard.take()
+            && opener == process
+        {
+            log::warn!("cache file {:?} was deleted or replaced; reopening it", self.path);
+            companions.remove();
+        }
+        if Identity::of(&self.path).is_none() {
+            Companions::of(&self.path, &COMPANIONS).remove();
+        }
+        *guard = Some(self.open_in_time(process, deadline)?);
+        Ok(())
+    }
+
+    /// Opens the file. Retries while another thread is closing it.
+    fn open_in_time(&self, process: u32, deadline: Deadline) -> Result<Opened, BackendError> {
+        loop {
+            match self.open(process) {
+                Err(error) if error.kind() == ErrorKind::Timeout && !deadline.left().is_zero() => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open(&self, process: u32) -> Result<Opened, BackendError> {
+        let connect = || {
+            create::cache_file(&self.path, self.mode)?;
+            create::companion(&with_ending(&self.path, COMPANIONS[0]), self.mode)?;
+            map::open(&self.path, self.map_size, self.synchronous).map_err(|error| failed(&self.path, error))
+        };
+        let (env, open) = disk::open_alone(&self.path, connect)?;
+        let table = table(&env).map_err(|error| failed(&self.path, error))?;
+        clears_readers(&env);
+        let watch = Watch::new(&self.path);
+        let companions = Companions::of(&self.path, &COMPANIONS);
+        Ok(Opened { env, table, watch, companions, process, _open: open })
     }
 
     /// Grows the map if it was full at `size` bytes. Returns any other error.
@@ -118,55 +218,7 @@ impl Environment {
         }
         resized.map_err(|error| failed(&self.path, error))
     }
-
-    #[cold]
-    fn reopen(&self) -> Result<(), BackendError> {
-        let mut guard = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        if guard.as_ref().is_some_and(|opened| !opened.watch.is_outdated()) {
-            return Ok(());
-        }
-        let outdated = guard.take().map(|Opened { companions, .. }| companions);
-        // Opening and the removals before it must not be interrupted. LMDB's own locks start later.
-        let opening = FileLock::open(with_ending(&self.path, ".rw.lock"))?;
-        if !opening.acquire_write_lock(OPENING)? {
-            let why = "other processes were opening it for too long; retry later";
-            return Err(unusable(&self.path, ErrorKind::Timeout, why));
-        }
-        if let Some(companions) = outdated {
-            log::warn!("cache file {:?} was deleted or replaced; reopening it", self.path);
-            companions.remove();
-        }
-        if Identity::of(&self.path).is_none() {
-            Companions::of(&self.path, &COMPANIONS).remove();
-        }
-        *guard = Some(self.open_in_time()?);
-        Ok(())
-    }
-
-    /// Opens the file. Retries while another thread is closing it.
-    fn open_in_time(&self) -> Result<Opened, BackendError> {
-        let start = Instant::now();
-        loop {
-            match self.open() {
-                Err(error) if error.kind() == ErrorKind::Timeout && start.elapsed() < OPENING => {
-                    thread::sleep(Duration::from_millis(1));
-                }
-                opened => return opened,
-            }
-        }
-    }
-
-    fn open(&self) -> Result<Opened, BackendError> {
-        let open = || map::open(&self.path, self.map_size, self.synchronous);
-        let (env, open) = disk::open_alone(&self.path, open, |error| failed(&self.path, error))?;
-        let table = table(&env).map_err(|error| failed(&self.path, error))?;
-        clears_readers(&env);
-        let watch = Watch::new(&self.path);
-        let companions = Companions::of(&self.path, &COMPANIONS);
-        Ok(Opened { env, table, watch, companions, _open: open })
-    }
 }
-
 /// Frees the slots of readers that were killed, and returns whether there were any.
 fn clears_readers(env: &Env) -> bool {
     env.clear_stale_readers().is_ok_and(|cleared| cleared > 0)
@@ -200,15 +252,18 @@ fn failed(path: &Path, error: Error) -> BackendError {
 }
 
 fn meaning(error: &Error) -> (ErrorKind, &'static str) {
-    use io::ErrorKind::{NotFound, OutOfMemory, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    use io::ErrorKind::{
+        FileTooLarge, NotFound, OutOfMemory, PermissionDenied, ReadOnlyFilesystem, StorageFull,
+    };
     match error {
         Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch | MdbError::Incompatible) => (
             ErrorKind::Configuration,
             "it is not an LMDB file of keys and values; name another file, or remove it",
         ),
-        Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic) => {
-            (ErrorKind::Unavailable, "it is damaged; stop its users, and remove it with its -lock file")
-        }
+        Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic) => (
+            ErrorKind::Unavailable,
+            "it is damaged or was cut off; stop its users, and remove it with its -lock file",
+        ),
         Error::Mdb(MdbError::BadValSize) => {
             (ErrorKind::InvalidValue, "the value is larger than LMDB accepts")
         }
@@ -218,6 +273,9 @@ fn meaning(error: &Error) -> (ErrorKind, &'static str) {
         Error::EnvAlreadyOpened => (ErrorKind::Timeout, "this process is closing it; retry later"),
         Error::Io(error) => match error.kind() {
             StorageFull => (ErrorKind::Unavailable, "the disk is full; free some space"),
+            FileTooLarge => {
+                (ErrorKind::Unavailable, "no larger file is allowed; raise the limit on file sizes")
+            }
             NotFound | PermissionDenied | ReadOnlyFilesystem => (ErrorKind::Unavailable, NOT_ACCESSIBLE),
             OutOfMemory => {
                 (ErrorKind::Unavailable, "the process has no address space for it; lower \"map_size\"")

@@ -1,5 +1,6 @@
 use super::*;
 use crate::file_lock::FileLock;
+use crate::lock::AbstractFileLock;
 
 const AT_ONCE: Duration = Duration::ZERO;
 
@@ -187,4 +188,27 @@ fn backends_over_one_file_share_locks() {
     let other = CreatorLocks::shared(&path, 2, LockKind::File, 0o600);
     assert!(!other.mutex("c").try_acquire().unwrap());
     assert!(CreatorLocks::shared(&path, 1, LockKind::Thread, 0o600).mutex("d").try_acquire().unwrap());
+}
+
+/// The stripes are part of the contract between processes.
+#[test]
+fn stripe_of_each_key_is_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_64 = locks(&folder, 64);
+    let of_1000 = locks(&folder, 1000);
+    for (key, number, of_more) in [("", 37, 37), ("a", 12, 996), ("foobar", 40, 968), ("\u{e4}", 2, 562)] {
+        assert_eq!((of_64.number(key), of_1000.number(key)), (number, of_more), "{key:?}");
+    }
+}
+
+#[test]
+fn child_of_the_holder_neither_has_nor_releases_its_lock() {
+    for count in [1, 64] {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = locks(&folder, count).mutex("foo");
+        assert!(ours.try_acquire().unwrap());
+        // The memory of a child says that another process holds it.
+        locked(&ours.stripe().held).process = 0;
+        assert!(ours.release().is_err());
+    }
 }
