@@ -1,9 +1,11 @@
 //! The file backends under a region, over real files and with other processes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 #[path = "dbm/faults.rs"]
 mod faults;
+#[path = "dbm/hostile.rs"]
+mod hostile;
 #[path = "dbm/locks.rs"]
 mod locks;
 #[path = "dbm/processes.rs"]
@@ -21,7 +23,7 @@ use tempfile::TempDir;
 const DBM: &str = "dogpile.cache.dbm";
 const LMDB: &str = "dogpile.cache.lmdb";
 
-/// A file in a folder of its own, and the backend that is to have it.
+/// A file in a folder of its own, and the backend that uses it.
 struct Place {
     folder: TempDir,
     backend: &'static str,
@@ -36,12 +38,12 @@ impl Place {
         self.folder.path().join("cache")
     }
 
-    /// For a process whose region is over the file; `more` are further arguments.
+    /// Returns the configuration of a process over the file, with the further arguments `more`.
     fn configuration(&self, more: Value) -> Value {
         configuration(self.backend, &self.file(), more)
     }
 
-    /// A region of this process over the file.
+    /// Returns a region of this process over the file.
     fn region(&self) -> CacheRegion {
         region_over(self.backend, &self.file())
     }
@@ -50,7 +52,7 @@ impl Place {
 fn configuration(backend: &str, file: &Path, more: Value) -> Value {
     let mut arguments = json!({ "filename": file });
     if backend == LMDB {
-        // Nothing here lets the machine fail.
+        // The machine does not fail in these tests.
         arguments["synchronous"] = json!("off");
     }
     if let (Value::Object(arguments), Value::Object(more)) = (&mut arguments, more) {
