@@ -188,7 +188,7 @@ fn connect(config: &DbmConfig, deadline: Deadline) -> Result<(Connection, Interr
     create::cache_file(&config.filename, config.file_mode)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sqlite = Connection::open_with_flags(&config.filename, flags).map_err(failed)?;
-    let interrupt = Interrupt::install(&mut sqlite);
+    let interrupt = Interrupt::install(&mut sqlite).map_err(failed)?;
     interrupt.set(Some(deadline));
     schema::harden(&sqlite).map_err(failed)?;
     sqlite.busy_timeout(Duration::ZERO).map_err(failed)?;

@@ -79,16 +79,11 @@ pub(crate) struct Interrupt(Arc<AtomicU64>);
 
 impl Interrupt {
     /// Installs the check. It is off until the first call of [`set`](Self::set).
-    #[allow(
-        unused_mut,
-        clippy::let_unit_value,
-        reason = "rusqlite 0.37 needs no mutable connection and returns nothing"
-    )]
-    pub(crate) fn install(sqlite: &mut Connection) -> Self {
+    pub(crate) fn install(sqlite: &mut Connection) -> rusqlite::Result<Self> {
         let end = Arc::new(AtomicU64::new(u64::MAX));
         let ours = Arc::clone(&end);
-        let _ = sqlite.progress_handler(STEPS, Some(move || coarse_now() > ours.load(Ordering::Relaxed)));
-        Interrupt(end)
+        sqlite.progress_handler(STEPS, Some(move || coarse_now() > ours.load(Ordering::Relaxed)))?;
+        Ok(Interrupt(end))
     }
 
     /// Sets the deadline of the next call, or none.
@@ -131,7 +126,7 @@ mod tests {
     #[test]
     fn endless_statement_is_interrupted_at_its_deadline() {
         let mut sqlite = Connection::open_in_memory().unwrap();
-        let interrupt = Interrupt::install(&mut sqlite);
+        let interrupt = Interrupt::install(&mut sqlite).unwrap();
         interrupt.set(Some(Deadline::after(Duration::ZERO)));
         let endless =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
