@@ -1,4 +1,4 @@
-//! Disks that are full or may not be written, and one file in two libraries.
+//! Full and read-only disks, and one file in two copies of the library.
 
 use std::cell::Cell;
 use std::fs;
@@ -15,11 +15,11 @@ use tempfile::TempDir;
 
 use super::{DBM, LMDB, Place, configuration, region_over};
 
-/// A disk of a mebibyte in memory, unmounted with the value.
+/// A disk of one mebibyte in memory. Dropping the value unmounts it.
 struct Disk(TempDir);
 
 impl Disk {
-    /// None, which is told, where this process may not mount anything.
+    /// Mounts a disk, or prints that the test is ignored and returns `None` if this process may not mount anything.
     fn mount() -> Option<Self> {
         let folder = dogpile_tests::servers::folder();
         if run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder.path()) {
@@ -27,10 +27,6 @@ impl Disk {
         }
         eprintln!("ignored: this process may not mount a small disk");
         None
-    }
-
-    fn make_read_only(&self) {
-        assert!(run("mount", &["-o", "remount,ro"], self.0.path()));
     }
 
     fn path(&self) -> &Path {
@@ -51,7 +47,7 @@ fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_what_is_stored_is_still_read() {
+fn full_disk_fails_writes_and_is_still_read() {
     bounded(|| {
         for backend in [DBM, LMDB] {
             let Some(disk) = Disk::mount() else { return };
@@ -59,7 +55,7 @@ fn a_full_disk_is_an_error_and_what_is_stored_is_still_read() {
             region.set("first", "kept".to_owned()).unwrap();
             let long = "x".repeat(50_000);
             let mut sets = (0..100).map(|number| region.set(&format!("key {number}"), long.clone()));
-            let error = sets.find_map(Result::err).expect("the disk is full at last");
+            let error = sets.find_map(Result::err).expect("the disk becomes full");
             assert!(told(&error).contains("cache\": the disk is full; free some space"), "{}", told(&error));
             assert_eq!(region.get::<String>("first").unwrap().as_deref(), Some("kept"), "{backend}");
             let stored =
@@ -71,13 +67,13 @@ fn a_full_disk_is_an_error_and_what_is_stored_is_still_read() {
 }
 
 #[test]
-fn a_disk_that_has_room_again_is_written_again() {
+fn disk_with_room_again_is_written_again() {
     bounded(|| {
         for backend in [DBM, LMDB] {
             let Some(disk) = Disk::mount() else { return };
             let filler = disk.path().join("filler");
             let region = region_over(backend, &disk.path().join("cache"));
-            // All that is left.
+            // Take all the room that is left.
             let _ = fs::write(&filler, vec![0; 1 << 20]);
             let long = "x".repeat(50_000);
             assert!((0..10).any(|number| region.set(&format!("key {number}"), long.clone()).is_err()));
@@ -88,32 +84,45 @@ fn a_disk_that_has_room_again_is_written_again() {
     });
 }
 
+/// Makes the folder and everything in it read-only. The superuser needs a disk for this.
+fn make_read_only(folder: &Path) {
+    if run("mount", &["-o", "remount,ro"], folder) {
+        return;
+    }
+    assert!(run("chmod", &["-R", "a-w"], folder));
+}
+
 #[test]
-fn a_folder_that_may_not_be_written_is_told() {
-    for backend in [DBM, LMDB] {
-        for exists in [false, true] {
-            let Some(disk) = Disk::mount() else { return };
-            let file = disk.path().join("cache");
-            if exists {
-                region_over(backend, &file).set("key", 1).unwrap();
-            }
-            disk.make_read_only();
-            for more in [json!({}), json!({ "rw_lockfile": false, "dogpile_lockfile": false })] {
-                if backend == LMDB && more.get("rw_lockfile").is_some() {
-                    continue;
-                }
-                let arguments = configuration(backend, &file, more)["arguments"].take();
-                let region = CacheRegion::new("read-only");
-                let config = RegionConfig::new(backend).arguments(arguments);
-                let error = region.configure(config).expect_err("it cannot be written");
-                assert!(told(&error).contains("the file or its directory is missing or not writable"));
-            }
+fn read_only_folder_is_reported() {
+    for (backend, exists) in [(DBM, false), (DBM, true), (LMDB, false), (LMDB, true)] {
+        // Without a disk, this process is not the superuser, so that the permissions of a folder suffice.
+        let (disk, folder) = (Disk::mount(), dogpile_tests::servers::folder());
+        let folder = disk.as_ref().map_or(folder.path(), Disk::path);
+        let file = folder.join("cache");
+        if exists {
+            region_over(backend, &file).set("key", 1).unwrap();
         }
+        make_read_only(folder);
+        for more in [json!({}), json!({ "rw_lockfile": false, "dogpile_lockfile": false })] {
+            if backend == LMDB && more.get("rw_lockfile").is_some() {
+                continue;
+            }
+            let arguments = configuration(backend, &file, more)["arguments"].take();
+            let region = CacheRegion::new("read-only");
+            let config = RegionConfig::new(backend).arguments(arguments);
+            let error = region.configure(config).expect_err("the file cannot be written");
+            assert!(
+                told(&error).contains("the file or its directory is missing or not writable"),
+                "{}",
+                told(&error)
+            );
+        }
+        assert!(run("chmod", &["-R", "u+w"], folder) || disk.is_some());
     }
 }
 
 #[test]
-fn a_file_that_is_open_in_a_plugin_library_is_refused_to_the_linked_one_and_the_reverse() {
+fn file_open_in_another_library_copy_is_refused() {
     let loaded = Registry::empty();
     loaded.add_library(library("dogpile-dbm-dylib")).unwrap();
     for backend in [DBM, LMDB] {
@@ -127,7 +136,7 @@ fn a_file_that_is_open_in_a_plugin_library_is_refused_to_the_linked_one_and_the_
             let [one, two] = ["one", "two"].map(CacheRegion::new);
             one.configure(of(first)).unwrap();
             one.set("key", 1).unwrap();
-            let error = two.configure(of(second)).expect_err("two copies undo each other's locks");
+            let error = two.configure(of(second)).expect_err("two copies would release each other's locks");
             assert!(told(&error).contains("another copy of the database library"));
             assert_eq!(one.get("key").unwrap(), Some(1));
             drop(one);
@@ -138,7 +147,7 @@ fn a_file_that_is_open_in_a_plugin_library_is_refused_to_the_linked_one_and_the_
 }
 
 #[test]
-fn a_file_that_vanishes_is_begun_anew_by_every_process() {
+fn deleted_file_is_recreated_by_every_process() {
     bounded(|| {
         for backend in [DBM, LMDB] {
             let place = Place::new(backend);
@@ -159,7 +168,7 @@ fn a_file_that_vanishes_is_begun_anew_by_every_process() {
 }
 
 #[test]
-fn a_mistyped_argument_is_refused_with_the_nearest() {
+fn mistyped_argument_is_refused_with_the_nearest_name() {
     let region = CacheRegion::new("mistyped");
     let config = RegionConfig::new(DBM).argument("filename", "/tmp/never").argument("max_byte", 1);
     let error = told(&region.configure(config).unwrap_err());
@@ -167,9 +176,9 @@ fn a_mistyped_argument_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn arguments_may_be_texts_as_an_ini_file_has_them() {
+fn arguments_of_an_ini_file_may_be_strings() {
     let place = Place::new(DBM);
-    let region = CacheRegion::new("of texts");
+    let region = CacheRegion::new("of strings");
     let config = RegionConfig::new(DBM)
         .argument("filename", place.file())
         .argument("rw_lockfile", "False")

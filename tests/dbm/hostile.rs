@@ -2,14 +2,17 @@
 //!
 //! Each condition needs a process of its own, the program `files`.
 
+use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::errors::told;
 use dogpile_tests::threads::bounded;
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -127,6 +130,37 @@ impl Drop for Writer {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
+}
+
+static LATE: Mutex<Option<CacheRegion>> = Mutex::new(None);
+
+/// Stores a value when its thread ends.
+struct Late;
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let region = LATE.lock();
+        let region = region.as_ref().unwrap();
+        region.set("late", 7).unwrap();
+        region.get_or_create("created late", || 8).unwrap();
+    }
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Late>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn call_in_a_destructor_of_a_thread_is_served() {
+    bounded(|| {
+        for backend in [DBM, LMDB] {
+            let place = Place::new(backend);
+            *LATE.lock() = Some(place.region());
+            thread::spawn(|| LAST.with_borrow_mut(|last| *last = Some(Late))).join().unwrap();
+            let region = LATE.lock().take().unwrap();
+            assert_eq!(region.get_multi(&["late", "created late"]).unwrap(), [Some(7), Some(8)]);
+        }
+    });
 }
 
 /// In each copy of a file, some bytes are changed, or its end is cut off.

@@ -14,44 +14,44 @@ use serde_json::{Value, json};
 
 use super::{DBM, LMDB, Place};
 
-/// In seconds; `DOGPILE_TESTS_SECONDS` sets it.
+/// The seconds of work of each process, unless `DOGPILE_TESTS_SECONDS` sets them.
 const MIXED_FOR: u64 = 2;
 
-/// What a process is asked at a time, so that each answer comes soon.
+/// The seconds of work per command, so that each reply comes soon.
 const PART: f64 = 1.0;
 
 fn processes_work_side_by_side(place: &Place, more: &Value) {
     let configuration = place.configuration(more.clone());
     let processes: Vec<Peer> = (0..4).map(|_| Peer::worker(&configuration)).collect();
-    let asked = env::var("DOGPILE_TESTS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    for _ in 0..asked.unwrap_or(MIXED_FOR) {
+    let given = env::var("DOGPILE_TESTS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    for _ in 0..given.unwrap_or(MIXED_FOR) {
         for (number, process) in processes.iter().enumerate() {
             process
                 .tell(&json!({ "do": "mixed", "name": number.to_string(), "threads": 4, "seconds": PART }));
         }
         for process in &processes {
-            let answer = process.hear();
-            assert!(answer["rounds"].as_u64() > Some(0), "{answer}");
+            let reply = process.hear();
+            assert!(reply["rounds"].as_u64() > Some(0), "{reply}");
         }
     }
 }
 
 #[test]
-fn four_processes_lose_nothing_on_one_sqlite_file() {
+fn four_processes_share_a_sqlite_file_without_loss() {
     let place = Place::new(DBM);
     processes_work_side_by_side(&place, &json!({}));
     check(&place);
 }
 
 #[test]
-fn four_processes_lose_nothing_although_only_sqlite_keeps_them_apart() {
+fn four_processes_share_a_file_by_the_locks_of_sqlite_alone() {
     let place = Place::new(DBM);
     processes_work_side_by_side(&place, &json!({ "rw_lockfile": false, "lock_stripes": 1 }));
     check(&place);
 }
 
 #[test]
-fn four_processes_lose_nothing_on_one_lmdb_file() {
+fn four_processes_share_an_lmdb_file_without_loss() {
     let place = Place::new(LMDB);
     processes_work_side_by_side(&place, &json!({ "map_size": 65536 }));
     check(&place);
@@ -77,7 +77,7 @@ fn check(place: &Place) {
     }
 }
 
-/// Up to `most`, at random.
+/// Returns a random time of at most `most`.
 fn some(most: Duration) -> Duration {
     most.mul_f64((RandomState::new().hash_one(()) >> 32) as f64 / u32::MAX as f64)
 }
@@ -86,33 +86,33 @@ fn writers_are_killed(backend: &'static str, rounds: usize) {
     let (mut place, mut deepest) = (Place::new(backend), 0);
     for round in 0..rounds {
         if round % 10 == 0 {
-            // The first writes of a file are cut short too.
+            // The first writes of a file are interrupted too.
             place = Place::new(backend);
         }
         let writer = Peer::worker(&place.configuration(json!({})));
         writer.tell(&json!({ "do": "mixed", "name": (round % 4).to_string(), "threads": 2, "seconds": 60 }));
-        // Somewhere between its first words and the middle of its work.
+        // Kill it at some time between its start and the middle of its work.
         thread::sleep(some(Duration::from_millis(12)));
         writer.kill();
         drop(writer);
         check(&place);
         deepest = deepest.max(count(&place));
     }
-    assert!(deepest > 0, "no writer came so far as to store anything");
+    assert!(deepest > 0, "all writers were killed before they stored anything");
 }
 
-/// How many values there are.
+/// Returns the number of values.
 fn count(place: &Place) -> usize {
     place.region().get_multi::<Vec<u64>>(&mixed::keys("0", 2)).unwrap().into_iter().flatten().count()
 }
 
 #[test]
-fn a_writer_of_sqlite_that_is_killed_leaves_whole_values() {
+fn killed_writer_of_sqlite_leaves_whole_values() {
     writers_are_killed(DBM, 200);
 }
 
 #[test]
-fn a_writer_of_lmdb_that_is_killed_leaves_whole_values() {
+fn killed_writer_of_lmdb_leaves_whole_values() {
     writers_are_killed(LMDB, 100);
 }
 
@@ -126,7 +126,7 @@ fn threads_of_several_processes_run_one_creator() {
 }
 
 #[test]
-fn creators_of_different_keys_run_side_by_side_in_different_processes() {
+fn creators_of_different_keys_run_at_once_in_two_processes() {
     bounded(|| {
         for backend in [DBM, LMDB] {
             let place = Place::new(backend);
@@ -143,7 +143,7 @@ fn creators_of_different_keys_run_side_by_side_in_different_processes() {
 }
 
 #[test]
-fn with_one_stripe_a_file_has_one_creator_at_a_time() {
+fn file_with_one_stripe_has_one_creator_at_a_time() {
     bounded(|| {
         let place = Place::new(DBM);
         let configuration = place.configuration(json!({ "lock_stripes": 1 }));
@@ -160,7 +160,7 @@ fn with_one_stripe_a_file_has_one_creator_at_a_time() {
 }
 
 #[test]
-fn the_lock_of_a_creator_that_was_killed_is_free_at_once() {
+fn lock_of_a_killed_creator_is_free_at_once() {
     bounded(|| {
         for backend in [DBM, LMDB] {
             let place = Place::new(backend);
@@ -176,13 +176,13 @@ fn the_lock_of_a_creator_that_was_killed_is_free_at_once() {
 }
 
 #[test]
-fn processes_that_make_one_file_together_all_get_it() {
+fn processes_that_create_a_file_together_share_it() {
     for _ in 0..10 {
         for backend in [DBM, LMDB] {
             let place = Place::new(backend);
             let mut configuration = place.configuration(json!({}));
             if backend == DBM {
-                // In another mode, as Python may make it: all of them switch it, and nothing but SQLite is in between.
+                // Python may create it in another mode. All processes switch the mode, and only SQLite excludes them.
                 let create = "CREATE TABLE Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)";
                 Connection::open(place.file()).unwrap().execute(create, []).unwrap();
                 configuration = place.configuration(json!({ "rw_lockfile": false }));
@@ -201,7 +201,7 @@ fn processes_that_make_one_file_together_all_get_it() {
 }
 
 #[test]
-fn one_process_sees_the_room_that_another_gave_the_file() {
+fn growth_of_a_file_is_seen_by_other_processes() {
     bounded(|| {
         let place = Place::new(LMDB);
         let [one, two] = [(); 2].map(|()| Peer::worker(&place.configuration(json!({ "map_size": 65536 }))));

@@ -363,6 +363,29 @@ mod tests {
     }
 
     #[test]
+    fn file_mode_is_octal_digits_or_a_number() {
+        let parsed = |mode: serde_json::Value| {
+            let arguments = serde_json::json!({ "filename": "cache.db", "file_mode": mode });
+            Arguments::from_serialize(arguments).unwrap().parse::<DbmConfig>()
+        };
+        for given in ["0660", "660", "0o660"] {
+            assert_eq!(parsed(given.into()).unwrap().file_mode, 0o660);
+        }
+        assert_eq!(parsed(0o660.into()).unwrap().file_mode, 0o660);
+        assert!(parsed("rw-rw----".into()).is_err());
+        // A decimal number that was meant to be octal has other bits.
+        let error = parsed(660.into()).unwrap().checked().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid argument \"file_mode\": \"1224\" is not usable; use octal digits from \"0600\" to \"0777\" that let \
+             the owner read and write"
+        );
+        let mut config = DbmConfig::new("cache.db");
+        config.file_mode = 0o640;
+        assert_eq!(Arguments::from_serialize(&config).unwrap().parse::<DbmConfig>().unwrap(), config);
+    }
+
+    #[test]
     fn paths_are_absolute() {
         let here = std::env::current_dir().unwrap();
         assert_eq!(DbmConfig::new("cache.db").checked().unwrap().filename, here.join("cache.db"));
