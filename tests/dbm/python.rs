@@ -1,5 +1,5 @@
-//! One file for Python's dogpile.cache and for us. Python has the table and the statements of its version 3.13, and the
-//! lock files are dogpile.cache's own.
+//! One file that Python's dogpile.cache and this library share. Python uses the table and the statements of its version
+//! 3.13, and the lock files of dogpile.cache.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::{DBM, Place};
 
-/// A Python whose region is over the file of `place`; none, which is told, if it is not installed.
+/// Starts a Python process with a region over the file of `place`, or prints that the test is ignored and returns `None`
+/// if Python is not installed.
 fn peer(place: &Place, more: Value) -> Option<Peer> {
     let python = python().inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/sqlite_peer.py");
@@ -30,7 +31,7 @@ fn with_json(place: &Place) -> Option<Peer> {
 }
 
 #[test]
-fn values_in_json_are_read_by_both() {
+fn json_values_are_read_by_both() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
@@ -49,7 +50,7 @@ fn values_in_json_are_read_by_both() {
 }
 
 #[test]
-fn values_in_pythons_own_pickle_are_read_by_both_in_a_file_that_python_made() {
+fn pickled_values_in_a_file_of_python_are_read_by_both() {
     bounded(|| {
         let place = Place::new(DBM);
         let Some(peer) = peer(&place, json!({})) else { return };
@@ -63,9 +64,9 @@ fn values_in_pythons_own_pickle_are_read_by_both_in_a_file_that_python_made() {
     });
 }
 
-/// For us it is the key that is locked, or its stripe; for Python it is the file.
+/// A Rust process locks the stripe of a key. Python locks the whole file.
 #[test]
-fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
+fn locks_of_python_and_rust_exclude_each_other() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
@@ -90,7 +91,7 @@ fn a_lock_of_ours_keeps_python_out_and_one_of_pythons_keeps_us_out() {
 }
 
 #[test]
-fn python_waits_for_our_creator() {
+fn python_waits_for_a_creator_in_rust() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
@@ -105,7 +106,7 @@ fn python_waits_for_our_creator() {
 }
 
 #[test]
-fn we_wait_for_pythons_creator() {
+fn rust_waits_for_a_creator_in_python() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
@@ -121,7 +122,7 @@ fn we_wait_for_pythons_creator() {
 }
 
 #[test]
-fn both_write_one_file_at_once_and_nothing_is_lost() {
+fn concurrent_writes_of_both_are_kept() {
     bounded(|| {
         let place = Place::new(DBM);
         let region: CacheRegion = place.region();

@@ -284,6 +284,20 @@ mod tests {
     }
 
     #[test]
+    fn endless_call_is_interrupted_and_its_connection_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = pool(&folder, |config| config.busy_timeout = Duration::ZERO);
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        let call = |sqlite: &mut Connection| sqlite.query_row(endless, [], |row| row.get::<_, i64>(0));
+        let error = pool.run(Access::Write, call).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("the call took longer than its \"busy_timeout\""), "{error}");
+        assert_eq!(pool.unused(), 1);
+        pool.run(Access::Write, |_| Ok(())).unwrap();
+    }
+
+    #[test]
     fn connection_unused_for_long_is_closed() {
         let folder = tempfile::tempdir().unwrap();
         let pool = pool(&folder, |_| ());

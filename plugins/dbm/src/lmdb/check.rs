@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use heed::{Error, MdbError};
 
-use super::page::{FREE, Item, META, Page, long};
+use super::page::{FREE, Item, META, Page, long, short};
 
 /// The most pages that are checked. Opening a larger file does not take longer.
 const MOST_PAGES: usize = 1 << 16;
@@ -53,7 +53,11 @@ fn read(file: &File, bytes: &mut [u8], at: u64) -> heed::Result<()> {
     })
 }
 
-/// What a page of LMDB's head says.
+fn number(bytes: &[u8], at: usize) -> u32 {
+    u32::from(short(bytes, at)) | u32::from(short(bytes, at + 2)) << 16
+}
+
+/// The contents of one of the two pages at the start of a file.
 struct Meta {
     page_size: u32,
     last_page: u64,
@@ -75,19 +79,18 @@ impl Meta {
         if file.read_at(&mut bytes, at)? < META_LENGTH {
             return Err(Error::Mdb(if at == 0 { MdbError::Invalid } else { MdbError::Corrupted }));
         }
-        let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let short = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        let tree =
-            |at: usize| Tree { flags: short(at + 4), depth: short(at + 6), root: long(&bytes, at + 40) };
-        if short(10) & META == 0 || number(16) != MAGIC || number(20) != VERSION {
+        if short(&bytes, 10) & META == 0 || number(&bytes, 16) != MAGIC || number(&bytes, 20) != VERSION {
             return Err(Error::Mdb(MdbError::Invalid));
         }
-        let [free, values] = [40, 88].map(tree);
-        let (page_size, address) = (number(40), long(&bytes, 24));
+        let (page_size, address, map_size) = (number(&bytes, 40), long(&bytes, 24), long(&bytes, 32));
+        let [free, values] = [40, 88].map(|at| Tree::read(&bytes[at..]));
         let meta =
             Meta { page_size, last_page: long(&bytes, 136), transaction: long(&bytes, 144), free, values };
-        let map_size = long(&bytes, 32);
-        meta.is_valid(map_size, address).then_some(meta).ok_or_else(damaged)?.checked_kind()
+        if !meta.is_valid(map_size, address) {
+            return Err(damaged());
+        }
+        // Tables of tables, or of several values per key, have flags.
+        if meta.values.flags == 0 { Ok(meta) } else { Err(Error::Mdb(MdbError::Incompatible)) }
     }
 
     fn is_valid(&self, map_size: u64, address: u64) -> bool {
@@ -96,10 +99,11 @@ impl Meta {
         let fits = self.last_page >= 1 && self.last_page < map_size.max(1 << 20) / u64::from(size.max(1));
         sizes && fits && address == 0 && self.free.flags & FIXED_MAP == 0
     }
+}
 
-    /// Returns an error if the values are not plain keys and values.
-    fn checked_kind(self) -> heed::Result<Self> {
-        if self.values.flags == 0 { Ok(self) } else { Err(Error::Mdb(MdbError::Incompatible)) }
+impl Tree {
+    fn read(bytes: &[u8]) -> Self {
+        Tree { flags: short(bytes, 4), depth: short(bytes, 6), root: long(bytes, 40) }
     }
 }
 

@@ -39,7 +39,8 @@ pub(super) enum Item<'a> {
     Foreign,
 }
 
-fn short(bytes: &[u8], at: usize) -> u16 {
+/// Returns the number at `at`, or 0 beyond the end.
+pub(super) fn short(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|found| found.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
 
@@ -95,29 +96,36 @@ impl<'a> Page<'a> {
 
     /// Returns the item at `at` and its length, or `None` if it does not fit.
     fn item(&self, at: usize, index: usize, free: bool) -> Option<(Item<'a>, usize)> {
-        if at < self.upper || !at.is_multiple_of(2) {
+        let node = self
+            .bytes
+            .get(at..)
+            .filter(|node| at >= self.upper && at.is_multiple_of(2) && node.len() >= NODE_HEAD)?;
+        let key = usize::from(short(node, 6));
+        if !self.is_key(key, index, free) {
             return None;
         }
-        let node = self.bytes.get(at..)?;
-        node.get(..NODE_HEAD)?;
-        let (flags, key) = (short(node, 4), usize::from(short(node, 6)));
-        let low = u64::from(short(node, 0)) | u64::from(short(node, 2)) << 16;
-        // The first key of a branch is not used.
-        let key_fits = if free { key == FREE } else { (1..=LONGEST_KEY).contains(&key) };
-        if !key_fits && (self.is_leaf || index > 0 || key > LONGEST_KEY) {
-            return None;
-        }
+        let (low, flags) = (u64::from(short(node, 0)) | u64::from(short(node, 2)) << 16, short(node, 4));
         let rest = node.get(NODE_HEAD + key..)?;
-        if !self.is_leaf {
-            return Some((Item::Below(low | u64::from(flags) << 32), NODE_HEAD + key));
-        }
-        Some(match (flags, usize::try_from(low).ok()?) {
-            (0, length) => (Item::Value(rest.get(..length)?), NODE_HEAD + key + length),
-            (ON_PAGES_OF_ITS_OWN, length) => {
-                rest.get(..8)?;
-                (Item::Large { page: long(rest, 0), length }, NODE_HEAD + key + 8)
-            }
-            _ => (Item::Foreign, NODE_HEAD + key),
-        })
+        let (item, length) = match self.is_leaf {
+            true => value(flags, usize::try_from(low).ok()?, rest)?,
+            false => (Item::Below(low | u64::from(flags) << 32), 0),
+        };
+        Some((item, NODE_HEAD + key + length))
+    }
+
+    /// Returns whether a key may have this length.
+    fn is_key(&self, length: usize, index: usize, free: bool) -> bool {
+        // The first key of a branch is not used.
+        let unused = !self.is_leaf && index == 0 && length <= LONGEST_KEY;
+        unused || if free { length == FREE } else { (1..=LONGEST_KEY).contains(&length) }
+    }
+}
+
+/// Returns the value of `length` bytes at the start of `rest`, and how many of those bytes it takes.
+fn value(flags: u16, length: usize, rest: &[u8]) -> Option<(Item<'_>, usize)> {
+    match flags {
+        0 => Some((Item::Value(rest.get(..length)?), length)),
+        ON_PAGES_OF_ITS_OWN => rest.get(..8).map(|page| (Item::Large { page: long(page, 0), length }, 8)),
+        _ => Some((Item::Foreign, 0)),
     }
 }
