@@ -22,9 +22,10 @@ use crate::mutex::CreatorLocks;
 use crate::pool::Pool;
 
 /// Compares the key in the row itself as well. In a damaged file, the index may lead to the row of another key.
-const GET: &str = "SELECT stored.value FROM Dict AS found \
-                   CROSS JOIN Dict AS stored NOT INDEXED ON stored.rowid = found.rowid \
-                   WHERE found.key = ?1 AND +stored.key = ?1";
+///
+/// As a join, SQLite would compile the statement again for each key.
+const GET: &str = "SELECT (SELECT value FROM Dict AS stored WHERE stored.rowid = found.rowid AND stored.key = ?1) \
+                   FROM Dict AS found WHERE key = ?1";
 const SET: &str = "REPLACE INTO Dict (key, value) VALUES (?1, ?2)";
 const DELETE: &str = "DELETE FROM Dict WHERE key = ?1";
 

@@ -19,6 +19,7 @@ mod deadline;
 mod disk;
 mod error;
 mod file_lock;
+mod forked;
 mod limits;
 mod lmdb;
 mod lock;

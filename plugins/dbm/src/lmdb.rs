@@ -11,3 +11,5 @@ mod page;
 mod writers;
 
 pub use self::backend::LmdbBackend;
+#[cfg(target_os = "linux")]
+pub(crate) use self::map::at_fork;

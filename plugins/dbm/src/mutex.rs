@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CacheMutex, ErrorKind, WeakRegistry};
 
 use crate::config::LockKind;
+use crate::forked::process_id;
 use crate::lock_factory::LockFactory;
 use crate::stripe_lock::{PathLocks, StripeLock, StripeLocks};
 
@@ -61,7 +61,7 @@ struct Held {
 impl Held {
     /// Forgets what the parent of this process holds. It stays held by the parent.
     fn leave_parent(&mut self) {
-        let process = process::id();
+        let process = process_id();
         if self.process != process {
             *self = Held { process, ..Held::default() };
         }

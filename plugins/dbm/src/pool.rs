@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::process;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use dogpile_sdk::{BackendError, ErrorKind};
@@ -15,6 +14,7 @@ use crate::config::DbmConfig;
 use crate::connection::{Access, Opened, State};
 use crate::deadline::{Deadline, coarse_now};
 use crate::error::unusable;
+use crate::forked::process_id;
 use crate::lock_factory::LockFactory;
 
 /// The most connections that are open at a time. Each has about three descriptors.
@@ -65,7 +65,7 @@ impl Pool {
         factory: LockFactory,
         first: impl FnOnce(&mut Opened),
     ) -> Result<Arc<Self>, BackendError> {
-        let state = Connections { process: process::id(), idle: VecDeque::new(), used: 0 };
+        let state = Connections { process: process_id(), idle: VecDeque::new(), used: 0 };
         let pool = Pool { config, factory, state: Mutex::new(state), freed: Condvar::new() };
         let pool = Arc::new(pool);
         register(&pool);
@@ -106,7 +106,7 @@ impl Pool {
 
     /// Waits for a place among the connections, and returns it with an unused connection if there is one.
     fn take(&self, deadline: Deadline) -> Result<(Place<'_>, Option<Opened>), BackendError> {
-        let process = process::id();
+        let process = process_id();
         let mut state = locked(&self.state);
         if state.process != process {
             drop(state);
@@ -173,7 +173,7 @@ impl Pool {
 
 /// Adds `pool` to the pools of this process.
 fn register(pool: &Arc<Pool>) {
-    let process = process::id();
+    let process = process_id();
     let mut all = locked(&POOLS);
     if all.pools.len() >= all.prune_at {
         all.pools.retain(|pool| pool.strong_count() > 0);

@@ -8,7 +8,6 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use dogpile_sdk::{BackendError, ErrorKind};
@@ -18,6 +17,7 @@ use nix::libc;
 
 use crate::create;
 use crate::disk::Identity;
+use crate::forked::process_id;
 
 /// The open lock file of a process, which holds it shared.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl RangeFile {
     fn open(path: &Path, mode: u32) -> Result<Option<Self>, BackendError> {
         let file = create::lock_file(path, mode)?;
         let identity = file.metadata().ok().and_then(|found| Identity::of_file(&found));
-        let file = RangeFile { file, path: path.to_owned(), identity, process: process::id() };
+        let file = RangeFile { file, path: path.to_owned(), identity, process: process_id() };
         loop {
             match file.file.try_lock_shared() {
                 Ok(()) => return Ok(Some(file)),
@@ -95,7 +95,7 @@ impl RangeFile {
 
     /// Returns whether the path still leads to this file, and this process opened it.
     fn is_current(&self) -> bool {
-        self.process == process::id() && Identity::of(&self.path) == self.identity
+        self.process == process_id() && Identity::of(&self.path) == self.identity
     }
 
     /// Locks or unlocks a stripe without waiting, and returns whether it succeeded.
@@ -127,7 +127,7 @@ impl Drop for RangeFile {
     /// Unlocks the file. Closing it is not enough, because another thread may be starting a program, and until the
     /// program begins, its process has the file open as well.
     fn drop(&mut self) {
-        if self.process == process::id() {
+        if self.process == process_id() {
             // The file is closed in any case.
             let _ = self.file.unlock();
         }
@@ -141,7 +141,7 @@ impl Range {
     }
 
     fn unlock(&mut self) -> Result<(), BackendError> {
-        if !mem::take(&mut self.held) || self.file.process != process::id() {
+        if !mem::take(&mut self.held) || self.file.process != process_id() {
             return Ok(());
         }
         self.file.set(self.number, libc::F_UNLCK).map(drop)

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::create;
 use crate::deadline::Deadline;
 use crate::disk::{self, Companions, Identity, Open, Watch};
 use crate::error::{NOT_ACCESSIBLE, unusable};
+use crate::forked::process_id;
 
 /// How often a call is tried. It is repeated after the map grew, and after the file was reopened.
 const TRIES: usize = 64;
@@ -65,7 +65,7 @@ impl Environment {
         let path = canonical(&config.filename).map_err(|error| failed(&config.filename, Error::Io(error)))?;
         SHARED.get_or_try_create(path.clone(), || {
             let environment = Environment::new(path, config);
-            environment.reopen(process::id(), None)?;
+            environment.reopen(process_id(), None)?;
             Ok(environment)
         })
     }
@@ -96,7 +96,7 @@ impl Environment {
         &self,
         call: impl FnMut(&Env, &Table) -> heed::Result<T>,
     ) -> Result<T, BackendError> {
-        self.run(process::id(), None, call)
+        self.run(process_id(), None, call)
     }
 
     /// Runs `call` as the only writer of all processes.
@@ -104,7 +104,7 @@ impl Environment {
         &self,
         call: impl FnMut(&Env, &Table) -> heed::Result<T>,
     ) -> Result<T, BackendError> {
-        let (process, deadline) = (process::id(), self.deadline());
+        let (process, deadline) = (process_id(), self.deadline());
         // Acquire the lock first. A call that waits for it must not keep others from resizing the map.
         let writer = self.writers.acquire(process, deadline)?;
         self.run(process, Some(&writer), call)

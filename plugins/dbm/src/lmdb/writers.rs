@@ -9,6 +9,7 @@ use dogpile_sdk::{BackendError, ErrorKind};
 use crate::deadline::Deadline;
 use crate::error::unusable;
 use crate::file_lock::FileLock;
+use crate::forked::process_id;
 use crate::lock::AbstractFileLock;
 
 /// The lock of the writers of one file. It excludes the threads of this process and other processes.
@@ -31,7 +32,7 @@ struct State {
 
 impl Writers {
     pub(super) fn new(filename: &Path, path: PathBuf, mode: u32) -> Self {
-        let state = State { process: std::process::id(), held: false, lock: None };
+        let state = State { process: process_id(), held: false, lock: None };
         Writers { filename: filename.to_owned(), path, mode, state: Mutex::new(state), freed: Condvar::new() }
     }
 
