@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn call_beyond_the_bound_times_out() {
         let folder = tempfile::tempdir().unwrap();
-        let pool = pool(&folder, |config| config.busy_timeout = Duration::from_millis(50));
+        let pool = pool(&folder, |config| config.busy_timeout = Duration::from_millis(500));
         with_all_in_use(&pool, || {
             let error = pool.run(Access::Read, |_| Ok(())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout);
