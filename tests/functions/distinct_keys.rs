@@ -216,11 +216,14 @@ fn versions_have_distinct_keys() {
 
 #[test]
 fn name_that_looks_like_a_place_has_a_key_of_its_own() {
-    let place = Place { at: (12, 5), written_at: (12, 5) };
+    let place = Place { at: (12, 5), written_at: (12, 5), occurrence: 0 };
     let inner = of_function_body(Function::new("m:f"), "m::outer::f", 4, place);
     assert_eq!(key_of(&inner, &[]), "m::outer:f@12:5|");
     assert_eq!(key_of(&Function::new("m::outer:f@12:5"), &[]), "\"m::outer:f@12:5\"|");
     assert_eq!(key_of(&inner.with_version("1"), &[]), "m::outer:f@12:5@v1|");
+    let in_macro = Place { written_at: (3, 9), occurrence: 1, ..place };
+    let inner = of_function_body(Function::new("m:f"), "m::outer::f", 4, in_macro);
+    assert_eq!(key_of(&inner, &[]), "m::outer:f@12:5/3:9#1|");
 }
 
 /// Returns texts that consist of the same pieces in various groups, some of which look quoted.

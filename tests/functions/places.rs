@@ -142,3 +142,54 @@ fn closures_of_two_names_or_namespaces_share_no_values() {
         assert_eq!((one.call((1,)), another.call((1,)), named.call((1,))), (1, 2, 3));
     }
 }
+
+macro_rules! of_factor {
+    ($region:expr, $factor:expr) => {{
+        #[cache_on_arguments(region = region, ignore(region))]
+        fn price(region: &CacheRegion, item: u32) -> u32 {
+            item * $factor
+        }
+        price($region, 1)
+    }};
+}
+
+macro_rules! of_both {
+    ($region:expr) => {
+        (of_factor!($region, 120), of_factor!($region, 100))
+    };
+}
+
+#[test]
+fn functions_of_nested_macros_share_no_values() {
+    let region = region_of("nested", RegionConfig::new("dogpile.cache.memory"));
+    for _ in 0..2 {
+        assert_eq!(of_both!(&region), (120, 100));
+    }
+}
+
+macro_rules! of_shop {
+    ($region:expr, $factor:expr) => {{
+        struct Shop;
+        impl Shop {
+            #[cache_on_arguments(region = region, ignore(region), associated)]
+            fn price(region: &CacheRegion, item: u32) -> u32 {
+                item * $factor
+            }
+        }
+        Shop::price($region, 1)
+    }};
+}
+
+macro_rules! of_both_shops {
+    ($region:expr) => {
+        (of_shop!($region, 120), of_shop!($region, 100))
+    };
+}
+
+#[test]
+fn methods_of_nested_macros_share_no_values() {
+    let region = region_of("nested shops", RegionConfig::new("dogpile.cache.memory"));
+    for _ in 0..2 {
+        assert_eq!(of_both_shops!(&region), (120, 100));
+    }
+}

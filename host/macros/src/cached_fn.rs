@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{AttrStyle, Attribute, Error, GenericParam, ItemFn, Meta, Receiver, Result, Safety};
 
 use crate::arguments::{self, Argument};
+use crate::occurrence::occurrence;
 use crate::returns::Returns;
 use crate::settings::Settings;
 use crate::{self_in_key, surroundings};
@@ -28,6 +29,8 @@ pub(crate) struct CachedFn {
     pub(crate) returns: Returns,
     /// Whether it is in an `impl`.
     pub(crate) is_method: bool,
+    /// How many functions the same attribute cached before, in a macro that is invoked several times.
+    pub(crate) occurrence: u32,
 }
 
 impl CachedFn {
@@ -43,7 +46,8 @@ impl CachedFn {
         self_in_key::check(receiver.as_ref(), settings)?;
         let is_method = receiver.is_some() || settings.is_associated;
         let returns = Returns::read(&item, is_method, function)?;
-        Ok(CachedFn { item, receiver, arguments, returns, is_method })
+        let occurrence = occurrence(&item.sig.ident.to_string());
+        Ok(CachedFn { item, receiver, arguments, returns, is_method, occurrence })
     }
 
     /// Returns the function's name without `r#`.

@@ -76,7 +76,7 @@ fn version(settings: &Settings) -> Option<TokenStream> {
 
 /// Returns statements that give `function` its owner, unless that is its module.
 fn owner(cached: &CachedFn) -> TokenStream {
-    let (place, bare) = (place(), cached.bare_name());
+    let (place, bare) = (place(cached), cached.bare_name());
     if cached.is_method {
         return own! {
             let function = ::dogpile::function::expansion::of_method(
@@ -102,8 +102,9 @@ fn owner(cached: &CachedFn) -> TokenStream {
 }
 
 /// Returns the `Place` of the attribute. Within a macro, `line!` returns the line of its invocation, and the span has the line
-/// within the macro. Each may be the same for two functions.
-fn place() -> TokenStream {
+/// within the macro. Both are the same for two functions if a macro invokes another one twice: hence the occurrence.
+fn place(cached: &CachedFn) -> TokenStream {
+    let occurrence = cached.occurrence;
     let written_at = Span::call_site().unwrap();
     let (line, column) = (written_at.line(), written_at.column());
     let (line, column) = (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX));
@@ -111,6 +112,7 @@ fn place() -> TokenStream {
         ::dogpile::function::expansion::Place {
             at: (::core::line!(), ::core::column!()),
             written_at: (#line, #column),
+            occurrence: #occurrence,
         }
     }
 }

@@ -11,6 +11,7 @@ mod duration;
 mod expiration;
 mod key;
 mod multi;
+mod occurrence;
 mod returns;
 mod self_in_key;
 mod settings;
