@@ -1,5 +1,8 @@
 //! The file backends of dogpile: one file that many processes share.
 //!
+//! To share a `dogpile.cache.dbm` file with Python, set `serializer = "pickle"` in the region: Python's dogpile.cache pickles
+//! values unless its region names a serializer, and dogpile for Rust writes JSON.
+//!
 //! | entry point | stores values in |
 //! |---|---|
 //! | `dogpile.cache.dbm` | one SQLite file with the table of Python 3.13's default dbm |

@@ -1,5 +1,8 @@
 //! The memcached backends of dogpile.
 //!
+//! To share a cache with Python, name a serializer in the Python region, and the same one here. Without one, a Python client
+//! pickles a Python class, which cannot be read here.
+//!
 //! | entry point | Python client whose protocol, distribution, flags, and compression it follows |
 //! |---|---|
 //! | `dogpile.cache.memcached` | python-memcached |

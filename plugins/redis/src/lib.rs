@@ -1,5 +1,8 @@
 //! The Redis and Valkey backends of dogpile.
 //!
+//! To share a cache with Python, set `serializer = "pickle"` in the region: Python's dogpile.cache pickles values unless its
+//! region names a serializer, and dogpile for Rust writes JSON. Keys and locks are compatible as they are.
+//!
 //! | entry point | stores values on |
 //! |---|---|
 //! | `dogpile.cache.redis` | one Redis server |
