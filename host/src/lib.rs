@@ -48,8 +48,10 @@ mod round_trip;
 mod runner;
 pub mod serializer;
 mod shorten;
+mod spy;
 mod time;
 mod value;
+mod walk;
 
 pub use dogpile_sdk as sdk;
 

@@ -1,6 +1,6 @@
 //! Round trips: a value is stored only if it is read back as the same value.
 //!
-//! Every format loses something. JSON writes `Some(None)` and `None` alike, and `NaN` as `null`. An untagged enum is read
+//! Every format loses something. JSON writes `Some(None)` and `None` alike. An untagged enum is read
 //! as its first variant that fits. A value that is lost in this way would come out of the cache as another value, or
 //! would be created at every call. Such a value is refused before it is stored.
 //!
@@ -11,7 +11,7 @@
 //! compared with the original by a digest of all its contents (see [`digest`]).
 //!
 //! A type that lets the format choose what it reads, as untagged enums and flattened fields do, is read back each time
-//! (see [`spy`]). So is every [`SAMPLED`]th value of each type.
+//! (see [`crate::spy`]). So is every [`SAMPLED`]th value of each type.
 //!
 //! A serializer of an application may decline to read before it looks at a value. Such a value is stored all the same:
 //! that it cannot be read is on purpose.
@@ -22,8 +22,6 @@ mod digest;
 mod features;
 mod outline;
 mod shape;
-mod spy;
-mod walk;
 
 use std::any::{TypeId, type_name};
 use std::cell::Cell;
@@ -37,8 +35,8 @@ use self::digest::digest;
 use self::features::Features;
 use self::outline::difference;
 use self::shape::{Shape, shape_of};
-use self::spy::Spy;
 use crate::serializer::{Serializer, SerializerError, is_supplied, shown_name};
+use crate::spy::{Mission, Spy};
 
 /// One in so many values is read back although its features are known.
 const SAMPLED: u32 = 1024;
@@ -60,6 +58,10 @@ struct Known {
     stored: AtomicU32,
 }
 
+/// Whether all numbers of a value are finite.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain(pub(crate) bool);
+
 /// The reason why a value is not stored.
 #[derive(Debug, thiserror::Error)]
 enum Lossy {
@@ -71,7 +73,7 @@ enum Lossy {
         "a value of {value} would be read back as another value by serializer {serializer:?}: {difference}; change the type, or use another serializer"
     )]
     Changed { value: &'static str, serializer: String, difference: String },
-    #[error("a value of {value} is nested more than {depth} levels deep; store a flatter value", depth = walk::MAX_DEPTH)]
+    #[error("a value of {value} is nested more than {depth} levels deep; store a flatter value", depth = crate::walk::MAX_DEPTH)]
     Deep { value: &'static str },
 }
 
@@ -82,14 +84,14 @@ impl RoundTrips {
         &self,
         value: &T,
         serializer: &dyn Serializer,
-        write: impl FnOnce() -> Result<Vec<u8>, SerializerError>,
+        write: impl FnOnce(Plain) -> Result<Vec<u8>, SerializerError>,
     ) -> Result<Vec<u8>, SerializerError> {
         let known = self.known(TypeId::of::<T>());
         let shape = shape_of(value, &known.features);
         if shape.is_too_deep {
             return Err(Lossy::Deep { value: type_name::<T>() }.into());
         }
-        let bytes = write()?;
+        let bytes = write(Plain(!shape.is_non_finite))?;
         if known.must_read_back(&shape) {
             known.read_back(value, &bytes, serializer, &shape)?;
         }
@@ -150,9 +152,10 @@ impl Known {
         serializer: &dyn Serializer,
     ) -> Result<Option<T>, SerializerError> {
         let (mut read, mut is_asked, chosen) = (None, false, Cell::new(false));
+        let mission = Mission { chosen: Some(&chosen), number_of: None };
         let spied = serializer.deserialize(bytes, &mut |deserializer| {
             is_asked = true;
-            read = Some(T::deserialize(Spy::new(deserializer, &chosen))?);
+            read = Some(T::deserialize(Spy::new(deserializer, mission))?);
             Ok(())
         });
         // JSON values have one form for each of their kinds, although the format chooses the kind.
@@ -272,16 +275,34 @@ mod tests {
         });
         survives_or_is_refused(&Ten { count: None });
         survives_or_is_refused(&-0.0_f64);
+        let not_a_number = [f64::NAN, 1.0, f64::INFINITY];
+        for name in names() {
+            let read = stored(&RoundTrips::default(), &name, &not_a_number).expect("all formats have these");
+            assert_eq!(format!("{read:?}"), format!("{not_a_number:?}"), "{name}");
+        }
     }
 
     #[test]
     fn value_that_only_differs_by_its_contents_is_refused() {
         let (trips, json) = (RoundTrips::default(), "json");
-        assert!(stored(&trips, json, &vec![1.0]).is_ok());
-        let error = stored(&trips, json, &vec![f64::NAN]).unwrap_err();
-        assert!(error.starts_with("values of alloc::vec::Vec<f64> cannot be read back"), "{error}");
-        assert!(stored(&trips, json, &vec![2.0]).is_ok());
-        assert!(stored(&trips, json, &vec![f64::NAN]).is_err());
+        assert!(stored(&trips, json, &vec![Some(Some(1))]).is_ok());
+        for _ in 0..2 {
+            assert!(stored(&trips, json, &vec![Some(Some(2)), Some(None)]).is_err());
+            assert!(stored(&trips, json, &vec![Some(Some(2))]).is_ok());
+        }
+    }
+
+    #[test]
+    fn unreadable_value_is_refused_with_the_reason() {
+        let flattened = Flattened { name: "a".to_owned(), rest: BTreeMap::from([(1, "b".to_owned())]) };
+        let serializer = find("json").expect("the serializer is compiled in");
+        let refused = flattened.serialize_to_store(&*serializer, &RoundTrips::default()).unwrap_err();
+        let chain = dogpile_sdk::error_chain(&*refused).to_string();
+        assert!(
+            chain.contains("Flattened cannot be read back after serializer \"json\" wrote them; "),
+            "{chain}"
+        );
+        assert!(chain.contains("invalid type: string \"1\", expected u32"), "{chain}");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use erased_serde;
 
 pub use self::foreign::guess_format;
 pub use self::json::Json;
+pub(crate) use self::json::has_tokens;
 #[cfg(feature = "msgpack")]
 pub use self::msgpack::MsgPack;
 pub use self::named::{NameTaken, name_of, names, register};

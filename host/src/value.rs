@@ -5,8 +5,8 @@ use std::any::{Any, type_name};
 use dogpile_sdk::Object;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::round_trip::RoundTrips;
-use crate::serializer::{Json, Serializer, SerializerError};
+use crate::round_trip::{Plain, RoundTrips};
+use crate::serializer::{Json, Serializer, SerializerError, has_tokens};
 
 /// A value that a region can cache.
 ///
@@ -63,7 +63,7 @@ pub trait CacheValue: Clone + Send + Sync + 'static {
 impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue for T {
     fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
         if is_json(serializer) {
-            return Ok(serde_json::to_vec(self)?);
+            return Json::write(self);
         }
         serializer.serialize(self)
     }
@@ -73,12 +73,22 @@ impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> CacheValue
         serializer: &dyn Serializer,
         round_trips: &RoundTrips,
     ) -> Result<Vec<u8>, SerializerError> {
-        round_trips.serialize(self, serializer, || CacheValue::serialize(self, serializer))
+        round_trips.serialize(self, serializer, |Plain(is_plain)| {
+            // The check knows already that no number needs the tokens of `Json`.
+            if is_plain && is_json(serializer) {
+                return Ok(serde_json::to_vec(self)?);
+            }
+            CacheValue::serialize(self, serializer)
+        })
     }
 
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError> {
         if is_json(serializer) {
-            return Ok(serde_json::from_slice(bytes)?);
+            match serde_json::from_slice(bytes) {
+                Ok(value) => return Ok(value),
+                Err(error) if !has_tokens(bytes) => return Err(error.into()),
+                Err(_) => {}
+            }
         }
         let mut read = None;
         serializer.deserialize(bytes, &mut |deserializer| {

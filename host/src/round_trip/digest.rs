@@ -7,7 +7,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::FixedState;
 use serde::Serialize;
 
-use super::walk::{Leaf, Observer, Step, Whole, walk};
+use crate::walk::{Leaf, Observer, Step, Whole, walk};
 
 /// Returns a number that is the same for equal values, or `None` if serde does not show the value.
 pub(super) fn digest<T: Serialize>(value: &T) -> Option<u64> {

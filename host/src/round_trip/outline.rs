@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::walk::{Leaf, Observer, Step, Whole, walk};
+use crate::walk::{Leaf, Observer, Step, Whole, walk};
 
 /// The most parts that are compared.
 const PARTS: usize = 4096;

@@ -11,7 +11,7 @@ use foldhash::fast::FixedState;
 use serde::Serialize;
 
 use super::features::Features;
-use super::walk::{Leaf, Observer, Step, Whole, walk};
+use crate::walk::{Leaf, Observer, Step, Whole, walk};
 
 /// Positions in a tuple from this one on count as one place. Some crates serialize long arrays as tuples.
 const POSITIONS: usize = 32;
@@ -23,6 +23,8 @@ const MAX_NEW: usize = 1 << 14;
 pub(super) struct Shape {
     new: HashSet<u64, FixedState>,
     pub(super) is_too_deep: bool,
+    /// Whether a number in it is infinite, or `NaN`.
+    pub(super) is_non_finite: bool,
 }
 
 impl Shape {
@@ -39,10 +41,17 @@ impl Shape {
 /// Returns the shape of `value`, as far as `known` lacks its features.
 #[inline]
 pub(super) fn shape_of<T: Serialize>(value: &T, known: &Features) -> Shape {
-    let seen = Seen { known, last: Cell::new(0), new: RefCell::default(), is_too_deep: Cell::new(false) };
+    let seen = Seen {
+        known,
+        last: Cell::new(0),
+        new: RefCell::default(),
+        is_too_deep: Cell::new(false),
+        is_non_finite: Cell::new(false),
+    };
     // Other errors come from the value itself. The serializer is going to report them.
     let _ = walk(value, Place { seen: &seen, path: 1 });
-    Shape { new: seen.new.into_inner(), is_too_deep: seen.is_too_deep.get() }
+    let (is_too_deep, is_non_finite) = (seen.is_too_deep.get(), seen.is_non_finite.get());
+    Shape { new: seen.new.into_inner(), is_too_deep, is_non_finite }
 }
 
 /// What was seen so far.
@@ -52,6 +61,7 @@ struct Seen<'k> {
     last: Cell<u64>,
     new: RefCell<HashSet<u64, FixedState>>,
     is_too_deep: Cell<bool>,
+    is_non_finite: Cell<bool>,
 }
 
 impl Seen<'_> {
@@ -86,6 +96,14 @@ impl Place<'_> {
     }
 
     #[inline(always)]
+    fn float(self, kind: u64, value: f64) {
+        if !value.is_finite() {
+            self.seen.is_non_finite.set(true);
+        }
+        self.note(kind, class_of(value));
+    }
+
+    #[inline(always)]
     fn step(self, kind: u64, detail: u64) -> Self {
         Place { path: mix(self.path, detail << 8 | kind), ..self }
     }
@@ -100,8 +118,8 @@ impl Observer for Place<'_> {
             Leaf::Bool(_) => self.note(1, 0),
             Leaf::Signed(bits, value) => self.note(2, u64::from(bits) << 8 | signed_range(value)),
             Leaf::Unsigned(bits, value) => self.note(3, u64::from(bits) << 8 | unsigned_range(value)),
-            Leaf::Float32(value) => self.note(4, class_of(value.into())),
-            Leaf::Float64(value) => self.note(5, class_of(value)),
+            Leaf::Float32(value) => self.float(4, value.into()),
+            Leaf::Float64(value) => self.float(5, value),
             Leaf::Char(_) => self.note(6, 0),
             // The text need not be made to know that it is one.
             Leaf::Str(_) | Leaf::Display(_) => self.note(7, 0),

@@ -5,10 +5,10 @@ use std::fmt;
 use serde::ser::{self, Serialize, Serializer};
 
 /// How deep values can be nested. Deeper ones could exhaust the stack when they are written.
-pub(super) const MAX_DEPTH: u16 = 512;
+pub(crate) const MAX_DEPTH: u16 = 512;
 
 /// Looks at the parts of a value. A copy of the observer stands for each part.
-pub(super) trait Observer: Copy {
+pub(crate) trait Observer: Copy {
     /// What is found out about a part.
     type Found: Default;
 
@@ -33,7 +33,7 @@ pub(super) trait Observer: Copy {
 
 /// A value without parts.
 #[derive(Clone, Copy)]
-pub(super) enum Leaf<'v> {
+pub(crate) enum Leaf<'v> {
     Bool(bool),
     /// An integer of a type with so many bits.
     Signed(u8, i128),
@@ -56,7 +56,7 @@ pub(super) enum Leaf<'v> {
 
 /// A value with parts.
 #[derive(Clone, Copy)]
-pub(super) enum Whole {
+pub(crate) enum Whole {
     Some,
     Newtype,
     Variant,
@@ -68,7 +68,7 @@ pub(super) enum Whole {
 
 /// The way from a value to one of its parts.
 #[derive(Clone, Copy)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Some,
     Newtype,
     Variant(u32, &'static str),
@@ -83,13 +83,13 @@ pub(super) enum Step {
 /// # Errors
 /// If the value refuses to be serialized, or is nested too deep.
 #[inline]
-pub(super) fn walk<T: Serialize + ?Sized, O: Observer>(value: &T, observer: O) -> Result<O::Found, Stop> {
+pub(crate) fn walk<T: Serialize + ?Sized, O: Observer>(value: &T, observer: O) -> Result<O::Found, Stop> {
     value.serialize(Walk { observer, depth: 0 })
 }
 
 /// A place in a value.
 #[derive(Clone, Copy)]
-pub(super) struct Walk<O> {
+pub(crate) struct Walk<O> {
     observer: O,
     depth: u16,
 }
@@ -253,7 +253,7 @@ impl<O: Observer> Serializer for Walk<O> {
 }
 
 /// The parts of a value, one after the other.
-pub(super) struct Parts<O: Observer> {
+pub(crate) struct Parts<O: Observer> {
     place: Walk<O>,
     whole: Whole,
     position: usize,
@@ -366,7 +366,7 @@ structs! { SerializeStruct SerializeStructVariant }
 
 /// The end of a walk over a value that is nested too deep, or that refuses to be serialized.
 #[derive(Debug)]
-pub(super) struct Stop;
+pub(crate) struct Stop;
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

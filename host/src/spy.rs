@@ -1,7 +1,7 @@
-//! [`Spy`]: a deserializer that notes whether a type lets the format choose what it reads.
+//! [`Spy`]: a deserializer that looks at what a type asks for, and at what it gets.
 //!
 //! Most types ask for what they expect. Untagged enums, flattened fields, and dynamic values take what the format has,
-//! by `deserialize_any`, and guess the type from it.
+//! by `deserialize_any`, and guess the type from it. A spy notes that. It also replaces strings that stand for numbers.
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,22 +11,36 @@ use serde::de::{
 };
 
 /// A deserializer, a part of one, or what it is read with, under observation.
-pub(super) struct Spy<'s, D> {
+pub(crate) struct Spy<'s, D> {
     inner: D,
-    /// Whether the format chose what was read.
-    chosen: &'s Cell<bool>,
+    mission: Mission<'s>,
+}
+
+/// What a spy does.
+#[derive(Clone, Copy)]
+pub(crate) struct Mission<'s> {
+    /// Set if the format chose what was read.
+    pub(crate) chosen: Option<&'s Cell<bool>>,
+    /// Returns the number that a string stands for.
+    pub(crate) number_of: Option<fn(&str) -> Option<f64>>,
+}
+
+impl Mission<'_> {
+    fn number_of(&self, text: &str) -> Option<f64> {
+        self.number_of.and_then(|number_of| number_of(text))
+    }
 }
 
 impl<'s, D> Spy<'s, D> {
-    pub(super) fn new(inner: D, chosen: &'s Cell<bool>) -> Self {
-        Spy { inner, chosen }
+    pub(crate) fn new(inner: D, mission: Mission<'s>) -> Self {
+        Spy { inner, mission }
     }
 }
 
 macro_rules! expected {
     ($($method:ident($($argument:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            self.inner.$method($($argument,)* Spy::new(visitor, self.chosen))
+            self.inner.$method($($argument,)* Spy::new(visitor, self.mission))
         }
     )*};
 }
@@ -35,8 +49,26 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Spy<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.chosen.set(true);
-        self.inner.deserialize_any(visitor)
+        if let Some(chosen) = self.mission.chosen {
+            chosen.set(true);
+        }
+        self.inner.deserialize_any(Spy::new(visitor, self.mission))
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let visitor = Spy::new(visitor, self.mission);
+        match self.mission.number_of {
+            None => self.inner.deserialize_f32(visitor),
+            Some(_) => self.inner.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let visitor = Spy::new(visitor, self.mission);
+        match self.mission.number_of {
+            None => self.inner.deserialize_f64(visitor),
+            Some(_) => self.inner.deserialize_any(visitor),
+        }
     }
 
     fn is_human_readable(&self) -> bool {
@@ -55,8 +87,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Spy<'_, D> {
         deserialize_u32();
         deserialize_u64();
         deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
         deserialize_char();
         deserialize_str();
         deserialize_string();
@@ -107,12 +137,30 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Spy<'_, V> {
         visit_f32(f32);
         visit_f64(f64);
         visit_char(char);
-        visit_str(&str);
-        visit_borrowed_str(&'de str);
-        visit_string(String);
         visit_bytes(&[u8]);
         visit_borrowed_bytes(&'de [u8]);
         visit_byte_buf(Vec<u8>);
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<V::Value, E> {
+        match self.mission.number_of(value) {
+            Some(number) => self.inner.visit_f64(number),
+            None => self.inner.visit_str(value),
+        }
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<V::Value, E> {
+        match self.mission.number_of(value) {
+            Some(number) => self.inner.visit_f64(number),
+            None => self.inner.visit_borrowed_str(value),
+        }
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<V::Value, E> {
+        match self.mission.number_of(&value) {
+            Some(number) => self.inner.visit_f64(number),
+            None => self.inner.visit_string(value),
+        }
     }
 
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
@@ -124,23 +172,23 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Spy<'_, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_some(Spy::new(deserializer, self.chosen))
+        self.inner.visit_some(Spy::new(deserializer, self.mission))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.inner.visit_newtype_struct(Spy::new(deserializer, self.chosen))
+        self.inner.visit_newtype_struct(Spy::new(deserializer, self.mission))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Spy::new(seq, self.chosen))
+        self.inner.visit_seq(Spy::new(seq, self.mission))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Spy::new(map, self.chosen))
+        self.inner.visit_map(Spy::new(map, self.mission))
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(Spy::new(data, self.chosen))
+        self.inner.visit_enum(Spy::new(data, self.mission))
     }
 }
 
@@ -148,7 +196,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Spy<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Spy::new(deserializer, self.chosen))
+        self.inner.deserialize(Spy::new(deserializer, self.mission))
     }
 }
 
@@ -156,7 +204,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Spy<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, A::Error> {
-        self.inner.next_element_seed(Spy::new(seed, self.chosen))
+        self.inner.next_element_seed(Spy::new(seed, self.mission))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -168,11 +216,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Spy<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        self.inner.next_key_seed(Spy::new(seed, self.chosen))
+        self.inner.next_key_seed(Spy::new(seed, self.mission))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        self.inner.next_value_seed(Spy::new(seed, self.chosen))
+        self.inner.next_value_seed(Spy::new(seed, self.mission))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -185,8 +233,8 @@ impl<'de, 's, A: EnumAccess<'de>> EnumAccess<'de> for Spy<'s, A> {
     type Variant = Spy<'s, A::Variant>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant), A::Error> {
-        let (value, variant) = self.inner.variant_seed(Spy::new(seed, self.chosen))?;
-        Ok((value, Spy::new(variant, self.chosen)))
+        let (value, variant) = self.inner.variant_seed(Spy::new(seed, self.mission))?;
+        Ok((value, Spy::new(variant, self.mission)))
     }
 }
 
@@ -198,11 +246,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Spy<'_, A> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
-        self.inner.newtype_variant_seed(Spy::new(seed, self.chosen))
+        self.inner.newtype_variant_seed(Spy::new(seed, self.mission))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(length, Spy::new(visitor, self.chosen))
+        self.inner.tuple_variant(length, Spy::new(visitor, self.mission))
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -210,6 +258,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Spy<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Spy::new(visitor, self.chosen))
+        self.inner.struct_variant(fields, Spy::new(visitor, self.mission))
     }
 }
