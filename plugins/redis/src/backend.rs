@@ -12,9 +12,11 @@ use dogpile_sdk::{
 };
 
 use crate::command::{Access, Command, Repeat, Reply};
-use crate::config::{Deployment, RedisConfig};
+use crate::config::{Deployment, LONGEST, RedisConfig};
 use crate::fence;
 use crate::mutex::RedisLocks;
+use crate::process::PerProcess;
+use crate::resp::Expected;
 use crate::servers::{Servers, run_one, servers};
 
 register_backend! {
@@ -59,14 +61,13 @@ register_backend! {
 pub struct RedisBackend {
     servers: Arc<dyn Servers>,
     expiration_time: Option<Duration>,
-    locks: Option<Leases>,
+    /// The locks. The thread that renews their leases does not exist in a forked child, which starts its own.
+    locks: Option<PerProcess<Leases>>,
     has_lock_timeout: bool,
+    value_limit: usize,
 }
 
 impl RedisBackend {
-    /// The size of the largest value that a server accepts by default.
-    const LARGEST_VALUE: u64 = 512 << 20;
-
     /// Creates a backend over the one server that `config` names.
     ///
     /// # Errors
@@ -100,25 +101,33 @@ impl RedisBackend {
         let options = config.leases()?;
         let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
         let locks = is_locking.then(|| {
-            let locks = RedisLocks::new(Arc::clone(&servers), config.lock_prefix.clone(), config.lock_wakeup);
-            Leases::new(Arc::new(locks), options)
+            let (servers, prefix) = (Arc::clone(&servers), config.lock_prefix.clone());
+            let has_wakeup = config.lock_wakeup;
+            let build = move || {
+                let locks = RedisLocks::new(Arc::clone(&servers), prefix.clone(), has_wakeup);
+                Leases::new(Arc::new(locks), options.clone())
+            };
+            PerProcess::new(build, |_| {})
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();
-        Ok(RedisBackend { servers, expiration_time: config.redis_expiration_time, locks, has_lock_timeout })
+        let (expiration_time, value_limit) = (config.redis_expiration_time, config.max_value_bytes);
+        Ok(RedisBackend { servers, expiration_time, locks, has_lock_timeout, value_limit })
     }
 
     /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
     fn lifetime(&self, options: &StoreOptions) -> Option<Duration> {
-        options.keep_for.into_iter().chain(self.expiration_time).min()
+        // The server rejects a time beyond the end of its calendar.
+        options.keep_for.into_iter().chain(self.expiration_time).map(|lifetime| lifetime.min(LONGEST)).min()
     }
 
-    fn set_command<'k>(&self, key: &'k str, value: &[u8], options: &StoreOptions) -> Command<'k> {
+    fn set_command<'k>(&self, key: &'k str, value: &'k [u8], options: &StoreOptions) -> Command<'k> {
+        let set = |name| Command::new(name, key, Expected::Done);
         match self.lifetime(options) {
-            None => Command::new("SET", key).arg(value),
+            None => set("SET").arg(value),
             Some(lifetime) if lifetime.subsec_nanos() == 0 && lifetime.as_secs() > 0 => {
-                Command::new("SETEX", key).arg(lifetime.as_secs()).arg(value)
+                set("SETEX").arg(lifetime.as_secs()).arg(value)
             }
-            Some(lifetime) => Command::new("PSETEX", key).arg(fence::milliseconds(lifetime)).arg(value),
+            Some(lifetime) => set("PSETEX").arg(fence::milliseconds(lifetime)).arg(value),
         }
     }
 
@@ -139,8 +148,8 @@ impl RedisBackend {
         fenced.iter().for_each(|(entry, _)| self.servers.catch_up(entry.key));
         let replies = replies?;
         let mut replies = replies.into_iter();
-        replies.by_ref().take(plain).try_for_each(|reply| reply.read::<redis::Value>().map(drop))?;
-        replies.try_for_each(|reply| stored_all(reply.read()?, fenced.len()))
+        replies.by_ref().take(plain).try_for_each(|reply| reply.accepted().map(drop))?;
+        replies.try_for_each(|reply| stored_all(reply.integer()?, fenced.len()))
     }
 
     fn set_commands<'k>(&self, entries: &[&BytesEntry<'k>]) -> Vec<Command<'k>> {
@@ -150,7 +159,7 @@ impl RedisBackend {
             let set = |entry: &&BytesEntry<'k>| self.set_command(entry.key, entry.value, entry.options);
             return entries.iter().map(set).collect();
         }
-        let set = Command::new("MSET", first.key).arg(first.value);
+        let set = Command::new("MSET", first.key, Expected::Done).arg(first.value);
         vec![rest.iter().fold(set, |set, entry| set.arg(entry.key).arg(entry.value))]
     }
 
@@ -162,28 +171,37 @@ impl RedisBackend {
     /// Runs commands with one reply each. An error reply to any of them is an error.
     fn write_all(&self, commands: &[Command<'_>]) -> Result<(), BackendError> {
         let replies = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
-        replies.into_iter().try_for_each(|reply| reply.read::<redis::Value>().map(drop))
+        replies.into_iter().try_for_each(|reply| reply.accepted().map(drop))
     }
 
     fn get_each(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let gets: Vec<_> = keys.iter().map(|key| Command::new("GET", key)).collect();
+        let gets: Vec<_> = keys.iter().map(|key| get_command(key)).collect();
         let replies = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
         replies.into_iter().map(value).collect()
     }
 
     fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let Some((first, rest)) = keys.split_first() else { return Ok(Vec::new()) };
-        let get = Command::new("MGET", first).arg(rest);
-        run_one(&*self.servers, get, Access::Read, Repeat::Harmless)
+        let get = Command::new("MGET", first, Expected::Values(keys.len())).args(rest.iter().copied());
+        run_one(&*self.servers, get, Access::Read, Repeat::Harmless)?.strings()
     }
 }
 
+fn get_command(key: &str) -> Command<'_> {
+    Command::new("GET", key, Expected::Value)
+}
+
+fn delete_command(key: &str) -> Command<'_> {
+    Command::new("DEL", key, Expected::Integer)
+}
+
 /// Returns an error if a script stored fewer values than it was given.
-fn stored_all(stored: usize, given: usize) -> Result<(), BackendError> {
-    if stored == given {
+fn stored_all(stored: i64, given: usize) -> Result<(), BackendError> {
+    let stored = usize::try_from(stored).unwrap_or(0);
+    if stored >= given {
         return Ok(());
     }
     let message = format!(
@@ -195,12 +213,12 @@ fn stored_all(stored: usize, given: usize) -> Result<(), BackendError> {
 
 /// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
 fn value(reply: Reply) -> Result<Option<Vec<u8>>, BackendError> {
-    if reply.code() == Some("WRONGTYPE") { Ok(None) } else { reply.read() }
+    if reply.code() == Some("WRONGTYPE") { Ok(None) } else { reply.string() }
 }
 
 impl BytesBackend for RedisBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let get = [Command::new("GET", key)];
+        let get = [get_command(key)];
         let replies = self.servers.run(&get, Access::Read, Repeat::Harmless);
         let found = replies.and_then(|replies| replies.into_iter().next().map_or(Ok(None), value));
         found.map_err(|error| error.during("get").for_key(key))
@@ -212,19 +230,13 @@ impl BytesBackend for RedisBackend {
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        let delete = [Command::new("DEL", key)];
+        let delete = [delete_command(key)];
         self.write_all(&delete).map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let found = if self.servers.is_spread() { self.get_each(keys) } else { self.get_all(keys) };
-        let found = found.map_err(|error| error.during("get_multi"))?;
-        if found.len() == keys.len() {
-            return Ok(found);
-        }
-        let message =
-            format!("a Redis server sent an invalid reply: {} values for {} keys", found.len(), keys.len());
-        Err(BackendError::new(ErrorKind::Other, message).during("get_multi"))
+        found.map_err(|error| error.during("get_multi"))
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
@@ -234,23 +246,23 @@ impl BytesBackend for RedisBackend {
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
         let Some((first, rest)) = keys.split_first() else { return Ok(()) };
         let deleted = if self.servers.is_spread() {
-            let deletes: Vec<_> = keys.iter().map(|key| Command::new("DEL", key)).collect();
+            let deletes: Vec<_> = keys.iter().map(|key| delete_command(key)).collect();
             self.write_all(&deletes)
         } else {
-            self.write_all(&[Command::new("DEL", first).arg(rest)])
+            self.write_all(&[delete_command(first).args(rest.iter().copied())])
         };
         deleted.map_err(|error| error.during("delete_multi"))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        self.locks.as_ref().map(|locks| locks.mutex(key))
+        self.locks.as_ref().map(|locks| locks.get().mutex(key))
     }
 
     fn capabilities(&self) -> Capabilities {
         let able = Capabilities::default()
             .with_scope(self.servers.scope())
             .with_lock_timeout(self.has_lock_timeout)
-            .with_value_limit(Self::LARGEST_VALUE)
+            .with_value_limit(self.value_limit as u64)
             .with_native_batch()
             .with_native_expiry();
         if self.is_fencing() { able.with_fencing() } else { able }

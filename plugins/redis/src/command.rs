@@ -1,45 +1,69 @@
-//! [`Command`] and [`Reply`]: what is sent to a server, and what it returns.
+//! [`Command`], [`Request`], and [`Reply`]: what is sent to a server, and what it returns.
 
 use std::sync::Arc;
 
 use dogpile_sdk::BackendError;
-use redis::{Cmd, FromRedisValue, Value};
 
 use crate::error;
+use crate::resp::{self, Expected, Value};
 
 /// A command, and the key that selects its server.
 pub(crate) struct Command<'k> {
     pub(crate) key: &'k str,
-    command: Cmd,
+    arguments: Vec<Argument<'k>>,
+    expected: Expected,
+}
+
+/// An argument of a command.
+pub(crate) enum Argument<'k> {
+    Bytes(&'k [u8]),
+    Number(u64),
+}
+
+impl<'k> From<&'k str> for Argument<'k> {
+    fn from(text: &'k str) -> Self {
+        Argument::Bytes(text.as_bytes())
+    }
+}
+
+impl<'k> From<&'k [u8]> for Argument<'k> {
+    fn from(bytes: &'k [u8]) -> Self {
+        Argument::Bytes(bytes)
+    }
+}
+
+impl From<u64> for Argument<'_> {
+    fn from(number: u64) -> Self {
+        Argument::Number(number)
+    }
 }
 
 impl<'k> Command<'k> {
     /// Creates the command `name` with `key` as its first argument.
-    pub(crate) fn new(name: &str, key: &'k str) -> Self {
-        let mut command = redis::cmd(name);
-        command.arg(key);
-        Command { key, command }
+    pub(crate) fn new(name: &'static str, key: &'k str, expected: Expected) -> Self {
+        Command { key, arguments: vec![name.into(), key.into()], expected }
     }
 
-    /// Creates a command that runs `script` with `key` as its only key.
-    pub(crate) fn script(script: &str, key: &'k str) -> Self {
-        let mut command = redis::cmd("EVAL");
-        command.arg(script).arg(1).arg(key);
-        Command { key, command }
+    /// Creates a command that runs `script` with `key` as its only key. The script returns an integer.
+    pub(crate) fn script(script: &'static str, key: &'k str) -> Self {
+        let arguments = vec!["EVAL".into(), script.into(), Argument::Number(1), key.into()];
+        Command { key, arguments, expected: Expected::Integer }
     }
 
     /// Creates a command that runs `script` with pairs of keys. `key` selects its server.
-    pub(crate) fn script_of(script: &str, key: &'k str, keys: &[(&str, &str)]) -> Self {
-        let mut command = redis::cmd("EVAL");
-        command.arg(script).arg(keys.len() * 2);
-        keys.iter().for_each(|(first, second)| {
-            command.arg(first).arg(second);
-        });
-        Command { key, command }
+    pub(crate) fn script_of(script: &'static str, key: &'k str, keys: &[(&'k str, &'k str)]) -> Self {
+        let mut arguments = vec!["EVAL".into(), script.into(), Argument::Number(keys.len() as u64 * 2)];
+        arguments.extend(keys.iter().flat_map(|(first, second)| [Argument::from(*first), (*second).into()]));
+        Command { key, arguments, expected: Expected::Integer }
     }
 
-    pub(crate) fn arg(mut self, argument: impl redis::ToRedisArgs) -> Self {
-        self.command.arg(argument);
+    pub(crate) fn arg(mut self, argument: impl Into<Argument<'k>>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = &'k str>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Argument::from));
         self
     }
 }
@@ -60,6 +84,40 @@ pub(crate) enum Repeat {
     Never,
 }
 
+/// Commands that are sent to a server together, and the kinds of their replies.
+#[derive(Default)]
+pub(crate) struct Request {
+    pub(crate) packed: Vec<u8>,
+    pub(crate) expected: Vec<Expected>,
+}
+
+impl Request {
+    pub(crate) fn new<'c, 'k: 'c>(commands: impl IntoIterator<Item = &'c Command<'k>>) -> Self {
+        let mut request = Request::default();
+        commands.into_iter().for_each(|command| request.add(command));
+        request
+    }
+
+    pub(crate) fn add(&mut self, command: &Command<'_>) {
+        resp::command(command.arguments.len(), &mut self.packed);
+        for argument in &command.arguments {
+            match argument {
+                Argument::Bytes(bytes) => resp::bulk(bytes, &mut self.packed),
+                Argument::Number(number) => resp::number(*number, &mut self.packed),
+            }
+        }
+        self.expected.push(command.expected);
+    }
+
+    /// Adds a command that has no key.
+    pub(crate) fn with(mut self, words: &[&str], expected: Expected) -> Self {
+        resp::command(words.len(), &mut self.packed);
+        words.iter().for_each(|word| resp::bulk(word.as_bytes(), &mut self.packed));
+        self.expected.push(expected);
+        self
+    }
+}
+
 /// The reply to a command, and the server that sent it.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
@@ -71,27 +129,65 @@ impl Reply {
     /// Returns the code of an error reply, such as `MOVED`.
     pub(crate) fn code(&self) -> Option<&str> {
         match &self.value {
-            Value::ServerError(error) => Some(error.code()),
+            Value::Error(error) => Some(error.code()),
             _ => None,
         }
     }
 
-    /// Converts the reply to a `T`.
+    /// Returns the value.
+    ///
+    /// # Errors
+    /// If it is an error reply.
+    pub(crate) fn accepted(self) -> Result<Value, BackendError> {
+        match self.value {
+            Value::Error(error) => Err(error::rejected(&error, &self.server)),
+            value => Ok(value),
+        }
+    }
+
+    /// Converts the reply. `convert` returns `None` for a value of another type.
     ///
     /// # Errors
     /// If it is an error reply, or if it has another type.
-    pub(crate) fn read<T: FromRedisValue>(self) -> Result<T, BackendError> {
-        let Reply { value, server } = self;
-        let value = value.extract_error().map_err(|failure| error::of(failure, &server))?;
-        T::from_redis_value(value).map_err(|failure| error::of(failure.into(), &server))
+    pub(crate) fn read<T>(self, convert: impl FnOnce(Value) -> Option<T>) -> Result<T, BackendError> {
+        let server = Arc::clone(&self.server);
+        convert(self.accepted()?).ok_or_else(|| error::unexpected(&server))
+    }
+
+    /// Returns a string, or `None` for nil.
+    pub(crate) fn string(self) -> Result<Option<Vec<u8>>, BackendError> {
+        self.read(string)
+    }
+
+    /// Returns an array of strings.
+    pub(crate) fn strings(self) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
+        self.read(|value| value.into_elements()?.into_iter().map(string).collect())
+    }
+
+    pub(crate) fn integer(self) -> Result<i64, BackendError> {
+        self.read(Value::into_integer)
     }
 }
 
-/// Packs `commands` for one write.
-pub(crate) fn pack<'c, 'k: 'c>(commands: impl IntoIterator<Item = &'c Command<'k>>) -> Vec<u8> {
-    let mut packed = Vec::new();
-    for Command { command, .. } in commands {
-        command.write_packed_command(&mut packed);
+fn string(value: Value) -> Option<Option<Vec<u8>>> {
+    match value {
+        Value::Nil => Some(None),
+        value => value.into_bytes().map(Some),
     }
-    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_is_its_packed_commands() {
+        let set = Command::new("SETEX", "key", Expected::Done).arg(60).arg(&b"\0"[..]);
+        let get = Command::new("MGET", "a", Expected::Values(2)).args(["b"]);
+        let request = Request::new([&set, &get]).with(&["ASKING"], Expected::Done);
+        let expected = b"*4\r\n$5\r\nSETEX\r\n$3\r\nkey\r\n$2\r\n60\r\n$1\r\n\0\r\n\
+            *3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n*1\r\n$6\r\nASKING\r\n";
+        assert_eq!(request.packed.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert_eq!(request.expected, [Expected::Done, Expected::Values(2), Expected::Done]);
+    }
 }

@@ -3,19 +3,22 @@
 mod argument;
 mod connection;
 mod node;
+mod url;
 
 use std::fmt;
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseOptions;
 use dogpile_sdk::{BackendError, seconds};
-use redis::ConnectionInfo;
 use serde::Deserialize;
 
-pub(crate) use self::argument::invalid;
-use self::argument::timeout;
+pub(crate) use self::argument::{LONGEST, invalid};
+use self::argument::{between, timeout};
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
 pub use self::node::Node;
+use self::node::is_host;
+use self::url::Url;
+use crate::connection::Address;
 
 /// Arguments of the Redis and Valkey entry points, which include those of `_sentinel` and `_cluster`.
 ///
@@ -25,9 +28,9 @@ pub use self::node::Node;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RedisConfig {
-    /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Overrides
-    /// `host`, `port`, `db`, `username`, and `password`. For a cluster, give one of its nodes. Not allowed with
-    /// Sentinel. Default: none.
+    /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Options of
+    /// `connection_kwargs` may follow a `?`. Overrides the arguments of the same meaning, such as `host` and `password`.
+    /// For a cluster, give one of its nodes. Not allowed with Sentinel. Default: none.
     pub url: Option<String>,
     /// Host name or address of the server. Default: `localhost`.
     pub host: String,
@@ -39,18 +42,18 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// Password for the server. It never appears in logs, errors, or `Debug` output. Default: none.
     pub password: Option<String>,
-    /// Time limit for sending a command, for receiving a reply, and for getting a pooled connection. Default: 3. Python
-    /// has no limit by default.
+    /// Time limit for each exchange with the servers, which includes connecting, waiting for a pooled connection,
+    /// redirections, and a retry. Default: 3. Python has no limit by default.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
-    /// Time limit for opening a connection. Default: `socket_timeout`.
+    /// Share of `socket_timeout` for opening a connection: name resolution and TLS included. Default: all of it.
     #[serde(with = "seconds")]
     pub socket_connect_timeout: Option<Duration>,
     /// Probe idle connections with TCP keepalive. Default: false.
     pub socket_keepalive: Option<bool>,
     /// TCP keepalive settings. Default: the settings of the system.
     pub socket_keepalive_options: Option<KeepaliveOptions>,
-    /// Encrypt connections with TLS. `connection_kwargs` has the certificates. Default: false.
+    /// Encrypt connections with TLS. `connection_kwargs` has the certificates, which need it. Default: false.
     pub ssl: Option<bool>,
     /// Further options of connections. An argument overrides the same option here, except with Sentinel, where this
     /// table wins. Default: none.
@@ -95,6 +98,9 @@ pub struct RedisConfig {
     /// Resend a command once on a new connection after the old one breaks, if repeating the command is harmless.
     /// Default: true.
     pub retry_on_reconnect: bool,
+    /// Most bytes of a value. A larger one is not stored, and reading it is an error. One reply has at most 1 GiB, or
+    /// one value if that may be larger. Default: 536870912 (512 MiB), which is the limit of a Redis server.
+    pub max_value_bytes: usize,
 }
 
 impl Default for RedisConfig {
@@ -129,6 +135,7 @@ impl Default for RedisConfig {
             pool_max_idle: 32,
             pool_idle_timeout: Duration::from_secs(60),
             retry_on_reconnect: true,
+            max_value_bytes: 512 << 20,
         }
     }
 }
@@ -160,12 +167,20 @@ impl RedisConfig {
             let why = format_args!("{prefix:?} is not a valid prefix; use 2 to 10 letters, digits, or _-.:");
             return Err(invalid("lock_prefix", why));
         }
-        if self.pool_size() == 0 {
-            return Err(invalid("pool_size", "0 is too low; use at least 1"));
+        let least_one = [("pool_size", self.pool_size), ("max_value_bytes", Some(self.max_value_bytes))];
+        if let Some((argument, _)) = least_one.iter().find(|(_, given)| *given == Some(0)) {
+            return Err(invalid(argument, "0 is too low; use at least 1"));
         }
         if self.redis_expiration_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("redis_expiration_time", why));
+        }
+        if let Some(given) = self.redis_expiration_time {
+            between("redis_expiration_time", given, Duration::ZERO, LONGEST)?;
+        }
+        if !is_host(&self.host) {
+            // Do not repeat it: it may be a URL with a password.
+            return Err(invalid("host", "it is not a host name or address; a URL belongs in \"url\""));
         }
         self.check_servers(deployment)
     }
@@ -179,7 +194,6 @@ impl RedisConfig {
             let why = format_args!("only entry points whose names end in {suffix} have it; remove it");
             Err(invalid(argument, why))
         };
-        let options = self.options(deployment);
         match deployment {
             Deployment::Sentinel if self.sentinels.is_empty() => missing("sentinels", "host:26379"),
             Deployment::Sentinel if self.url.is_some() => {
@@ -188,7 +202,7 @@ impl RedisConfig {
             Deployment::Cluster if self.startup_nodes.is_empty() && self.url.is_none() => {
                 missing("startup_nodes", "host:6379")
             }
-            Deployment::Cluster if options.db.is_some_and(|db| db != 0) => {
+            Deployment::Cluster if self.options(deployment).db.is_some_and(|db| db != 0) => {
                 Err(invalid("db", "a cluster has only database 0; remove it"))
             }
             Deployment::Single | Deployment::Cluster if !self.sentinels.is_empty() => {
@@ -238,16 +252,16 @@ impl RedisConfig {
         ConnectionOptions { db: None, ..options }
     }
 
-    /// Returns the single server that `url`, or `host` and `port`, names.
-    pub(crate) fn server(&self, options: &ConnectionOptions) -> Result<ConnectionInfo, BackendError> {
+    /// Returns the server that `url`, or `host` and `port`, names, and the options of connections to it.
+    pub(crate) fn server(
+        &self,
+        deployment: Deployment,
+    ) -> Result<(Address, ConnectionOptions), BackendError> {
+        let options = self.options(deployment);
         match &self.url {
-            Some(url) => options.to_url(url),
-            None => options.to(&Node::new(self.host.clone(), self.port)),
+            Some(url) => Url::parse(url).map(|url| (url.address, url.options.or(options))),
+            None => Ok((Address::Tcp(Node::new(self.host.clone(), self.port)), options)),
         }
-    }
-
-    pub(crate) fn pool_size(&self) -> usize {
-        self.pool_size.or(self.connection_kwargs.max_connections).unwrap_or(32)
     }
 
     pub(crate) fn pool_idle_timeout(&self) -> Result<Duration, BackendError> {

@@ -1,12 +1,17 @@
-//! Converts the errors of the client to a [`BackendError`].
+//! Converts the failures of servers to a [`BackendError`].
+//!
+//! A message names the server and states the cause once. It contains nothing that a server sent except the code of an
+//! error reply, because a server may repeat a password or a value.
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::RedisError;
+
+use crate::connection::Failure;
+use crate::resp::{ErrorReply, Invalid};
 
 /// Codes with which a server rejects a command that it may accept later.
 const LATER: [&str; 9] =
@@ -15,63 +20,88 @@ const LATER: [&str; 9] =
 /// Codes with which a server rejects a login.
 const LOGIN: [&str; 2] = ["NOAUTH", "WRONGPASS"];
 
-/// Returns `error` as a failure of `server`.
-pub(crate) fn of(error: RedisError, server: &str) -> BackendError {
-    let (kind, what) = describe(&error);
-    let message = format!("{}Redis server {server}{}", what.before, what.after);
-    BackendError::new(kind, message).at_server(server).with_source(error)
-}
-
-/// The parts of a message before and after the name of the server.
-struct Message {
-    before: &'static str,
-    after: String,
-}
-
-fn describe(error: &RedisError) -> (ErrorKind, Message) {
-    let message = |after: &str| Message { before: "", after: after.to_owned() };
-    let replied = |what: &str, code: &str, hint: &str| message(&format!(" {what}: it replied {code}{hint}"));
-    let login = "; check \"username\" and \"password\"";
-    match error.code() {
-        Some(code) if LATER.contains(&code) => {
-            (ErrorKind::Unavailable, replied("is temporarily unavailable", code, "; retry later"))
+/// Returns `failure` as a failure of `server`.
+pub(crate) fn of(failure: Failure, server: &str) -> BackendError {
+    let (kind, message) = match &failure {
+        Failure::Rejected(reply) => return rejected(reply, server),
+        Failure::TimedOut => (
+            ErrorKind::Timeout,
+            format!(
+                "Redis server {server} timed out: it did not reply in time; check the server, or raise \
+                 \"socket_timeout\""
+            ),
+        ),
+        Failure::Busy { size, waited } => {
+            let waited = tenths(*waited);
+            let what =
+                format!("no free connection to Redis server {server}: all {size} were in use for {waited:?}");
+            (ErrorKind::Timeout, format!("{what}; raise \"pool_size\""))
         }
-        Some(code) if LOGIN.contains(&code) => {
-            (ErrorKind::Configuration, replied("rejected the login", code, login))
-        }
-        Some("NOPERM") => {
-            let hint = "; grant the user the right to it";
-            (ErrorKind::Configuration, replied("rejected the command", "NOPERM", hint))
-        }
-        Some("OOM") => {
-            (ErrorKind::Other, replied("is full", "OOM", "; raise its maxmemory or set an eviction policy"))
-        }
-        Some(code) => (ErrorKind::Other, replied("rejected the command", code, "")),
-        None if error.is_timeout() => {
-            let after = " timed out: it did not reply in time; check the server, or raise \"socket_timeout\"";
-            (ErrorKind::Timeout, message(after))
-        }
-        None if error.kind() == redis::ErrorKind::AuthenticationFailed => {
-            (ErrorKind::Configuration, message(&format!(" rejected the login{login}")))
-        }
-        None if is_tls_failure(error) => {
-            let after = ": the handshake failed; check \"ssl\" and \"connection_kwargs\"".to_owned();
-            (ErrorKind::Configuration, Message { before: "cannot open a TLS connection to ", after })
-        }
-        None if error.is_io_error() || error.is_connection_dropped() => {
-            let after = ": the connection failed or was closed".to_owned();
-            (ErrorKind::Unavailable, Message { before: "cannot reach ", after })
-        }
-        None => (ErrorKind::Other, message(" sent an invalid reply")),
+        Failure::Broken(_) => (
+            ErrorKind::Unavailable,
+            format!("cannot reach Redis server {server}: the connection failed or was closed"),
+        ),
+        Failure::Tls(_) => (
+            ErrorKind::Configuration,
+            format!(
+                "cannot open a TLS connection to Redis server {server}: the handshake failed; check \"ssl\" and \
+                 \"connection_kwargs\""
+            ),
+        ),
+        Failure::Invalid(invalid) => (ErrorKind::Other, invalid_reply(invalid, server)),
+        Failure::Login => (
+            ErrorKind::Configuration,
+            format!("Redis server {server} rejected the login; check \"username\" and \"password\""),
+        ),
+        Failure::Database(reply) if reply.code() == "ERR" => (
+            ErrorKind::Configuration,
+            format!("Redis server {server} rejected the database: it replied ERR; check \"db\""),
+        ),
+        Failure::Database(reply) => return rejected(reply, server),
+    };
+    let error = BackendError::new(kind, message).at_server(server);
+    match failure {
+        Failure::Broken(cause) => error.with_source(cause),
+        Failure::Tls(cause) => error.with_source(cause),
+        _ => error,
     }
 }
 
-/// Returns whether TLS failed, which is most often due to a certificate.
-fn is_tls_failure(error: &RedisError) -> bool {
-    // The client shares the causes of its errors.
-    let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>());
-    let io = source.and_then(|source| source.downcast_ref::<io::Error>());
-    io.and_then(io::Error::get_ref).is_some_and(|cause| cause.is::<rustls::Error>())
+fn invalid_reply(invalid: &Invalid, server: &str) -> String {
+    let hint = match invalid {
+        Invalid::LongString { .. } | Invalid::Large { .. } => "; see \"max_value_bytes\"",
+        _ => "",
+    };
+    format!("Redis server {server} sent an invalid reply: {invalid}{hint}")
+}
+
+/// Rounds to tenths of a second, unless that leaves nothing.
+fn tenths(time: Duration) -> Duration {
+    let rounded = Duration::from_millis((time.as_millis() as u64 + 50) / 100 * 100);
+    if rounded.is_zero() { time } else { rounded }
+}
+
+/// Returns the error for an error reply to a command.
+pub(crate) fn rejected(reply: &ErrorReply, server: &str) -> BackendError {
+    let (kind, what, hint) = match reply.code() {
+        code if LATER.contains(&code) => {
+            (ErrorKind::Unavailable, "is temporarily unavailable", "; retry later")
+        }
+        code if LOGIN.contains(&code) => {
+            (ErrorKind::Configuration, "rejected the login", "; check \"username\" and \"password\"")
+        }
+        "NOPERM" => (ErrorKind::Configuration, "rejected the command", "; grant the user the right to it"),
+        "OOM" => (ErrorKind::Other, "is full", "; raise its maxmemory or set an eviction policy"),
+        _ => (ErrorKind::Other, "rejected the command", ""),
+    };
+    let message = format!("Redis server {server} {what}: it replied {reply}{hint}");
+    BackendError::new(kind, message).at_server(server)
+}
+
+/// Returns the error for a reply with an unexpected content.
+pub(crate) fn unexpected(server: &str) -> BackendError {
+    let message = format!("Redis server {server} sent an invalid reply: its content has another type");
+    BackendError::new(ErrorKind::Other, message).at_server(server)
 }
 
 /// Copies `error`, which is not `Clone`. The copy has the same causes.
@@ -106,12 +136,9 @@ impl Error for SharedCause {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
-    use super::*;
+    use std::io;
 
-    fn refused(reply: &str) -> BackendError {
-        let value = redis::parse_redis_value(format!("-{reply}\r\n").as_bytes()).unwrap();
-        of(value.extract_error().unwrap_err(), "cache1:6379")
-    }
+    use super::*;
 
     #[test]
     fn error_reply_is_described_with_its_server() {
@@ -132,21 +159,61 @@ mod tests {
                 ErrorKind::Configuration,
             ),
             (
-                "ERR unknown command",
+                "ERR unknown command, with args beginning with: 'hunter2'",
                 "Redis server cache1:6379 rejected the command: it replied ERR",
+                ErrorKind::Other,
+            ),
+            (
+                "\x1b[31mEVIL",
+                "Redis server cache1:6379 rejected the command: it replied an error without a code",
                 ErrorKind::Other,
             ),
         ];
         for (reply, text, kind) in descriptions {
-            let error = refused(reply);
+            let error = rejected(&ErrorReply::new(reply), "cache1:6379");
             assert_eq!((error.to_string().as_str(), error.kind()), (text, kind));
             assert_eq!(error.server(), Some("cache1:6379"));
+            assert!(error.source().is_none());
+        }
+    }
+
+    #[test]
+    fn failure_is_described_with_its_server() {
+        let login = || ErrorReply::new("ERR unknown command 'AUTH', with args beginning with: 'hunter2'");
+        let waited = Duration::from_millis(987);
+        let failures = [
+            (Failure::TimedOut, "timed out: it did not reply in time", ErrorKind::Timeout),
+            (
+                Failure::Busy { size: 2, waited },
+                "all 2 were in use for 1s; raise \"pool_size\"",
+                ErrorKind::Timeout,
+            ),
+            (Failure::Login, "rejected the login; check", ErrorKind::Configuration),
+            (
+                Failure::Database(login()),
+                "rejected the database: it replied ERR; check",
+                ErrorKind::Configuration,
+            ),
+            (Failure::Rejected(login()), "rejected the command: it replied ERR", ErrorKind::Other),
+            (
+                Failure::Invalid(Invalid::LongString { given: 9, limit: 8 }),
+                "sent an invalid reply: a string has 9 bytes, more than 8; see \"max_value_bytes\"",
+                ErrorKind::Other,
+            ),
+        ];
+        for (failure, text, kind) in failures {
+            let error = of(failure, "cache1:6379");
+            let chain = dogpile_sdk::error_chain(&error).to_string();
+            assert!(chain.contains(text) && chain.matches("cache1:6379").count() == 1, "{chain}");
+            assert!(!format!("{chain} {error:?}").contains("hunter2"), "{error:?}");
+            assert_eq!(error.kind(), kind);
         }
     }
 
     #[test]
     fn copied_error_has_the_same_text_and_causes() {
-        let error = Arc::new(refused("LOADING Redis is loading the dataset in memory"));
+        let cause = io::Error::new(io::ErrorKind::ConnectionRefused, "refused");
+        let error = Arc::new(of(Failure::Broken(Arc::new(cause)), "cache1:6379"));
         let chain = |error: &BackendError| dogpile_sdk::error_chain(error).to_string();
         assert_eq!(chain(&copy(&error)), chain(&error));
         assert_eq!(copy(&error).server(), error.server());

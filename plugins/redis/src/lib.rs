@@ -19,10 +19,13 @@
 mod backend;
 mod command;
 mod config;
+mod connection;
 mod error;
 mod fence;
 mod mutex;
 mod pool;
+mod process;
+mod resp;
 mod servers;
 mod wakeup;
 

@@ -2,14 +2,16 @@
 
 // Source: dogpile.cache `backends/redis.py`, `_RedisLockWrapper`, and redis-py `lock.py`.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
-use dogpile_sdk::{BackendError, Fence};
+use dogpile_sdk::{BackendError, ErrorKind, Fence};
 
 use crate::command::{Access, Command, Repeat};
 use crate::fence;
+use crate::resp::Expected;
 use crate::servers::{Servers, run_one};
 use crate::wakeup::Wakeups;
 
@@ -27,16 +29,43 @@ pub(crate) struct RedisLocks {
     servers: Arc<dyn Servers>,
     prefix: String,
     wakeups: Option<Wakeups>,
+    /// The tokens of locks whose release was left to the background, because the server had just timed out.
+    left: Mutex<HashSet<String>>,
 }
 
 impl RedisLocks {
     pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String, wakeup: bool) -> Self {
         let wakeups = wakeup.then(|| Wakeups::new(Arc::clone(&servers)));
-        RedisLocks { servers, prefix, wakeups }
+        RedisLocks { servers, prefix, wakeups, left: Mutex::default() }
     }
 
     fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
+    }
+
+    /// Returns an error if the server of `key` has just timed out and this is the first try to release the lock.
+    ///
+    /// The caller has waited long enough. After an error, the lock is released again in the background.
+    fn leave_to_background(&self, key: &str, token: &str) -> Result<(), BackendError> {
+        let mut left = self.left();
+        if !self.servers.is_stuck(key) {
+            left.clear();
+        } else if left.insert(token.to_owned()) {
+            let why = "the lock is released in the background: its server has just timed out";
+            return Err(BackendError::new(ErrorKind::Timeout, why).at_server(self.servers.scope()));
+        }
+        Ok(())
+    }
+
+    fn left(&self) -> MutexGuard<'_, HashSet<String>> {
+        // Ignore poison: no code panics while it holds this lock.
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `command`, whose reply is an integer, on the master. Returns whether the integer is not 0.
+    fn run(&self, command: Command<'_>, repeat: Repeat) -> Result<bool, BackendError> {
+        // A replica may lag, so that even a read goes to the master.
+        Ok(run_one(&*self.servers, command, Access::Write, repeat)?.integer()? != 0)
     }
 }
 
@@ -48,7 +77,7 @@ impl LeaseStore for RedisLocks {
     fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
         let name = self.name(key);
         let attempt = Command::script(ACQUIRE, &name).arg(token).arg(millis(lease));
-        let taken = run_one(&*self.servers, attempt, Access::Write, Repeat::Harmless)?;
+        let taken = self.run(attempt, Repeat::Harmless)?;
         if taken {
             self.servers.catch_up(key);
         }
@@ -57,23 +86,22 @@ impl LeaseStore for RedisLocks {
 
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
         let name = self.name(key);
-        let renewal = Command::script(RENEW, &name).arg(token).arg(millis(lease));
-        run_one(&*self.servers, renewal, Access::Write, Repeat::Harmless)
+        self.run(Command::script(RENEW, &name).arg(token).arg(millis(lease)), Repeat::Harmless)
     }
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
+        self.leave_to_background(&name, token)?;
+        let channel = Wakeups::channel(&name);
         let removal = match &self.wakeups {
-            Some(_) => Command::script(RELEASE_AND_NOTIFY, &name).arg(token).arg(Wakeups::channel(&name)),
+            Some(_) => Command::script(RELEASE_AND_NOTIFY, &name).arg(token).arg(&*channel),
             None => Command::script(RELEASE, &name).arg(token),
         };
-        run_one(&*self.servers, removal, Access::Write, Repeat::Never)
+        self.run(removal, Repeat::Never)
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
-        let name = self.name(key);
-        // `Access::Write` asks the master, because a replica may lag.
-        run_one(&*self.servers, Command::new("EXISTS", &name), Access::Write, Repeat::Harmless)
+        self.run(Command::new("EXISTS", &self.name(key), Expected::Integer), Repeat::Harmless)
     }
 
     fn fence(&self, key: &str, token: &str) -> Option<Fence> {

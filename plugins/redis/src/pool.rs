@@ -4,17 +4,18 @@
 //! to the reply to an earlier command. An error reply from the server is not a failure of the connection.
 
 use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{
-    Client, Connection, ConnectionInfo, ConnectionLike, ProtocolVersion, RedisError, RedisResult, Value,
-};
+use dogpile_sdk::BackendError;
 
-use crate::command::{Repeat, Reply};
+use crate::command::{Repeat, Reply, Request};
 use crate::config::{ConnectionOptions, RedisConfig, invalid};
+use crate::connection::{Connection, Deadlines, Failure, Purpose, Resolver, Server};
 use crate::error;
+use crate::resp::{Expected, Value};
 
 /// The limits and timeouts of the connections to one server.
 #[derive(Clone, Debug)]
@@ -22,32 +23,42 @@ pub(crate) struct Limits {
     pub(crate) size: usize,
     pub(crate) max_idle: usize,
     pub(crate) idle_timeout: Duration,
+    /// The limit of an exchange: connecting, waiting for a connection, and the retry included.
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retry: bool,
+    /// The most bytes of a value.
+    pub(crate) value: usize,
 }
 
 impl Limits {
     pub(crate) fn new(config: &RedisConfig, options: &ConnectionOptions) -> Result<Self, BackendError> {
+        let size = config.pool_size.or(options.max_connections).unwrap_or(32);
+        if size == 0 {
+            return Err(invalid("max_connections", "0 is too low; use at least 1"));
+        }
         Ok(Limits {
-            size: config.pool_size(),
+            size,
             max_idle: config.pool_max_idle,
             idle_timeout: config.pool_idle_timeout()?,
             timeout: options.timeout()?,
             connect_timeout: options.connect_timeout()?,
             retry: config.retry_on_reconnect,
+            value: config.max_value_bytes,
         })
     }
 }
 
 /// A bounded pool of connections to one server.
 pub(crate) struct Pool {
-    client: Client,
+    server: Server,
     address: Arc<str>,
-    db: i64,
+    resolver: Resolver,
     limits: Limits,
     connections: Mutex<Connections>,
     returned: Condvar,
+    /// Whether the last exchange ended in a timeout.
+    is_stuck: AtomicBool,
 }
 
 #[derive(Default)]
@@ -62,19 +73,18 @@ struct Connections {
 /// Dropping it closes the connection, unless it was [given back](Lent::give_back).
 pub(crate) struct Lent<'p> {
     pool: &'p Pool,
+    deadline: Instant,
+    /// The time for which the caller waited until it got the connection.
+    waited: Duration,
     connection: Option<Connection>,
     was_kept: bool,
 }
 
 impl Pool {
-    pub(crate) fn new(server: ConnectionInfo, limits: Limits) -> Result<Self, BackendError> {
-        let db = server.redis_settings().db();
-        // The client applies the connect timeout to each command of its handshake. Keep the handshake to the login.
-        let login = server.redis_settings().clone().set_db(0).set_skip_set_lib_name();
-        let address = server.addr().to_string().into();
-        let client = Client::open(server.set_redis_settings(login))
-            .map_err(|error| invalid("url", "it is not a valid address").with_source(error))?;
-        Ok(Pool { client, address, db, limits, connections: Mutex::default(), returned: Condvar::new() })
+    pub(crate) fn new(server: Server, limits: Limits) -> Self {
+        let address = server.address.to_string().into();
+        let (resolver, connections, is_stuck) = Default::default();
+        Pool { server, address, resolver, limits, connections, returned: Condvar::new(), is_stuck }
     }
 
     /// Returns the server's address.
@@ -83,43 +93,39 @@ impl Pool {
     }
 
     /// Returns the server's address and database.
-    pub(crate) fn server(&self) -> String {
-        format!("{}/{}", self.address(), self.db)
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}", self.address(), self.server.profile.login.db)
     }
 
-    /// Sends `packed` and waits for `count` replies.
+    /// Returns the deadline of an exchange that begins now.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.timeout
+    }
+
+    /// Returns whether the last exchange ended in a timeout.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Sends `request` and waits for its replies until `deadline`.
     pub(crate) fn ask(
         &self,
-        packed: &[u8],
-        count: usize,
+        request: &Request,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError> {
-        let mut lent = self.lend()?;
-        let replies = match lent.exchange(packed, count) {
+        let mut lent = self.lend(deadline)?;
+        let replies = match lent.exchange(request) {
             // The server has probably restarted. All idle connections are then broken, too.
-            Err(error)
-                if lent.was_kept && self.limits.retry && repeat == Repeat::Harmless && broke(&error) =>
-            {
+            Err(Failure::Broken(_)) if lent.was_kept && self.limits.retry && repeat == Repeat::Harmless => {
                 self.close_idle();
                 lent.was_kept = false;
                 lent.connection = None;
-                lent.exchange(packed, count)
+                lent.exchange(request)
             }
             replies => replies,
         };
-        let replies = replies.map_err(|error| self.error(error))?;
-        lent.give_back();
-        Ok(self.replies(replies))
-    }
-
-    /// Returns `values` as the replies of this server.
-    pub(crate) fn replies(&self, values: Vec<Value>) -> Vec<Reply> {
-        values.into_iter().map(|value| Reply { value, server: Arc::clone(&self.address) }).collect()
-    }
-
-    /// Returns `error` as a failure of this server.
-    pub(crate) fn error(&self, error: RedisError) -> BackendError {
-        error::of(error, &self.address)
+        lent.end(replies)
     }
 
     /// Closes all idle connections.
@@ -128,46 +134,47 @@ impl Pool {
         drop(idle);
     }
 
-    /// Opens a connection to the configured database, outside the pool's limit.
-    pub(crate) fn connect(&self) -> RedisResult<Connection> {
-        let mut connection = self.connect_to(&self.client)?;
-        if self.db != 0 {
-            connection.req_command(redis::cmd("SELECT").arg(self.db))?.extract_error()?;
+    /// Closes the idle connections of the parent process, as far as no lock of the parent is in the way.
+    pub(crate) fn abandon(&self) {
+        if let Ok(mut connections) = self.connections.try_lock() {
+            connections.idle.clear();
         }
-        Ok(connection)
     }
 
-    /// Opens a connection outside the pool that can receive published messages.
-    pub(crate) fn connect_to_listen(&self) -> RedisResult<Connection> {
-        let server = self.client.get_connection_info().clone();
-        // No `SELECT`: channels do not belong to a database.
-        let login = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        self.connect_to(&Client::open(server.set_redis_settings(login))?)
-    }
-
-    fn connect_to(&self, client: &Client) -> RedisResult<Connection> {
-        let connection = client.get_connection_with_timeout(self.limits.connect_timeout)?;
-        connection.set_read_timeout(Some(self.limits.timeout))?;
-        connection.set_write_timeout(Some(self.limits.timeout))?;
-        Ok(connection)
-    }
-
-    /// Lends a connection, waiting for one while all are in use.
-    pub(crate) fn lend(&self) -> Result<Lent<'_>, BackendError> {
-        let Limits { size, timeout, .. } = self.limits;
-        let until = Instant::now() + timeout;
-        let mut connections = self.connections();
-        while connections.lent >= size {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let message = format!(
-                    "no free connection to Redis server {}: all {size} were in use for {timeout:?}; raise \"pool_size\"",
-                    self.address
-                );
-                return Err(BackendError::new(ErrorKind::Timeout, message).at_server(&*self.address));
+    /// Opens a connection outside the pool that can receive published messages, and sends `request` on it.
+    ///
+    /// # Errors
+    /// If the connection fails, or the server rejects the request.
+    pub(crate) fn listen(&self, request: &Request, deadline: Instant) -> Result<Connection, BackendError> {
+        let listen = || {
+            let mut connection = self.open(Purpose::Messages, deadline)?;
+            connection.send(&request.packed)?;
+            match connection.receive(Expected::Message)? {
+                Value::Error(error) => Err(Failure::Rejected(error)),
+                _ => Ok(connection),
             }
-            let waited = self.returned.wait_timeout(connections, left);
-            connections = waited.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        listen().map_err(|failure| error::of(failure, &self.address))
+    }
+
+    fn open(&self, purpose: Purpose, deadline: Instant) -> Result<Connection, Failure> {
+        let connected = deadline.min(Instant::now() + self.limits.connect_timeout);
+        let deadlines = Deadlines { connected, ready: deadline };
+        Connection::open(&self.server, &self.resolver, purpose, deadlines, self.limits.value)
+    }
+
+    /// Lends a connection, waiting for one until `deadline` while all are in use.
+    pub(crate) fn lend(&self, deadline: Instant) -> Result<Lent<'_>, BackendError> {
+        let mut connections = self.connections();
+        let mut waited = Duration::ZERO;
+        if connections.lent >= self.limits.size {
+            let begun = Instant::now();
+            connections = self.wait(connections, deadline);
+            waited = begun.elapsed();
+            if connections.lent >= self.limits.size {
+                drop(connections);
+                return Err(self.failed(Failure::Busy { size: self.limits.size, waited }));
+            }
         }
         connections.lent += 1;
         let kept = connections.idle.pop();
@@ -177,7 +184,31 @@ impl Pool {
         drop(connections);
         drop(old);
         let connection = fresh.map(|(connection, _)| connection);
-        Ok(Lent { pool: self, was_kept: connection.is_some(), connection })
+        Ok(Lent { pool: self, deadline, waited, was_kept: connection.is_some(), connection })
+    }
+
+    /// Waits until a connection is free, or until `deadline`.
+    fn wait<'c>(
+        &self,
+        mut connections: MutexGuard<'c, Connections>,
+        deadline: Instant,
+    ) -> MutexGuard<'c, Connections> {
+        while connections.lent >= self.limits.size {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.returned.wait_timeout(connections, left);
+            connections = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        connections
+    }
+
+    /// Records and describes a failure.
+    fn failed(&self, failure: Failure) -> BackendError {
+        let is_stuck = matches!(failure, Failure::TimedOut | Failure::Busy { .. });
+        self.is_stuck.store(is_stuck, Ordering::Relaxed);
+        error::of(failure, &self.address)
     }
 
     fn connections(&self) -> MutexGuard<'_, Connections> {
@@ -187,28 +218,67 @@ impl Pool {
 }
 
 impl Lent<'_> {
-    /// Sends `packed`, connecting first if needed.
-    pub(crate) fn send(&mut self, packed: &[u8]) -> RedisResult<()> {
+    /// Sends `request`, connecting first if needed.
+    pub(crate) fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        self.close_if_confused();
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.pool.connect()?),
+            none => none.insert(self.pool.open(Purpose::Commands, self.deadline)?),
         };
-        connection.send_packed_command(packed)
+        connection.send(&request.packed)
     }
 
-    /// Waits for `count` replies.
-    pub(crate) fn receive(&mut self, count: usize) -> RedisResult<Vec<Value>> {
-        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
-        (0..count).map(|_| connection.recv_response()).collect()
+    /// Prepares a kept connection, or closes it if the server has sent something that belongs to no command.
+    fn close_if_confused(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        connection.set_deadline(self.deadline);
+        // A broken connection is noticed, and perhaps replaced, when the request is sent.
+        if let Ok(true) = connection.has_unread() {
+            log::warn!(
+                "closed a connection to Redis server {}: it sent an unrequested reply",
+                self.pool.address
+            );
+            self.connection = None;
+            self.was_kept = false;
+        }
     }
 
-    fn exchange(&mut self, packed: &[u8], count: usize) -> RedisResult<Vec<Value>> {
-        self.send(packed)?;
-        self.receive(count)
+    /// Waits for the replies to `request`.
+    pub(crate) fn receive(&mut self, request: &Request) -> Result<Vec<Value>, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+        };
+        let replies = request.expected.iter().map(|expected| connection.receive(*expected));
+        let replies = replies.collect::<Result<Vec<_>, _>>()?;
+        connection.finish().map(|()| replies)
+    }
+
+    fn exchange(&mut self, request: &Request) -> Result<Vec<Value>, Failure> {
+        self.send(request)?;
+        self.receive(request)
+    }
+
+    /// Ends the loan. Gives the connection back if all replies were received, and closes it otherwise.
+    pub(crate) fn end(self, replies: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
+        let pool = self.pool;
+        match replies {
+            Ok(values) => {
+                self.give_back();
+                if pool.is_stuck() {
+                    pool.is_stuck.store(false, Ordering::Relaxed);
+                }
+                let reply = |value| Reply { value, server: Arc::clone(&pool.address) };
+                Ok(values.into_iter().map(reply).collect())
+            }
+            Err(Failure::TimedOut) if self.waited > pool.limits.timeout / 2 => {
+                Err(pool.failed(Failure::Busy { size: pool.limits.size, waited: self.waited }))
+            }
+            Err(failure) => Err(pool.failed(failure)),
+        }
     }
 
     /// Returns the connection to the pool. Every reply must have been received.
-    pub(crate) fn give_back(mut self) {
+    fn give_back(mut self) {
         let Some(connection) = self.connection.take() else { return };
         let mut connections = self.pool.connections();
         if connections.idle.len() < self.pool.limits.max_idle {
@@ -219,20 +289,17 @@ impl Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        // Close the connection first, so that there are never more than the limit.
+        self.connection = None;
         self.pool.connections().lent -= 1;
         self.pool.returned.notify_one();
     }
 }
 
-/// Returns whether the connection broke, as opposed to timing out.
-fn broke(error: &RedisError) -> bool {
-    !error.is_timeout() && (error.is_io_error() || error.is_connection_dropped())
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("server", &self.server())
+            .field("server", &self.name())
             .field("size", &self.limits.size)
             .finish_non_exhaustive()
     }

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::lease::LeaseWait;
 use dogpile_sdk::{BackendError, error_chain};
-use redis::{Connection, PushKind, RedisResult, Value};
 
+use crate::command::Request;
+use crate::connection::{Connection, Failure};
 use crate::error;
+use crate::resp::{Expected, Value};
 use crate::servers::Servers;
 
 /// The maximum number of subscribed connections of a backend. Further waiters only poll.
@@ -52,7 +54,7 @@ impl Wakeups {
     }
 
     /// Subscribes to a lock's releases, unless it has a subscription or the limit is reached.
-    fn listen(&self, name: &str) -> Option<Listening<'_>> {
+    fn listen(&self, name: &str) -> Option<Box<Listening<'_>>> {
         let mut names = self.names();
         if self.refused.load(Ordering::Relaxed) || names.len() >= MAX_LISTENERS || names.contains(name) {
             return None;
@@ -61,7 +63,7 @@ impl Wakeups {
         drop(names);
         let place = Place { wakeups: self, name: name.to_owned() };
         match self.subscribe(name) {
-            Ok(connection) => Some(Listening { connection, _place: place }),
+            Ok(connection) => Some(Box::new(Listening { connection, _place: place })),
             Err(error) => {
                 log::debug!(
                     "waiters poll their locks: cannot subscribe to releases: {}",
@@ -74,12 +76,9 @@ impl Wakeups {
     }
 
     fn subscribe(&self, name: &str) -> Result<Connection, BackendError> {
-        let mut connection = self.servers.listen(name)?;
-        let subscription = redis::cmd("SUBSCRIBE").arg(Wakeups::channel(name)).get_packed_command();
-        let sent = connection.send_packed_command(&subscription);
-        // Wait for the reply: from then on, no release is missed.
-        let reply = sent.and_then(|()| connection.recv_response()?.extract_error());
-        reply.map(|_| connection).map_err(|error| error::of(error, &self.servers.scope()))
+        let channel = Wakeups::channel(name);
+        // It waits for the reply: from then on, no release is missed.
+        self.servers.listen(name, &Request::default().with(&["SUBSCRIBE", &channel], Expected::Message))
     }
 
     fn names(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -99,7 +98,7 @@ struct Wait<'w> {
 enum Subscription<'w> {
     /// The wait has been too short for a subscription.
     NotYet,
-    Open(Listening<'w>),
+    Open(Box<Listening<'w>>),
     /// The subscription failed or was not allowed. The waiter only polls.
     Failed,
 }
@@ -135,7 +134,8 @@ impl LeaseWait for Wait<'_> {
             Subscription::Open(listening) => match listening.receive(until) {
                 Ok(is_released) => return is_released,
                 Err(error) => {
-                    log::debug!("a waiter polls its lock: its subscription ended: {error}");
+                    let error = error::of(error, &self.wakeups.servers.scope());
+                    log::debug!("a waiter polls its lock: its subscription ended: {}", error_chain(&error));
                     self.subscription = Subscription::Failed;
                 }
             },
@@ -148,20 +148,21 @@ impl LeaseWait for Wait<'_> {
 
 impl Listening<'_> {
     /// Waits until `until` and returns whether a release was published.
-    fn receive(&mut self, until: Instant) -> RedisResult<bool> {
+    fn receive(&mut self, until: Instant) -> Result<bool, Failure> {
+        self.connection.set_deadline(until);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            self.connection.set_read_timeout(Some(left))?;
-            match self.connection.recv_response() {
-                Ok(Value::Push { kind: PushKind::Message, .. }) => return Ok(true),
+            match self.connection.receive(Expected::Message) {
+                Ok(Value::Push(message)) if is_release(&message) => return Ok(true),
                 // Another push message, such as a confirmation.
                 Ok(_) => {}
-                Err(error) if error.is_timeout() => return Ok(false),
-                Err(error) => return Err(error),
+                Err(Failure::TimedOut) => return Ok(false),
+                Err(failure) => return Err(failure),
             }
         }
     }
+}
+
+/// Returns whether a push message is one that was published on a channel.
+fn is_release(message: &[Value]) -> bool {
+    matches!(message.first(), Some(Value::Bulk(kind)) if kind == b"message")
 }

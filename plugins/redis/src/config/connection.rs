@@ -5,15 +5,11 @@ use std::time::Duration;
 use std::{fmt, fs};
 
 use dogpile_sdk::{BackendError, seconds};
-use redis::TlsCertificates;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo,
-};
 use serde::Deserialize;
+use socket2::TcpKeepalive;
 
-use super::argument::{at_least, invalid, timeout};
-use super::node::Node;
+use super::argument::{between, invalid, timeout};
+use crate::connection::{Checks, Login, Profile, Tls};
 
 /// The table `connection_kwargs` or `sentinel_kwargs`, with the names of redis-py.
 ///
@@ -29,7 +25,7 @@ pub struct ConnectionOptions {
     pub password: Option<String>,
     /// Database number.
     pub db: Option<i64>,
-    /// Time limit for sending a command, for receiving a reply, and for getting a pooled connection.
+    /// Time limit for an exchange with the servers: connecting, waiting for a pooled connection, and a retry included.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
     /// Time limit for opening a connection.
@@ -95,118 +91,85 @@ impl ConnectionOptions {
         }
     }
 
-    /// Returns the server at `node` with these options.
-    pub(crate) fn to(&self, node: &Node) -> Result<ConnectionInfo, BackendError> {
-        self.completed(ConnectionAddr::Tcp(node.host.clone(), node.port), self.login())
+    /// Returns how to connect with these options, over TCP or to a `unix` socket.
+    pub(crate) fn profile(&self, is_unix: bool) -> Result<Profile, BackendError> {
+        let is_encrypted = self.ssl == Some(true);
+        if is_encrypted && is_unix {
+            return Err(invalid("ssl", "a unix socket has no TLS; remove it"));
+        }
+        if !is_encrypted && let Some(option) = self.tls_option() {
+            return Err(invalid(
+                option,
+                "connections are not encrypted; set \"ssl\", or use a URL with rediss://",
+            ));
+        }
+        let tls = if is_encrypted { Some(self.tls()?) } else { None };
+        Ok(Profile { login: self.login()?, tls, keepalive: self.keepalive()? })
     }
 
-    /// Returns the server at `url` with these options, which `url` overrides.
-    pub(crate) fn to_url(&self, url: &str) -> Result<ConnectionInfo, BackendError> {
-        // Show neither the URL nor the parser's message: both may contain a password.
-        let info = url.into_connection_info().map_err(|_| {
-            let expected = "redis://user:password@host:port/db, rediss://… for TLS, or unix:///path";
-            invalid("url", format_args!("it is not a valid URL; expected {expected}"))
-        })?;
-        self.completed(info.addr().clone(), info.redis_settings().clone())
-    }
-
-    fn login(&self) -> RedisConnectionInfo {
-        let mut login = RedisConnectionInfo::default().set_db(self.db.unwrap_or(0));
+    fn login(&self) -> Result<Login, BackendError> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(username) = given(&self.username) {
-            login = login.set_username(username);
-        }
-        if let Some(password) = given(&self.password) {
-            login = login.set_password(password);
-        }
-        login
+        let db = self.db.unwrap_or(0);
+        let db = u32::try_from(db).map_err(|_| {
+            let why = format_args!("{db} is not a valid database number; use 0 or more");
+            invalid("db", why)
+        })?;
+        Ok(Login { username: given(&self.username), password: given(&self.password), db })
     }
 
-    fn completed(
-        &self,
-        address: ConnectionAddr,
-        login: RedisConnectionInfo,
-    ) -> Result<ConnectionInfo, BackendError> {
-        let address = match address {
-            ConnectionAddr::Tcp(host, port) if self.ssl == Some(true) => {
-                ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-            }
-            address => address,
-        };
-        let is_encrypted = matches!(address, ConnectionAddr::TcpTls { .. });
-        let invalid_address = |error| invalid("url", "it is not a valid address").with_source(error);
-        let server: ConnectionInfo = address.into_connection_info().map_err(invalid_address)?;
-        let server = server.set_redis_settings(login).set_tcp_settings(self.tcp_settings()?);
-        if is_encrypted { self.encrypted(server) } else { Ok(server) }
+    /// Returns the name of an option that only TLS has, if one is set.
+    fn tls_option(&self) -> Option<&'static str> {
+        let options = [
+            ("ssl_ca_certs", self.ssl_ca_certs.is_some()),
+            ("ssl_ca_data", self.ssl_ca_data.is_some()),
+            ("ssl_certfile", self.ssl_certfile.is_some()),
+            ("ssl_keyfile", self.ssl_keyfile.is_some()),
+            ("ssl_cert_reqs", self.ssl_cert_reqs.is_some()),
+            ("ssl_check_hostname", self.ssl_check_hostname.is_some()),
+        ];
+        options.into_iter().find_map(|(name, is_set)| is_set.then_some(name))
     }
 
-    fn tcp_settings(&self) -> Result<TcpSettings, BackendError> {
-        let settings = TcpSettings::default().set_nodelay(true);
-        if self.socket_keepalive != Some(true) {
-            return Ok(settings);
-        }
-        let time = |given| at_least("socket_keepalive_options", given, Duration::from_secs(1));
+    fn keepalive(&self) -> Result<Option<TcpKeepalive>, BackendError> {
         let options = self.socket_keepalive_options.unwrap_or_default();
-        let mut keepalive = TcpKeepalive::new();
-        if let Some(idle) = options.idle {
-            keepalive = keepalive.with_time(time(idle)?);
-        }
-        if let Some(interval) = options.interval {
-            keepalive = keepalive.with_interval(time(interval)?);
-        }
-        if let Some(count) = options.count {
-            keepalive = keepalive.with_retries(count);
-        }
-        Ok(settings.set_keepalive(keepalive))
+        let probes = options.probes()?;
+        Ok((self.socket_keepalive == Some(true)).then_some(probes))
     }
 
-    /// Adds TLS with the certificates of these options to `server`.
-    fn encrypted(&self, server: ConnectionInfo) -> Result<ConnectionInfo, BackendError> {
-        use_ring();
-        let client_tls = match (&self.ssl_certfile, &self.ssl_keyfile) {
-            (Some(certificate), Some(key)) => Some(ClientTlsConfig {
-                client_cert: read("ssl_certfile", certificate)?,
-                client_key: read("ssl_keyfile", key)?,
-            }),
+    /// Returns the settings of TLS.
+    fn tls(&self) -> Result<Tls, BackendError> {
+        let client = match (&self.ssl_certfile, &self.ssl_keyfile) {
+            (Some(certificate), Some(key)) => {
+                Some((read("ssl_certfile", certificate)?, read("ssl_keyfile", key)?))
+            }
             (None, None) => None,
             _ => {
                 let why = "only one of \"ssl_certfile\" and \"ssl_keyfile\" is set; set both or neither";
                 return Err(invalid("ssl_certfile", why));
             }
         };
-        let root_cert = match (&self.ssl_ca_certs, &self.ssl_ca_data) {
+        let authorities = match (&self.ssl_ca_certs, &self.ssl_ca_data) {
             (Some(file), _) => Some(read("ssl_ca_certs", file)?),
             (None, text) => text.clone().map(String::into_bytes),
         };
-        let certificates = TlsCertificates { client_tls, root_cert };
-        let client = Client::build_with_tls(server, certificates).map_err(|error| {
-            let why = "a certificate or key for TLS is not valid; use the PEM format";
-            invalid("connection_kwargs", why).with_source(error)
-        })?;
-        let server = client.get_connection_info().clone();
-        let mut address = server.addr().clone();
-        self.relax(&mut address)?;
-        Ok(server.set_addr(address))
+        let client = client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
+        Tls::new(authorities.as_deref(), client, self.checks()?).map_err(|why| {
+            let why = format_args!("a certificate or key for TLS is not valid: {why}; use the PEM format");
+            invalid("connection_kwargs", why)
+        })
     }
 
-    /// Turns off the checks of the server's certificate that the options disable.
-    fn relax(&self, address: &mut ConnectionAddr) -> Result<(), BackendError> {
+    /// Returns how the server's certificate is checked.
+    fn checks(&self) -> Result<Checks, BackendError> {
         match self.ssl_cert_reqs.as_deref() {
-            None | Some("required") => {}
-            Some("none") => {
-                if let ConnectionAddr::TcpTls { insecure, .. } = address {
-                    *insecure = true;
-                }
-            }
+            Some("none") => Ok(Checks::None),
+            None | Some("required") if self.ssl_check_hostname == Some(false) => Ok(Checks::Authority),
+            None | Some("required") => Ok(Checks::Full),
             Some(other) => {
                 let why = format_args!("{other:?} is not a valid value; use \"required\" or \"none\"");
-                return Err(invalid("ssl_cert_reqs", why));
+                Err(invalid("ssl_cert_reqs", why))
             }
         }
-        if self.ssl_check_hostname == Some(false) {
-            address.set_danger_accept_invalid_hostnames(true);
-        }
-        Ok(())
     }
 
     pub(crate) fn timeout(&self) -> Result<Duration, BackendError> {
@@ -238,10 +201,30 @@ fn read(argument: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     })
 }
 
-/// Makes rustls use ring, unless the program has chosen a provider.
-fn use_ring() {
-    // An error means that it has.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+impl KeepaliveOptions {
+    /// The largest values that Linux accepts.
+    const LONGEST: Duration = Duration::from_secs(32_767);
+    const MOST: u32 = 127;
+
+    fn probes(self) -> Result<TcpKeepalive, BackendError> {
+        let argument = "socket_keepalive_options";
+        let time = |given| between(argument, given, Duration::from_secs(1), Self::LONGEST);
+        let mut probes = TcpKeepalive::new();
+        if let Some(idle) = self.idle {
+            probes = probes.with_time(time(idle)?);
+        }
+        if let Some(interval) = self.interval {
+            probes = probes.with_interval(time(interval)?);
+        }
+        match self.count {
+            None => Ok(probes),
+            Some(count @ 1..=Self::MOST) => Ok(probes.with_retries(count)),
+            Some(count) => {
+                let why = format_args!("{count} is not a valid number of probes; use 1 to {}", Self::MOST);
+                Err(invalid(argument, why))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -249,17 +232,16 @@ fn use_ring() {
 mod tests {
     use super::*;
 
-    fn settings(options: &ConnectionOptions) -> TcpSettings {
-        options.to(&Node::new("h", 1)).unwrap().tcp_settings().clone()
+    fn probes(options: &ConnectionOptions) -> Option<String> {
+        options.profile(false).unwrap().keepalive.map(|probes| format!("{probes:?}"))
     }
 
     /// Behaviour: `redis-connect-keepalive`
     #[test]
     fn keepalive_is_off_unless_enabled() {
-        assert!(settings(&ConnectionOptions::default()).keepalive().is_none());
+        assert_eq!(probes(&ConnectionOptions::default()), None);
         let options = ConnectionOptions { socket_keepalive: Some(true), ..ConnectionOptions::default() };
-        let probed = format!("{:?}", settings(&options).keepalive().unwrap());
-        assert_eq!(probed, format!("{:?}", TcpKeepalive::new()));
+        assert_eq!(probes(&options), Some(format!("{:?}", TcpKeepalive::new())));
     }
 
     /// Behaviour: `redis-connect-keepalive-options`
@@ -270,30 +252,63 @@ mod tests {
         let options: ConnectionOptions = serde_json::from_str(written).unwrap();
         let asked = TcpKeepalive::new().with_time(Duration::from_secs(60));
         let asked = asked.with_interval(Duration::from_secs(10));
-        assert_eq!(format!("{:?}", settings(&options).keepalive().unwrap()), format!("{asked:?}"));
+        assert_eq!(probes(&options), Some(format!("{asked:?}")));
         let unused = ConnectionOptions { socket_keepalive: None, ..options };
-        assert!(settings(&unused).keepalive().is_none());
+        assert_eq!(probes(&unused), None);
+        for odd in [r#"{"TCP_KEEPCNT": 128}"#, r#"{"TCP_KEEPCNT": 0}"#, r#"{"4": 32768}"#, r#"{"5": 0.5}"#] {
+            let odd = format!(r#"{{"socket_keepalive": true, "socket_keepalive_options": {odd}}}"#);
+            let options: ConnectionOptions = serde_json::from_str(&odd).unwrap();
+            assert!(options.profile(false).is_err(), "{odd}");
+        }
     }
 
     /// Behaviour: `redis-connect-extra-kwargs`
     #[test]
-    fn options_complete_a_url() {
-        let written = r#"{"ssl": true, "socket_timeout": 0.5}"#;
-        let options: ConnectionOptions = serde_json::from_str(written).unwrap();
-        let server = options.to_url("redis://there:5/2").unwrap();
-        assert!(matches!(server.addr(), ConnectionAddr::TcpTls { host, port: 5, .. } if host == "there"));
+    fn unknown_option_is_refused() {
+        let options: ConnectionOptions = serde_json::from_str(r#"{"socket_timeout": 0.5}"#).unwrap();
         assert_eq!(options.timeout().unwrap(), Duration::from_millis(500));
         assert!(serde_json::from_str::<ConnectionOptions>(r#"{"foo": 1}"#).is_err());
+    }
+
+    fn refused(options: &ConnectionOptions) -> String {
+        options.profile(false).unwrap_err().to_string()
     }
 
     #[test]
     fn invalid_certificate_options_are_refused() {
         let ssl = ConnectionOptions { ssl: Some(true), ..ConnectionOptions::default() };
         let one = ConnectionOptions { ssl_certfile: Some("c.pem".into()), ..ssl.clone() };
-        assert!(one.to(&Node::new("h", 1)).unwrap_err().to_string().contains("both or neither"));
+        assert!(refused(&one).contains("both or neither"));
         let absent = ConnectionOptions { ssl_ca_certs: Some("/nowhere/ca.pem".into()), ..ssl.clone() };
-        assert!(absent.to(&Node::new("h", 1)).unwrap_err().to_string().contains("/nowhere/ca.pem"));
-        let odd = ConnectionOptions { ssl_cert_reqs: Some("perhaps".into()), ..ssl };
-        assert!(odd.to(&Node::new("h", 1)).unwrap_err().to_string().contains("required"));
+        assert!(refused(&absent).contains("/nowhere/ca.pem"));
+        let empty = ConnectionOptions { ssl_ca_data: Some("text".into()), ..ssl.clone() };
+        assert!(refused(&empty).contains("there is no certificate of a trusted authority"));
+        let odd = ConnectionOptions { ssl_cert_reqs: Some("perhaps".into()), ..ssl.clone() };
+        assert!(refused(&odd).contains("required"));
+        assert!(ssl.profile(true).unwrap_err().to_string().contains("a unix socket has no TLS"));
+    }
+
+    #[test]
+    fn tls_option_without_tls_is_refused() {
+        let options = [
+            r#"{"ssl_ca_certs": "/ca.pem"}"#,
+            r#"{"ssl_ca_data": "text"}"#,
+            r#"{"ssl_certfile": "/c.pem"}"#,
+            r#"{"ssl_keyfile": "/k.pem"}"#,
+            r#"{"ssl_cert_reqs": "none"}"#,
+            r#"{"ssl_check_hostname": false}"#,
+        ];
+        for written in options {
+            let options: ConnectionOptions = serde_json::from_str(written).unwrap();
+            let error = refused(&options);
+            assert!(error.contains("connections are not encrypted; set \"ssl\""), "{error}");
+            assert!(refused(&ConnectionOptions { ssl: Some(false), ..options }).contains("not encrypted"));
+        }
+    }
+
+    #[test]
+    fn negative_database_is_refused() {
+        let options = ConnectionOptions { db: Some(-1), ..ConnectionOptions::default() };
+        assert!(refused(&options).contains("-1 is not a valid database number"));
     }
 }

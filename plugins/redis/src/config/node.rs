@@ -21,12 +21,23 @@ impl Node {
         Node { host: host.into(), port }
     }
 
+    /// Returns the address that a server reported, or `None` if `host` cannot be a host.
+    pub(crate) fn valid(host: String, port: u16) -> Option<Self> {
+        is_host(&host).then_some(Node { host, port })
+    }
+
     /// Parses `host:port`. An IPv6 address may be in brackets.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        (!host.is_empty()).then_some(Node::new(host, port.parse().ok()?))
+        is_host(host).then_some(Node::new(host, port.parse().ok()?))
     }
+}
+
+/// Returns whether `text` may be a host name or address. A URL is neither, and may contain a password.
+pub(crate) fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@?#\"\\".contains(c))
 }
 
 impl fmt::Display for Node {
@@ -54,10 +65,21 @@ impl<'de> Deserialize<'de> for Node {
             )
         })?;
         match written {
-            Written::Pair(host, port) | Written::Table { host, port } => Ok(Node { host, port }),
-            Written::Text(text) => Node::parse(&text)
-                .ok_or_else(|| de::Error::custom(format!("invalid server {text:?}: expected \"host:port\""))),
+            Written::Pair(host, port) | Written::Table { host, port } if is_host(&host) => {
+                Ok(Node { host, port })
+            }
+            Written::Pair(host, _) | Written::Table { host, .. } => Err(refused(&host)),
+            Written::Text(text) => Node::parse(&text).ok_or_else(|| refused(&text)),
         }
+    }
+}
+
+fn refused<E: de::Error>(text: &str) -> E {
+    // Do not repeat a URL, or a part of one: it may contain a password.
+    if text.contains(['@', '/', '?', '#']) {
+        E::custom("invalid server: expected \"host:port\", not a URL; the argument \"url\" takes one")
+    } else {
+        E::custom(format!("invalid server {text:?}: expected \"host:port\""))
     }
 }
 
@@ -90,6 +112,21 @@ mod tests {
         for written in [r#"["h"]"#, r#"[":1"]"#, r#"["h:99999"]"#, "[7]", r#"[["h"]]"#] {
             let refused = nodes(written).unwrap_err();
             assert!(refused.contains("host:port"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn url_as_a_server_is_refused_and_not_repeated() {
+        let urls = [
+            r#"["redis://:hunter2@h:1"]"#,
+            r#"["u:hunter2@h:1"]"#,
+            r#"[["redis://:hunter2@h", 1]]"#,
+            r#"[{"host": "redis://:hunter2@h", "port": 1}]"#,
+            r#"["redis://h:1?password=hunter2"]"#,
+        ];
+        for written in urls {
+            let refused = nodes(written).unwrap_err();
+            assert!(refused.contains("not a URL") && !refused.contains("hunter2"), "{refused}");
         }
     }
 }

@@ -1,16 +1,20 @@
 use super::*;
+use crate::connection::Login;
 
-fn connection(config: &RedisConfig) -> ConnectionInfo {
-    config.server(&config.options(Deployment::Single)).unwrap()
+/// Returns the address of the server, and the login.
+fn connection(config: &RedisConfig) -> (String, Login) {
+    let (address, options) = config.server(Deployment::Single).unwrap();
+    (address.to_string(), options.profile(false).unwrap().login)
+}
+
+fn login(username: Option<&str>, password: Option<&str>, db: u32) -> Login {
+    Login { username: username.map(str::to_owned), password: password.map(str::to_owned), db }
 }
 
 /// Behaviour: `redis-connect-defaults`
 #[test]
 fn default_server_is_localhost() {
-    let server = connection(&RedisConfig::default());
-    assert_eq!(server.addr().to_string(), "localhost:6379");
-    let login = server.redis_settings();
-    assert_eq!((login.db(), login.username(), login.password()), (0, None, None));
+    assert_eq!(connection(&RedisConfig::default()), ("localhost:6379".to_owned(), Login::default()));
 }
 
 /// Behaviour: `redis-connect-basics`, `redis-connect-password`, `redis-connect-username-password`
@@ -18,25 +22,53 @@ fn default_server_is_localhost() {
 fn server_and_login_are_as_configured() {
     let mut config = RedisConfig { host: "h".into(), port: 7, db: Some(3), ..RedisConfig::default() };
     config.password = Some("0123".into());
-    let server = connection(&config);
-    assert_eq!((server.addr().to_string().as_str(), server.redis_settings().db()), ("h:7", 3));
-    assert_eq!(server.redis_settings().username(), None);
-    assert_eq!(server.redis_settings().password(), Some("0123"));
+    assert_eq!(connection(&config), ("h:7".to_owned(), login(None, Some("0123"), 3)));
     config.username = Some("user".into());
-    assert_eq!(connection(&config).redis_settings().username(), Some("user"));
+    assert_eq!(connection(&config).1, login(Some("user"), Some("0123"), 3));
 }
 
 /// Behaviour: `redis-connect-url-wins`
 #[test]
 fn url_overrides_host_port_and_login() {
     let config = RedisConfig {
-        url: Some("redis://u:p@there:5/2".into()),
+        url: Some("redis://u:p@there:5/2?socket_timeout=7".into()),
         password: Some("other".into()),
+        socket_timeout: Some(Duration::from_secs(1)),
         ..RedisConfig::default()
     };
-    let server = connection(&config);
-    assert_eq!(server.addr().to_string(), "there:5");
-    assert_eq!((server.redis_settings().db(), server.redis_settings().password()), (2, Some("p")));
+    assert_eq!(connection(&config), ("there:5".to_owned(), login(Some("u"), Some("p"), 2)));
+    let (_, options) = config.server(Deployment::Single).unwrap();
+    assert_eq!(options.timeout().unwrap(), Duration::from_secs(7));
+}
+
+#[test]
+fn url_in_place_of_a_host_is_refused_and_not_repeated() {
+    let config = RedisConfig { host: "redis://:hunter2@there".into(), ..RedisConfig::default() };
+    let error = config.check(Deployment::Single).unwrap_err();
+    assert!(error.to_string().contains("a URL belongs in \"url\"") && !error.to_string().contains("hunter2"));
+}
+
+#[test]
+fn number_out_of_bounds_is_refused() {
+    let refused = |written: &str| {
+        let config: RedisConfig = serde_json::from_str(written).unwrap();
+        let checked = config.check(Deployment::Single);
+        let error = checked.and_then(|()| config.leases()).map(drop).unwrap_err();
+        (error.argument().unwrap().to_owned(), error.to_string())
+    };
+    let bounds = [
+        (r#"{"redis_expiration_time": 9223372036854775807}"#, "redis_expiration_time", "at most 36500d"),
+        (r#"{"redis_expiration_time": 0}"#, "redis_expiration_time", "at least 1"),
+        (r#"{"lock_timeout": 1e19}"#, "lock_timeout", "at most 36500d"),
+        (r#"{"lock_sleep": 1e19}"#, "lock_sleep", "at most 36500d"),
+        (r#"{"lock_blocking_timeout": 1e19}"#, "lock_blocking_timeout", "at most 36500d"),
+        (r#"{"pool_size": 0}"#, "pool_size", "at least 1"),
+        (r#"{"max_value_bytes": 0}"#, "max_value_bytes", "at least 1"),
+    ];
+    for (written, argument, bound) in bounds {
+        let (refused, error) = refused(written);
+        assert!(refused == argument && error.contains(bound), "{written}: {error}");
+    }
 }
 
 /// Behaviour: `redis-connect-socket-timeout`, `redis-connect-socket-timeout-1s`
@@ -69,7 +101,7 @@ fn debug_and_errors_show_no_password() {
         password: Some("hunter2".into()),
         ..RedisConfig::default()
     };
-    let error = config.server(&config.options(Deployment::Single)).unwrap_err();
+    let error = config.server(Deployment::Single).unwrap_err();
     assert!(!format!("{config:?} {error} {error:?}").contains("hunter2"));
 }
 
@@ -117,6 +149,5 @@ fn sentinels_get_the_login_unless_overridden() {
     );
     let more = r#"{"password": "p", "sentinel_kwargs": {"password": ""}}"#;
     let config: RedisConfig = serde_json::from_str(more).unwrap();
-    let server = config.sentinel_options().to(&Node::new("h", 1)).unwrap();
-    assert_eq!(server.redis_settings().password(), None);
+    assert_eq!(config.sentinel_options().profile(false).unwrap().login.password, None);
 }

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
-use redis::{Connection, ConnectionAddr, Value};
 
 use super::run::Servers;
 use super::slots::{Slots, slot};
-use crate::command::{Access, Command, Repeat, Reply, pack};
-use crate::config::{ConnectionOptions, Node, RedisConfig, invalid};
-use crate::error;
+use super::turns::{Turn, Turns, share};
+use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::config::{Deployment, Node, RedisConfig, invalid};
+use crate::connection::{Address, Connection, Failure, Profile, Server};
 use crate::pool::{Lent, Limits, Pool};
+use crate::resp::{Expected, Value};
 
 /// The maximum number of times that a command is sent, including redirections.
 const ATTEMPTS: u32 = 8;
@@ -28,14 +29,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// All commands for one master share a round trip.
 pub(crate) struct Cluster {
     startup: BTreeSet<Node>,
-    options: ConnectionOptions,
+    profile: Arc<Profile>,
     limits: Limits,
     pools: Mutex<HashMap<Node, Arc<Pool>>>,
     slots: Mutex<Arc<Map>>,
-    /// The lock of the caller that refreshes the slot map.
-    ///
-    /// It contains the time of the last failure, and the error.
-    asking: Mutex<Option<(Instant, Arc<BackendError>)>>,
+    /// The turns of those who refresh the slot map.
+    turns: Turns,
 }
 
 /// A slot map and its version.
@@ -69,90 +68,87 @@ impl Target {
 type ToDo = Vec<(usize, Option<Target>)>;
 
 impl Cluster {
-    pub(crate) fn new(
-        config: &RedisConfig,
-        options: ConnectionOptions,
-        limits: Limits,
-    ) -> Result<Self, BackendError> {
+    /// Returns what creates a value for the cluster that `config` names.
+    pub(super) fn plan(config: &RedisConfig) -> Result<impl Fn() -> Self + use<>, BackendError> {
+        let (address, options) = config.server(Deployment::Cluster)?;
         let mut startup: BTreeSet<Node> = config.startup_nodes.iter().cloned().collect();
-        let mut options = options;
-        if let Some(url) = &config.url {
-            let info = options.to_url(url)?;
-            let (host, port, ssl) = match info.addr() {
-                ConnectionAddr::Tcp(host, port) => (host, *port, false),
-                ConnectionAddr::TcpTls { host, port, .. } => (host, *port, true),
-                _ => return Err(invalid("url", "a cluster needs a host and a port; use redis://host:port")),
-            };
-            startup.insert(Node::new(host, port));
-            let login = info.redis_settings();
-            let from_url = ConnectionOptions {
-                username: login.username().map(str::to_owned),
-                password: login.password().map(str::to_owned),
-                ssl: ssl.then_some(true),
-                ..ConnectionOptions::default()
-            };
-            options = from_url.or(options);
+        match address {
+            Address::Tcp(node) if config.url.is_some() => drop(startup.insert(node)),
+            Address::Tcp(_) => {}
+            Address::Unix(_) => {
+                return Err(invalid("url", "a cluster needs a host and a port; use redis://host:port"));
+            }
         }
-        // Report invalid options now instead of on the first command.
-        startup.iter().try_for_each(|node| options.to(node).map(drop))?;
-        let (pools, slots, asking) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Cluster { startup, options, limits, pools, slots, asking })
+        if options.db.is_some_and(|db| db != 0) {
+            return Err(invalid("db", "a cluster has only database 0; remove it"));
+        }
+        let (limits, profile) = (Limits::new(config, &options)?, Arc::new(options.profile(false)?));
+        Ok(move || {
+            let (startup, profile, limits) = (startup.clone(), Arc::clone(&profile), limits.clone());
+            let (pools, slots, turns) = Default::default();
+            Cluster { startup, profile, limits, pools, slots, turns }
+        })
     }
 
-    fn pool(&self, node: &Node) -> Result<Arc<Pool>, BackendError> {
-        let mut pools = locked(&self.pools);
-        if let Some(pool) = pools.get(node) {
-            return Ok(Arc::clone(pool));
-        }
-        let pool = Arc::new(Pool::new(self.options.to(node)?, self.limits.clone())?);
-        pools.insert(node.clone(), Arc::clone(&pool));
-        Ok(pool)
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.timeout
+    }
+
+    fn pool(&self, node: &Node) -> Arc<Pool> {
+        let new = || {
+            let server = Server { address: Address::Tcp(node.clone()), profile: Arc::clone(&self.profile) };
+            Arc::new(Pool::new(server, self.limits.clone()))
+        };
+        Arc::clone(locked(&self.pools).entry(node.clone()).or_insert_with(new))
     }
 
     /// Returns a slot map that is newer than `version`, refreshing it if needed.
-    fn slots_since(&self, version: u64) -> Result<Arc<Map>, BackendError> {
+    fn slots_since(&self, version: u64, deadline: Instant) -> Result<Arc<Map>, BackendError> {
         let begun = Instant::now();
-        let mut failed = locked(&self.asking);
+        let turn = self.turns.take(deadline).ok_or_else(|| self.no_turn())?;
         let map = Arc::clone(&locked(&self.slots));
         if map.version > version {
             return Ok(map);
         }
-        if let Some((when, error)) = &*failed
-            && *when > begun
-        {
-            return Err(error::copy(error));
-        }
-        match self.ask_for_slots(&map.slots, begun) {
-            Ok(slots) => {
-                let nodes: BTreeSet<&Node> = slots.nodes().chain(&self.startup).collect();
-                locked(&self.pools).retain(|node, _| nodes.contains(node));
-                let map = Arc::new(Map { slots, version: map.version + 1 });
-                *locked(&self.slots) = Arc::clone(&map);
-                Ok(map)
-            }
-            Err(error) => {
-                let error = Arc::new(error);
-                *failed = Some((Instant::now(), Arc::clone(&error)));
-                Err(error::copy(&error))
-            }
+        match turn.failed_since(begun) {
+            Some(error) => Err(error),
+            None => self.refresh(turn, &map, deadline),
         }
     }
 
+    fn refresh(&self, turn: Turn<'_>, map: &Map, deadline: Instant) -> Result<Arc<Map>, BackendError> {
+        let slots = match self.ask_for_slots(&map.slots, deadline) {
+            Ok(slots) => slots,
+            Err(error) => return Err(turn.fail(error)),
+        };
+        let nodes: BTreeSet<&Node> = slots.nodes().chain(&self.startup).collect();
+        locked(&self.pools).retain(|node, _| nodes.contains(node));
+        let map = Arc::new(Map { slots, version: map.version + 1 });
+        *locked(&self.slots) = Arc::clone(&map);
+        Ok(map)
+    }
+
+    fn no_turn(&self) -> BackendError {
+        let message = format!(
+            "cannot discover the Redis cluster: another thread was still asking its nodes after {:?}; check \
+             \"startup_nodes\"",
+            self.limits.timeout
+        );
+        BackendError::new(ErrorKind::Timeout, message)
+    }
+
     /// Requests the slot map from known and startup nodes until one returns it.
-    fn ask_for_slots(&self, known: &Slots, begun: Instant) -> Result<Slots, BackendError> {
-        let request = redis::cmd("CLUSTER").arg("SLOTS").get_packed_command();
+    fn ask_for_slots(&self, known: &Slots, deadline: Instant) -> Result<Slots, BackendError> {
+        let request = Request::default().with(&["CLUSTER", "SLOTS"], Expected::List);
         let nodes: BTreeSet<&Node> = known.nodes().chain(&self.startup).collect();
-        let mut last = None;
-        for node in nodes {
-            let reply = self.pool(node).and_then(|pool| pool.ask(&request, 1, Repeat::Harmless));
-            let value = reply.and_then(|mut replies| replies.pop().map_or(Ok(Value::Nil), Reply::read));
+        let (count, mut last) = (nodes.len(), None);
+        for (number, node) in nodes.into_iter().enumerate() {
+            let replies = self.pool(node).ask(&request, Repeat::Harmless, share(deadline, count - number));
+            let value = replies.and_then(|mut replies| replies.pop().map_or(Ok(Value::Nil), Reply::accepted));
             match value.and_then(|value| Slots::parse(value, node).ok_or_else(|| outside_of_clusters(node))) {
                 Ok(slots) => return Ok(slots),
                 Err(error) if error.kind() == ErrorKind::Configuration => return Err(error),
                 Err(error) => last = Some(error),
-            }
-            if begun.elapsed() > self.limits.timeout {
-                break;
             }
         }
         let why = "cannot discover the Redis cluster: no node returned a slot map; check \"startup_nodes\"";
@@ -163,13 +159,19 @@ impl Cluster {
         })
     }
 
+    /// Returns the slot map, requesting it first if there is none.
+    fn map(&self, deadline: Instant) -> Result<Arc<Map>, BackendError> {
+        let map = Arc::clone(&locked(&self.slots));
+        if map.version == 0 { self.slots_since(0, deadline) } else { Ok(map) }
+    }
+
     /// Sends each command once, fills `replies`, and returns the commands to send again.
     fn attempt(
         &self,
         commands: &[Command<'_>],
         to_do: ToDo,
         map: &Map,
-        repeat: Repeat,
+        (repeat, deadline): (Repeat, Instant),
         replies: &mut [Option<Reply>],
     ) -> Result<ToDo, BackendError> {
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
@@ -181,7 +183,7 @@ impl Cluster {
             by_target.entry(target).or_default().push(number);
         }
         let mut again = Vec::new();
-        let exchanged = self.exchange(commands, &by_target, repeat);
+        let exchanged = self.exchange(commands, &by_target, repeat, deadline);
         for ((_, numbers), received) in by_target.into_iter().zip(exchanged) {
             match received {
                 Ok(received) => {
@@ -208,36 +210,39 @@ impl Cluster {
         commands: &[Command<'_>],
         by_target: &BTreeMap<Target, Vec<usize>>,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Vec<Result<Vec<Reply>, BackendError>> {
         let requests = by_target.iter().map(|(target, numbers)| {
-            let packed = packed_for(target, numbers.iter().map(|number| &commands[*number]));
-            let pool = self.pool(target.node()).map_err(Arc::new);
-            pool.map(|pool| (pool, packed, target, numbers.len()))
+            let request = request_for(target, numbers.iter().map(|number| &commands[*number]));
+            (self.pool(target.node()), request, target)
         });
         let requests: Vec<_> = requests.collect();
-        if let [Ok((pool, packed, target, count))] = &requests[..] {
-            let replies = pool.ask(packed, reply_count(target, *count), repeat);
+        if let [(pool, request, target)] = &requests[..] {
+            let replies = pool.ask(request, repeat, deadline);
             return vec![replies.map(|replies| without_asking(target, replies))];
         }
-        let sent: Vec<Result<Lent<'_>, BackendError>> = requests
+        let sent: Vec<Result<Sent<'_>, BackendError>> = requests
             .iter()
-            .map(|request| {
-                let (pool, packed, ..) = request.as_ref().map_err(error::copy)?;
-                let mut lent = pool.lend()?;
-                lent.send(packed).map_err(|error| pool.error(error)).inspect_err(|_| pool.close_idle())?;
-                Ok(lent)
+            .map(|(pool, request, _)| {
+                let mut lent = pool.lend(deadline)?;
+                let sent = lent.send(request);
+                Ok((lent, sent))
             })
             .collect();
-        let received = sent.into_iter().zip(&requests).map(|(sent, request)| {
-            let (mut lent, (pool, _, target, count)) = (sent?, request.as_ref().map_err(error::copy)?);
-            let replies = lent.receive(reply_count(target, *count));
-            let replies = replies.map_err(|error| pool.error(error)).inspect_err(|_| pool.close_idle())?;
-            lent.give_back();
-            Ok(without_asking(target, pool.replies(replies)))
+        let received = sent.into_iter().zip(&requests).map(|(sent, (pool, request, target))| {
+            let (mut lent, sent) = sent?;
+            let replies = sent.and_then(|()| lent.receive(request));
+            if replies.is_err() {
+                pool.close_idle();
+            }
+            lent.end(replies).map(|replies| without_asking(target, replies))
         });
         received.collect()
     }
 }
+
+/// A connection, and whether a request was sent on it.
+type Sent<'p> = (Lent<'p>, Result<(), Failure>);
 
 /// Returns the error for a node that does not return a valid slot map.
 fn outside_of_clusters(node: &Node) -> BackendError {
@@ -254,21 +259,15 @@ fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     })
 }
 
-/// Packs `commands`, each preceded by `ASKING` if an `ASK` redirection named the target.
-fn packed_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Vec<u8> {
+/// Returns a request of `commands`, each preceded by `ASKING` if an `ASK` redirection named the target.
+fn request_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Request {
     match target {
-        Target::Master(_) => pack(commands),
-        Target::Asked(_) => {
-            let asking = redis::cmd("ASKING").get_packed_command();
-            commands.flat_map(|command| [asking.clone(), pack([command])].concat()).collect()
-        }
-    }
-}
-
-fn reply_count(target: &Target, commands: usize) -> usize {
-    match target {
-        Target::Master(_) => commands,
-        Target::Asked(_) => 2 * commands,
+        Target::Master(_) => Request::new(commands),
+        Target::Asked(_) => commands.fold(Request::default(), |request, command| {
+            let mut request = request.with(&["ASKING"], Expected::Done);
+            request.add(command);
+            request
+        }),
     }
 }
 
@@ -282,9 +281,9 @@ fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply> {
 
 /// Returns `Some` if a command must be sent again, with the target that its reply names.
 fn redirection(reply: &Reply) -> Option<Option<Target>> {
-    let Value::ServerError(error) = &reply.value else { return None };
+    let Value::Error(error) = &reply.value else { return None };
     // "MOVED 3999 127.0.0.1:6381"
-    let node = || error.details().and_then(|details| Node::parse(details.split(' ').nth(1)?));
+    let node = || error.word(2).and_then(Node::parse);
     match error.code() {
         "MOVED" => Some(node().map(Target::Master)),
         "ASK" => Some(node().map(Target::Asked)),
@@ -305,24 +304,22 @@ impl Servers for Cluster {
         _access: Access,
         repeat: Repeat,
     ) -> Result<Vec<Reply>, BackendError> {
-        let begun = Instant::now();
+        let deadline = self.deadline();
         let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
         let mut to_do: ToDo = (0..commands.len()).map(|number| (number, None)).collect();
-        let mut map = Arc::clone(&locked(&self.slots));
+        let mut map = self.map(deadline)?;
         for attempt in 0..ATTEMPTS {
-            if map.version == 0 {
-                map = self.slots_since(0)?;
-            }
-            to_do = self.attempt(commands, to_do, &map, repeat, &mut replies)?;
-            if to_do.is_empty() || begun.elapsed() > self.limits.timeout {
+            to_do = self.attempt(commands, to_do, &map, (repeat, deadline), &mut replies)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if to_do.is_empty() || left.is_zero() {
                 break;
             }
             // Pause only for a command without a target; a redirected one can be sent at once.
             if to_do.iter().any(|(_, target)| target.is_none()) {
-                thread::sleep(FIRST_PAUSE * 2_u32.pow(attempt));
+                thread::sleep((FIRST_PAUSE * 2_u32.pow(attempt)).min(left));
             }
             if to_do.iter().any(|(_, target)| !matches!(target, Some(Target::Asked(_)))) {
-                map = self.slots_since(map.version)?;
+                map = self.slots_since(map.version, deadline)?;
             }
         }
         // A command that is still unfinished keeps its last error reply, or has none if no node was reached.
@@ -347,12 +344,21 @@ impl Servers for Cluster {
     }
 
     /// Connects to the key's master. Any node would do, but the master publishes without a detour over the cluster bus.
-    fn listen(&self, key: &str) -> Result<Connection, BackendError> {
-        let mut map = Arc::clone(&locked(&self.slots));
-        if map.version == 0 {
-            map = self.slots_since(0)?;
+    fn listen(&self, key: &str, request: &Request) -> Result<Connection, BackendError> {
+        let deadline = self.deadline();
+        let map = self.map(deadline)?;
+        self.pool(master(&map, key)?).listen(request, deadline)
+    }
+
+    fn is_stuck(&self, key: &str) -> bool {
+        let map = Arc::clone(&locked(&self.slots));
+        master(&map, key).is_ok_and(|node| self.pool(node).is_stuck())
+    }
+
+    fn abandon(&self) {
+        if let Ok(pools) = self.pools.try_lock() {
+            pools.values().for_each(|pool| pool.abandon());
         }
-        self.pool(master(&map, key)?)?.listen(key)
     }
 }
 

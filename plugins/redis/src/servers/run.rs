@@ -3,18 +3,19 @@
 use std::fmt;
 
 use dogpile_sdk::{BackendError, ErrorKind};
-use redis::{Connection, FromRedisValue};
 
-use crate::command::{Access, Command, Repeat, Reply};
+use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::connection::Connection;
+use crate::process::PerProcess;
 
 /// The server or servers of a backend.
 pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
     /// Runs `commands` in one round trip per server, and returns the replies in order.
     ///
-    /// An error reply from a server is a reply, not an error of this call.
+    /// All of it ends within `socket_timeout`. An error reply from a server is a reply, not an error of this call.
     ///
     /// # Errors
-    /// If a server cannot be reached, or if a connection fails. Some of the commands may have been run.
+    /// If a server cannot be reached in time, or if a connection fails. Some of the commands may have been run.
     fn run(
         &self,
         commands: &[Command<'_>],
@@ -35,25 +36,70 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
     /// Returns the backend's scope, which names the servers and the database, and contains no password.
     fn scope(&self) -> String;
 
-    /// Opens a connection to the server of `key` that can receive published messages.
+    /// Opens a connection to the server of `key` that can receive published messages, and sends `request` on it.
     ///
     /// # Errors
-    /// If the server is unknown or cannot be reached.
-    fn listen(&self, key: &str) -> Result<Connection, BackendError>;
+    /// If the server is unknown, cannot be reached in time, or rejects the request.
+    fn listen(&self, key: &str, request: &Request) -> Result<Connection, BackendError>;
 
     /// Makes later reads of `key` see everything that was written before this call.
     fn catch_up(&self, key: &str) {
         let _ = key;
     }
+
+    /// Returns whether the last exchange with the server of `key` ended in a timeout.
+    fn is_stuck(&self, key: &str) -> bool;
+
+    /// Closes the connections that the parent process opened, in a forked child. Waits for no lock of the parent.
+    fn abandon(&self);
 }
 
-/// Runs one command and converts its reply.
-pub(crate) fn run_one<T: FromRedisValue>(
+impl<S: Servers> Servers for PerProcess<S> {
+    fn run(
+        &self,
+        commands: &[Command<'_>],
+        access: Access,
+        repeat: Repeat,
+    ) -> Result<Vec<Reply>, BackendError> {
+        self.get().run(commands, access, repeat)
+    }
+
+    fn is_spread(&self) -> bool {
+        self.any().is_spread()
+    }
+
+    fn is_sharded(&self) -> bool {
+        self.any().is_sharded()
+    }
+
+    fn scope(&self) -> String {
+        self.any().scope()
+    }
+
+    fn listen(&self, key: &str, request: &Request) -> Result<Connection, BackendError> {
+        self.get().listen(key, request)
+    }
+
+    fn catch_up(&self, key: &str) {
+        self.get().catch_up(key);
+    }
+
+    fn is_stuck(&self, key: &str) -> bool {
+        self.get().is_stuck(key)
+    }
+
+    fn abandon(&self) {
+        self.any().abandon();
+    }
+}
+
+/// Runs one command and returns its reply.
+pub(crate) fn run_one(
     servers: &dyn Servers,
     command: Command<'_>,
     access: Access,
     repeat: Repeat,
-) -> Result<T, BackendError> {
+) -> Result<Reply, BackendError> {
     let reply = servers.run(&[command], access, repeat)?.into_iter().next();
-    reply.ok_or_else(|| BackendError::new(ErrorKind::Other, "a Redis server sent no reply"))?.read()
+    reply.ok_or_else(|| BackendError::new(ErrorKind::Other, "a Redis server sent no reply"))
 }

@@ -5,18 +5,19 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
-use redis::Connection;
 
 use super::recent::RecentWrites;
 use super::run::Servers;
-use crate::command::{Access, Command, Repeat, Reply, pack};
-use crate::config::{ConnectionOptions, Node, RedisConfig};
-use crate::error;
+use super::turns::{Turn, Turns, share};
+use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::config::{Deployment, Node, RedisConfig};
+use crate::connection::{Address, Connection, Profile, Server};
 use crate::pool::{Limits, Pool};
+use crate::resp::{Expected, Value};
 
 /// The age at which a topology that still works is refreshed.
 const TRUSTED: Duration = Duration::from_secs(10);
@@ -29,13 +30,11 @@ pub(crate) struct Sentinel {
     /// The index of the sentinel that replied last. It is asked first the next time.
     first_sentinel: AtomicUsize,
     service_name: String,
-    options: ConnectionOptions,
+    profile: Arc<Profile>,
     limits: Limits,
     known: Mutex<Option<Known>>,
-    /// The lock of the caller that refreshes the topology.
-    ///
-    /// It contains the time of the last failure, and the error.
-    asking: Mutex<Option<(Instant, Arc<BackendError>)>>,
+    /// The turns of those who refresh the topology.
+    turns: Turns,
     recent: RecentWrites,
     next_replica: AtomicUsize,
 }
@@ -51,34 +50,47 @@ struct Known {
 }
 
 impl Sentinel {
-    pub(crate) fn new(
-        config: &RedisConfig,
-        options: ConnectionOptions,
-        limits: Limits,
-    ) -> Result<Self, BackendError> {
+    /// Returns what creates a value for the sentinels that `config` names.
+    pub(super) fn plan(config: &RedisConfig) -> Result<impl Fn() -> Self + use<>, BackendError> {
+        let options = config.options(Deployment::Sentinel);
+        let (limits, profile) = (Limits::new(config, &options)?, Arc::new(options.profile(false)?));
         let to_sentinels = config.sentinel_options();
         let few = Limits { size: 1, max_idle: 1, ..Limits::new(config, &to_sentinels)? };
-        let pool = |node: &Node| Pool::new(to_sentinels.to(node)?, few.clone());
-        Ok(Sentinel {
-            sentinels: config.sentinels.iter().map(pool).collect::<Result<_, _>>()?,
-            first_sentinel: AtomicUsize::new(0),
-            service_name: config.service_name.clone().unwrap_or_else(|| "mymaster".to_owned()),
-            options,
-            limits,
-            known: Mutex::default(),
-            asking: Mutex::default(),
-            recent: RecentWrites::new(),
-            next_replica: AtomicUsize::new(0),
+        let profile_of_sentinels = Arc::new(to_sentinels.profile(false)?);
+        let (nodes, service_name) = (config.sentinels.clone(), config.service_name.clone());
+        let service_name = service_name.unwrap_or_else(|| "mymaster".to_owned());
+        Ok(move || {
+            let sentinel = |node: &Node| Pool::new(at(node, &profile_of_sentinels), few.clone());
+            Sentinel {
+                sentinels: nodes.iter().map(sentinel).collect(),
+                first_sentinel: AtomicUsize::new(0),
+                service_name: service_name.clone(),
+                profile: Arc::clone(&profile),
+                limits: limits.clone(),
+                known: Mutex::default(),
+                turns: Turns::default(),
+                recent: RecentWrites::new(),
+                next_replica: AtomicUsize::new(0),
+            }
         })
     }
 
-    fn read(&self, commands: &[Command<'_>], packed: &[u8]) -> Result<Vec<Reply>, BackendError> {
-        let known = self.known()?;
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.timeout
+    }
+
+    fn read(
+        &self,
+        commands: &[Command<'_>],
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, BackendError> {
+        let known = self.known(deadline)?;
         let now = Instant::now();
         if !commands.iter().any(|command| self.recent.has(command.key, now))
             && let Some(replica) = self.replica(&known)
         {
-            match replica.ask(packed, commands.len(), Repeat::Harmless) {
+            match replica.ask(request, Repeat::Harmless, deadline) {
                 Ok(replies) if !replies.iter().any(is_not_ready) => return Ok(replies),
                 Ok(_) => {}
                 Err(error) => {
@@ -91,12 +103,17 @@ impl Sentinel {
                 }
             }
         }
-        self.on_master(packed, commands.len(), Repeat::Harmless)
+        self.on_master(request, Repeat::Harmless, deadline)
     }
 
-    fn on_master(&self, packed: &[u8], count: usize, repeat: Repeat) -> Result<Vec<Reply>, BackendError> {
-        let known = self.known()?;
-        let replies = known.master.ask(packed, count, repeat);
+    fn on_master(
+        &self,
+        request: &Request,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, BackendError> {
+        let known = self.known(deadline)?;
+        let replies = known.master.ask(request, repeat, deadline);
         let again = match &replies {
             // The server is no longer the master. It changed nothing, so any command may be repeated.
             Ok(replies) => replies.iter().all(|reply| reply.code() == Some("READONLY")),
@@ -105,7 +122,7 @@ impl Sentinel {
         if again || replies.is_err() {
             self.doubt(&known);
         }
-        if again { self.known()?.master.ask(packed, count, repeat) } else { replies }
+        if again { self.known(deadline)?.master.ask(request, repeat, deadline) } else { replies }
     }
 
     /// Returns the next replica in rotation.
@@ -116,46 +133,50 @@ impl Sentinel {
     }
 
     /// Returns the topology, refreshing it first if it is missing, old, or in doubt.
-    fn known(&self) -> Result<Known, BackendError> {
+    fn known(&self, deadline: Instant) -> Result<Known, BackendError> {
         let begun = Instant::now();
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
         let known = self.lock_known().clone();
-        let mut failed = match (self.asking.try_lock(), known) {
+        let turn = match (self.turns.try_take(), known) {
             // The topology is old but not suspect, and another caller is already refreshing it. Use the old one.
-            (Err(TryLockError::WouldBlock), Some(known)) if !known.is_in_doubt => return Ok(known),
-            (Ok(asking), _) => asking,
-            (Err(_), _) => self.asking.lock().unwrap_or_else(PoisonError::into_inner),
+            (None, Some(known)) if !known.is_in_doubt => return Ok(known),
+            (None, _) => self.turns.take(deadline).ok_or_else(|| self.no_turn())?,
+            (Some(turn), _) => turn,
         };
-        // Check again: another caller may have refreshed the topology while we waited for the lock.
+        // Check again: another caller may have refreshed the topology while we waited for the turn.
         if let Some(known) = self.trusted() {
             return Ok(known);
         }
-        if let Some((when, error)) = &*failed
-            && *when > begun
-        {
-            return Err(error::copy(error));
+        match turn.failed_since(begun) {
+            Some(error) => Err(error),
+            None => self.refresh(turn, deadline),
         }
+    }
+
+    fn refresh(&self, turn: Turn<'_>, deadline: Instant) -> Result<Known, BackendError> {
         let before = self.lock_known().clone();
-        match (self.ask_sentinels(before.as_ref()), before) {
-            (Ok(known), _) => {
-                *self.lock_known() = Some(known.clone());
-                Ok(known)
-            }
+        let known = match (self.ask_sentinels(before.as_ref(), deadline), before) {
+            (Ok(known), _) => known,
             // Only the sentinels failed. The old topology still works, so keep using it.
             (Err(error), Some(before)) if !before.is_in_doubt => {
-                log::warn!("using master {} as before: {}", before.master.server(), error_chain(&error));
-                let known = Known { since: Instant::now(), ..before };
-                *self.lock_known() = Some(known.clone());
-                Ok(known)
+                log::warn!("using master {} as before: {}", before.master.name(), error_chain(&error));
+                Known { since: Instant::now(), ..before }
             }
-            (Err(error), _) => {
-                let error = Arc::new(error);
-                *failed = Some((Instant::now(), Arc::clone(&error)));
-                Err(error::copy(&error))
-            }
-        }
+            (Err(error), _) => return Err(turn.fail(error)),
+        };
+        *self.lock_known() = Some(known.clone());
+        Ok(known)
+    }
+
+    fn no_turn(&self) -> BackendError {
+        let message = format!(
+            "cannot discover the Redis master {:?}: another thread was still asking the sentinels after {:?}; check \
+             \"sentinels\"",
+            self.service_name, self.limits.timeout
+        );
+        BackendError::new(ErrorKind::Timeout, message)
     }
 
     fn trusted(&self) -> Option<Known> {
@@ -180,15 +201,16 @@ impl Sentinel {
     /// Asks one sentinel after the other for the topology, until one knows it.
     ///
     /// Keeps the pools of known servers.
-    fn ask_sentinels(&self, before: Option<&Known>) -> Result<Known, BackendError> {
+    fn ask_sentinels(&self, before: Option<&Known>, deadline: Instant) -> Result<Known, BackendError> {
         let mut last = None;
         let (count, first) = (self.sentinels.len(), self.first_sentinel.load(Ordering::Relaxed));
-        for number in (0..count).map(|step| (first + step) % count) {
+        for step in 0..count {
+            let number = (first + step) % count;
             let sentinel = &self.sentinels[number];
-            match self.ask_sentinel(sentinel) {
+            match self.ask_sentinel(sentinel, share(deadline, count - step).min(sentinel.deadline())) {
                 Ok(Some((master, replicas))) => {
                     self.first_sentinel.store(number, Ordering::Relaxed);
-                    return self.pools(&master, &replicas, before);
+                    return Ok(self.pools(&master, &replicas, before));
                 }
                 Ok(None) => last = Some(self.unknown_name(sentinel)),
                 Err(error) => last = Some(error),
@@ -214,30 +236,55 @@ impl Sentinel {
     }
 
     /// Returns the master and its usable replicas, or `None` for an unknown service name.
-    fn ask_sentinel(&self, sentinel: &Pool) -> Result<Option<(Node, Vec<Node>)>, BackendError> {
-        let requests = ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].map(|request| {
-            let mut command = redis::cmd("SENTINEL");
-            command.arg(request).arg(&self.service_name);
-            command.get_packed_command()
-        });
-        let mut replies = sentinel.ask(&requests.concat(), 2, Repeat::Harmless)?.into_iter();
+    fn ask_sentinel(
+        &self,
+        sentinel: &Pool,
+        deadline: Instant,
+    ) -> Result<Option<(Node, Vec<Node>)>, BackendError> {
+        let request =
+            ["GET-MASTER-ADDR-BY-NAME", "REPLICAS"].iter().fold(Request::default(), |request, what| {
+                request.with(&["SENTINEL", what, &self.service_name], Expected::List)
+            });
+        let mut replies = sentinel.ask(&request, Repeat::Harmless, deadline)?.into_iter();
         let (Some(master), Some(replicas)) = (replies.next(), replies.next()) else { return Ok(None) };
-        let Some((host, port)) = master.read::<Option<(String, String)>>()? else { return Ok(None) };
-        let Ok(port) = port.parse() else { return Ok(None) };
-        let rows: Vec<HashMap<String, String>> = replicas.read().unwrap_or_default();
-        Ok(Some((Node { host, port }, rows.iter().filter_map(usable_replica).collect())))
+        if master.value == Value::Nil {
+            return Ok(None);
+        }
+        let master = master.read(address)?;
+        let rows = replicas.read(Value::into_elements).unwrap_or_default();
+        Ok(Some((master, rows.into_iter().filter_map(row).filter_map(|row| usable_replica(&row)).collect())))
     }
 
-    fn pools(&self, master: &Node, replicas: &[Node], before: Option<&Known>) -> Result<Known, BackendError> {
-        let pool = |node: &Node| -> Result<Arc<Pool>, BackendError> {
-            let pool = Pool::new(self.options.to(node)?, self.limits.clone())?;
+    fn pools(&self, master: &Node, replicas: &[Node], before: Option<&Known>) -> Known {
+        let pool = |node: &Node| {
+            let pool = Pool::new(at(node, &self.profile), self.limits.clone());
             let mut known = before.into_iter().flat_map(|known| known.replicas.iter().chain([&known.master]));
-            let known = known.find(|known| known.server() == pool.server());
-            Ok(known.cloned().unwrap_or_else(|| Arc::new(pool)))
+            let known = known.find(|known| known.name() == pool.name());
+            known.cloned().unwrap_or_else(|| Arc::new(pool))
         };
-        let replicas = replicas.iter().map(pool).collect::<Result<_, _>>()?;
-        Ok(Known { master: pool(master)?, replicas, since: Instant::now(), is_in_doubt: false })
+        let replicas = replicas.iter().map(pool).collect();
+        Known { master: pool(master), replicas, since: Instant::now(), is_in_doubt: false }
     }
+}
+
+fn at(node: &Node, profile: &Arc<Profile>) -> Server {
+    Server { address: Address::Tcp(node.clone()), profile: Arc::clone(profile) }
+}
+
+/// Returns the address in a reply that consists of a host and a port.
+fn address(reply: Value) -> Option<Node> {
+    let [host, port]: [Value; 2] = reply.into_elements()?.try_into().ok()?;
+    Node::valid(host.into_text()?, port.into_text()?.parse().ok()?)
+}
+
+/// Returns a row of `SENTINEL REPLICAS`, which has names and values in turn.
+fn row(reply: Value) -> Option<HashMap<String, String>> {
+    let mut words = reply.into_elements()?.into_iter().map(Value::into_text);
+    let mut row = HashMap::new();
+    while let Some(name) = words.next() {
+        row.insert(name?, words.next()??);
+    }
+    Some(row)
 }
 
 /// Returns the replica in a row of `SENTINEL REPLICAS`, if it is usable.
@@ -247,7 +294,7 @@ fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
     let is_down = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
     let is_up = !row.get("flags")?.split(',').any(is_down);
     let is_linked = row.get("master-link-status").is_some_and(|status| status == "ok");
-    let node = Node::new(row.get("ip")?, row.get("port")?.parse().ok()?);
+    let node = Node::valid(row.get("ip")?.clone(), row.get("port")?.parse().ok()?)?;
     (is_up && is_linked).then_some(node)
 }
 
@@ -262,11 +309,11 @@ impl Servers for Sentinel {
         access: Access,
         repeat: Repeat,
     ) -> Result<Vec<Reply>, BackendError> {
-        let packed = pack(commands);
+        let (request, deadline) = (Request::new(commands), self.deadline());
         if access == Access::Read {
-            return self.read(commands, &packed);
+            return self.read(commands, &request, deadline);
         }
-        let replies = self.on_master(&packed, commands.len(), repeat);
+        let replies = self.on_master(&request, repeat, deadline);
         // Do this even after an error: the master may have run the commands.
         commands.iter().for_each(|command| self.catch_up(command.key));
         replies
@@ -279,16 +326,29 @@ impl Servers for Sentinel {
     fn scope(&self) -> String {
         let mut sentinels: Vec<_> = self.sentinels.iter().map(Pool::address).collect();
         sentinels.sort();
-        let (sentinels, db) = (sentinels.join(","), self.options.db.unwrap_or(0));
+        let (sentinels, db) = (sentinels.join(","), self.profile.login.db);
         format!("redis-sentinel://{sentinels}/{}/{db}", self.service_name)
     }
 
-    fn listen(&self, key: &str) -> Result<Connection, BackendError> {
-        self.known()?.master.listen(key)
+    fn listen(&self, _key: &str, request: &Request) -> Result<Connection, BackendError> {
+        let deadline = self.deadline();
+        self.known(deadline)?.master.listen(request, deadline)
     }
 
     fn catch_up(&self, key: &str) {
         self.recent.note(key, Instant::now());
+    }
+
+    fn is_stuck(&self, _key: &str) -> bool {
+        self.lock_known().as_ref().is_some_and(|known| known.master.is_stuck())
+    }
+
+    fn abandon(&self) {
+        self.sentinels.iter().for_each(Pool::abandon);
+        if let Ok(known) = self.known.try_lock() {
+            let pools = known.iter().flat_map(|known| known.replicas.iter().chain([&known.master]));
+            pools.for_each(|pool| pool.abandon());
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! A single server as [`Servers`].
 
 use dogpile_sdk::BackendError;
-use redis::Connection;
 
 use super::run::Servers;
-use crate::command::{Access, Command, Repeat, Reply, pack};
+use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::connection::Connection;
 use crate::pool::Pool;
 
 impl Servers for Pool {
@@ -14,7 +14,7 @@ impl Servers for Pool {
         _access: Access,
         repeat: Repeat,
     ) -> Result<Vec<Reply>, BackendError> {
-        self.ask(&pack(commands), commands.len(), repeat)
+        self.ask(&Request::new(commands), repeat, self.deadline())
     }
 
     fn is_spread(&self) -> bool {
@@ -22,10 +22,18 @@ impl Servers for Pool {
     }
 
     fn scope(&self) -> String {
-        format!("redis://{}", self.server())
+        format!("redis://{}", self.name())
     }
 
-    fn listen(&self, _key: &str) -> Result<Connection, BackendError> {
-        self.connect_to_listen().map_err(|error| self.error(error))
+    fn listen(&self, _key: &str, request: &Request) -> Result<Connection, BackendError> {
+        Pool::listen(self, request, self.deadline())
+    }
+
+    fn is_stuck(&self, _key: &str) -> bool {
+        Pool::is_stuck(self)
+    }
+
+    fn abandon(&self) {
+        Pool::abandon(self);
     }
 }

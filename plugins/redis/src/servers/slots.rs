@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crc::{CRC_16_XMODEM, Crc};
-use redis::{FromRedisValue, Value};
 
 use crate::config::Node;
+use crate::resp::Value;
 
 const SLOTS: u16 = 16384;
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
@@ -32,8 +32,8 @@ impl Slots {
     ///
     /// The node `asked` sent the reply. It may not know its own address, and then `asked` stands in for it.
     pub(super) fn parse(reply: Value, asked: &Node) -> Option<Self> {
-        let rows: Vec<Vec<Value>> = FromRedisValue::from_redis_value(reply).ok()?;
-        let ranges = rows.into_iter().map(|row| range(row, asked)).collect::<Option<BTreeMap<_, _>>>()?;
+        let rows = reply.into_elements()?.into_iter();
+        let ranges = rows.map(|row| range(row, asked)).collect::<Option<BTreeMap<_, _>>>()?;
         (!ranges.is_empty()).then_some(Slots { ranges })
     }
 
@@ -48,21 +48,22 @@ impl Slots {
 }
 
 /// Parses a row: the first slot, the last slot, and the master.
-fn range(row: Vec<Value>, asked: &Node) -> Option<(u16, (u16, Node))> {
-    let mut row = row.into_iter();
+fn range(row: Value, asked: &Node) -> Option<(u16, (u16, Node))> {
+    let mut row = row.into_elements()?.into_iter();
     let first = number(row.next()?)?;
     let last = number(row.next()?)?;
-    let master = Vec::<Value>::from_redis_value(row.next()?).ok()?;
-    let mut master = master.into_iter();
-    let host = Option::<String>::from_redis_value(master.next()?).ok()?;
+    let mut master = row.next()?.into_elements()?.into_iter();
+    let host = match master.next()? {
+        Value::Nil => None,
+        host => Some(host.into_text()?),
+    };
     let port = number(master.next()?)?;
     let host = host.filter(|host| !host.is_empty() && host != "?").unwrap_or_else(|| asked.host.clone());
-    Some((first, (last, Node { host, port })))
+    Some((first, (last, Node::valid(host, port)?)))
 }
 
-/// Parses a number. The client would truncate it silently if asked for a `u16`.
 fn number(value: Value) -> Option<u16> {
-    i64::from_redis_value(value).ok()?.try_into().ok()
+    value.into_integer()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -89,15 +90,15 @@ mod tests {
 
     fn row(first: i64, last: i64, host: Value, port: i64) -> Value {
         Value::Array(vec![
-            Value::Int(first),
-            Value::Int(last),
-            Value::Array(vec![host, Value::Int(port), Value::BulkString(b"id".to_vec())]),
+            Value::Integer(first),
+            Value::Integer(last),
+            Value::Array(vec![host, Value::Integer(port), Value::Bulk(b"id".to_vec())]),
         ])
     }
 
     #[test]
     fn slot_lookup_returns_master_of_its_range() {
-        let named = Value::BulkString(b"b".to_vec());
+        let named = Value::Bulk(b"b".to_vec());
         let reply = Value::Array(vec![row(0, 99, Value::Nil, 1), row(200, 16383, named, 2)]);
         let slots = Slots::parse(reply, &Node::new("asked", 9)).unwrap();
         assert_eq!(slots.node(99), Some(&Node::new("asked", 1)));
@@ -111,9 +112,9 @@ mod tests {
         let asked = Node::new("asked", 9);
         let odd = [
             Value::Nil,
-            Value::Int(3),
+            Value::Integer(3),
             Value::Array(vec![]),
-            Value::Array(vec![Value::Array(vec![Value::Int(0)])]),
+            Value::Array(vec![Value::Array(vec![Value::Integer(0)])]),
             Value::Array(vec![row(0, 70_000, Value::Nil, 1)]),
         ];
         for reply in odd {
