@@ -10,6 +10,8 @@ mod deployments;
 mod faults;
 #[path = "redis/fencing.rs"]
 mod fencing;
+#[path = "redis/hostile.rs"]
+mod hostile;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]

@@ -7,6 +7,7 @@ pub mod crowd;
 pub mod desk;
 pub mod errors;
 pub mod events;
+pub mod hostile;
 pub mod interop;
 pub mod libraries;
 pub mod load;

@@ -137,6 +137,7 @@ impl RedisBackend {
         if entries.is_empty() {
             return Ok(());
         }
+        entries.iter().try_for_each(|entry| self.check_size(entry))?;
         let is_fenced = |entry: &&BytesEntry<'_>| self.is_fencing() && entry.options.fence.is_some();
         let (fenced, plain): (Vec<&BytesEntry<'_>>, Vec<_>) = entries.iter().partition(is_fenced);
         let fenced: Vec<_> = fenced.into_iter().map(|entry| (entry, self.lifetime(entry.options))).collect();
@@ -150,6 +151,17 @@ impl RedisBackend {
         let mut replies = replies.into_iter();
         replies.by_ref().take(plain).try_for_each(|reply| reply.accepted().map(drop))?;
         replies.try_for_each(|reply| stored_all(reply.integer()?, fenced.len()))
+    }
+
+    fn check_size(&self, entry: &BytesEntry<'_>) -> Result<(), BackendError> {
+        let (size, limit) = (entry.value.len(), self.value_limit);
+        if size <= limit {
+            return Ok(());
+        }
+        let message = format!(
+            "the value is too large: it has {size} bytes, more than {limit}; raise \"max_value_bytes\""
+        );
+        Err(BackendError::new(ErrorKind::InvalidValue, message).for_key(entry.key))
     }
 
     fn set_commands<'k>(&self, entries: &[&BytesEntry<'k>]) -> Vec<Command<'k>> {
