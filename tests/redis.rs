@@ -1,6 +1,6 @@
 //! The Redis backend under a region, over real servers.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 #[path = "redis/background.rs"]
 mod background;
@@ -32,12 +32,12 @@ use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 
-/// A server, unless none is installed, which is told.
+/// Starts a server, or prints why the test is ignored and returns `None` if no server is installed.
 fn server(arguments: &[&str]) -> Option<RedisServer> {
     RedisServer::start(arguments).inspect_err(|why| eprintln!("ignored: {why}")).ok()
 }
 
-/// A region over `server`, whose locks are the server's.
+/// Returns a region over `server`, with its locks on the server.
 fn region(server: &RedisServer) -> CacheRegion {
     region_of("over redis", config(server))
 }
@@ -54,20 +54,21 @@ fn config_of(backend: &str, server: &RedisServer) -> RegionConfig {
         .argument("distributed_lock", true)
 }
 
-/// Sends `command` as a stranger would; the answer. Several commands, a line each, have their answers in a row.
+/// Sends `command` without authentication and returns the reply. Several commands, one per line, return their replies in
+/// order.
 fn say(port: u16, command: &str) -> String {
     let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stranger.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
-    let mut answers = Vec::new();
-    stranger.read_to_end(&mut answers).unwrap();
-    let answers = String::from_utf8_lossy(&answers).into_owned();
-    answers.strip_suffix("+OK\r\n").unwrap_or(&answers).to_owned()
+    let mut replies = Vec::new();
+    stranger.read_to_end(&mut replies).unwrap();
+    let replies = String::from_utf8_lossy(&replies).into_owned();
+    replies.strip_suffix("+OK\r\n").unwrap_or(&replies).to_owned()
 }
 
-/// How often the server ran `command` since its counts began: `CONFIG RESETSTAT` begins them anew.
+/// Returns how often the server ran `command` since the last `CONFIG RESETSTAT`.
 fn count(port: u16, command: &str) -> usize {
-    let told = say(port, "INFO commandstats");
+    let statistics = say(port, "INFO commandstats");
     let line = format!("cmdstat_{command}:calls=");
-    let calls = told.split_once(&line).map_or("0", |(_, rest)| rest.split(',').next().unwrap());
+    let calls = statistics.split_once(&line).map_or("0", |(_, rest)| rest.split(',').next().unwrap());
     calls.parse().unwrap()
 }

@@ -183,7 +183,7 @@ fn value_beyond_max_value_bytes_is_refused() {
 }
 
 #[test]
-fn lock_of_a_frozen_server_is_not_waited_for_twice() {
+fn lock_held_on_a_frozen_server_is_released_later() {
     bounded(|| {
         let Some(mut server) = server(&[]) else { return };
         let config = super::config(&server).argument("socket_timeout", TIMEOUT.as_secs_f64());
@@ -201,6 +201,28 @@ fn lock_of_a_frozen_server_is_not_waited_for_twice() {
         server.process().go_on();
         until("the lock is released in the background", || !region.key_is_locked("key").unwrap_or(true));
         server.kill();
+    });
+}
+
+/// The caller has waited for the server once. It must not wait for it again only to release a lock.
+#[test]
+fn release_after_a_timeout_runs_in_the_background() {
+    bounded(|| {
+        let server = HostileServer::start();
+        let config = config_on(&server).argument("distributed_lock", true).argument("lock_timeout", 3.0);
+        let region = region_of("stuck", config);
+        let mutex = region.backend().unwrap().get_mutex("key").unwrap();
+        assert!(mutex.try_acquire().unwrap());
+        server.misbehave(Misbehavior::Freeze);
+        region.set("key", 1).unwrap_err();
+        let error = told(&mutex.release().unwrap_err());
+        assert!(error.contains("released in the background"), "{error}");
+        until("the lock is released", || server.received("EVAL") == 2);
+        // A release that need not wait is not left to the background.
+        server.misbehave(Misbehavior::None);
+        until("the only connection is free", || region.get::<String>("key").is_ok());
+        assert!(mutex.try_acquire().unwrap());
+        mutex.release().unwrap();
     });
 }
 
@@ -290,5 +312,25 @@ fn endless_redirections_end() {
         let config = RegionConfig::new("dogpile.cache.redis_cluster").argument("startup_nodes", nodes);
         let region = region_of("endless", config.argument("socket_timeout", TIMEOUT.as_secs_f64()));
         assert!(in_time(&moved, || region.get::<String>("key")).is_err());
+    });
+}
+
+#[test]
+fn redirection_to_a_host_that_is_not_allowed_is_refused() {
+    bounded(|| {
+        let (server, elsewhere) = (HostileServer::start(), HostileServer::start());
+        let nodes = vec![format!("127.0.0.1:{}", server.port())];
+        let map = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\nlocalhost\r\n:{}\r\n", elsewhere.port());
+        server.misbehave(Misbehavior::Send(map.leak().as_bytes()));
+        let config = |allowed: &str| {
+            let config =
+                RegionConfig::new("dogpile.cache.redis_cluster").argument("startup_nodes", nodes.clone());
+            config.argument("allowed_hosts", vec![allowed.to_owned()]).argument("password", "hunter2")
+        };
+        let error = told(&region_of("limited", config("10.0.0.1")).get::<String>("key").unwrap_err());
+        assert!(error.contains("see \"allowed_hosts\"") && !error.contains("hunter2"), "{error}");
+        assert_eq!(elsewhere.connections(), 0);
+        let region = region_of("less limited", config("localhost"));
+        assert_eq!(region.get("key").unwrap(), Some(HostileServer::value("key")));
     });
 }

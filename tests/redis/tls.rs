@@ -1,14 +1,15 @@
-//! Connections that are encrypted.
+//! Encrypted connections.
 
 use dogpile::RegionConfig;
 use dogpile_tests::certificates::Certificates;
 use dogpile_tests::errors::told;
+use dogpile_tests::hostile::{HostileServer, Misbehavior};
 use dogpile_tests::redis::RedisServer;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::bounded;
 use serde_json::{Value, json};
 
-/// A server that speaks TLS, and a configuration that reaches it with `options`.
+/// Starts a server with TLS, and returns it with a configuration that connects to it with `options`.
 fn encrypted(options: impl Fn(&Certificates) -> Value) -> Option<(RedisServer, Certificates, RegionConfig)> {
     let certificates = Certificates::new();
     let started = RedisServer::start_encrypted(&certificates);
@@ -21,13 +22,19 @@ fn encrypted(options: impl Fn(&Certificates) -> Value) -> Option<(RedisServer, C
     Some((server, certificates, config))
 }
 
+fn without_authority(certificates: &Certificates) -> Value {
+    let mut options = with_client_certificate(certificates);
+    options.as_object_mut().unwrap().remove("ssl_ca_certs");
+    options
+}
+
 fn with_client_certificate(certificates: &Certificates) -> Value {
     let (certificate, key) = certificates.client();
     json!({ "ssl_ca_certs": certificates.authority(), "ssl_certfile": certificate, "ssl_keyfile": key })
 }
 
 #[test]
-fn a_server_of_a_private_authority_is_trusted_and_shown_who_asks() {
+fn server_of_a_private_authority_gets_the_client_certificate() {
     bounded(|| {
         let Some((_server, _certificates, config)) = encrypted(with_client_certificate) else { return };
         let region = region_of("encrypted", config);
@@ -37,31 +44,78 @@ fn a_server_of_a_private_authority_is_trusted_and_shown_who_asks() {
 }
 
 #[test]
-fn a_server_whose_authority_is_not_known_is_refused() {
+fn server_of_an_unknown_authority_is_refused() {
     bounded(|| {
-        let without_authority = |certificates: &Certificates| {
-            let mut options = with_client_certificate(certificates);
-            options.as_object_mut().unwrap().remove("ssl_ca_certs");
-            options
-        };
         let Some((_server, _certificates, config)) = encrypted(without_authority) else { return };
-        let refused = region_of("untrusting", config).get::<i32>("key").unwrap_err();
-        let told = told(&refused);
-        assert!(told.contains("cannot open a TLS connection to Redis server 127.0.0.1"), "{told}");
-        assert!(told.contains("invalid peer certificate"), "{told}");
+        let error = told(&region_of("untrusting", config).get::<i32>("key").unwrap_err());
+        assert!(error.contains("cannot open a TLS connection to Redis server 127.0.0.1"), "{error}");
+        assert!(error.contains("invalid peer certificate"), "{error}");
     });
 }
 
 #[test]
-fn a_server_is_taken_unchecked_only_if_that_is_asked_for() {
+fn certificate_is_not_checked_if_not_required() {
     bounded(|| {
         let unchecked = |certificates: &Certificates| {
-            let mut options = with_client_certificate(certificates);
-            options.as_object_mut().unwrap().remove("ssl_ca_certs");
+            let mut options = without_authority(certificates);
             options["ssl_cert_reqs"] = json!("none");
             options
         };
         let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
         assert_eq!(region_of("trusting", config).get_or_create("key", || 1).unwrap(), 1);
+    });
+}
+
+/// The system connects to this host at 127.0.0.1, for which the certificate is valid, and it is not valid for this host.
+const OTHER_HOST: &str = "0.0.0.0";
+
+#[test]
+fn certificate_for_another_host_is_refused_if_checked() {
+    bounded(|| {
+        let Some((_server, _certificates, config)) = encrypted(with_client_certificate) else { return };
+        let region = region_of("checking", config.argument("host", OTHER_HOST));
+        let error = told(&region.get::<i32>("key").unwrap_err());
+        assert!(error.contains("not valid for name"), "{error}");
+        let unchecked = |certificates: &Certificates| {
+            let mut options = with_client_certificate(certificates);
+            options["ssl_check_hostname"] = json!(false);
+            options
+        };
+        let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
+        let region = region_of("not checking", config.argument("host", OTHER_HOST));
+        assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
+    });
+}
+
+#[test]
+fn authority_is_checked_even_if_the_host_is_not() {
+    bounded(|| {
+        let unchecked = |certificates: &Certificates| {
+            let mut options = without_authority(certificates);
+            options["ssl_check_hostname"] = json!(false);
+            options
+        };
+        let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
+        let error = told(&region_of("untrusting", config).get::<i32>("key").unwrap_err());
+        assert!(error.contains("invalid peer certificate"), "{error}");
+    });
+}
+
+/// A handshake that never ends must not block longer than the deadline, although it always makes progress.
+#[test]
+fn dripping_handshake_ends_at_the_deadline() {
+    bounded(|| {
+        let server = HostileServer::start();
+        // The header of a record of 16 KiB, and then its bytes one by one.
+        server.misbehave(Misbehavior::Drip(&[0x16, 0x03, 0x03, 0x40, 0x00]));
+        let certificates = Certificates::new();
+        let config = RegionConfig::new("dogpile.cache.redis")
+            .argument("host", "127.0.0.1")
+            .argument("port", server.port())
+            .argument("ssl", true)
+            .argument("socket_timeout", 0.3)
+            .argument("connection_kwargs", json!({ "ssl_ca_certs": certificates.authority() }));
+        let error = told(&region_of("dripping", config).get::<i32>("key").unwrap_err());
+        assert!(error.contains("it did not reply in time"), "{error}");
     });
 }

@@ -46,6 +46,8 @@ struct Shared {
     connections: AtomicUsize,
     /// The number of replies that were sent again later.
     repeated: AtomicUsize,
+    /// The names of the commands that were received.
+    received: Mutex<Vec<String>>,
 }
 
 impl HostileServer {
@@ -56,8 +58,9 @@ impl HostileServer {
     pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
-        let (connections, repeated) = Default::default();
-        let shared = Arc::new(Shared { misbehavior: Mutex::new(Misbehavior::None), connections, repeated });
+        let (connections, repeated, received) = Default::default();
+        let misbehavior = Mutex::new(Misbehavior::None);
+        let shared = Arc::new(Shared { misbehavior, connections, repeated, received });
         let serving = Arc::clone(&shared);
         // The thread ends with the test's process.
         thread::spawn(move || {
@@ -85,7 +88,12 @@ impl HostileServer {
         self.shared.repeated.load(SeqCst)
     }
 
-    /// Misbehaves at each request from now on.
+    /// Returns how often the command `name` was received so far.
+    pub fn received(&self, name: &str) -> usize {
+        self.shared.received.lock().iter().filter(|received| *received == name).count()
+    }
+
+    /// Misbehaves at each request from now on, except at a login.
     pub fn misbehave(&self, misbehavior: Misbehavior) {
         *self.shared.misbehavior.lock() = misbehavior;
     }
@@ -111,8 +119,10 @@ impl Shared {
     }
 
     fn reply(&self, words: &[String], client: &mut TcpStream) -> std::io::Result<()> {
+        self.received.lock().extend(words.first().cloned());
         let reply = reply_to(words);
-        let misbehavior = *self.misbehavior.lock();
+        let is_login = words.first().is_some_and(|name| name == "AUTH");
+        let misbehavior = if is_login { Misbehavior::None } else { *self.misbehavior.lock() };
         match misbehavior {
             Misbehavior::None => client.write_all(&reply),
             Misbehavior::Freeze => Ok(()),
@@ -169,6 +179,11 @@ fn next_command(client: &mut TcpStream, unread: &mut Vec<u8>) -> Option<Vec<Stri
         if let Some((words, length)) = parse(unread) {
             unread.drain(..length);
             return Some(words);
+        }
+        // Something other than a command, such as a TLS handshake, counts as one without words.
+        if unread.first().is_some_and(|byte| *byte != b'*') {
+            unread.clear();
+            return Some(Vec::new());
         }
         let mut buffer = [0; 1 << 12];
         let length = client.read(&mut buffer).ok().filter(|length| *length > 0)?;

@@ -15,8 +15,9 @@ use serde::Deserialize;
 pub(crate) use self::argument::{LONGEST, invalid};
 use self::argument::{between, timeout};
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
+pub(crate) use self::node::AllowedHosts;
 pub use self::node::Node;
-use self::node::is_host;
+use self::node::{is_host, port};
 use self::url::Url;
 use crate::connection::Address;
 
@@ -35,6 +36,7 @@ pub struct RedisConfig {
     /// Host name or address of the server. Default: `localhost`.
     pub host: String,
     /// Port of the server. Default: 6379.
+    #[serde(deserialize_with = "port")]
     pub port: u16,
     /// Database number. A cluster has only database 0. Default: 0.
     pub db: Option<i64>,
@@ -62,10 +64,14 @@ pub struct RedisConfig {
     pub sentinels: Vec<Node>,
     /// Name under which the sentinels know the master. Default: `mymaster`.
     pub service_name: Option<String>,
-    /// Options of connections to the sentinels. Default: `username`, `password`, and the timeouts.
+    /// Options of connections to the sentinels. Default: the timeouts, and `username` and `password` unless only the
+    /// servers have TLS.
     pub sentinel_kwargs: Option<ConnectionOptions>,
     /// Addresses of cluster nodes, of which at least one must be reachable. Required for a cluster without `url`.
     pub startup_nodes: Vec<Node>,
+    /// Hosts that the sentinels or the nodes of a cluster may name, such as `10.0.0.7` or `*.cache.internal`. The client
+    /// connects to no other host that they name, and sends it no password. Default: any. Only for Sentinel and clusters.
+    pub allowed_hosts: Option<Vec<String>>,
     /// Time after which the server drops a value. A shorter `keep_for` of the region wins. Default: never.
     #[serde(with = "seconds")]
     pub redis_expiration_time: Option<Duration>,
@@ -122,6 +128,7 @@ impl Default for RedisConfig {
             service_name: None,
             sentinel_kwargs: None,
             startup_nodes: Vec::new(),
+            allowed_hosts: None,
             redis_expiration_time: None,
             distributed_lock: None,
             lock_timeout: None,
@@ -217,6 +224,9 @@ impl RedisConfig {
             Deployment::Single | Deployment::Sentinel if !self.startup_nodes.is_empty() => {
                 only("startup_nodes", "_cluster")
             }
+            Deployment::Single if self.allowed_hosts.is_some() => {
+                only("allowed_hosts", "_sentinel or _cluster")
+            }
             _ => Ok(()),
         }
     }
@@ -240,16 +250,19 @@ impl RedisConfig {
 
     /// Returns the options of connections to the sentinels.
     pub(crate) fn sentinel_options(&self) -> ConnectionOptions {
+        let given = self.sentinel_kwargs.clone().unwrap_or_default();
+        // The login of encrypted servers must not be sent in the clear.
+        let is_exposed = self.options(Deployment::Sentinel).ssl == Some(true) && given.ssl != Some(true);
+        let login = |text: &Option<String>| text.clone().filter(|_| !is_exposed);
         let from_servers = ConnectionOptions {
-            username: self.username.clone(),
-            password: self.password.clone(),
+            username: login(&self.username),
+            password: login(&self.password),
             socket_timeout: self.socket_timeout,
             socket_connect_timeout: self.socket_connect_timeout,
             ..ConnectionOptions::default()
         };
-        let options = self.sentinel_kwargs.clone().unwrap_or_default().or(from_servers);
         // A sentinel has no databases.
-        ConnectionOptions { db: None, ..options }
+        ConnectionOptions { db: None, ..given.or(from_servers) }
     }
 
     /// Returns the server that `url`, or `host` and `port`, names, and the options of connections to it.

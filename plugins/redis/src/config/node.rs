@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dogpile_sdk::{BackendError, ErrorKind};
 use serde::{Deserialize, Deserializer, de};
 
 /// A server's host and port.
@@ -40,6 +41,30 @@ pub(crate) fn is_host(text: &str) -> bool {
         && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@?#\"\\".contains(c))
 }
 
+/// Hosts that other servers may name. By default any.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AllowedHosts(pub(crate) Option<Vec<String>>);
+
+impl AllowedHosts {
+    /// Returns an error unless `node`, which another server named, has an allowed host.
+    pub(crate) fn check(&self, node: &Node) -> Result<(), BackendError> {
+        let Some(hosts) = &self.0 else { return Ok(()) };
+        let host = node.host.to_ascii_lowercase();
+        let is_allowed = |allowed: &String| {
+            let allowed = allowed.to_ascii_lowercase();
+            // "*.example.com" has all hosts that end in ".example.com".
+            allowed
+                .strip_prefix('*')
+                .map_or(host == allowed, |end| end.starts_with('.') && host.ends_with(end))
+        };
+        if hosts.iter().any(is_allowed) {
+            return Ok(());
+        }
+        let message = format!("refused Redis server {node}: another server named it; see \"allowed_hosts\"");
+        Err(BackendError::new(ErrorKind::Refused, message).at_server(node.to_string()))
+    }
+}
+
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
@@ -72,6 +97,14 @@ impl<'de> Deserialize<'de> for Node {
             Written::Text(text) => Node::parse(&text).ok_or_else(|| refused(&text)),
         }
     }
+}
+
+/// Deserializes a port. The error does not repeat a URL in its place, which may contain a password.
+pub(super) fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    u16::deserialize(deserializer).map_err(|error| {
+        let is_url = error.to_string().contains(['@', '/']);
+        if is_url { de::Error::custom("it is not a port; the argument \"url\" takes a URL") } else { error }
+    })
 }
 
 fn refused<E: de::Error>(text: &str) -> E {
@@ -128,5 +161,30 @@ mod tests {
             let refused = nodes(written).unwrap_err();
             assert!(refused.contains("not a URL") && !refused.contains("hunter2"), "{refused}");
         }
+    }
+
+    #[test]
+    fn url_as_a_port_is_refused_and_not_repeated() {
+        #[derive(Debug, Deserialize)]
+        struct Written {
+            #[serde(deserialize_with = "port")]
+            port: u16,
+        }
+        let parsed = |written| Arguments::parse::<Written>(serde_json::from_str(written).unwrap());
+        assert_eq!(parsed(r#"{"port": "7"}"#).unwrap().port, 7);
+        let refused = parsed(r#"{"port": "redis://:hunter2@h:1"}"#).unwrap_err();
+        assert!(refused.to_string().contains("it is not a port"), "{refused}");
+        assert!(!format!("{refused} {refused:?}").contains("hunter2"), "{refused:?}");
+    }
+
+    #[test]
+    fn only_listed_hosts_are_allowed() {
+        let allowed = ["10.0.0.7", "*.Cache.internal", "*"].map(str::to_owned).to_vec();
+        let is_allowed = |host| AllowedHosts(Some(allowed.clone())).check(&Node::new(host, 1)).is_ok();
+        assert!(is_allowed("10.0.0.7") && is_allowed("a.cache.internal"));
+        for host in ["10.0.0.70", "cache.internal", "acache.internal", "169.254.169.254"] {
+            assert!(!is_allowed(host), "{host}");
+        }
+        assert!(AllowedHosts(None).check(&Node::new("any", 1)).is_ok());
     }
 }

@@ -41,6 +41,17 @@ fn url_overrides_host_port_and_login() {
     assert_eq!(options.timeout().unwrap(), Duration::from_secs(7));
 }
 
+/// Behaviour: `redis-connect-extra-kwargs`
+#[test]
+fn options_complete_a_url() {
+    let written = r#"{"url": "redis://there:5/2", "connection_kwargs": {"ssl": true, "ssl_cert_reqs": "none", "socket_timeout": 0.5}}"#;
+    let config: RedisConfig = serde_json::from_str(written).unwrap();
+    let (address, options) = config.server(Deployment::Single).unwrap();
+    assert_eq!(address.to_string(), "there:5");
+    assert!(options.profile(false).unwrap().tls.is_some());
+    assert_eq!(options.timeout().unwrap(), Duration::from_millis(500));
+}
+
 #[test]
 fn url_in_place_of_a_host_is_refused_and_not_repeated() {
     let config = RedisConfig { host: "redis://:hunter2@there".into(), ..RedisConfig::default() };
@@ -128,6 +139,7 @@ fn servers_of_another_deployment_are_refused() {
         (refused("{}", Deployment::Cluster), "\"startup_nodes\": it is missing"),
         (refused(r#"{"service_name": "m"}"#, Deployment::Single), "_sentinel"),
         (refused(r#"{"startup_nodes": ["h:1"]}"#, Deployment::Single), "_cluster"),
+        (refused(r#"{"allowed_hosts": ["h"]}"#, Deployment::Single), "_sentinel or _cluster"),
         (
             refused(r#"{"startup_nodes": ["h:1"], "db": 1}"#, Deployment::Cluster),
             "\"db\": a cluster has only database 0",
@@ -150,4 +162,18 @@ fn sentinels_get_the_login_unless_overridden() {
     let more = r#"{"password": "p", "sentinel_kwargs": {"password": ""}}"#;
     let config: RedisConfig = serde_json::from_str(more).unwrap();
     assert_eq!(config.sentinel_options().profile(false).unwrap().login.password, None);
+}
+
+#[test]
+fn sentinels_without_tls_do_not_get_the_login_of_servers_with_tls() {
+    let password = |written: &str| {
+        let config: RedisConfig = serde_json::from_str(written).unwrap();
+        config.sentinel_options().password
+    };
+    assert_eq!(password(r#"{"password": "p", "ssl": true}"#), None);
+    assert_eq!(password(r#"{"password": "p", "connection_kwargs": {"ssl": true}}"#), None);
+    let both = r#"{"password": "p", "ssl": true, "sentinel_kwargs": {"ssl": true}}"#;
+    assert_eq!(password(both), Some("p".into()));
+    let own = r#"{"password": "p", "ssl": true, "sentinel_kwargs": {"password": "q"}}"#;
+    assert_eq!(password(own), Some("q".into()));
 }

@@ -13,7 +13,7 @@ use super::run::Servers;
 use super::slots::{Slots, slot};
 use super::turns::{Turn, Turns, share};
 use crate::command::{Access, Command, Repeat, Reply, Request};
-use crate::config::{Deployment, Node, RedisConfig, invalid};
+use crate::config::{AllowedHosts, Deployment, Node, RedisConfig, invalid};
 use crate::connection::{Address, Connection, Failure, Profile, Server};
 use crate::pool::{Lent, Limits, Pool};
 use crate::resp::{Expected, Value};
@@ -29,6 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// All commands for one master share a round trip.
 pub(crate) struct Cluster {
     startup: BTreeSet<Node>,
+    allowed: AllowedHosts,
     profile: Arc<Profile>,
     limits: Limits,
     pools: Mutex<HashMap<Node, Arc<Pool>>>,
@@ -83,10 +84,12 @@ impl Cluster {
             return Err(invalid("db", "a cluster has only database 0; remove it"));
         }
         let (limits, profile) = (Limits::new(config, &options)?, Arc::new(options.profile(false)?));
+        let allowed = AllowedHosts(config.allowed_hosts.clone());
         Ok(move || {
-            let (startup, profile, limits) = (startup.clone(), Arc::clone(&profile), limits.clone());
+            let (startup, allowed) = (startup.clone(), allowed.clone());
+            let (profile, limits) = (Arc::clone(&profile), limits.clone());
             let (pools, slots, turns) = Default::default();
-            Cluster { startup, profile, limits, pools, slots, turns }
+            Cluster { startup, allowed, profile, limits, pools, slots, turns }
         })
     }
 
@@ -94,12 +97,15 @@ impl Cluster {
         Instant::now() + self.limits.timeout
     }
 
-    fn pool(&self, node: &Node) -> Arc<Pool> {
+    fn pool(&self, node: &Node) -> Result<Arc<Pool>, BackendError> {
+        if !self.startup.contains(node) {
+            self.allowed.check(node)?;
+        }
         let new = || {
             let server = Server { address: Address::Tcp(node.clone()), profile: Arc::clone(&self.profile) };
             Arc::new(Pool::new(server, self.limits.clone()))
         };
-        Arc::clone(locked(&self.pools).entry(node.clone()).or_insert_with(new))
+        Ok(Arc::clone(locked(&self.pools).entry(node.clone()).or_insert_with(new)))
     }
 
     /// Returns a slot map that is newer than `version`, refreshing it if needed.
@@ -143,7 +149,8 @@ impl Cluster {
         let nodes: BTreeSet<&Node> = known.nodes().chain(&self.startup).collect();
         let (count, mut last) = (nodes.len(), None);
         for (number, node) in nodes.into_iter().enumerate() {
-            let replies = self.pool(node).ask(&request, Repeat::Harmless, share(deadline, count - number));
+            let until = share(deadline, count - number);
+            let replies = self.pool(node).and_then(|pool| pool.ask(&request, Repeat::Harmless, until));
             let value = replies.and_then(|mut replies| replies.pop().map_or(Ok(Value::Nil), Reply::accepted));
             match value.and_then(|value| Slots::parse(value, node).ok_or_else(|| outside_of_clusters(node))) {
                 Ok(slots) => return Ok(slots),
@@ -204,7 +211,9 @@ impl Cluster {
         Ok(again)
     }
 
-    /// Returns the replies of each target. All requests are sent before the first reply is read.
+    /// Returns the replies of each target, or one error if a target is not allowed.
+    ///
+    /// All requests are sent before the first reply is read.
     fn exchange(
         &self,
         commands: &[Command<'_>],
@@ -214,9 +223,12 @@ impl Cluster {
     ) -> Vec<Result<Vec<Reply>, BackendError>> {
         let requests = by_target.iter().map(|(target, numbers)| {
             let request = request_for(target, numbers.iter().map(|number| &commands[*number]));
-            (self.pool(target.node()), request, target)
+            self.pool(target.node()).map(|pool| (pool, request, target))
         });
-        let requests: Vec<_> = requests.collect();
+        let requests: Vec<_> = match requests.collect() {
+            Ok(requests) => requests,
+            Err(error) => return vec![Err(error)],
+        };
         if let [(pool, request, target)] = &requests[..] {
             let replies = pool.ask(request, repeat, deadline);
             return vec![replies.map(|replies| without_asking(target, replies))];
@@ -347,12 +359,12 @@ impl Servers for Cluster {
     fn listen(&self, key: &str, request: &Request) -> Result<Connection, BackendError> {
         let deadline = self.deadline();
         let map = self.map(deadline)?;
-        self.pool(master(&map, key)?).listen(request, deadline)
+        self.pool(master(&map, key)?)?.listen(request, deadline)
     }
 
     fn is_stuck(&self, key: &str) -> bool {
         let map = Arc::clone(&locked(&self.slots));
-        master(&map, key).is_ok_and(|node| self.pool(node).is_stuck())
+        master(&map, key).and_then(|node| self.pool(node)).is_ok_and(|pool| pool.is_stuck())
     }
 
     fn abandon(&self) {

@@ -14,7 +14,7 @@ use super::recent::RecentWrites;
 use super::run::Servers;
 use super::turns::{Turn, Turns, share};
 use crate::command::{Access, Command, Repeat, Reply, Request};
-use crate::config::{Deployment, Node, RedisConfig};
+use crate::config::{AllowedHosts, Deployment, Node, RedisConfig};
 use crate::connection::{Address, Connection, Profile, Server};
 use crate::pool::{Limits, Pool};
 use crate::resp::{Expected, Value};
@@ -30,6 +30,7 @@ pub(crate) struct Sentinel {
     /// The index of the sentinel that replied last. It is asked first the next time.
     first_sentinel: AtomicUsize,
     service_name: String,
+    allowed: AllowedHosts,
     profile: Arc<Profile>,
     limits: Limits,
     known: Mutex<Option<Known>>,
@@ -59,12 +60,14 @@ impl Sentinel {
         let profile_of_sentinels = Arc::new(to_sentinels.profile(false)?);
         let (nodes, service_name) = (config.sentinels.clone(), config.service_name.clone());
         let service_name = service_name.unwrap_or_else(|| "mymaster".to_owned());
+        let allowed = AllowedHosts(config.allowed_hosts.clone());
         Ok(move || {
             let sentinel = |node: &Node| Pool::new(at(node, &profile_of_sentinels), few.clone());
             Sentinel {
                 sentinels: nodes.iter().map(sentinel).collect(),
                 first_sentinel: AtomicUsize::new(0),
                 service_name: service_name.clone(),
+                allowed: allowed.clone(),
                 profile: Arc::clone(&profile),
                 limits: limits.clone(),
                 known: Mutex::default(),
@@ -251,8 +254,10 @@ impl Sentinel {
             return Ok(None);
         }
         let master = master.read(address)?;
+        self.allowed.check(&master)?;
         let rows = replicas.read(Value::into_elements).unwrap_or_default();
-        Ok(Some((master, rows.into_iter().filter_map(row).filter_map(|row| usable_replica(&row)).collect())))
+        let replicas = rows.into_iter().filter_map(row).filter_map(|row| usable_replica(&row));
+        Ok(Some((master, replicas.filter(|node| self.allowed.check(node).is_ok()).collect())))
     }
 
     fn pools(&self, master: &Node, replicas: &[Node], before: Option<&Known>) -> Known {
