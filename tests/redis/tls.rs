@@ -66,6 +66,25 @@ fn certificate_is_not_checked_if_not_required() {
     });
 }
 
+/// Messages of TLS itself, such as new session tickets, are no unrequested replies.
+#[test]
+fn encrypted_connection_is_kept() {
+    bounded(|| {
+        let Some((server, _certificates, config)) = encrypted(with_client_certificate) else { return };
+        let region = region_of("encrypted", config);
+        region.set("key", "v".repeat(100_000)).unwrap();
+        let connections = || {
+            let statistics = server.say(&["INFO", "stats"]);
+            let (_, rest) = statistics.split_once("total_connections_received:").unwrap();
+            rest.lines().next().unwrap().trim().parse::<usize>().unwrap()
+        };
+        let before = connections();
+        (0..20).for_each(|_| assert_eq!(region.get("key").unwrap(), Some("v".repeat(100_000))));
+        // One more: the one that asks.
+        assert_eq!(connections(), before + 1);
+    });
+}
+
 /// The system connects to this host at 127.0.0.1, for which the certificate is valid, and it is not valid for this host.
 const OTHER_HOST: &str = "0.0.0.0";
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::threads::{Signal, until};
+
 /// What a server does instead of replying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misbehavior {
@@ -26,7 +28,7 @@ pub enum Misbehavior {
     Nest(usize),
     /// It sends the reply twice.
     Repeat,
-    /// It sends the reply, and later once more.
+    /// It sends the reply, and once more when [`HostileServer::repeat_now`] is called.
     RepeatLater,
     /// It sends this many bytes of the reply, and closes the connection.
     Cut(usize),
@@ -44,6 +46,8 @@ struct Shared {
     misbehavior: Mutex<Misbehavior>,
     /// The number of connections that were opened.
     connections: AtomicUsize,
+    /// Given when replies are to be sent again.
+    repeat: Signal,
     /// The number of replies that were sent again later.
     repeated: AtomicUsize,
     /// The names of the commands that were received.
@@ -58,9 +62,9 @@ impl HostileServer {
     pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
-        let (connections, repeated, received) = Default::default();
+        let (connections, repeat, repeated, received) = Default::default();
         let misbehavior = Mutex::new(Misbehavior::None);
-        let shared = Arc::new(Shared { misbehavior, connections, repeated, received });
+        let shared = Arc::new(Shared { misbehavior, connections, repeat, repeated, received });
         let serving = Arc::clone(&shared);
         // The thread ends with the test's process.
         thread::spawn(move || {
@@ -83,9 +87,13 @@ impl HostileServer {
         self.shared.connections.load(SeqCst)
     }
 
-    /// Returns the number of replies that [`Misbehavior::RepeatLater`] has sent again.
-    pub fn repeated(&self) -> usize {
-        self.shared.repeated.load(SeqCst)
+    /// Sends the replies of [`Misbehavior::RepeatLater`] again, and returns when the first one was sent.
+    ///
+    /// # Panics
+    /// Panics if there is none.
+    pub fn repeat_now(&self) {
+        self.shared.repeat.give();
+        until("a reply is sent again", || self.shared.repeated.load(SeqCst) > 0);
     }
 
     /// Returns how often the command `name` was received so far.
@@ -145,6 +153,7 @@ impl Shared {
             Misbehavior::Repeat => client.write_all(&reply.repeat(2)),
             Misbehavior::RepeatLater => {
                 client.write_all(&reply)?;
+                self.repeat.wait();
                 client.write_all(&reply)?;
                 self.repeated.fetch_add(1, SeqCst);
                 Ok(())
