@@ -234,6 +234,20 @@ fn release_after_a_timeout_runs_in_the_background() {
     });
 }
 
+/// A waiter subscribes to releases on a new connection, here to a server that does not reply on it.
+#[test]
+fn waiter_gives_up_at_its_deadline_while_it_subscribes() {
+    bounded(|| {
+        let server = HostileServer::start();
+        server.misbehave(Misbehavior::Hold);
+        let config = config_on(&server).argument("distributed_lock", true).argument("socket_timeout", 25.0);
+        let mutex = region_of("waiting", config).backend().unwrap().get_mutex("key").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        assert!(!in_time(&"a wait for a lock", || mutex.acquire_until(deadline).unwrap()));
+        until("the waiter has tried to subscribe", || server.received("HELLO") == 1);
+    });
+}
+
 /// Accepts connections and never replies.
 fn silent() -> (TcpListener, String) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -18,6 +18,8 @@ pub enum Misbehavior {
     None,
     /// It never replies.
     Freeze,
+    /// It replies to scripts that the lock is held by another holder, and to nothing else.
+    Hold,
     /// It sends the bytes, and then nothing.
     Send(&'static [u8]),
     /// It sends the first bytes once, and the others forever.
@@ -133,7 +135,10 @@ impl Shared {
         let misbehavior = if is_login { Misbehavior::None } else { *self.misbehavior.lock() };
         match misbehavior {
             Misbehavior::None => client.write_all(&reply),
-            Misbehavior::Freeze => Ok(()),
+            Misbehavior::Hold if words.first().is_some_and(|name| name == "EVAL") => {
+                client.write_all(b":0\r\n")
+            }
+            Misbehavior::Freeze | Misbehavior::Hold => Ok(()),
             Misbehavior::Send(bytes) => client.write_all(bytes),
             Misbehavior::Stream(first, rest) => {
                 client.write_all(first)?;

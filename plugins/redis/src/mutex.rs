@@ -28,14 +28,14 @@ const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.
 pub(crate) struct RedisLocks {
     servers: Arc<dyn Servers>,
     prefix: String,
-    wakeups: Option<Wakeups>,
+    wakeups: Option<Arc<Wakeups>>,
     /// The tokens of locks whose release was left to the background, because the server had just timed out.
     left: Mutex<HashSet<String>>,
 }
 
 impl RedisLocks {
     pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String, wakeup: bool) -> Self {
-        let wakeups = wakeup.then(|| Wakeups::new(Arc::clone(&servers)));
+        let wakeups = wakeup.then(|| Arc::new(Wakeups::new(Arc::clone(&servers))));
         RedisLocks { servers, prefix, wakeups, left: Mutex::default() }
     }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,27 +50,44 @@ impl Wakeups {
         format!("{name}:released")
     }
 
-    pub(crate) fn wait(&self, name: String) -> Box<dyn LeaseWait + '_> {
-        Box::new(Wait { wakeups: self, name, subscription: Subscription::NotYet })
+    pub(crate) fn wait(self: &Arc<Self>, name: String) -> Box<dyn LeaseWait> {
+        Box::new(Wait { wakeups: Arc::clone(self), name, subscription: Subscription::NotYet })
     }
 
-    /// Subscribes to a lock's releases, unless it has a subscription or the limit is reached.
-    fn listen(&self, name: &str) -> Option<Box<Listening<'_>>> {
+    /// Begins to subscribe to a lock's releases, unless it has a subscription or the limit is reached.
+    ///
+    /// A thread subscribes, because a waiter may have less time than connecting takes. It ends within the limit of an
+    /// exchange, and closes the connection if the waiter is gone.
+    fn begin(self: &Arc<Self>, name: &str) -> Option<Receiver<Listening>> {
+        let place = self.place(name)?;
+        let (ready, subscription) = channel();
+        let subscribe = move || {
+            if let Some(listening) = Wakeups::listen(place) {
+                // It fails if the waiter is gone.
+                let _ = ready.send(listening);
+            }
+        };
+        let started = thread::Builder::new().name("dogpile-wakeup".into()).spawn(subscribe);
+        started.is_ok().then_some(subscription)
+    }
+
+    /// Reserves a subscription to the releases of the lock `name`.
+    fn place(self: &Arc<Self>, name: &str) -> Option<Place> {
         let mut names = self.names();
         if self.refused.load(Ordering::Relaxed) || names.len() >= MAX_LISTENERS || names.contains(name) {
             return None;
         }
         names.insert(name.to_owned());
-        drop(names);
-        let place = Place { wakeups: self, name: name.to_owned() };
-        match self.subscribe(name) {
-            Ok(connection) => Some(Box::new(Listening { connection, _place: place })),
+        Some(Place { wakeups: Arc::clone(self), name: name.to_owned() })
+    }
+
+    fn listen(place: Place) -> Option<Listening> {
+        match place.wakeups.subscribe(&place.name) {
+            Ok(connection) => Some(Listening { connection, _place: place }),
             Err(error) => {
-                log::debug!(
-                    "waiters poll their locks: cannot subscribe to releases: {}",
-                    error_chain(&error)
-                );
-                self.refused.fetch_or(!error.is_transient(), Ordering::Relaxed);
+                let cause = error_chain(&error);
+                log::debug!("waiters poll their locks: cannot subscribe to releases: {cause}");
+                place.wakeups.refused.fetch_or(!error.is_transient(), Ordering::Relaxed);
                 None
             }
         }
@@ -88,49 +106,55 @@ impl Wakeups {
 }
 
 /// A wait for one lock.
-struct Wait<'w> {
-    wakeups: &'w Wakeups,
+struct Wait {
+    wakeups: Arc<Wakeups>,
     name: String,
-    subscription: Subscription<'w>,
+    subscription: Subscription,
 }
 
 /// The state of a waiter's subscription.
-enum Subscription<'w> {
+enum Subscription {
     /// The wait has been too short for a subscription.
     NotYet,
-    Open(Box<Listening<'w>>),
+    /// A thread is subscribing.
+    Begun(Receiver<Listening>),
+    Open(Box<Listening>),
     /// The subscription failed or was not allowed. The waiter only polls.
     Failed,
 }
 
 /// A connection that is subscribed to a channel. Dropping it closes the connection.
-struct Listening<'w> {
+struct Listening {
     connection: Connection,
-    _place: Place<'w>,
+    _place: Place,
 }
 
 /// A lock's entry in [`Wakeups::names`], removed on drop.
-struct Place<'w> {
-    wakeups: &'w Wakeups,
+struct Place {
+    wakeups: Arc<Wakeups>,
     name: String,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.wakeups.names().remove(&self.name);
     }
 }
 
-impl LeaseWait for Wait<'_> {
+impl LeaseWait for Wait {
     fn pause(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
+        if matches!(self.subscription, Subscription::NotYet) && limit > SHORT {
+            let begun = self.wakeups.begin(&self.name);
+            self.subscription = begun.map_or(Subscription::Failed, Subscription::Begun);
+        }
         match &mut self.subscription {
-            Subscription::NotYet if limit > SHORT => {
-                let listening = self.wakeups.listen(&self.name);
-                self.subscription = listening.map_or(Subscription::Failed, Subscription::Open);
+            Subscription::Begun(subscription) => match subscription.recv_timeout(limit) {
                 // Poll at once: the lock may have been released before we subscribed.
-                return false;
-            }
+                Ok(listening) => self.subscription = Subscription::Open(Box::new(listening)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.subscription = Subscription::Failed,
+            },
             Subscription::Open(listening) => match listening.receive(until) {
                 Ok(is_released) => return is_released,
                 Err(error) => {
@@ -139,14 +163,15 @@ impl LeaseWait for Wait<'_> {
                     self.subscription = Subscription::Failed;
                 }
             },
-            Subscription::NotYet | Subscription::Failed => {}
+            Subscription::NotYet | Subscription::Failed => {
+                thread::sleep(until.saturating_duration_since(Instant::now()));
+            }
         }
-        thread::sleep(until.saturating_duration_since(Instant::now()));
         false
     }
 }
 
-impl Listening<'_> {
+impl Listening {
     /// Waits until `until` and returns whether a release was published.
     fn receive(&mut self, until: Instant) -> Result<bool, Failure> {
         self.connection.set_deadline(until);
