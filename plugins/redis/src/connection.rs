@@ -1,6 +1,7 @@
 //! [`Connection`]: a connection to a server, whose commands and replies end by a deadline.
 
 mod failure;
+mod handshake;
 mod resolver;
 mod server;
 mod stream;
@@ -9,11 +10,13 @@ mod tls;
 use std::time::Instant;
 
 pub(crate) use self::failure::Failure;
+pub(crate) use self::handshake::Purpose;
+use self::handshake::{Step, steps};
 pub(crate) use self::resolver::Resolver;
 pub(crate) use self::server::{Address, Login, Profile, Server};
 use self::stream::Stream;
 pub(crate) use self::tls::{Checks, Tls};
-use crate::resp::{self, Decoder, Expected, Invalid, Value};
+use crate::resp::{Decoder, Expected, Invalid, Value};
 
 /// A connection to a server. After a failure, it must be closed: its next bytes may belong to an earlier command.
 pub(crate) struct Connection {
@@ -21,13 +24,6 @@ pub(crate) struct Connection {
     decoder: Decoder,
     /// The most bytes of a value.
     value_limit: usize,
-}
-
-/// Whether a connection sends commands, or receives published messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Commands,
-    Messages,
 }
 
 /// The moments by which a new connection must be open and logged in.
@@ -49,39 +45,19 @@ impl Connection {
         let stream = Stream::connect(server, resolver, deadlines.connected)?;
         let mut connection = Connection { stream, decoder: Decoder::default(), value_limit };
         connection.set_deadline(deadlines.ready);
-        connection.log_in(&server.profile.login, purpose)?;
+        connection.shake_hands(&steps(&server.profile.login, purpose))?;
         Ok(connection)
     }
 
-    fn log_in(&mut self, login: &Login, purpose: Purpose) -> Result<(), Failure> {
-        let (credentials, mut sent) = (login.credentials(), Vec::new());
-        let (has_login, has_hello) = (!credentials.is_empty(), purpose == Purpose::Messages);
-        if has_hello {
-            let auth = if has_login { &[&b"AUTH"[..], login.name()][..] } else { &[] };
-            let password = credentials.last().copied().filter(|_| has_login);
-            write([&[&b"HELLO"[..], b"3"], auth, password.as_slice()].concat(), &mut sent);
-        } else if has_login {
-            write([&[&b"AUTH"[..]], &credentials[..]].concat(), &mut sent);
+    /// Sends the commands of the handshake together, and checks their replies.
+    fn shake_hands(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        if !steps.is_empty() {
+            self.send(&steps.iter().flat_map(|step| &step.packed).copied().collect::<Vec<_>>())?;
         }
-        // Channels do not belong to a database.
-        let has_database = login.db != 0 && !has_hello;
-        if has_database {
-            write(vec![b"SELECT", login.db.to_string().as_bytes()], &mut sent);
-        }
-        if sent.is_empty() {
-            return Ok(());
-        }
-        self.send(&sent)?;
-        if has_hello || has_login {
-            let expected = if has_hello { Expected::List } else { Expected::Done };
-            let reply = self.receive(expected)?;
-            accepted(reply, if has_login { |_| Failure::Login } else { Failure::Rejected })?;
-        }
-        if has_database {
-            let reply = self.receive(Expected::Done)?;
-            accepted(reply, Failure::Database)?;
-        }
-        Ok(())
+        steps.iter().try_for_each(|step| match self.receive(step.expected)? {
+            Value::Error(error) => Err((step.failure)(error)),
+            _ => Ok(()),
+        })
     }
 
     /// Sets the deadline of all further sends and reads.
@@ -125,17 +101,5 @@ impl Connection {
     /// If more bytes have arrived. The replies then may belong to other commands.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         if self.stream.unread().is_empty() { Ok(()) } else { Err(Invalid::Unread.into()) }
-    }
-}
-
-fn write(arguments: Vec<&[u8]>, out: &mut Vec<u8>) {
-    resp::command(arguments.len(), out);
-    arguments.into_iter().for_each(|argument| resp::bulk(argument, out));
-}
-
-fn accepted(reply: Value, failure: fn(resp::ErrorReply) -> Failure) -> Result<(), Failure> {
-    match reply {
-        Value::Error(error) => Err(failure(error)),
-        _ => Ok(()),
     }
 }
