@@ -62,6 +62,15 @@ impl<'k> Command<'k> {
         self
     }
 
+    /// Returns about how many bytes the packed command has.
+    fn size(&self) -> usize {
+        let size = |argument: &Argument<'_>| match argument {
+            Argument::Bytes(bytes) => bytes.len() + 16,
+            Argument::Number(_) => 32,
+        };
+        self.arguments.iter().map(size).sum::<usize>() + 16
+    }
+
     pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = &'k str>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Argument::from));
         self
@@ -99,6 +108,7 @@ impl Request {
     }
 
     pub(crate) fn add(&mut self, command: &Command<'_>) {
+        self.packed.reserve(command.size());
         resp::command(command.arguments.len(), &mut self.packed);
         for argument in &command.arguments {
             match argument {

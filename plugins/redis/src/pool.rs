@@ -63,21 +63,26 @@ pub(crate) struct Pool {
 
 #[derive(Default)]
 struct Connections {
-    /// The unused connections, each with the time of its return. The one returned last is lent first.
+    /// The unused connections, each with the time of its last loan. The one returned last is lent first.
     idle: Vec<(Connection, Instant)>,
     lent: usize,
+    /// The number of callers that wait for a connection.
+    waiting: usize,
 }
 
 /// A connection on loan from a pool. It counts toward the pool's limit until it is dropped.
 ///
-/// Dropping it closes the connection, unless it was [given back](Lent::give_back).
+/// Dropping it closes the connection, unless its exchange [ended](Lent::end) well.
 pub(crate) struct Lent<'p> {
     pool: &'p Pool,
+    since: Instant,
     deadline: Instant,
     /// The time for which the caller waited until it got the connection.
     waited: Duration,
     connection: Option<Connection>,
     was_kept: bool,
+    /// Whether every reply has been received, so that the connection can be used again.
+    is_finished: bool,
 }
 
 impl Pool {
@@ -165,26 +170,30 @@ impl Pool {
 
     /// Lends a connection, waiting for one until `deadline` while all are in use.
     pub(crate) fn lend(&self, deadline: Instant) -> Result<Lent<'_>, BackendError> {
+        let (begun, mut since) = (Instant::now(), None);
         let mut connections = self.connections();
-        let mut waited = Duration::ZERO;
         if connections.lent >= self.limits.size {
-            let begun = Instant::now();
             connections = self.wait(connections, deadline);
-            waited = begun.elapsed();
+            since = Some(Instant::now());
+            let waited = begun.elapsed();
             if connections.lent >= self.limits.size {
                 drop(connections);
                 return Err(self.failed(Failure::Busy { size: self.limits.size, waited }));
             }
         }
         connections.lent += 1;
+        let since = since.unwrap_or(begun);
         let kept = connections.idle.pop();
-        let fresh = kept.filter(|(_, since)| since.elapsed() < self.limits.idle_timeout);
+        let fresh =
+            kept.filter(|(_, last)| since.saturating_duration_since(*last) < self.limits.idle_timeout);
         // The other idle connections were returned even earlier. Close them all, after unlocking.
         let old = if fresh.is_none() { std::mem::take(&mut connections.idle) } else { Vec::new() };
         drop(connections);
         drop(old);
         let connection = fresh.map(|(connection, _)| connection);
-        Ok(Lent { pool: self, deadline, waited, was_kept: connection.is_some(), connection })
+        let waited = since - begun;
+        let was_kept = connection.is_some();
+        Ok(Lent { pool: self, since, deadline, waited, connection, was_kept, is_finished: false })
     }
 
     /// Waits until a connection is free, or until `deadline`.
@@ -193,6 +202,7 @@ impl Pool {
         mut connections: MutexGuard<'c, Connections>,
         deadline: Instant,
     ) -> MutexGuard<'c, Connections> {
+        connections.waiting += 1;
         while connections.lent >= self.limits.size {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -201,7 +211,23 @@ impl Pool {
             let waited = self.returned.wait_timeout(connections, left);
             connections = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        connections.waiting -= 1;
         connections
+    }
+
+    /// Ends a loan, and keeps the connection if there is one.
+    fn take_back(&self, connection: Option<(Connection, Instant)>) {
+        let mut connections = self.connections();
+        connections.lent -= 1;
+        let has_room = connections.idle.len() < self.limits.max_idle;
+        let (kept, surplus) = if has_room { (connection, None) } else { (None, connection) };
+        connections.idle.extend(kept);
+        let is_awaited = connections.waiting > 0;
+        drop(connections);
+        drop(surplus);
+        if is_awaited {
+            self.returned.notify_one();
+        }
     }
 
     /// Records and describes a failure.
@@ -259,11 +285,12 @@ impl Lent<'_> {
     }
 
     /// Ends the loan. Gives the connection back if all replies were received, and closes it otherwise.
-    pub(crate) fn end(self, replies: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
+    pub(crate) fn end(mut self, replies: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
         let pool = self.pool;
         match replies {
             Ok(values) => {
-                self.give_back();
+                self.is_finished = true;
+                drop(self);
                 if pool.is_stuck() {
                     pool.is_stuck.store(false, Ordering::Relaxed);
                 }
@@ -276,23 +303,13 @@ impl Lent<'_> {
             Err(failure) => Err(pool.failed(failure)),
         }
     }
-
-    /// Returns the connection to the pool. Every reply must have been received.
-    fn give_back(mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let mut connections = self.pool.connections();
-        if connections.idle.len() < self.pool.limits.max_idle {
-            connections.idle.push((connection, Instant::now()));
-        }
-    }
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        // Close the connection first, so that there are never more than the limit.
-        self.connection = None;
-        self.pool.connections().lent -= 1;
-        self.pool.returned.notify_one();
+        // Close an unfinished connection first, so that there are never more than the limit.
+        let finished = self.connection.take().filter(|_| self.is_finished);
+        self.pool.take_back(finished.map(|connection| (connection, self.since)));
     }
 }
 

@@ -15,7 +15,7 @@ use super::resolver::Resolver;
 use super::server::{Address, Profile, Server};
 use crate::config::Node;
 
-/// The bytes read at a time, unless more are known to come.
+/// The bytes read at a time, until a reply is larger.
 const CHUNK: usize = 8 << 10;
 /// The most bytes read at a time. A connection keeps a buffer of at most this size.
 const LARGE_CHUNK: usize = 64 << 10;
@@ -161,8 +161,10 @@ impl Stream {
 
     /// Reads at least one byte. All bytes must have been consumed. `missing` is the number of bytes known to come.
     pub(super) fn fill(&mut self, missing: usize) -> io::Result<()> {
-        let wanted = missing.clamp(CHUNK, LARGE_CHUNK);
-        if wanted > self.buffer.len() {
+        // Probably more is to come if the last read filled the buffer.
+        let (size, was_full) = (self.buffer.len(), self.end == self.buffer.len());
+        let wanted = missing.max(if was_full { size * 2 } else { size }).min(LARGE_CHUNK);
+        if wanted > size {
             self.buffer.resize(wanted, 0);
         }
         (self.begin, self.end) = (0, 0);

@@ -49,7 +49,10 @@ impl Decoder {
     /// If the bytes are not valid, or the reply is larger than `limits`.
     pub(crate) fn decode(&mut self, input: &mut &[u8], limits: Limits) -> Result<Option<Value>, Invalid> {
         loop {
-            let part = if self.string.is_some() { self.fill(input)? } else { self.head(input, limits)? };
+            let part = match self.string.take() {
+                Some(string) => self.fill(string, input)?,
+                None => self.head(input, limits)?,
+            };
             match part {
                 Progress::Stopped => return Ok(None),
                 Progress::Continued => {}
@@ -86,8 +89,7 @@ impl Decoder {
                 }
                 self.count_bytes(length, limits.total)?;
                 let data = Vec::with_capacity(length.min(input.len()));
-                self.string = Some(Unfinished { kind, length, data, end: 0 });
-                Ok(Progress::Continued)
+                self.fill(Unfinished { kind, length, data, end: 0 }, input)
             }
             Head::List { kind, count } => self.open(kind, count, limits),
         }
@@ -113,15 +115,14 @@ impl Decoder {
         without_end(line).map(Some)
     }
 
-    /// Moves bytes from `input` to the unfinished string.
-    fn fill(&mut self, input: &mut &[u8]) -> Result<Progress, Invalid> {
-        let Some(string) = &mut self.string else { return Ok(Progress::Continued) };
+    /// Moves bytes from `input` to `string`, which is kept if it remains unfinished.
+    fn fill(&mut self, mut string: Unfinished, input: &mut &[u8]) -> Result<Progress, Invalid> {
         string.take_data(input);
-        if !string.take_end(input)? {
-            return Ok(Progress::Stopped);
+        if string.take_end(input)? {
+            return string.finish().map(Progress::Value);
         }
-        let finished = self.string.take().map(Unfinished::finish);
-        finished.map_or(Ok(Progress::Continued), |value| value.map(Progress::Value))
+        self.string = Some(string);
+        Ok(Progress::Stopped)
     }
 
     fn open(&mut self, kind: u8, count: usize, limits: Limits) -> Result<Progress, Invalid> {
