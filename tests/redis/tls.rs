@@ -66,7 +66,7 @@ fn certificate_is_not_checked_if_not_required() {
     });
 }
 
-/// Messages of TLS itself, such as new session tickets, are no unrequested replies.
+/// Messages of TLS itself, such as new session tickets, do not count as unrequested replies.
 #[test]
 fn encrypted_connection_is_kept() {
     bounded(|| {
@@ -85,7 +85,7 @@ fn encrypted_connection_is_kept() {
     });
 }
 
-/// The system connects to this host at 127.0.0.1, for which the certificate is valid, and it is not valid for this host.
+/// The system connects to 127.0.0.1 for this host. The certificate is valid only for the former.
 const OTHER_HOST: &str = "0.0.0.0";
 
 #[test]

@@ -30,8 +30,8 @@ use crate::connection::Address;
 #[non_exhaustive]
 pub struct RedisConfig {
     /// Server URL: `redis://user:password@host:port/db`, `rediss://…` for TLS, or `unix:///path?db=0`. Options of
-    /// `connection_kwargs` may follow a `?`. Overrides the arguments of the same meaning, such as `host` and `password`.
-    /// For a cluster, give one of its nodes. Not allowed with Sentinel. Default: none.
+    /// `connection_kwargs` may follow a `?`. Overrides the arguments of the same meaning, such as `host` and
+    /// `password`. For a cluster, give one of its nodes. Not allowed with Sentinel. Default: none.
     pub url: Option<String>,
     /// Host name or address of the server. Default: `localhost`.
     pub host: String,
@@ -69,8 +69,9 @@ pub struct RedisConfig {
     pub sentinel_kwargs: Option<ConnectionOptions>,
     /// Addresses of cluster nodes, of which at least one must be reachable. Required for a cluster without `url`.
     pub startup_nodes: Vec<Node>,
-    /// Hosts that the sentinels or the nodes of a cluster may name, such as `10.0.0.7` or `*.cache.internal`. The client
-    /// connects to no other host that they name, and sends it no password. Default: any. Only for Sentinel and clusters.
+    /// Hosts that the sentinels or the nodes of a cluster may name, such as `10.0.0.7` or `*.cache.internal`. The
+    /// client connects to no other host that they name, and sends it no password. Only for Sentinel and clusters.
+    /// Default: any.
     pub allowed_hosts: Option<Vec<String>>,
     /// Time after which the server drops a value. A shorter `keep_for` of the region wins. Default: never.
     #[serde(with = "seconds")]

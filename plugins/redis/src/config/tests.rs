@@ -165,7 +165,7 @@ fn sentinels_get_the_login_unless_overridden() {
 }
 
 #[test]
-fn sentinels_without_tls_do_not_get_the_login_of_servers_with_tls() {
+fn login_of_servers_with_tls_is_not_sent_in_the_clear() {
     let password = |written: &str| {
         let config: RedisConfig = serde_json::from_str(written).unwrap();
         config.sentinel_options().password
