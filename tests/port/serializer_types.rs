@@ -173,12 +173,15 @@ fn rust_types(
 
 /// Returns what Python reads from what Rust writes.
 fn python_value(python: &Python, name: &str, serializer: &dyn Serializer, writes: &Writes) -> String {
-    let Some((bytes, is_read_back)) = writes(serializer) else { return "Rust cannot write it".to_owned() };
-    let read = match python.read(name, &bytes) {
-        Ok(value) => format!("`{value}`"),
-        Err(_) => "Python cannot read it".to_owned(),
-    };
-    if is_read_back { read } else { format!("{read}, not read back") }
+    match writes(serializer) {
+        None => "Rust cannot write it".to_owned(),
+        // A region stores only what it reads back.
+        Some((_, false)) => "refused".to_owned(),
+        Some((bytes, true)) => match python.read(name, &bytes) {
+            Ok(value) => format!("`{value}`"),
+            Err(_) => "Python cannot read it".to_owned(),
+        },
+    }
 }
 
 fn table<T>(
