@@ -199,7 +199,7 @@ impl<'a> KeyField<'a> {
     fn read(fields: &'a Fields) -> Result<Vec<Self>> {
         let members = fields.members().enumerate();
         let read = fields.iter().zip(members).map(|(field, (number, member))| {
-            // An error about the type stands at the field.
+            // An error about the type points at the field.
             let span = Span::call_site().located_at(field.ty.span());
             let variable = format_ident!("field_{number}", span = span);
             Ok(KeyField { field, member, variable, is_skipped: is_skipped(&field.attrs)? })
@@ -231,7 +231,7 @@ fn refuse_settings(attributes: &[Attribute]) -> Result<()> {
 /// The settings of a type.
 #[derive(Default)]
 struct TypeSettings {
-    /// Where `transparent` stands.
+    /// Where `transparent` is written.
     transparent: Option<Meta>,
     name: Option<String>,
 }
@@ -285,7 +285,7 @@ fn not_a_name(text: &LitStr) -> Error {
     Error::new_spanned(text, problem)
 }
 
-/// Returns what stands in `#[cache_key(...)]`.
+/// Returns the contents of `#[cache_key(...)]`.
 fn settings(attributes: &[Attribute]) -> Result<Vec<Meta>> {
     let mut all = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("cache_key")) {
