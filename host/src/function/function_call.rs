@@ -5,7 +5,7 @@ use std::fmt;
 use super::cache_key::{CacheKey, KeyForm};
 use super::place::Place;
 
-/// What stands before the version of a function in its keys.
+/// The text before the version of a function in its keys.
 pub(super) const VERSION: &str = "@v";
 
 /// A cached function, as a key generator sees it.
@@ -16,7 +16,7 @@ pub struct Function<'a> {
     types: &'a [&'a str],
     namespace: Option<&'a str>,
     version: Option<&'a str>,
-    /// Where it stands, if a function of the same full name may stand elsewhere.
+    /// Where it is, if a function of the same full name may be elsewhere.
     place: Option<Place>,
     /// Whether name, namespace, and version need no quotes in a key.
     is_plain: bool,

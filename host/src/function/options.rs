@@ -118,7 +118,7 @@ impl<'r, G> FunctionOptions<'r, G> {
 }
 
 impl<G, P> FunctionOptions<'_, G, P> {
-    /// Sets a namespace, which stands between the name and the arguments in a key. Default: none.
+    /// Sets a namespace, which is between the name and the arguments in a key. Default: none.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
