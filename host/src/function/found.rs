@@ -4,12 +4,19 @@ use dogpile_sdk::Object;
 
 use super::should_cache::{ShouldCache, decide};
 use crate::created::Created;
+use crate::round_trip::RoundTrips;
 use crate::serializer::{Serializer, SerializerError};
 use crate::value::CacheValue;
 
 /// A value, or `None` if the function left its key out. Only a value is stored, in its own form.
 #[derive(Clone)]
 pub(super) struct Found<V>(pub(super) Option<V>);
+
+impl<V> Found<V> {
+    fn value(&self) -> Result<&V, SerializerError> {
+        self.0.as_ref().ok_or_else(|| "a key that the function left out has no value to store".into())
+    }
+}
 
 impl<V> Found<V> {
     /// Returns the decisions on the values that were created for `keys`. A value that was left out is not stored.
@@ -37,8 +44,15 @@ impl<V, P: ShouldCache<V>> ShouldCache<Found<V>> for IfFound<'_, P> {
 
 impl<V: CacheValue> CacheValue for Found<V> {
     fn serialize(&self, serializer: &dyn Serializer) -> Result<Vec<u8>, SerializerError> {
-        let value = self.0.as_ref().ok_or("a key that the function left out has no value to store")?;
-        value.serialize(serializer)
+        self.value()?.serialize(serializer)
+    }
+
+    fn serialize_to_store(
+        &self,
+        serializer: &dyn Serializer,
+        round_trips: &RoundTrips,
+    ) -> Result<Vec<u8>, SerializerError> {
+        self.value()?.serialize_to_store(serializer, round_trips)
     }
 
     fn deserialize(bytes: &[u8], serializer: &dyn Serializer) -> Result<Self, SerializerError> {
@@ -55,5 +69,22 @@ impl<V: CacheValue> CacheValue for Found<V> {
 
     fn from_object(object: &Object) -> Option<Self> {
         V::from_object(object).map(|value| Found(Some(value)))
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use super::*;
+    use crate::serializer::Json;
+
+    #[test]
+    fn value_that_would_be_read_as_another_is_refused() {
+        let stored = |value: Option<Option<u8>>| {
+            Found(Some(value))
+                .serialize_to_store(&Json, &RoundTrips::default())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(stored(Some(Some(1))), Ok(b"1".to_vec()));
+        assert!(stored(Some(None)).is_err_and(|error| error.contains("Some(None) would become None")));
     }
 }
