@@ -11,12 +11,13 @@
 //! compared with the original by a digest of all its contents (see [`digest`]).
 //!
 //! A type that lets the format choose what it reads, as untagged enums and flattened fields do, is read back each time
-//! (see [`crate::spy`]). So is every [`SAMPLED`]th value of each type.
+//! (see [`crate::spy`]). So are the first values of each type ([`FIRST`]), and one in [`SAMPLED`] later ones.
 //!
 //! A serializer of an application may decline to read before it looks at a value. Such a value is stored all the same:
 //! that it cannot be read is on purpose.
 //!
-//! What serde does not show cannot be compared: for example, two variants of an untagged enum with equal contents.
+//! What serde does not show cannot be compared: for example, a skipped field, or two variants of an untagged enum with
+//! equal contents.
 
 mod digest;
 mod features;
@@ -37,6 +38,9 @@ use self::outline::difference;
 use self::shape::{Shape, shape_of};
 use crate::serializer::{Serializer, SerializerError, is_supplied, shown_name};
 use crate::spy::{Mission, Spy};
+
+/// The first values of a type are all read back. A value may survive by chance, for example if a field is its default.
+const FIRST: u32 = 64;
 
 /// One in so many values is read back although its features are known.
 const SAMPLED: u32 = 1024;
@@ -66,7 +70,7 @@ pub(crate) struct Plain(pub(crate) bool);
 #[derive(Debug, thiserror::Error)]
 enum Lossy {
     #[error(
-        "values of {value} cannot be read back after serializer {serializer:?} wrote them; change the type, or use another serializer"
+        "a value of {value} cannot be read back after serializer {serializer:?} wrote it; change the value or its type, or use another serializer"
     )]
     Unreadable { value: &'static str, serializer: String, source: SerializerError },
     #[error(
@@ -118,7 +122,10 @@ impl Known {
         // Not counted exactly: a counter that threads must agree on would cost more than the rest of the check.
         let stored = self.stored.load(Relaxed).wrapping_add(1);
         self.stored.store(stored, Relaxed);
-        stored.is_multiple_of(SAMPLED) || shape.has_new_features() || self.is_open.load(Relaxed)
+        stored <= FIRST
+            || stored.is_multiple_of(SAMPLED)
+            || shape.has_new_features()
+            || self.is_open.load(Relaxed)
     }
 
     /// Checks that `bytes` are read back as `value`, and notes its features.
@@ -299,7 +306,7 @@ mod tests {
         let refused = flattened.serialize_to_store(&*serializer, &RoundTrips::default()).unwrap_err();
         let chain = dogpile_sdk::error_chain(&*refused).to_string();
         assert!(
-            chain.contains("Flattened cannot be read back after serializer \"json\" wrote them; "),
+            chain.contains("Flattened cannot be read back after serializer \"json\" wrote it; "),
             "{chain}"
         );
         assert!(chain.contains("invalid type: string \"1\", expected u32"), "{chain}");
@@ -314,6 +321,26 @@ mod tests {
         assert!(lost(&Untagged::Character('x')));
         assert!(!lost(&Untagged::One { a: 1 }) && lost(&Untagged::Two { a: 1, b: 2 }));
         assert!(!lost(&Untagged::Nothing));
+    }
+
+    #[test]
+    fn value_that_survives_by_chance_approves_no_others() {
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        struct Renamed {
+            #[serde(rename(serialize = "x", deserialize = "y"), default)]
+            a: u8,
+        }
+
+        let trips = RoundTrips::default();
+        for _ in 0..100 {
+            assert!(stored(&trips, "json", &Renamed { a: 0 }).is_ok());
+        }
+        assert!(stored(&trips, "json", &Renamed { a: 1 }).is_err());
+        let raw = |key: &str| serde_json::json!({ key: "5" });
+        for _ in 0..100 {
+            assert!(stored(&trips, "json", &raw("a")).is_ok());
+        }
+        assert!(stored(&trips, "json", &raw("$serde_json::private::RawValue")).is_err());
     }
 
     #[test]
@@ -372,9 +399,9 @@ mod tests {
 
         let trips = RoundTrips::default();
         assert!("ABC".to_owned().serialize_to_store(&Shouting, &trips).is_ok());
-        // The features are known by now: only a sample is read back.
+        // The features are known by now: the first values and a sample are read back.
         let refused =
             (0..SAMPLED).filter(|_| "abc".to_owned().serialize_to_store(&Shouting, &trips).is_err());
-        assert_eq!(refused.count(), 1);
+        assert_eq!(refused.count(), FIRST as usize);
     }
 }

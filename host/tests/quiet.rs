@@ -32,6 +32,11 @@ fn one_line(item: u32) -> u32 { item }
 fn one_call(item: &str) -> String { item.to_owned() }
 
 #[cache_on_arguments(region = REGION)]
+fn ignoring(_item: u32) -> u32 {
+    1
+}
+
+#[cache_on_arguments(region = REGION)]
 fn one_block(item: u32) -> u32 {
     if item > 1 { item } else { 1 }
 }
@@ -237,6 +242,7 @@ fn within_a_body() -> u32 {
 fn cached_functions_without_warnings_return_their_values() {
     let _ = REGION.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
     assert_eq!((within_a_body(), price("tea", 1), one_line(1), one_call("a").as_str()), (1, 5, 1, "a"));
+    assert_eq!(ignoring(2), 1);
     assert_eq!((one_block(1), unused_and_ignored(2, ""), with_predicate(3), key_only(1)), (1, 2, 3, 7));
     assert_eq!(checked(2), Ok(()));
     assert_eq!((private("a".to_owned(), "b").as_deref(), fallible("tea")), (Ok("ab"), Ok(3)));

@@ -92,7 +92,12 @@ impl CachedFn {
                 }
             }
         }
-        quote!(#(#attributes)* #vis #signature { #check #body })
+        // The key reads arguments that the function itself ignores.
+        quote! {
+            #(#attributes)*
+            #[allow(clippy::used_underscore_binding)]
+            #vis #signature { #check #body }
+        }
     }
 
     /// Returns the cached function, with `body`, and its companions.

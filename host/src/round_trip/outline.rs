@@ -3,13 +3,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::BuildHasher;
 
+use foldhash::quality::FixedState;
 use serde::Serialize;
 
 use crate::walk::{Leaf, Observer, Step, Whole, walk};
 
-/// The most parts that are compared.
+/// The most parts that are compared. A value may have millions, and each costs memory.
 const PARTS: usize = 4096;
+
+/// The longest text that is kept of a part or a key, in bytes. A hash stands for a longer one.
+const LENGTH: usize = 64;
 
 /// Returns how `read` differs from `value`, for a message. It shows neither strings nor bytes, which may be secret.
 pub(super) fn difference<T: Serialize>(value: &T, read: &T) -> String {
@@ -88,6 +93,9 @@ struct Outline<'p> {
 impl Outline<'_> {
     fn changed(self, change: impl FnOnce(&mut Place)) -> Self {
         let mut places = self.page.places.borrow_mut();
+        if places.len() == 2 * PARTS {
+            return self;
+        }
         let mut place = places[self.place].clone();
         change(&mut place);
         places.push(place);
@@ -96,8 +104,8 @@ impl Outline<'_> {
 
     fn part(self, text: &str, shown: &str) {
         let mut parts = self.page.parts.borrow_mut();
-        let Place { path, shown_path, around } = self.page.places.borrow()[self.place].clone();
-        if parts.len() < PARTS {
+        if parts.len() < PARTS && self.page.places.borrow().len() < 2 * PARTS {
+            let Place { path, shown_path, around } = self.page.places.borrow()[self.place].clone();
             let closed = ")".repeat(around.matches('(').count());
             let text = format!("{around}{text}");
             parts.insert(path, Part { shown_path, text, shown: format!("{around}{shown}{closed}") });
@@ -117,9 +125,11 @@ impl Observer for Outline<'_> {
             Leaf::Float32(value) => (format!("{value:?}f32"), None),
             Leaf::Float64(value) => (format!("{value:?}f64"), None),
             Leaf::Char(value) => (format!("{value:?}"), Some("a character".to_owned())),
-            Leaf::Str(value) => (format!("{value:?}"), Some(format!("a string of {} bytes", value.len()))),
+            Leaf::Str(value) => (bounded(value), Some(format!("a string of {} bytes", value.len()))),
             Leaf::Display(value) => return self.leaf(Leaf::Str(&value.to_string())),
-            Leaf::Bytes(value) => (format!("b{value:?}"), Some(format!("{} raw bytes", value.len()))),
+            Leaf::Bytes(value) => {
+                (bounded(&String::from_utf8_lossy(value)), Some(format!("{} raw bytes", value.len())))
+            }
             Leaf::None => ("None".to_owned(), None),
             Leaf::Unit => ("()".to_owned(), None),
             Leaf::UnitStruct => ("a unit struct".to_owned(), None),
@@ -162,8 +172,18 @@ impl Observer for Outline<'_> {
     }
 
     fn add(parts: &mut String, part: String) {
+        // Only a key needs the text, to tell it apart from others.
         parts.push_str(&part);
-        parts.push(' ');
+        *parts = bounded(parts);
+    }
+}
+
+/// Returns `text`, or a hash of it if it is long.
+fn bounded(text: &str) -> String {
+    if text.len() <= LENGTH {
+        text.to_owned()
+    } else {
+        format!("#{:016x}", FixedState::default().hash_one(text))
     }
 }
 
@@ -180,6 +200,19 @@ mod tests {
         assert_eq!(difference(&one, &other), "2.5f32 at .0.1 would become NaNf32");
         assert_eq!(difference(&vec![1_u64], &vec![]), "1u64 at [0] would be lost");
         assert_eq!(difference(&vec![1_u64], &vec![1, 2]), "2u64 at [1] would be added");
+    }
+
+    #[test]
+    fn difference_of_large_values_takes_bounded_memory() {
+        let of = |last: Option<u8>| {
+            let mut list = vec![Some(Some(1)); 100_000];
+            list.push(Some(last));
+            BTreeMap::from([("k".repeat(100_000), list)])
+        };
+        assert_eq!(difference(&of(None), &of(Some(1))), "its parts would change");
+        let outline = outline_of(&of(None));
+        let bytes = outline.iter().map(|(path, part)| path.len() + part.text.len() + part.shown.len());
+        assert!(outline.len() <= PARTS && bytes.sum::<usize>() < PARTS * 4 * LENGTH);
     }
 
     #[test]

@@ -115,14 +115,15 @@ impl Observer for Place<'_> {
     #[inline(always)]
     fn leaf(self, leaf: Leaf<'_>) {
         match leaf {
-            Leaf::Bool(_) => self.note(1, 0),
+            Leaf::Bool(value) => self.note(1, value.into()),
             Leaf::Signed(bits, value) => self.note(2, u64::from(bits) << 8 | signed_range(value)),
             Leaf::Unsigned(bits, value) => self.note(3, u64::from(bits) << 8 | unsigned_range(value)),
             Leaf::Float32(value) => self.float(4, value.into()),
             Leaf::Float64(value) => self.float(5, value),
             Leaf::Char(_) => self.note(6, 0),
             // The text need not be made to know that it is one.
-            Leaf::Str(_) | Leaf::Display(_) => self.note(7, 0),
+            Leaf::Str(value) => self.note(7, class_of_str(value)),
+            Leaf::Display(_) => self.note(7, 0),
             Leaf::Bytes(_) => self.note(8, 0),
             Leaf::None => self.note(9, 0),
             Leaf::Unit => self.note(10, 0),
@@ -181,6 +182,7 @@ fn mix(hash: u64, more: u64) -> u64 {
 #[inline(always)]
 fn signed_range(value: i128) -> u64 {
     match value {
+        0 => 3,
         _ if i64::try_from(value).is_ok() => 0,
         _ if u64::try_from(value).is_ok() => 1,
         _ => 2,
@@ -190,16 +192,28 @@ fn signed_range(value: i128) -> u64 {
 /// Returns a number for the smallest type that `value` fits into.
 #[inline(always)]
 fn unsigned_range(value: u128) -> u64 {
-    i128::try_from(value).map_or(3, signed_range)
+    i128::try_from(value).map_or(4, signed_range)
 }
 
-/// Tells apart finite numbers, the negative zero, infinities, and `NaN`.
+/// Tells apart usual strings, the empty one, and those that have a meaning of their own in JSON.
+#[inline(always)]
+fn class_of_str(value: &str) -> u64 {
+    match value.as_bytes() {
+        [] => 1,
+        b"null" => 2,
+        // The JSON library takes a map with such a key for a number, or for raw JSON.
+        [b'$', ..] => 3,
+        _ => 0,
+    }
+}
+
+/// Tells apart finite numbers, the zeros, infinities, and `NaN`.
 #[inline(always)]
 fn class_of(value: f64) -> u64 {
     match value {
         _ if value.is_nan() => 1,
         _ if value.is_infinite() => 2 + u64::from(value.is_sign_negative()),
-        _ if value == 0.0 && value.is_sign_negative() => 4,
+        _ if value == 0.0 => 4 + u64::from(value.is_sign_negative()),
         _ => 0,
     }
 }
