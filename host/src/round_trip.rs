@@ -1,8 +1,8 @@
 //! Round trips: a value is stored only if it is read back as the same value.
 //!
-//! Every format loses something. JSON writes `Some(None)` and `None` alike. An untagged enum is read
-//! as its first variant that fits. A value that is lost in this way would come out of the cache as another value, or
-//! would be created at every call. Such a value is refused before it is stored.
+//! Every format loses something. JSON writes `Some(None)` and `None` alike. An untagged enum is read as its first variant
+//! that fits. A value that is lost in this way would come out of the cache as another value, or would be created at
+//! every call. Such a value is refused before it is stored.
 //!
 //! Reading every value back would double the cost of storing it. Most of that is unnecessary: whether a value survives
 //! depends on what it consists of, rarely on its text and numbers. Before a value is stored, a walk over it therefore
@@ -38,6 +38,7 @@ use self::outline::difference;
 use self::shape::{Shape, shape_of};
 use crate::serializer::{Serializer, SerializerError, is_supplied, shown_name};
 use crate::spy::{Mission, Spy};
+use crate::walk::MAX_DEPTH;
 
 /// The first values of a type are all read back. A value may survive by chance, for example if a field is its default.
 const FIRST: u32 = 64;
@@ -70,14 +71,16 @@ pub(crate) struct Plain(pub(crate) bool);
 #[derive(Debug, thiserror::Error)]
 enum Lossy {
     #[error(
-        "a value of {value} cannot be read back after serializer {serializer:?} wrote it; change the value or its type, or use another serializer"
+        "a value of {value} cannot be read back after serializer {serializer:?} wrote it; change the value or its type, or \
+         use another serializer"
     )]
     Unreadable { value: &'static str, serializer: String, source: SerializerError },
     #[error(
-        "a value of {value} would be read back as another value by serializer {serializer:?}: {difference}; change the type, or use another serializer"
+        "a value of {value} would be read back as another value by serializer {serializer:?}: {difference}; change the \
+         type, or use another serializer"
     )]
     Changed { value: &'static str, serializer: String, difference: String },
-    #[error("a value of {value} is nested more than {depth} levels deep; store a flatter value", depth = crate::walk::MAX_DEPTH)]
+    #[error("a value of {value} is nested more than {MAX_DEPTH} levels deep; store a flatter value")]
     Deep { value: &'static str },
 }
 

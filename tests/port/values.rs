@@ -101,6 +101,17 @@ fn own_value_of_another_type_logs_one_warning() {
 }
 
 #[test]
+fn warning_about_a_large_value_is_short() {
+    let (region, _) = region_reading("large unreadable", "json");
+    let events = Events::of_region("large unreadable");
+    region.set("key", "x".repeat(1_000_000)).unwrap();
+    assert_eq!(region.get::<u32>("key").unwrap(), None);
+    let warnings = warnings(&events);
+    assert!(warnings[0].fields["error"].starts_with("invalid type: string \"xxx"), "{warnings:?}");
+    assert!(warnings[0].fields["error"].len() < 400, "{warnings:?}");
+}
+
+#[test]
 fn object_of_another_type_logs_one_warning_per_pair() {
     let region = region_of("mismatch", RegionConfig::from_instance(Scripted::new()));
     let events = Events::of_region("mismatch");

@@ -7,6 +7,7 @@
 use std::any::type_name;
 use std::collections::HashSet;
 use std::error::Error;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -74,7 +75,8 @@ impl Unreadable {
         error: Option<&(dyn Error + Send + Sync + 'static)>,
     ) {
         let (key, value_type) = (Shortened(mangled), type_name::<T>());
-        let error = error.map(tracing::field::display);
+        // The reason may contain the value, which may be large.
+        let error = error.map(|error| tracing::field::display(Shortened(Reason(error))));
         if let Some(problem) = self.problem(mangled, found, serializer, value_type) {
             tracing::warn!(region, key = %key, value_type, error, "{problem}");
         } else {
@@ -131,6 +133,15 @@ impl Unreadable {
         }
         let format = guess_format(bytes).filter(|format| *format != shown_name(serializer))?;
         (!self.is_foreign_reported.swap(true, Relaxed)).then_some(format)
+    }
+}
+
+/// The message of an error, for [`Shortened`].
+struct Reason<'e>(&'e (dyn Error + Send + Sync + 'static));
+
+impl fmt::Debug for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)
     }
 }
 
