@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::thread;
 
+use crate::engine::{Leader, Role};
+
 thread_local! {
     static NAME: Arc<str> = name().into();
 }
 
-/// Returns the name of the calling thread.
-pub(crate) fn this_thread() -> Arc<str> {
-    NAME.try_with(Arc::clone).unwrap_or_else(|_| "a thread that ends".into())
+/// Returns the calling thread.
+pub(crate) fn this_thread() -> Leader {
+    let name = NAME.try_with(Arc::clone).unwrap_or_else(|_| "a thread that ends".into());
+    Leader { name, role: Role::Thread }
 }
 
 fn name() -> String {
@@ -18,4 +21,17 @@ fn name() -> String {
         Some(name) => format!("thread {name:?}"),
         None => format!("thread {:?}", thread.id()),
     }
+}
+
+/// Returns the calling task.
+pub(crate) fn this_task() -> Leader {
+    Leader { name: task_name(), role: Role::Task }
+}
+
+fn task_name() -> Arc<str> {
+    #[cfg(feature = "tokio")]
+    if let Some(id) = tokio::task::try_id() {
+        return format!("task {id}").into();
+    }
+    "a task".into()
 }

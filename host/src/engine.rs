@@ -13,7 +13,6 @@
 //! Source: dogpile.cache `dogpile/lock.py`, `Lock`.
 
 mod arrival;
-#[cfg_attr(not(test), expect(dead_code, reason = "the asynchronous front end will use it"))]
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 mod creating;
@@ -22,6 +21,7 @@ mod deadlock;
 mod failure;
 mod gate;
 mod leadership;
+mod leaving;
 #[cfg(all(test, dogpile_loom))]
 mod model;
 mod port;
@@ -29,6 +29,7 @@ mod protocol;
 #[cfg(all(test, not(dogpile_loom)))]
 mod scenarios;
 mod slot;
+mod store_in_progress;
 mod sync;
 mod waiting;
 mod wakeups;
@@ -37,9 +38,11 @@ mod writing;
 pub(crate) use self::creating::{Led, create_queued};
 pub use self::failure::{LockError, SharedFailure};
 pub use self::gate::{CreationInfo, CreationStage};
-pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Role};
+pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Leader, Role};
 pub(crate) use self::leadership::Queued;
 pub(crate) use self::port::{Found, Made, Old, Port, Report, Storing, Wanted};
 pub(crate) use self::protocol::settle;
 pub(crate) use self::slot::{Need, Slot};
+pub(crate) use self::store_in_progress::StoreInProgress;
+pub(crate) use self::waiting::unless;
 pub(crate) use self::writing::Writing;

@@ -118,6 +118,14 @@ pub enum RegionError {
         /// The number of values.
         made: usize,
     },
+    /// The async runtime dropped the task of a detached creation.
+    #[non_exhaustive]
+    TaskDropped {
+        /// The name of the region.
+        region: String,
+        /// The key or keys, quoted and shortened.
+        key: String,
+    },
 }
 
 impl RegionError {
@@ -144,7 +152,8 @@ impl RegionError {
             | RegionError::InvalidKey { region, .. }
             | RegionError::Lock { region, .. }
             | RegionError::NothingToConfirm { region, .. }
-            | RegionError::CreatorCount { region, .. } => region,
+            | RegionError::CreatorCount { region, .. }
+            | RegionError::TaskDropped { region, .. } => region,
             RegionError::SharedFailure(failure) => failure.region(),
         }
     }
@@ -156,7 +165,8 @@ impl RegionError {
             | RegionError::Serialize { key, .. }
             | RegionError::InvalidKey { key, .. }
             | RegionError::Lock { key, .. }
-            | RegionError::NothingToConfirm { key, .. } => Some(key),
+            | RegionError::NothingToConfirm { key, .. }
+            | RegionError::TaskDropped { key, .. } => Some(key),
             RegionError::SharedFailure(failure) => Some(failure.key()),
             _ => None,
         }
@@ -234,6 +244,11 @@ impl RegionError {
                 f,
                 "region {region:?} stored nothing: the creator returned {made} values for {expected} keys; return one \
                  value per key"
+            ),
+            RegionError::TaskDropped { key, .. } => write!(
+                f,
+                "region {region:?} created no value of key {key}: the async runtime dropped the task, because it is \
+                 shutting down"
             ),
         }
     }

@@ -46,6 +46,7 @@ mod region;
 pub mod registry;
 mod round_trip;
 mod runner;
+mod runtime;
 pub mod serializer;
 mod shorten;
 mod spy;
@@ -185,9 +186,12 @@ pub use crate::invalidation::{
     DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
 };
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
-pub use crate::region::{BackgroundCall, CacheRegion, CallOptions, OnCreatorFailure, RegionConfig};
+pub use crate::region::{
+    BackgroundCall, CacheRegion, CallOptions, DetachedCall, OnCreatorFailure, RegionConfig,
+};
 pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, ThreadRunner};
+pub use crate::runtime::{Runtime, RuntimeFuture};
 pub use crate::value::{CacheValue, InMemory};
 
 /// Compiles the programs of the README.

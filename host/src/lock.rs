@@ -20,8 +20,8 @@ use crate::caller::this_thread;
 use crate::created::Terms;
 use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
-    Found, GateKey, Gates, HeldMutex, Made, Need, Port, Report, Role, SharedFailure, Slot, Storing, Wanted,
-    settle,
+    Found, GateKey, Gates, HeldMutex, Leader, Made, Need, Port, Report, Role, SharedFailure, Slot, Storing,
+    Wanted, settle,
 };
 use crate::policy::Policy;
 
@@ -107,7 +107,7 @@ impl fmt::Debug for DogpileLock {
 struct Call<'a, R, C> {
     lock: &'a DogpileLock,
     key: &'a str,
-    leader: Arc<str>,
+    leader: Leader,
     /// Callers wait for others as long as those of a region do.
     policy: Policy,
     read: R,
@@ -134,7 +134,7 @@ where
         GateKey { store_key: self.key, key: self.key, region: &self.lock.name, leader: &self.leader }
     }
 
-    fn leader(&self) -> &Arc<str> {
+    fn leader(&self) -> &Leader {
         &self.leader
     }
 

@@ -9,13 +9,19 @@
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
 
+mod async_calls;
+mod async_creator;
+mod async_region;
 mod background_call;
+mod background_task;
 mod build;
 mod cache_region;
 mod call;
 mod call_options;
 mod configured;
 mod creator;
+mod detached_call;
+mod front_end;
 mod gates;
 mod get_or_create;
 mod plain_value;
@@ -24,6 +30,7 @@ mod release;
 mod settings;
 mod state;
 mod store;
+mod store_identity;
 mod stores;
 mod unreadable;
 mod writes;
@@ -33,5 +40,6 @@ pub(crate) use self::settings::{BackendChoice, Wrap};
 pub use self::background_call::BackgroundCall;
 pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;
+pub use self::detached_call::DetachedCall;
 pub use self::settings::RegionConfig;
 pub use crate::policy::OnCreatorFailure;

@@ -153,9 +153,9 @@ async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], bega
         if led.leadership.mutex().is_some_and(|mutex| port.is_lost(mutex)) {
             port.report(Report::LeaseLost { place });
         // Check as late as possible: a `set` or `delete` may have superseded this creation.
-        } else if led.leadership.begin_store() {
+        } else if let Some(in_progress) = led.leadership.begin_store() {
             let fence = led.leadership.mutex().and_then(|mutex| mutex.fence());
-            values.push(Storing { place, made, fence });
+            values.push(Storing { place, made, fence, in_progress });
         } else {
             port.report(Report::Superseded { place });
         }

@@ -20,6 +20,9 @@ pub enum LockError {
         /// How long ago the leader began.
         age: Duration,
     },
+    /// The caller would block a thread of an async runtime until a task has created the value, and the task may need
+    /// that very thread.
+    WouldBlockRuntime,
     /// The backend's mutex failed.
     Mutex(#[source] Arc<BackendError>),
 }
@@ -37,6 +40,10 @@ impl fmt::Display for LockError {
                 f,
                 "timed out waiting for another creator: {leader} has been creating for {age:.1?}, and no old value \
                  exists; retry later"
+            ),
+            LockError::WouldBlockRuntime => f.write_str(
+                "this call would block a thread of an async runtime until a task has created the value; await the \
+                 `_async` form of the call, or make the call on another thread",
             ),
             LockError::Mutex(_) => f.write_str("the backend's mutex failed"),
         }

@@ -55,7 +55,16 @@ pub(crate) struct GateKey<'a> {
     /// The region that is called.
     pub(crate) region: &'a Arc<str>,
     /// The caller.
-    pub(crate) leader: &'a Arc<str>,
+    pub(crate) leader: &'a Leader,
+}
+
+/// A caller that creates, or would.
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
+    /// The caller, as warnings and errors name it.
+    pub(crate) name: Arc<str>,
+    /// A thread or a task.
+    pub(crate) role: Role,
 }
 
 /// What a leader does, and hands over in the end: it reads the store, or creates.
@@ -79,7 +88,7 @@ pub(super) struct Gate {
 
 pub(super) struct State {
     pub(super) stage: Stage,
-    pub(super) leader: Arc<str>,
+    pub(super) leader: Leader,
     pub(super) led_since: Instant,
     /// The creation whose creator runs.
     pub(super) creation: Option<Arc<Creation>>,
@@ -92,6 +101,16 @@ pub(super) struct State {
     pub(super) patience: Option<Duration>,
     /// Whether a warning named this gate.
     pub(super) warned: bool,
+    /// How many stores of the leader's value are in progress.
+    pub(super) stores: usize,
+    /// Set if the leader was dropped while its value was being stored. The end of the store leaves the gate.
+    pub(super) abandoned: Option<Abandoned>,
+}
+
+/// What a leader left that was dropped while its value was being stored.
+pub(super) struct Abandoned {
+    /// Held until the store ends, so that no other process stores a newer value in between.
+    pub(super) mutex: Option<HeldMutex>,
 }
 
 /// How far a gate is.
@@ -120,7 +139,6 @@ pub(crate) enum Role {
     /// A value. The waiter is a parked thread.
     Thread,
     /// A value. The waiter is a task.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the asynchronous front end will use it"))]
     Task,
     /// The end of the store.
     Writer,
@@ -245,7 +263,7 @@ impl Gate {
         let caller_key = if key.key == key.store_key { Arc::clone(&store_key) } else { key.key.into() };
         let state = State {
             stage: Stage::Led,
-            leader: Arc::clone(key.leader),
+            leader: key.leader.clone(),
             led_since: now,
             creation: None,
             running: None,
@@ -254,12 +272,19 @@ impl Gate {
             next_waiter: 0,
             patience: None,
             warned: false,
+            stores: 0,
+            abandoned: None,
         };
         Gate { store_key, hash, region: Arc::clone(key.region), key: caller_key, state: Mutex::new(state) }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// Returns whether a task leads.
+    pub(super) fn is_led_by_task(&self) -> bool {
+        self.lock().leader.role == Role::Task
     }
 
     /// Returns the creation whose creator runs.
@@ -272,7 +297,7 @@ impl Gate {
         CreationInfo {
             region: self.region.to_string(),
             key: self.key.to_string(),
-            leader: state.leader.to_string(),
+            leader: state.leader.name.to_string(),
             age: now.saturating_duration_since(state.led_since),
             waiters: state.callers(),
             stage: match state.stage {
@@ -302,8 +327,8 @@ impl Gate {
 
 impl State {
     /// Lets `leader` lead a gate that is free, and returns the mutex that comes with it.
-    pub(super) fn take(&mut self, leader: &Arc<str>, now: Instant) -> Option<HeldMutex> {
-        self.leader = Arc::clone(leader);
+    pub(super) fn take(&mut self, leader: &Leader, now: Instant) -> Option<HeldMutex> {
+        self.leader = leader.clone();
         self.led_since = now;
         match std::mem::replace(&mut self.stage, Stage::Led) {
             Stage::Free { mutex, .. } => mutex,

@@ -10,7 +10,11 @@ use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
-use super::gate::{Gate, Gates, Handed, HeldMutex, Outcome, Role, Running, Stage, State, Waiter};
+use super::gate::{
+    Abandoned, Gate, Gates, Handed, HeldMutex, Leader, Outcome, Role, Running, Stage, State, Waiter,
+};
+use super::leaving::{leave, leave_if_free};
+use super::store_in_progress::StoreInProgress;
 use super::wakeups::Wakeups;
 
 /// The right to create the value of a key, in this process and, with a mutex, among all processes.
@@ -76,13 +80,14 @@ impl Leadership {
 
     /// Begins to store the value, unless the key was set or deleted since the creator was called. Until the gate is
     /// opened, `set` and `delete` wait.
-    pub(super) fn begin_store(&self) -> bool {
+    pub(super) fn begin_store(&self) -> Option<StoreInProgress> {
         let mut state = self.gate.lock();
-        let is_current = state.running.is_some_and(|running| !running.superseded);
-        if is_current {
-            state.stage = Stage::Storing;
+        if state.running.is_none_or(|running| running.superseded) {
+            return None;
         }
-        is_current
+        state.stage = Stage::Storing;
+        state.stores += 1;
+        Some(StoreInProgress::new(&self.gates, &self.gate))
     }
 
     /// Returns whether callers wait for the value.
@@ -138,9 +143,18 @@ impl Leadership {
     }
 
     /// Leaves the gate to the waiter that came first, or closes it for good if nobody waits.
+    ///
+    /// If the value is being stored, the end of the store does so. Otherwise a value that is set by then could be
+    /// overwritten.
     pub(super) fn pass_on(&mut self) {
         self.is_over = true;
         let mutex = self.mutex.take();
+        let mut state = self.gate.lock();
+        if matches!(state.stage, Stage::Storing) && state.stores > 0 {
+            state.abandoned = Some(Abandoned { mutex });
+            return;
+        }
+        drop(state);
         leave(&self.gates, &self.gate, None);
         self.gates.release_later(mutex);
     }
@@ -176,33 +190,6 @@ impl fmt::Debug for Leadership {
     }
 }
 
-/// Leaves a gate: free if callers wait, and otherwise removed. A mutex stays with the gate or is released.
-pub(super) fn leave(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
-    let mut shard = gates.shard(gate.hash);
-    let mut state = gate.lock();
-    let creation = state.creation.take();
-    state.running = None;
-    let writers = state.take_writers();
-    let next = state.first_caller();
-    if next.is_some() {
-        state.stage = Stage::Free { mutex, queued: false };
-        drop((state, shard));
-        wake_all(next, writers);
-        drop(creation);
-        return;
-    }
-    let removed = shard.gates.remove(&*gate.store_key);
-    state.stage = Stage::Open { outcome: Outcome::Nothing, wakeups: Arc::default() };
-    drop((state, shard));
-    wake_all(next, writers);
-    gates.release_later(mutex);
-    drop((removed, creation));
-}
-
-fn wake_all(first: Option<Waker>, others: Vec<Waker>) {
-    first.into_iter().chain(others).for_each(Waker::wake);
-}
-
 impl State {
     /// Takes out all waiters: the threads by number, and the wakers of the others.
     fn take_waiters(&mut self) -> (Vec<(u64, Waker)>, Vec<Waker>) {
@@ -214,17 +201,6 @@ impl State {
             }
         }
         (threads, others)
-    }
-
-    /// Takes out those who wait for the end of a store.
-    fn take_writers(&mut self) -> Vec<Waker> {
-        let writers: Vec<u64> = self
-            .waiters
-            .iter()
-            .filter(|(_, waiter)| waiter.role == Role::Writer)
-            .map(|(number, _)| *number)
-            .collect();
-        writers.iter().filter_map(|number| self.waiters.remove(number)).map(|waiter| waiter.waker).collect()
     }
 }
 
@@ -238,7 +214,7 @@ pub(crate) struct Queued {
 
 impl Queued {
     /// Leads the key, unless a caller took it out.
-    pub(crate) fn begin(self, leader: &Arc<str>, now: Instant) -> Option<Leadership> {
+    pub(crate) fn begin(self, leader: &Leader, now: Instant) -> Option<Leadership> {
         let mut state = self.gate.lock();
         if !matches!(state.stage, Stage::Free { .. }) {
             return None;
@@ -258,33 +234,4 @@ impl Drop for Queued {
         drop(state);
         leave_if_free(&self.gates, &self.gate, mutex);
     }
-}
-
-/// Leaves a gate if it is still free: somebody may have led it since.
-pub(super) fn leave_if_free(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
-    let mut shard = gates.shard(gate.hash);
-    let mut state = gate.lock();
-    let is_free = matches!(state.stage, Stage::Free { .. });
-    let is_idle = matches!(state.stage, Stage::Free { queued: false, .. });
-    // A waiter takes over a queued creation, too: the runner may be waiting for that very waiter.
-    let next = if is_free { state.first_caller() } else { None };
-    let mut removed = None;
-    let mut left = mutex;
-    if is_idle && next.is_some() {
-        if let Stage::Free { mutex, .. } = &mut state.stage
-            && left.is_some()
-        {
-            *mutex = left.take();
-        }
-    } else if is_idle {
-        removed = shard.gates.remove(&*gate.store_key);
-        let open = Stage::Open { outcome: Outcome::Nothing, wakeups: Arc::default() };
-        if let Stage::Free { mutex: Some(kept), .. } = std::mem::replace(&mut state.stage, open) {
-            left = Some(kept);
-        }
-    }
-    drop((state, shard));
-    wake_all(next, Vec::new());
-    gates.release_later(left);
-    drop(removed);
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, Fence, Metadata};
 
 use super::failure::{LockError, SharedFailure};
-use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Role};
+use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Leader, Role};
 use super::leadership::Queued;
+use super::store_in_progress::StoreInProgress;
 use crate::created::Terms;
 use crate::decision::Reading;
 use crate::policy::Policy;
@@ -34,8 +35,8 @@ pub(crate) trait Port {
     /// Returns the key at `place`, as its gate needs it.
     fn key(&self, place: usize) -> GateKey<'_>;
 
-    /// Returns the caller, as warnings and errors name it.
-    fn leader(&self) -> &Arc<str>;
+    /// Returns the caller.
+    fn leader(&self) -> &Leader;
 
     /// Returns a monotonic time, for deadlines.
     fn now(&self) -> Instant;
@@ -95,6 +96,11 @@ pub(crate) trait Port {
         None
     }
 
+    /// Returns whether the caller must not block until a task has created a key: the task may need this thread.
+    fn must_not_wait_for_tasks(&self) -> bool {
+        false
+    }
+
     /// Makes the call's error of a failure of the lock.
     fn lock_error(&self, place: usize, error: LockError) -> Self::Error;
 
@@ -141,6 +147,8 @@ pub(crate) struct Storing<'a, V> {
     pub(crate) made: &'a Made<V>,
     /// The token of the leader's mutex, if the store can check that the mutex is still held.
     pub(crate) fence: Option<Fence>,
+    /// To be dropped when the store has ended, even if the leader is dropped before.
+    pub(crate) in_progress: StoreInProgress,
 }
 
 /// What the protocol reports.

@@ -216,6 +216,9 @@ async fn wait<P: Port>(
     let refused = ticket.running.filter(|running| {
         running.superseded || running.began.is_some_and(|began| !port.is_valid(place, began))
     });
+    if port.must_not_wait_for_tasks() && ticket.gate.is_led_by_task() {
+        return Err(port.lock_error(place, LockError::WouldBlockRuntime));
+    }
     let waits = Wait::begin(&ticket.gate);
     let _waits = waits.map_err(|Circle| port.lock_error(place, LockError::Reentry))?;
     let mut waiting = Waiting::new(port.gates(), ticket.gate, P::ROLE);

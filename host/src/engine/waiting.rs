@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::gate::{Gate, Gates, Outcome, Role, Stage, State, Waiter};
-use super::leadership::{Leadership, leave_if_free};
+use super::gate::{Gate, Gates, Leader, Outcome, Role, Stage, State, Waiter};
+use super::leadership::Leadership;
+use super::leaving::leave_if_free;
 use super::wakeups::Wakeups;
 
 /// A wait at a gate. Dropping it leaves no trace.
@@ -39,14 +40,14 @@ impl Waiting {
     }
 
     /// Waits for the next event. `leader` and `now` describe this caller, should it lead.
-    pub(super) async fn next(&mut self, leader: &Arc<str>, now: impl Fn() -> Instant) -> Event {
+    pub(super) async fn next(&mut self, leader: &Leader, now: impl Fn() -> Instant) -> Event {
         poll_fn(|context| self.poll_next(context, leader, &now)).await
     }
 
     fn poll_next(
         &mut self,
         context: &mut Context<'_>,
-        leader: &Arc<str>,
+        leader: &Leader,
         now: &dyn Fn() -> Instant,
     ) -> Poll<Event> {
         let (waker, gate) = (context.waker().clone(), Arc::clone(&self.gate));
@@ -140,7 +141,7 @@ impl Drop for Waiting {
 }
 
 /// Waits for `future`, unless `limit` is over first.
-pub(super) async fn unless<F: Future>(future: F, limit: impl Future<Output = ()>) -> Option<F::Output> {
+pub(crate) async fn unless<F: Future>(future: F, limit: impl Future<Output = ()>) -> Option<F::Output> {
     let (mut future, mut limit) = (pin!(future), pin!(limit));
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

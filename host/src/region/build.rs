@@ -59,6 +59,7 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
         key_mangler,
         strategy,
         runner: settings.async_creation_runner.clone(),
+        runtime: settings.runtime.clone(),
         clock,
         stores: Stores::new(bottom, Vec::new()),
         settings,

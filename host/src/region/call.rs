@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CreationTime, Metadata};
+use parking_lot::Mutex;
 
 use super::configured::Configured;
 use super::creator::{Creator, CreatorCall, OwnedCreator};
+use super::front_end::{Blocking, FrontEnd};
 use super::stores::Encoded;
-use crate::caller::this_thread;
 use crate::decision::stamp;
-use crate::engine::blocking::{drive, sleep_until};
+use crate::engine::blocking::drive;
 use crate::engine::{
-    Found, GateKey, Gates, HeldMutex, Led, LockError, Made, Need, Port, Queued, Report, Role, SharedFailure,
-    Slot, Storing, Wanted, create_queued, settle,
+    Found, GateKey, Gates, HeldMutex, Leader, Led, LockError, Made, Need, Port, Queued, Report, Role,
+    SharedFailure, Slot, Storing, Wanted, create_queued, settle,
 };
 use crate::error::{CreateError, RegionError};
 use crate::policy::Policy;
@@ -25,18 +26,20 @@ use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
 /// A call that found no fresh value of at least one key.
-pub(super) struct Call<'a, T, C> {
+pub(super) struct Call<'a, T, C, F> {
+    front: F,
     current: &'a Arc<Configured>,
     keys: Vec<CallKey<'a>>,
     policy: Policy,
-    creator: C,
-    hand_over: Option<HandOver<T, C>>,
-    leader: Arc<str>,
+    /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
+    creator: Mutex<C>,
+    hand_over: Option<HandOver<T, C, F>>,
+    leader: Leader,
     values: PhantomData<fn() -> T>,
 }
 
 /// Gives creations to the runner: set only if the creator owns what it uses.
-pub(super) type HandOver<T, C> = fn(&mut Call<'_, T, C>, Vec<(usize, Queued)>);
+pub(super) type HandOver<T, C, F> = fn(&mut Call<'_, T, C, F>, Vec<(usize, Queued)>);
 
 /// A key in its three forms.
 pub(super) struct CallKey<'a> {
@@ -46,6 +49,13 @@ pub(super) struct CallKey<'a> {
     pub(super) mangled: Cow<'a, str>,
     /// As the bottom store knows it.
     store_key: Option<String>,
+}
+
+impl Configured {
+    /// Returns `keys` in their three forms.
+    pub(super) fn call_keys<'k>(&self, keys: &[&'k str]) -> Result<Vec<CallKey<'k>>, RegionError> {
+        keys.iter().map(|key| Ok(CallKey::new(self, key, self.mangle(key)?))).collect()
+    }
 }
 
 impl<'a> CallKey<'a> {
@@ -68,29 +78,32 @@ impl<'a> CallKey<'a> {
     }
 }
 
-impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
+impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     pub(super) fn new(
+        front: F,
         current: &'a Arc<Configured>,
         keys: Vec<CallKey<'a>>,
         policy: Policy,
         creator: C,
-        hand_over: Option<HandOver<T, C>>,
+        hand_over: Option<HandOver<T, C, F>>,
     ) -> Self {
-        Call { current, keys, policy, creator, hand_over, leader: this_thread(), values: PhantomData }
+        let leader = front.leader();
+        let creator = Mutex::new(creator);
+        Call { front, current, keys, policy, creator, hand_over, leader, values: PhantomData }
     }
 
     /// Returns the values of all keys, for a caller that found `slots`.
     #[cold]
-    pub(super) fn run(mut self, mut slots: Vec<Slot<T>>) -> Result<Vec<T>, CreateError<C::Error>>
+    pub(super) async fn run(mut self, mut slots: Vec<Slot<T>>) -> Result<Vec<T>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         if !self.current.stores.bottom.capabilities.stores {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
-            return Ok(self.call_creator(wanted)?.into_iter().map(|made| made.value).collect());
+            return Ok(self.call_creator(wanted).await?.into_iter().map(|made| made.value).collect());
         }
-        drive(settle(&mut self, &mut slots))?;
+        settle(&mut self, &mut slots).await?;
         let values = slots.into_iter().map(|slot| match slot.need {
             Need::Settled(value) => value,
             Need::Stale(_) | Need::Missing => unreachable!("the protocol settles all slots"),
@@ -98,12 +111,12 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
         Ok(values.collect())
     }
 
-    fn call_creator(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
+    async fn call_creator(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
         let began = self.current.clock.stamp();
         let keys: Vec<&str> = wanted.iter().map(|wanted| &*self.keys[wanted.place].key).collect();
         let call = CreatorCall { region: &self.current.region, keys: &keys, now: began };
         let olds = wanted.into_iter().map(|wanted| wanted.old).collect();
-        let made = self.creator.create(&call, olds)?;
+        let made = self.creator.get_mut().create(&call, olds).await?;
         self.current.log_created(began, &keys);
         Ok(made)
     }
@@ -113,22 +126,28 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     }
 
     /// Stores those of `values` that can be serialized.
-    fn store_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Result<(), RegionError> {
+    async fn store_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Result<(), RegionError> {
         let ended = self.current.clock.stamp();
         let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
+        let mut in_progress = Vec::with_capacity(values.len());
         for storing in values {
             let mangled = self.keys[storing.place].mangled.to_string();
-            match self.encode(storing, began, ended) {
-                Ok(encoded) => entries.push((mangled, encoded)),
+            match self.encode(&storing, began, ended) {
+                Ok(encoded) => {
+                    entries.push((mangled, encoded));
+                    in_progress.push(storing.in_progress);
+                }
                 Err(error) => self.log_not_stored(&error),
             }
         }
         let stores = &self.current.stores;
         match entries.pop() {
-            Some((mangled, encoded)) if !C::IS_MULTI => stores.set(&mangled, encoded),
+            Some((mangled, encoded)) if !C::IS_MULTI => {
+                stores.set(self.front, &mangled, encoded, in_progress).await
+            }
             Some(last) => {
                 entries.push(last);
-                stores.set_multi(entries)
+                stores.set_multi(self.front, entries, in_progress).await
             }
             None => Ok(()),
         }
@@ -136,15 +155,15 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
 
     fn encode(
         &self,
-        storing: Storing<'_, T>,
+        storing: &Storing<'_, T>,
         began: CreationTime,
         ended: CreationTime,
     ) -> Result<Encoded, RegionError> {
-        let Storing { place, made, fence } = storing;
-        let CallKey { key, mangled, .. } = &self.keys[place];
+        let Storing { place, made, fence, .. } = storing;
+        let CallKey { key, mangled, .. } = &self.keys[*place];
         let metadata = stamp(mangled, made.terms.metadata(began), ended, &*self.current.strategy);
         let mut encoded = self.current.stores.encode(key, Cow::Borrowed(&made.value), &metadata)?;
-        encoded.options.fence = fence;
+        encoded.options.fence.clone_from(fence);
         Ok(encoded)
     }
 
@@ -155,16 +174,17 @@ impl<'a, T: CacheValue, C: Creator<T>> Call<'a, T, C> {
     }
 }
 
-impl<T, C> Port for Call<'_, T, C>
+impl<T, C, F> Port for Call<'_, T, C, F>
 where
     T: CacheValue,
     C: Creator<T>,
+    F: FrontEnd,
     C::Error: fmt::Display,
 {
     type Value = T;
     type Error = CreateError<C::Error>;
 
-    const ROLE: Role = Role::Thread;
+    const ROLE: Role = F::ROLE;
     const SEES_OLD: bool = C::SEES_OLD;
 
     fn gates(&self) -> &Arc<Gates> {
@@ -181,7 +201,7 @@ where
         }
     }
 
-    fn leader(&self) -> &Arc<str> {
+    fn leader(&self) -> &Leader {
         &self.leader
     }
 
@@ -190,7 +210,7 @@ where
     }
 
     fn sleep_until(&self, time: Instant) -> impl Future<Output = ()> {
-        sleep_until(time)
+        self.front.sleep_until(time)
     }
 
     fn policy(&self) -> &Policy {
@@ -200,8 +220,10 @@ where
     async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<T>>, CreateError<C::Error>> {
         let mangled: Vec<&str> = places.iter().map(|place| &*self.keys[*place].mangled).collect();
         Ok(match mangled[..] {
-            [mangled] if !C::IS_MULTI => vec![self.current.read_bottom(mangled, &self.policy)?],
-            _ => self.current.read_bottom_multi(&mangled, &self.policy)?,
+            [mangled] if !C::IS_MULTI => {
+                vec![self.current.read_bottom(self.front, mangled, &self.policy).await?]
+            }
+            _ => self.current.read_bottom_multi(self.front, &mangled, &self.policy).await?,
         })
     }
 
@@ -210,10 +232,7 @@ where
     }
 
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
-        match until {
-            Some(deadline) => mutex.acquire_until(deadline),
-            None => mutex.try_acquire(),
-        }
+        self.front.acquire(&self.current.stores.bottom.access, mutex, until).await
     }
 
     fn is_lost(&self, mutex: &HeldMutex) -> bool {
@@ -221,7 +240,7 @@ where
     }
 
     async fn unlock(&mut self, place: usize, mutex: HeldMutex) {
-        if let Err(error) = mutex.release() {
+        if let Err(error) = self.front.release(&self.current.stores.bottom.access, mutex).await {
             // The value is stored. A failed release deserves a warning, but the caller still gets the value.
             let (region, error) = (&*self.current.region, &error as &(dyn std::error::Error + 'static));
             tracing::warn!(region, key = %self.shown(place), error, "the mutex of a creator could not be released");
@@ -233,11 +252,11 @@ where
     }
 
     async fn create(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
-        self.call_creator(wanted)
+        self.call_creator(wanted).await
     }
 
     async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
-        if let Err(error) = self.store_all(values, began) {
+        if let Err(error) = self.store_all(values, began).await {
             self.log_not_stored(&error);
         }
     }
@@ -268,6 +287,10 @@ where
         let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
         let key = if C::IS_MULTI { Shortened(&keys).to_string() } else { self.shown(places[0]).to_string() };
         Some(SharedFailure::new(&self.current.region, key, format!("{error:#}"), age))
+    }
+
+    fn must_not_wait_for_tasks(&self) -> bool {
+        self.front.must_not_wait_for_tasks()
     }
 
     fn lock_error(&self, place: usize, source: LockError) -> Self::Error {
@@ -315,13 +338,15 @@ where
 }
 
 /// Gives creations to the region's runner.
-pub(super) fn to_runner<T, C>(call: &mut Call<'_, T, C>, creations: Vec<(usize, Queued)>)
+pub(super) fn to_runner<T, C>(call: &mut Call<'_, T, C, Blocking>, creations: Vec<(usize, Queued)>)
 where
     T: CacheValue,
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + 'static,
 {
-    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.detach()) else { return };
+    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
+        return;
+    };
     let (current, policy) = (Arc::clone(call.current), call.policy);
     let (mut keys, mut queued) = (Vec::new(), Vec::new());
     for (place, creation) in creations {
@@ -346,7 +371,7 @@ fn run_queued<T, C>(
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + 'static,
 {
-    let mut call = Call::new(current, keys, policy, creator, None);
+    let mut call = Call::new(Blocking, current, keys, policy, creator, None);
     let leads = |(place, queued): (usize, Queued)| {
         queued.begin(&call.leader, Instant::now()).map(|leadership| Led { place, leadership })
     };

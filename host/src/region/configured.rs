@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CachedValue, CreationTime, KeyMangler, Metadata};
 
+use super::front_end::{Blocking, FrontEnd};
 use super::settings::Settings;
 use super::store::Store;
 use super::stores::Stores;
 use crate::decision::{Reading, judge};
-use crate::engine::blocking::{drive, sleep_until};
+use crate::engine::blocking::drive;
 use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::key::sha1_mangle_key;
 use crate::policy::Policy;
 use crate::runner::Runner;
+use crate::runtime::Runtime;
 use crate::shorten::Shortened;
 use crate::time::{RegionTime, Verdict};
 use crate::value::CacheValue;
@@ -38,6 +40,8 @@ pub(crate) struct Configured {
     pub(crate) key_mangler: Option<KeyMangler>,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
     pub(crate) runner: Option<Arc<dyn Runner>>,
+    /// The runtime that asynchronous calls use, if one was given.
+    pub(crate) runtime: Option<Arc<dyn Runtime>>,
     /// The region's time. Its readings are stamps for values and for the beginnings of creations.
     pub(crate) clock: Arc<RegionTime>,
 }
@@ -83,12 +87,16 @@ impl Configured {
         self.stores.bottom.backend.store_key(mangled)
     }
 
-    /// Begins to set or delete `mangled` keys: supersedes their creations. If one of them is being stored, blocks until
+    /// Begins to set or delete `mangled` keys: supersedes their creations. If one of them is being stored, waits until
     /// it is, but no longer than [`STORE_WAIT`].
-    pub(crate) fn write<'k>(&self, mangled: impl IntoIterator<Item = &'k str>) -> Writing<'_> {
+    pub(crate) async fn write<'k>(
+        &self,
+        front: impl FrontEnd,
+        mangled: impl IntoIterator<Item = &'k str>,
+    ) -> Writing<'_> {
         let mut writing = self.stores.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
         if writing.must_wait() {
-            drive(writing.stored(sleep_until(Instant::now() + STORE_WAIT)));
+            writing.stored(front.sleep_until(Instant::now() + STORE_WAIT)).await;
         }
         writing
     }
@@ -113,7 +121,7 @@ impl Configured {
         policy: &Policy,
     ) -> Result<Reading<T>, RegionError> {
         if self.stores.has_tiers() {
-            return self.find(mangled, policy).map(|found| found.reading);
+            return self.read_through_tiers(mangled, policy);
         }
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
         // Not `get`: its clone of the stored value would take longer than all of the judging.
@@ -123,6 +131,15 @@ impl Configured {
             self.report_missing(mangled, found)?;
         }
         Ok(reading)
+    }
+
+    #[cold]
+    fn read_through_tiers<T: CacheValue>(
+        &self,
+        mangled: &str,
+        policy: &Policy,
+    ) -> Result<Reading<T>, RegionError> {
+        drive(self.find(Blocking, mangled, policy)).map(|found| found.reading)
     }
 
     /// Logs that no value was found, or returns the error of the backend.
@@ -136,15 +153,16 @@ impl Configured {
     /// Returns the value of `mangled`, judged by `policy`, and its metadata. The uppermost store with a fresh value
     /// fills those above it.
     #[cold]
-    pub(crate) fn find<T: CacheValue>(
+    pub(crate) async fn find<T: CacheValue>(
         &self,
+        front: impl FrontEnd,
         mangled: &str,
         policy: &Policy,
     ) -> Result<Found<T>, RegionError> {
         let mut found = Found { reading: Reading::Missing, metadata: None };
         for (count, store) in self.stores.top_down().enumerate() {
-            found = self.found_in(store, mangled, store.get(mangled)?, policy);
-            if self.fill_from(count, mangled, &found) {
+            found = self.found_in(store, mangled, store.get(front, mangled).await?, policy);
+            if self.fill_from(front, count, mangled, &found).await {
                 break;
             }
         }
@@ -152,56 +170,67 @@ impl Configured {
     }
 
     /// Returns the value of `mangled` in the bottom store, which other processes may have changed, judged by `policy`.
-    pub(crate) fn read_bottom<T: CacheValue>(
+    pub(crate) async fn read_bottom<T: CacheValue>(
         &self,
+        front: impl FrontEnd,
         mangled: &str,
         policy: &Policy,
     ) -> Result<Found<T>, RegionError> {
         let store = &self.stores.bottom;
-        let found = self.found_in(store, mangled, store.get(mangled)?, policy);
-        self.fill_from(usize::MAX, mangled, &found);
+        let found = self.found_in(store, mangled, store.get(front, mangled).await?, policy);
+        self.fill_from(front, usize::MAX, mangled, &found).await;
         Ok(found)
     }
 
     /// Returns the values of many keys in the bottom store, judged by `policy`.
-    pub(crate) fn read_bottom_multi<T: CacheValue>(
+    pub(crate) async fn read_bottom_multi<T: CacheValue>(
         &self,
+        front: impl FrontEnd,
         mangled: &[&str],
         policy: &Policy,
     ) -> Result<Vec<Found<T>>, RegionError> {
         let store = &self.stores.bottom;
-        let judged = |(mangled, found): (&&str, _)| {
+        let mut all = Vec::with_capacity(mangled.len());
+        for (mangled, found) in mangled.iter().zip(store.get_multi(front, mangled).await?) {
             let found = self.found_in(store, mangled, found, policy);
-            self.fill_from(usize::MAX, mangled, &found);
-            found
-        };
-        Ok(mangled.iter().zip(store.get_multi(mangled)?).map(judged).collect())
+            self.fill_from(front, usize::MAX, mangled, &found).await;
+            all.push(found);
+        }
+        Ok(all)
     }
 
     /// Copies a fresh value into the `count` stores above the one that has it. Returns whether it is fresh.
-    pub(crate) fn fill_from<T: CacheValue>(&self, count: usize, mangled: &str, found: &Found<T>) -> bool {
+    pub(crate) async fn fill_from<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        count: usize,
+        mangled: &str,
+        found: &Found<T>,
+    ) -> bool {
         let Found { reading: Reading::Fresh(value), metadata: Some(metadata) } = found else { return false };
-        self.stores.fill(count, mangled, value, metadata);
+        self.stores.fill(front, count, mangled, value, metadata).await;
         true
     }
 
     /// Returns the values of many keys, judged by `policy`, from the uppermost stores that have them.
-    pub(crate) fn read_multi<T: CacheValue>(
+    pub(crate) async fn read_multi<T: CacheValue>(
         &self,
+        front: impl FrontEnd,
         mangled: &[&str],
         policy: &Policy,
     ) -> Result<Vec<Reading<T>>, RegionError> {
         if self.stores.has_tiers() {
-            return self.read_tiers(mangled, policy);
+            return self.read_tiers(front, mangled, policy).await;
         }
         let store = &self.stores.bottom;
         let judged = |(mangled, found): (&&str, _)| self.found_in(store, mangled, found, policy).reading;
-        Ok(mangled.iter().zip(store.get_multi(mangled)?).map(judged).collect())
+        Ok(mangled.iter().zip(store.get_multi(front, mangled).await?).map(judged).collect())
     }
 
     #[cold]
-    fn read_tiers<T: CacheValue>(
+    async fn read_tiers<T: CacheValue>(
         &self,
+        front: impl FrontEnd,
         mangled: &[&str],
         policy: &Policy,
     ) -> Result<Vec<Reading<T>>, RegionError> {
@@ -210,9 +239,9 @@ impl Configured {
         for (count, store) in self.stores.top_down().enumerate() {
             let keys: Vec<&str> = places.iter().map(|place| mangled[*place]).collect();
             let mut left = Vec::new();
-            for (place, found) in places.into_iter().zip(store.get_multi(&keys)?) {
+            for (place, found) in places.into_iter().zip(store.get_multi(front, &keys).await?) {
                 let found = self.found_in(store, mangled[place], found, policy);
-                if !self.fill_from(count, mangled[place], &found) {
+                if !self.fill_from(front, count, mangled[place], &found).await {
                     left.push(place);
                 }
                 readings[place] = found.reading;

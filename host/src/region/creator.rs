@@ -19,7 +19,7 @@ pub(super) trait Creator<T> {
     const SEES_OLD: bool;
 
     /// Calls the caller's function for the keys of `call`, and returns one value for each.
-    fn create(
+    async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
@@ -48,6 +48,46 @@ impl CreatorCall<'_> {
             let creation_time = metadata.creation_time;
             Aged { value: value.clone(), age: creation_time.age(self.now), creation_time }
         })
+    }
+
+    /// Returns the old value of the only key, and what the creator gets to see of it.
+    pub(super) fn old_of_one<T: Clone>(
+        &self,
+        olds: Vec<Option<Old<T>>>,
+        sees_old: bool,
+    ) -> (Option<Old<T>>, Option<Aged<T>>) {
+        let old = olds.into_iter().next().flatten();
+        let aged = if sees_old { self.aged(old.as_ref()) } else { None };
+        (old, aged)
+    }
+
+    /// Returns what the creator gets to see of the old values of all keys.
+    pub(super) fn aged_all<T: Clone>(&self, olds: &[Option<Old<T>>], sees_old: bool) -> Vec<Option<Aged<T>>> {
+        if sees_old { olds.iter().map(|old| self.aged(old.as_ref())).collect() } else { Vec::new() }
+    }
+
+    /// Returns the value that was decided on for the only key.
+    pub(super) fn made_one<T, E>(
+        &self,
+        created: Created<T>,
+        old: Option<Old<T>>,
+    ) -> Result<Vec<Made<T>>, CreateError<E>> {
+        Ok(vec![self.made(0, created, old)?])
+    }
+
+    /// Returns the values that were decided on for all keys.
+    pub(super) fn made_all<T, E>(
+        &self,
+        created: Vec<Created<T>>,
+        olds: Vec<Option<Old<T>>>,
+    ) -> Result<Vec<Made<T>>, CreateError<E>> {
+        if created.len() != self.keys.len() {
+            let (region, expected, made) = (self.region.to_owned(), self.keys.len(), created.len());
+            return Err(RegionError::CreatorCount { region, expected, made }.into());
+        }
+        let decided = created.into_iter().zip(olds).enumerate();
+        let made = decided.map(|(place, (created, old))| self.made(place, created, old));
+        Ok(made.collect::<Result<_, RegionError>>()?)
     }
 
     /// Returns the value that was decided on for the key at `place`.
@@ -91,17 +131,15 @@ where
     const IS_MULTI: bool = false;
     const SEES_OLD: bool = SEES_OLD;
 
-    fn create(
+    async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         // The protocol creates a key at most once in a call, and not after it handed the creator over.
         let function = self.0.take().expect("a creator of one value is called once");
-        let old = olds.into_iter().next().flatten();
-        let aged = if SEES_OLD { call.aged(old.as_ref()) } else { None };
-        let created = function(aged).map_err(CreateError::Creator)?;
-        Ok(vec![call.made(0, created, old)?])
+        let (old, aged) = call.old_of_one(olds, SEES_OLD);
+        call.made_one(function(aged).map_err(CreateError::Creator)?, old)
     }
 }
 
@@ -135,21 +173,13 @@ where
     const IS_MULTI: bool = true;
     const SEES_OLD: bool = SEES_OLD;
 
-    fn create(
+    async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
-        let aged = |old: &Option<Old<T>>| call.aged(old.as_ref());
-        let aged = if SEES_OLD { olds.iter().map(aged).collect() } else { Vec::new() };
-        let created = (self.0)(call.keys, aged).map_err(CreateError::Creator)?;
-        if created.len() != call.keys.len() {
-            let (region, expected, made) = (call.region.to_owned(), call.keys.len(), created.len());
-            return Err(RegionError::CreatorCount { region, expected, made }.into());
-        }
-        let decided = created.into_iter().zip(olds).enumerate();
-        let made = decided.map(|(place, (created, old))| call.made(place, created, old));
-        Ok(made.collect::<Result<_, RegionError>>()?)
+        let aged = call.aged_all(&olds, SEES_OLD);
+        call.made_all((self.0)(call.keys, aged).map_err(CreateError::Creator)?, olds)
     }
 }
 

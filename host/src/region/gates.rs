@@ -5,16 +5,8 @@ use std::sync::Arc;
 use dogpile_sdk::{CacheBackend, WeakRegistry};
 
 use super::release::release_later;
+use super::store_identity::StoreIdentity;
 use crate::engine::Gates;
-
-/// The identity of a store.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum StoreIdentity {
-    /// The scope that the backend reports.
-    Scope(String),
-    /// The address of a backend instance. It is not reused while a region holds the instance.
-    Instance(usize),
-}
 
 /// Returns the gates of the store `actual`, which all regions over that store share.
 ///
@@ -22,9 +14,7 @@ enum StoreIdentity {
 pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
     static GATES: WeakRegistry<StoreIdentity, Gates> = WeakRegistry::new();
 
-    let instance = || StoreIdentity::Instance(Arc::as_ptr(actual).cast::<()>().addr());
-    let store = actual.capabilities().scope.map_or_else(instance, StoreIdentity::Scope);
-    GATES.get_or_create(store, || Gates::new(release_later))
+    GATES.get_or_create(StoreIdentity::of(actual), || Gates::new(release_later))
 }
 
 #[cfg(all(test, not(dogpile_loom)))]

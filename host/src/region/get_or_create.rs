@@ -7,9 +7,11 @@ use std::fmt;
 use super::call::{Call, CallKey, HandOver};
 use super::call_options::CallOptions;
 use super::creator::{Creator, Multi, Single};
+use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::engine::Slot;
+use crate::engine::blocking::drive;
 use crate::error::{CreateError, RegionError};
 use crate::value::CacheValue;
 
@@ -141,15 +143,15 @@ impl CallOptions<'_> {
         self,
         key: &str,
         creator: C,
-        hand_over: Option<HandOver<T, C>>,
+        hand_over: Option<HandOver<T, C, Blocking>>,
     ) -> Result<T, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
             let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let call = Call::new(current, vec![key], policy, creator, hand_over);
-            let values = call.run(vec![found.into()])?;
+            let call = Call::new(Blocking, current, vec![key], policy, creator, hand_over);
+            let values = drive(call.run(vec![found.into()]))?;
             Ok(values.into_iter().next().expect("a call for one key returns one value"))
         })
     }
@@ -159,29 +161,33 @@ impl CallOptions<'_> {
         self,
         keys: &[impl AsRef<str>],
         creator: C,
-        hand_over: Option<HandOver<T, C>>,
+        hand_over: Option<HandOver<T, C, Blocking>>,
     ) -> Result<Vec<T>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         let current = self.state().current()?;
         let policy = self.creating().policy(&current);
-        let mut sorted: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let mut call_keys = Vec::with_capacity(sorted.len());
-        for key in &sorted {
-            call_keys.push(CallKey::new(&current, key, current.mangle(key)?));
-        }
+        let sorted = sorted(keys);
+        let call_keys = current.call_keys(&sorted)?;
         let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
-        let slots = current.read_multi(&mangled, &policy)?.into_iter().map(Slot::from).collect();
-        let values = Call::new(&current, call_keys, policy, creator, hand_over).run(slots)?;
+        let readings = drive(current.read_multi(Blocking, &mangled, &policy))?;
+        let call = Call::new(Blocking, &current, call_keys, policy, creator, hand_over);
+        let values = drive(call.run(readings.into_iter().map(Slot::from).collect()))?;
         Ok(in_request_order(keys, &sorted, &values))
     }
 }
 
+/// Returns each of `keys` once, in order.
+pub(super) fn sorted(keys: &[impl AsRef<str>]) -> Vec<&str> {
+    let mut sorted: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
 /// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
-fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
+pub(super) fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
     let value =
         |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
     keys.iter().filter_map(value).collect()

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::call_options::CallOptions;
 use super::configured::Configured;
+use super::front_end::{Blocking, FrontEnd};
 use crate::created::Aged;
 use crate::decision::Reading;
+use crate::engine::blocking::drive;
 use crate::error::RegionError;
 use crate::policy::Policy;
 use crate::value::CacheValue;
@@ -57,11 +59,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     pub fn get_multi<T: CacheValue>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().current()?;
-        let mangled =
-            keys.iter().map(|key| current.mangle(key.as_ref())).collect::<Result<Vec<_>, RegionError>>()?;
-        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        let fresh = |reading| if let Reading::Fresh(value) = reading { Some(value) } else { None };
-        Ok(current.read_multi(&mangled, &self.policy(&current))?.into_iter().map(fresh).collect())
+        drive(current.get_multi(Blocking, &current.mangle_multi(keys)?, &self.policy(&current)))
     }
 
     /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
@@ -70,12 +68,58 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
     pub fn get_value_metadata<T: CacheValue>(&self, key: &str) -> Result<Option<Aged<T>>, RegionError> {
         let current = self.state().current()?;
-        let mangled = current.mangle(key)?;
-        let found = current.find(&mangled, &self.policy(&current))?;
+        drive(current.get_aged(Blocking, key, &self.policy(&current)))
+    }
+}
+
+impl Configured {
+    /// Returns the fresh value of `key`.
+    pub(super) async fn get<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        key: &str,
+        policy: &Policy,
+    ) -> Result<Option<T>, RegionError> {
+        let mangled = self.mangle(key)?;
+        Ok(fresh(self.find(front, &mangled, policy).await?.reading))
+    }
+
+    /// Returns the fresh values of many mangled keys.
+    pub(super) async fn get_multi<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[Cow<'_, str>],
+        policy: &Policy,
+    ) -> Result<Vec<Option<T>>, RegionError> {
+        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
+        Ok(self.read_multi(front, &mangled, policy).await?.into_iter().map(fresh).collect())
+    }
+
+    /// Returns the fresh value of `key` with its age.
+    pub(super) async fn get_aged<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        key: &str,
+        policy: &Policy,
+    ) -> Result<Option<Aged<T>>, RegionError> {
+        let mangled = self.mangle(key)?;
+        let found = self.find(front, &mangled, policy).await?;
         let (Reading::Fresh(value), Some(metadata)) = (found.reading, found.metadata) else {
             return Ok(None);
         };
         let creation_time = metadata.creation_time;
-        Ok(Some(Aged { value, age: creation_time.age(current.clock.present()), creation_time }))
+        Ok(Some(Aged { value, age: creation_time.age(self.clock.present()), creation_time }))
     }
+
+    /// Returns the keys that `keys` are stored under.
+    pub(super) fn mangle_multi<'k>(
+        &self,
+        keys: &'k [impl AsRef<str>],
+    ) -> Result<Vec<Cow<'k, str>>, RegionError> {
+        keys.iter().map(|key| self.mangle(key.as_ref())).collect()
+    }
+}
+
+fn fresh<T>(reading: Reading<T>) -> Option<T> {
+    if let Reading::Fresh(value) = reading { Some(value) } else { None }
 }

@@ -13,6 +13,7 @@ use crate::invalidation::RegionInvalidationStrategy;
 use crate::policy::OnCreatorFailure;
 use crate::registry::Registry;
 use crate::runner::Runner;
+use crate::runtime::Runtime;
 use crate::serializer::Serializer;
 use crate::time::Marks;
 
@@ -55,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) wrap: Option<Vec<Wrap>>,
     pub(crate) region_invalidator: Option<Arc<dyn RegionInvalidationStrategy>>,
     pub(crate) async_creation_runner: Option<Arc<dyn Runner>>,
+    pub(crate) runtime: Option<Arc<dyn Runtime>>,
     pub(crate) mangle_invalid_keys: Option<bool>,
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
@@ -100,6 +102,7 @@ impl Settings {
             wrap: self.wrap.or(others.wrap),
             region_invalidator: self.region_invalidator.or(others.region_invalidator),
             async_creation_runner: self.async_creation_runner.or(others.async_creation_runner),
+            runtime: self.runtime.or(others.runtime),
             mangle_invalid_keys: self.mangle_invalid_keys.or(others.mangle_invalid_keys),
             creation_wait_timeout: self.creation_wait_timeout.or(others.creation_wait_timeout),
             on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
@@ -226,6 +229,14 @@ impl RegionConfig {
     /// Default: none. The caller creates.
     pub fn async_creation_runner(mut self, runner: Arc<dyn Runner>) -> Self {
         self.settings.async_creation_runner = Some(runner);
+        self
+    }
+
+    /// Sets the async runtime that asynchronous calls use for timers, tasks, and blocking work.
+    ///
+    /// Default: tokio's (with the feature `tokio`) where a call is made in one, and otherwise threads of the host's own.
+    pub fn runtime(mut self, runtime: Arc<dyn Runtime>) -> Self {
+        self.settings.runtime = Some(runtime);
         self
     }
 

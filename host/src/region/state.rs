@@ -52,6 +52,14 @@ impl RegionState {
         Ok(Current(current))
     }
 
+    /// Returns the present configuration, for a call that may wait for a long time.
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    pub(super) fn shared(&self) -> Result<Arc<Configured>, RegionError> {
+        self.current.load_full().ok_or_else(|| self.not_configured())
+    }
+
     #[cold]
     fn not_configured(&self) -> RegionError {
         RegionError::NotConfigured { region: self.name.to_string() }

@@ -8,7 +8,9 @@ use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, Entry, ErrorKind, Metadata, Payload, StoreOptions,
 };
 
+use super::front_end::{Access, FrontEnd};
 use super::unreadable::Unreadable;
+use crate::engine::StoreInProgress;
 use crate::error::RegionError;
 use crate::round_trip::RoundTrips;
 use crate::serializer::Serializer;
@@ -25,6 +27,8 @@ pub(crate) struct Store {
     pub(crate) backend: Arc<dyn CacheBackend>,
     pub(crate) actual_backend: Arc<dyn CacheBackend>,
     pub(crate) capabilities: Capabilities,
+    /// How the two front ends call the backend.
+    pub(crate) access: Access,
     /// The codec. Without one, values are stored as they are.
     pub(crate) serializer: Option<Arc<dyn Serializer>>,
     round_trips: RoundTrips,
@@ -40,22 +44,41 @@ impl Store {
         serializer: Option<Arc<dyn Serializer>>,
     ) -> Self {
         let (region, capabilities) = (region.into(), backend.capabilities());
+        let access = Access::of(&backend, &actual_backend, &capabilities);
         let (round_trips, unreadable) = (RoundTrips::default(), Unreadable::default());
-        Store { region, name, backend, actual_backend, capabilities, serializer, round_trips, unreadable }
+        Store {
+            region,
+            name,
+            backend,
+            actual_backend,
+            capabilities,
+            access,
+            serializer,
+            round_trips,
+            unreadable,
+        }
     }
 
     /// Returns the stored value of `mangled`.
-    pub(crate) fn get(&self, mangled: &str) -> Result<Option<CachedValue>, RegionError> {
-        self.backend.get(mangled).map_err(|error| self.failed("get", &mangled, error))
+    pub(crate) async fn get(
+        &self,
+        front: impl FrontEnd,
+        mangled: &str,
+    ) -> Result<Option<CachedValue>, RegionError> {
+        front.get(&self.access, mangled).await.map_err(|error| self.failed("get", &mangled, error))
     }
 
     /// Returns the stored values of many keys, one entry per key.
-    pub(crate) fn get_multi(&self, mangled: &[&str]) -> Result<Vec<Option<CachedValue>>, RegionError> {
+    pub(crate) async fn get_multi(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[&str],
+    ) -> Result<Vec<Option<CachedValue>>, RegionError> {
         if mangled.is_empty() {
             return Ok(Vec::new());
         }
-        let found =
-            self.backend.get_multi(mangled).map_err(|error| self.failed("get_multi", &mangled, error))?;
+        let found = front.get_multi(&self.access, mangled).await;
+        let found = found.map_err(|error| self.failed("get_multi", &mangled, error))?;
         if found.len() != mangled.len() {
             let message = format!("the backend returned {} values for {} keys", found.len(), mangled.len());
             return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
@@ -63,35 +86,51 @@ impl Store {
         Ok(found)
     }
 
-    /// Stores one value.
-    pub(crate) fn set(
+    /// Stores one value. `in_progress` is dropped when the store has ended.
+    pub(crate) async fn set(
         &self,
+        front: impl FrontEnd,
         mangled: &str,
         value: CachedValue,
         options: &StoreOptions,
+        in_progress: Vec<StoreInProgress>,
     ) -> Result<(), RegionError> {
         self.note_stored(mangled, &value);
-        self.backend.set(mangled, value, options).map_err(|error| self.failed("set", &mangled, error))
+        let set = front.set(&self.access, mangled, value, options, in_progress).await;
+        set.map_err(|error| self.failed("set", &mangled, error))
     }
 
-    /// Stores many values.
-    pub(crate) fn set_multi(&self, entries: Vec<Entry>) -> Result<(), RegionError> {
+    /// Stores many values. See [`set`](Self::set) for `in_progress`.
+    pub(crate) async fn set_multi(
+        &self,
+        front: impl FrontEnd,
+        entries: Vec<Entry>,
+        in_progress: Vec<StoreInProgress>,
+    ) -> Result<(), RegionError> {
         if entries.is_empty() {
             return Ok(());
         }
         entries.iter().for_each(|entry| self.note_stored(&entry.key, &entry.value));
         let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        self.backend.set_multi(entries).map_err(|error| self.failed("set_multi", &keys, error))
+        let set = front.set_multi(&self.access, entries, in_progress).await;
+        set.map_err(|error| self.failed("set_multi", &keys, error))
     }
 
     /// Deletes one key.
-    pub(crate) fn delete(&self, mangled: &str) -> Result<(), RegionError> {
-        self.backend.delete(mangled).map_err(|error| self.failed("delete", &mangled, error))
+    pub(crate) async fn delete(&self, front: impl FrontEnd, mangled: &str) -> Result<(), RegionError> {
+        front.delete(&self.access, mangled).await.map_err(|error| self.failed("delete", &mangled, error))
     }
 
     /// Deletes many keys.
-    pub(crate) fn delete_multi(&self, mangled: &[&str]) -> Result<(), RegionError> {
-        self.backend.delete_multi(mangled).map_err(|error| self.failed("delete_multi", &mangled, error))
+    pub(crate) async fn delete_multi(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[&str],
+    ) -> Result<(), RegionError> {
+        front
+            .delete_multi(&self.access, mangled)
+            .await
+            .map_err(|error| self.failed("delete_multi", &mangled, error))
     }
 
     /// Returns `value` in its stored form.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
 
+use super::front_end::FrontEnd;
 use super::gates::gates_of;
 use super::store::Store;
-use crate::engine::Gates;
+use crate::engine::{Gates, StoreInProgress};
 use crate::error::RegionError;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -46,6 +47,12 @@ impl Stores {
         !self.tiers.is_empty()
     }
 
+    /// Returns whether a task may call all stores itself, because none ever blocks.
+    #[inline]
+    pub(crate) fn are_immediate(&self) -> bool {
+        self.bottom.access.is_immediate() && self.tiers.iter().all(|tier| tier.access.is_immediate())
+    }
+
     /// Returns all stores, the uppermost first.
     pub(crate) fn top_down(&self) -> impl Iterator<Item = &Store> {
         self.tiers.iter().chain([&self.bottom])
@@ -64,21 +71,34 @@ impl Stores {
         Ok(Encoded { tiers, bottom, options: StoreOptions::new() })
     }
 
-    /// Stores one value in all stores, the bottom one first.
+    /// Stores one value in all stores, the bottom one first. `in_progress` is dropped when the bottom one has it.
     ///
     /// # Errors
     /// If a store fails. Those above it are unchanged.
-    pub(crate) fn set(&self, mangled: &str, value: Encoded) -> Result<(), RegionError> {
-        self.bottom.set(mangled, value.bottom, &value.options)?;
-        let mut copies = self.tiers.iter().zip(value.tiers).rev();
-        copies.try_for_each(|(tier, value)| tier.set(mangled, value, &StoreOptions::new()))
+    pub(crate) async fn set(
+        &self,
+        front: impl FrontEnd,
+        mangled: &str,
+        value: Encoded,
+        in_progress: Vec<StoreInProgress>,
+    ) -> Result<(), RegionError> {
+        self.bottom.set(front, mangled, value.bottom, &value.options, in_progress).await?;
+        for (tier, value) in self.tiers.iter().zip(value.tiers).rev() {
+            tier.set(front, mangled, value, &StoreOptions::new(), Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Stores many values in all stores, the bottom one first.
     ///
     /// # Errors
     /// See [`set`](Self::set).
-    pub(crate) fn set_multi(&self, entries: Vec<(String, Encoded)>) -> Result<(), RegionError> {
+    pub(crate) async fn set_multi(
+        &self,
+        front: impl FrontEnd,
+        entries: Vec<(String, Encoded)>,
+        in_progress: Vec<StoreInProgress>,
+    ) -> Result<(), RegionError> {
         let mut of_tiers: Vec<Vec<Entry>> = self.tiers.iter().map(|_| Vec::new()).collect();
         let mut of_bottom = Vec::with_capacity(entries.len());
         for (mangled, value) in entries {
@@ -87,33 +107,56 @@ impl Stores {
             }
             of_bottom.push(Entry::new(mangled, value.bottom).with_options(value.options));
         }
-        self.bottom.set_multi(of_bottom)?;
-        self.tiers.iter().zip(of_tiers).rev().try_for_each(|(tier, entries)| tier.set_multi(entries))
+        self.bottom.set_multi(front, of_bottom, in_progress).await?;
+        for (tier, entries) in self.tiers.iter().zip(of_tiers).rev() {
+            tier.set_multi(front, entries, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Deletes one key in all stores, the bottom one first.
     ///
     /// # Errors
     /// See [`set`](Self::set).
-    pub(crate) fn delete(&self, mangled: &str) -> Result<(), RegionError> {
-        self.bottom.delete(mangled)?;
-        self.tiers.iter().rev().try_for_each(|tier| tier.delete(mangled))
+    pub(crate) async fn delete(&self, front: impl FrontEnd, mangled: &str) -> Result<(), RegionError> {
+        self.bottom.delete(front, mangled).await?;
+        for tier in self.tiers.iter().rev() {
+            tier.delete(front, mangled).await?;
+        }
+        Ok(())
     }
 
     /// Deletes many keys in all stores, the bottom one first.
     ///
     /// # Errors
     /// See [`set`](Self::set).
-    pub(crate) fn delete_multi(&self, mangled: &[&str]) -> Result<(), RegionError> {
-        self.bottom.delete_multi(mangled)?;
-        self.tiers.iter().rev().try_for_each(|tier| tier.delete_multi(mangled))
+    pub(crate) async fn delete_multi(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[&str],
+    ) -> Result<(), RegionError> {
+        self.bottom.delete_multi(front, mangled).await?;
+        for tier in self.tiers.iter().rev() {
+            tier.delete_multi(front, mangled).await?;
+        }
+        Ok(())
     }
 
     /// Copies a fresh value into the first `count` stores, which lie above the one that has it.
-    pub(crate) fn fill<T: CacheValue>(&self, count: usize, mangled: &str, value: &T, metadata: &Metadata) {
+    pub(crate) async fn fill<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        count: usize,
+        mangled: &str,
+        value: &T,
+        metadata: &Metadata,
+    ) {
         for tier in self.tiers.iter().take(count) {
-            let encoded = tier.encode(mangled, Cow::Borrowed(value), metadata.clone());
-            if let Err(error) = encoded.and_then(|value| tier.set(mangled, value, &StoreOptions::new())) {
+            let filled = match tier.encode(mangled, Cow::Borrowed(value), metadata.clone()) {
+                Ok(value) => tier.set(front, mangled, value, &StoreOptions::new(), Vec::new()).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = filled {
                 let (region, error) = (&*tier.region, &error as &(dyn std::error::Error + 'static));
                 tracing::warn!(region, key = %Shortened(mangled), error, "a value was not copied into a local tier");
             }

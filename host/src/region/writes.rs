@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use dogpile_sdk::Metadata;
 
 use super::call_options::CallOptions;
+use super::configured::Configured;
+use super::front_end::{Blocking, FrontEnd};
+use super::stores::Encoded;
+use crate::engine::blocking::drive;
 use crate::error::RegionError;
 use crate::value::CacheValue;
 
@@ -14,12 +18,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::set`](crate::CacheRegion::set).
     pub fn set<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
-        let current = self.state().current()?;
-        let mangled = current.mangle(key)?;
-        let metadata = Metadata::new(current.clock.stamp());
-        let value = current.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
-        let _writing = current.write([&*mangled]);
-        current.stores.set(&mangled, value)
+        drive(self.state().current()?.set(Blocking, key, value))
     }
 
     /// See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi).
@@ -31,14 +30,7 @@ impl CallOptions<'_> {
         values: impl IntoIterator<Item = (K, T)>,
     ) -> Result<(), RegionError> {
         let current = self.state().current()?;
-        let metadata = Metadata::new(current.clock.stamp());
-        let encoded = values.into_iter().map(|(key, value)| {
-            let mangled = current.mangle(key.as_ref())?.into_owned();
-            Ok((mangled, current.stores.encode::<T>(key.as_ref(), Cow::Owned(value), &metadata)?))
-        });
-        let entries = encoded.collect::<Result<Vec<_>, RegionError>>()?;
-        let _writing = current.write(entries.iter().map(|(mangled, _)| mangled.as_str()));
-        current.stores.set_multi(entries)
+        drive(current.set_multi(Blocking, current.encode_multi(values)?))
     }
 
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
@@ -46,10 +38,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
     pub fn delete(&self, key: &str) -> Result<(), RegionError> {
-        let current = self.state().current()?;
-        let mangled = current.mangle(key)?;
-        let _writing = current.write([&*mangled]);
-        current.stores.delete(&mangled)
+        drive(self.state().current()?.delete(Blocking, key))
     }
 
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
@@ -58,13 +47,66 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
     pub fn delete_multi(&self, keys: &[impl AsRef<str>]) -> Result<(), RegionError> {
         let current = self.state().current()?;
-        let mangled = keys.iter().map(|key| current.mangle(key.as_ref()));
-        let mangled = mangled.collect::<Result<Vec<_>, RegionError>>()?;
+        drive(current.delete_multi(Blocking, &current.mangle_multi(keys)?))
+    }
+}
+
+impl Configured {
+    /// Stores `value` under `key`.
+    pub(super) async fn set<T: CacheValue>(
+        &self,
+        front: impl FrontEnd,
+        key: &str,
+        value: T,
+    ) -> Result<(), RegionError> {
+        let mangled = self.mangle(key)?;
+        let metadata = Metadata::new(self.clock.stamp());
+        let value = self.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
+        let _writing = self.write(front, [&*mangled]).await;
+        self.stores.set(front, &mangled, value, Vec::new()).await
+    }
+
+    /// Returns the mangled keys of `values`, and the values in the form of each store.
+    pub(super) fn encode_multi<K: AsRef<str>, T: CacheValue>(
+        &self,
+        values: impl IntoIterator<Item = (K, T)>,
+    ) -> Result<Vec<(String, Encoded)>, RegionError> {
+        let metadata = Metadata::new(self.clock.stamp());
+        let encoded = values.into_iter().map(|(key, value)| {
+            let mangled = self.mangle(key.as_ref())?.into_owned();
+            Ok((mangled, self.stores.encode::<T>(key.as_ref(), Cow::Owned(value), &metadata)?))
+        });
+        encoded.collect()
+    }
+
+    /// Stores many encoded values.
+    pub(super) async fn set_multi(
+        &self,
+        front: impl FrontEnd,
+        entries: Vec<(String, Encoded)>,
+    ) -> Result<(), RegionError> {
+        let _writing = self.write(front, entries.iter().map(|(mangled, _)| mangled.as_str())).await;
+        self.stores.set_multi(front, entries, Vec::new()).await
+    }
+
+    /// Deletes `key`.
+    pub(super) async fn delete(&self, front: impl FrontEnd, key: &str) -> Result<(), RegionError> {
+        let mangled = self.mangle(key)?;
+        let _writing = self.write(front, [&*mangled]).await;
+        self.stores.delete(front, &mangled).await
+    }
+
+    /// Deletes many mangled keys.
+    pub(super) async fn delete_multi(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[Cow<'_, str>],
+    ) -> Result<(), RegionError> {
         if mangled.is_empty() {
             return Ok(());
         }
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        let _writing = current.write(mangled.iter().copied());
-        current.stores.delete_multi(&mangled)
+        let _writing = self.write(front, mangled.iter().copied()).await;
+        self.stores.delete_multi(front, &mangled).await
     }
 }

@@ -8,11 +8,12 @@ use loom::thread;
 use super::port::{ModelPort, Store};
 use super::{bounded_model, lead, model, poll_once, task};
 use crate::engine::blocking::drive;
-use crate::engine::{Gates, Led, Queued, create_queued};
+use crate::engine::{Gates, Leader, Led, Queued, Role, create_queued};
 
 /// Creates what is queued, as a runner does, unless it was taken over.
 fn run(gates: &Arc<Gates>, store: &Arc<Store>, queued: Queued) -> Option<u32> {
-    let leadership = queued.begin(&"runner".into(), Instant::now())?;
+    let runner = Leader { name: "runner".into(), role: Role::Thread };
+    let leadership = queued.begin(&runner, Instant::now())?;
     let mut port = ModelPort::<false>::new(gates, store);
     let created = drive(create_queued(&mut port, vec![Led { place: 0, leadership }]));
     created.expect("no creator of this model fails").pop()

@@ -11,7 +11,7 @@ use crate::created::Terms;
 use crate::decision::Reading;
 use crate::engine::blocking::drive;
 use crate::engine::{
-    Found, GateKey, Gates, HeldMutex, LockError, Made, Need, Port, Report, Role, SharedFailure, Slot,
+    Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Report, Role, SharedFailure, Slot,
     Storing, Wanted, settle,
 };
 use crate::policy::Policy;
@@ -48,13 +48,22 @@ pub(super) struct ModelPort<const IS_TASK: bool> {
     store: Arc<Store>,
     end: End,
     name: Arc<str>,
+    leader: Leader,
     policy: Policy,
 }
 
 impl<const IS_TASK: bool> ModelPort<IS_TASK> {
     pub(super) fn new(gates: &Arc<Gates>, store: &Arc<Store>) -> Self {
         let (gates, store) = (Arc::clone(gates), Arc::clone(store));
-        ModelPort { gates, store, end: End::Succeeds, name: "model".into(), policy: Policy::default() }
+        let leader = Leader { name: "model".into(), role: Self::ROLE };
+        ModelPort {
+            gates,
+            store,
+            end: End::Succeeds,
+            name: "model".into(),
+            leader,
+            policy: Policy::default(),
+        }
     }
 
     pub(super) fn ending(self, end: End) -> Self {
@@ -90,11 +99,11 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
     }
 
     fn key(&self, _place: usize) -> GateKey<'_> {
-        GateKey { store_key: "key", key: "key", region: &self.name, leader: &self.name }
+        GateKey { store_key: "key", key: "key", region: &self.name, leader: &self.leader }
     }
 
-    fn leader(&self) -> &Arc<str> {
-        &self.name
+    fn leader(&self) -> &Leader {
+        &self.leader
     }
 
     fn now(&self) -> Instant {

@@ -14,7 +14,6 @@ use std::time::Duration;
 use super::coverage::Tag::{self, *};
 use super::port::{Call, ScriptedPort, task};
 use super::world::{CANCELED, Key, ManualTime, Mutexes, Name, Order, PANICKED, Point, World};
-use crate::engine::asynchronous::Timer;
 use crate::engine::blocking::drive;
 
 /// A scenario that is being played.

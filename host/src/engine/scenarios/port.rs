@@ -13,10 +13,9 @@ use super::coverage::Tag::*;
 use super::world::{Key, ManualTime, Name, Order, PANICKED, Point, State, World, made_at};
 use crate::created::Terms;
 use crate::decision::Reading;
-use crate::engine::asynchronous::Timer;
 use crate::engine::{
-    CreationInfo, Found, GateKey, Gates, HeldMutex, Led, LockError, Made, Need, Port, Queued, Report, Role,
-    SharedFailure, Slot, Storing, Wanted, asynchronous, blocking, create_queued, settle,
+    CreationInfo, Found, GateKey, Gates, HeldMutex, Leader, Led, LockError, Made, Need, Port, Queued, Report,
+    Role, SharedFailure, Slot, Storing, Wanted, asynchronous, blocking, create_queued, settle,
 };
 use crate::policy::Policy;
 
@@ -101,7 +100,7 @@ pub(super) struct ScriptedPort<const IS_TASK: bool> {
     world: Arc<World>,
     time: ManualTime,
     call: Call,
-    leader: Arc<str>,
+    leader: Leader,
     waits_since: OnceLock<Instant>,
     reads: usize,
 }
@@ -109,7 +108,7 @@ pub(super) struct ScriptedPort<const IS_TASK: bool> {
 impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
     pub(super) fn new(world: &Arc<World>, call: Call) -> Self {
         let name = call.name;
-        let (world, leader) = (Arc::clone(world), name.into());
+        let (world, leader) = (Arc::clone(world), Leader { name: name.into(), role: Self::ROLE });
         world.change(|state| state.caller(name).holds.extend(&call.holds));
         let time = ManualTime { world: Arc::clone(&world), name };
         ScriptedPort { world, time, call, leader, waits_since: OnceLock::new(), reads: 0 }
@@ -212,7 +211,7 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         GateKey { store_key: key, key, region: &self.world.region, leader: &self.leader }
     }
 
-    fn leader(&self) -> &Arc<str> {
+    fn leader(&self) -> &Leader {
         &self.leader
     }
 

@@ -12,7 +12,6 @@ use dogpile_sdk::{BackendError, CacheMutex, CreationTime, ErrorKind};
 
 use super::coverage::{Tag, Tag::*};
 use super::port::Call;
-use crate::engine::asynchronous::Timer;
 use crate::engine::{Gates, HeldMutex, Queued};
 
 pub(super) type Key = &'static str;
@@ -327,8 +326,8 @@ pub(super) struct ManualTime {
     pub(super) name: Name,
 }
 
-impl Timer for ManualTime {
-    fn sleep_until(&self, time: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+impl ManualTime {
+    pub(super) fn sleep_until(&self, time: Instant) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.world.sleep(self.name, time))
     }
 }

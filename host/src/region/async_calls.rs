@@ -1,0 +1,332 @@
+//! Calls that a task awaits.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+
+use super::async_creator::{AsyncMulti, AsyncSingle};
+use super::call::{Call, CallKey};
+use super::call_options::CallOptions;
+use super::configured::Configured;
+use super::creator::Creator;
+use super::front_end::Tasks;
+use super::get_or_create::{in_request_order, sorted};
+use super::plain_value::PlainValue;
+use crate::created::{Aged, Created};
+use crate::decision::Reading;
+use crate::engine::{Slot, asynchronous};
+use crate::error::{CreateError, RegionError};
+use crate::policy::Policy;
+use crate::value::CacheValue;
+
+/// What a call can tell of a key without waiting.
+pub(super) enum Look<T> {
+    Found(Reading<T>),
+    /// The store may block, so that it was not read.
+    NotRead,
+}
+
+impl CallOptions<'_> {
+    /// See [`CacheRegion::get_async`](crate::CacheRegion::get_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get`](crate::CacheRegion::get).
+    pub async fn get_async<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
+        if self.state().current()?.stores.are_immediate() {
+            return self.get(key);
+        }
+        asynchronous::drive(async {
+            let current = self.state().shared()?;
+            current.get(current.tasks(), key, &self.policy(&current)).await
+        })
+        .await
+    }
+
+    /// See [`CacheRegion::get_multi_async`](crate::CacheRegion::get_multi_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get`](crate::CacheRegion::get).
+    pub async fn get_multi_async<T: CacheValue>(
+        &self,
+        keys: &[impl AsRef<str>],
+    ) -> Result<Vec<Option<T>>, RegionError> {
+        let current = self.state().shared()?;
+        let mangled = current.mangle_multi(keys)?;
+        current.get_multi(current.tasks(), &mangled, &self.policy(&current)).await
+    }
+
+    /// See [`CacheRegion::get_value_metadata_async`](crate::CacheRegion::get_value_metadata_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get`](crate::CacheRegion::get).
+    pub async fn get_value_metadata_async<T: CacheValue>(
+        &self,
+        key: &str,
+    ) -> Result<Option<Aged<T>>, RegionError> {
+        let current = self.state().shared()?;
+        current.get_aged(current.tasks(), key, &self.policy(&current)).await
+    }
+
+    /// See [`CacheRegion::set_async`](crate::CacheRegion::set_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::set`](crate::CacheRegion::set).
+    pub async fn set_async<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
+        let current = self.state().shared()?;
+        current.set(current.tasks(), key, value).await
+    }
+
+    /// See [`CacheRegion::set_multi_async`](crate::CacheRegion::set_multi_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi).
+    pub async fn set_multi_async<K: AsRef<str>, T: CacheValue>(
+        &self,
+        values: impl IntoIterator<Item = (K, T)>,
+    ) -> Result<(), RegionError> {
+        let current = self.state().shared()?;
+        let entries = current.encode_multi(values)?;
+        current.set_multi(current.tasks(), entries).await
+    }
+
+    /// See [`CacheRegion::delete_async`](crate::CacheRegion::delete_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
+    pub async fn delete_async(&self, key: &str) -> Result<(), RegionError> {
+        let current = self.state().shared()?;
+        current.delete(current.tasks(), key).await
+    }
+
+    /// See [`CacheRegion::delete_multi_async`](crate::CacheRegion::delete_multi_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
+    pub async fn delete_multi_async(&self, keys: &[impl AsRef<str>]) -> Result<(), RegionError> {
+        let current = self.state().shared()?;
+        let mangled = current.mangle_multi(keys)?;
+        current.delete_multi(current.tasks(), &mangled).await
+    }
+
+    /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create).
+    pub async fn get_or_create_async<T, Kind, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Fut,
+    ) -> Result<T, RegionError>
+    where
+        T: CacheValue + PlainValue<Kind>,
+        Fut: Future<Output = T>,
+    {
+        let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
+        let value = self.create_async(key, AsyncSingle::<_, false>::new(creator)).await;
+        value.map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_async`](crate::CacheRegion::try_get_or_create_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
+    pub async fn try_get_or_create_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Fut,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let creator = |_| async { creator().await.map(Created::new) };
+        self.create_async(key, AsyncSingle::<_, false>::new(creator)).await
+    }
+
+    /// Awaits a creator that sees the old value and decides what becomes of it. See
+    /// [`get_or_create_with`](Self::get_or_create_with).
+    ///
+    /// # Errors
+    /// See [`get_or_create_with`](Self::get_or_create_with).
+    pub async fn get_or_create_with_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Fut,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<Created<T>, E>>,
+    {
+        self.create_async(key, AsyncSingle::<_, true>::new(creator)).await
+    }
+
+    /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
+    pub async fn get_or_create_multi_async<T, Kind, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut,
+    ) -> Result<Vec<T>, RegionError>
+    where
+        T: CacheValue + PlainValue<Kind>,
+        Fut: Future<Output = Vec<T>>,
+    {
+        let creator = move |keys, _| {
+            let created = creator(keys);
+            async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
+        };
+        let values = self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await;
+        values.map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_multi_async`](crate::CacheRegion::try_get_or_create_multi_async).
+    ///
+    /// # Errors
+    /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
+    pub async fn try_get_or_create_multi_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<Vec<T>, E>>,
+    {
+        let creator = move |keys, _| {
+            let created = creator(keys);
+            async { Ok(created.await?.into_iter().map(Created::new).collect()) }
+        };
+        self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await
+    }
+
+    /// Awaits a creator that sees the old values of many keys and decides what becomes of them. See
+    /// [`get_or_create_multi_with`](Self::get_or_create_multi_with). The creator gets owned keys.
+    ///
+    /// # Errors
+    /// See [`get_or_create_multi_with`](Self::get_or_create_multi_with).
+    pub async fn get_or_create_multi_with_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>>,
+    {
+        self.create_multi_async(keys, AsyncMulti::<_, true>::new(creator)).await
+    }
+
+    /// Reads `key` if that does not block.
+    #[inline]
+    pub(super) fn look<T: CacheValue>(&self, key: &str) -> Result<Look<T>, RegionError> {
+        if !self.state().current()?.stores.are_immediate() {
+            return Ok(Look::NotRead);
+        }
+        self.fresh_or(
+            key,
+            |value| Look::Found(Reading::Fresh(value)),
+            |_, _, _, reading| Ok(Look::Found(reading)),
+        )
+    }
+
+    /// Returns the value of `key`, creating it if it is missing or stale.
+    async fn create_async<T: CacheValue, C: Creator<T>>(
+        self,
+        key: &str,
+        creator: C,
+    ) -> Result<T, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let call = self.creating();
+        let look = match call.look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        asynchronous::drive(async {
+            let current = call.state().shared()?;
+            let policy = call.policy(&current);
+            let key = CallKey::new(&current, key, current.mangle(key)?);
+            match current.read_first(&key.mangled, look, &policy).await? {
+                Reading::Fresh(value) => Ok(value),
+                reading => current.create(key, policy, creator, reading).await,
+            }
+        })
+        .await
+    }
+
+    /// Reads many keys, and creates those that are missing or stale in one go.
+    async fn create_multi_async<T: CacheValue, C: Creator<T>>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: C,
+    ) -> Result<Vec<T>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let current = self.state().shared()?;
+        let policy = self.creating().policy(&current);
+        let sorted = sorted(keys);
+        let call_keys = current.call_keys(&sorted)?;
+        let values = current.create_multi(call_keys, policy, creator).await?;
+        Ok(in_request_order(keys, &sorted, &values))
+    }
+}
+
+impl Configured {
+    /// Returns the front end for tasks.
+    pub(super) fn tasks(&self) -> Tasks<'_> {
+        Tasks::new(self.runtime.as_ref())
+    }
+
+    /// Returns the reading of a look, or reads now.
+    pub(super) async fn read_first<T: CacheValue>(
+        &self,
+        mangled: &str,
+        look: Look<T>,
+        policy: &Policy,
+    ) -> Result<Reading<T>, RegionError> {
+        match look {
+            Look::Found(reading) => Ok(reading),
+            Look::NotRead => Ok(self.find(self.tasks(), mangled, policy).await?.reading),
+        }
+    }
+
+    /// Creates the value of a key that was read.
+    pub(super) async fn create<T: CacheValue, C: Creator<T>>(
+        self: &Arc<Self>,
+        key: CallKey<'_>,
+        policy: Policy,
+        creator: C,
+        reading: Reading<T>,
+    ) -> Result<T, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let call = Call::new(self.tasks(), self, vec![key], policy, creator, None);
+        let values = call.run(vec![Slot::from(reading)]).await?;
+        Ok(values.into_iter().next().expect("a call for one key returns one value"))
+    }
+
+    /// Returns the values of many keys, each once and in order.
+    pub(super) async fn create_multi<T: CacheValue, C: Creator<T>>(
+        self: &Arc<Self>,
+        keys: Vec<CallKey<'_>>,
+        policy: Policy,
+        creator: C,
+    ) -> Result<Vec<T>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
+        let mangled: Vec<&str> = keys.iter().map(|key| &*key.mangled).collect();
+        let readings = self.read_multi(self.tasks(), &mangled, &policy).await?;
+        let call = Call::new(self.tasks(), self, keys, policy, creator, None);
+        call.run(readings.into_iter().map(Slot::from).collect()).await
+    }
+}

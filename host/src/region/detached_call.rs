@@ -1,0 +1,282 @@
+//! [`DetachedCall`]: asynchronous calls whose creations go on without their callers.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use super::async_calls::Look;
+use super::async_creator::{AsyncMulti, AsyncSingle};
+use super::background_task::{Ended, background_task};
+use super::call_options::CallOptions;
+use super::configured::Configured;
+use super::get_or_create::{in_request_order, sorted};
+use super::plain_value::PlainValue;
+use crate::created::{Aged, Created};
+use crate::decision::Reading;
+use crate::engine::asynchronous;
+use crate::error::{CreateError, RegionError};
+use crate::runtime::runtime_for;
+use crate::shorten::Shortened;
+use crate::value::CacheValue;
+
+/// Asynchronous calls whose creations go on without their callers.
+///
+/// [`CallOptions::detach`] creates it. Once a value is found to be missing or stale, its creation is a task of its own, for
+/// which the caller waits. If the caller is dropped, for example because a request timed out, the creator still runs to its
+/// end, its value is stored, and other callers get it. The creators own what they use.
+///
+/// The task runs on the region's [runtime](crate::RegionConfig::runtime). A panic of the creator reaches the caller. If
+/// nobody waits, a failure is logged.
+///
+/// ```
+/// # fn main() -> Result<(), dogpile::RegionError> { smol::block_on(run()) }
+/// # async fn run() -> Result<(), dogpile::RegionError> {
+/// use dogpile::{CacheRegion, RegionConfig};
+///
+/// let region = CacheRegion::new("reports");
+/// region.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// let year = 2026;
+/// let report = region.options().detach().get_or_create_async("report", async move || format!("of {year}")).await?;
+/// assert_eq!(report, "of 2026");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "options do nothing until a call is made through them"]
+pub struct DetachedCall<'r>(CallOptions<'r>);
+
+impl<'r> CallOptions<'r> {
+    /// Makes asynchronous calls whose creations go on if their callers are dropped.
+    pub fn detach(self) -> DetachedCall<'r> {
+        DetachedCall(self)
+    }
+}
+
+impl DetachedCall<'_> {
+    /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
+    ///
+    /// # Errors
+    /// [`RegionError::TaskDropped`] if the runtime shuts down. See
+    /// [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create) for the others.
+    pub async fn get_or_create_async<T, Kind, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Fut + Send + 'static,
+    ) -> Result<T, RegionError>
+    where
+        T: CacheValue + PlainValue<Kind>,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
+        let value = self.create(key, AsyncSingle::<_, false>::new(creator)).await;
+        value.map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_async`](crate::CacheRegion::try_get_or_create_async).
+    ///
+    /// # Errors
+    /// See [`get_or_create_async`](Self::get_or_create_async) and
+    /// [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
+    pub async fn try_get_or_create_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Fut + Send + 'static,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let creator = |_| async { creator().await.map(Created::new) };
+        self.create(key, AsyncSingle::<_, false>::new(creator)).await
+    }
+
+    /// See [`CallOptions::get_or_create_with_async`].
+    ///
+    /// # Errors
+    /// See [`get_or_create_async`](Self::get_or_create_async) and [`CallOptions::get_or_create_with`].
+    pub async fn get_or_create_with_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Fut + Send + 'static,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
+    {
+        self.create(key, AsyncSingle::<_, true>::new(creator)).await
+    }
+
+    /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
+    ///
+    /// # Errors
+    /// See [`get_or_create_async`](Self::get_or_create_async) and
+    /// [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
+    pub async fn get_or_create_multi_async<T, Kind, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut + Send + 'static,
+    ) -> Result<Vec<T>, RegionError>
+    where
+        T: CacheValue + PlainValue<Kind>,
+        Fut: Future<Output = Vec<T>> + Send + 'static,
+    {
+        let creator = move |keys, _| {
+            let created = creator(keys);
+            async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
+        };
+        let values = self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await;
+        values.map_err(CreateError::into_region)
+    }
+
+    /// See [`CacheRegion::try_get_or_create_multi_async`](crate::CacheRegion::try_get_or_create_multi_async).
+    ///
+    /// # Errors
+    /// See [`get_or_create_async`](Self::get_or_create_async) and
+    /// [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
+    pub async fn try_get_or_create_multi_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<Vec<T>, E>> + Send + 'static,
+    {
+        let creator = move |keys, _| {
+            let created = creator(keys);
+            async { Ok(created.await?.into_iter().map(Created::new).collect()) }
+        };
+        self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await
+    }
+
+    /// See [`CallOptions::get_or_create_multi_with_async`].
+    ///
+    /// # Errors
+    /// See [`get_or_create_async`](Self::get_or_create_async) and [`CallOptions::get_or_create_multi_with`].
+    pub async fn get_or_create_multi_with_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: impl FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
+    {
+        self.create_multi(keys, AsyncMulti::<_, true>::new(creator)).await
+    }
+
+    // The two functions below name the kinds of their creators, so that the compiler can tell that the tasks are `Send`.
+
+    async fn create<T, E, F, Fut, const SEES_OLD: bool>(
+        self,
+        key: &str,
+        creator: AsyncSingle<F, SEES_OLD>,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        F: FnOnce(Option<Aged<T>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
+    {
+        let call = self.0.creating();
+        let look = match call.look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        asynchronous::drive(async {
+            let current = call.state().shared()?;
+            let policy = call.policy(&current);
+            let reading = match current.read_first(&current.mangle(key)?, look, &policy).await? {
+                Reading::Fresh(value) => return Ok(value),
+                reading => reading,
+            };
+            let (region, key) = (Arc::clone(&current), key.to_owned());
+            let names = vec![key.clone()];
+            let creation = async move {
+                let keys = region.call_keys(&[&key])?;
+                let key = keys.into_iter().next().expect("one key has one form");
+                region.create(key, policy, creator, reading).await
+            };
+            current.wait_for(creation, names).await
+        })
+        .await
+    }
+
+    async fn create_multi<T, E, F, Fut, const SEES_OLD: bool>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: AsyncMulti<F, SEES_OLD>,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        F: FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
+    {
+        let current = self.0.state().shared()?;
+        let policy = self.0.creating().policy(&current);
+        let sorted = sorted(keys);
+        let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
+        let names: Vec<String> = names.collect();
+        let owned = names.clone();
+        let creation = async move {
+            let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
+            region.create_multi(region.call_keys(&owned)?, policy, creator).await
+        };
+        let values = current.wait_for(creation, names).await?;
+        Ok(in_request_order(keys, &sorted, &values))
+    }
+}
+
+impl Configured {
+    /// Has a task create the values of `keys`, and waits for it.
+    async fn wait_for<R, E>(
+        &self,
+        creation: impl Future<Output = Result<R, CreateError<E>>> + Send + 'static,
+        keys: Vec<String>,
+    ) -> Result<R, CreateError<E>>
+    where
+        R: Send + 'static,
+        E: fmt::Display + Send + 'static,
+    {
+        let runtime = runtime_for(self.runtime.as_ref());
+        let region = Arc::clone(&self.region);
+        let names = keys.clone();
+        let unseen = move |ended: Ended<Result<R, CreateError<E>>>| log_unseen(&region, &names, ended);
+        match background_task(&*runtime, creation, unseen).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => {
+                Err(RegionError::TaskDropped { region: self.region.to_string(), key: shown(&keys) }.into())
+            }
+        }
+    }
+}
+
+/// Returns one key or several keys, quoted and shortened.
+fn shown(keys: &[String]) -> String {
+    match keys {
+        [key] => Shortened(key).to_string(),
+        keys => Shortened(keys).to_string(),
+    }
+}
+
+/// Logs the failure of a creation that nobody waits for.
+fn log_unseen<R, E: fmt::Display>(region: &str, keys: &[String], ended: Ended<Result<R, CreateError<E>>>) {
+    let key = shown(keys);
+    match ended {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::error!(region, key, error = format!("{error:#}"), "a detached creation failed");
+        }
+        Err(payload) => {
+            let panic = dogpile_abi::panic_message(payload);
+            tracing::error!(region, key, panic, "the creator of a detached creation panicked");
+        }
+    }
+}
