@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dogpile_net::PerProcess;
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, StoreOptions,
@@ -15,7 +16,6 @@ use crate::command::{Access, Command, Repeat, Reply};
 use crate::config::{Deployment, LONGEST, RedisConfig};
 use crate::fence;
 use crate::mutex::RedisLocks;
-use crate::process::PerProcess;
 use crate::resp::Expected;
 use crate::servers::{Servers, run_one, servers};
 

@@ -2,20 +2,16 @@
 
 mod failure;
 mod handshake;
-mod resolver;
 mod server;
-mod stream;
-mod tls;
 
 use std::time::Instant;
+
+use dogpile_net::{Connector, Stream};
 
 pub(crate) use self::failure::Failure;
 pub(crate) use self::handshake::Purpose;
 use self::handshake::{Step, steps};
-pub(crate) use self::resolver::Resolver;
 pub(crate) use self::server::{Address, Login, Profile, Server};
-use self::stream::Stream;
-pub(crate) use self::tls::{Checks, Tls};
 use crate::resp::{Decoder, Expected, Invalid, Value};
 
 /// A connection to a server. After a failure, it must be closed: its next bytes may belong to an earlier command.
@@ -36,16 +32,16 @@ pub(crate) struct Deadlines {
 impl Connection {
     /// Connects and logs in.
     pub(crate) fn open(
-        server: &Server,
-        resolver: &Resolver,
+        connector: &Connector,
+        login: &Login,
         purpose: Purpose,
         deadlines: Deadlines,
         value_limit: usize,
     ) -> Result<Self, Failure> {
-        let stream = Stream::connect(server, resolver, deadlines.connected)?;
+        let stream = connector.connect(deadlines.connected)?;
         let mut connection = Connection { stream, decoder: Decoder::default(), value_limit };
         connection.set_deadline(deadlines.ready);
-        connection.shake_hands(&steps(&server.profile.login, purpose))?;
+        connection.shake_hands(&steps(login, purpose))?;
         Ok(connection)
     }
 

@@ -24,7 +24,6 @@ mod error;
 mod fence;
 mod mutex;
 mod pool;
-mod process;
 mod resp;
 mod servers;
 mod wakeup;

@@ -1,28 +1,27 @@
-//! [`Pool`]: a bounded number of connections to one server.
+//! [`Pool`]: exchanges with one server, over a bounded number of connections.
 //!
 //! A connection is lent for one exchange at a time. It is closed after any failure, because its next bytes may belong
 //! to the reply to an earlier command. An error reply from the server is not a failure of the connection.
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dogpile_net::{Busy, Connector, Loan, PoolLimits};
 use dogpile_sdk::BackendError;
 
 use crate::command::{Repeat, Reply, Request};
 use crate::config::{ConnectionOptions, RedisConfig, invalid};
-use crate::connection::{Connection, Deadlines, Failure, Purpose, Resolver, Server};
+use crate::connection::{Connection, Deadlines, Failure, Purpose, Server};
 use crate::error;
 use crate::resp::{Expected, Value};
 
 /// The limits and timeouts of the connections to one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    pub(crate) size: usize,
-    pub(crate) max_idle: usize,
-    pub(crate) idle_timeout: Duration,
+    pub(crate) connections: PoolLimits,
     /// The limit of an exchange: connecting, waiting for a connection, and the retry included.
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -38,9 +37,11 @@ impl Limits {
             return Err(invalid("max_connections", "0 is too low; use at least 1"));
         }
         Ok(Limits {
-            size,
-            max_idle: config.pool_max_idle,
-            idle_timeout: config.pool_idle_timeout()?,
+            connections: PoolLimits {
+                size,
+                max_idle: config.pool_max_idle,
+                idle_timeout: config.pool_idle_timeout()?,
+            },
             timeout: options.timeout()?,
             connect_timeout: options.connect_timeout()?,
             retry: config.retry_on_reconnect,
@@ -49,47 +50,31 @@ impl Limits {
     }
 }
 
-/// A bounded pool of connections to one server.
+/// The connections to one server.
 pub(crate) struct Pool {
     server: Server,
     address: Arc<str>,
-    resolver: Resolver,
+    connector: Connector,
     limits: Limits,
-    connections: Mutex<Connections>,
-    returned: Condvar,
+    connections: dogpile_net::Pool<Connection>,
     /// Whether the last exchange ended in a timeout.
     is_stuck: AtomicBool,
 }
 
-#[derive(Default)]
-struct Connections {
-    /// The unused connections, each with the time of its last loan. The one returned last is lent first.
-    idle: Vec<(Connection, Instant)>,
-    lent: usize,
-    /// The number of callers that wait for a connection.
-    waiting: usize,
-}
-
-/// A connection on loan from a pool. It counts toward the pool's limit until it is dropped.
+/// A connection on loan from a pool, for one exchange.
 ///
 /// Dropping it closes the connection, unless its exchange [ended](Lent::end) well.
 pub(crate) struct Lent<'p> {
     pool: &'p Pool,
-    since: Instant,
     deadline: Instant,
-    /// The time for which the caller waited until it got the connection.
-    waited: Duration,
-    connection: Option<Connection>,
-    was_kept: bool,
-    /// Whether every reply has been received, so that the connection can be used again.
-    is_finished: bool,
+    loan: Loan<'p, Connection>,
 }
 
 impl Pool {
     pub(crate) fn new(server: Server, limits: Limits) -> Self {
-        let address = server.address.to_string().into();
-        let (resolver, connections, is_stuck) = Default::default();
-        Pool { server, address, resolver, limits, connections, returned: Condvar::new(), is_stuck }
+        let (address, connector) = (server.address.to_string().into(), server.connector());
+        let (connections, is_stuck) = (dogpile_net::Pool::new(limits.connections), AtomicBool::default());
+        Pool { server, address, connector, limits, connections, is_stuck }
     }
 
     /// Returns the server's address.
@@ -122,10 +107,9 @@ impl Pool {
         let mut lent = self.lend(deadline)?;
         let replies = match lent.exchange(request) {
             // The server has probably restarted. All idle connections are then broken, too.
-            Err(Failure::Broken(_)) if lent.was_kept && self.limits.retry && repeat == Repeat::Harmless => {
+            Err(Failure::Broken(_)) if lent.may_retry(repeat) => {
                 self.close_idle();
-                lent.was_kept = false;
-                lent.connection = None;
+                lent.loan.close();
                 lent.exchange(request)
             }
             replies => replies,
@@ -135,15 +119,12 @@ impl Pool {
 
     /// Closes all idle connections.
     pub(crate) fn close_idle(&self) {
-        let idle = std::mem::take(&mut self.connections().idle);
-        drop(idle);
+        self.connections.close_idle();
     }
 
     /// Closes the idle connections of the parent process, as far as no lock of the parent is in the way.
     pub(crate) fn abandon(&self) {
-        if let Ok(mut connections) = self.connections.try_lock() {
-            connections.idle.clear();
-        }
+        self.connections.abandon();
     }
 
     /// Opens a connection outside the pool that can receive published messages, and sends `request` on it.
@@ -165,68 +146,14 @@ impl Pool {
     fn open(&self, purpose: Purpose, deadline: Instant) -> Result<Connection, Failure> {
         let connected = deadline.min(Instant::now() + self.limits.connect_timeout);
         let deadlines = Deadlines { connected, ready: deadline };
-        Connection::open(&self.server, &self.resolver, purpose, deadlines, self.limits.value)
+        Connection::open(&self.connector, &self.server.profile.login, purpose, deadlines, self.limits.value)
     }
 
     /// Lends a connection, waiting for one until `deadline` while all are in use.
     pub(crate) fn lend(&self, deadline: Instant) -> Result<Lent<'_>, BackendError> {
-        let (begun, mut since) = (Instant::now(), None);
-        let mut connections = self.connections();
-        if connections.lent >= self.limits.size {
-            connections = self.wait(connections, deadline);
-            since = Some(Instant::now());
-            let waited = begun.elapsed();
-            if connections.lent >= self.limits.size {
-                drop(connections);
-                return Err(self.failed(Failure::Busy { size: self.limits.size, waited }));
-            }
-        }
-        connections.lent += 1;
-        let since = since.unwrap_or(begun);
-        let kept = connections.idle.pop();
-        let fresh =
-            kept.filter(|(_, last)| since.saturating_duration_since(*last) < self.limits.idle_timeout);
-        // The other idle connections were returned even earlier. Close them all, after unlocking.
-        let old = if fresh.is_none() { std::mem::take(&mut connections.idle) } else { Vec::new() };
-        drop(connections);
-        drop(old);
-        let connection = fresh.map(|(connection, _)| connection);
-        let waited = since - begun;
-        let was_kept = connection.is_some();
-        Ok(Lent { pool: self, since, deadline, waited, connection, was_kept, is_finished: false })
-    }
-
-    /// Waits until a connection is free, or until `deadline`.
-    fn wait<'c>(
-        &self,
-        mut connections: MutexGuard<'c, Connections>,
-        deadline: Instant,
-    ) -> MutexGuard<'c, Connections> {
-        connections.waiting += 1;
-        while connections.lent >= self.limits.size {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.returned.wait_timeout(connections, left);
-            connections = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        connections.waiting -= 1;
-        connections
-    }
-
-    /// Ends a loan, and keeps the connection if there is one.
-    fn take_back(&self, connection: Option<(Connection, Instant)>) {
-        let mut connections = self.connections();
-        connections.lent -= 1;
-        let has_room = connections.idle.len() < self.limits.max_idle;
-        let (kept, surplus) = if has_room { (connection, None) } else { (None, connection) };
-        connections.idle.extend(kept);
-        let is_awaited = connections.waiting > 0;
-        drop(connections);
-        drop(surplus);
-        if is_awaited {
-            self.returned.notify_one();
+        match self.connections.lend(deadline) {
+            Ok(loan) => Ok(Lent { pool: self, deadline, loan }),
+            Err(Busy { size, waited }) => Err(self.failed(Failure::Busy { size, waited })),
         }
     }
 
@@ -236,27 +163,24 @@ impl Pool {
         self.is_stuck.store(is_stuck, Ordering::Relaxed);
         error::of(failure, &self.address)
     }
-
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        // Ignore poison: no code panics while it holds this lock.
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Lent<'_> {
+    /// Returns whether a request may be sent again on a new connection, after this one broke.
+    fn may_retry(&self, repeat: Repeat) -> bool {
+        self.loan.is_reused() && self.pool.limits.retry && repeat == Repeat::Harmless
+    }
+
     /// Sends `request`, connecting first if needed.
     pub(crate) fn send(&mut self, request: &Request) -> Result<(), Failure> {
         self.close_if_confused();
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            none => none.insert(self.pool.open(Purpose::Commands, self.deadline)?),
-        };
-        connection.send(&request.packed)
+        let (pool, deadline) = (self.pool, self.deadline);
+        self.loan.open(|| pool.open(Purpose::Commands, deadline))?.send(&request.packed)
     }
 
     /// Prepares a kept connection, or closes it if the server has sent something that belongs to no command.
     fn close_if_confused(&mut self) {
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = self.loan.connection() else { return };
         connection.set_deadline(self.deadline);
         // A broken connection is noticed, and perhaps replaced, when the request is sent.
         if let Ok(true) = connection.has_unread() {
@@ -264,15 +188,14 @@ impl Lent<'_> {
                 "closed a connection to Redis server {}: it sent an unrequested reply",
                 self.pool.address
             );
-            self.connection = None;
-            self.was_kept = false;
+            self.loan.close();
         }
     }
 
     /// Waits for the replies to `request`.
     pub(crate) fn receive(&mut self, request: &Request) -> Result<Vec<Value>, Failure> {
-        let Some(connection) = &mut self.connection else {
-            return Err(io::Error::from(io::ErrorKind::NotConnected).into());
+        let Some(connection) = self.loan.connection() else {
+            return Err(Failure::Broken(Arc::new(io::ErrorKind::NotConnected.into())));
         };
         let replies = request.expected.iter().map(|expected| connection.receive(*expected));
         let replies = replies.collect::<Result<Vec<_>, _>>()?;
@@ -285,31 +208,22 @@ impl Lent<'_> {
     }
 
     /// Ends the loan. Gives the connection back if all replies were received, and closes it otherwise.
-    pub(crate) fn end(mut self, replies: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
-        let pool = self.pool;
+    pub(crate) fn end(self, replies: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
+        let (pool, waited) = (self.pool, self.loan.waited());
         match replies {
             Ok(values) => {
-                self.is_finished = true;
-                drop(self);
+                self.loan.keep();
                 if pool.is_stuck() {
                     pool.is_stuck.store(false, Ordering::Relaxed);
                 }
                 let reply = |value| Reply { value, server: Arc::clone(&pool.address) };
                 Ok(values.into_iter().map(reply).collect())
             }
-            Err(Failure::TimedOut) if self.waited > pool.limits.timeout / 2 => {
-                Err(pool.failed(Failure::Busy { size: pool.limits.size, waited: self.waited }))
+            Err(Failure::TimedOut) if waited > pool.limits.timeout / 2 => {
+                Err(pool.failed(Failure::Busy { size: pool.limits.connections.size, waited }))
             }
             Err(failure) => Err(pool.failed(failure)),
         }
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        // Close an unfinished connection first, so that there are never more than the limit.
-        let finished = self.connection.take().filter(|_| self.is_finished);
-        self.pool.take_back(finished.map(|connection| (connection, self.since)));
     }
 }
 
@@ -317,7 +231,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("server", &self.name())
-            .field("size", &self.limits.size)
+            .field("size", &self.limits.connections.size)
             .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ mod turns;
 
 use std::sync::Arc;
 
+use dogpile_net::PerProcess;
 use dogpile_sdk::BackendError;
 
 use self::cluster::Cluster;
@@ -18,7 +19,6 @@ use self::sentinel::Sentinel;
 use crate::config::{Deployment, RedisConfig};
 use crate::connection::{Address, Server};
 use crate::pool::{Limits, Pool};
-use crate::process::PerProcess;
 
 /// Creates the servers that `config` names, without connecting. Each process has its own connections to them.
 pub(crate) fn servers(

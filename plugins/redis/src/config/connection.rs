@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
 
+use dogpile_net::{Checks, Keepalive, Tls};
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
-use socket2::TcpKeepalive;
 
 use super::argument::{between, invalid, timeout};
-use crate::connection::{Checks, Login, Profile, Tls};
+use crate::connection::{Login, Profile};
 
 /// The table `connection_kwargs` or `sentinel_kwargs`, with the names of redis-py.
 ///
@@ -130,7 +130,7 @@ impl ConnectionOptions {
         options.into_iter().find_map(|(name, is_set)| is_set.then_some(name))
     }
 
-    fn keepalive(&self) -> Result<Option<TcpKeepalive>, BackendError> {
+    fn keepalive(&self) -> Result<Option<Keepalive>, BackendError> {
         let options = self.socket_keepalive_options.unwrap_or_default();
         let probes = options.probes()?;
         Ok((self.socket_keepalive == Some(true)).then_some(probes))
@@ -202,28 +202,18 @@ fn read(argument: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
 }
 
 impl KeepaliveOptions {
-    /// The largest values that Linux accepts.
-    const LONGEST: Duration = Duration::from_secs(32_767);
-    const MOST: u32 = 127;
-
-    fn probes(self) -> Result<TcpKeepalive, BackendError> {
+    fn probes(self) -> Result<Keepalive, BackendError> {
         let argument = "socket_keepalive_options";
-        let time = |given| between(argument, given, Duration::from_secs(1), Self::LONGEST);
-        let mut probes = TcpKeepalive::new();
-        if let Some(idle) = self.idle {
-            probes = probes.with_time(time(idle)?);
+        let time = |given: Option<Duration>| {
+            given.map(|given| between(argument, given, Keepalive::SHORTEST, Keepalive::LONGEST)).transpose()
+        };
+        if let Some(count) = self.count
+            && !(1..=Keepalive::MOST).contains(&count)
+        {
+            let why = format_args!("{count} is not a valid number of probes; use 1 to {}", Keepalive::MOST);
+            return Err(invalid(argument, why));
         }
-        if let Some(interval) = self.interval {
-            probes = probes.with_interval(time(interval)?);
-        }
-        match self.count {
-            None => Ok(probes),
-            Some(count @ 1..=Self::MOST) => Ok(probes.with_retries(count)),
-            Some(count) => {
-                let why = format_args!("{count} is not a valid number of probes; use 1 to {}", Self::MOST);
-                Err(invalid(argument, why))
-            }
-        }
+        Ok(Keepalive { idle: time(self.idle)?, interval: time(self.interval)?, count: self.count })
     }
 }
 
@@ -232,8 +222,8 @@ impl KeepaliveOptions {
 mod tests {
     use super::*;
 
-    fn probes(options: &ConnectionOptions) -> Option<String> {
-        options.profile(false).unwrap().keepalive.map(|probes| format!("{probes:?}"))
+    fn probes(options: &ConnectionOptions) -> Option<Keepalive> {
+        options.profile(false).unwrap().keepalive
     }
 
     /// Behaviour: `redis-connect-keepalive`
@@ -241,7 +231,7 @@ mod tests {
     fn keepalive_is_off_unless_enabled() {
         assert_eq!(probes(&ConnectionOptions::default()), None);
         let options = ConnectionOptions { socket_keepalive: Some(true), ..ConnectionOptions::default() };
-        assert_eq!(probes(&options), Some(format!("{:?}", TcpKeepalive::new())));
+        assert_eq!(probes(&options), Some(Keepalive::default()));
     }
 
     /// Behaviour: `redis-connect-keepalive-options`
@@ -250,9 +240,8 @@ mod tests {
         let written =
             r#"{"socket_keepalive": true, "socket_keepalive_options": {"TCP_KEEPIDLE": 60, "5": 10}}"#;
         let options: ConnectionOptions = serde_json::from_str(written).unwrap();
-        let asked = TcpKeepalive::new().with_time(Duration::from_secs(60));
-        let asked = asked.with_interval(Duration::from_secs(10));
-        assert_eq!(probes(&options), Some(format!("{asked:?}")));
+        let (idle, interval) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(10)));
+        assert_eq!(probes(&options), Some(Keepalive { idle, interval, count: None }));
         let unused = ConnectionOptions { socket_keepalive: None, ..options };
         assert_eq!(probes(&unused), None);
         for odd in [r#"{"TCP_KEEPCNT": 128}"#, r#"{"TCP_KEEPCNT": 0}"#, r#"{"4": 32768}"#, r#"{"5": 0.5}"#] {

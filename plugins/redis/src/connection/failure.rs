@@ -1,5 +1,6 @@
 //! [`Failure`]: why an exchange with a server failed.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(crate) enum Failure {
     },
     /// The connection could not be opened, or broke.
     Broken(Arc<io::Error>),
-    Tls(rustls::Error),
+    Tls(Arc<dyn Error + Send + Sync>),
     Invalid(Invalid),
     /// The server rejected the user name or the password.
     Login,
@@ -28,14 +29,12 @@ pub(crate) enum Failure {
     Rejected(ErrorReply),
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        if let Some(tls) = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>()) {
-            return Failure::Tls(tls.clone());
-        }
-        match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Failure::TimedOut,
-            _ => Failure::Broken(Arc::new(error)),
+impl From<dogpile_net::Failure> for Failure {
+    fn from(failure: dogpile_net::Failure) -> Self {
+        match failure {
+            dogpile_net::Failure::TimedOut => Failure::TimedOut,
+            dogpile_net::Failure::Broken(cause) => Failure::Broken(cause),
+            dogpile_net::Failure::Tls(cause) => Failure::Tls(cause),
         }
     }
 }

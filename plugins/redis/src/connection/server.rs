@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use socket2::TcpKeepalive;
+use dogpile_net::{Connector, Endpoint, Keepalive, Tls};
 
-use super::tls::Tls;
 use crate::config::Node;
 
 /// The address of a server, and how to connect to it.
@@ -14,6 +13,18 @@ use crate::config::Node;
 pub(crate) struct Server {
     pub(crate) address: Address,
     pub(crate) profile: Arc<Profile>,
+}
+
+impl Server {
+    /// Returns what opens connections to the server.
+    pub(crate) fn connector(&self) -> Connector {
+        let endpoint = match &self.address {
+            Address::Tcp(node) => Endpoint::Tcp { host: node.host.clone(), port: node.port },
+            Address::Unix(path) => Endpoint::Unix(path.clone()),
+        };
+        let Profile { tls, keepalive, .. } = &*self.profile;
+        Connector::new(endpoint).with_tls(tls.clone()).with_keepalive(*keepalive)
+    }
 }
 
 /// Where a server listens.
@@ -40,7 +51,7 @@ pub(crate) struct Profile {
     /// `None` if connections are not encrypted.
     pub(crate) tls: Option<Tls>,
     /// The keepalive probes of idle connections, or `None` for none.
-    pub(crate) keepalive: Option<TcpKeepalive>,
+    pub(crate) keepalive: Option<Keepalive>,
 }
 
 /// The credentials and the database of a connection. `Debug` does not show the credentials.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use dogpile_net::PerProcess;
 use dogpile_sdk::{BackendError, ErrorKind};
 
 use crate::command::{Access, Command, Repeat, Reply, Request};
 use crate::connection::Connection;
-use crate::process::PerProcess;
 
 /// The server or servers of a backend.
 pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {

@@ -56,7 +56,8 @@ impl Sentinel {
         let options = config.options(Deployment::Sentinel);
         let (limits, profile) = (Limits::new(config, &options)?, Arc::new(options.profile(false)?));
         let to_sentinels = config.sentinel_options();
-        let few = Limits { size: 1, max_idle: 1, ..Limits::new(config, &to_sentinels)? };
+        let mut few = Limits::new(config, &to_sentinels)?;
+        (few.connections.size, few.connections.max_idle) = (1, 1);
         let profile_of_sentinels = Arc::new(to_sentinels.profile(false)?);
         let (nodes, service_name) = (config.sentinels.clone(), config.service_name.clone());
         let service_name = service_name.unwrap_or_else(|| "mymaster".to_owned());

@@ -10,14 +10,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::config::Node;
+use crate::failure::Failure;
 
 type Addresses = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-/// Looks up the addresses of hosts.
-#[derive(Clone)]
-pub(crate) struct Resolver {
-    lookup: fn(&Node) -> io::Result<Vec<SocketAddr>>,
+/// Looks up the addresses of a host and a port. It may block for long.
+type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// Looks up the addresses of one host.
+pub(super) struct Resolver {
+    lookup: Lookup,
     shared: Arc<Shared>,
 }
 
@@ -38,41 +40,46 @@ struct State {
 impl Default for Resolver {
     fn default() -> Self {
         Resolver {
-            lookup: |node| (&*node.host, node.port).to_socket_addrs().map(Iterator::collect),
+            lookup: |host, port| (host, port).to_socket_addrs().map(Iterator::collect),
             shared: Arc::default(),
         }
     }
 }
 
 impl Resolver {
-    /// Returns the addresses of `node`, which must be the same in all calls.
+    /// Returns the addresses of `host`, which must be the same in all calls.
     ///
     /// # Errors
     /// If the host is unknown, or the deadline passes.
-    pub(super) fn resolve(&self, node: &Node, deadline: Instant) -> Addresses {
-        if let Ok(address) = node.host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, node.port)]);
+    pub(super) fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        deadline: Instant,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
         let mut state = self.shared.lock();
         if !state.is_running {
-            self.start(node)?;
+            self.start(host, port).map_err(Failure::Broken)?;
             state.is_running = true;
         }
         let before = state.ended;
         while state.ended == before {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Arc::new(io::ErrorKind::TimedOut.into()));
+                return Err(Failure::TimedOut);
             }
             state = self.shared.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.last.clone().unwrap_or_else(|| Ok(Vec::new()))
+        state.last.clone().unwrap_or_else(|| Ok(Vec::new())).map_err(Failure::Broken)
     }
 
-    fn start(&self, node: &Node) -> Result<(), Arc<io::Error>> {
-        let (shared, node, lookup) = (Arc::clone(&self.shared), node.clone(), self.lookup);
+    fn start(&self, host: &str, port: u16) -> Result<(), Arc<io::Error>> {
+        let (shared, host, lookup) = (Arc::clone(&self.shared), host.to_owned(), self.lookup);
         let work = move || {
-            let found = lookup(&node).map_err(Arc::new);
+            let found = lookup(&host, port).map_err(Arc::new);
             let mut state = shared.lock();
             state.is_running = false;
             state.ended += 1;
@@ -110,8 +117,8 @@ mod tests {
 
     #[test]
     fn address_needs_no_lookup() {
-        let never = Resolver { lookup: |_| Err(io::ErrorKind::NotFound.into()), ..Resolver::default() };
-        let resolve = |host: &str| never.resolve(&Node::new(host, 7), soon());
+        let never = Resolver { lookup: |_, _| Err(io::ErrorKind::NotFound.into()), ..Resolver::default() };
+        let resolve = |host: &str| never.resolve(host, 7, soon());
         assert_eq!(resolve("127.0.0.1").unwrap(), ["127.0.0.1:7".parse().unwrap()]);
         assert_eq!(resolve("::1").unwrap(), ["[::1]:7".parse().unwrap()]);
         assert!(resolve("name").is_err());
@@ -120,7 +127,7 @@ mod tests {
     #[test]
     fn hanging_lookup_times_out_and_runs_once() {
         static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
-        let hang = |_: &Node| {
+        let hang = |_: &str, _| {
             LOOKUPS.fetch_add(1, Ordering::SeqCst);
             loop {
                 thread::park();
@@ -128,8 +135,8 @@ mod tests {
         };
         let resolver = Resolver { lookup: hang, ..Resolver::default() };
         for _ in 0..3 {
-            let error = resolver.resolve(&Node::new("name", 7), soon()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            let error = resolver.resolve("name", 7, soon()).unwrap_err();
+            assert!(matches!(error, Failure::TimedOut), "{error:?}");
         }
         assert!(LOOKUPS.load(Ordering::SeqCst) <= 1);
     }
@@ -137,13 +144,13 @@ mod tests {
     #[test]
     fn failed_lookup_is_repeated_by_the_next_caller() {
         static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
-        let fail_once = |node: &Node| match LOOKUPS.fetch_add(1, Ordering::SeqCst) {
+        let fail_once = |_: &str, port| match LOOKUPS.fetch_add(1, Ordering::SeqCst) {
             0 => Err(io::ErrorKind::NotFound.into()),
-            _ => Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), node.port)]),
+            _ => Ok(vec![SocketAddr::new([127, 0, 0, 1].into(), port)]),
         };
         let resolver = Resolver { lookup: fail_once, ..Resolver::default() };
         let far = Instant::now() + Duration::from_secs(60);
-        assert!(resolver.resolve(&Node::new("name", 7), far).is_err());
-        assert_eq!(resolver.resolve(&Node::new("name", 7), far).unwrap().len(), 1);
+        assert!(resolver.resolve("name", 7, far).is_err());
+        assert_eq!(resolver.resolve("name", 7, far).unwrap().len(), 1);
     }
 }

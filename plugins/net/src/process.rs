@@ -8,7 +8,9 @@ use std::process;
 use std::sync::OnceLock;
 
 /// A value that each process has one of. A forked child builds its own and touches no lock of its parent.
-pub(crate) struct PerProcess<T> {
+///
+/// This is safe if the process was forked while no other thread was inside a call that uses the value.
+pub struct PerProcess<T> {
     build: Box<dyn Fn() -> T + Send + Sync>,
     /// Closes what the parent opened, as far as it can without waiting.
     abandon: fn(&T),
@@ -29,19 +31,21 @@ impl<T> Own<T> {
 }
 
 impl<T> PerProcess<T> {
-    /// Creates the value of this process with `build`.
-    pub(crate) fn new(build: impl Fn() -> T + Send + Sync + 'static, abandon: fn(&T)) -> Self {
+    /// Creates the value of this process with `build`, which each child calls, too.
+    ///
+    /// A child calls `abandon` with its parent's value. It should close what the parent opened, and must wait for no lock.
+    pub fn new(build: impl Fn() -> T + Send + Sync + 'static, abandon: fn(&T)) -> Self {
         let first = Own::new(process::id(), build());
         PerProcess { build: Box::new(build), abandon, first }
     }
 
     /// Returns the value of this process. Asks the system for the process ID, which takes about 100 ns.
-    pub(crate) fn get(&self) -> &T {
+    pub fn get(&self) -> &T {
         self.get_in(process::id())
     }
 
     /// Returns a value whose settings are those of every process.
-    pub(crate) fn any(&self) -> &T {
+    pub fn any(&self) -> &T {
         &self.first.value
     }
 

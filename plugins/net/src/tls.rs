@@ -16,13 +16,14 @@ use rustls::{
 
 /// The TLS settings of connections.
 #[derive(Clone)]
-pub(crate) struct Tls {
+pub struct Tls {
     config: Arc<ClientConfig>,
+    server_name: Option<String>,
 }
 
 /// How the certificate of a server is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Checks {
+pub enum Checks {
     /// It must come from a trusted authority and be for the host.
     Full,
     /// It must come from a trusted authority.
@@ -39,7 +40,7 @@ impl Tls {
     ///
     /// # Errors
     /// If a certificate or key is invalid. The text is the reason.
-    pub(crate) fn new(
+    pub fn new(
         authorities: Option<&[u8]>,
         client: Option<(&[u8], &[u8])>,
         checks: Checks,
@@ -57,18 +58,25 @@ impl Tls {
                 config.with_client_auth_cert(chain.map_err(text_of)?, key).map_err(text_of)?
             }
         };
-        Ok(Tls { config: Arc::new(config) })
+        Ok(Tls { config: Arc::new(config), server_name: None })
     }
 
-    pub(super) fn client(&self, host: &str) -> io::Result<ClientConnection> {
-        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    /// Sets the name that the server's certificate must have. Default: the host.
+    #[must_use]
+    pub fn with_server_name(self, name: impl Into<String>) -> Self {
+        Tls { server_name: Some(name.into()), ..self }
+    }
+
+    pub(crate) fn client(&self, host: &str) -> io::Result<ClientConnection> {
+        let name = self.server_name.as_deref().unwrap_or(host).to_owned();
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
         ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls")
+        f.debug_struct("Tls").field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }
 
