@@ -206,7 +206,7 @@ where
     }
 
     fn now(&self) -> Instant {
-        Instant::now()
+        self.front.now()
     }
 
     fn sleep_until(&self, time: Instant) -> impl Future<Output = ()> {

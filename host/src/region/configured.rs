@@ -96,7 +96,7 @@ impl Configured {
     ) -> Writing<'_> {
         let mut writing = self.stores.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
         if writing.must_wait() {
-            writing.stored(front.sleep_until(Instant::now() + STORE_WAIT)).await;
+            writing.stored(front.sleep_until(front.now() + STORE_WAIT)).await;
         }
         writing
     }

@@ -29,6 +29,9 @@ pub(crate) trait FrontEnd: Copy {
     /// Returns whether the caller must not block until a task has created a key.
     fn must_not_wait_for_tasks(self) -> bool;
 
+    /// Returns the present time of [`sleep_until`](Self::sleep_until).
+    fn now(self) -> Instant;
+
     /// Waits until `time`.
     async fn sleep_until(self, time: Instant);
 

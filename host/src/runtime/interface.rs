@@ -43,6 +43,13 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Runs `future` to its end, as a task that nobody waits for. A runtime that shuts down may drop it.
     fn spawn(&self, future: RuntimeFuture);
 
+    /// Returns the present time of [`sleep_until`](Self::sleep_until). The default is the system's.
+    ///
+    /// Some runtimes let tests set their clock.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
     /// Returns a future that ends at `time`, or soon after.
     fn sleep_until(&self, time: Instant) -> RuntimeFuture;
 

@@ -40,6 +40,11 @@ impl Runtime for TokioRuntime {
         self.0.spawn(future);
     }
 
+    fn now(&self) -> Instant {
+        let _entered = self.0.enter();
+        tokio::time::Instant::now().into_std()
+    }
+
     fn sleep_until(&self, time: Instant) -> RuntimeFuture {
         let _entered = self.0.enter();
         // A runtime may have been built without timers, which shows only when one is created.

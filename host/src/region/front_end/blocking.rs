@@ -25,6 +25,10 @@ impl FrontEnd for Blocking {
         is_polling_task()
     }
 
+    fn now(self) -> Instant {
+        Instant::now()
+    }
+
     async fn sleep_until(self, time: Instant) {
         blocking::sleep_until(time).await;
     }

@@ -65,7 +65,7 @@ impl<'r> Tasks<'r> {
         access: &Access,
         call: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
     ) -> Result<T, BackendError> {
-        let deadline = Instant::now() + PLACE_WAIT;
+        let deadline = self.now() + PLACE_WAIT;
         self.offload(&access.threads.calls, deadline, WhenDropped::Canceled, call).await
     }
 
@@ -75,7 +75,7 @@ impl<'r> Tasks<'r> {
         access: &Access,
         call: impl FnOnce() -> Result<(), BackendError> + Send + 'static,
     ) -> Result<(), BackendError> {
-        let deadline = Instant::now() + PLACE_WAIT;
+        let deadline = self.now() + PLACE_WAIT;
         self.offload(&access.threads.calls, deadline, WhenDropped::Completed, call).await
     }
 }
@@ -125,6 +125,10 @@ impl FrontEnd for Tasks<'_> {
 
     fn must_not_wait_for_tasks(self) -> bool {
         false
+    }
+
+    fn now(self) -> Instant {
+        self.runtime().now()
     }
 
     async fn sleep_until(self, time: Instant) {
@@ -258,7 +262,7 @@ impl FrontEnd for Tasks<'_> {
             if access.is_immediate() {
                 return mutex.try_acquire();
             }
-            let (deadline, mutex) = (Instant::now() + PLACE_WAIT, Arc::clone(mutex));
+            let (deadline, mutex) = (self.now() + PLACE_WAIT, Arc::clone(mutex));
             return self
                 .acquire_on_thread(&access.threads.calls, deadline, release_late, move || mutex.try_acquire())
                 .await;
@@ -268,7 +272,7 @@ impl FrontEnd for Tasks<'_> {
         let locks = &access.threads.locks;
         match self.acquire_on_thread(locks, deadline, release_late, acquire).await {
             // All threads wait for other mutexes. This wait ends like any other that was too long.
-            Err(error) if error.kind() == ErrorKind::Timeout && Instant::now() >= deadline => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Timeout && self.now() >= deadline => Ok(false),
             outcome => outcome,
         }
     }
