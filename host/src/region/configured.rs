@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dogpile_sdk::{BackendError, CachedValue, CreationTime, KeyMangler, Metadata};
 

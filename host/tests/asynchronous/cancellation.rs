@@ -53,7 +53,7 @@ fn call<'c>(region: &'c CacheRegion, creators: &'c Creators, orders: &tasks::Rec
         orders.recv().await.expect("the test sends")
     };
     let future: Boxed<'c, u32> =
-        Box::pin(async move { region.get_or_create_async("a", creator).await.unwrap() });
+        Box::pin(async move { region.get_or_create_async("a", creator).await.expect("the store works") });
     Task::new(future)
 }
 
