@@ -45,3 +45,21 @@ fn hit_allocates_at_most_once() {
     assert!(closure <= 1.0, "{closure} allocations for a hit of a closure");
     println!("allocations for a hit: {numbers} with numbers, {strings} with strings, {closure} of a closure");
 }
+
+/// Returns the output of a future that does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let polled = std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let std::task::Poll::Ready(output) = polled else { panic!("a hit in memory does not wait") };
+    output
+}
+
+#[test]
+fn hit_of_a_task_allocates_nothing() {
+    static TASKS: CacheRegion = CacheRegion::new("tasks");
+    TASKS.configure(RegionConfig::new("dogpile.cache.memory")).unwrap();
+    let text = "text".to_owned();
+    let created =
+        each(|| assert_eq!(at_once(TASKS.get_or_create_async("a", async || text.len())).unwrap(), 4));
+    let read = each(|| assert_eq!(at_once(TASKS.get_async::<usize>("a")).unwrap(), Some(4)));
+    assert!(created == 0.0 && read == 0.0, "{created} and {read} allocations for a hit of a task");
+}

@@ -198,3 +198,8 @@ pub use crate::value::{CacheValue, InMemory};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// Compiles the programs of the guide to asynchronous calls.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/async.md")]
+struct AsyncGuide;

@@ -3,6 +3,7 @@
 use dogpile_sdk::{CreationTime, Metadata};
 
 use super::creation::Creation;
+use super::gate::Role;
 use super::leadership::Leadership;
 use super::port::{Found, Made, Old, Port, Report, Storing, Wanted, erase};
 use super::slot::Slot;
@@ -153,7 +154,9 @@ async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], bega
         if led.leadership.mutex().is_some_and(|mutex| port.is_lost(mutex)) {
             port.report(Report::LeaseLost { place });
         // Check as late as possible: a `set` or `delete` may have superseded this creation.
-        } else if let Some(in_progress) = led.leadership.begin_store() {
+        } else if led.leadership.begin_store() {
+            // A thread cannot leave while it stores.
+            let in_progress = (P::ROLE == Role::Task).then(|| led.leadership.store_in_progress());
             let fence = led.leadership.mutex().and_then(|mutex| mutex.fence());
             values.push(Storing { place, made, fence, in_progress });
         } else {

@@ -80,14 +80,18 @@ impl Leadership {
 
     /// Begins to store the value, unless the key was set or deleted since the creator was called. Until the gate is
     /// opened, `set` and `delete` wait.
-    pub(super) fn begin_store(&self) -> Option<StoreInProgress> {
+    pub(super) fn begin_store(&self) -> bool {
         let mut state = self.gate.lock();
-        if state.running.is_none_or(|running| running.superseded) {
-            return None;
+        let is_current = state.running.is_some_and(|running| !running.superseded);
+        if is_current {
+            state.stage = Stage::Storing;
         }
-        state.stage = Stage::Storing;
-        state.stores += 1;
-        Some(StoreInProgress::new(&self.gates, &self.gate))
+        is_current
+    }
+
+    /// Returns what keeps the gate closed until the store has ended, even if this leader is dropped before.
+    pub(super) fn store_in_progress(&self) -> StoreInProgress {
+        StoreInProgress::begin(&self.gates, &self.gate)
     }
 
     /// Returns whether callers wait for the value.

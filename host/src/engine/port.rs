@@ -147,8 +147,8 @@ pub(crate) struct Storing<'a, V> {
     pub(crate) made: &'a Made<V>,
     /// The token of the leader's mutex, if the store can check that the mutex is still held.
     pub(crate) fence: Option<Fence>,
-    /// To be dropped when the store has ended, even if the leader is dropped before.
-    pub(crate) in_progress: StoreInProgress,
+    /// To be dropped when the store has ended, even if the leader is dropped before. A thread needs none.
+    pub(crate) in_progress: Option<StoreInProgress>,
 }
 
 /// What the protocol reports.

@@ -17,8 +17,8 @@ pub(crate) struct StoreInProgress {
 }
 
 impl StoreInProgress {
-    /// The gate must count this store already.
-    pub(super) fn new(gates: &Arc<Gates>, gate: &Arc<Gate>) -> Self {
+    pub(super) fn begin(gates: &Arc<Gates>, gate: &Arc<Gate>) -> Self {
+        gate.lock().stores += 1;
         StoreInProgress { gates: Arc::clone(gates), gate: Arc::clone(gate) }
     }
 }

@@ -129,13 +129,13 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     async fn store_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Result<(), RegionError> {
         let ended = self.current.clock.stamp();
         let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
-        let mut in_progress = Vec::with_capacity(values.len());
+        let mut in_progress = Vec::new();
         for storing in values {
             let mangled = self.keys[storing.place].mangled.to_string();
             match self.encode(&storing, began, ended) {
                 Ok(encoded) => {
                     entries.push((mangled, encoded));
-                    in_progress.push(storing.in_progress);
+                    in_progress.extend(storing.in_progress);
                 }
                 Err(error) => self.log_not_stored(&error),
             }

@@ -38,7 +38,7 @@ fn create(gates: &Arc<Gates>, store: &Arc<Store>, phase: &AtomicU32, sees_old: b
     let at_reading = phase.load(SeqCst);
     leadership.begin_creation(CreationTime::from_seconds(1.0), &Creation::new(false), sees_old);
     let known = if sees_old { at_reading } else { phase.load(SeqCst) };
-    if let Some(_in_progress) = leadership.begin_store() {
+    if leadership.begin_store() {
         // The value is as new as the writer's, or the writer waits.
         let at_store = [phase.load(SeqCst), phase.load(SeqCst)];
         assert_eq!(at_store, [known; 2], "the store overwrites a newer value");
@@ -74,7 +74,8 @@ fn canceled_store_lets_the_writer_go_on() {
     model(|gates, store| {
         let leadership = lead(gates, store);
         leadership.begin_creation(CreationTime::from_seconds(1.0), &Creation::new(false), false);
-        let in_progress = leadership.begin_store().expect("nothing superseded it");
+        assert!(leadership.begin_store());
+        let in_progress = leadership.store_in_progress();
         let writers_gates = Arc::clone(gates);
         let writer = thread::spawn(move || write(&writers_gates, &AtomicU32::new(0)));
         drop(leadership);
@@ -88,7 +89,8 @@ fn writer_and_waiter_of_a_canceled_store_go_on() {
     super::bounded_model(|gates, store| {
         let leadership = lead(gates, store);
         leadership.begin_creation(CreationTime::from_seconds(1.0), &Creation::new(false), false);
-        let in_progress = leadership.begin_store().expect("nothing superseded it");
+        assert!(leadership.begin_store());
+        let in_progress = leadership.store_in_progress();
         let writers_gates = Arc::clone(gates);
         let writer = thread::spawn(move || write(&writers_gates, &AtomicU32::new(0)));
         let waiter = ModelPort::new(gates, store);
