@@ -55,6 +55,7 @@ mod nearest;
 mod operations;
 mod options;
 mod pending;
+mod per_process;
 mod proxy;
 mod running;
 #[cfg(feature = "plugins")]
@@ -76,6 +77,7 @@ pub use crate::nearest::{did_you_mean, nearest};
 pub use crate::operations::{MutexOperations, Operations};
 pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
 pub use crate::pending::Pending;
+pub use crate::per_process::PerProcess;
 pub use crate::proxy::{ProxyBackend, proxy};
 pub use crate::running::Running;
 #[cfg(feature = "plugins")]
