@@ -80,7 +80,13 @@ impl Server {
 }
 
 impl LeaseStore for Server {
-    fn acquire(&self, key: &str, token: &str, _lease: Duration) -> Result<bool, BackendError> {
+    fn acquire(
+        &self,
+        key: &str,
+        token: &str,
+        _lease: Duration,
+        _deadline: Instant,
+    ) -> Result<bool, BackendError> {
         let acquired = self.locks().entry(key.into()).or_insert_with(|| token.into()) == token;
         self.reply("acquire", key, acquired)
     }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::BackendError;
 use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
@@ -32,7 +32,13 @@ impl Granting {
 }
 
 impl LeaseStore for Granting {
-    fn acquire(&self, _key: &str, _token: &str, _lease: Duration) -> Result<bool, BackendError> {
+    fn acquire(
+        &self,
+        _key: &str,
+        _token: &str,
+        _lease: Duration,
+        _deadline: Instant,
+    ) -> Result<bool, BackendError> {
         self.grant()
     }
 

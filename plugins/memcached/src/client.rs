@@ -51,6 +51,14 @@ impl Client {
         self.servers.iter().map(Server::address)
     }
 
+    /// Returns the address of the server that has `key`, unless all servers have it or are dead. Performs no I/O.
+    pub fn server_of(&self, key: &str) -> Option<&Address> {
+        match self.place(&Operation::Get { key }) {
+            Where::On(server) => Some(self.servers[server].address()),
+            _ => None,
+        }
+    }
+
     /// Runs `operations` and returns one outcome per operation, in order.
     ///
     /// Blocks until all servers have replied, or until the timeout. Asks all servers at once, and each in one round

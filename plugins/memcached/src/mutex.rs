@@ -2,9 +2,10 @@
 
 // Source: dogpile.cache `backends/memcached.py`, `MemcachedLock`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::lease::LeaseStore;
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
@@ -66,7 +67,13 @@ fn name(key: &str) -> Result<String, BackendError> {
 }
 
 impl LeaseStore for MemcachedLocks {
-    fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
+    fn acquire(
+        &self,
+        key: &str,
+        token: &str,
+        lease: Duration,
+        _deadline: Instant,
+    ) -> Result<bool, BackendError> {
         let name = name(key)?;
         let (value, expiry) = (token.as_bytes(), expiry::of(lease));
         let (flags, when) = (self.flags, When::Absent);
@@ -108,5 +115,10 @@ impl LeaseStore for MemcachedLocks {
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
         let found = self.look(&name(key)?, "")?;
         Ok(!matches!(found, Found::Nothing))
+    }
+
+    fn server(&self, key: &str) -> Cow<'_, str> {
+        let address = self.client.server_of(&format!("{PREFIX}{key}"));
+        address.map_or(Cow::Borrowed(""), |address| Cow::Owned(address.to_string()))
     }
 }

@@ -61,8 +61,7 @@ register_backend! {
 pub struct RedisBackend {
     servers: Arc<dyn Servers>,
     expiration_time: Option<Duration>,
-    /// The locks. The thread that renews their leases does not exist in a forked child, which starts its own.
-    locks: Option<PerProcess<Leases>>,
+    locks: Option<Leases>,
     has_lock_timeout: bool,
     value_limit: usize,
 }
@@ -102,12 +101,7 @@ impl RedisBackend {
         let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
         let locks = is_locking.then(|| {
             let (servers, prefix) = (Arc::clone(&servers), config.lock_prefix.clone());
-            let has_wakeup = config.lock_wakeup;
-            let build = move || {
-                let locks = RedisLocks::new(Arc::clone(&servers), prefix.clone(), has_wakeup);
-                Leases::new(Arc::new(locks), options.clone())
-            };
-            PerProcess::new(build, |_| {})
+            Leases::new(Arc::new(RedisLocks::new(servers, prefix, config.lock_wakeup)), options)
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();
         let (expiration_time, value_limit) = (config.redis_expiration_time, config.max_value_bytes);
@@ -267,7 +261,7 @@ impl BytesBackend for RedisBackend {
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        self.locks.as_ref().map(|locks| locks.get().mutex(key))
+        self.locks.as_ref().map(|locks| locks.mutex(key))
     }
 
     fn capabilities(&self) -> Capabilities {

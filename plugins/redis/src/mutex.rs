@@ -2,17 +2,17 @@
 
 // Source: dogpile.cache `backends/redis.py`, `_RedisLockWrapper`, and redis-py `lock.py`.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
-use dogpile_sdk::{BackendError, ErrorKind, Fence};
+use dogpile_sdk::{BackendError, Fence, PerProcess};
 
 use crate::command::{Access, Command, Repeat};
 use crate::fence;
 use crate::resp::Expected;
-use crate::servers::{Servers, run_one};
+use crate::servers::{Servers, only};
 use crate::wakeup::Wakeups;
 
 /// Sets the lock. An existing lock with our token counts as acquired: the reply to an earlier attempt was lost.
@@ -28,44 +28,37 @@ const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.
 pub(crate) struct RedisLocks {
     servers: Arc<dyn Servers>,
     prefix: String,
-    wakeups: Option<Arc<Wakeups>>,
-    /// The tokens of locks whose release was left to the background, because the server had just timed out.
-    left: Mutex<HashSet<String>>,
+    /// The threads and connections of a parent process are not those of its child.
+    wakeups: Option<PerProcess<Arc<Wakeups>>>,
 }
 
 impl RedisLocks {
     pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String, wakeup: bool) -> Self {
-        let wakeups = wakeup.then(|| Arc::new(Wakeups::new(Arc::clone(&servers))));
-        RedisLocks { servers, prefix, wakeups, left: Mutex::default() }
+        let wakeups = wakeup.then(|| {
+            let servers = Arc::clone(&servers);
+            PerProcess::new(move || Arc::new(Wakeups::new(Arc::clone(&servers))), |_| {})
+        });
+        RedisLocks { servers, prefix, wakeups }
     }
 
     fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
-    /// Returns an error if the server of `key` has just timed out and this is the first try to release the lock.
-    ///
-    /// The caller has waited long enough. After an error, the lock is released again in the background.
-    fn leave_to_background(&self, key: &str, token: &str) -> Result<(), BackendError> {
-        let mut left = self.left();
-        if !self.servers.is_stuck(key) {
-            left.clear();
-        } else if left.insert(token.to_owned()) {
-            let why = "the lock is released in the background: its server has just timed out";
-            return Err(BackendError::new(ErrorKind::Timeout, why).at_server(self.servers.scope()));
-        }
-        Ok(())
-    }
-
-    fn left(&self) -> MutexGuard<'_, HashSet<String>> {
-        // Ignore poison: no code panics while it holds this lock.
-        self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs `command`, whose reply is an integer, on the master. Returns whether the integer is not 0.
     fn run(&self, command: Command<'_>, repeat: Repeat) -> Result<bool, BackendError> {
+        self.run_until(command, repeat, self.servers.next_deadline())
+    }
+
+    fn run_until(
+        &self,
+        command: Command<'_>,
+        repeat: Repeat,
+        deadline: Instant,
+    ) -> Result<bool, BackendError> {
         // A replica may lag, so that even a read goes to the master.
-        Ok(run_one(&*self.servers, command, Access::Write, repeat)?.integer()? != 0)
+        let replies = self.servers.run_until(&[command], Access::Write, repeat, deadline)?;
+        Ok(only(replies)?.integer()? != 0)
     }
 }
 
@@ -74,10 +67,16 @@ fn millis(lease: Duration) -> u64 {
 }
 
 impl LeaseStore for RedisLocks {
-    fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
+    fn acquire(
+        &self,
+        key: &str,
+        token: &str,
+        lease: Duration,
+        deadline: Instant,
+    ) -> Result<bool, BackendError> {
         let name = self.name(key);
         let attempt = Command::script(ACQUIRE, &name).arg(token).arg(millis(lease));
-        let taken = self.run(attempt, Repeat::Harmless)?;
+        let taken = self.run_until(attempt, Repeat::Harmless, deadline)?;
         if taken {
             self.servers.catch_up(key);
         }
@@ -91,7 +90,6 @@ impl LeaseStore for RedisLocks {
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
-        self.leave_to_background(&name, token)?;
         let channel = Wakeups::channel(&name);
         let removal = match &self.wakeups {
             Some(_) => Command::script(RELEASE_AND_NOTIFY, &name).arg(token).arg(&*channel),
@@ -109,9 +107,17 @@ impl LeaseStore for RedisLocks {
         (!self.servers.is_sharded()).then(|| fence::fence(&self.name(key), token))
     }
 
+    fn server(&self, key: &str) -> Cow<'_, str> {
+        Cow::Owned(self.servers.server(&self.name(key)))
+    }
+
+    fn is_stuck(&self, key: &str) -> bool {
+        self.servers.is_stuck(&self.name(key))
+    }
+
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
         match &self.wakeups {
-            Some(wakeups) => wakeups.wait(self.name(key)),
+            Some(wakeups) => wakeups.get().wait(self.name(key)),
             None => Box::new(Asleep),
         }
     }

@@ -14,7 +14,7 @@ use dogpile_net::PerProcess;
 use dogpile_sdk::BackendError;
 
 use self::cluster::Cluster;
-pub(crate) use self::run::{Servers, run_one};
+pub(crate) use self::run::{Servers, only, run_one};
 use self::sentinel::Sentinel;
 use crate::config::{Deployment, RedisConfig};
 use crate::connection::{Address, Server};

@@ -1,26 +1,46 @@
 //! [`LeaseStore`]: what a backend implements to have leased mutexes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::BackendError;
 use crate::options::Fence;
 
-/// The locks of a server. Each method receives the key to lock; the store chooses the name of its lock.
+/// The locks of a server, or of several. Each method receives the key to lock; the store chooses the name of its lock.
+///
+/// # For implementors
+/// * Each call ends within the timeout of one exchange with the server, whatever the server does.
+/// * The server checks the token and changes the lock in one step. Otherwise a former holder could remove the lock of
+///   the next one.
+/// * A store that serves a forked child uses no connection and no thread of its parent. See
+///   [`PerProcess`](crate::PerProcess).
 pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// Acquires the lock of `key` for `token` if it is free, and returns whether it succeeded.
     ///
     /// The lock expires after `lease`. This call does not wait for another holder. If the lock already has this token,
     /// the call succeeds: the reply to an earlier attempt was lost.
     ///
+    /// The caller waits until `deadline` at most, so the call ends by then, if it does not end at its own timeout before.
+    ///
     /// # Errors
-    /// If the server fails.
-    fn acquire(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError>;
+    /// If the server fails, or if it does not reply in time. An error of the kind [`Timeout`] means that the lock may
+    /// have been acquired. [`Leases`](super::Leases) removes it in the background.
+    ///
+    /// [`Timeout`]: crate::ErrorKind::Timeout
+    fn acquire(
+        &self,
+        key: &str,
+        token: &str,
+        lease: Duration,
+        deadline: Instant,
+    ) -> Result<bool, BackendError>;
 
     /// Renews the lock of `key` for `lease` from now, if `token` owns it.
     ///
-    /// Returns `false` and changes nothing if the lock is gone or has another token.
+    /// Returns `false` and changes nothing if the lock is gone or has another token. It returns `true` only if the lock
+    /// has had this token ever since it was acquired: a lock that expired must not come back.
     ///
     /// # Errors
     /// If the server fails.
@@ -34,7 +54,7 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// If the server fails.
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError>;
 
-    /// Returns whether the lock of `key` is held by anybody.
+    /// Returns whether the lock of `key` is held by anybody. An expired lock is held by nobody.
     ///
     /// # Errors
     /// If the server fails.
@@ -48,12 +68,33 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Returns a name for the server that has the lock of `key`. The default is an empty name: there is one server.
+    ///
+    /// The leases on one server are renewed one after another, and those on different servers side by side, so that a
+    /// server that hangs endangers no lease on another one. The name is asked for at each renewal, because keys may move
+    /// to another server. This call performs no I/O and never blocks. A wrong name costs time, and nothing else.
+    fn server(&self, key: &str) -> Cow<'_, str> {
+        let _ = key;
+        Cow::Borrowed("")
+    }
+
+    /// Returns whether the server of `key` did not reply in time to its last request. The default is `false`.
+    ///
+    /// A lock on such a server is released in the background, because its holder has waited long enough. This call
+    /// performs no I/O and never blocks.
+    fn is_stuck(&self, key: &str) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Begins a wait for the lock of `key`, which another holder has. The default is [`Asleep`].
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {
         let _ = key;
         Box::new(Asleep)
     }
 }
+
+const _: fn(&dyn LeaseStore) = |_| {};
 
 /// One thread's wait for a lock that another holder has. Dropping it ends the wait.
 pub trait LeaseWait {

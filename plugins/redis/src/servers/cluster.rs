@@ -310,13 +310,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Servers for Cluster {
-    fn run(
+    fn run_until(
         &self,
         commands: &[Command<'_>],
         _access: Access,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError> {
-        let deadline = self.deadline();
+        let deadline = deadline.min(self.deadline());
         let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
         let mut to_do: ToDo = (0..commands.len()).map(|number| (number, None)).collect();
         let mut map = self.map(deadline)?;
@@ -341,6 +342,10 @@ impl Servers for Cluster {
         })
     }
 
+    fn next_deadline(&self) -> Instant {
+        self.deadline()
+    }
+
     fn is_spread(&self) -> bool {
         true
     }
@@ -353,6 +358,11 @@ impl Servers for Cluster {
         let mut nodes: Vec<_> = self.startup.iter().map(Node::to_string).collect();
         nodes.sort();
         format!("redis-cluster://{}", nodes.join(","))
+    }
+
+    fn server(&self, key: &str) -> String {
+        let map = Arc::clone(&locked(&self.slots));
+        map.slots.node(slot(key)).map(Node::to_string).unwrap_or_default()
     }
 
     /// Connects to the key's master. Any node would do, but the master publishes without a detour over the cluster bus.

@@ -1,6 +1,7 @@
 //! [`Servers`]: runs commands on the server or servers of a backend.
 
 use std::fmt;
+use std::time::Instant;
 
 use dogpile_net::PerProcess;
 use dogpile_sdk::{BackendError, ErrorKind};
@@ -21,7 +22,24 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
         commands: &[Command<'_>],
         access: Access,
         repeat: Repeat,
+    ) -> Result<Vec<Reply>, BackendError> {
+        self.run_until(commands, access, repeat, self.next_deadline())
+    }
+
+    /// Runs `commands` as [`run`](Self::run) does, until `deadline` if that is earlier.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    fn run_until(
+        &self,
+        commands: &[Command<'_>],
+        access: Access,
+        repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError>;
+
+    /// Returns the deadline of a call that begins now.
+    fn next_deadline(&self) -> Instant;
 
     /// Returns whether keys may be on different servers.
     ///
@@ -35,6 +53,12 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the backend's scope, which names the servers and the database, and contains no password.
     fn scope(&self) -> String;
+
+    /// Returns a name for the server of `key`, as far as it is known without asking. It is empty if there is one server.
+    fn server(&self, key: &str) -> String {
+        let _ = key;
+        String::new()
+    }
 
     /// Opens a connection to the server of `key` that can receive published messages, and sends `request` on it.
     ///
@@ -55,13 +79,18 @@ pub(crate) trait Servers: fmt::Debug + Send + Sync + 'static {
 }
 
 impl<S: Servers> Servers for PerProcess<S> {
-    fn run(
+    fn run_until(
         &self,
         commands: &[Command<'_>],
         access: Access,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError> {
-        self.get().run(commands, access, repeat)
+        self.get().run_until(commands, access, repeat, deadline)
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.any().next_deadline()
     }
 
     fn is_spread(&self) -> bool {
@@ -74,6 +103,10 @@ impl<S: Servers> Servers for PerProcess<S> {
 
     fn scope(&self) -> String {
         self.any().scope()
+    }
+
+    fn server(&self, key: &str) -> String {
+        self.get().server(key)
     }
 
     fn listen(&self, key: &str, request: &Request) -> Result<Connection, BackendError> {
@@ -100,6 +133,11 @@ pub(crate) fn run_one(
     access: Access,
     repeat: Repeat,
 ) -> Result<Reply, BackendError> {
-    let reply = servers.run(&[command], access, repeat)?.into_iter().next();
+    only(servers.run(&[command], access, repeat)?)
+}
+
+/// Returns the reply to a call of one command.
+pub(crate) fn only(replies: Vec<Reply>) -> Result<Reply, BackendError> {
+    let reply = replies.into_iter().next();
     reply.ok_or_else(|| BackendError::new(ErrorKind::Other, "a Redis server sent no reply"))
 }

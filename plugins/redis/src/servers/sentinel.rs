@@ -309,13 +309,14 @@ fn is_not_ready(reply: &Reply) -> bool {
 }
 
 impl Servers for Sentinel {
-    fn run(
+    fn run_until(
         &self,
         commands: &[Command<'_>],
         access: Access,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError> {
-        let (request, deadline) = (Request::new(commands), self.deadline());
+        let (request, deadline) = (Request::new(commands), deadline.min(self.deadline()));
         if access == Access::Read {
             return self.read(commands, &request, deadline);
         }
@@ -323,6 +324,10 @@ impl Servers for Sentinel {
         // Do this even after an error: the master may have run the commands.
         commands.iter().for_each(|command| self.catch_up(command.key));
         replies
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.deadline()
     }
 
     fn is_spread(&self) -> bool {

@@ -1,5 +1,7 @@
 //! A single server as [`Servers`].
 
+use std::time::Instant;
+
 use dogpile_sdk::BackendError;
 
 use super::run::Servers;
@@ -8,13 +10,18 @@ use crate::connection::Connection;
 use crate::pool::Pool;
 
 impl Servers for Pool {
-    fn run(
+    fn run_until(
         &self,
         commands: &[Command<'_>],
         _access: Access,
         repeat: Repeat,
+        deadline: Instant,
     ) -> Result<Vec<Reply>, BackendError> {
-        self.ask(&Request::new(commands), repeat, self.deadline())
+        self.ask(&Request::new(commands), repeat, deadline.min(self.deadline()))
+    }
+
+    fn next_deadline(&self) -> Instant {
+        self.deadline()
     }
 
     fn is_spread(&self) -> bool {
