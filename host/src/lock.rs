@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dogpile_sdk::{BackendError, CreationTime, Metadata};
+use dogpile_sdk::{BackendError, CreationTime, Metadata, PerProcess};
 
 pub use self::name_registry::{NameRegistry, Named};
 pub use self::read_write::{ReadGuard, ReadWriteMutex, WriteGuard};
@@ -42,14 +42,14 @@ use crate::policy::Policy;
 /// # Ok::<(), LockError>(())
 /// ```
 pub struct DogpileLock {
-    gates: Arc<Gates>,
+    gates: PerProcess<Arc<Gates>>,
     name: Arc<str>,
 }
 
 impl DogpileLock {
     /// Creates a lock for any number of keys.
     pub fn new() -> Self {
-        DogpileLock { gates: Arc::new(Gates::new(drop)), name: "".into() }
+        DogpileLock { gates: PerProcess::new(|| Arc::new(Gates::new(drop)), |_| {}), name: "".into() }
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale and no other caller creates it.
@@ -72,7 +72,8 @@ impl DogpileLock {
     {
         let mut slots = [Slot::from(read()?)];
         let (leader, policy) = (this_thread(), Policy::default());
-        let mut call = Call { lock: self, key, leader, policy, read, create: Some(create) };
+        let gates = self.gates.get();
+        let mut call = Call { lock: self, gates, key, leader, policy, read, create: Some(create) };
         drive(settle(&mut call, &mut slots))?;
         match slots {
             [Slot { need: Need::Settled(value) }] => Ok(value),
@@ -82,7 +83,7 @@ impl DogpileLock {
 
     /// Returns how many keys are being created.
     pub fn len(&self) -> usize {
-        self.gates.len()
+        self.gates.get().len()
     }
 
     /// Returns whether no key is being created.
@@ -106,6 +107,7 @@ impl fmt::Debug for DogpileLock {
 /// A call of a lock, as the protocol's port.
 struct Call<'a, R, C> {
     lock: &'a DogpileLock,
+    gates: &'a Arc<Gates>,
     key: &'a str,
     leader: Leader,
     /// Callers wait for others as long as those of a region do.
@@ -127,7 +129,7 @@ where
     const ROLE: Role = Role::Thread;
 
     fn gates(&self) -> &Arc<Gates> {
-        &self.lock.gates
+        self.gates
     }
 
     fn key(&self, _place: usize) -> GateKey<'_> {

@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
 /// Runs creations for callers that got the old value.
@@ -87,12 +89,22 @@ impl Runner for ThreadRunner {
 /// If all threads are busy, a creation waits in the queue. If the queue is full, the creation is dropped, and the next
 /// caller of its key tries again.
 ///
+/// A forked child starts threads of its own with its first creation. It has none of the creations in its parent's queue.
+///
 /// Dropping the runner drops the creations in the queue and joins the threads. It blocks until they finish their current
 /// creations.
 #[derive(Debug)]
 pub struct PoolRunner {
-    shared: Arc<Pool>,
-    threads: Vec<JoinHandle<()>>,
+    workers: PerProcess<Workers>,
+}
+
+/// The threads of one process, and its queue.
+#[derive(Debug)]
+struct Workers {
+    pool: Arc<Pool>,
+    count: NonZeroUsize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -100,6 +112,7 @@ struct Pool {
     queue: Mutex<Queue>,
     changed: Condvar,
     capacity: usize,
+    process: u32,
 }
 
 #[derive(Debug, Default)]
@@ -114,20 +127,38 @@ impl PoolRunner {
     /// # Errors
     /// Returns an error if a thread cannot be started.
     pub fn new(threads: NonZeroUsize, capacity: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Pool { queue: Mutex::default(), changed: Condvar::new(), capacity });
-        let mut runner = PoolRunner { shared, threads: Vec::new() };
-        for number in 0..threads.get() {
-            let pool = Arc::clone(&runner.shared);
-            let thread = std::thread::Builder::new().name(format!("dogpile-pool-{number}"));
-            runner.threads.push(thread.spawn(move || pool.work())?);
-        }
+        let workers = PerProcess::new(move || Workers::new(threads, capacity), |_| {});
+        let runner = PoolRunner { workers };
+        runner.workers.get().start()?;
         Ok(runner)
+    }
+}
+
+impl Workers {
+    fn new(count: NonZeroUsize, capacity: usize) -> Self {
+        let (queue, changed, process) = (Mutex::default(), Condvar::new(), process::id());
+        let pool = Arc::new(Pool { queue, changed, capacity, process });
+        Workers { pool, count, threads: Mutex::default(), process }
+    }
+
+    /// Starts the threads that do not run yet.
+    fn start(&self) -> std::io::Result<()> {
+        let mut threads = self.threads.lock();
+        for number in threads.len()..self.count.get() {
+            let pool = Arc::clone(&self.pool);
+            let thread = std::thread::Builder::new().name(format!("dogpile-pool-{number}"));
+            threads.push(thread.spawn(move || pool.work())?);
+        }
+        Ok(())
     }
 }
 
 impl Pool {
     fn work(&self) {
-        while let Some(creation) = self.next() {
+        // A creator that forks returns in the child, too. What waits in this queue is the parent's.
+        while self.process == process::id()
+            && let Some(creation) = self.next()
+        {
             creation.run();
         }
     }
@@ -148,10 +179,23 @@ impl Pool {
 
 impl Runner for PoolRunner {
     fn run(&self, creation: Creation) {
-        let mut queue = self.shared.queue.lock();
-        if queue.waiting.len() < self.shared.capacity {
+        let workers = self.workers.get();
+        if let Err(error) = workers.start() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                region = creation.region(),
+                error,
+                "cannot start a thread for background creations"
+            );
+            if workers.threads.lock().is_empty() {
+                return;
+            }
+        }
+        let pool = &workers.pool;
+        let mut queue = pool.queue.lock();
+        if queue.waiting.len() < pool.capacity {
             queue.waiting.push_back(creation);
-            self.shared.changed.notify_one();
+            pool.changed.notify_one();
             return;
         }
         drop(queue);
@@ -159,17 +203,22 @@ impl Runner for PoolRunner {
     }
 }
 
-impl Drop for PoolRunner {
+impl Drop for Workers {
     fn drop(&mut self) {
+        if self.process != process::id() {
+            // The threads exist only in the parent. Neither wait for them nor detach them.
+            std::mem::take(self.threads.get_mut()).into_iter().for_each(std::mem::forget);
+            return;
+        }
         let waiting = {
-            let mut queue = self.shared.queue.lock();
+            let mut queue = self.pool.queue.lock();
             queue.closed = true;
             std::mem::take(&mut queue.waiting)
         };
         drop(waiting);
-        self.shared.changed.notify_all();
+        self.pool.changed.notify_all();
         let own = std::thread::current().id();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.get_mut().drain(..) {
             // A creation may hold the last handle to the region. It then drops the runner on one of the runner's own
             // threads, which cannot join itself.
             if thread.thread().id() != own {

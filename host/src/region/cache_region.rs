@@ -273,7 +273,7 @@ impl CacheRegion {
     pub fn key_is_locked(&self, key: &str) -> Result<bool, RegionError> {
         let current = self.state.current()?;
         let mangled = current.mangle(key)?;
-        if current.stores.gates.is_closed(&current.store_key(&mangled)) {
+        if current.stores.gates.get().is_closed(&current.store_key(&mangled)) {
             return Ok(true);
         }
         let store = &current.stores.bottom;
@@ -300,7 +300,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn creations(&self) -> Result<Vec<CreationInfo>, RegionError> {
-        Ok(self.state.current()?.stores.gates.creations(self.name(), Instant::now()))
+        Ok(self.state.current()?.stores.gates.get().creations(self.name(), Instant::now()))
     }
 
     /// Returns the key that the backend gets for `key`.

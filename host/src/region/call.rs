@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CreationTime, Metadata};
+use dogpile_sdk::{BackendError, CreationTime, ErrorKind, Metadata};
 use parking_lot::Mutex;
 
 use super::configured::Configured;
 use super::creator::{Creator, CreatorCall, OwnedCreator};
 use super::front_end::{Blocking, FrontEnd};
+use super::release::release_later;
 use super::stores::Encoded;
 use crate::decision::stamp;
 use crate::engine::blocking::drive;
@@ -29,12 +30,16 @@ use crate::value::CacheValue;
 pub(super) struct Call<'a, T, C, F> {
     front: F,
     current: &'a Arc<Configured>,
+    /// The gates of this process. A creator that forks returns in the child, too, and the call ends there as it began.
+    gates: &'a Arc<Gates>,
     keys: Vec<CallKey<'a>>,
     policy: Policy,
     /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
     creator: Mutex<C>,
     hand_over: Option<HandOver<T, C, F>>,
     leader: Leader,
+    /// Whether the backend timed out during this call. Its mutexes are then released in the background.
+    has_timed_out: bool,
     values: PhantomData<fn() -> T>,
 }
 
@@ -87,9 +92,19 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         creator: C,
         hand_over: Option<HandOver<T, C, F>>,
     ) -> Self {
-        let leader = front.leader();
-        let creator = Mutex::new(creator);
-        Call { front, current, keys, policy, creator, hand_over, leader, values: PhantomData }
+        let (gates, leader, creator) = (current.stores.gates.get(), front.leader(), Mutex::new(creator));
+        Call {
+            front,
+            current,
+            gates,
+            keys,
+            policy,
+            creator,
+            hand_over,
+            leader,
+            has_timed_out: false,
+            values: PhantomData,
+        }
     }
 
     /// Returns the values of all keys, for a caller that found `slots`.
@@ -119,6 +134,11 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         let made = self.creator.get_mut().create(&call, olds).await?;
         self.current.log_created(began, &keys);
         Ok(made)
+    }
+
+    /// Notes whether the backend timed out.
+    fn note_timeout(&mut self, error: Option<&BackendError>) {
+        self.has_timed_out |= error.is_some_and(|error| error.kind() == ErrorKind::Timeout);
     }
 
     fn shown(&self, place: usize) -> Shortened<&str> {
@@ -188,7 +208,7 @@ where
     const SEES_OLD: bool = C::SEES_OLD;
 
     fn gates(&self) -> &Arc<Gates> {
-        &self.current.stores.gates
+        self.gates
     }
 
     fn key(&self, place: usize) -> GateKey<'_> {
@@ -219,12 +239,15 @@ where
 
     async fn read(&mut self, places: &[usize]) -> Result<Vec<Found<T>>, CreateError<C::Error>> {
         let mangled: Vec<&str> = places.iter().map(|place| &*self.keys[*place].mangled).collect();
-        Ok(match mangled[..] {
+        let found = match mangled[..] {
             [mangled] if !C::IS_MULTI => {
-                vec![self.current.read_bottom(self.front, mangled, &self.policy).await?]
+                let found = self.current.read_bottom(self.front, mangled, &self.policy).await;
+                found.map(|found| vec![found])
             }
-            _ => self.current.read_bottom_multi(self.front, &mangled, &self.policy).await?,
-        })
+            _ => self.current.read_bottom_multi(self.front, &mangled, &self.policy).await,
+        };
+        self.note_timeout(found.as_ref().err().and_then(RegionError::backend_error));
+        Ok(found?)
     }
 
     fn mutex(&self, place: usize) -> Option<HeldMutex> {
@@ -232,7 +255,9 @@ where
     }
 
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
-        self.front.acquire(&self.current.stores.bottom.access, mutex, until).await
+        let acquired = self.front.acquire(&self.current.stores.bottom.access, mutex, until).await;
+        self.note_timeout(acquired.as_ref().err());
+        acquired
     }
 
     fn is_lost(&self, mutex: &HeldMutex) -> bool {
@@ -240,7 +265,12 @@ where
     }
 
     async fn unlock(&mut self, place: usize, mutex: HeldMutex) {
+        if self.has_timed_out {
+            // The caller has waited long enough.
+            return release_later(mutex);
+        }
         if let Err(error) = self.front.release(&self.current.stores.bottom.access, mutex).await {
+            self.note_timeout(Some(&error));
             // The value is stored. A failed release deserves a warning, but the caller still gets the value.
             let (region, error) = (&*self.current.region, &error as &(dyn std::error::Error + 'static));
             tracing::warn!(region, key = %self.shown(place), error, "the mutex of a creator could not be released");
@@ -257,6 +287,7 @@ where
 
     async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
         if let Err(error) = self.store_all(values, began).await {
+            self.note_timeout(error.backend_error());
             self.log_not_stored(&error);
         }
     }

@@ -94,7 +94,8 @@ impl Configured {
         front: impl FrontEnd,
         mangled: impl IntoIterator<Item = &'k str>,
     ) -> Writing<'_> {
-        let mut writing = self.stores.gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
+        let gates = self.stores.gates.get();
+        let mut writing = gates.write(mangled.into_iter().map(|mangled| self.store_key(mangled)));
         if writing.must_wait() {
             writing.stored(front.sleep_until(front.now() + STORE_WAIT)).await;
         }

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use dogpile_sdk::{CacheBackend, WeakRegistry};
+use dogpile_sdk::{CacheBackend, PerProcess, WeakRegistry};
 
 use super::release::release_later;
 use super::store_identity::StoreIdentity;
 use crate::engine::Gates;
 
+/// The gates of a store. A forked child has its own: no leader of its parent exists there.
+pub(crate) type StoreGates = PerProcess<Arc<Gates>>;
+
 /// Returns the gates of the store `actual`, which all regions over that store share.
 ///
 /// A gate is identified by `CacheBackend::store_key` of the outermost backend.
-pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<Gates> {
-    static GATES: WeakRegistry<StoreIdentity, Gates> = WeakRegistry::new();
+pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<StoreGates> {
+    static GATES: WeakRegistry<StoreIdentity, StoreGates> = WeakRegistry::new();
 
-    GATES.get_or_create(StoreIdentity::of(actual), || Gates::new(release_later))
+    let new = || StoreGates::new(|| Arc::new(Gates::new(release_later)), |_| {});
+    GATES.get_or_create(StoreIdentity::of(actual), new)
 }
 
 #[cfg(all(test, not(dogpile_loom)))]
@@ -54,7 +58,7 @@ mod tests {
         let (region, backend) = (CacheRegion::new("forgetful"), Arc::new(Forgetful::default()));
         region.configure(RegionConfig::from_instance(backend.clone())).expect("nothing is wrong with it");
         let backend: Arc<dyn CacheBackend> = backend;
-        (region, gates_of(&backend))
+        (region, Arc::clone(gates_of(&backend).get()))
     }
 
     #[test]

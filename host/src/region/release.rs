@@ -1,13 +1,16 @@
-//! Releases mutexes in the background, for leaders that were dropped before they could.
+//! Releases mutexes in the background: those of leaders that were dropped before they could, and those whose backend
+//! has just timed out.
 //!
 //! A destructor performs no I/O. It hands its mutex to a few threads, which start when needed and end when idle.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
 use crate::engine::HeldMutex;
@@ -18,24 +21,34 @@ const THREADS: usize = 4;
 /// How long a thread waits for more to do before it ends.
 const IDLE: Duration = Duration::from_secs(2);
 
+/// The mutexes to release. A forked child has none of its parent's: only the parent may release them.
+static RELEASER: LazyLock<PerProcess<Arc<Releaser>>> =
+    LazyLock::new(|| PerProcess::new(Arc::<Releaser>::default, |_| {}));
+
+#[derive(Default)]
+struct Releaser {
+    queue: Mutex<Queue>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
 struct Queue {
     mutexes: VecDeque<HeldMutex>,
     threads: usize,
     idle: usize,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { mutexes: VecDeque::new(), threads: 0, idle: 0 });
-static FILLED: Condvar = Condvar::new();
-
 /// Has `mutex` released soon, on another thread.
 pub(super) fn release_later(mutex: HeldMutex) {
-    let mut queue = QUEUE.lock();
+    let releaser = RELEASER.get();
+    let mut queue = releaser.queue.lock();
     queue.mutexes.push_back(mutex);
     if queue.mutexes.len() <= queue.idle || queue.threads == THREADS {
-        FILLED.notify_one();
+        releaser.filled.notify_one();
         return;
     }
-    let started = thread::Builder::new().name("dogpile-release".to_owned()).spawn(run);
+    let its = Arc::clone(releaser);
+    let started = thread::Builder::new().name("dogpile-release".to_owned()).spawn(move || its.run());
     match started {
         Ok(_ends_when_idle) => queue.threads += 1,
         Err(error) if queue.threads == 0 => {
@@ -49,9 +62,27 @@ pub(super) fn release_later(mutex: HeldMutex) {
     }
 }
 
-fn run() {
-    while let Some(mutex) = next() {
-        release(&mutex);
+impl Releaser {
+    fn run(&self) {
+        while let Some(mutex) = self.next() {
+            release(&mutex);
+        }
+    }
+
+    fn next(&self) -> Option<HeldMutex> {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some(mutex) = queue.mutexes.pop_front() {
+                return Some(mutex);
+            }
+            queue.idle += 1;
+            let is_over = self.filled.wait_for(&mut queue, IDLE).timed_out();
+            queue.idle -= 1;
+            if is_over && queue.mutexes.is_empty() {
+                queue.threads -= 1;
+                return None;
+            }
+        }
     }
 }
 
@@ -61,7 +92,7 @@ fn release(mutex: &HeldMutex) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             let error = &error as &(dyn Error + 'static);
-            tracing::warn!(?mutex, error, "the mutex of a creator that did not end could not be released");
+            tracing::warn!(?mutex, error, "the mutex of a creator could not be released in the background");
         }
         Err(payload) => {
             let panic = dogpile_abi::panic_message(payload);
@@ -70,22 +101,6 @@ fn release(mutex: &HeldMutex) {
                 panic,
                 "the backend panicked while a mutex was released in the background"
             );
-        }
-    }
-}
-
-fn next() -> Option<HeldMutex> {
-    let mut queue = QUEUE.lock();
-    loop {
-        if let Some(mutex) = queue.mutexes.pop_front() {
-            return Some(mutex);
-        }
-        queue.idle += 1;
-        let is_over = FILLED.wait_for(&mut queue, IDLE).timed_out();
-        queue.idle -= 1;
-        if is_over && queue.mutexes.is_empty() {
-            queue.threads -= 1;
-            return None;
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
 
 use super::front_end::FrontEnd;
-use super::gates::gates_of;
+use super::gates::{StoreGates, gates_of};
 use super::store::Store;
-use crate::engine::{Gates, StoreInProgress};
+use crate::engine::StoreInProgress;
 use crate::error::RegionError;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -22,7 +22,7 @@ pub(crate) struct Stores {
     /// The local tiers above it, the uppermost first.
     tiers: Vec<Store>,
     /// The gates of the bottom store. A tier has none of its own.
-    pub(crate) gates: Arc<Gates>,
+    pub(crate) gates: Arc<StoreGates>,
 }
 
 /// A value in the form of each store.

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
+use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
 /// How long a thread waits for more work before it ends.
@@ -28,10 +29,11 @@ struct Queue {
 }
 
 impl Threads {
-    /// Returns the threads of this process.
+    /// Returns the threads of this process. A forked child starts its own.
     pub(super) fn of_process() -> &'static Self {
-        static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
-        &THREADS
+        static THREADS: LazyLock<PerProcess<Threads>> =
+            LazyLock::new(|| PerProcess::new(Threads::default, |_| {}));
+        THREADS.get()
     }
 
     /// Has a thread run `work`. If no thread can be started, the work is dropped.

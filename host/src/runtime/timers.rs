@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// How long the thread waits for another timer before it ends.
@@ -31,10 +32,11 @@ struct Entries {
 type Slot = (Instant, u64);
 
 impl Timers {
-    /// Returns the timers of this process.
+    /// Returns the timers of this process. A forked child has its own.
     pub(super) fn of_process() -> &'static Self {
-        static TIMERS: LazyLock<Timers> = LazyLock::new(Timers::default);
-        &TIMERS
+        static TIMERS: LazyLock<PerProcess<Timers>> =
+            LazyLock::new(|| PerProcess::new(Timers::default, |_| {}));
+        TIMERS.get()
     }
 
     /// Enters `waker` for `time`.

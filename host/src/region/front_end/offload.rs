@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dogpile_sdk::{BackendError, Completion, ErrorKind, Pending, Running};
+use dogpile_sdk::{BackendError, Completion, ErrorKind, Pending, PerProcess, Running};
 use parking_lot::Mutex;
 
 use crate::runtime::Runtime;
@@ -14,7 +14,8 @@ use crate::runtime::Runtime;
 /// served.
 pub(super) struct Offload {
     limit: usize,
-    state: Mutex<State>,
+    /// Of this process: a forked child has none of its parent's threads.
+    state: PerProcess<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -45,7 +46,7 @@ pub(super) struct Offloaded<T> {
 impl Offload {
     /// Creates an offload that makes up to `limit` calls at a time.
     pub(super) fn new(limit: usize) -> Self {
-        Offload { limit, state: Mutex::default() }
+        Offload { limit, state: PerProcess::new(Mutex::default, |_| {}) }
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -81,7 +82,7 @@ impl Offload {
 
     /// Returns whether a thread takes the job at once.
     fn submit(self: &Arc<Self>, runtime: &dyn Runtime, job: Job) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.state.get().lock();
         state.waiting.push_back(job);
         if state.working == self.limit {
             return false;
@@ -117,7 +118,7 @@ impl Worker {
 
     /// Returns the next job. Gives the place back if there is none.
     fn next(&mut self) -> Option<Job> {
-        let mut state = self.offload.state.lock();
+        let mut state = self.offload.state.get().lock();
         let job = state.waiting.pop_front();
         if job.is_none() {
             state.working -= 1;
@@ -132,7 +133,7 @@ impl Drop for Worker {
         if !self.has_place {
             return;
         }
-        let mut state = self.offload.state.lock();
+        let mut state = self.offload.state.get().lock();
         state.working -= 1;
         // Without another thread, nobody would make the calls that wait. Dropped, they report an error.
         let left = if state.working == 0 { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
