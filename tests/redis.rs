@@ -10,6 +10,10 @@ mod deployments;
 mod faults;
 #[path = "redis/fencing.rs"]
 mod fencing;
+#[path = "redis/forks.rs"]
+mod forks;
+#[path = "redis/frozen.rs"]
+mod frozen;
 #[path = "redis/hostile.rs"]
 mod hostile;
 #[path = "redis/processes.rs"]
