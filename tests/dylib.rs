@@ -10,6 +10,8 @@ mod contained;
 mod folders;
 #[path = "dylib/logging.rs"]
 mod logging;
+#[path = "dylib/lost.rs"]
+mod lost;
 #[path = "dylib/names.rs"]
 mod names;
 #[path = "dylib/objects.rs"]

@@ -11,6 +11,8 @@ mod background;
 mod failures;
 #[path = "engine/handoff.rs"]
 mod handoff;
+#[path = "engine/lost.rs"]
+mod lost;
 #[path = "engine/pausing.rs"]
 mod pausing;
 #[path = "engine/waiting.rs"]
