@@ -16,6 +16,8 @@ mod forks;
 mod frozen;
 #[path = "redis/hostile.rs"]
 mod hostile;
+#[path = "redis/keys.rs"]
+mod keys;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]

@@ -48,6 +48,7 @@ mod round_trip;
 mod runner;
 mod runtime;
 pub mod serializer;
+mod sha256;
 mod shorten;
 mod spy;
 mod time;

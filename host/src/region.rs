@@ -31,6 +31,7 @@ mod settings;
 mod state;
 mod store;
 mod store_identity;
+mod stored_keys;
 mod stores;
 mod unreadable;
 mod writes;

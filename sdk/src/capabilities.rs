@@ -21,6 +21,10 @@ pub struct Capabilities {
     pub max_key_bytes: Option<usize>,
     /// The bytes that a key may contain. Default: any.
     pub key_bytes: KeyBytes,
+    /// Prefixes of what the store keeps besides values, such as `_lock` for locks. Default: none.
+    ///
+    /// A region stores no value under a key that begins with one of them.
+    pub reserved_prefixes: Vec<String>,
     /// The size of the largest serialized value, in bytes. Default: no limit.
     pub max_value_bytes: Option<u64>,
     /// Whether the store drops values by itself after a time. Default: false.
@@ -63,6 +67,7 @@ impl Default for Capabilities {
             stores: true,
             max_key_bytes: None,
             key_bytes: KeyBytes::Any,
+            reserved_prefixes: Vec::new(),
             max_value_bytes: None,
             native_expiry: false,
             native_batch: false,
@@ -76,6 +81,9 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
+    /// The prefix of the keys by which regions replace others. It is reserved in every store.
+    pub const REPLACED_KEY_PREFIX: &'static str = "_dogpile:";
+
     /// Sets that the store keeps nothing.
     #[must_use]
     pub fn without_storage(mut self) -> Self {
@@ -94,6 +102,36 @@ impl Capabilities {
     #[must_use]
     pub fn with_key_bytes(mut self, key_bytes: KeyBytes) -> Self {
         self.key_bytes = key_bytes;
+        self
+    }
+
+    /// Adds a prefix of what the store keeps besides values. An empty one is ignored.
+    #[must_use]
+    pub fn with_reserved_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.reserved_prefixes.extend(Some(prefix.into()).filter(|prefix| !prefix.is_empty()));
+        self
+    }
+
+    /// Returns the capabilities of this store behind a proxy that adds `prefix` to every key.
+    ///
+    /// The prefix counts towards the length of a key. A reserved prefix that begins with `prefix` loses this part, and
+    /// those that no key can have any more are removed. A proxy must not add a prefix that this store
+    /// [reserves](Self::reserves_key).
+    ///
+    /// ```
+    /// use dogpile_sdk::Capabilities;
+    ///
+    /// let store = Capabilities::default().with_key_limit(250).with_reserved_prefix("_lock");
+    /// let behind = store.behind_prefix("_l");
+    /// assert_eq!(behind.max_key_bytes, Some(248));
+    /// assert_eq!((behind.reserves_key("ock:tea"), behind.reserves_key("_lock:tea")), (true, false));
+    /// ```
+    #[must_use]
+    pub fn behind_prefix(mut self, prefix: &str) -> Self {
+        self.max_key_bytes = self.max_key_bytes.map(|limit| limit.saturating_sub(prefix.len()));
+        let left =
+            |reserved: &str| reserved.strip_prefix(prefix).filter(|left| !left.is_empty()).map(str::to_owned);
+        self.reserved_prefixes = self.all_reserved().filter_map(left).collect();
         self
     }
 
@@ -153,7 +191,16 @@ impl Capabilities {
         self
     }
 
-    /// Returns whether the store accepts `key`.
+    /// Returns whether `key` begins with a reserved prefix, so that it cannot be the key of a value.
+    pub fn reserves_key(&self, key: &str) -> bool {
+        self.all_reserved().any(|prefix| key.starts_with(prefix))
+    }
+
+    fn all_reserved(&self) -> impl Iterator<Item = &str> {
+        self.reserved_prefixes.iter().map(String::as_str).chain([Self::REPLACED_KEY_PREFIX])
+    }
+
+    /// Returns whether the store accepts `key`: it is not too long, and has only bytes that are allowed.
     pub fn admits_key(&self, key: &str) -> bool {
         let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
         let clean = match self.key_bytes {

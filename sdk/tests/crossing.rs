@@ -48,8 +48,11 @@ impl CacheBackend for Recording {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities =
-            Capabilities::default().with_fencing().with_immediate(true).with_serializer("json");
+        let capabilities = Capabilities::default()
+            .with_fencing()
+            .with_immediate(true)
+            .with_serializer("json")
+            .with_reserved_prefix("_lock");
         if self.renames { capabilities.with_scope("recording:1") } else { capabilities }
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use dogpile::sdk::{Capabilities, KeyBytes};
+use dogpile::sdk::{CacheMutex, Capabilities, KeyBytes};
 use dogpile::{CacheRegion, RegionConfig, RegionError, length_conditional_mangler, sha1_mangle_key};
+use dogpile_tests::errors::told;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::scripted::Scripted;
+use sha2::{Digest, Sha256};
 
 fn region_on(store: &Arc<Scripted>, change: impl Fn(RegionConfig) -> RegionConfig) -> CacheRegion {
     region_of("keys", change(RegionConfig::from_instance(store.clone())))
@@ -81,17 +83,23 @@ fn conditional_mangler_changes_keys_of_at_least_its_length() {
     );
 }
 
+/// Returns the key by which `key` is replaced.
+fn replacement(key: &str) -> String {
+    let digits = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("_dogpile:sha256:{digits}")
+}
+
 #[test]
-fn key_that_the_store_cannot_take_is_stored_under_its_sha1() {
-    let limits = Capabilities::default().with_key_limit(50).with_key_bytes(KeyBytes::NoWhitespace);
+fn key_that_the_store_cannot_take_is_stored_under_its_sha256() {
+    let limits = Capabilities::default().with_key_limit(100).with_key_bytes(KeyBytes::NoWhitespace);
     let store = Scripted::with_capabilities(limits);
     let region = region_on(&store, |config| config);
-    let long = "k".repeat(51);
+    let long = "k".repeat(101);
     for key in ["plain", "with a space", long.as_str()] {
         region.set(key, key.to_owned()).unwrap();
         assert_eq!(region.get::<String>(key).unwrap().as_deref(), Some(key));
     }
-    let mut expected = ["plain".to_owned(), sha1_mangle_key("with a space"), sha1_mangle_key(&long)];
+    let mut expected = ["plain".to_owned(), replacement("with a space"), replacement(&long)];
     expected.sort();
     assert_eq!(store.stored_keys(), expected);
 
@@ -103,4 +111,71 @@ fn key_that_the_store_cannot_take_is_stored_under_its_sha1() {
         text.contains("\"keys\"") && text.contains("with a space") && text.contains("whitespace"),
         "{text}"
     );
+}
+
+/// A key that is too long and its replacement are two keys, because a key that looks like a replacement is replaced too.
+#[test]
+fn replaced_key_and_its_replacement_have_values_of_their_own() {
+    let store = Scripted::with_capabilities(Capabilities::default().with_key_limit(100));
+    let region = region_on(&store, |config| config);
+    let long = "k".repeat(101);
+    let stored = region.mangled_key(&long).unwrap();
+    assert_eq!(stored, replacement(&long));
+    region.set(&long, 1).unwrap();
+    region.set(&stored, 2).unwrap();
+    assert_eq!((region.get(&long).unwrap(), region.get(&stored).unwrap()), (Some(1), Some(2)));
+    assert_eq!(region.mangled_key(&stored).unwrap(), replacement(&stored));
+}
+
+/// The calls are those that take keys: what one of them stores, every other one finds.
+#[test]
+fn every_call_replaces_reserved_keys() {
+    let store = Scripted::with_mutexes_and(Capabilities::default().with_reserved_prefix("_lock"));
+    let region = region_on(&store, |config| config);
+    let [a, b, c, d] = ["_locka", "_lockb", "_dogpile:c", "_dogpile:sha256:d"];
+    region.set(a, 1).unwrap();
+    region.set_multi([(b, 2)]).unwrap();
+    region.get_or_create(c, || 3).unwrap();
+    region.get_or_create_multi(&[d, a], |_| vec![4]).unwrap();
+    let mut expected = [a, b, c, d].map(replacement);
+    expected.sort();
+    assert_eq!(store.stored_keys(), expected);
+    assert_eq!(store.keys_of("get_mutex"), [replacement(c), replacement(d)]);
+
+    assert_eq!(region.get_multi(&[d, c, b, a]).unwrap(), [Some(4), Some(3), Some(2), Some(1)]);
+    assert_eq!(region.get_value_metadata::<i32>(b).unwrap().unwrap().value, 2);
+    assert_eq!(region.get_or_create(b, || 9).unwrap(), 2);
+    assert!(!region.key_is_locked(a).unwrap());
+    let mutex = store.mutex(&replacement(a));
+    assert!(mutex.try_acquire().unwrap());
+    assert!(region.key_is_locked(a).unwrap());
+    mutex.release().unwrap();
+    region.delete(a).unwrap();
+    region.delete_multi(&[b, c]).unwrap();
+    assert_eq!(store.stored_keys(), [replacement(d)]);
+}
+
+/// The prefix that a proxy adds counts: only the whole key can be that of a lock.
+#[test]
+fn reserved_prefix_is_that_of_the_key_behind_its_proxies() {
+    let prefixed = |prefix: &str| {
+        let store = Scripted::with_capabilities(Capabilities::default().with_reserved_prefix("_lock"));
+        let proxy = std::collections::BTreeMap::from([("prefix", prefix)]);
+        (store.clone(), RegionConfig::from_instance(store).wrap_with("dogpile.proxy.key_prefix", proxy))
+    };
+    let (store, config) = prefixed("users:");
+    region_of("keys", config).set("_locka", 1).unwrap();
+    assert_eq!(store.stored_keys(), ["users:_locka"]);
+
+    let (store, config) = prefixed("_lo");
+    let region = region_of("keys", config);
+    region.set("cka", 1).unwrap();
+    region.set("cat", 2).unwrap();
+    assert_eq!(store.stored_keys(), [format!("_lo{}", replacement("cka")), "_locat".to_owned()]);
+
+    for reserved in ["_lock", "_lock:users:", "_dogpile:"] {
+        let error = CacheRegion::new("keys").configure(prefixed(reserved).1).unwrap_err();
+        let text = format!("{:?}", told(&error));
+        assert!(text.contains("is reserved for locks or replaced keys"), "{text}");
+    }
 }

@@ -35,6 +35,11 @@ impl Scripted {
         Arc::new(Scripted { mutexes: Some(Mutex::default()), ..Scripted::default() })
     }
 
+    /// Creates an empty store with `capabilities` and a mutex for each key.
+    pub fn with_mutexes_and(capabilities: Capabilities) -> Arc<Self> {
+        Arc::new(Scripted { mutexes: Some(Mutex::default()), capabilities, ..Scripted::default() })
+    }
+
     /// Creates an empty store whose key mangler puts `prefix` before each key.
     pub fn with_key_mangler(prefix: &'static str) -> Arc<Self> {
         let mangler = KeyMangler::new(move |key| format!("{prefix}{key}"));

@@ -37,11 +37,17 @@ impl KeyPrefix {
     /// Creates the proxy around `proxied`.
     ///
     /// # Errors
-    /// If the prefix is empty.
+    /// If the prefix is empty, or is reserved for locks or replaced keys.
     pub fn new(prefix: String, proxied: Arc<dyn CacheBackend>) -> Result<Self, BackendError> {
+        let invalid = |why: &str| {
+            let message = format!("invalid argument \"prefix\": {why}");
+            Err(BackendError::new(ErrorKind::Configuration, message).for_argument("prefix"))
+        };
         if prefix.is_empty() {
-            let message = "invalid argument \"prefix\": it is empty; set at least one character";
-            return Err(BackendError::new(ErrorKind::Configuration, message));
+            return invalid("it is empty; set at least one character");
+        }
+        if proxied.capabilities().reserves_key(&prefix) {
+            return invalid(&format!("{prefix:?} is reserved for locks or replaced keys; use another one"));
         }
         Ok(KeyPrefix { prefix, proxied })
     }
@@ -97,10 +103,6 @@ impl ProxyBackend for KeyPrefix {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut capabilities = self.proxied.capabilities();
-        // The prefix counts towards the length of a key.
-        capabilities.max_key_bytes =
-            capabilities.max_key_bytes.map(|limit| limit.saturating_sub(self.prefix.len()));
-        capabilities
+        self.proxied.capabilities().behind_prefix(&self.prefix)
     }
 }

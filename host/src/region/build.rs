@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use dogpile_sdk::{CacheBackend, Capabilities, KeyBytes, KeyMangler, did_you_mean};
+use dogpile_sdk::{CacheBackend, KeyMangler, did_you_mean};
 
 use super::configured::Configured;
 use super::settings::{BackendChoice, Choice, Settings, Wrap};
 use super::store::Store;
+use super::stored_keys::StoredKeys;
 use super::stores::Stores;
 use crate::clock::SystemClock;
 use crate::error::RegionError;
@@ -48,15 +49,11 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
     let marks = Arc::clone(settings.time_marks.get_or_insert_default());
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
-    let Capabilities { max_key_bytes, key_bytes, .. } = &bottom.capabilities;
-    let limits_keys = max_key_bytes.is_some() || *key_bytes != KeyBytes::Any;
+    let replaces = settings.mangle_invalid_keys.unwrap_or(true);
     Ok(Configured {
         region: region.into(),
-        limits_keys,
-        keeps_keys: key_mangler.is_none() && !limits_keys,
-        mangle_invalid_keys: settings.mangle_invalid_keys.unwrap_or(true),
+        stored_keys: StoredKeys::new(key_mangler, &bottom.capabilities, replaces),
         policy: policy(&settings),
-        key_mangler,
         strategy,
         runner: settings.async_creation_runner.clone(),
         runtime: settings.runtime.clone(),

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, CachedValue, CreationTime, KeyMangler, Metadata};
+use dogpile_sdk::{BackendError, CachedValue, CreationTime, Metadata};
 
 use super::front_end::{Blocking, FrontEnd};
 use super::settings::Settings;
 use super::store::Store;
+use super::stored_keys::StoredKeys;
 use super::stores::Stores;
 use crate::decision::{Reading, judge};
 use crate::engine::blocking::drive;
 use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
-use crate::key::sha1_mangle_key;
 use crate::policy::Policy;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
@@ -33,11 +33,7 @@ pub(crate) struct Configured {
     pub(crate) stores: Stores,
     /// What a call without options goes by.
     pub(crate) policy: Policy,
-    pub(crate) limits_keys: bool,
-    /// Whether all keys are stored as they are: there is neither a key mangler nor a limit.
-    pub(crate) keeps_keys: bool,
-    pub(crate) mangle_invalid_keys: bool,
-    pub(crate) key_mangler: Option<KeyMangler>,
+    pub(crate) stored_keys: StoredKeys,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
     pub(crate) runner: Option<Arc<dyn Runner>>,
     /// The runtime that asynchronous calls use, if one was given.
@@ -47,37 +43,18 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
-    /// Returns whether `key` is stored under itself. This is the quick half of [`mangle`](Self::mangle).
+    /// Returns whether `key` is surely stored as it is. This is the quick half of [`mangle`](Self::mangle).
     #[inline]
     pub(crate) fn keeps(&self, key: &str) -> bool {
-        self.keeps_keys && !key.is_empty()
+        self.stored_keys.keeps(key)
     }
 
     /// Returns the key that `key` is stored under.
     pub(crate) fn mangle<'k>(&self, key: &'k str) -> Result<Cow<'k, str>, RegionError> {
-        if key.is_empty() {
-            return Err(self.invalid_key(key, "the key is empty; use at least one character"));
-        }
-        let mangled = match &self.key_mangler {
-            None => Cow::Borrowed(key),
-            Some(mangler) => Cow::Owned(mangler.mangle(key)),
-        };
-        if self.limits_keys { self.fit(key, mangled) } else { Ok(mangled) }
+        self.stored_keys.of(key).map_err(|problem| self.invalid_key(key, problem))
     }
 
-    /// Returns the mangled key, or its SHA-1 if the store does not accept the key itself.
-    fn fit<'k>(&self, key: &str, mangled: Cow<'k, str>) -> Result<Cow<'k, str>, RegionError> {
-        if self.stores.bottom.capabilities.admits_key(&mangled) {
-            Ok(mangled)
-        } else if self.mangle_invalid_keys {
-            Ok(Cow::Owned(sha1_mangle_key(&mangled)))
-        } else {
-            let problem =
-                "the store does not accept it; shorten it, replace its whitespace, or set a key mangler";
-            Err(self.invalid_key(key, problem))
-        }
-    }
-
+    #[cold]
     fn invalid_key(&self, key: &str, problem: &'static str) -> RegionError {
         RegionError::InvalidKey { region: self.region.to_string(), key: Shortened(key).to_string(), problem }
     }

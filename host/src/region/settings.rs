@@ -240,9 +240,11 @@ impl RegionConfig {
         self
     }
 
-    /// Sets whether a key that the backend does not accept is stored under its SHA-1. Default: true.
+    /// Sets whether a key that the store cannot keep under itself is replaced. Default: true. Otherwise, it is an error.
     ///
-    /// Otherwise such a key is an error. Examples are keys that are too long or contain whitespace.
+    /// The store may not accept the key, because it is too long or contains whitespace. Or the key begins with the prefix
+    /// of the store's locks, or with `_dogpile:`. It is then stored as `_dogpile:sha256:` and the SHA-256 of the key.
+    /// [`mangled_key`](crate::CacheRegion::mangled_key) returns the stored key.
     pub fn mangle_invalid_keys(mut self, mangle: bool) -> Self {
         self.settings.mangle_invalid_keys = Some(mangle);
         self

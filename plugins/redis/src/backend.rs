@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_net::PerProcess;
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, StoreOptions,
@@ -62,6 +61,8 @@ pub struct RedisBackend {
     servers: Arc<dyn Servers>,
     expiration_time: Option<Duration>,
     locks: Option<Leases>,
+    /// How the names of locks begin.
+    lock_prefix: String,
     has_lock_timeout: bool,
     value_limit: usize,
 }
@@ -105,7 +106,8 @@ impl RedisBackend {
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();
         let (expiration_time, value_limit) = (config.redis_expiration_time, config.max_value_bytes);
-        Ok(RedisBackend { servers, expiration_time, locks, has_lock_timeout, value_limit })
+        let lock_prefix = config.lock_prefix.clone();
+        Ok(RedisBackend { servers, expiration_time, locks, lock_prefix, has_lock_timeout, value_limit })
     }
 
     /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
@@ -271,7 +273,9 @@ impl BytesBackend for RedisBackend {
             .with_value_limit(self.value_limit as u64)
             .with_native_batch()
             .with_native_expiry();
-        if self.is_fencing() { able.with_fencing() } else { able }
+        let able = if self.is_fencing() { able.with_fencing() } else { able };
+        // A lock and a value may not have the same name.
+        if self.locks.is_some() { able.with_reserved_prefix(&*self.lock_prefix) } else { able }
     }
 }
 
@@ -291,6 +295,24 @@ mod tests {
         assert_eq!(scope(r#"{"url": "redis://user:hunter2@there:5/2"}"#), "redis://there:5/2");
         let by_parts = r#"{"host": "there", "port": 5, "db": 2, "username": "user", "password": "hunter2"}"#;
         assert_eq!(scope(by_parts), "redis://there:5/2");
+    }
+
+    #[test]
+    fn prefix_of_locks_in_use_is_reserved() {
+        let reserved =
+            |written| RedisBackend::new(&config(written)).unwrap().capabilities().reserved_prefixes;
+        assert_eq!(reserved(r#"{"distributed_lock": true}"#), ["_lock"]);
+        assert_eq!(reserved(r#"{"distributed_lock": true, "lock_prefix": "lk"}"#), ["lk"]);
+        assert!(reserved(r#"{"lock_prefix": "lk"}"#).is_empty());
+    }
+
+    #[test]
+    fn lock_prefix_of_replaced_keys_is_refused() {
+        for prefix in ["_d", "_dogpile:", "_dogpile:s"] {
+            let error = RedisBackend::new(&config(&format!(r#"{{"lock_prefix": "{prefix}"}}"#))).unwrap_err();
+            assert!(error.to_string().contains("how keys begin that replace others"), "{error}");
+        }
+        assert!(RedisBackend::new(&config(r#"{"lock_prefix": "_dogs"}"#)).is_ok());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseOptions;
-use dogpile_sdk::{BackendError, seconds};
+use dogpile_sdk::{BackendError, Capabilities, seconds};
 use serde::Deserialize;
 
 pub(crate) use self::argument::{LONGEST, invalid};
@@ -89,7 +89,8 @@ pub struct RedisConfig {
     /// Longest wait for a lock that is held elsewhere. Default: 300.
     #[serde(with = "seconds")]
     pub lock_blocking_timeout: Option<Duration>,
-    /// Prefix of lock names: 2 to 10 letters, digits, or `_-.:`. Default: `_lock`.
+    /// Prefix of lock names: 2 to 10 letters, digits, or `_-.:`. With `distributed_lock`, keys that begin with it are
+    /// replaced. Default: `_lock`.
     pub lock_prefix: String,
     /// Notify waiters when a lock is released. If false, waiters only poll. Default: true.
     pub lock_wakeup: bool,
@@ -173,6 +174,13 @@ impl RedisConfig {
         let known = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
         if !(2..=10).contains(&prefix.len()) || !prefix.chars().all(known) {
             let why = format_args!("{prefix:?} is not a valid prefix; use 2 to 10 letters, digits, or _-.:");
+            return Err(invalid("lock_prefix", why));
+        }
+        let replaced = Capabilities::REPLACED_KEY_PREFIX;
+        if replaced.starts_with(prefix) || prefix.starts_with(replaced) {
+            let why = format_args!(
+                "{prefix:?} is how keys begin that replace others ({replaced:?}); use another one"
+            );
             return Err(invalid("lock_prefix", why));
         }
         let least_one = [("pool_size", self.pool_size), ("max_value_bytes", Some(self.max_value_bytes))];
