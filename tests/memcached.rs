@@ -6,6 +6,8 @@
 mod answers;
 #[path = "memcached/faults.rs"]
 mod faults;
+#[path = "memcached/keys.rs"]
+mod keys;
 #[path = "memcached/processes.rs"]
 mod processes;
 #[path = "memcached/python.rs"]

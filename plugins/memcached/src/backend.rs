@@ -291,6 +291,8 @@ impl BytesBackend for MemcachedBackend {
         // The name of a lock must be a valid key, too.
         let longest = if self.locks.is_some() { KEY_LIMIT - PREFIX.len() } else { KEY_LIMIT };
         let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoWhitespace);
+        // A lock and a value may not have the same name.
+        let able = if self.locks.is_some() { able.with_reserved_prefix(PREFIX) } else { able };
         able.with_native_batch()
             .with_native_expiry()
             .with_value_limit(self.largest_value() as u64)
@@ -322,6 +324,13 @@ mod tests {
         let longest = |written| backend(written).capabilities().max_key_bytes;
         assert_eq!(longest(r#"{"url": "h"}"#), Some(250));
         assert_eq!(longest(r#"{"url": "h", "distributed_lock": true}"#), Some(245));
+    }
+
+    #[test]
+    fn prefix_of_locks_in_use_is_reserved() {
+        let reserved = |written| backend(written).capabilities().reserved_prefixes;
+        assert_eq!(reserved(r#"{"url": "h", "distributed_lock": true}"#), ["_lock"]);
+        assert!(reserved(r#"{"url": "h"}"#).is_empty());
     }
 
     #[test]
