@@ -2,6 +2,7 @@
 
 mod error;
 mod lenient;
+pub mod list;
 pub mod seconds;
 
 use std::fmt;

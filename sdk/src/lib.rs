@@ -64,7 +64,7 @@ mod value;
 mod value_proxy;
 mod weak_registry;
 
-pub use crate::arguments::{Arguments, NoArguments, seconds};
+pub use crate::arguments::{Arguments, NoArguments, list, seconds};
 pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};

@@ -42,6 +42,23 @@ struct Asked {
     lock_sleep: Option<f64>,
 }
 
+/// Arguments with lists.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    #[allow(dead_code, reason = "read through Debug")]
+    nodes: Vec<String>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "read through Debug")]
+    weights: Option<Vec<u32>>,
+}
+
+register_backend! {
+    name: "tests.listed",
+    config: Listed,
+    build: |listed: Listed| Ok::<_, BackendError>(Recording(listed)),
+}
+
 register_backend! {
     name: "tests.recording",
     config: Arguments,
@@ -328,4 +345,23 @@ fn rejected_argument_is_a_field_of_the_error() {
     assert_eq!((error.region(), error.argument(), error.line()), (Some("a"), Some("max_entries"), Some(2)));
     let error = Configuration::from_toml("[regions.a]\nbackend = \"x\"\nwrap = 5").unwrap_err();
     assert_eq!((error.region(), error.setting(), error.line()), (Some("a"), Some("wrap"), Some(3)));
+}
+
+/// A list of an ini file is one string; that of a TOML document is an array or one string.
+#[test]
+fn list_is_an_array_or_one_string() {
+    let built = |config: RegionConfig| built_with(&region_of("configured", config));
+    let expected = r#"Recording(Listed { nodes: ["a:1", "b:2"], weights: Some([3, 1]) })"#;
+    let flat = [("backend", "tests.listed"), ("arguments.nodes", "a:1, b:2"), ("arguments.weights", "3,1")];
+    assert_eq!(built(RegionConfig::from_flat(flat, "").unwrap()), expected);
+    for arguments in [
+        "nodes = 'a:1,b:2'\nweights = '3, 1'",
+        "nodes = ['a:1', 'b:2']\nweights = [3, '1']",
+        "nodes = '''\na:1\nb:2\n'''\nweights = '3,1,'",
+    ] {
+        let toml = format!("[regions.r]\nbackend = 'tests.listed'\n[regions.r.arguments]\n{arguments}");
+        assert_eq!(built(Configuration::from_toml(&toml).unwrap().region_config("r").unwrap()), expected);
+    }
+    let one = [("backend", "tests.listed"), ("arguments.nodes", "a:1")];
+    assert!(built(RegionConfig::from_flat(one, "").unwrap()).contains(r#"nodes: ["a:1"], weights: None"#));
 }

@@ -44,8 +44,8 @@ impl FlatError {
 impl RegionConfig {
     /// Creates a configuration from the entries whose names begin with `prefix`.
     ///
-    /// Other entries are ignored. Values are strings. They are parsed as numbers and booleans where needed. The value
-    /// `None` leaves a setting unset.
+    /// Other entries are ignored. Values are strings. They are parsed as numbers, booleans, and [lists](dogpile_sdk::list)
+    /// where needed. The value `None` leaves a setting unset.
     ///
     /// ```
     /// use std::collections::HashMap;

@@ -1,7 +1,8 @@
 //! [`Lenient`]: reads the values of a configuration as the types that an entry point expects.
 //!
 //! An ini file contains only strings. Python's dogpile.cache guesses their types before anything asks for one, so that the
-//! password `0123` becomes 123. Here, a string is converted only where a number or a boolean is expected.
+//! password `0123` becomes 123. Here, a string is converted only where a number, a boolean, or a list is
+//! expected.
 //
 // Source: dogpile.cache `util/__init__.py`, `coerce_string_conf`.
 
@@ -13,6 +14,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
 use super::error::ArgumentError;
+use super::list;
 
 /// The field names of the outermost struct, once they are known.
 pub(super) type FieldNames = Cell<Option<&'static [&'static str]>>;
@@ -105,6 +107,10 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
             Value::Array(items) => {
                 SeqDeserializer::new(items.into_iter().map(Lenient::inner)).deserialize_seq(visitor)
             }
+            Value::String(text) => {
+                let elements = list::split(&text).map(|element| Lenient::inner(element.into()));
+                SeqDeserializer::new(elements).deserialize_seq(visitor)
+            }
             other => Ok(other.deserialize_seq(visitor)?),
         }
     }
@@ -189,6 +195,7 @@ mod tests {
         distributed: Option<bool>,
         password: Option<String>,
         sleeps: Option<Vec<f64>>,
+        names: Option<Vec<String>>,
         node: Option<Node>,
     }
 
@@ -222,8 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn string_becomes_the_expected_list() {
+        for (text, numbers) in
+            [("1", &[1.0][..]), ("1, 2.5", &[1.0, 2.5]), ("1,\n2,", &[1.0, 2.0]), ("", &[]), (" , ", &[])]
+        {
+            assert_eq!(read(json!({ "sleeps": text })).sleeps.as_deref(), Some(numbers), "{text:?}");
+        }
+        let names = |given| read(json!({ "names": given })).names.unwrap();
+        assert_eq!(names(json!("[::1]:1, b c ,d")), ["[::1]:1", "b c", "d"]);
+        assert_eq!(names(json!(["a,b", " c "])), ["a,b", " c "], "elements of an array are not split");
+    }
+
+    #[test]
     fn expected_string_is_not_converted() {
-        assert_eq!(read(json!({ "password": "0123" })).password.as_deref(), Some("0123"));
+        for text in ["0123", "a,b"] {
+            assert_eq!(read(json!({ "password": text })).password.as_deref(), Some(text));
+        }
     }
 
     #[test]
@@ -237,6 +258,7 @@ mod tests {
             ),
             (json!({ "distributed": "yes" }), "distributed", "\"yes\" is neither true nor false"),
             (json!({ "sleeps": [1, "x"] }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
+            (json!({ "sleeps": "1,x" }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
             (json!({ "node": {} }), "node", "invalid argument \"node\": missing field `host`"),
         ] {
             let error = parse(given).unwrap_err();

@@ -1,3 +1,5 @@
+use dogpile_sdk::Arguments;
+
 use super::*;
 use crate::connection::Login;
 
@@ -176,4 +178,19 @@ fn login_of_servers_with_tls_is_not_sent_in_the_clear() {
     assert_eq!(password(both), Some("p".into()));
     let own = r#"{"password": "p", "ssl": true, "sentinel_kwargs": {"password": "q"}}"#;
     assert_eq!(password(own), Some("q".into()));
+}
+
+#[test]
+fn lists_may_be_one_string() {
+    let parsed = |given: serde_json::Value| {
+        Arguments::from_serialize(given).unwrap().parse::<RedisConfig>().map_err(|error| error.to_string())
+    };
+    let config = parsed(serde_json::json!({ "sentinels": "a:1, [::1]:2", "startup_nodes": "b:3" })).unwrap();
+    assert_eq!(config.sentinels, [Node::new("a", 1), Node::new("::1", 2)]);
+    assert_eq!(config.startup_nodes, [Node::new("b", 3)]);
+    let config = parsed(serde_json::json!({ "allowed_hosts": "10.0.0.7,*.cache.internal" })).unwrap();
+    assert_eq!(config.allowed_hosts.unwrap(), ["10.0.0.7", "*.cache.internal"]);
+    let refused = parsed(serde_json::json!({ "sentinels": "a:1,redis://:hunter2@b:2" })).unwrap_err();
+    assert!(refused.contains("\"sentinels\"") && refused.contains("not a URL"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
 }
