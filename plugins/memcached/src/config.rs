@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use dogpile_sdk::lease::LeaseOptions;
-use dogpile_sdk::{BackendError, seconds};
-use serde::Deserialize;
+use dogpile_sdk::{BackendError, list, seconds};
+use serde::{Deserialize, Deserializer};
 
 use self::argument::{invalid, timeout};
 pub use self::behaviors::{Behaviors, Switch};
@@ -106,19 +106,32 @@ pub struct MemcachedConfig {
     pub hashclient_dead_timeout: Option<Duration>,
 }
 
-/// One or more servers.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+/// One or more servers. A configuration gives a list, or one string such as `"a:1, b:2"`.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Urls {
     /// No server: the argument is missing.
     #[default]
-    #[serde(skip)]
     None,
     /// One server.
     One(String),
     /// Several servers.
     Many(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Urls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a server such as \"host:11211\", or a list of servers")]
+        enum Written {
+            Text(String),
+            List(Vec<String>),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Text(text) => Urls::Many(list::split(&text).map(str::to_owned).collect()),
+            Written::List(urls) => Urls::Many(urls),
+        })
+    }
 }
 
 /// The Python client whose behavior the backend follows.
@@ -155,6 +168,8 @@ impl MemcachedConfig {
         }
         let has_weights = matches!(variant, Variant::PythonMemcached | Variant::Pylibmc);
         let parse = |url: &String| match Address::parse(url) {
+            // Do not repeat it: it may contain a password.
+            _ if is_url(url) => Err(invalid("url", "a server is \"host:port\" or \"unix:/path\", not a URL")),
             Some(address) if address.weight == 1 || has_weights => Ok(address),
             Some(_) => {
                 let here = variant.entry_point();
@@ -336,6 +351,11 @@ impl MemcachedConfig {
     }
 }
 
+/// Returns whether `server` looks like a URL, such as `memcached://user:password@host`, and not like a path.
+fn is_url(server: &str) -> bool {
+    !server.starts_with(['/']) && !server.starts_with("unix:") && server.contains(['@', '/', '?', '#'])
+}
+
 impl fmt::Debug for MemcachedConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Leave out the password.
@@ -351,6 +371,9 @@ impl fmt::Debug for Urls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Urls::None => f.write_str("none"),
+            // A URL, which is refused, may contain a password.
+            Urls::One(url) if is_url(url) => f.write_str("a URL"),
+            Urls::Many(urls) if urls.iter().any(|url| is_url(url)) => f.write_str("URLs"),
             Urls::One(url) => url.fmt(f),
             Urls::Many(urls) => urls.fmt(f),
         }

@@ -1,5 +1,7 @@
 use std::sync::Mutex;
 
+use serde_json::json;
+
 use super::*;
 use crate::client::{Distribution, Hash};
 
@@ -247,4 +249,38 @@ fn debug_shows_no_password() {
     let config = config(r#"{"url": "h", "username": "u", "password": "hunter2"}"#);
     let options = config.options(Variant::Bmemcached).unwrap();
     assert!(!format!("{config:?} {options:?}").contains("hunter2"));
+}
+
+#[test]
+fn servers_may_be_one_string() {
+    for written in [r#"{"url": "a, b:2,unix:/run/m"}"#, r#"{"url": ["a", "b:2", "unix:/run/m"]}"#] {
+        let config: MemcachedConfig = serde_json::from_str(written).unwrap();
+        let servers = config.addresses(Variant::Pymemcache).unwrap();
+        let shown: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["a:11211", "b:2", "/run/m"]);
+    }
+    let empty: MemcachedConfig = serde_json::from_str(r#"{"url": " , "}"#).unwrap();
+    assert!(empty.addresses(Variant::Pymemcache).unwrap_err().to_string().contains("it is missing"));
+}
+
+#[test]
+fn url_as_a_server_is_refused_and_not_repeated() {
+    for url in [
+        "memcached://user:hunter2@h:11211",
+        "user:hunter2@h",
+        "hunter2@h",
+        "h:1,memcached://user:hunter2@h:2",
+        "redis://h:1?password=hunter2",
+        "h:1#hunter2",
+    ] {
+        for written in [json!({ "url": url }), json!({ "url": ["a:1", url] })] {
+            let config: MemcachedConfig = serde_json::from_value(written).unwrap();
+            let error = config.addresses(Variant::Pymemcache).unwrap_err();
+            assert!(error.to_string().contains("not a URL"), "{error}");
+            assert_eq!(error.argument(), Some("url"));
+            assert!(!format!("{error} {error:?} {config:?}").contains("hunter2"), "{error:?} {config:?}");
+        }
+    }
+    let path: MemcachedConfig = serde_json::from_str(r#"{"url": "/run/m@1?"}"#).unwrap();
+    assert!(path.addresses(Variant::Pymemcache).is_ok());
 }
