@@ -5,6 +5,7 @@ mod document;
 #[cfg(feature = "toml")]
 mod error;
 mod flat;
+mod oslo;
 #[cfg(feature = "toml")]
 mod place;
 #[cfg(feature = "toml")]
@@ -13,6 +14,7 @@ mod spelling;
 mod toml_document;
 
 pub use self::flat::FlatError;
+pub use self::oslo::{OSLO_CACHE_BACKENDS, OSLO_CACHE_REGION};
 #[cfg(feature = "toml")]
 pub use self::{
     error::ConfigurationError,

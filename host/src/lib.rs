@@ -175,9 +175,9 @@ pub use dogpile_macros::cache_on_arguments;
 pub use dogpile_macros::cache_multi_on_arguments;
 
 pub use crate::clock::{Clock, ManualClock, SystemClock};
-pub use crate::config::FlatError;
 #[cfg(feature = "toml")]
 pub use crate::config::{Configuration, ConfigurationError, Regions};
+pub use crate::config::{FlatError, OSLO_CACHE_BACKENDS, OSLO_CACHE_REGION};
 pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
@@ -204,3 +204,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/async.md")]
 struct AsyncGuide;
+
+/// Compiles the program of the page on oslo.cache.
+#[cfg(all(doctest, feature = "memcached"))]
+#[doc = include_str!("../../docs/oslo-cache.md")]
+struct OsloCache;

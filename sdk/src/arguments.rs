@@ -1,8 +1,10 @@
 //! [`Arguments`]: the arguments that a configuration passes to a backend or proxy.
 
 mod error;
+mod foreign;
 mod lenient;
 pub mod list;
+mod oslo;
 pub mod seconds;
 
 use std::fmt;
@@ -11,10 +13,15 @@ use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::{BackendError, ErrorKind};
+use crate::error::BackendError;
 use crate::nearest::did_you_mean;
 
+use self::error::refused;
+pub(crate) use self::foreign::Renamed;
+use self::foreign::Translated;
+pub use self::foreign::{Conversion, ForeignArgument, ForeignArguments};
 use self::lenient::{FieldNames, Lenient};
+pub use self::oslo::OSLO_CACHE;
 
 /// The arguments of an entry point, by name. They may contain secrets, so `Debug` shows only the names.
 ///
@@ -72,13 +79,30 @@ impl Arguments {
     /// If a name is unknown to `C`, an argument is missing, or a value is invalid. [`BackendError::argument`] returns the
     /// name. The text for an unknown name lists the known ones.
     pub fn parse<C: DeserializeOwned>(self) -> Result<C, BackendError> {
+        self.parse_beside(&ForeignArguments::NONE)
+    }
+
+    /// Converts the arguments as [`parse`](Self::parse) does, after replacing the names of `foreign`.
+    ///
+    /// Also returns the given names without effect, and how foreign names were replaced.
+    pub(crate) fn parse_foreign<C: DeserializeOwned>(
+        self,
+        foreign: &ForeignArguments,
+    ) -> Result<(C, Vec<String>, Renamed), BackendError> {
+        let Translated { arguments, ignored, renamed } = foreign.translate(self.0, Self::names_of::<C>())?;
+        let config = Arguments(arguments).parse_beside(foreign).map_err(|error| renamed.explain(error))?;
+        Ok((config, ignored, renamed))
+    }
+
+    /// Converts the arguments as [`parse`](Self::parse) does. An unknown name may be a mistyped one of `foreign`.
+    fn parse_beside<C: DeserializeOwned>(self, foreign: &ForeignArguments) -> Result<C, BackendError> {
         let fields = FieldNames::new(None);
         let given = Value::Object(self.0.clone());
         let parsed = C::deserialize(Lenient { value: given, fields: Some(&fields) });
         if let Some(known) = fields.get()
             && let Some(unknown) = self.0.keys().find(|name| !known.contains(&name.as_str()))
         {
-            return Err(refused(unknown_argument(unknown, known)).for_argument(unknown));
+            return Err(refused(unknown_argument(unknown, known, foreign)).for_argument(unknown));
         }
         parsed.map_err(|error| {
             let rejected = refused(error.to_string());
@@ -87,6 +111,14 @@ impl Arguments {
                 None => rejected,
             }
         })
+    }
+
+    /// Returns the names of the arguments of `C`, if it is a struct.
+    fn names_of<C: DeserializeOwned>() -> &'static [&'static str] {
+        let fields = FieldNames::new(None);
+        // The result is of no interest: a struct states its fields before it reads them.
+        let _ = C::deserialize(Lenient { value: Value::Object(Map::new()), fields: Some(&fields) });
+        fields.get().unwrap_or_default()
     }
 
     /// Returns the arguments as a JSON object, including secrets.
@@ -114,12 +146,11 @@ impl fmt::Debug for Arguments {
     }
 }
 
-fn refused(message: String) -> BackendError {
-    BackendError::new(ErrorKind::Configuration, message)
-}
-
-fn unknown_argument(unknown: &str, known: &[&'static str]) -> String {
+fn unknown_argument(unknown: &str, known: &[&'static str], foreign: &ForeignArguments) -> String {
     let list = known.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     let list = if list.is_empty() { "none".to_owned() } else { list };
-    format!("unknown argument {unknown:?} (known: {list}){}", did_you_mean(unknown, known.iter().copied()))
+    format!(
+        "unknown argument {unknown:?} (known: {list}){}",
+        did_you_mean(unknown, known.iter().copied().chain(foreign.names()))
+    )
 }

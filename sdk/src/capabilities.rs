@@ -48,6 +48,11 @@ pub struct Capabilities {
     pub fencing: bool,
     /// Whether no call ever blocks, so that an async caller may make it without another thread. Default: false.
     pub immediate: bool,
+    /// The given arguments that have no effect. A region logs one warning that lists them. Default: none.
+    ///
+    /// [`register_backend!`](crate::register_backend) sets it if the entry point accepts
+    /// [foreign names](crate::ForeignArguments).
+    pub ignored_arguments: Vec<String>,
 }
 
 /// The bytes that a key may contain.
@@ -76,6 +81,7 @@ impl Default for Capabilities {
             lock_timeout: false,
             fencing: false,
             immediate: false,
+            ignored_arguments: Vec::new(),
         }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, ForeignArguments};
 use crate::backend::CacheBackend;
 use crate::bytes::{BytesBackend, Enveloped};
 use crate::error::{BackendError, ErrorKind};
+use crate::ignoring::ignoring;
 use crate::proxy::{ProxyBackend, proxy};
 use crate::value_proxy::{ValueProxy, value_proxy};
 
@@ -77,16 +78,27 @@ impl fmt::Debug for ProxyEntry {
 /// Registers a backend under its entry-point name.
 ///
 /// `build` takes the `config`, read from the region's `arguments` (see [`Arguments::parse`]), and answers a
-/// `Result` of a [`CacheBackend`] or a [`BytesBackend`]; any error will do. See the crate's example.
+/// `Result` of a [`CacheBackend`] or a [`BytesBackend`]; any error will do. See the crate's example. `foreign`, before
+/// `build`, is optional: the [`ForeignArguments`] that the entry point accepts.
 #[macro_export]
 macro_rules! register_backend {
     (name: $name:expr, config: $config:ty, build: $build:expr $(,)?) => {
+        $crate::register_backend! {
+            name: $name,
+            config: $config,
+            foreign: $crate::ForeignArguments::NONE,
+            build: $build,
+        }
+    };
+    (name: $name:expr, config: $config:ty, foreign: $foreign:expr, build: $build:expr $(,)?) => {
         $crate::__private::inventory::submit! {
             $crate::BackendEntry {
                 name: $name,
                 package: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
-                build: |arguments| $crate::__private::build_backend::<$config, _, _, _>(arguments, $build),
+                build: |arguments| {
+                    $crate::__private::build_backend::<$config, _, _, _>(arguments, &const { $foreign }, $build)
+                },
             }
         }
     };
@@ -194,6 +206,7 @@ impl<P: ValueProxy> IntoProxy<TransformingForm> for P {
 #[doc(hidden)]
 pub fn build_backend<C, B, E, Form>(
     arguments: Arguments,
+    foreign: &ForeignArguments,
     build: impl FnOnce(C) -> Result<B, E>,
 ) -> Result<Arc<dyn CacheBackend>, BackendError>
 where
@@ -201,7 +214,11 @@ where
     B: IntoBackend<Form>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    build(arguments.parse()?).map(IntoBackend::into_backend).map_err(|error| build_error(error.into()))
+    let (config, ignored, renamed) = arguments.parse_foreign(foreign)?;
+    match build(config) {
+        Ok(backend) => Ok(ignoring(ignored, backend.into_backend())),
+        Err(error) => Err(renamed.explain(build_error(error.into()))),
+    }
 }
 
 /// What `register_proxy!` calls.

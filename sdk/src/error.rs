@@ -136,6 +136,12 @@ impl BackendError {
         self
     }
 
+    /// Sets the name by which the invalid argument was given, and adds `explanation` to the message.
+    pub(crate) fn given_as(mut self, argument: &str, explanation: &str) -> Self {
+        self.0.message.push_str(explanation);
+        self.for_argument(argument)
+    }
+
     /// Sets the file and line at which a backend panicked.
     #[cfg(feature = "plugins")]
     #[must_use]

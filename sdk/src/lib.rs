@@ -49,6 +49,7 @@ mod entry;
 pub mod envelope;
 mod error;
 mod error_chain;
+mod ignoring;
 pub mod lease;
 mod mutex;
 mod nearest;
@@ -64,7 +65,9 @@ mod value;
 mod value_proxy;
 mod weak_registry;
 
-pub use crate::arguments::{Arguments, NoArguments, list, seconds};
+pub use crate::arguments::{
+    Arguments, Conversion, ForeignArgument, ForeignArguments, NoArguments, OSLO_CACHE, list, seconds,
+};
 pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};

@@ -2,8 +2,11 @@
 
 // Source: dogpile.cache `region.py`, `CacheRegion.configure_from_config`.
 
-use dogpile_sdk::{Arguments, did_you_mean, seconds};
+use std::collections::BTreeMap;
 
+use dogpile_sdk::{Arguments, OSLO_CACHE, did_you_mean, seconds};
+
+use super::oslo::{OSLO_CACHE_REGION, OsloSection, boolean, entry_point, is_argument};
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
@@ -22,10 +25,11 @@ const KNOWN: [&str; 9] = [
 
 /// An error in a configuration of flat names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} = {value:?}: {problem}")]
+#[error("{name}{}: {problem}", value.as_ref().map(|value| format!(" = {value:?}")).unwrap_or_default())]
 pub struct FlatError {
     name: String,
-    value: String,
+    /// None for a value that may be secret.
+    value: Option<String>,
     problem: String,
 }
 
@@ -35,9 +39,9 @@ impl FlatError {
         &self.name
     }
 
-    /// Returns the invalid value, or an empty string if the entry is missing.
+    /// Returns the invalid value, or an empty string if the entry is missing or its value may be secret.
     pub fn value(&self) -> &str {
-        &self.value
+        self.value.as_deref().unwrap_or_default()
     }
 }
 
@@ -63,51 +67,36 @@ impl RegionConfig {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// # oslo.cache and Keystone
+    /// The entries may be those of oslo.cache's section `[cache]`, such as `memcache_servers` and `backend_argument`.
+    /// `docs/oslo-cache.md` lists all of them. When the region is configured, one warning lists those that have no effect.
+    ///
     /// # Errors
     /// If `backend` is missing, a name is unknown, or a value is invalid. The error reports the name and the value.
     pub fn from_flat<K: AsRef<str>, V: AsRef<str>>(
         entries: impl IntoIterator<Item = (K, V)>,
         prefix: &str,
     ) -> Result<Self, FlatError> {
-        let mut config = RegionConfig::default();
-        let (mut backend, mut arguments) = (None, std::collections::BTreeMap::new());
+        let mut flat = Flat::default();
         for (full_name, value) in entries {
             let (full_name, value) = (full_name.as_ref(), value.as_ref());
-            let Some(name) = full_name.strip_prefix(prefix) else { continue };
-            let given = (value != "None").then_some(value);
-            if let Some(argument) = name.strip_prefix("arguments.") {
-                arguments.insert(argument.to_owned(), given.map(str::to_owned));
-            } else if name == "backend" {
-                backend = given.map(str::to_owned);
-            } else {
-                config = config.flat_setting(name, given).map_err(|problem| FlatError {
-                    name: full_name.to_owned(),
-                    value: value.to_owned(),
-                    problem,
-                })?;
+            if let Some(name) = full_name.strip_prefix(prefix) {
+                flat.take(full_name, name, Some(value).filter(|value| *value != "None"))?;
             }
         }
-        let name = backend.ok_or_else(|| missing_backend(prefix))?;
-        let arguments = Arguments::from_serialize(arguments).unwrap_or_default();
-        Ok(config.with_backend(BackendChoice::Named { name, arguments }))
+        flat.finish(prefix)
     }
 
     fn flat_setting(mut self, name: &str, given: Option<&str>) -> Result<Self, String> {
         if !KNOWN.contains(&name) {
-            let hint = did_you_mean(name, KNOWN);
+            let oslo = OSLO_CACHE_REGION.iter().map(|(name, _)| *name).chain(OSLO_CACHE.iter().copied());
+            let hint = did_you_mean(name, KNOWN.into_iter().chain(oslo));
             return Err(format!("unknown name (known: {}){hint}", KNOWN.join(", ")));
         }
         let Some(value) = given else { return Ok(self) };
         match name {
-            "expiration_time" => {
-                let expiration: Expiration = value.parse().map_err(|error| format!("{error}"))?;
-                self.settings.expiration_time = Some(expiration);
-            }
-            "mangle_invalid_keys" => match value.to_ascii_lowercase().as_str() {
-                "true" => self.settings.mangle_invalid_keys = Some(true),
-                "false" => self.settings.mangle_invalid_keys = Some(false),
-                _ => return Err("expected true or false".to_owned()),
-            },
+            "expiration_time" => self.settings.expiration_time = Some(expiration(value)?),
+            "mangle_invalid_keys" => self.settings.mangle_invalid_keys = Some(boolean(value)?),
             "creation_wait_timeout" => {
                 let limit = seconds::parse(value).map_err(|error| error.to_string())?;
                 self.settings.creation_wait_timeout = Some(limit);
@@ -115,24 +104,128 @@ impl RegionConfig {
             "on_creator_failure" => self.settings.on_creator_failure = Some(value.parse()?),
             "key_mangler" => self = self.key_mangler_named(value),
             "serializer" => self = self.serializer_named(value),
-            _ => self = self.flat_wrap(value),
+            _ => self = names(value).fold(self, RegionConfig::flat_proxy),
         }
         Ok(self)
     }
 
-    /// Adds the named proxies. `names` is separated by commas or whitespace, and the outermost proxy comes first.
-    fn flat_wrap(self, names: &str) -> Self {
-        let names = names.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty());
-        names.fold(self, |config, name| {
-            config.push(Wrap::Named { name: name.to_owned(), arguments: Arguments::default() })
-        })
+    fn flat_proxy(self, name: &str) -> Self {
+        self.push(Wrap::Named { name: name.to_owned(), arguments: Arguments::default() })
     }
+}
+
+/// The entries of a region that were read.
+#[derive(Default)]
+struct Flat {
+    config: RegionConfig,
+    backend: Option<String>,
+    /// The arguments of the backend, each with the full name of its entry.
+    arguments: BTreeMap<String, (String, Option<String>)>,
+    oslo: OsloSection,
+    /// The proxies in the order of oslo.cache: the innermost first.
+    proxies: Vec<String>,
+    cache_time: Option<Expiration>,
+}
+
+impl Flat {
+    fn take(&mut self, full_name: &str, name: &str, given: Option<&str>) -> Result<(), FlatError> {
+        if let Some(argument) = name.strip_prefix("arguments.") {
+            return self.argument(full_name, argument, given);
+        }
+        match name {
+            "backend" => self.backend = given.map(|given| entry_point(given.trim()).to_owned()),
+            "backend_argument" => {
+                return given.map_or(Ok(()), |lines| self.backend_arguments(full_name, lines));
+            }
+            _ if is_argument(name) => return self.argument(full_name, name, given),
+            _ => {
+                return self.setting(name, given).map_err(|problem| FlatError {
+                    name: full_name.to_owned(),
+                    value: Some(given.unwrap_or("None").to_owned()),
+                    problem,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn setting(&mut self, name: &str, given: Option<&str>) -> Result<(), String> {
+        let is_theirs = OSLO_CACHE_REGION.iter().any(|(theirs, _)| *theirs == name);
+        match given {
+            None if is_theirs => {}
+            Some(value) if name == "proxies" => self.proxies = names(value).map(str::to_owned).collect(),
+            Some(value) if name == "cache_time" => self.cache_time = Some(expiration(value)?),
+            Some(value) if self.oslo.take(name, value)? => {}
+            _ => self.config = std::mem::take(&mut self.config).flat_setting(name, given)?,
+        }
+        Ok(())
+    }
+
+    /// Takes arguments of the form `name:value`, one in a line.
+    fn backend_arguments(&mut self, full_name: &str, lines: &str) -> Result<(), FlatError> {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let Some((name, value)) = line.split_once(':') else {
+                let problem = "expected \"name:value\", the name and the value of an argument";
+                return Err(FlatError {
+                    name: full_name.to_owned(),
+                    value: None,
+                    problem: problem.to_owned(),
+                });
+            };
+            self.argument(full_name, name.trim(), Some(value.trim()).filter(|value| *value != "None"))?;
+        }
+        Ok(())
+    }
+
+    fn argument(&mut self, full_name: &str, name: &str, given: Option<&str>) -> Result<(), FlatError> {
+        let given = given.map(str::to_owned);
+        match self.arguments.insert(name.to_owned(), (full_name.to_owned(), given)) {
+            // Two entries would be in no certain order.
+            Some((other, Some(_))) if other != full_name => {
+                let problem = format!("{other:?} sets the argument {name:?}, too; remove one of them");
+                Err(FlatError { name: full_name.to_owned(), value: None, problem })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self, prefix: &str) -> Result<RegionConfig, FlatError> {
+        let Flat { config, backend, arguments, oslo, proxies, cache_time } = self;
+        let name = backend.ok_or_else(|| missing_backend(prefix))?;
+        let mut config = proxies.iter().rev().fold(config, |config, name| config.flat_proxy(name));
+        if oslo.is_logging {
+            config = config.flat_proxy("dogpile.proxy.logging");
+        }
+        config.settings.expiration_time = cache_time.or(config.settings.expiration_time);
+        config.settings.ignored_names = oslo.ignored;
+        if oslo.is_disabled {
+            return Ok(config.with_backend(null()));
+        }
+        let arguments: BTreeMap<_, _> =
+            arguments.into_iter().map(|(name, (_, given))| (name, given)).collect();
+        let arguments = Arguments::from_serialize(arguments).unwrap_or_default();
+        Ok(config.with_backend(BackendChoice::Named { name, arguments }))
+    }
+}
+
+/// Returns the backend of a region whose caching is turned off.
+fn null() -> BackendChoice {
+    BackendChoice::Named { name: "dogpile.cache.null".to_owned(), arguments: Arguments::default() }
+}
+
+fn expiration(value: &str) -> Result<Expiration, String> {
+    value.parse().map_err(|error| format!("{error}"))
+}
+
+/// Returns names that commas or whitespace separate.
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty())
 }
 
 fn missing_backend(prefix: &str) -> FlatError {
     FlatError {
         name: format!("{prefix}backend"),
-        value: String::new(),
+        value: Some(String::new()),
         problem: "the entry is missing; set it to the entry point of a backend".to_owned(),
     }
 }

@@ -20,12 +20,20 @@ use crate::serializer::{self, Serializer};
 use crate::time::RegionTime;
 
 /// Builds a region from `settings`.
-pub(super) fn build(region: &str, settings: Settings) -> Result<Configured, RegionError> {
+pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, RegionError> {
+    // Taken out, so that they are not logged again when another backend replaces this one.
+    let mut ignored = std::mem::take(&mut settings.ignored_names);
     let builder = Builder { region, settings: &settings };
     let (name, actual) = builder.actual_backend()?;
     let backend = builder.wrapped(Arc::clone(&actual))?;
     let bottom = builder.store(name, actual, backend)?;
-    assemble(region, settings, bottom)
+    ignored.extend(bottom.capabilities.ignored_arguments.iter().cloned());
+    let configured = assemble(region, settings, bottom)?;
+    if !ignored.is_empty() {
+        let names = ignored.join(", ");
+        tracing::warn!(region, names, "these settings have no effect: {names}; remove them");
+    }
+    Ok(configured)
 }
 
 /// Builds the region `present` again, with `backend` as its outermost proxy.

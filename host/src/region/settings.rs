@@ -62,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Registry>,
+    /// Names in a configuration that have no effect. They are logged when the region is configured.
+    pub(crate) ignored_names: Vec<String>,
     /// Set by the region when it is configured for the first time.
     pub(crate) time_marks: Option<Arc<Marks>>,
 }
@@ -108,6 +110,11 @@ impl Settings {
             on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
+            ignored_names: if self.ignored_names.is_empty() {
+                others.ignored_names
+            } else {
+                self.ignored_names
+            },
             time_marks: self.time_marks.or(others.time_marks),
         }
     }

@@ -13,7 +13,7 @@ use dogpile_sdk::{
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-use crate::config::DbmConfig;
+use crate::config::{DbmConfig, FOREIGN};
 use crate::connection::Access;
 use crate::disk;
 use crate::limits::{Limits, vacuum};
@@ -32,6 +32,7 @@ const DELETE: &str = "DELETE FROM Dict WHERE key = ?1";
 register_backend! {
     name: "dogpile.cache.dbm",
     config: DbmConfig,
+    foreign: FOREIGN,
     build: DbmBackend::new,
 }
 

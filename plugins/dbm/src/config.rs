@@ -3,11 +3,15 @@
 use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind, seconds};
+use dogpile_sdk::{BackendError, ErrorKind, ForeignArguments, OSLO_CACHE, seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::lock_factory::LockFactory;
 use crate::mode;
+
+/// The options of oslo.cache for servers, which the entry points accept without effect.
+pub const FOREIGN: ForeignArguments =
+    ForeignArguments::new(&[]).with_others(OSLO_CACHE, "it is for a store on a server");
 
 /// Arguments of the `dogpile.cache.dbm` entry point.
 ///

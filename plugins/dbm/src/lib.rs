@@ -37,7 +37,7 @@ mod stripe_lock;
 mod thread_lock;
 
 pub use crate::backend::DbmBackend;
-pub use crate::config::{DbmConfig, LmdbConfig, LockKind, Lockfile, Synchronous};
+pub use crate::config::{DbmConfig, FOREIGN, LmdbConfig, LockKind, Lockfile, Synchronous};
 pub use crate::file_lock::FileLock;
 pub use crate::lmdb::LmdbBackend;
 pub use crate::lock::AbstractFileLock;

@@ -8,19 +8,21 @@ use std::sync::Arc;
 use dogpile_sdk::{BackendError, CacheBackend, CachedValue, Capabilities, StoreOptions, register_backend};
 
 use crate::bounded::Bounded;
-use crate::config::MemoryConfig;
+use crate::config::{FOREIGN, MemoryConfig};
 use crate::map::CacheMap;
 use crate::unbounded::Unbounded;
 
 register_backend! {
     name: "dogpile.cache.memory",
     config: MemoryConfig,
+    foreign: FOREIGN,
     build: MemoryBackend::new,
 }
 
 register_backend! {
     name: "dogpile.cache.memory_pickle",
     config: MemoryConfig,
+    foreign: FOREIGN,
     build: MemoryBackend::serialized,
 }
 

@@ -1,7 +1,11 @@
 //! [`MemoryConfig`]: the arguments of the memory backends.
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, ForeignArguments, OSLO_CACHE};
 use serde::{Deserialize, Serialize};
+
+/// The options of oslo.cache for servers, which the entry points accept without effect.
+pub const FOREIGN: ForeignArguments =
+    ForeignArguments::new(&[]).with_others(OSLO_CACHE, "it is for a store on a server");
 
 /// Arguments of the `dogpile.cache.memory` and `dogpile.cache.memory_pickle` entry points.
 ///

@@ -22,6 +22,6 @@ mod null;
 mod unbounded;
 
 pub use crate::backend::MemoryBackend;
-pub use crate::config::MemoryConfig;
+pub use crate::config::{FOREIGN, MemoryConfig};
 pub use crate::map::CacheMap;
 pub use crate::null::{NullBackend, NullMutex};

@@ -10,9 +10,12 @@ use dogpile_sdk::{
     register_backend,
 };
 
+use crate::config::FOREIGN;
+
 register_backend! {
     name: "dogpile.cache.null",
     config: NoArguments,
+    foreign: FOREIGN,
     build: |_| Ok::<_, BackendError>(NullBackend),
 }
 

@@ -12,7 +12,7 @@ use dogpile_sdk::{
 };
 
 use crate::command::{Access, Command, Repeat, Reply};
-use crate::config::{Deployment, LONGEST, RedisConfig};
+use crate::config::{Deployment, LONGEST, RedisConfig, SENTINEL_FOREIGN, SINGLE_FOREIGN};
 use crate::fence;
 use crate::mutex::RedisLocks;
 use crate::resp::Expected;
@@ -21,36 +21,42 @@ use crate::servers::{Servers, run_one, servers};
 register_backend! {
     name: "dogpile.cache.redis",
     config: RedisConfig,
+    foreign: SINGLE_FOREIGN,
     build: |config: RedisConfig| RedisBackend::new(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.redis_sentinel",
     config: RedisConfig,
+    foreign: SENTINEL_FOREIGN,
     build: |config: RedisConfig| RedisBackend::sentinel(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.redis_cluster",
     config: RedisConfig,
+    foreign: SINGLE_FOREIGN,
     build: |config: RedisConfig| RedisBackend::cluster(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.valkey",
     config: RedisConfig,
+    foreign: SINGLE_FOREIGN,
     build: |config: RedisConfig| RedisBackend::new(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.valkey_sentinel",
     config: RedisConfig,
+    foreign: SENTINEL_FOREIGN,
     build: |config: RedisConfig| RedisBackend::sentinel(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.valkey_cluster",
     config: RedisConfig,
+    foreign: SINGLE_FOREIGN,
     build: |config: RedisConfig| RedisBackend::cluster(&config),
 }
 

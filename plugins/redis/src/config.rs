@@ -2,6 +2,7 @@
 
 mod argument;
 mod connection;
+mod foreign;
 mod node;
 mod url;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 pub(crate) use self::argument::{LONGEST, invalid};
 use self::argument::{between, timeout};
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
+pub use self::foreign::{SENTINEL_FOREIGN, SINGLE_FOREIGN};
 pub(crate) use self::node::AllowedHosts;
 pub use self::node::Node;
 use self::node::{is_host, port};

@@ -29,4 +29,6 @@ mod servers;
 mod wakeup;
 
 pub use crate::backend::RedisBackend;
-pub use crate::config::{ConnectionOptions, KeepaliveOptions, Node, RedisConfig};
+pub use crate::config::{
+    ConnectionOptions, KeepaliveOptions, Node, RedisConfig, SENTINEL_FOREIGN, SINGLE_FOREIGN,
+};

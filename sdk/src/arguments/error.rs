@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de;
 
+use crate::error::{BackendError, ErrorKind};
+
 /// Why the arguments of an entry point cannot be read.
 #[derive(Debug)]
 pub(super) struct ArgumentError {
@@ -16,6 +18,11 @@ pub(super) struct ArgumentError {
 enum Problem {
     Missing(&'static str),
     Other(String),
+}
+
+/// Creates the error for invalid arguments.
+pub(super) fn refused(message: String) -> BackendError {
+    BackendError::new(ErrorKind::Configuration, message)
 }
 
 impl ArgumentError {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use crate::backend::scope_of;
-use crate::config::LmdbConfig;
+use crate::config::{FOREIGN, LmdbConfig};
 use crate::disk;
 use crate::lock_factory::LockFactory;
 use crate::mutex::CreatorLocks;
@@ -19,6 +19,7 @@ use crate::mutex::CreatorLocks;
 register_backend! {
     name: "dogpile.cache.lmdb",
     config: LmdbConfig,
+    foreign: FOREIGN,
     build: LmdbBackend::new,
 }
 

@@ -1,0 +1,53 @@
+//! The names of oslo.cache that concern servers.
+
+/// The options of oslo.cache's section `[cache]` that concern servers, and the arguments that it makes of them.
+///
+/// Keystone and the other programs of OpenStack have this section. `username`, `password`, and `url` are missing here: a
+/// store that has no such argument refuses them, because they are not to be lost unnoticed.
+// Source: oslo.cache `_opts.py` and `core.py`, `_build_cache_config`; names that it no longer has are from older versions.
+pub const OSLO_CACHE: &[&str] = &[
+    "backend_expiration_time",
+    "memcache_servers",
+    "memcache_dead_retry",
+    "memcache_socket_timeout",
+    "memcache_username",
+    "memcache_password",
+    "memcache_sasl_enabled",
+    "memcache_pool_maxsize",
+    "memcache_pool_unused_timeout",
+    "memcache_pool_connection_get_timeout",
+    "memcache_pool_flush_on_reconnect",
+    "redis_server",
+    "redis_db",
+    "redis_username",
+    "redis_password",
+    "redis_socket_timeout",
+    "redis_sentinels",
+    "redis_sentinel_service_name",
+    "socket_timeout",
+    "tls_enabled",
+    "tls_cafile",
+    "tls_certfile",
+    "tls_keyfile",
+    "tls_allowed_ciphers",
+    "enforce_fips_mode",
+    "enable_socket_keepalive",
+    "socket_keepalive_idle",
+    "socket_keepalive_interval",
+    "socket_keepalive_count",
+    "enable_retry_client",
+    "retry_attempts",
+    "retry_delay",
+    "hashclient_retry_attempts",
+    "hashclient_retry_delay",
+    "hashclient_retry_timeout",
+    "hashclient_dead_timeout",
+    "dead_timeout",
+    "dead_retry",
+    "pool_maxsize",
+    "pool_unused_timeout",
+    "pool_connection_get_timeout",
+    "pool_flush_on_reconnect",
+    "flush_on_reconnect",
+    "sasl_enabled",
+];
