@@ -15,31 +15,37 @@ use dogpile_sdk::{
 
 use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Reply, When, check_key};
 use crate::compression::{COMPRESSED, deflate, inflate};
-use crate::config::{Failure, MemcachedConfig, Retries, Variant};
+use crate::config::{
+    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Variant,
+};
 use crate::mutex::{MemcachedLocks, PREFIX};
 use crate::{error, expiry};
 
 register_backend! {
     name: "dogpile.cache.memcached",
     config: MemcachedConfig,
+    foreign: MEMCACHED_FOREIGN,
     build: |config: MemcachedConfig| MemcachedBackend::new(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.pymemcache",
     config: MemcachedConfig,
+    foreign: PYMEMCACHE_FOREIGN,
     build: |config: MemcachedConfig| MemcachedBackend::pymemcache(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.pylibmc",
     config: MemcachedConfig,
+    foreign: OTHER_FOREIGN,
     build: |config: MemcachedConfig| MemcachedBackend::pylibmc(&config),
 }
 
 register_backend! {
     name: "dogpile.cache.bmemcached",
     config: MemcachedConfig,
+    foreign: OTHER_FOREIGN,
     build: |config: MemcachedConfig| MemcachedBackend::bmemcached(&config),
 }
 

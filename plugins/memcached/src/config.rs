@@ -2,6 +2,7 @@
 
 mod argument;
 mod behaviors;
+mod foreign;
 mod keepalive;
 mod retries;
 mod tls;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 use self::argument::{invalid, timeout};
 pub use self::behaviors::{Behaviors, Switch};
+pub use self::foreign::{MEMCACHED_FOREIGN, OTHER_FOREIGN, PYMEMCACHE_FOREIGN};
 pub use self::keepalive::KeepaliveOptions;
 pub use self::retries::Failure;
 pub(crate) use self::retries::Retries;

@@ -25,4 +25,7 @@ mod expiry;
 mod mutex;
 
 pub use crate::backend::MemcachedBackend;
-pub use crate::config::{Behaviors, Failure, KeepaliveOptions, MemcachedConfig, Switch, TlsContext, Urls};
+pub use crate::config::{
+    Behaviors, Failure, KeepaliveOptions, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN,
+    PYMEMCACHE_FOREIGN, Switch, TlsContext, Urls,
+};
