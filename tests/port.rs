@@ -26,6 +26,10 @@ mod memory;
 mod multi;
 #[path = "port/name_registry.rs"]
 mod name_registry;
+#[path = "port/oslo.rs"]
+mod oslo;
+#[path = "port/oslo_names.rs"]
+mod oslo_names;
 #[path = "port/proxy.rs"]
 mod proxy;
 #[path = "port/read_write.rs"]
