@@ -3,20 +3,21 @@
 // Source: dogpile.cache `backends/memcached.py`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, KeyBytes, StoreOptions,
-    register_backend,
+    error_chain, register_backend,
 };
 
-use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Reply, When, check_key};
-use crate::compression::{COMPRESSED, deflate, inflate};
+use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Refusal, Reply, When, check_key};
+use crate::compression::{COMPRESSED, Unreadable, deflate, inflate};
 use crate::config::{
-    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Variant,
+    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Sizes, Variant,
 };
 use crate::mutex::{MemcachedLocks, PREFIX};
 use crate::{error, expiry};
@@ -59,7 +60,7 @@ pub struct MemcachedBackend {
     expire_time: Option<Duration>,
     compressed_from: Option<usize>,
     retries: Retries,
-    item_size_max: usize,
+    sizes: Sizes,
     skip_oversized: bool,
     locks: Option<Leases>,
     has_lock_timeout: bool,
@@ -112,34 +113,42 @@ impl MemcachedBackend {
             expire_time: config.memcached_expire_time,
             compressed_from: config.compressed_from(variant),
             retries: config.retries(),
-            item_size_max: config.item_size_max.unwrap_or(1 << 20),
+            sizes: config.sizes()?,
             skip_oversized: config.skip_oversized,
             has_lock_timeout: config.distributed_lock && config.lock_lifetime().is_some(),
             locks,
         })
     }
 
-    /// Returns the size of the largest value. An item also contains its key and a header.
-    fn largest_value(&self) -> usize {
-        self.item_size_max.saturating_sub(1024)
+    /// Runs `operations` like [`run_until`](Self::run_until), with a deadline of their own.
+    fn run(&self, operations: &[Operation<'_>]) -> Result<Vec<Outcome>, BackendError> {
+        self.run_until(operations, self.client.deadline())
     }
 
     /// Checks the keys and runs `operations`. Failed operations are retried if the configuration says so.
-    fn run(&self, operations: &[Operation<'_>]) -> Result<Vec<Outcome>, BackendError> {
+    fn run_until(
+        &self,
+        operations: &[Operation<'_>],
+        deadline: Instant,
+    ) -> Result<Vec<Outcome>, BackendError> {
         for operation in operations {
             let key = operation.key();
             check_key(key).map_err(|why| BackendError::new(ErrorKind::InvalidKey, why).for_key(key))?;
         }
-        let mut outcomes = self.client.run(operations);
-        for _ in 1..self.retries.attempts {
+        let mut outcomes = self.client.run_until(operations, self.retries.share(deadline, 0));
+        for attempt in 1..self.retries.attempts {
             let failed: Vec<usize> =
                 (0..outcomes.len()).filter(|number| self.is_retried(&outcomes[*number])).collect();
             if failed.is_empty() {
                 break;
             }
+            if Instant::now() + self.retries.delay >= deadline {
+                break;
+            }
             thread::sleep(self.retries.delay);
             let again: Vec<_> = failed.iter().map(|number| operations[*number]).collect();
-            for (number, outcome) in failed.into_iter().zip(self.client.run_again(&again)) {
+            let retried = self.client.run_again_until(&again, self.retries.share(deadline, attempt));
+            for (number, outcome) in failed.into_iter().zip(retried) {
                 outcomes[number] = outcome;
             }
         }
@@ -152,7 +161,9 @@ impl MemcachedBackend {
             Ok(_) => false,
             Err(error) => match **error {
                 Error::TimedOut { .. } | Error::Busy { .. } => self.retries.allow(Failure::Timeout),
-                Error::Login { .. } | Error::Tls { .. } => false,
+                Error::Login { .. } | Error::Tls { .. } | Error::Refused { .. } | Error::TooLarge { .. } => {
+                    false
+                }
                 _ => self.retries.allow(Failure::Unavailable),
             },
         }
@@ -161,41 +172,56 @@ impl MemcachedBackend {
     /// Returns the stored form of a value and its flags.
     fn encoded<'v>(&self, value: &'v [u8]) -> (Cow<'v, [u8]>, u32) {
         let flags = bytes_flag(self.variant);
-        let long = self.compressed_from.is_some_and(|length| value.len() >= length);
+        // A value beyond the limit could not be read again.
+        let long = value.len() <= self.sizes.decompressed
+            && self.compressed_from.is_some_and(|length| value.len() >= length);
         match long.then(|| deflate(value)).flatten() {
             Some(deflated) => (Cow::Owned(deflated), flags | COMPRESSED),
             None => (Cow::Borrowed(value), flags),
         }
     }
 
-    /// Returns the operation that stores a value, or `None` to skip an oversized value.
-    fn store<'o>(
-        &self,
-        key: &'o str,
-        (value, flags): &'o (Cow<'_, [u8]>, u32),
-        options: &StoreOptions,
-    ) -> Result<Option<Operation<'o>>, BackendError> {
-        if value.len() > self.largest_value() {
-            return self.oversized(value.len()).map(|()| None).map_err(|error| error.for_key(key));
+    /// Returns the operation that stores a value. Deletes what an oversized value would replace, so that it is not served.
+    fn store<'o>(&self, entry: &BytesEntry<'o>, (value, flags): &'o (Cow<'_, [u8]>, u32)) -> Operation<'o> {
+        let key = entry.key;
+        if value.len() > self.sizes.largest() {
+            return Operation::Delete { key, cas: None };
         }
         // The shorter one of the region's and the configured lifetime.
-        let lifetime = options.keep_for.into_iter().chain(self.expire_time).min();
+        let lifetime = entry.options.keep_for.into_iter().chain(self.expire_time).min();
         let expiry = lifetime.map_or(0, expiry::of);
-        Ok(Some(Operation::Store { key, value, flags: *flags, expiry, when: When::Always }))
+        Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
     }
 
-    /// Returns an error if a value was not stored. An outage is not an error here; it has been logged.
-    fn stored(&self, length: usize, outcome: Outcome) -> Result<(), BackendError> {
+    /// Deletes what the values would have replaced that a server rejected. A server usually has done it already.
+    fn delete_rejected(&self, operations: &[Operation<'_>], outcomes: &[Outcome], deadline: Instant) {
+        let is_rejected =
+            |outcome: &Outcome| matches!(outcome, Err(error) if matches!(**error, Error::Refused { .. }));
+        if !outcomes.iter().any(is_rejected) {
+            return;
+        }
+        // The last value of a key counts.
+        let last: BTreeMap<&str, &Outcome> = operations.iter().map(Operation::key).zip(outcomes).collect();
+        let rejected = last.into_iter().filter(|(_, outcome)| is_rejected(outcome));
+        let deletes: Vec<_> = rejected.map(|(key, _)| Operation::Delete { key, cas: None }).collect();
+        for outcome in self.client.run_until(&deletes, deadline) {
+            if let Err(error) = outcome {
+                log::warn!("an old value may be served instead of a rejected one: {}", error_chain(&*error));
+            }
+        }
+    }
+
+    /// Returns an error if a value of `length` bytes was not stored. An outage is not an error here; it has been logged.
+    fn stored(&self, operation: &Operation<'_>, length: usize, outcome: Outcome) -> Result<(), BackendError> {
         match outcome {
-            Ok(Reply::Refused(why)) if why.contains("too large") => self.oversized(length),
-            Ok(Reply::Refused(why)) => Err(BackendError::new(
-                ErrorKind::Other,
-                format!("a memcached server rejected the value: it replied {why:?}"),
-            )),
-            Ok(_) => Ok(()),
+            Err(error) if matches!(*error, Error::Refused { why: Refusal::TooLarge, .. }) => {
+                self.oversized(length)
+            }
             Err(error) if error::is_outage(&error) => Ok(()),
             Err(error) => Err(error::of(error)),
-        }
+            Ok(_) => Ok(()),
+        }?;
+        if matches!(operation, Operation::Delete { .. }) { self.oversized(length) } else { Ok(()) }
     }
 
     /// Returns the addresses of the servers, in one order.
@@ -206,16 +232,51 @@ impl MemcachedBackend {
     }
 
     fn oversized(&self, length: usize) -> Result<(), BackendError> {
-        let why = format!(
-            "cannot store the value: its stored form has {length} bytes, and the item limit of the memcached servers is \
-             {} bytes; raise the limit (-I, and \"item_size_max\" here), or set \"skip_oversized\" to skip such values",
-            self.item_size_max
-        );
+        let Sizes { item, value, .. } = self.sizes;
+        let why = if length > value {
+            format!(
+                "cannot store the value: its stored form has {length} bytes, more than {value}; raise \"max_value_bytes\", \
+                 or set \"skip_oversized\" to skip such values"
+            )
+        } else {
+            format!(
+                "cannot store the value: its stored form has {length} bytes, and the item limit of the memcached servers is \
+                 {item} bytes; raise the limit (-I, and \"item_size_max\" here), or set \"skip_oversized\" to skip such \
+                 values"
+            )
+        };
         if self.skip_oversized {
             log::warn!("skipped an oversized value: {why}");
             return Ok(());
         }
         Err(BackendError::new(ErrorKind::InvalidValue, why))
+    }
+
+    /// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
+    fn found(&self, outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
+        match outcome {
+            Ok(Reply::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
+            Ok(Reply::Value { data, .. }) => self.inflated(&data),
+            Ok(_) => Ok(None),
+            Err(error) if error::is_outage(&error) || matches!(*error, Error::Refused { .. }) => Ok(None),
+            Err(error) => Err(error::of(error)),
+        }
+    }
+
+    fn inflated(&self, deflated: &[u8]) -> Result<Option<Vec<u8>>, BackendError> {
+        match inflate(deflated, self.sizes.decompressed) {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ Unreadable::Damaged(_)) => {
+                log::warn!("ignored a value of {}: {}", self.scope(), error_chain(&error));
+                Ok(None)
+            }
+            Err(Unreadable::TooLarge(limit)) => {
+                let why = format!(
+                    "cannot decompress the value: it has more than {limit} bytes; raise \"max_decompressed_bytes\""
+                );
+                Err(BackendError::new(ErrorKind::Other, why).at_server(self.scope()))
+            }
+        }
     }
 }
 
@@ -223,19 +284,6 @@ impl MemcachedBackend {
 fn bytes_flag(variant: Variant) -> u32 {
     const BINARY: u32 = 1 << 4;
     if variant == Variant::Bmemcached { BINARY } else { 0 }
-}
-
-/// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
-fn found(outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
-    match outcome {
-        Ok(Reply::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
-        Ok(Reply::Value { data, .. }) => {
-            Ok(inflate(&data).inspect_err(|error| log::warn!("cannot decompress a value: {error}")).ok())
-        }
-        Ok(_) => Ok(None),
-        Err(error) if error::is_outage(&error) => Ok(None),
-        Err(error) => Err(error::of(error)),
-    }
 }
 
 /// Returns an error if a value may remain. A server that is down may still have the value when it comes back.
@@ -246,7 +294,7 @@ fn deleted(outcome: Outcome) -> Result<(), BackendError> {
 impl BytesBackend for MemcachedBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let outcome = self.run(&[Operation::Get { key }]).map(|mut outcomes| outcomes.pop());
-        let value = outcome.and_then(|outcome| outcome.map_or(Ok(None), found));
+        let value = outcome.and_then(|outcome| outcome.map_or(Ok(None), |outcome| self.found(outcome)));
         value.map_err(|error| error.during("get").for_key(key))
     }
 
@@ -264,23 +312,22 @@ impl BytesBackend for MemcachedBackend {
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
         let outcomes = self.run(&gets).map_err(|error| error.during("get_multi"))?;
-        let found: Result<_, _> = outcomes.into_iter().map(found).collect();
+        let found: Result<_, _> = outcomes.into_iter().map(|outcome| self.found(outcome)).collect();
         found.map_err(|error: BackendError| error.during("get_multi"))
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
         let encoded: Vec<_> = entries.iter().map(|entry| self.encoded(entry.value)).collect();
-        let sets = entries.iter().zip(&encoded);
-        let sets = sets.map(|(entry, encoded)| self.store(entry.key, encoded, entry.options));
-        let sets: Result<Vec<_>, _> = sets.filter_map(Result::transpose).collect();
-        let stored = sets.and_then(|sets| {
-            let outcomes = self.run(&sets)?;
-            outcomes.into_iter().zip(&sets).try_for_each(|(outcome, set)| {
-                let length = if let Operation::Store { value, .. } = set { value.len() } else { 0 };
-                self.stored(length, outcome).map_err(|error| error.for_key(set.key()))
-            })
-        });
-        stored.map_err(|error| error.during("set_multi"))
+        let operations: Vec<_> =
+            entries.iter().zip(&encoded).map(|(entry, encoded)| self.store(entry, encoded)).collect();
+        let deadline = self.client.deadline();
+        let outcomes = self.run_until(&operations, deadline).map_err(|error| error.during("set_multi"))?;
+        self.delete_rejected(&operations, &outcomes, deadline);
+        let mut stored = operations.iter().zip(&encoded).zip(outcomes);
+        stored.try_for_each(|((operation, (value, _)), outcome)| {
+            let stored = self.stored(operation, value.len(), outcome);
+            stored.map_err(|error| error.during("set_multi").for_key(operation.key()))
+        })
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
@@ -301,7 +348,7 @@ impl BytesBackend for MemcachedBackend {
         let able = if self.locks.is_some() { able.with_reserved_prefix(PREFIX) } else { able };
         able.with_native_batch()
             .with_native_expiry()
-            .with_value_limit(self.largest_value() as u64)
+            .with_value_limit(self.sizes.largest() as u64)
             .with_scope(self.scope())
             .with_lock_timeout(self.has_lock_timeout)
     }

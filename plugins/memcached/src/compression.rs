@@ -9,9 +9,6 @@ use flate2::write::ZlibEncoder;
 /// The flag of a compressed value, in all Python clients.
 pub(crate) const COMPRESSED: u32 = 1 << 3;
 
-/// The largest value that is decompressed. A kilobyte of zlib can expand to a megabyte.
-const LARGEST: u64 = 256 << 20;
-
 /// Returns `value` compressed, if that is shorter.
 pub(crate) fn deflate(value: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = ZlibEncoder::new(Vec::with_capacity(value.len() / 2), Compression::default());
@@ -20,17 +17,24 @@ pub(crate) fn deflate(value: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok().filter(|deflated| deflated.len() < value.len())
 }
 
+/// Why a value cannot be decompressed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("its compressed form is invalid")]
+    Damaged(#[source] io::Error),
+    #[error("it has more than {0} bytes when decompressed")]
+    TooLarge(usize),
+}
+
 /// Returns the value that was compressed.
 ///
 /// # Errors
-/// If `deflated` is not zlib, or expands to more than 256 MiB.
-pub(crate) fn inflate(deflated: &[u8]) -> io::Result<Vec<u8>> {
+/// If `deflated` is not zlib, or expands to more than `limit` bytes. A kilobyte of zlib can expand to a megabyte.
+pub(crate) fn inflate(deflated: &[u8], limit: usize) -> Result<Vec<u8>, Unreadable> {
     let mut value = Vec::new();
-    ZlibDecoder::new(deflated).take(LARGEST + 1).read_to_end(&mut value)?;
-    if value.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the decompressed value is too large"));
-    }
-    Ok(value)
+    let most = (limit as u64).saturating_add(1);
+    ZlibDecoder::new(deflated).take(most).read_to_end(&mut value).map_err(Unreadable::Damaged)?;
+    if value.len() > limit { Err(Unreadable::TooLarge(limit)) } else { Ok(value) }
 }
 
 #[cfg(test)]
@@ -43,15 +47,19 @@ mod tests {
         let value = b"again and again and again and again and again".repeat(9);
         let deflated = deflate(&value).unwrap();
         assert!(deflated.len() < value.len());
-        assert_eq!(inflate(&deflated).unwrap(), value);
+        assert_eq!(inflate(&deflated, value.len()).unwrap(), value);
         assert_eq!(deflate(b"short"), None);
     }
 
     #[test]
     fn invalid_or_oversized_zlib_is_refused() {
-        assert!(inflate(b"nothing of the kind").is_err());
-        let bomb = deflate(&vec![0; LARGEST as usize + 1]).unwrap();
-        assert!(bomb.len() < 1 << 20);
-        assert!(inflate(&bomb).is_err());
+        const LIMIT: usize = 1 << 20;
+        assert!(matches!(inflate(b"nothing of the kind", LIMIT), Err(Unreadable::Damaged(_))));
+        let bomb = deflate(&vec![0; LIMIT + 1]).unwrap();
+        assert!(bomb.len() < LIMIT / 500);
+        assert!(matches!(inflate(&bomb, LIMIT), Err(Unreadable::TooLarge(LIMIT))));
+        assert_eq!(inflate(&bomb, LIMIT + 1).unwrap().len(), LIMIT + 1);
+        assert!(inflate(&bomb[..bomb.len() / 2], LIMIT + 1).is_err());
+        assert!(inflate(&bomb, usize::MAX).is_ok());
     }
 }

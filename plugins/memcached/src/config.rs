@@ -5,6 +5,7 @@ mod behaviors;
 mod foreign;
 mod keepalive;
 mod retries;
+mod sizes;
 mod tls;
 
 use std::fmt;
@@ -14,12 +15,13 @@ use dogpile_sdk::lease::LeaseOptions;
 use dogpile_sdk::{BackendError, list, seconds};
 use serde::{Deserialize, Deserializer};
 
-use self::argument::{invalid, timeout};
+use self::argument::{invalid, lifetime, number, pause, timeout};
 pub use self::behaviors::{Behaviors, Switch};
 pub use self::foreign::{MEMCACHED_FOREIGN, OTHER_FOREIGN, PYMEMCACHE_FOREIGN};
 pub use self::keepalive::KeepaliveOptions;
 pub use self::retries::Failure;
 pub(crate) use self::retries::Retries;
+pub(crate) use self::sizes::Sizes;
 pub use self::tls::TlsContext;
 use crate::client::{Address, Distribution, Kind, Login, Options, Patience};
 
@@ -55,19 +57,28 @@ pub struct MemcachedConfig {
     /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
     /// `dogpile.cache.bmemcached`: 129. Not for `dogpile.cache.pymemcache`, whose Python client cannot read them.
     pub min_compress_len: Option<usize>,
-    /// Time limit for everything that a call requests from a server, and for opening a connection. Default: 3.
+    /// Time limit for each exchange with the servers: all servers of a call, connecting, waiting for a pooled
+    /// connection, and retries included. Default: 3.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
-    /// Time limit for opening a connection. Default: `socket_timeout`.
+    /// Share of `socket_timeout` for opening a connection, which includes name resolution and TLS. Default:
+    /// `socket_timeout`.
     #[serde(with = "seconds")]
     pub connect_timeout: Option<Duration>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: Option<usize>,
-    /// Item limit of the servers in bytes: their `-I`. A value whose stored form is larger is not sent. Default: 1 MiB.
+    /// Item limit of the servers in bytes: their `-I`. A value whose stored form is larger is not stored, and the value
+    /// that it would have replaced is deleted. Default: 1 MiB.
     pub item_size_max: Option<usize>,
     /// Skip values above the item limit, with a warning. The creator's value is still returned. Default: false, which
     /// makes them an error.
     pub skip_oversized: bool,
+    /// Most bytes of a value as it is stored. A larger one is not stored, and reading it is an error. All values of a
+    /// call from one server have at most 1 GiB, or one value if that may be larger. Default: 512 MiB.
+    pub max_value_bytes: Option<usize>,
+    /// Most bytes of a value after decompression. A larger one is stored without compression, and reading one that is
+    /// stored with it is an error. Default: eight times `item_size_max`.
+    pub max_decompressed_bytes: Option<usize>,
     /// `dogpile.cache.memcached`: time for which a failed server is not used. Other servers have its keys meanwhile.
     /// Default: 30.
     #[serde(with = "seconds")]
@@ -83,13 +94,16 @@ pub struct MemcachedConfig {
     /// `dogpile.cache.bmemcached`, `dogpile.cache.pymemcache`: TLS settings. Default: none; connections are not
     /// encrypted.
     pub tls_context: Option<TlsContext>,
-    /// `dogpile.cache.pymemcache`: store values without waiting for a reply. Default: false.
+    /// `dogpile.cache.pymemcache`: store values without waiting for a reply, and only log errors. If several threads use
+    /// the backend, a thread may not see its own store yet, because its next read may use another connection. It does
+    /// with a `pool_size` of 1. Default: false.
     pub default_noreply: Option<bool>,
     /// `dogpile.cache.pymemcache`: probe idle connections with TCP keepalive. Default: none.
     pub socket_keepalive: Option<KeepaliveOptions>,
-    /// `dogpile.cache.pymemcache`: retry failed operations at once. Default: false.
+    /// `dogpile.cache.pymemcache`: retry failed operations at once. Each attempt gets an equal share of the time that
+    /// `socket_timeout` leaves. Default: false.
     pub enable_retry_client: Option<bool>,
-    /// `dogpile.cache.pymemcache`: number of attempts in all, at least 1. Default: 2.
+    /// `dogpile.cache.pymemcache`: number of attempts in all, 1 to 100. Default: 2.
     pub retry_attempts: Option<u32>,
     /// `dogpile.cache.pymemcache`: pause between two attempts. Default: 0.
     #[serde(with = "seconds")]
@@ -159,11 +173,7 @@ impl Variant {
 impl MemcachedConfig {
     /// Returns the addresses of the servers.
     pub(crate) fn addresses(&self, variant: Variant) -> Result<Vec<Address>, BackendError> {
-        let urls = match &self.url {
-            Urls::None => &[][..],
-            Urls::One(url) => std::slice::from_ref(url),
-            Urls::Many(urls) => urls,
-        };
+        let urls = self.urls();
         if urls.is_empty() {
             let why = "it is missing; set a server such as \"host:11211\", or a list of servers";
             return Err(invalid("url", why));
@@ -211,25 +221,46 @@ impl MemcachedConfig {
                 return Err(invalid(name, format_args!("{here} does not have it, only {whose}; remove it")));
             }
         }
-        self.check_zeros()?;
+        self.check_numbers()?;
+        self.check_tls()?;
         if self.has_retry_options() && self.enable_retry_client != Some(true) {
             log::warn!("the retry arguments have no effect: \"enable_retry_client\" is not set");
         }
         Ok(())
     }
 
-    fn check_zeros(&self) -> Result<(), BackendError> {
-        if self.retry_attempts == Some(0) {
-            return Err(invalid("retry_attempts", "0 is too low; use at least 1"));
-        }
-        if self.pool_size == Some(0) {
-            return Err(invalid("pool_size", "0 is too low; use at least 1"));
-        }
+    fn check_numbers(&self) -> Result<(), BackendError> {
+        number("retry_attempts", self.retry_attempts.unwrap_or(1), 1, 100)?;
+        self.sizes()?;
+        number("pool_size", self.pool_size.unwrap_or(1), 1, usize::MAX)?;
         if self.memcached_expire_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("memcached_expire_time", why));
         }
+        lifetime("memcached_expire_time", self.memcached_expire_time.unwrap_or_default())?;
+        lifetime("lock_timeout", self.lock_timeout.unwrap_or_default())?;
+        pause("retry_delay", self.retry_delay.unwrap_or_default()).map(drop)
+    }
+
+    /// Returns an error if TLS is configured for a server that has none. The password would be sent unencrypted.
+    fn check_tls(&self) -> Result<(), BackendError> {
+        let is_unix = |url: &String| url.starts_with('/') || url.starts_with("unix:");
+        if self.tls_context.is_some() && self.urls().iter().any(is_unix) {
+            return Err(invalid("tls_context", "a unix socket has no TLS; remove it"));
+        }
         Ok(())
+    }
+
+    fn urls(&self) -> &[String] {
+        match &self.url {
+            Urls::None => &[],
+            Urls::One(url) => std::slice::from_ref(url),
+            Urls::Many(urls) => urls,
+        }
+    }
+
+    pub(crate) fn sizes(&self) -> Result<Sizes, BackendError> {
+        Sizes::new(self.item_size_max, self.max_value_bytes, self.max_decompressed_bytes)
     }
 
     fn has_retry_options(&self) -> bool {
@@ -242,12 +273,12 @@ impl MemcachedConfig {
     /// Returns the options of the client.
     pub(crate) fn options(&self, variant: Variant) -> Result<Options, BackendError> {
         let behaviors = self.behaviors.clone().unwrap_or_default();
-        let socket_timeout = match (self.socket_timeout, behaviors.timeout()) {
+        let socket_timeout = match (self.socket_timeout, behaviors.timeout()?) {
             (Some(given), _) => timeout("socket_timeout", given)?,
             (None, Some(of_behaviors)) => of_behaviors,
             (None, None) => Duration::from_secs(3),
         };
-        let connect_timeout = match (self.connect_timeout, behaviors.connect_timeout()) {
+        let connect_timeout = match (self.connect_timeout, behaviors.connect_timeout()?) {
             (Some(given), _) => timeout("connect_timeout", given)?,
             (None, Some(of_behaviors)) => of_behaviors,
             (None, None) => socket_timeout,
@@ -271,6 +302,7 @@ impl MemcachedConfig {
                 None => behaviors.keepalive(),
             },
             pool_size: self.pool_size.unwrap_or(32),
+            max_value_bytes: self.sizes()?.value,
             noreply: self.default_noreply == Some(true),
         })
     }
@@ -290,7 +322,7 @@ impl MemcachedConfig {
                 dead_for: time("hashclient_dead_timeout", self.hashclient_dead_timeout, 60)?,
             },
             Variant::Pylibmc => {
-                let retry_after = behaviors.retry_timeout();
+                let retry_after = behaviors.retry_timeout()?;
                 Patience { attempts: u32::MAX, retry_after, dead_for: retry_after }
             }
             Variant::Bmemcached => {

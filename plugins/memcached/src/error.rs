@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dogpile_sdk::{BackendError, ErrorKind};
 
-use crate::client::Error;
+use crate::client::{Error, Refusal};
 
 /// Returns `error` as the error of a backend.
 #[allow(clippy::needless_pass_by_value, reason = "so that it can be given to a combinator")]
@@ -12,6 +12,7 @@ pub(crate) fn of(error: Arc<Error>) -> BackendError {
     let kind = match *error {
         Error::TimedOut { .. } | Error::Busy { .. } => ErrorKind::Timeout,
         Error::Login { .. } | Error::Tls { .. } => ErrorKind::Configuration,
+        Error::Refused { .. } | Error::TooLarge { .. } | Error::InvalidReply { .. } => ErrorKind::Other,
         _ => ErrorKind::Unavailable,
     };
     let converted = BackendError::new(kind, error.to_string());
@@ -30,7 +31,19 @@ pub(crate) fn of(error: Arc<Error>) -> BackendError {
 ///
 /// The keys of such a server are misses, and the other servers are used. An invalid configuration is an error instead.
 pub(crate) fn is_outage(error: &Error) -> bool {
-    !matches!(error, Error::Login { .. } | Error::Tls { .. } | Error::Busy { .. })
+    !matches!(
+        error,
+        Error::Login { .. }
+            | Error::Tls { .. }
+            | Error::Busy { .. }
+            | Error::Refused { .. }
+            | Error::TooLarge { .. }
+    )
+}
+
+/// Returns whether the server rejected the operation for lack of memory.
+pub(crate) fn is_full(error: &Error) -> bool {
+    matches!(error, Error::Refused { why: Refusal::OutOfMemory, .. })
 }
 
 #[cfg(test)]
@@ -44,7 +57,7 @@ mod tests {
     #[test]
     fn converted_error_has_server_and_cause() {
         let source = Arc::new(io::Error::new(io::ErrorKind::ConnectionRefused, "refused"));
-        let error = of(Arc::new(Error::Unreachable { server: "cache1:11211".to_owned(), source }));
+        let error = of(Arc::new(Error::Unreachable { server: "cache1:11211".into(), source }));
         assert_eq!((error.kind(), error.server()), (ErrorKind::Unavailable, Some("cache1:11211")));
         assert_eq!(
             error.to_string(),

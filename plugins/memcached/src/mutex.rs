@@ -22,8 +22,8 @@ pub(crate) struct MemcachedLocks {
     client: Arc<Client>,
     /// The flags that mark a value as bytes.
     flags: u32,
-    /// The tokens of locks whose server was down when they were acquired. Such a lock excludes nobody. In this process,
-    /// the region's gate still does.
+    /// The tokens of locks whose server was down or full when they were acquired. Such a lock excludes nobody. In this
+    /// process, the region's gate still does.
     without_server: Mutex<HashSet<String>>,
 }
 
@@ -39,12 +39,12 @@ impl MemcachedLocks {
         MemcachedLocks { client, flags, without_server: Mutex::default() }
     }
 
-    fn one(&self, operation: Operation<'_>) -> Outcome {
-        self.client.run(&[operation]).pop().unwrap_or(Ok(Reply::Miss))
+    fn one(&self, operation: Operation<'_>, deadline: Instant) -> Outcome {
+        self.client.run_until(&[operation], deadline).pop().unwrap_or(Ok(Reply::Miss))
     }
 
-    fn look(&self, name: &str, token: &str) -> Result<Found, BackendError> {
-        match self.one(Operation::Get { key: name }).map_err(error::of)? {
+    fn look(&self, name: &str, token: &str, deadline: Instant) -> Result<Found, BackendError> {
+        match self.one(Operation::Get { key: name }, deadline).map_err(error::of)? {
             Reply::Value { data, cas, .. } if data == token.as_bytes() => Ok(Found::Ours(cas)),
             Reply::Value { .. } => Ok(Found::Others),
             _ => Ok(Found::Nothing),
@@ -72,18 +72,19 @@ impl LeaseStore for MemcachedLocks {
         key: &str,
         token: &str,
         lease: Duration,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Result<bool, BackendError> {
         let name = name(key)?;
         let (value, expiry) = (token.as_bytes(), expiry::of(lease));
         let (flags, when) = (self.flags, When::Absent);
         // Read the item in the same round trip: it may be our own lock, if the reply to an earlier attempt was lost.
         let add = Operation::Store { key: &name, value, flags, expiry, when };
-        let outcomes = self.client.run(&[add, Operation::Get { key: &name }]);
+        let deadline = deadline.min(self.client.deadline());
+        let outcomes = self.client.run_until(&[add, Operation::Get { key: &name }], deadline);
         match outcomes.into_iter().collect::<Result<Vec<_>, _>>() {
             Ok(replies) => Ok(matches!(&replies[..], [Reply::Done, _])
                 || matches!(&replies[..], [_, Reply::Value { data, .. }] if data == value)),
-            Err(error) if error::is_outage(&error) => {
+            Err(error) if error::is_outage(&error) || error::is_full(&error) => {
                 log::warn!("creating the value of key {key:?} without a lock: {}", error_chain(&*error));
                 self.without_server().insert(token.to_owned());
                 Ok(true)
@@ -96,24 +97,24 @@ impl LeaseStore for MemcachedLocks {
         if self.without_server().contains(token) {
             return Ok(true);
         }
-        let name = name(key)?;
-        let Found::Ours(cas) = self.look(&name, token)? else { return Ok(false) };
+        let (name, deadline) = (name(key)?, self.client.deadline());
+        let Found::Ours(cas) = self.look(&name, token, deadline)? else { return Ok(false) };
         let (value, expiry, when) = (token.as_bytes(), expiry::of(lease), When::Unchanged(cas));
         let renewal = Operation::Store { key: &name, value, flags: self.flags, expiry, when };
-        Ok(self.one(renewal).map_err(error::of)? == Reply::Done)
+        Ok(self.one(renewal, deadline).map_err(error::of)? == Reply::Done)
     }
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let was_without_server = self.without_server().remove(token);
-        let name = name(key)?;
+        let (name, deadline) = (name(key)?, self.client.deadline());
         // Do this even if the server was down: it may have stored the lock, and only its reply was lost.
-        let Found::Ours(cas) = self.look(&name, token)? else { return Ok(was_without_server) };
+        let Found::Ours(cas) = self.look(&name, token, deadline)? else { return Ok(was_without_server) };
         let removal = Operation::Delete { key: &name, cas: Some(cas) };
-        Ok(self.one(removal).map_err(error::of)? == Reply::Done)
+        Ok(self.one(removal, deadline).map_err(error::of)? == Reply::Done)
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
-        let found = self.look(&name(key)?, "")?;
+        let found = self.look(&name(key)?, "", self.client.deadline())?;
         Ok(!matches!(found, Found::Nothing))
     }
 

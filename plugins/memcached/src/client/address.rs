@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use dogpile_net::Endpoint;
+
 /// The address of a server, and its share of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -52,6 +54,14 @@ impl Address {
             return None;
         }
         Some(Address { place: Place::Tcp(host.to_owned(), port), weight })
+    }
+
+    /// Returns where to connect to.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match &self.place {
+            Place::Tcp(host, port) => Endpoint::Tcp { host: host.clone(), port: *port },
+            Place::Unix(path) => Endpoint::Unix(path.clone()),
+        }
     }
 
     fn unix(path: &str) -> Self {

@@ -1,41 +1,58 @@
 //! [`Connection`]: one connection to a server. Requests are sent together, and the replies arrive in order.
 
-use std::io;
+use std::ops::Range;
 use std::time::Instant;
 
-use super::address::Address;
-use super::options::{Kind, Options};
-use super::protocol::{Dialect, LONGEST_LINE, Operation, Reply, When, is_logged_in, log_in};
-use super::stream::{Input, Stream};
+use dogpile_net::{Connector, Stream};
 
+use super::failure::Failure;
+use super::options::{Kind, Options};
+use super::protocol::{Awaited, Codec, Dialect, Invalid, Operation, Response, When};
+
+/// A connection to a server. After a failure, it must be closed: its next bytes may belong to an earlier request.
+#[derive(Debug)]
 pub(super) struct Connection {
     stream: Stream,
-    dialect: Dialect,
+    codec: Codec,
     /// The bytes to send. The buffer is kept to reuse its memory.
     out: Vec<u8>,
     noreply: bool,
-    /// Whether a value was sent without a reply, for which the server may still report an error.
-    may_report: bool,
+    /// The number of values that were sent without a reply, for which the server may still report an error.
+    unconfirmed: usize,
 }
+
+/// The moments by which a new connection must be open and ready.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    pub(super) connected: Instant,
+    pub(super) ready: Instant,
+}
+
+/// A request that was sent: the index of its operation, and its number on the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) index: usize,
+    opaque: u32,
+}
+
+/// The most bytes that an unused connection keeps for its next requests.
+const KEPT: usize = 64 << 10;
 
 impl Connection {
     /// Connects, logs in, and detects the protocol.
-    pub(super) fn connect(address: &Address, options: &Options) -> io::Result<Self> {
-        let mut stream = Stream::connect(address, options)?;
-        stream.set_deadline(Instant::now() + options.timeout);
-        let dialect = match (options.kind, &options.login) {
-            (Kind::Text, _) => dialect_of(&mut stream)?,
-            (Kind::Binary, None) => Dialect::Binary,
-            (Kind::Binary, Some(login)) => {
-                stream.send(&log_in(login))?;
-                if !is_logged_in(&mut stream)? {
-                    return Err(io::ErrorKind::PermissionDenied.into());
-                }
-                Dialect::Binary
-            }
+    pub(super) fn open(
+        connector: &Connector,
+        options: &Options,
+        deadlines: Deadlines,
+    ) -> Result<Self, Failure> {
+        let mut stream = connector.connect(deadlines.connected)?;
+        stream.set_deadline(deadlines.ready);
+        let codec = match options.kind {
+            Kind::Text => text_codec(&mut stream)?,
+            Kind::Binary => binary_codec(&mut stream, options)?,
         };
-        let noreply = options.noreply && dialect != Dialect::Binary;
-        Ok(Connection { stream, dialect, out: Vec::new(), noreply, may_report: false })
+        let noreply = options.noreply && codec.dialect() != Dialect::Binary;
+        Ok(Connection { stream, codec, out: Vec::new(), noreply, unconfirmed: 0 })
     }
 
     /// Sets the deadline of all further sends and reads.
@@ -43,17 +60,34 @@ impl Connection {
         self.stream.set_deadline(deadline);
     }
 
-    /// Sends `operations` together.
-    pub(super) fn send(&mut self, operations: &[&Operation<'_>]) -> io::Result<()> {
-        if self.stream.has_unread() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply without a request"));
-        }
+    /// Returns whether the server has sent bytes that belong to no request.
+    pub(super) fn has_unread(&mut self) -> Result<bool, Failure> {
+        // Reports about values that were sent without a reply are read before the next reply.
+        Ok(self.unconfirmed == 0 && self.stream.has_unread()?)
+    }
+
+    /// Sends the operations in `range` of `operations` together, and appends those whose replies will arrive to `sent`.
+    ///
+    /// Returns how many earlier values, sent without a reply, the server reported as not stored.
+    pub(super) fn send(
+        &mut self,
+        operations: &[&Operation<'_>],
+        range: Range<usize>,
+        sent: &mut Vec<Sent>,
+    ) -> Result<usize, Failure> {
         self.out.clear();
-        if self.may_report {
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
+        if unconfirmed > 0 {
             self.out.extend_from_slice(END_OF_REPORTS);
         }
-        for (number, operation) in (0..).zip(operations) {
-            self.dialect.write(operation, number, self.is_noreply(operation), &mut self.out);
+        for index in range {
+            let is_noreply = self.is_noreply(operations[index]);
+            let opaque = self.codec.write(operations[index], is_noreply, &mut self.out);
+            if is_noreply {
+                self.unconfirmed += 1;
+            } else {
+                sent.push(Sent { index, opaque });
+            }
             if self.stream.is_encrypted() {
                 // Over TLS, memcached may lose what follows a value in the same record.
                 self.stream.send(&self.out)?;
@@ -61,52 +95,94 @@ impl Connection {
             }
         }
         self.stream.send(&self.out)?;
-        if std::mem::take(&mut self.may_report) {
-            self.read_reports()?;
-        }
-        self.may_report = operations.iter().any(|operation| self.is_noreply(operation));
-        Ok(())
+        self.out.shrink_to(KEPT);
+        if unconfirmed > 0 { self.read_reports(unconfirmed) } else { Ok(0) }
     }
 
-    /// Reads the reply to the operation with index `number` among those that were sent together.
-    pub(super) fn receive(&mut self, operation: &Operation<'_>, number: u32) -> io::Result<Reply> {
-        if self.is_noreply(operation) {
-            return Ok(Reply::Done);
-        }
-        self.dialect.read(operation, number, &mut self.stream)
+    /// Waits for the response to a request, whose value may have `limit` bytes.
+    pub(super) fn receive(
+        &mut self,
+        operation: &Operation<'_>,
+        sent: Sent,
+        limit: usize,
+    ) -> Result<Response, Failure> {
+        let awaited = Awaited { operation, opaque: sent.opaque };
+        read(&mut self.stream, &mut self.codec, |codec, input| codec.read(input, awaited, limit))
     }
 
-    fn is_noreply(&self, operation: &Operation<'_>) -> bool {
+    /// Ends an exchange whose replies were all received.
+    ///
+    /// # Errors
+    /// If more bytes have arrived. The replies then may belong to other requests.
+    pub(super) fn finish(&self) -> Result<(), Failure> {
+        let is_read = self.unconfirmed > 0 || self.stream.unread().is_empty();
+        if is_read { Ok(()) } else { Err(Invalid::Unread.into()) }
+    }
+
+    /// Returns whether `operation` is sent without waiting for a reply.
+    pub(super) fn is_noreply(&self, operation: &Operation<'_>) -> bool {
         self.noreply && matches!(operation, Operation::Store { when: When::Always, .. })
     }
 
-    fn read_reports(&mut self) -> io::Result<()> {
-        loop {
-            let line = self.stream.line(LONGEST_LINE)?;
-            if line.starts_with(b"VERSION") {
-                return Ok(());
+    /// Reads the reports about values that were sent without a reply, of which there are `most` at most.
+    fn read_reports(&mut self, most: usize) -> Result<usize, Failure> {
+        for reports in 0..=most {
+            let line = read(&mut self.stream, &mut self.codec, Codec::read_line)?;
+            match &line[..] {
+                line if line.starts_with(b"VERSION") => return Ok(reports),
+                line if line.starts_with(b"SERVER_ERROR") => {}
+                _ => return Err(Invalid::Kind.into()),
             }
-            log::warn!("a value was not stored: {}", String::from_utf8_lossy(line));
         }
+        Err(Invalid::Unread.into())
     }
 }
 
 /// A command with a reply of its own, which comes after the error messages of earlier commands.
 const END_OF_REPORTS: &[u8] = b"version\r\n";
 
-/// Detects the protocol from the version. Older servers have other commands by the names of the meta commands.
-fn dialect_of(stream: &mut Stream) -> io::Result<Dialect> {
-    stream.send(b"version\r\n")?;
-    let line = stream.line(LONGEST_LINE)?;
-    match line.strip_prefix(b"VERSION ") {
-        Some(version) if knows_meta(version) => Ok(Dialect::Meta),
-        Some(_) => Ok(Dialect::Classic),
-        // Some proxies do not support `version`.
-        None if line.starts_with(b"ERROR") => Ok(Dialect::Classic),
-        None => {
-            let what = format!("version {:?}", String::from_utf8_lossy(line));
-            Err(io::Error::new(io::ErrorKind::InvalidData, what))
+/// Reads from `stream` until `decode` returns something. It returns `None` while bytes are missing.
+fn read<T>(
+    stream: &mut Stream,
+    codec: &mut Codec,
+    mut decode: impl FnMut(&mut Codec, &mut &[u8]) -> Result<Option<T>, Invalid>,
+) -> Result<T, Failure> {
+    loop {
+        let mut unread = stream.unread();
+        let before = unread.len();
+        let decoded = decode(codec, &mut unread)?;
+        let used = before - unread.len();
+        stream.consume(used);
+        match decoded {
+            Some(decoded) => return Ok(decoded),
+            None => stream.fill(codec.missing())?,
         }
+    }
+}
+
+fn binary_codec(stream: &mut Stream, options: &Options) -> Result<Codec, Failure> {
+    let mut codec = Codec::new(Dialect::Binary);
+    if let Some(login) = &options.login {
+        let mut out = Vec::new();
+        let opaque = codec.write_login(login, &mut out);
+        stream.send(&out)?;
+        if !read(stream, &mut codec, |codec, input| codec.read_login(input, opaque))? {
+            return Err(Failure::Login);
+        }
+    }
+    Ok(codec)
+}
+
+/// Detects the protocol from the version. Older servers have other commands by the names of the meta commands.
+fn text_codec(stream: &mut Stream) -> Result<Codec, Failure> {
+    stream.send(b"version\r\n")?;
+    let line = read(stream, &mut Codec::new(Dialect::Classic), Codec::read_line)?;
+    match line.strip_prefix(b"VERSION ") {
+        Some(version) if knows_meta(version) => Ok(Codec::new(Dialect::Meta)),
+        Some(_) => Ok(Codec::new(Dialect::Classic)),
+        // Some proxies do not support `version`.
+        None if line.starts_with(b"ERROR") => Ok(Codec::new(Dialect::Classic)),
+        None => Err(Invalid::Kind.into()),
     }
 }
 
@@ -117,7 +193,6 @@ fn knows_meta(version: &[u8]) -> bool {
     let mut next = || parts.next().and_then(Result::ok).unwrap_or(0);
     [next(), next(), next()] >= [1, 6, 10]
 }
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
@@ -127,7 +202,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::client::Client;
+    use crate::client::{Address, Client, Reply};
 
     #[test]
     fn final_meta_commands_need_version_1_6_10() {

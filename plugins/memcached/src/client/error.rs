@@ -5,9 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::protocol::Reply;
+use super::protocol::{Invalid, Refusal, Reply};
 
-/// Why a server did not run an operation.
+/// Why a server did not run an operation. The text contains nothing that a server sent.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -15,7 +15,7 @@ pub enum Error {
     #[error("cannot reach memcached server {server}: the connection failed or was closed")]
     Unreachable {
         /// The server.
-        server: String,
+        server: Arc<str>,
         /// The failure of the connection.
         source: Arc<io::Error>,
     },
@@ -23,23 +23,43 @@ pub enum Error {
     #[error("memcached server {server} timed out: it did not reply within {limit:?}")]
     TimedOut {
         /// The server.
-        server: String,
+        server: Arc<str>,
         /// The timeout.
         limit: Duration,
     },
-    /// The server sent a reply that does not match the request.
-    #[error("memcached server {server} sent an invalid reply: {what}")]
-    Confused {
+    /// The server sent something else than a reply to the request.
+    #[error("memcached server {server} sent an invalid reply: {why}")]
+    InvalidReply {
         /// The server.
-        server: String,
-        /// The part of the reply that is invalid.
-        what: String,
+        server: Arc<str>,
+        /// The reason. Not a source, because the text contains it.
+        why: Invalid,
+    },
+    /// The server sent a value that is too large.
+    #[error(
+        "memcached server {server} has a value of {given} bytes, more than {limit}; raise \"max_value_bytes\""
+    )]
+    TooLarge {
+        /// The server.
+        server: Arc<str>,
+        /// The size that the server announced.
+        given: usize,
+        /// The most bytes that are accepted.
+        limit: usize,
+    },
+    /// The server rejected the operation.
+    #[error("memcached server {server} {}", refused(.why))]
+    Refused {
+        /// The server.
+        server: Arc<str>,
+        /// The reason.
+        why: Refusal,
     },
     /// The server rejected the user name or the password.
     #[error("memcached server {server} rejected the login; check \"username\" and \"password\"")]
     Login {
         /// The server.
-        server: String,
+        server: Arc<str>,
     },
     /// The TLS handshake failed.
     #[error(
@@ -47,31 +67,43 @@ pub enum Error {
     )]
     Tls {
         /// The server.
-        server: String,
+        server: Arc<str>,
         /// The failure of the handshake.
         source: Arc<dyn StdError + Send + Sync>,
     },
     /// All allowed connections to the server are in use.
     #[error(
-        "no free connection to memcached server {server}: all {size} were in use for {limit:?}; raise \"pool_size\""
+        "no free connection to memcached server {server}: all {size} were in use for {waited:?}; raise \"pool_size\""
     )]
     Busy {
         /// The server.
-        server: String,
+        server: Arc<str>,
         /// The number of connections.
         size: usize,
         /// The time waited for a connection.
-        limit: Duration,
+        waited: Duration,
     },
     /// The server failed a moment ago and is not used for a while.
     #[error("memcached server {server} is not used for now: it failed a moment ago; retry later")]
     Resting {
         /// The server.
-        server: String,
+        server: Arc<str>,
     },
     /// All servers of the key failed a moment ago.
     #[error("no memcached server is available for the key: all of them failed a moment ago; retry later")]
     NoServer,
+}
+
+fn refused(why: &Refusal) -> &'static str {
+    match why {
+        Refusal::TooLarge => {
+            "rejected the value: it is larger than the server's item limit; raise the limit (-I)"
+        }
+        Refusal::OutOfMemory => {
+            "is full: it has no memory for the value; raise its memory limit (-m), or let it evict values (no -M)"
+        }
+        Refusal::Other => "rejected the operation: it replied SERVER_ERROR",
+    }
 }
 
 impl Error {
@@ -80,7 +112,9 @@ impl Error {
         match self {
             Error::Unreachable { server, .. }
             | Error::TimedOut { server, .. }
-            | Error::Confused { server, .. }
+            | Error::InvalidReply { server, .. }
+            | Error::TooLarge { server, .. }
+            | Error::Refused { server, .. }
             | Error::Login { server }
             | Error::Tls { server, .. }
             | Error::Busy { server, .. }

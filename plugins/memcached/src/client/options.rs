@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use dogpile_net::{Keepalive, Tls};
+
 use super::distribution::Distribution;
-use super::tls::Tls;
 
 /// How a client uses its servers.
 #[derive(Clone, Debug)]
@@ -14,9 +15,9 @@ pub struct Options {
     pub kind: Kind,
     /// Distribution of keys over the servers. Default: [`Distribution::Crc`].
     pub distribution: Distribution,
-    /// Time limit for opening a connection. Default: 3 seconds.
+    /// Share of `timeout` for opening a connection, which includes name resolution and TLS. Default: 3 seconds.
     pub connect_timeout: Duration,
-    /// Time limit for everything that a call requests from a server. Default: 3 seconds.
+    /// Time limit for each call, with all servers and everything that it does. Default: 3 seconds.
     pub timeout: Duration,
     /// Rules for servers that failed.
     pub patience: Patience,
@@ -28,8 +29,11 @@ pub struct Options {
     pub keepalive: Option<Keepalive>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: usize,
-    /// Store values without waiting for a reply, and only log errors. Has no effect in the binary protocol. Default:
-    /// false.
+    /// Most bytes of a value that a server sends. Reading a larger one is an error. All values of a call from one server
+    /// have at most 1 GiB, or one value if that may be larger. Default: 512 MiB.
+    pub max_value_bytes: usize,
+    /// Store values without waiting for a reply, and only log errors. A later operation on another connection may
+    /// overtake such a store. Has no effect in the binary protocol. Default: false.
     pub noreply: bool,
 }
 
@@ -45,6 +49,7 @@ impl Default for Options {
             tls: None,
             keepalive: None,
             pool_size: 32,
+            max_value_bytes: 512 << 20,
             noreply: false,
         }
     }
@@ -90,15 +95,4 @@ impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
     }
-}
-
-/// TCP keepalive settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Idle time before the first probe.
-    pub idle: Duration,
-    /// Time between two probes.
-    pub interval: Duration,
-    /// Number of lost probes after which the connection is closed.
-    pub count: u32,
 }

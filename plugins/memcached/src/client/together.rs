@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Address, Client, Distribution, Operation, Options, Patience, Reply, Tls};
+use super::{Address, Checks, Client, Distribution, Operation, Options, Patience, Reply, Tls};
 
 /// Long enough for a server that replies on a busy machine.
 const LIMIT: Duration = Duration::from_millis(1500);
@@ -38,7 +38,7 @@ fn sound(mut caller: TcpStream) {
     let lines = BufReader::new(caller.try_clone().unwrap()).lines().map_while(Result::ok);
     for line in lines {
         let reply = match line.split(' ').collect::<Vec<_>>()[..] {
-            ["mg", key, ..] => format!("VA 1 f0 c1 k{key}\r\nv\r\n"),
+            ["mg", key, .., opaque] => format!("VA 1 f0 c1 k{key} {opaque}\r\nv\r\n"),
             _ => "VERSION 1.6.18\r\n".to_owned(),
         };
         // The client may have closed the connection.
@@ -84,7 +84,7 @@ fn slow_tls_handshake_ends_at_the_deadline() {
         }
     }
     let authority = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
-    let tls = Tls::new(Some(authority.as_bytes()), None, None).unwrap();
+    let tls = Tls::new(Some(authority.as_bytes()), None, Checks::Full).unwrap();
     let client = Client::new(vec![server(drip)], &Options { tls: Some(tls), ..options() });
     let begun = Instant::now();
     assert!(client.run(&[Operation::Get { key: "key" }]).pop().unwrap().is_err());

@@ -1,9 +1,11 @@
-//! Errors for invalid arguments.
+//! Errors for invalid arguments, and the bounds of times.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use dogpile_sdk::{BackendError, ErrorKind, seconds};
+
+use crate::expiry;
 
 /// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
 pub(super) fn invalid(argument: &str, why: impl fmt::Display) -> BackendError {
@@ -11,16 +13,83 @@ pub(super) fn invalid(argument: &str, why: impl fmt::Display) -> BackendError {
     BackendError::new(ErrorKind::Configuration, message).for_argument(argument)
 }
 
-/// Returns `given` if it is at least `least`.
-pub(super) fn at_least(argument: &str, given: Duration, least: Duration) -> Result<Duration, BackendError> {
-    if given >= least {
-        return Ok(given);
-    }
-    let (given, least) = (seconds::display(given), seconds::display(least));
-    Err(invalid(argument, format_args!("{given} is too short; use at least {least}")))
+/// The longest time that an argument may have: a hundred years. The clock of the system can add it.
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Returns `given` if it is between `least` and `most`.
+pub(super) fn between(
+    argument: &str,
+    given: Duration,
+    least: Duration,
+    most: Duration,
+) -> Result<Duration, BackendError> {
+    let (what, use_this, bound) = match given {
+        _ if given < least => ("short", "least", least),
+        _ if given > most => ("long", "most", most),
+        _ => return Ok(given),
+    };
+    let (given, bound) = (seconds::display(given), seconds::display(bound));
+    Err(invalid(argument, format_args!("{given} is too {what}; use at {use_this} {bound}")))
 }
 
-/// Returns `given` if it is at least a millisecond, as every timeout must be.
+/// Returns `given` if it is at least a millisecond, as every timeout must be, and not too long.
 pub(super) fn timeout(argument: &str, given: Duration) -> Result<Duration, BackendError> {
-    at_least(argument, given, Duration::from_millis(1))
+    between(argument, given, Duration::from_millis(1), LONGEST)
+}
+
+/// Returns `given` if it is not too long. It may be zero.
+pub(super) fn pause(argument: &str, given: Duration) -> Result<Duration, BackendError> {
+    between(argument, given, Duration::ZERO, LONGEST)
+}
+
+/// Returns `given` if an item that is stored now can expire after it.
+pub(super) fn lifetime(argument: &str, given: Duration) -> Result<Duration, BackendError> {
+    let most = expiry::longest(SystemTime::now());
+    if given <= most {
+        return Ok(given);
+    }
+    let (given, days) = (seconds::display(given), most.as_secs() / 86_400);
+    let why = "memcached servers know no dates after 2038-01-19";
+    Err(invalid(argument, format_args!("{given} is too long: {why}; use at most {days}d, or remove it")))
+}
+
+/// Returns `given` if it is between `least` and `most`.
+pub(super) fn number<N: PartialOrd + fmt::Display>(
+    argument: &str,
+    given: N,
+    least: N,
+    most: N,
+) -> Result<N, BackendError> {
+    let (what, use_this, bound) = match &given {
+        given if *given < least => ("low", "least", least),
+        given if *given > most => ("high", "most", most),
+        _ => return Ok(given),
+    };
+    Err(invalid(argument, format_args!("{given} is too {what}; use at {use_this} {bound}")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_out_of_bounds_is_refused_with_its_bound() {
+        let refused = |given| timeout("socket_timeout", given).unwrap_err().to_string();
+        let why = "invalid argument \"socket_timeout\": 0s is too short; use at least 1ms";
+        assert_eq!(refused(Duration::ZERO), why);
+        let long = refused(Duration::from_secs(10_u64.pow(19)));
+        assert!(long.ends_with("is too long; use at most 36500d"), "{long}");
+        assert_eq!(timeout("socket_timeout", LONGEST).unwrap(), LONGEST);
+        assert_eq!(pause("retry_delay", Duration::ZERO).unwrap(), Duration::ZERO);
+    }
+
+    #[test]
+    fn lifetime_beyond_the_last_date_is_refused() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(lifetime("memcached_expire_time", 40 * day).unwrap(), 40 * day);
+        let error = lifetime("memcached_expire_time", 100 * 365 * day).unwrap_err().to_string();
+        assert!(error.contains("know no dates after 2038-01-19; use at most"), "{error}");
+        assert!(lifetime("memcached_expire_time", Duration::MAX).is_err());
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::argument::invalid;
+use super::argument::{invalid, pause, timeout};
 use crate::client::{Distribution, Hash, Keepalive};
 
 /// The table `behaviors`, with the names of pylibmc.
@@ -111,23 +111,25 @@ impl Behaviors {
         }))
     }
 
-    pub(super) fn connect_timeout(&self) -> Option<Duration> {
-        self.connect_timeout.filter(|millis| *millis > 0).map(Duration::from_millis)
+    pub(super) fn connect_timeout(&self) -> Result<Option<Duration>, BackendError> {
+        let given = self.connect_timeout.filter(|millis| *millis > 0).map(Duration::from_millis);
+        given.map(|given| timeout("behaviors", given)).transpose()
     }
 
     /// Returns the time limit for a request and its reply.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self) -> Result<Option<Duration>, BackendError> {
         let given = [self.send_timeout, self.receive_timeout];
         let given = given.into_iter().flatten().filter(|micros| *micros > 0);
-        given.max().map(|micros| Duration::from_micros(micros).max(Duration::from_millis(1)))
+        let given = given.max().map(|micros| Duration::from_micros(micros).max(Duration::from_millis(1)));
+        given.map(|given| timeout("behaviors", given)).transpose()
     }
 
-    pub(super) fn retry_timeout(&self) -> Duration {
-        self.retry_timeout.unwrap_or(Duration::from_secs(2))
+    pub(super) fn retry_timeout(&self) -> Result<Duration, BackendError> {
+        pause("behaviors", self.retry_timeout.unwrap_or(Duration::from_secs(2)))
     }
 
     pub(super) fn keepalive(&self) -> Option<Keepalive> {
-        let (idle, interval) = (Duration::from_secs(60), Duration::from_secs(10));
-        self.tcp_keepalive.0.then_some(Keepalive { idle, interval, count: 5 })
+        let (idle, interval) = (Some(Duration::from_secs(60)), Some(Duration::from_secs(10)));
+        self.tcp_keepalive.0.then_some(Keepalive { idle, interval, count: Some(5) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::argument::at_least;
+use super::argument::{between, number};
 use crate::client::Keepalive;
 
 /// TCP keepalive settings, as in pymemcache's `KeepaliveOpts`. Times are at least a second.
@@ -32,7 +32,9 @@ impl Default for KeepaliveOptions {
 
 impl KeepaliveOptions {
     pub(super) fn keepalive(self) -> Result<Keepalive, BackendError> {
-        let time = |given| at_least("socket_keepalive", given, Duration::from_secs(1));
-        Ok(Keepalive { idle: time(self.idle)?, interval: time(self.intvl)?, count: self.cnt })
+        let argument = "socket_keepalive";
+        let time = |given| between(argument, given, Keepalive::SHORTEST, Keepalive::LONGEST).map(Some);
+        let count = number(argument, self.cnt, 1, Keepalive::MOST)?;
+        Ok(Keepalive { idle: time(self.idle)?, interval: time(self.intvl)?, count: Some(count) })
     }
 }

@@ -1,6 +1,6 @@
 //! [`Retries`]: the rules for retrying failed operations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -25,6 +25,16 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
+    /// Returns the deadline of an attempt after `made` others, which leaves time for the next ones.
+    pub(crate) fn share(&self, deadline: Instant, made: u32) -> Instant {
+        let left = self.attempts.saturating_sub(made);
+        if left <= 1 {
+            return deadline;
+        }
+        let now = Instant::now();
+        now + deadline.saturating_duration_since(now) / left
+    }
+
     /// Returns whether an operation that failed in this way is retried.
     pub(crate) fn allow(&self, failure: Failure) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&failure)) && !self.never.contains(&failure)

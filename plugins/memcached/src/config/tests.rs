@@ -201,7 +201,7 @@ fn invalid_values_are_refused() {
         ),
         (r#", "tls_context": {"certfile": "c"}"#, "set both or neither"),
         (r#", "tls_context": {"cafile": "/nowhere"}"#, "cannot read \"cafile\" /nowhere"),
-        (r#", "tls_context": {"cadata": "nonsense"}"#, "it contains no certificate of an authority"),
+        (r#", "tls_context": {"cadata": "nonsense"}"#, "there is no certificate of a trusted authority"),
     ] {
         let error = refused(Variant::Pymemcache, more);
         assert!(error.contains(what), "{error}");

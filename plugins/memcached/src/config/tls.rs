@@ -7,7 +7,7 @@ use dogpile_sdk::BackendError;
 use serde::Deserialize;
 
 use super::argument::invalid;
-use crate::client::Tls;
+use crate::client::{Checks, Tls};
 
 /// The table `tls_context`, with the names of Python's `ssl.create_default_context` and `load_cert_chain`.
 ///
@@ -43,8 +43,12 @@ impl TlsContext {
             }
         };
         let client = client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
-        Tls::new(authorities.as_deref(), client, self.server_hostname.clone())
-            .map_err(|why| invalid("tls_context", why))
+        let tls = Tls::new(authorities.as_deref(), client, Checks::Full)
+            .map_err(|why| invalid("tls_context", why))?;
+        Ok(match &self.server_hostname {
+            Some(name) => tls.with_server_name(name),
+            None => tls,
+        })
     }
 }
 

@@ -2,12 +2,11 @@
 
 // Source: the memcached wiki, "BinaryProtocolRevamped" and "SASLAuthProtocol".
 
-use std::io;
-
+use super::frame::{Data, Frame, Head, Layout};
+use super::invalid::{Invalid, LONGEST_LINE, Refusal};
 use super::operation::{Operation, Reply, When};
-use super::parse::{LARGEST, confused};
+use super::response::{Awaited, Response};
 use crate::client::options::Login;
-use crate::client::stream::Input;
 
 const REQUEST: u8 = 0x80;
 const RESPONSE: u8 = 0x81;
@@ -20,10 +19,33 @@ const AUTHENTICATE: u8 = 0x21;
 
 const HEADER: usize = 24;
 
-/// Appends a request. The server returns its `number` with the reply.
-pub(super) fn write(operation: &Operation<'_>, number: u32, out: &mut Vec<u8>) {
+const MISSING: u16 = 1;
+const PRESENT: u16 = 2;
+const TOO_LARGE: u16 = 3;
+const NOT_STORED: u16 = 5;
+const UNAUTHORIZED: u16 = 0x20;
+const UNKNOWN_COMMAND: u16 = 0x81;
+const OUT_OF_MEMORY: u16 = 0x82;
+
+/// A header and the extras, and then the value.
+pub(super) const LAYOUT: Layout = Layout {
+    head: Head::Sized(HEADER, |header| Header::parse(header).map(|header| HEADER + header.extras)),
+    data: |head, limit| {
+        let Header { status, extras, body, .. } = Header::parse(head)?;
+        // The body of an error is a short text.
+        let limit = if status == 0 { limit } else { LONGEST_LINE };
+        let given = body.checked_sub(extras).ok_or(Invalid::End)?;
+        if given > limit {
+            return Err(Invalid::LongValue { given, limit });
+        }
+        Ok(Some(Data { length: given, end: b"" }))
+    },
+};
+
+/// Appends a request. The server returns its `opaque` number with the reply.
+pub(super) fn write(operation: &Operation<'_>, opaque: u32, out: &mut Vec<u8>) {
     match operation {
-        Operation::Get { key } => request(out, Request { code: GET, number, cas: 0 }, &[], key, &[]),
+        Operation::Get { key } => request(out, Request { code: GET, opaque, cas: 0 }, &[], key, &[]),
         Operation::Store { key, value, flags, expiry, when } => {
             let (code, cas) = match when {
                 When::Always => (SET, 0),
@@ -31,10 +53,10 @@ pub(super) fn write(operation: &Operation<'_>, number: u32, out: &mut Vec<u8>) {
                 When::Unchanged(cas) => (SET, *cas),
             };
             let extras = [flags.to_be_bytes(), expiry.to_be_bytes()].concat();
-            request(out, Request { code, number, cas }, &extras, key, value);
+            request(out, Request { code, opaque, cas }, &extras, key, value);
         }
         Operation::Delete { key, cas } => {
-            request(out, Request { code: DELETE, number, cas: cas.unwrap_or(0) }, &[], key, &[]);
+            request(out, Request { code: DELETE, opaque, cas: cas.unwrap_or(0) }, &[], key, &[]);
         }
     }
 }
@@ -42,13 +64,13 @@ pub(super) fn write(operation: &Operation<'_>, number: u32, out: &mut Vec<u8>) {
 #[derive(Clone, Copy)]
 struct Request {
     code: u8,
-    number: u32,
+    opaque: u32,
     cas: u64,
 }
 
 fn request(
     out: &mut Vec<u8>,
-    Request { code, number, cas }: Request,
+    Request { code, opaque, cas }: Request,
     extras: &[u8],
     key: &str,
     value: &[u8],
@@ -59,87 +81,103 @@ fn request(
     out.extend_from_slice(&(key.len() as u16).to_be_bytes());
     out.extend_from_slice(&[extras.len() as u8, 0, 0, 0]);
     out.extend_from_slice(&(body as u32).to_be_bytes());
-    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&opaque.to_be_bytes());
     out.extend_from_slice(&cas.to_be_bytes());
     out.extend_from_slice(extras);
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(value);
 }
 
-struct Response {
+/// The header of a reply.
+struct Header {
+    code: u8,
     status: u16,
+    extras: usize,
+    /// The length of the extras and the value.
+    body: usize,
+    opaque: u32,
     cas: u64,
-    extras: Vec<u8>,
-    value: Vec<u8>,
 }
 
-pub(super) fn read(operation: &Operation<'_>, number: u32, input: &mut impl Input) -> io::Result<Reply> {
+impl Header {
+    fn parse(head: &[u8]) -> Result<Self, Invalid> {
+        let Some((&header, _)) = head.split_first_chunk::<HEADER>() else { return Err(Invalid::End) };
+        let [magic, code, k0, k1, extras, _, s0, s1, b0, b1, b2, b3, n0, n1, n2, n3, cas @ ..] = header;
+        if magic != RESPONSE {
+            return Err(Invalid::Kind);
+        }
+        // No reply to our requests has a key.
+        if [k0, k1] != [0, 0] {
+            return Err(Invalid::Key);
+        }
+        Ok(Header {
+            code,
+            status: u16::from_be_bytes([s0, s1]),
+            extras: usize::from(extras),
+            body: u32::from_be_bytes([b0, b1, b2, b3]) as usize,
+            opaque: u32::from_be_bytes([n0, n1, n2, n3]),
+            cas: u64::from_be_bytes(cas),
+        })
+    }
+
+    /// Returns an error if the reply is not to request `opaque` with `code`.
+    fn check(&self, code: u8, opaque: u32) -> Result<(), Invalid> {
+        match () {
+            () if self.opaque != opaque => Err(Invalid::Opaque),
+            () if self.code != code => Err(Invalid::Kind),
+            () => Ok(()),
+        }
+    }
+}
+
+/// Returns the response in `frame`.
+pub(super) fn read(
+    frame: Frame<'_>,
+    Awaited { operation, opaque }: Awaited<'_>,
+) -> Result<Response, Invalid> {
+    let header = Header::parse(frame.head)?;
     let code = match operation {
         Operation::Get { .. } => GET,
         Operation::Store { when: When::Absent, .. } => ADD,
         Operation::Store { .. } => SET,
         Operation::Delete { .. } => DELETE,
     };
-    let Response { status, cas, extras, value } = response(code, number, input)?;
-    match (status, operation) {
+    header.check(code, opaque)?;
+    Ok(Response::Reply(match (header.status, operation) {
         (0, Operation::Get { .. }) => {
-            let flags =
-                extras.try_into().map(u32::from_be_bytes).map_err(|_| confused("an item without flags"))?;
-            Ok(Reply::Value { data: value, flags, cas })
+            let flags = frame.head[HEADER..].try_into().map_err(|_| Invalid::Kind)?;
+            let (flags, data) = (u32::from_be_bytes(flags), frame.data.unwrap_or_default());
+            Reply::Value { data, flags, cas: header.cas }
         }
-        (0, _) => Ok(Reply::Done),
-        (1, _) => Ok(Reply::Miss),
-        (2 | 5, _) => Ok(Reply::NotDone),
-        (0x20, _) => Err(io::ErrorKind::PermissionDenied.into()),
-        (3, _) => Ok(Reply::Refused("object too large for cache".to_owned())),
-        _ => Ok(Reply::Refused(format!("{} (status {status})", String::from_utf8_lossy(&value)))),
-    }
+        (0, _) => Reply::Done,
+        (MISSING, _) => Reply::Miss,
+        (PRESENT | NOT_STORED, _) => Reply::NotDone,
+        (UNAUTHORIZED, _) => return Ok(Response::LoggedOut),
+        (TOO_LARGE, _) => return Ok(Response::Refused(Refusal::TooLarge)),
+        (OUT_OF_MEMORY, _) => return Ok(Response::Refused(Refusal::OutOfMemory)),
+        _ => return Ok(Response::Refused(Refusal::Other)),
+    }))
 }
 
-fn response(code: u8, number: u32, input: &mut impl Input) -> io::Result<Response> {
-    let header: [u8; HEADER] = input.bytes(HEADER)?.try_into().map_err(|_| confused("a truncated header"))?;
-    let [magic, replied, k0, k1, extras, _, s0, s1, b0, b1, b2, b3, n0, n1, n2, n3, ref cas @ ..] = header;
-    if magic != RESPONSE || replied != code || u32::from_be_bytes([n0, n1, n2, n3]) != number {
-        return Err(confused(format!("a header {header:02x?}")));
-    }
-    let (key, body) = (u16::from_be_bytes([k0, k1]), u32::from_be_bytes([b0, b1, b2, b3]) as usize);
-    let before = usize::from(extras) + usize::from(key);
-    if body < before || body > LARGEST {
-        return Err(confused(format!("a body of {body} bytes")));
-    }
-    let body = input.bytes(body)?;
-    // No reply to our requests has a key.
-    if key > 0 {
-        return Err(confused("a reply with a key"));
-    }
-    Ok(Response {
-        status: u16::from_be_bytes([s0, s1]),
-        cas: u64::from_be_bytes(*cas),
-        extras: body[..usize::from(extras)].to_vec(),
-        value: body[before..].to_vec(),
-    })
-}
-
-/// Returns the request that logs in. A server without users accepts every login.
-pub(in super::super) fn log_in(login: &Login) -> Vec<u8> {
+/// Appends the request that logs in. A server without users accepts every login.
+pub(super) fn log_in(login: &Login, opaque: u32, out: &mut Vec<u8>) {
     let Login { username, password } = login;
-    let mut out = Vec::new();
     let secret = format!("\0{username}\0{password}");
-    request(&mut out, Request { code: AUTHENTICATE, number: 0, cas: 0 }, &[], "PLAIN", secret.as_bytes());
-    out
+    request(out, Request { code: AUTHENTICATE, opaque, cas: 0 }, &[], "PLAIN", secret.as_bytes());
 }
 
-/// Reads the reply to [`log_in`], and returns whether the login was accepted.
-pub(in super::super) fn is_logged_in(input: &mut impl Input) -> io::Result<bool> {
-    const UNKNOWN_COMMAND: u16 = 0x81;
-    let Response { status, .. } = response(AUTHENTICATE, 0, input)?;
-    Ok(matches!(status, 0 | UNKNOWN_COMMAND))
+/// Returns whether the reply to [`log_in`] in `frame` accepts the login.
+pub(super) fn is_logged_in(frame: &Frame<'_>, opaque: u32) -> Result<bool, Invalid> {
+    let header = Header::parse(frame.head)?;
+    header.check(AUTHENTICATE, opaque)?;
+    Ok(matches!(header.status, 0 | UNKNOWN_COMMAND))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
-    use super::super::tests::Sent;
+    use super::super::tests::response;
+    use super::super::{Codec, Dialect};
     use super::*;
 
     const REQUESTED: Operation<'_> = Operation::Get { key: "key" };
@@ -154,8 +192,11 @@ mod tests {
         [&out, extras, value].concat()
     }
 
-    fn reply(operation: Operation<'_>, number: u32, sent: &[u8]) -> io::Result<Reply> {
-        read(&operation, number, &mut Sent(sent))
+    fn reply(operation: Operation<'_>, opaque: u32, sent: &[u8]) -> Result<Reply, Invalid> {
+        response(Dialect::Binary, &operation, opaque, sent).map(|response| match response {
+            Response::Reply(reply) => reply,
+            other => panic!("{other:?}"),
+        })
     }
 
     #[test]
@@ -193,8 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn refusals_are_told_apart() {
+        for (status, refusal) in [
+            (TOO_LARGE, Response::Refused(Refusal::TooLarge)),
+            (OUT_OF_MEMORY, Response::Refused(Refusal::OutOfMemory)),
+            (4, Response::Refused(Refusal::Other)),
+            (UNAUTHORIZED, Response::LoggedOut),
+        ] {
+            let refused = response(Dialect::Binary, &REQUESTED, 3, &sent(GET, status, 3, &[], b"a reason"));
+            assert_eq!(refused, Ok(refusal), "{status}");
+        }
+        let long = sent(GET, 4, 3, &[], &[b'x'; LONGEST_LINE + 1]);
+        assert!(response(Dialect::Binary, &REQUESTED, 3, &long).is_err());
+    }
+
+    #[test]
     fn login_is_accepted_or_rejected() {
-        let taken = |status| is_logged_in(&mut Sent(&sent(AUTHENTICATE, status, 0, &[], b""))).unwrap();
-        assert_eq!([0, 0x81, 0x20].map(taken), [true, true, false]);
+        let taken = |status| {
+            let sent = sent(AUTHENTICATE, status, 7, &[], b"Authenticated");
+            Codec::new(Dialect::Binary).read_login(&mut &sent[..], 7).unwrap()
+        };
+        assert_eq!([0, 0x81, 0x20].map(taken), [true, true, false].map(Some));
+        let other = sent(AUTHENTICATE, 0, 6, &[], b"");
+        assert_eq!(Codec::new(Dialect::Binary).read_login(&mut &other[..], 7), Err(Invalid::Opaque));
     }
 }

@@ -1,12 +1,33 @@
 //! The text protocol of servers older than 1.6: `gets`, `set`, `add`, `cas`, `delete`.
+//!
+//! Its requests have no numbers. Only the replies to reads name their keys.
 
 // Source: memcached `doc/protocol.txt`, "Storage commands" and "Retrieval command".
 
-use std::io::{self, Write};
+use std::io::Write;
 
+use super::frame::{Data, Frame, Head, Layout};
+use super::invalid::Invalid;
 use super::operation::{Operation, Reply, When};
-use super::parse::{LONGEST_LINE, check_key, confused, data, number, refusal};
-use crate::client::stream::Input;
+use super::parse::{check_key, length, number, refusal};
+use super::response::Response;
+
+/// A line, and after `VALUE` a value and the line `END`. We request one value at a time.
+pub(super) const LAYOUT: Layout = Layout {
+    head: Head::Line,
+    data: |line, limit| match words(line) {
+        Some([_, _, digits, _]) => Ok(Some(Data { length: length(digits, limit)?, end: b"\r\nEND\r\n" })),
+        None if line.starts_with(b"VALUE") => Err(Invalid::Kind),
+        None => Ok(None),
+    },
+};
+
+/// Returns the key, the flags, the length, and the cas value of the line before a value.
+fn words(line: &[u8]) -> Option<[&[u8]; 4]> {
+    let mut words = line.strip_prefix(b"VALUE ")?.split(|byte| *byte == b' ');
+    let first = [words.next()?, words.next()?, words.next()?, words.next()?];
+    words.next().is_none().then_some(first)
+}
 
 pub(super) fn write(operation: &Operation<'_>, is_noreply: bool, out: &mut Vec<u8>) {
     // Writing to a vector cannot fail.
@@ -31,37 +52,40 @@ pub(super) fn write(operation: &Operation<'_>, is_noreply: bool, out: &mut Vec<u
     };
 }
 
-pub(super) fn read(operation: &Operation<'_>, input: &mut impl Input) -> io::Result<Reply> {
-    let line = input.line(LONGEST_LINE)?;
-    if let Some(refused) = refusal(line)? {
+/// Returns the response in `frame`.
+pub(super) fn read(frame: Frame<'_>, operation: &Operation<'_>) -> Result<Response, Invalid> {
+    let Frame { head, data } = frame;
+    if let Some(refused) = refusal(head)? {
         return Ok(refused);
     }
-    match (operation, line) {
-        (Operation::Get { .. }, b"END") => Ok(Reply::Miss),
-        (Operation::Get { key }, line) => {
-            let words: Vec<_> = line.split(|byte| *byte == b' ').collect();
-            let [b"VALUE", replied, flags, length, cas] = words[..] else {
-                return Err(confused(String::from_utf8_lossy(line)));
-            };
+    let reply = match (operation, data) {
+        (Operation::Get { key }, Some(data)) => {
+            let [replied, flags, _, cas] = words(head).ok_or(Invalid::Kind)?;
             check_key(replied, key)?;
-            let (flags, length, cas) = (number(flags)?, number(length)?, number(cas)?);
-            let data = data(length, input)?;
-            match input.line(LONGEST_LINE)? {
-                b"END" => Ok(Reply::Value { data, flags, cas }),
-                other => Err(confused(String::from_utf8_lossy(other))),
-            }
+            Reply::Value { data, flags: number(flags)?, cas: number(cas)? }
         }
-        (_, b"STORED" | b"DELETED") => Ok(Reply::Done),
-        (_, b"NOT_STORED" | b"EXISTS") => Ok(Reply::NotDone),
-        (_, b"NOT_FOUND") => Ok(Reply::Miss),
-        _ => Err(confused(String::from_utf8_lossy(line))),
-    }
+        (Operation::Get { .. }, None) if head == b"END" => Reply::Miss,
+        (Operation::Get { .. }, None) | (_, Some(_)) => return Err(Invalid::Kind),
+        (_, None) => match (head, is_stored(operation)) {
+            (b"STORED", true) | (b"DELETED", false) => Reply::Done,
+            (b"NOT_STORED", true) | (b"EXISTS", _) => Reply::NotDone,
+            (b"NOT_FOUND", _) => Reply::Miss,
+            _ => return Err(Invalid::Kind),
+        },
+    };
+    Ok(Response::Reply(reply))
+}
+
+/// Returns whether `operation` is sent as a command that stores an item.
+fn is_stored(operation: &Operation<'_>) -> bool {
+    matches!(operation, Operation::Store { .. } | Operation::Delete { cas: Some(_), .. })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
-    use super::super::tests::Sent;
+    use super::super::Dialect;
+    use super::super::tests::response;
     use super::*;
 
     const GET: Operation<'_> = Operation::Get { key: "key" };
@@ -72,8 +96,11 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn reply(operation: Operation<'_>, sent: &str) -> io::Result<Reply> {
-        read(&operation, &mut Sent(sent.as_bytes()))
+    fn reply(operation: Operation<'_>, sent: &str) -> Result<Reply, Invalid> {
+        response(Dialect::Classic, &operation, 5, sent.as_bytes()).map(|response| match response {
+            Response::Reply(reply) => reply,
+            other => panic!("{other:?}"),
+        })
     }
 
     #[test]
@@ -110,5 +137,7 @@ mod tests {
         ] {
             assert!(reply(GET, sent).is_err(), "{sent:?}");
         }
+        assert!(reply(Operation::Delete { key: "key", cas: None }, "STORED\r\n").is_err());
+        assert!(reply(Operation::Delete { key: "key", cas: Some(1) }, "DELETED\r\n").is_err());
     }
 }

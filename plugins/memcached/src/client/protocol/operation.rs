@@ -59,8 +59,6 @@ pub enum Reply {
     Done,
     /// The item was not stored or deleted, because its condition did not hold.
     NotDone,
-    /// The server rejected the request for the given reason.
-    Refused(String),
 }
 
 impl<'a> Operation<'a> {
