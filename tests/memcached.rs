@@ -4,8 +4,14 @@
 
 #[path = "memcached/answers.rs"]
 mod answers;
+#[path = "memcached/fake.rs"]
+mod fake;
 #[path = "memcached/faults.rs"]
 mod faults;
+#[path = "memcached/full.rs"]
+mod full;
+#[path = "memcached/hostile.rs"]
+mod hostile;
 #[path = "memcached/keys.rs"]
 mod keys;
 #[path = "memcached/processes.rs"]

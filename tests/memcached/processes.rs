@@ -1,10 +1,16 @@
-//! Processes that share a server, of which one creates.
+//! Processes that share a server, and a process that forks.
 
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use dogpile_tests::certificates::Certificates;
+use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::peer::Peer;
 use dogpile_tests::threads::bounded;
 use serde_json::{Value, json};
 
-use super::server;
+use super::{BACKENDS, server};
 
 /// A process whose region is over the server at `url`.
 fn worker(url: &str, lock_timeout: u32) -> Peer {
@@ -45,5 +51,40 @@ fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
         next.begin_to_create("key", &json!(2));
         assert_eq!(next.end_creation(), json!({ "value": 2, "created": true }));
         assert!(!next.key_is_locked("key"));
+    });
+}
+
+/// Forks a process with this configuration, whose parent and child then use the servers at once.
+fn fork(configuration: &Value) {
+    let test = env::current_exe().unwrap();
+    // Cargo keeps tests one folder below the programs of their package.
+    let program = test.parent().and_then(Path::parent).unwrap().join("forked");
+    let output = Command::new(program).arg(configuration.to_string()).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{configuration}: {printed}");
+}
+
+#[test]
+fn forked_child_uses_connections_of_its_own() {
+    bounded(|| {
+        for backend in BACKENDS {
+            let Some(servers) = (0..2).map(|_| server()).collect::<Option<Vec<_>>>() else { return };
+            let several: Vec<String> = servers.iter().map(MemcachedServer::url).collect();
+            fork(&json!({ "backend": backend, "arguments": { "url": several, "distributed_lock": true } }));
+        }
+    });
+}
+
+#[test]
+fn forked_child_uses_encrypted_connections_of_its_own() {
+    bounded(|| {
+        if server().is_none() {
+            return;
+        }
+        let certificates = Certificates::new();
+        let server = MemcachedServer::start_encrypted(&certificates).unwrap();
+        let tls = json!({ "cafile": certificates.authority() });
+        let arguments = json!({ "url": server.url(), "distributed_lock": true, "tls_context": tls });
+        fork(&json!({ "backend": "dogpile.cache.pymemcache", "arguments": arguments }));
     });
 }

@@ -60,6 +60,11 @@ impl Client {
         self.addresses.iter()
     }
 
+    fn names(&self) -> Arc<str> {
+        let names: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        names.join(" and ").into()
+    }
+
     /// Returns the deadline of a call that begins now.
     pub fn deadline(&self) -> Instant {
         /// Ten years. Nobody waits longer, and every clock can add it.
@@ -124,7 +129,7 @@ impl Client {
             let asked = Asked { servers, operations, urgency, deadline: until };
             asked.exchange(&of_server, &mut outcomes);
         }
-        let nowhere = || Err(Arc::new(Error::NoServer));
+        let nowhere = || Err(Arc::new(Error::NoServer { servers: self.names() }));
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(nowhere)).collect()
     }
 }

@@ -90,8 +90,11 @@ pub enum Error {
         server: Arc<str>,
     },
     /// All servers of the key failed a moment ago.
-    #[error("no memcached server is available for the key: all of them failed a moment ago; retry later")]
-    NoServer,
+    #[error("no memcached server is available for the key: {servers} failed a moment ago; retry later")]
+    NoServer {
+        /// The servers.
+        servers: Arc<str>,
+    },
 }
 
 fn refused(why: &Refusal) -> &'static str {
@@ -119,7 +122,7 @@ impl Error {
             | Error::Tls { server, .. }
             | Error::Busy { server, .. }
             | Error::Resting { server } => Some(server),
-            Error::NoServer => None,
+            Error::NoServer { .. } => None,
         }
     }
 }

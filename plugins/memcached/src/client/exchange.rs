@@ -93,9 +93,9 @@ impl<'e> Exchange<'e> {
         self.operations[self.next..].iter().all(|operation| is_harmless(operation))
     }
 
-    /// Returns the outcomes. Operations without one have the outcome `failed`.
-    pub(super) fn outcomes(self, failed: Option<Error>) -> Vec<Outcome> {
-        let failed = Arc::new(failed.unwrap_or(Error::NoServer));
+    /// Returns the outcomes. Operations without one, of which there are none after a whole exchange, have `failed`.
+    pub(super) fn outcomes(self, failed: Error) -> Vec<Outcome> {
+        let failed = Arc::new(failed);
         let outcomes = self.outcomes.into_iter();
         outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(Arc::clone(&failed)))).collect()
     }

@@ -69,12 +69,12 @@ impl Server {
         let mut exchange = Exchange::new(operations, &self.name, self.options.max_value_bytes);
         let is_insisting = urgency == Urgency::Insisting && !self.health.is_dead(now);
         if !is_insisting && self.health.is_resting(now) {
-            return exchange.outcomes(Some(Error::Resting { server: self.name() }));
+            return exchange.outcomes(Error::Resting { server: self.name() });
         }
         let mut loan = match self.pool.lend(deadline) {
             Ok(loan) => loan,
             Err(Busy { size, waited }) => {
-                return exchange.outcomes(Some(Error::Busy { server: self.name(), size, waited }));
+                return exchange.outcomes(Error::Busy { server: self.name(), size, waited });
             }
         };
         self.close_if_confused(&mut loan, deadline);
@@ -89,12 +89,12 @@ impl Server {
             Ok(()) => {
                 self.health.succeeded();
                 loan.keep();
-                exchange.outcomes(None)
+                exchange.outcomes(Error::Resting { server: self.name() })
             }
             Err(failure) => {
                 let waited = loan.waited();
                 drop(loan);
-                exchange.outcomes(Some(self.failed(failure, waited)))
+                exchange.outcomes(self.failed(failure, waited))
             }
         }
     }

@@ -210,6 +210,96 @@ fn invalid_values_are_refused() {
     assert!(error.contains("invalid argument \"password\": it is missing"), "{error}");
 }
 
+/// Returns the error for `argument` with `value`, which every entry point that has the argument must refuse.
+fn out_of_bounds(argument: &str, value: &str) -> String {
+    let text = match argument.split_once('.') {
+        Some((table, name)) => format!(r#"{{"url": "h", "{table}": {{"{name}": {value}}}}}"#),
+        None => format!(r#"{{"url": "h", "{argument}": {value}}}"#),
+    };
+    let refused = |variant| {
+        let config: MemcachedConfig = match serde_json::from_str(&text) {
+            Ok(config) => config,
+            Err(error) => return Some(error.to_string()),
+        };
+        let refused = config.check(variant).err().or_else(|| config.options(variant).err());
+        refused.or_else(|| config.leases().err()).map(|error| error.to_string())
+    };
+    let all = [Variant::PythonMemcached, Variant::Pymemcache, Variant::Pylibmc, Variant::Bmemcached];
+    let errors: Vec<_> = all.into_iter().filter_map(refused).collect();
+    assert_eq!(errors.len(), 4, "{argument} = {value} is accepted: {errors:?}");
+    errors.into_iter().find(|error| !error.contains("does not have it")).unwrap()
+}
+
+/// The servers and the clock of the system cannot express these times.
+#[test]
+fn times_beyond_their_bounds_are_refused() {
+    let times = [
+        "socket_timeout",
+        "connect_timeout",
+        "lock_timeout",
+        "lock_sleep",
+        "lock_blocking_timeout",
+        "memcached_expire_time",
+        "dead_retry",
+        "retry_delay",
+        "hashclient_retry_timeout",
+        "hashclient_dead_timeout",
+        "behaviors.retry_timeout",
+        "behaviors.connect_timeout",
+        "behaviors.receive_timeout",
+        "socket_keepalive.idle",
+        "socket_keepalive.intvl",
+    ];
+    for argument in times {
+        for value in ["1e19", "18446744073709551615", "-1", "\"forever\""] {
+            out_of_bounds(argument, value);
+        }
+        let name = argument.split('.').next().unwrap();
+        let error = out_of_bounds(argument, "10000000000000000000");
+        assert!(error.contains(&format!("{name:?}")), "{error}");
+        assert!(error.contains("is too long"), "{error}");
+    }
+    let error = out_of_bounds("memcached_expire_time", "630720000");
+    assert!(error.contains("7300d is too long: memcached servers know no dates after 2038-01-19"), "{error}");
+}
+
+#[test]
+fn numbers_beyond_their_bounds_are_refused() {
+    for (argument, value, why) in [
+        ("pool_size", "0", "0 is too low; use at least 1"),
+        ("retry_attempts", "101", "101 is too high; use at most 100"),
+        ("item_size_max", "1024", "1024 is too low; use at least 1025"),
+        ("item_size_max", "1073741825", "is too high; use at most 1073741824"),
+        ("max_value_bytes", "0", "0 is too low; use at least 1"),
+        ("max_decompressed_bytes", "0", "0 is too low; use at least 1"),
+        ("socket_keepalive.cnt", "0", "0 is too low; use at least 1"),
+        ("socket_keepalive.cnt", "128", "128 is too high; use at most 127"),
+    ] {
+        let error = out_of_bounds(argument, value);
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn default_sizes_follow_the_item_limit() {
+    let sizes = |written| config(written).sizes().unwrap();
+    let default = sizes("{}");
+    assert_eq!((default.item, default.value, default.decompressed), (1 << 20, 512 << 20, 8 << 20));
+    assert_eq!(default.largest(), (1 << 20) - 1024);
+    assert_eq!(sizes(r#"{"item_size_max": 2097152}"#).decompressed, 16 << 20);
+    assert_eq!(sizes(r#"{"max_decompressed_bytes": 7}"#).decompressed, 7);
+    assert_eq!(sizes(r#"{"max_value_bytes": 7}"#).largest(), 7);
+}
+
+#[test]
+fn tls_on_a_unix_socket_is_refused() {
+    for url in ["/run/m", "unix:/run/m"] {
+        let config = config(&format!(r#"{{"url": ["h:1", "{url}"], "tls_context": {{}}}}"#));
+        let error = config.check(Variant::Bmemcached).unwrap_err().to_string();
+        assert!(error.contains("\"tls_context\": a unix socket has no TLS"), "{error}");
+    }
+}
+
 #[test]
 fn lock_without_timeout_is_renewed() {
     let leases = |written| config(written).leases().unwrap();
