@@ -253,19 +253,24 @@ impl MemcachedBackend {
     }
 
     /// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
-    fn found(&self, outcome: Outcome) -> Result<Option<Vec<u8>>, BackendError> {
+    ///
+    /// `left` is how many bytes may still be decompressed in this call.
+    fn found(&self, outcome: Outcome, left: &mut usize) -> Result<Option<Vec<u8>>, BackendError> {
         match outcome {
             Ok(Reply::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
-            Ok(Reply::Value { data, .. }) => self.inflated(&data),
+            Ok(Reply::Value { data, .. }) => self.inflated(&data, left),
             Ok(_) => Ok(None),
             Err(error) if error::is_outage(&error) || matches!(*error, Error::Refused { .. }) => Ok(None),
             Err(error) => Err(error::of(error)),
         }
     }
 
-    fn inflated(&self, deflated: &[u8]) -> Result<Option<Vec<u8>>, BackendError> {
-        match inflate(deflated, self.sizes.decompressed) {
-            Ok(value) => Ok(Some(value)),
+    fn inflated(&self, deflated: &[u8], left: &mut usize) -> Result<Option<Vec<u8>>, BackendError> {
+        match inflate(deflated, self.sizes.decompressed.min(*left)) {
+            Ok(value) => {
+                *left -= value.len();
+                Ok(Some(value))
+            }
             Err(error @ Unreadable::Damaged(_)) => {
                 log::warn!("ignored a value of {}: {}", self.scope(), error_chain(&error));
                 Ok(None)
@@ -294,7 +299,9 @@ fn deleted(outcome: Outcome) -> Result<(), BackendError> {
 impl BytesBackend for MemcachedBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let outcome = self.run(&[Operation::Get { key }]).map(|mut outcomes| outcomes.pop());
-        let value = outcome.and_then(|outcome| outcome.map_or(Ok(None), |outcome| self.found(outcome)));
+        let value = outcome.and_then(|outcome| {
+            outcome.map_or(Ok(None), |outcome| self.found(outcome, &mut self.sizes.total()))
+        });
         value.map_err(|error| error.during("get").for_key(key))
     }
 
@@ -312,7 +319,9 @@ impl BytesBackend for MemcachedBackend {
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
         let outcomes = self.run(&gets).map_err(|error| error.during("get_multi"))?;
-        let found: Result<_, _> = outcomes.into_iter().map(|outcome| self.found(outcome)).collect();
+        let mut left = self.sizes.total();
+        let found: Result<_, _> =
+            outcomes.into_iter().map(|outcome| self.found(outcome, &mut left)).collect();
         found.map_err(|error: BackendError| error.during("get_multi"))
     }
 

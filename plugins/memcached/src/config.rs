@@ -15,7 +15,7 @@ use dogpile_sdk::lease::LeaseOptions;
 use dogpile_sdk::{BackendError, list, seconds};
 use serde::{Deserialize, Deserializer};
 
-use self::argument::{invalid, lifetime, number, pause, timeout};
+use self::argument::{invalid, number, pause, timeout};
 pub use self::behaviors::{Behaviors, Switch};
 pub use self::foreign::{MEMCACHED_FOREIGN, OTHER_FOREIGN, PYMEMCACHE_FOREIGN};
 pub use self::keepalive::KeepaliveOptions;
@@ -50,8 +50,9 @@ pub struct MemcachedConfig {
     /// Longest wait for a lock that is held elsewhere. Default: 300.
     #[serde(with = "seconds")]
     pub lock_blocking_timeout: Option<Duration>,
-    /// Time after which a server drops a value, rounded up to whole seconds. A shorter `keep_for` of the region wins.
-    /// Default: never.
+    /// Time after which a server drops a value, rounded up to whole seconds, at most a hundred years. The servers know no
+    /// dates after January 2038, so a time that ends later means never. A shorter `keep_for` of the region wins. Default:
+    /// never.
     #[serde(with = "seconds")]
     pub memcached_expire_time: Option<Duration>,
     /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
@@ -77,7 +78,8 @@ pub struct MemcachedConfig {
     /// call from one server have at most 1 GiB, or one value if that may be larger. Default: 512 MiB.
     pub max_value_bytes: Option<usize>,
     /// Most bytes of a value after decompression. A larger one is stored without compression, and reading one that is
-    /// stored with it is an error. Default: eight times `item_size_max`.
+    /// stored with it is an error. All values of a call have at most 1 GiB, or one value if that may be larger. Default:
+    /// eight times `item_size_max`.
     pub max_decompressed_bytes: Option<usize>,
     /// `dogpile.cache.memcached`: time for which a failed server is not used. Other servers have its keys meanwhile.
     /// Default: 30.
@@ -237,8 +239,8 @@ impl MemcachedConfig {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("memcached_expire_time", why));
         }
-        lifetime("memcached_expire_time", self.memcached_expire_time.unwrap_or_default())?;
-        lifetime("lock_timeout", self.lock_timeout.unwrap_or_default())?;
+        pause("memcached_expire_time", self.memcached_expire_time.unwrap_or_default())?;
+        pause("lock_timeout", self.lock_timeout.unwrap_or_default())?;
         pause("retry_delay", self.retry_delay.unwrap_or_default()).map(drop)
     }
 

@@ -11,7 +11,7 @@ const NEVER: u32 = 0;
 
 /// Returns the number to send for an item that expires after `time`, rounded up to whole seconds, at least one.
 ///
-/// An item that expires later than the servers can express never expires. [`longest`] is the longest time that they can.
+/// An item that expires later than the servers can express never expires.
 pub(crate) fn of(time: Duration) -> u32 {
     let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1);
     if seconds <= RELATIVE {
@@ -20,13 +20,6 @@ pub(crate) fn of(time: Duration) -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let date = now.saturating_add(seconds);
     if date <= LATEST { date as u32 } else { NEVER }
-}
-
-/// Returns the longest time after which an item can expire that is stored at `now`, in whole seconds.
-pub(crate) fn longest(now: SystemTime) -> Duration {
-    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    // A date must be told apart from a relative time.
-    Duration::from_secs(LATEST.saturating_sub(now.saturating_add(1)).max(RELATIVE))
 }
 
 #[cfg(test)]
@@ -43,13 +36,5 @@ mod tests {
         assert!((now + RELATIVE..=now + RELATIVE + 2).contains(&date));
         assert_eq!(of(Duration::MAX), NEVER);
         assert_eq!(of(Duration::from_secs(LATEST)), NEVER);
-    }
-
-    #[test]
-    fn longest_time_ends_in_2038() {
-        let at = |seconds| longest(UNIX_EPOCH + Duration::from_secs(seconds)).as_secs();
-        assert_eq!(at(1_700_000_000), LATEST - 1_700_000_001);
-        assert_eq!(at(LATEST + 9), RELATIVE);
-        assert_ne!(of(longest(SystemTime::now())), NEVER);
     }
 }

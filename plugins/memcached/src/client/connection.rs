@@ -10,7 +10,6 @@ use super::options::{Kind, Options};
 use super::protocol::{Awaited, Codec, Dialect, Invalid, Operation, Response, When};
 
 /// A connection to a server. After a failure, it must be closed: its next bytes may belong to an earlier request.
-#[derive(Debug)]
 pub(super) struct Connection {
     stream: Stream,
     codec: Codec,

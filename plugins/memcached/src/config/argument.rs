@@ -1,11 +1,9 @@
 //! Errors for invalid arguments, and the bounds of times.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use dogpile_sdk::{BackendError, ErrorKind, seconds};
-
-use crate::expiry;
 
 /// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
 pub(super) fn invalid(argument: &str, why: impl fmt::Display) -> BackendError {
@@ -42,17 +40,6 @@ pub(super) fn pause(argument: &str, given: Duration) -> Result<Duration, Backend
     between(argument, given, Duration::ZERO, LONGEST)
 }
 
-/// Returns `given` if an item that is stored now can expire after it.
-pub(super) fn lifetime(argument: &str, given: Duration) -> Result<Duration, BackendError> {
-    let most = expiry::longest(SystemTime::now());
-    if given <= most {
-        return Ok(given);
-    }
-    let (given, days) = (seconds::display(given), most.as_secs() / 86_400);
-    let why = "memcached servers know no dates after 2038-01-19";
-    Err(invalid(argument, format_args!("{given} is too long: {why}; use at most {days}d, or remove it")))
-}
-
 /// Returns `given` if it is between `least` and `most`.
 pub(super) fn number<N: PartialOrd + fmt::Display>(
     argument: &str,
@@ -82,14 +69,5 @@ mod tests {
         assert!(long.ends_with("is too long; use at most 36500d"), "{long}");
         assert_eq!(timeout("socket_timeout", LONGEST).unwrap(), LONGEST);
         assert_eq!(pause("retry_delay", Duration::ZERO).unwrap(), Duration::ZERO);
-    }
-
-    #[test]
-    fn lifetime_beyond_the_last_date_is_refused() {
-        let day = Duration::from_secs(86_400);
-        assert_eq!(lifetime("memcached_expire_time", 40 * day).unwrap(), 40 * day);
-        let error = lifetime("memcached_expire_time", 100 * 365 * day).unwrap_err().to_string();
-        assert!(error.contains("know no dates after 2038-01-19; use at most"), "{error}");
-        assert!(lifetime("memcached_expire_time", Duration::MAX).is_err());
     }
 }

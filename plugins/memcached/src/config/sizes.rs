@@ -24,6 +24,11 @@ impl Sizes {
         self.item.saturating_sub(ITEM_HEADER).min(self.value)
     }
 
+    /// Returns the most bytes of all decompressed values of a call.
+    pub(crate) fn total(&self) -> usize {
+        self.decompressed.max(1 << 30)
+    }
+
     /// Returns the sizes of the arguments `item_size_max`, `max_value_bytes`, and `max_decompressed_bytes`.
     pub(super) fn new(
         item: Option<usize>,

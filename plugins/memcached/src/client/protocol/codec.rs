@@ -29,7 +29,6 @@ impl Dialect {
 ///
 /// Each request gets another number, which the server repeats, except in the classic protocol. After an error, the
 /// connection must be closed.
-#[derive(Debug)]
 pub(in super::super) struct Codec {
     dialect: Dialect,
     frames: Frames,

@@ -30,7 +30,6 @@ pub(super) struct Data {
 }
 
 /// A complete frame.
-#[derive(Debug)]
 pub(super) struct Frame<'f> {
     pub(super) head: &'f [u8],
     pub(super) data: Option<Vec<u8>>,
@@ -39,14 +38,12 @@ pub(super) struct Frame<'f> {
 /// Splits bytes into frames. It looks at each byte once, so that this takes linear time even if bytes arrive one by one.
 ///
 /// After an error it must not be used again.
-#[derive(Debug)]
 pub(super) struct Frames {
     layout: Layout,
     head: Vec<u8>,
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     /// The head is unfinished.
     Head,
@@ -55,7 +52,6 @@ enum State {
     Whole,
 }
 
-#[derive(Debug)]
 struct Unfinished {
     wanted: Data,
     data: Vec<u8>,
