@@ -222,6 +222,35 @@ fn replica_takes_over_for_a_killed_cluster_node() {
     });
 }
 
+/// A batch ends with an `ECHO`, which shows that no reply was lost or duplicated.
+#[test]
+fn batch_of_a_user_without_the_right_to_echo_succeeds() {
+    bounded(|| {
+        let Some(servers) = cluster_servers() else { return };
+        let region = over_cluster(&servers);
+        let ports = servers.ports();
+        for port in &ports {
+            assert_eq!(say(*port, &["ACL", "SETUSER", "default", "-echo"]), "OK");
+        }
+        let entries: Vec<_> = (0..100).map(|number| (format!("key {number}"), number)).collect();
+        region.set_multi(entries.clone()).unwrap();
+        let keys: Vec<_> = entries.iter().map(|(key, _)| key).collect();
+        for _ in 0..5 {
+            let found: Vec<Option<i32>> = region.get_multi(&keys).unwrap();
+            assert_eq!(found, entries.iter().map(|(_, number)| Some(*number)).collect::<Vec<_>>());
+        }
+        // The server logs each rejection, and therefore there is only one.
+        let rejected = |port: &u16| {
+            let statistics = say(*port, &["INFO", "commandstats"]);
+            let echo = statistics.lines().find(|line| line.starts_with("cmdstat_echo:")).unwrap_or_default();
+            echo.split_once("rejected_calls=")
+                .map_or(0, |(_, rest)| rest.split(',').next().unwrap().parse().unwrap())
+        };
+        let rejected: Vec<usize> = ports.iter().map(rejected).collect();
+        assert!(rejected.contains(&1) && rejected.iter().all(|count| *count <= 1), "{rejected:?}");
+    });
+}
+
 #[test]
 fn resharding_under_load_fails_no_call() {
     bounded(|| {

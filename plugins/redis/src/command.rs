@@ -1,6 +1,7 @@
 //! [`Command`], [`Request`], and [`Reply`]: what is sent to a server, and what it returns.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dogpile_sdk::BackendError;
 
@@ -96,15 +97,54 @@ pub(crate) enum Repeat {
 /// Commands that are sent to a server together, and the kinds of their replies.
 #[derive(Default)]
 pub(crate) struct Request {
-    pub(crate) packed: Vec<u8>,
+    packed: Vec<u8>,
     pub(crate) expected: Vec<Expected>,
+    guard: Option<Guard>,
+}
+
+/// A last command, whose reply no other command has.
+///
+/// Replies do not say to which command they belong. If a proxy sends one of several values twice, only the reply that is
+/// left over shows that all others are off by one.
+struct Guard {
+    /// Where the command begins in the packed request.
+    begin: usize,
+    reply: Expected,
 }
 
 impl Request {
     pub(crate) fn new<'c, 'k: 'c>(commands: impl IntoIterator<Item = &'c Command<'k>>) -> Self {
         let mut request = Request::default();
         commands.into_iter().for_each(|command| request.add(command));
-        request
+        request.guarded()
+    }
+
+    /// Adds a guard if there are several values that could be mistaken for each other.
+    pub(crate) fn guarded(self) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        if self.expected.iter().filter(|expected| **expected == Expected::Value).nth(1).is_none() {
+            return self;
+        }
+        let (begin, number) = (self.packed.len(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let reply = Expected::Echo(number);
+        let mut request = self;
+        resp::command(2, &mut request.packed);
+        resp::bulk(b"ECHO", &mut request.packed);
+        resp::number(number, &mut request.packed);
+        Request { guard: Some(Guard { begin, reply }), ..request }
+    }
+
+    /// Returns the packed commands, without the guard unless `is_guarded`.
+    pub(crate) fn packed(&self, is_guarded: bool) -> &[u8] {
+        match &self.guard {
+            Some(guard) if !is_guarded => &self.packed[..guard.begin],
+            _ => &self.packed,
+        }
+    }
+
+    /// Returns the kind of the guard's reply.
+    pub(crate) fn guard(&self) -> Option<Expected> {
+        self.guard.as_ref().map(|guard| guard.reply)
     }
 
     pub(crate) fn add(&mut self, command: &Command<'_>) {
@@ -197,7 +237,22 @@ mod tests {
         let request = Request::new([&set, &get]).with(&["ASKING"], Expected::Done);
         let expected = b"*4\r\n$5\r\nSETEX\r\n$3\r\nkey\r\n$2\r\n60\r\n$1\r\n\0\r\n\
             *3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n*1\r\n$6\r\nASKING\r\n";
-        assert_eq!(request.packed.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert_eq!(request.packed(true).escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert_eq!(request.expected, [Expected::Done, Expected::Values(2), Expected::Done]);
+        assert_eq!(request.guard(), None);
+    }
+
+    #[test]
+    fn request_of_several_values_has_a_guard() {
+        let gets = ["a", "b"].map(|key| Command::new("GET", key, Expected::Value));
+        let (one, two) = (Request::new(&gets), Request::new(&gets));
+        assert!(one.guard().is_some() && one.guard() != two.guard());
+        assert_eq!(one.expected, [Expected::Value; 2]);
+        let gets = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n";
+        assert_eq!(one.packed(false), gets);
+        let Some(Expected::Echo(number)) = one.guard() else { panic!("it has a guard") };
+        let number = number.to_string();
+        let guard = format!("*2\r\n$4\r\nECHO\r\n${}\r\n{number}\r\n", number.len());
+        assert_eq!(one.packed(true), [&gets[..], guard.as_bytes()].concat());
     }
 }

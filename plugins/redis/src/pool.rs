@@ -59,6 +59,8 @@ pub(crate) struct Pool {
     connections: dogpile_net::Pool<Connection>,
     /// Whether the last exchange ended in a timeout.
     is_stuck: AtomicBool,
+    /// Whether the server rejected the guard of a request, which then has none.
+    is_unguarded: AtomicBool,
 }
 
 /// A connection on loan from a pool, for one exchange.
@@ -68,13 +70,16 @@ pub(crate) struct Lent<'p> {
     pool: &'p Pool,
     deadline: Instant,
     loan: Loan<'p, Connection>,
+    /// The kind of the reply to the guard, if one was sent.
+    guard: Option<Expected>,
 }
 
 impl Pool {
     pub(crate) fn new(server: Server, limits: Limits) -> Self {
         let (address, connector) = (server.address.to_string().into(), server.connector());
-        let (connections, is_stuck) = (dogpile_net::Pool::new(limits.connections), AtomicBool::default());
-        Pool { server, address, connector, limits, connections, is_stuck }
+        let connections = dogpile_net::Pool::new(limits.connections);
+        let (is_stuck, is_unguarded) = Default::default();
+        Pool { server, address, connector, limits, connections, is_stuck, is_unguarded }
     }
 
     /// Returns the server's address.
@@ -134,7 +139,7 @@ impl Pool {
     pub(crate) fn listen(&self, request: &Request, deadline: Instant) -> Result<Connection, BackendError> {
         let listen = || {
             let mut connection = self.open(Purpose::Messages, deadline)?;
-            connection.send(&request.packed)?;
+            connection.send(request.packed(true))?;
             match connection.receive(Expected::Message)? {
                 Value::Error(error) => Err(Failure::Rejected(error)),
                 _ => Ok(connection),
@@ -152,7 +157,7 @@ impl Pool {
     /// Lends a connection, waiting for one until `deadline` while all are in use.
     pub(crate) fn lend(&self, deadline: Instant) -> Result<Lent<'_>, BackendError> {
         match self.connections.lend(deadline) {
-            Ok(loan) => Ok(Lent { pool: self, deadline, loan }),
+            Ok(loan) => Ok(Lent { pool: self, deadline, loan, guard: None }),
             Err(Busy { size, waited }) => Err(self.failed(Failure::Busy { size, waited })),
         }
     }
@@ -175,15 +180,23 @@ impl Lent<'_> {
     pub(crate) fn send(&mut self, request: &Request) -> Result<(), Failure> {
         self.close_if_confused();
         let (pool, deadline) = (self.pool, self.deadline);
-        self.loan.open(|| pool.open(Purpose::Commands, deadline))?.send(&request.packed)
+        self.guard = request.guard().filter(|_| !pool.is_unguarded.load(Ordering::Relaxed));
+        let connection = self.loan.open(|| pool.open(Purpose::Commands, deadline))?;
+        connection.send(request.packed(self.guard.is_some()))
     }
 
     /// Prepares a kept connection, or closes it if the server has sent something that belongs to no command.
     fn close_if_confused(&mut self) {
         let Some(connection) = self.loan.connection() else { return };
         connection.set_deadline(self.deadline);
-        // A broken connection is noticed, and perhaps replaced, when the request is sent.
-        if let Ok(true) = connection.has_unread() {
+        let is_confused = match connection.has_unread() {
+            Ok(has_unread) => has_unread,
+            // What has arrived is not even valid for TLS.
+            Err(Failure::Tls(_)) => true,
+            // A broken connection is noticed, and perhaps replaced, when the request is sent.
+            Err(_) => false,
+        };
+        if is_confused {
             log::warn!(
                 "closed a connection to Redis server {}: it sent an unrequested reply",
                 self.pool.address
@@ -199,6 +212,13 @@ impl Lent<'_> {
         };
         let replies = request.expected.iter().map(|expected| connection.receive(*expected));
         let replies = replies.collect::<Result<Vec<_>, _>>()?;
+        if let Some(guard) = self.guard
+            && let Value::Error(error) = connection.receive(guard)?
+        {
+            // It is at its place all the same. Do not fill the server's log with further rejections.
+            log::debug!("Redis server {} rejected ECHO: it replied {error}", self.pool.address);
+            self.pool.is_unguarded.store(true, Ordering::Relaxed);
+        }
         connection.finish().map(|()| replies)
     }
 

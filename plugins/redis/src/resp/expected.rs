@@ -15,6 +15,8 @@ pub(crate) enum Expected {
     Done,
     /// An array, a map, or nil, whose parts the caller checks.
     List,
+    /// This number as a string, which no other command of the connection has as its reply.
+    Echo(u64),
     /// A push message, or anything that a server sends while it is only listened to.
     Message,
 }
@@ -37,7 +39,9 @@ impl Expected {
                 let total = value.saturating_mul(count).min(Self::TOTAL.max(value));
                 Limits { elements: count.saturating_add(Self::MORE), string: value, total }
             }
-            Expected::Integer | Expected::Done => Limits { elements: Self::MORE, ..Limits::PUSH },
+            Expected::Integer | Expected::Done | Expected::Echo(_) => {
+                Limits { elements: Self::MORE, ..Limits::PUSH }
+            }
             Expected::List => Limits { elements: Self::ELEMENTS, string: Self::TEXT, total: Self::TOTAL / 8 },
             Expected::Message => Limits::PUSH,
         }
@@ -56,6 +60,9 @@ impl Expected {
             (Expected::Values(_), Value::Array(values)) if values.iter().all(is_value) => Ok(()),
             (Expected::Done, Value::Simple(status)) if status == b"OK" => Ok(()),
             (Expected::List, Value::Array(_) | Value::Map(_) | Value::Nil) => Ok(()),
+            (Expected::Echo(number), Value::Bulk(text)) if *text == number.to_string().into_bytes() => Ok(()),
+            (Expected::Echo(_), Value::Bulk(_)) => Err(Invalid::Unread),
+            (Expected::Echo(_), _) => kind("a string"),
             (Expected::Value, _) => kind("a value"),
             (Expected::Values(_), _) => kind("an array of values"),
             (Expected::Integer, _) => kind("an integer"),
@@ -81,6 +88,7 @@ mod tests {
             (Expected::Integer, Value::Integer(3)),
             (Expected::Done, ok()),
             (Expected::List, Value::Map(vec![])),
+            (Expected::Echo(7), Value::Bulk(b"7".to_vec())),
         ];
         for (expected, value) in fitting {
             assert_eq!(expected.check(&value), Ok(()), "{expected:?}");
@@ -98,6 +106,10 @@ mod tests {
         ];
         for (expected, value) in other {
             assert!(matches!(expected.check(&value), Err(Invalid::Kind { .. })), "{expected:?}");
+        }
+        for (number, text) in [(7, "8"), (7, "07"), (7, ""), (7, "the value of another key")] {
+            let refused = Expected::Echo(number).check(&Value::Bulk(text.into()));
+            assert_eq!(refused, Err(Invalid::Unread), "{text}");
         }
         let few = Expected::Values(2).check(&Value::Array(vec![string()]));
         assert_eq!(few.map_err(|error| error.to_string()), Err("1 values for 2 keys".to_owned()));

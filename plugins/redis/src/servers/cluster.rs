@@ -275,11 +275,14 @@ fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
 fn request_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Request {
     match target {
         Target::Master(_) => Request::new(commands),
-        Target::Asked(_) => commands.fold(Request::default(), |request, command| {
-            let mut request = request.with(&["ASKING"], Expected::Done);
-            request.add(command);
-            request
-        }),
+        Target::Asked(_) => {
+            let asking = commands.fold(Request::default(), |request, command| {
+                let mut request = request.with(&["ASKING"], Expected::Done);
+                request.add(command);
+                request
+            });
+            asking.guarded()
+        }
     }
 }
 
