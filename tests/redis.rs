@@ -22,6 +22,8 @@ mod keys;
 mod processes;
 #[path = "redis/python.rs"]
 mod python;
+#[path = "redis/relay.rs"]
+mod relay;
 #[path = "redis/round_trips.rs"]
 mod round_trips;
 #[path = "redis/secrets.rs"]

@@ -5,8 +5,12 @@
 pub mod certificates;
 pub mod crowd;
 pub mod desk;
+pub mod dialect;
 pub mod errors;
 pub mod events;
+pub mod fault;
+pub mod faulty_load;
+pub mod faulty_relay;
 pub mod hostile;
 pub mod interop;
 pub mod libraries;

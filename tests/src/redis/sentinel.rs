@@ -48,6 +48,11 @@ impl SentinelServers {
         self.sentinels.iter().map(|(port, _)| *port).collect()
     }
 
+    /// Returns the ports of the master and its replicas.
+    pub fn ports(&self) -> Vec<u16> {
+        self.servers.iter().map(RedisServer::port).collect()
+    }
+
     /// Returns the current master, according to the sentinels.
     ///
     /// # Panics

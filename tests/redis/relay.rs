@@ -1,0 +1,194 @@
+//! Every fault of a network or a proxy, in front of each kind of deployment: no call returns a wrong value, all calls end
+//! in time, and replies are right again afterwards.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dogpile::{CacheRegion, RegionConfig};
+use dogpile_tests::certificates::Certificates;
+use dogpile_tests::dialect::Dialect;
+use dogpile_tests::fault::Fault;
+use dogpile_tests::faulty_load::Spoiled;
+use dogpile_tests::faulty_relay::{FaultyRelay, Spoiling};
+use dogpile_tests::redis::{ClusterServers, REDIS, RedisServer, SERVICE, SentinelServers};
+use dogpile_tests::regions::region_of;
+use dogpile_tests::threads::{bounded, together, until};
+use serde_json::json;
+
+use super::server;
+
+/// The timeout of the regions.
+const TIMEOUT: Duration = Duration::from_millis(250);
+
+/// The lifetime of locks, after which one is free whose release was lost.
+const LOCK: Duration = Duration::from_secs(1);
+
+/// The number of faults that are tried at a time.
+const AT_ONCE: usize = 9;
+
+const SPOILING: Spoiling = Spoiling { timeout: TIMEOUT, every: 5, only: None };
+
+fn config_of(backend: &str) -> RegionConfig {
+    RegionConfig::new(backend)
+        .argument("socket_timeout", TIMEOUT.as_secs_f64())
+        .argument("distributed_lock", true)
+        .argument("lock_timeout", LOCK.as_secs_f64())
+}
+
+/// Returns a region on the one server behind `relay`.
+fn single(relay: &FaultyRelay, server: u16) -> RegionConfig {
+    let config = config_of("dogpile.cache.redis").argument("host", "127.0.0.1");
+    config.argument("port", relay.port_for(server))
+}
+
+/// Tries each fault, with a relay of its own, which `relay` creates, and a region with the configuration that `config`
+/// returns.
+fn survives_each_fault(
+    relay: impl Fn() -> FaultyRelay + Sync,
+    config: impl Fn(&FaultyRelay) -> RegionConfig + Sync,
+) {
+    for faults in Fault::ALL.chunks(AT_ONCE) {
+        together(faults.len(), |number| {
+            let relay = relay();
+            let region = region_of("relayed", config(&relay));
+            let spoiled =
+                Spoiled { region: &region, relay: &relay, timeout: TIMEOUT, lock: LOCK, fails: true };
+            spoiled.survives(faults[number]);
+        });
+    }
+}
+
+#[test]
+fn server_behind_a_faulty_network_serves_no_wrong_value() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let port = server.port();
+        let relay = || FaultyRelay::before(&[port], Dialect::Resp, SPOILING);
+        survives_each_fault(relay, |relay| single(relay, port));
+    });
+}
+
+#[test]
+fn encrypted_server_behind_a_faulty_network_serves_no_wrong_value() {
+    bounded(|| {
+        let certificates = Certificates::new();
+        let Ok((_server, port)) =
+            RedisServer::start_encrypted(&certificates).inspect_err(|why| eprintln!("ignored: {why}"))
+        else {
+            return;
+        };
+        // A handshake has several records, and has to succeed now and then.
+        let spoiling = Spoiling { every: 13, ..SPOILING };
+        let relay = || FaultyRelay::before(&[port], Dialect::Tls, spoiling);
+        let (certificate, key) = certificates.client();
+        let options = json!({
+            "ssl_ca_certs": certificates.authority(), "ssl_certfile": certificate, "ssl_keyfile": key,
+        });
+        survives_each_fault(relay, |relay| {
+            single(relay, port).argument("ssl", true).argument("connection_kwargs", options.clone())
+        });
+    });
+}
+
+#[test]
+fn master_and_replicas_behind_a_faulty_network_serve_no_wrong_value() {
+    bounded(|| {
+        let Ok(servers) = SentinelServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
+            return;
+        };
+        let sentinels = servers.sentinel_ports();
+        let ports = [sentinels.clone(), servers.ports()].concat();
+        let relay = || FaultyRelay::before(&ports, Dialect::Resp, SPOILING);
+        survives_each_fault(relay, |relay| {
+            let address = |port: &u16| format!("127.0.0.1:{}", relay.port_for(*port));
+            let addresses: Vec<String> = sentinels.iter().map(address).collect();
+            let config = config_of("dogpile.cache.redis_sentinel").argument("sentinels", addresses);
+            config.argument("service_name", SERVICE)
+        });
+    });
+}
+
+#[test]
+fn cluster_behind_a_faulty_network_serves_no_wrong_value() {
+    bounded(|| {
+        let Ok(servers) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
+            return;
+        };
+        let ports = servers.ports();
+        let relay = || FaultyRelay::before(&ports, Dialect::Resp, SPOILING);
+        survives_each_fault(relay, |relay| {
+            let address = |port: &u16| format!("127.0.0.1:{}", relay.port_for(*port));
+            let addresses: Vec<String> = ports.iter().map(address).collect();
+            config_of("dogpile.cache.redis_cluster").argument("startup_nodes", addresses)
+        });
+    });
+}
+
+/// Waiters of locks speak RESP3. If their connections fail, they poll.
+#[test]
+fn waiters_with_faulty_subscriptions_still_acquire() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let port = server.port();
+        let spoiling = Spoiling { every: 1, only: Some("HELLO"), ..SPOILING };
+        for faults in Fault::ALL.chunks(AT_ONCE) {
+            together(faults.len(), |number| {
+                // Nothing can be known of a value that is not there.
+                if [Fault::Unrequested, Fault::CorruptPayload].contains(&faults[number]) {
+                    return;
+                }
+                let relay = FaultyRelay::before(&[port], Dialect::Resp, spoiling);
+                let key = format!("{:?}", faults[number]);
+                let config = || single(&relay, port).argument("lock_sleep", 0.05);
+                let regions = [region_of("one", config()), region_of("another", config())];
+                relay.inject(faults[number]);
+                alternate(&regions, &key);
+                assert!(relay.faults() > 0, "{key}: no reply was spoiled");
+                relay.heal();
+                alternate(&regions, &key);
+            });
+        }
+    });
+}
+
+/// Two holders take turns with a lock, and each waits for the other.
+fn alternate(regions: &[CacheRegion; 2], key: &str) {
+    let is_held = AtomicBool::new(false);
+    together(2, |number| {
+        let mutex = regions[number].backend().unwrap().get_mutex(key).unwrap();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let is_acquired = mutex.acquire_until(begun + Duration::from_secs(5)).unwrap();
+            assert!(is_acquired, "{key}: not acquired within {:?}", begun.elapsed());
+            assert!(!is_held.swap(true, SeqCst), "{key}: two held the lock");
+            thread::sleep(Duration::from_millis(40));
+            is_held.store(false, SeqCst);
+            mutex.release().unwrap();
+        }
+    });
+}
+
+/// Afterwards, the one connection has a reply that belongs to no request.
+#[test]
+fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let relay = FaultyRelay::before(&[server.port()], Dialect::Resp, SPOILING);
+        let region = region_of("duplicated", single(&relay, server.port()).argument("pool_size", 1));
+        let keys: Vec<String> = (0..160).map(|number| format!("key {number}")).collect();
+        region.set_multi(keys.iter().map(|key| (key, key.clone()))).unwrap();
+        relay.inject_once(Fault::Duplicate);
+        let _ = region.get::<String>("key 0");
+        until("a reply was duplicated", || relay.faults() == 1);
+        let failures = keys.iter().filter(|key| match region.get::<String>(key) {
+            Ok(found) => {
+                assert_eq!(found.as_ref(), Some(*key));
+                false
+            }
+            Err(_) => true,
+        });
+        assert!(failures.count() <= 1);
+        assert!(relay.connections() <= 3, "{} connections were opened", relay.connections());
+    });
+}
