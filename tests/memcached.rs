@@ -18,6 +18,8 @@ mod keys;
 mod processes;
 #[path = "memcached/python.rs"]
 mod python;
+#[path = "memcached/relay.rs"]
+mod relay;
 #[path = "memcached/settings.rs"]
 mod settings;
 
