@@ -1,12 +1,16 @@
-//! Random replies, whole and in parts. They are parsed or refused, and nothing panics.
+//! Random replies, whole and in parts. They are parsed or refused, nothing panics, and memory is bounded.
 //!
 //! `PROPTEST_CASES=20000` tries many, as `tests/deep` does.
 
+use allocation_counter::measure;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::limits::Limits;
 use super::{Decoder, ErrorReply, Expected, Invalid, Value, bulk, command};
+
+/// The values of a reply that any number of push messages may precede.
+type Sent = (Vec<u8>, Value, Vec<u8>);
 
 const LIMITS: Limits = Limits { elements: 200, string: 1000, total: 4000 };
 
@@ -25,6 +29,15 @@ fn value() -> impl Strategy<Value = (Value, Vec<u8>)> {
         line.prop_map(|text| (Value::Simple(text.clone().into()), format!("+{text}\r\n").into_bytes())),
         line.prop_map(|text| (Value::Error(ErrorReply::new(&*text)), format!("-{text}\r\n").into_bytes())),
         string().prop_map(move |data| (Value::Bulk(data.clone()), with_length('$', &data))),
+        string().prop_map(move |data| {
+            (Value::Bulk(data.clone()), with_length('=', &[b"txt:", &data[..]].concat()))
+        }),
+        string().prop_map(move |data| (Value::Error(ErrorReply::new(&data[..])), with_length('!', &data))),
+        any::<i32>().prop_map(|number| {
+            (Value::Double(f64::from(number) / 8.0), format!(",{}\r\n", f64::from(number) / 8.0).into_bytes())
+        }),
+        "-?[1-9][0-9]{0,40}"
+            .prop_map(|digits| (Value::Simple(digits.clone().into()), format!("({digits}\r\n").into_bytes())),
     ];
     leaf.prop_recursive(4, 40, 6, |inner| {
         let list = |elements: Vec<(Value, Vec<u8>)>| {
@@ -49,6 +62,44 @@ fn value() -> impl Strategy<Value = (Value, Vec<u8>)> {
             }),
         ]
     })
+}
+
+/// A value, after push messages of any kind.
+fn value_after_pushes() -> impl Strategy<Value = Sent> {
+    let push = vec(value(), 0..4).prop_map(|parts| {
+        let bytes: Vec<_> = parts.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+        [format!(">{}\r\n", parts.len()).into_bytes(), bytes].concat()
+    });
+    (vec(push, 0..3), value()).prop_map(|(pushes, (value, bytes))| (pushes.concat(), value, bytes))
+}
+
+/// Heads of strings and lists whose lengths are at the limits, or far beyond them, and lists in each other.
+fn lengths_at_the_limits() -> impl Strategy<Value = Vec<u8>> {
+    let kind = || proptest::sample::select(&b"$!=*~%>|"[..]);
+    let length = prop_oneof![
+        0_u64..6,
+        (LIMITS.elements as u64 - 2)..(LIMITS.elements as u64 + 3),
+        (LIMITS.string as u64 - 2)..(LIMITS.string as u64 + 3),
+        (LIMITS.total as u64 - 2)..(LIMITS.total as u64 + 3),
+        Just(1024),
+        Just(1025),
+        Just(65_536),
+        Just(i64::MAX as u64 / 2 + 1),
+        Just(i64::MAX as u64),
+        Just(u64::MAX),
+    ];
+    let head = || {
+        (kind(), length.clone())
+            .prop_map(|(kind, length)| format!("{}{length}\r\n", char::from(kind)).into_bytes())
+    };
+    let filled =
+        (head(), 0_usize..1100).prop_map(|(head, count)| [&head[..], &vec![b'x'; count], b"\r\n"].concat());
+    let nested = (kind(), 0_usize..20).prop_map(|(kind, depth)| {
+        [format!("{}1\r\n", char::from(kind)).repeat(depth).as_bytes(), b":1\r\n:2\r\n"].concat()
+    });
+    let line = (0_usize..20_000).prop_map(|count| [b"+", &vec![b'a'; count][..], b"\r\n"].concat());
+    let part = prop_oneof![4 => head(), 2 => filled, 2 => nested, 1 => line, 1 => value().prop_map(|(_, bytes)| bytes)];
+    vec(part, 0..8).prop_map(|parts| parts.concat())
 }
 
 /// Pieces of replies, mixed with random bytes.
@@ -110,11 +161,15 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
 
 /// Parses `bytes`, which arrive in parts of these lengths.
 fn parsed(bytes: &[u8], lengths: &[usize]) -> (Vec<Value>, Option<Invalid>) {
+    parsed_within(LIMITS, bytes, lengths)
+}
+
+fn parsed_within(limits: Limits, bytes: &[u8], lengths: &[usize]) -> (Vec<Value>, Option<Invalid>) {
     let (mut decoder, mut values, mut rest) = (Decoder::default(), Vec::new(), bytes);
     for length in lengths.iter().copied().cycle() {
         let (mut part, later) = rest.split_at(length.min(rest.len()));
         loop {
-            match decoder.decode(&mut part, LIMITS) {
+            match decoder.decode(&mut part, limits) {
                 Ok(Some(value)) => values.push(value),
                 Ok(None) => break,
                 Err(error) => return (values, Some(error)),
@@ -158,9 +213,42 @@ proptest! {
             Expected::Done,
             Expected::List,
             Expected::Message,
+            Expected::Echo(5),
         ];
         for (value, expected) in whole.0.iter().zip(expected.iter().cycle()) {
             let _ = expected.check(value);
+        }
+    }
+
+    #[test]
+    fn replies_after_push_messages_are_told_apart(sent in vec(value_after_pushes(), 1..4), lengths in lengths()) {
+        let bytes: Vec<u8> = sent.iter().flat_map(|(pushes, _, bytes)| [&pushes[..], bytes].concat()).collect();
+        let expected: Vec<_> = sent.into_iter().map(|(_, value, _)| value).collect();
+        let (read, error) = parsed(&bytes, &lengths);
+        let replies: Vec<_> = read.into_iter().filter(|value| !matches!(value, Value::Push(_))).collect();
+        prop_assert!(expected.starts_with(&replies) && (error.is_some() || replies == expected));
+    }
+
+    #[test]
+    fn lengths_at_the_limits_are_parsed_or_refused(bytes in lengths_at_the_limits(), lengths in lengths()) {
+        let (whole, in_parts) = (parsed(&bytes, &[usize::MAX]), parsed(&bytes, &lengths));
+        prop_assert_eq!(format!("{whole:?}"), format!("{in_parts:?}"));
+    }
+
+    /// Claimed lengths reserve memory for little more than what has arrived.
+    #[test]
+    fn memory_is_bounded_by_what_arrived(
+        bytes in prop_oneof![lengths_at_the_limits(), pieces()],
+        lengths in lengths(),
+    ) {
+        const MOST: u64 = 16 << 10;
+        for limits in [LIMITS, Expected::List.limits(0), Expected::Value.limits(512 << 20)] {
+            for lengths in [&lengths[..], &[usize::MAX]] {
+                let taken = measure(|| drop(parsed_within(limits, &bytes, lengths))).bytes_max;
+                // A list reserves 128 elements of 32 bytes, even if a claim of a few bytes is all that arrived.
+                let most = MOST + 1024 * bytes.len() as u64;
+                prop_assert!(taken <= most, "{taken} bytes for {} bytes", bytes.len());
+            }
         }
     }
 
