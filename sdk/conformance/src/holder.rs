@@ -2,17 +2,22 @@
 
 use std::env;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::CacheBackend;
+use dogpile_sdk::{BackendError, CacheBackend, ErrorKind};
 
 use crate::expect::{Outcome, Stop, ensure};
 
 /// The line that the child prints once it holds the mutex.
 const HELD: &str = "dogpile-conformance: held";
+
+/// The line that tells the child to release the mutex, and the lines with which it replies.
+const RELEASE: &str = "release";
+const RELEASED: &str = "dogpile-conformance: released";
+const NOT_HELD: &str = "dogpile-conformance: not held";
 
 /// The variables that name the setup and the key to this program, run as a child.
 const SETUP: &str = "DOGPILE_CONFORMANCE_SETUP";
@@ -34,10 +39,11 @@ impl Lease {
     pub(crate) fn start(&self, key: &str) -> Result<Holder, Stop> {
         let mut command = (self.holder)(key);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let child =
+        let mut child =
             started.map_err(|error| Stop::failed(format!("expected {command:?} to start: {error}")))?;
-        let mut holder = Holder { child };
-        holder.wait_until_held()?;
+        let output = child.stdout.take().map(BufReader::new);
+        let mut holder = Holder { child, output };
+        holder.wait_for(&[HELD], "to hold the mutex")?;
         Ok(holder)
     }
 }
@@ -51,21 +57,48 @@ impl fmt::Debug for Lease {
 /// The holding process. Dropping it kills the process.
 pub(crate) struct Holder {
     child: Child,
+    output: Option<BufReader<ChildStdout>>,
 }
 
 impl Holder {
-    fn wait_until_held(&mut self) -> Outcome {
-        let Some(output) = self.child.stdout.take() else { return Ok(()) };
+    /// Waits until the process prints one of `lines`, and returns it.
+    fn wait_for(&mut self, lines: &[&'static str], what: &str) -> Result<&'static str, Stop> {
         let mut printed = String::new();
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if line.contains(HELD) {
-                return Ok(());
+        for line in self.output.iter_mut().flat_map(BufRead::lines).map_while(Result::ok) {
+            if let Some(found) = lines.iter().find(|expected| line.contains(**expected)) {
+                return Ok(found);
             }
             printed = format!("{printed}\n{line}");
         }
-        Err(Stop::failed(format!(
-            "expected the child process to hold the mutex, it ended after printing:{printed}"
-        )))
+        Err(Stop::failed(format!("expected the child process {what}, it ended after printing:{printed}")))
+    }
+
+    /// Stops the process with SIGSTOP.
+    pub(crate) fn stop(&self) -> Outcome {
+        self.signal("STOP")
+    }
+
+    /// Continues the stopped process.
+    pub(crate) fn go_on(&self) -> Outcome {
+        self.signal("CONT")
+    }
+
+    fn signal(&self, name: &str) -> Outcome {
+        if !cfg!(unix) {
+            return Err(Stop::skipped("processes cannot be stopped on this system"));
+        }
+        let script = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &script]).status();
+        ensure(sent.is_ok_and(|sent| sent.success()), || format!("expected {script:?} to succeed"))
+    }
+
+    /// Has the process release the mutex, and returns whether it held the mutex.
+    pub(crate) fn release(&mut self) -> Result<bool, Stop> {
+        if let Some(input) = &mut self.child.stdin {
+            // If the process has ended, waiting for its reply reports that.
+            let _ = writeln!(input, "{RELEASE}");
+        }
+        Ok(self.wait_for(&[RELEASED, NOT_HELD], "to release the mutex")? == RELEASED)
     }
 
     /// Kills the process, which has no chance to release the mutex.
@@ -86,20 +119,33 @@ impl Drop for Holder {
     }
 }
 
-/// Acquires the mutex of `key` and holds it until the process ends.
+/// Acquires the mutex of `key` and holds it until the process ends, or until it is told to release it.
 ///
 /// The program given to [`Setup::leased_by`](crate::Setup::leased_by) calls this function. It prints a line once it
 /// holds the mutex, and returns when the standard input ends.
 ///
 /// # Errors
-/// If the backend has no mutex, or if the mutex is held.
+/// If the backend has no mutex, if the mutex is held, or if the store fails.
 pub fn hold(backend: &dyn CacheBackend, key: &str) -> Outcome {
     let mutex = backend.get_mutex(key).ok_or_else(|| Stop::skipped("the backend has no mutex of its own"))?;
     ensure(mutex.try_acquire()?, || format!("expected the mutex of key {key:?} to be free, it is held"))?;
     println!("\n{HELD}");
     // The mutex stays held, however the input ends.
-    let _ = io::stdin().read_to_end(&mut Vec::new());
+    for line in io::stdin().lines().map_while(Result::ok) {
+        if line == RELEASE {
+            println!("\n{}", released(mutex.release())?);
+        }
+    }
     Ok(())
+}
+
+/// Returns the line that reports the outcome of a release.
+fn released(outcome: Result<(), BackendError>) -> Result<&'static str, BackendError> {
+    match outcome {
+        Ok(()) => Ok(RELEASED),
+        Err(error) if error.kind() == ErrorKind::NotHeld => Ok(NOT_HELD),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns this program, to be run as a child that finds `setup` among its own setups.

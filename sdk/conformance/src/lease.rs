@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dogpile_sdk::{CacheBackend, CacheMutex};
 
-use crate::expect::{Outcome, Stop, joined};
+use crate::expect::{Outcome, Stop, ensure, joined};
 use crate::holder::Holder;
 use crate::mutex::{locked, not_held, release, try_acquire, visit};
 use crate::setup::Setup;
@@ -46,6 +46,22 @@ pub fn mutex_of_another_process_cannot_be_released(setup: &Setup) -> Outcome {
     let (_holder, mutex) = held_elsewhere(setup, &*backend, &key)?;
     not_held(&*mutex, "of a mutex that another process holds")?;
     try_acquire(&*mutex, false, "after a release that failed")
+}
+
+/// A holder that was stopped for longer than its lease does not release the mutex of the next holder.
+pub fn stopped_holder_leaves_the_next_holders_mutex_alone(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (mut holder, mutex) = held_elsewhere(setup, &*backend, &key)?;
+    holder.stop()?;
+    if !mutex.acquire_until(Instant::now() + setup.lease()?.length * 2)? {
+        return Err(Stop::skipped("a stopped holder keeps its mutex"));
+    }
+    holder.go_on()?;
+    ensure(!holder.release()?, || {
+        "expected release() of a mutex that was lost to return an error of kind NotHeld, got Ok".to_owned()
+    })?;
+    locked(&*mutex, true, "after its former holder tried to release it")?;
+    release(&*mutex)
 }
 
 /// Threads that waited for a killed holder hold the mutex one after another.

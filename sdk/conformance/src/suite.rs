@@ -96,6 +96,7 @@ const CASES: &[Case] = list! {
         mutex_of_killed_holder_becomes_free,
         living_holder_keeps_mutex_beyond_its_lease,
         mutex_of_another_process_cannot_be_released,
+        stopped_holder_leaves_the_next_holders_mutex_alone,
         waiters_of_killed_holder_acquire_one_at_a_time,
     }
     Expiry: expiry {

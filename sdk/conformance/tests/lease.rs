@@ -230,6 +230,12 @@ fn lease_that_is_not_renewed_fails() {
 }
 
 #[test]
+fn lost_lock_removed_by_its_former_holder_fails() {
+    let case = "stopped_holder_leaves_the_next_holders_mutex_alone";
+    assert_caught(Fault::IsNotRenewed, case, "expected release() of a mutex that was lost");
+}
+
+#[test]
 fn lock_released_by_another_process_fails() {
     let case = "mutex_of_another_process_cannot_be_released";
     assert_caught(Fault::IsReleasedByAnybody, case, "to return an error of kind NotHeld, got None");
@@ -245,6 +251,6 @@ fn child_that_does_not_hold_fails_and_is_quoted() {
     };
     let report = report_of(Level::Lease, &setup(Fault::None, folder.path()).leased_by(LEASE, child));
     let said: Vec<_> = report.failures().map(|(_, expected)| expected).collect();
-    assert_eq!(said.len(), 4, "{report}");
+    assert_eq!(said.len(), 5, "{report}");
     assert!(said[0].ends_with("to hold the mutex, it ended after printing:\nno such store"), "{report}");
 }
