@@ -18,6 +18,7 @@ use crate::options::Fence;
 /// * The mutex of a holder that died must become free, for example because its lease ends. The mutex itself renews its
 ///   lease while it is held.
 /// * Dropping a held mutex does not release it.
+/// * A child that was forked while the mutex was held does not hold it, and must not release it.
 pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// Acquires the mutex if it is free, and returns whether it succeeded.
     ///
@@ -32,6 +33,8 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// It returns `false` if the mutex is still held at `deadline`, or at an earlier limit that the mutex has been
     /// configured with (such as `lock_blocking_timeout`). If `deadline` has passed, it tries once, as
     /// [`try_acquire`](Self::try_acquire) does.
+    ///
+    /// If the store does not reply, this call ends shortly after `deadline`: the caller has agreed to wait no longer.
     ///
     /// # Errors
     /// If the store fails.
@@ -52,9 +55,12 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
 
     /// Returns whether this object acquired the mutex and is known to have lost it since.
     ///
-    /// A mutex is lost when its lease ended or when somebody else took it. This call performs no I/O and never blocks.
-    /// It returns `false` before the mutex is acquired and after it is released. The default is `false`, for mutexes
-    /// that cannot be lost.
+    /// A mutex is lost when its lease ended, when somebody else took it, or when this process was forked while its parent
+    /// held the mutex. A region asks before it stores a created value, and does not store the value under a lost mutex.
+    /// The answer may become `false` again only if the store proves that nobody else has held the mutex.
+    ///
+    /// This call performs no I/O and never blocks. It returns `false` before the mutex is acquired and after it is
+    /// released. The default is `false`, for mutexes that cannot be lost.
     fn is_lost(&self) -> bool {
         false
     }

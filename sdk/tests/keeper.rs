@@ -240,22 +240,25 @@ fn many_hung_servers_keep_a_bounded_number_of_threads_busy() {
     drop(mutexes);
 }
 
+/// The leases wait for their renewal in the lane of one server, and their keys move to another one, which hangs.
 #[test]
 fn lease_whose_key_moved_is_renewed_on_its_new_server() {
     let servers = Arc::new(Servers::default());
-    let leases = leases(&servers, LEASE);
-    let (stays, moves) = (acquired(&leases, "stays:1"), acquired(&leases, "moves:1"));
-    servers.change(|state| {
-        state.moved.insert("moves".to_owned(), "hung".to_owned());
-        state.hung.insert("hung".to_owned());
-    });
-    servers.until("the renewal hangs", |state| state.waiting == 1);
-    let moved = acquired(&leases, "moved:1");
-    servers.change(|state| drop(state.moved.insert("moved".to_owned(), "elsewhere".to_owned())));
-    servers.hear("renew", "moved:1", 3);
+    let leases = leases(&servers, LEASE * 5);
+    let move_to = |server: &str| {
+        servers.change(|state| {
+            state.moved.insert("moves".to_owned(), server.to_owned());
+        });
+    };
+    move_to("stays");
+    let moved: Vec<_> = (0..4).map(|number| acquired(&leases, &format!("moves:{number}"))).collect();
+    let stays = acquired(&leases, "stays:1");
+    servers.hang("hung");
+    move_to("hung");
+    servers.hear("renew", "stays:1", 3);
+    servers.until("a moved lease is renewed on its new server", |state| state.waiting == 1);
     servers.heal();
-    servers.hear("renew", "moves:1", 2);
-    for mutex in [stays, moves, moved] {
+    for mutex in moved.into_iter().chain([stays]) {
         mutex.release().expect("the server has the lock");
     }
 }
@@ -305,6 +308,7 @@ fn lease_that_ended_is_not_lost_if_the_server_kept_the_lock() {
         state.failing.insert("renew");
     });
     spin_until("the lease ends", || mutex.is_lost());
+    servers.hear("renew", "a:1", 3);
     servers.heal();
     spin_until("a renewal proves that the lock is ours", || !mutex.is_lost());
     assert_eq!(servers.token("a:1"), token);
