@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_net::PerProcess;
 pub use dogpile_net::{Checks, Keepalive, Tls};
+use dogpile_sdk::PerProcess;
 
 pub use self::address::{Address, Place};
 pub use self::distribution::{Distribution, Hash};

@@ -37,7 +37,7 @@ pub enum Endpoint {
 /// Opens connections to one server.
 ///
 /// It looks up the server's name on a thread. That thread does not exist in a forked child, so each process
-/// [needs its own](crate::PerProcess) connector.
+/// [needs its own](dogpile_sdk::PerProcess) connector.
 #[derive(Debug)]
 pub struct Connector {
     endpoint: Endpoint,

@@ -99,7 +99,7 @@ impl<C> Pool<C> {
 
     /// Closes the idle connections of the parent process, unless a lock of the parent is in the way. Does not wait.
     ///
-    /// This is what a forked child does with the pool of its parent. See [`PerProcess`](crate::PerProcess).
+    /// This is what a forked child does with the pool of its parent. See [`PerProcess`](dogpile_sdk::PerProcess).
     pub fn abandon(&self) {
         if let Ok(mut connections) = self.connections.try_lock() {
             connections.idle.clear();

@@ -10,8 +10,8 @@ mod turns;
 
 use std::sync::Arc;
 
-use dogpile_net::PerProcess;
 use dogpile_sdk::BackendError;
+use dogpile_sdk::PerProcess;
 
 use self::cluster::Cluster;
 pub(crate) use self::run::{Servers, only, run_one};

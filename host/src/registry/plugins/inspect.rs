@@ -2,15 +2,14 @@
 //!
 //! A truncated library would end the process with SIGBUS, and opening any library runs its initializers.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use object::read::NameOrOrdinal;
 use object::{Architecture, Object, ObjectKind, ObjectSegment};
-use sha2::{Digest, Sha256};
 
 use super::permission;
 use crate::registry::LibraryProblem;
+use crate::sha256::sha256_hex;
 
 /// The architecture of this host, if `object` knows it.
 const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
@@ -32,7 +31,7 @@ pub(super) fn check(path: &Path, announced: Option<&str>, pins: &[String]) -> Re
     permission::check(folder).and_then(|()| permission::check(path)).map_err(LibraryProblem::Unsafe)?;
     let bytes = std::fs::read(path).map_err(LibraryProblem::Unreadable)?;
     if announced.is_some() || !pins.is_empty() {
-        check_hash(&hexadecimal(&bytes), announced, pins)?;
+        check_hash(&sha256_hex(&bytes), announced, pins)?;
     }
     check_content(&bytes)
 }
@@ -52,15 +51,7 @@ fn check_hash(found: &str, announced: Option<&str>, pins: &[String]) -> Result<(
 
 /// Returns the hexadecimal SHA-256 of the file at `path`.
 pub(super) fn sha256_of(path: &Path) -> Result<String, LibraryProblem> {
-    std::fs::read(path).map(|bytes| hexadecimal(&bytes)).map_err(LibraryProblem::Unreadable)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    std::fs::read(path).map(|bytes| sha256_hex(&bytes)).map_err(LibraryProblem::Unreadable)
 }
 
 fn check_content(bytes: &[u8]) -> Result<(), LibraryProblem> {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use dogpile_sdk::{
     BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
 };
-use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use crate::backend::scope_of;
@@ -87,7 +86,7 @@ fn stored(key: &str) -> Cow<'_, [u8]> {
         return Cow::Borrowed(key.as_bytes());
     }
     let mut name = vec![0xff];
-    name.extend_from_slice(&Sha256::digest(key));
+    name.extend_from_slice(&hmac_sha256::Hash::hash(key.as_bytes()));
     Cow::Owned(name)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use dogpile_net::PerProcess;
+use dogpile_sdk::PerProcess;
 use dogpile_sdk::{BackendError, ErrorKind};
 
 use crate::command::{Access, Command, Repeat, Reply, Request};
