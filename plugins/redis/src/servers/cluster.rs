@@ -2,6 +2,8 @@
 
 // Source: the Redis Cluster specification, "Redirection and resharding".
 
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use std::{fmt, thread};
 
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
 
+use self::target::{Target, redirection, request_for, without_asking};
 use super::run::Servers;
 use super::slots::{Slots, slot};
 use super::turns::{Turn, Turns, share};
@@ -46,23 +49,13 @@ struct Map {
     version: u64,
 }
 
-/// A node that receives some of the commands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Target {
-    /// The master of the commands' slots.
-    Master(Node),
-    /// The node that an `ASK` redirection names.
-    ///
-    /// It already has the keys, but does not own their slots yet.
-    Asked(Node),
-}
-
-impl Target {
-    fn node(&self) -> &Node {
-        match self {
-            Target::Master(node) | Target::Asked(node) => node,
-        }
-    }
+/// What all attempts of a call have in common.
+#[derive(Clone, Copy)]
+struct Call {
+    repeat: Repeat,
+    deadline: Instant,
+    /// The version of the slot map with which the call began.
+    version: u64,
 }
 
 /// The indices of the commands that must still run, with the targets of redirected ones.
@@ -173,23 +166,33 @@ impl Cluster {
     }
 
     /// Sends each command once, fills `replies`, and returns the commands to send again.
+    ///
+    /// A command whose slot is unassigned is one of them, unless `map` is newer than the call.
     fn attempt(
         &self,
         commands: &[Command<'_>],
         to_do: ToDo,
         map: &Map,
-        (repeat, deadline): (Repeat, Instant),
+        Call { repeat, deadline, version }: Call,
         replies: &mut [Option<Reply>],
     ) -> Result<ToDo, BackendError> {
         let mut by_target: BTreeMap<Target, Vec<usize>> = BTreeMap::new();
+        let mut again = Vec::new();
         for (number, target) in to_do {
             let target = match target {
                 Some(target) => target,
-                None => Target::Master(master(map, commands[number].key)?.clone()),
+                None => match master(map, commands[number].key) {
+                    Ok(node) => Target::Master(node.clone()),
+                    // The slot may have been assigned since.
+                    Err(_) if map.version == version => {
+                        again.push((number, None));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             by_target.entry(target).or_default().push(number);
         }
-        let mut again = Vec::new();
         let exchanged = self.exchange(commands, &by_target, repeat, deadline);
         for ((_, numbers), received) in by_target.into_iter().zip(exchanged) {
             match received {
@@ -271,42 +274,6 @@ fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     })
 }
 
-/// Returns a request of `commands`, each preceded by `ASKING` if an `ASK` redirection named the target.
-fn request_for<'c, 'k: 'c>(target: &Target, commands: impl Iterator<Item = &'c Command<'k>>) -> Request {
-    match target {
-        Target::Master(_) => Request::new(commands),
-        Target::Asked(_) => {
-            let asking = commands.fold(Request::default(), |request, command| {
-                let mut request = request.with(&["ASKING"], Expected::Done);
-                request.add(command);
-                request
-            });
-            asking.guarded()
-        }
-    }
-}
-
-/// Drops the replies to `ASKING`.
-fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply> {
-    match target {
-        Target::Master(_) => replies,
-        Target::Asked(_) => replies.into_iter().skip(1).step_by(2).collect(),
-    }
-}
-
-/// Returns `Some` if a command must be sent again, with the target that its reply names.
-fn redirection(reply: &Reply) -> Option<Option<Target>> {
-    let Value::Error(error) = &reply.value else { return None };
-    // "MOVED 3999 127.0.0.1:6381"
-    let node = || error.word(2).and_then(Node::parse);
-    match error.code() {
-        "MOVED" => Some(node().map(Target::Master)),
-        "ASK" => Some(node().map(Target::Asked)),
-        "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "READONLY" | "MASTERDOWN" => Some(None),
-        _ => None,
-    }
-}
-
 /// Locks `mutex`, ignoring poison: no code panics while it holds one of these.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -324,8 +291,9 @@ impl Servers for Cluster {
         let mut replies: Vec<Option<Reply>> = vec![None; commands.len()];
         let mut to_do: ToDo = (0..commands.len()).map(|number| (number, None)).collect();
         let mut map = self.map(deadline)?;
+        let call = Call { repeat, deadline, version: map.version };
         for attempt in 0..ATTEMPTS {
-            to_do = self.attempt(commands, to_do, &map, (repeat, deadline), &mut replies)?;
+            to_do = self.attempt(commands, to_do, &map, call, &mut replies)?;
             let left = deadline.saturating_duration_since(Instant::now());
             if to_do.is_empty() || left.is_zero() {
                 break;

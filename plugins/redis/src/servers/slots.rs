@@ -51,7 +51,7 @@ impl Slots {
 fn range(row: Value, asked: &Node) -> Option<(u16, (u16, Node))> {
     let mut row = row.into_elements()?.into_iter();
     let first = number(row.next()?)?;
-    let last = number(row.next()?)?;
+    let last = number(row.next()?).filter(|last| (first..SLOTS).contains(last))?;
     let mut master = row.next()?.into_elements()?.into_iter();
     let host = match master.next()? {
         Value::Nil => None,
@@ -116,6 +116,9 @@ mod tests {
             Value::Array(vec![]),
             Value::Array(vec![Value::Array(vec![Value::Integer(0)])]),
             Value::Array(vec![row(0, 70_000, Value::Nil, 1)]),
+            Value::Array(vec![row(0, 16384, Value::Nil, 1)]),
+            Value::Array(vec![row(9, 5, Value::Nil, 1)]),
+            Value::Array(vec![row(-1, 5, Value::Nil, 1)]),
         ];
         for reply in odd {
             assert_eq!(Slots::parse(reply, &asked), None);
