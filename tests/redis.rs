@@ -18,6 +18,8 @@ mod frozen;
 mod hostile;
 #[path = "redis/keys.rs"]
 mod keys;
+#[path = "redis/lies.rs"]
+mod lies;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]

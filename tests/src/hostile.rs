@@ -22,6 +22,8 @@ pub enum Misbehavior {
     Hold,
     /// It sends the bytes, and then nothing.
     Send(&'static [u8]),
+    /// It sends the bytes as the reply to this command, logins included, and replies to others as it should.
+    Answer(&'static str, &'static [u8]),
     /// It sends the first bytes once, and the others forever.
     Stream(&'static [u8], &'static [u8]),
     /// It sends the first bytes, and then the last byte of them every few milliseconds.
@@ -45,6 +47,7 @@ pub struct HostileServer {
 
 #[derive(Debug)]
 struct Shared {
+    port: u16,
     misbehavior: Mutex<Misbehavior>,
     /// The number of connections that were opened.
     connections: AtomicUsize,
@@ -66,7 +69,7 @@ impl HostileServer {
         let port = listener.local_addr().expect("it is bound").port();
         let (connections, repeat, repeated, received) = Default::default();
         let misbehavior = Mutex::new(Misbehavior::None);
-        let shared = Arc::new(Shared { misbehavior, connections, repeat, repeated, received });
+        let shared = Arc::new(Shared { port, misbehavior, connections, repeat, repeated, received });
         let serving = Arc::clone(&shared);
         // The thread ends with the test's process.
         thread::spawn(move || {
@@ -130,14 +133,17 @@ impl Shared {
 
     fn reply(&self, words: &[String], client: &mut TcpStream) -> std::io::Result<()> {
         self.received.lock().extend(words.first().cloned());
-        let reply = reply_to(words);
-        let is_login = words.first().is_some_and(|name| name == "AUTH");
-        let misbehavior = if is_login { Misbehavior::None } else { *self.misbehavior.lock() };
+        let reply = reply_to(words, self.port);
+        let is = |command: &str| words.first().is_some_and(|name| name == command);
+        let misbehavior = match *self.misbehavior.lock() {
+            Misbehavior::Answer(command, bytes) if is(command) => return client.write_all(bytes),
+            Misbehavior::Answer(..) => Misbehavior::None,
+            misbehavior if !is("AUTH") => misbehavior,
+            _ => Misbehavior::None,
+        };
         match misbehavior {
-            Misbehavior::None => client.write_all(&reply),
-            Misbehavior::Hold if words.first().is_some_and(|name| name == "EVAL") => {
-                client.write_all(b":0\r\n")
-            }
+            Misbehavior::None | Misbehavior::Answer(..) => client.write_all(&reply),
+            Misbehavior::Hold if is("EVAL") => client.write_all(b":0\r\n"),
             Misbehavior::Freeze | Misbehavior::Hold => Ok(()),
             Misbehavior::Send(bytes) => client.write_all(bytes),
             Misbehavior::Stream(first, rest) => {
@@ -171,7 +177,8 @@ impl Shared {
     }
 }
 
-fn reply_to(words: &[String]) -> Vec<u8> {
+/// Returns the right reply of a server on `port`, which is also the only master of a cluster, and a sentinel.
+fn reply_to(words: &[String], port: u16) -> Vec<u8> {
     let value = |key: &String| {
         let value = format!("{{\"ct\": 1700000000.0, \"v\": 2}}|\"{}\"", HostileServer::value(key));
         format!("${}\r\n{value}\r\n", value.len())
@@ -180,6 +187,18 @@ fn reply_to(words: &[String]) -> Vec<u8> {
         Some((name, keys)) if name == "GET" => keys.iter().map(value).collect(),
         Some((name, keys)) if name == "MGET" => {
             format!("*{}\r\n{}", keys.len(), keys.iter().map(value).collect::<String>())
+        }
+        Some((name, words)) if name == "ECHO" => {
+            words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect()
+        }
+        Some((name, _)) if name == "CLUSTER" => {
+            format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n")
+        }
+        Some((name, words)) if name == "SENTINEL" => {
+            let is_of_the_master = words.first().is_some_and(|word| word == "GET-MASTER-ADDR-BY-NAME");
+            let digits = port.to_string().len();
+            let master = format!("*2\r\n$9\r\n127.0.0.1\r\n${digits}\r\n{port}\r\n");
+            if is_of_the_master { master } else { "*0\r\n".to_owned() }
         }
         Some((name, _)) if ["DEL", "EVAL", "EXISTS"].contains(&&**name) => ":1\r\n".to_owned(),
         _ => "+OK\r\n".to_owned(),
