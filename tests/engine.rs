@@ -15,6 +15,8 @@ mod handoff;
 mod lost;
 #[path = "engine/pausing.rs"]
 mod pausing;
+#[path = "engine/timeouts.rs"]
+mod timeouts;
 #[path = "engine/waiting.rs"]
 mod waiting;
 #[path = "engine/writers.rs"]
