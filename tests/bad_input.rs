@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "bad_input/bounds.rs"]
+mod bounds;
 #[path = "bad_input/configuration.rs"]
 mod configuration;
 #[path = "bad_input/stored.rs"]

@@ -1,12 +1,14 @@
 //! [`Arguments`]: the arguments that a configuration passes to a backend or proxy.
 
 mod error;
+mod finite;
 mod foreign;
 mod lenient;
 pub mod list;
 mod oslo;
 pub mod seconds;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer};
@@ -17,6 +19,7 @@ use crate::error::BackendError;
 use crate::nearest::did_you_mean;
 
 use self::error::refused;
+use self::finite::Finite;
 pub(crate) use self::foreign::Renamed;
 use self::foreign::Translated;
 pub use self::foreign::{Conversion, ForeignArgument, ForeignArguments};
@@ -136,7 +139,8 @@ impl Arguments {
 
 impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Arguments)
+        let given = BTreeMap::<String, Finite>::deserialize(deserializer)?;
+        Ok(Arguments(given.into_iter().map(|(name, Finite(value))| (name, value)).collect()))
     }
 }
 

@@ -14,7 +14,7 @@ use dogpile_sdk::{BackendError, Capabilities, seconds};
 use serde::Deserialize;
 
 pub(crate) use self::argument::{LONGEST, invalid};
-use self::argument::{between, timeout};
+use self::argument::{between, limited, timeout};
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
 pub use self::foreign::{SENTINEL_FOREIGN, SINGLE_FOREIGN};
 pub(crate) use self::node::AllowedHosts;
@@ -98,9 +98,9 @@ pub struct RedisConfig {
     pub lock_wakeup: bool,
     /// Accepted for compatibility with Python, without effect. Any thread may release a lock.
     pub thread_local_lock: bool,
-    /// Most connections to a server that are in use at a time. Default: 32.
+    /// Most connections to a server that are in use at a time, from 1 to 65535. Default: 32.
     pub pool_size: Option<usize>,
-    /// Most unused connections to a server that are kept. Default: 32.
+    /// Most unused connections to a server that are kept, at most 65535. Default: 32.
     pub pool_max_idle: usize,
     /// Time after which an unused connection is closed. Default: 60.
     #[serde(with = "seconds")]
@@ -161,6 +161,11 @@ impl fmt::Debug for RedisConfig {
     }
 }
 
+/// The most connections to a server: there are no more ports.
+const MOST_CONNECTIONS: usize = 65_535;
+/// The most bytes of a value: a terabyte is more than fits into memory.
+const MOST_BYTES: usize = 1 << 40;
+
 /// The kind of deployment that a backend uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deployment {
@@ -185,10 +190,13 @@ impl RedisConfig {
             );
             return Err(invalid("lock_prefix", why));
         }
-        let least_one = [("pool_size", self.pool_size), ("max_value_bytes", Some(self.max_value_bytes))];
-        if let Some((argument, _)) = least_one.iter().find(|(_, given)| *given == Some(0)) {
-            return Err(invalid(argument, "0 is too low; use at least 1"));
+        if self.port == 0 {
+            return Err(invalid("port", "0 is not a valid port; use 1 to 65535"));
         }
+        limited("pool_size", self.pool_size, 1, MOST_CONNECTIONS)?;
+        limited("pool_max_idle", Some(self.pool_max_idle), 0, MOST_CONNECTIONS)?;
+        limited("max_connections", self.options(deployment).max_connections, 1, MOST_CONNECTIONS)?;
+        limited("max_value_bytes", Some(self.max_value_bytes), 1, MOST_BYTES)?;
         if self.redis_expiration_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("redis_expiration_time", why));

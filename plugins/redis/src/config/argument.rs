@@ -30,6 +30,24 @@ pub(super) fn between(
     Err(invalid(argument, format_args!("{given} is too {what}; use at {use_this} {bound}")))
 }
 
+/// Returns an error unless `given` is between `least` and `most`.
+pub(super) fn limited(
+    argument: &str,
+    given: Option<usize>,
+    least: usize,
+    most: usize,
+) -> Result<(), BackendError> {
+    match given {
+        Some(given) if given < least => {
+            Err(invalid(argument, format_args!("{given} is too low; use at least {least}")))
+        }
+        Some(given) if given > most => {
+            Err(invalid(argument, format_args!("{given} is too high; use at most {most}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Returns `given` if it is at least a millisecond, as every timeout must be, and not too long.
 pub(super) fn timeout(argument: &str, given: Duration) -> Result<Duration, BackendError> {
     between(argument, given, Duration::from_millis(1), LONGEST)
