@@ -34,13 +34,16 @@
 //! The same line serves an application that links the crate (`use acme_shelf as _;`) and one that loads it as a
 //! library. For the latter, a wrapper crate of type `cdylib` depends on it and calls [`export_plugin!`].
 //!
-//! A backend that stores bytes implements [`BytesBackend`] instead. A wrapper around other backends implements
+//! A backend that stores bytes implements [`BytesBackend`] instead. If its client is asynchronous, it implements
+//! [`AsyncBytesBackend`], and `OnTokio` (feature `tokio`) runs it. A wrapper around other backends implements
 //! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its
 //! contract.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod async_backend;
+mod async_mutex;
 mod backend;
 mod bytes;
 mod capabilities;
@@ -68,6 +71,8 @@ mod weak_registry;
 pub use crate::arguments::{
     Arguments, Conversion, ForeignArgument, ForeignArguments, NoArguments, OSLO_CACHE, list, seconds,
 };
+pub use crate::async_backend::{AsyncBytesBackend, OwnedBytesEntry};
+pub use crate::async_mutex::{AsyncMutex, BoxedMutex};
 pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};
