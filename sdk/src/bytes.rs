@@ -135,13 +135,15 @@ impl<B: fmt::Debug> fmt::Debug for Enveloped<B> {
     }
 }
 
-fn open(stored: Vec<u8>) -> Option<CachedValue> {
+/// Reads the envelope of `stored`. Returns `None` if they are unreadable.
+pub(crate) fn open(stored: Vec<u8>) -> Option<CachedValue> {
     let stored = Bytes::from(stored);
     let (metadata, start) = envelope::read(&stored)?;
     Some(CachedValue { payload: Payload::Bytes(stored.slice(start..)), metadata })
 }
 
-fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
+/// Writes `value`, which is to be stored under `key`, in its envelope.
+pub(crate) fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
     let Payload::Bytes(payload) = &value.payload else {
         let error = BackendError::new(
             ErrorKind::InvalidValue,

@@ -56,6 +56,8 @@ mod ignoring;
 pub mod lease;
 mod mutex;
 mod nearest;
+#[cfg(feature = "tokio")]
+mod on_tokio;
 mod operations;
 mod options;
 mod pending;
@@ -82,6 +84,8 @@ pub use crate::error::{BackendError, ErrorKind};
 pub use crate::error_chain::{ErrorChain, error_chain};
 pub use crate::mutex::CacheMutex;
 pub use crate::nearest::{did_you_mean, nearest};
+#[cfg(feature = "tokio")]
+pub use crate::on_tokio::OnTokio;
 pub use crate::operations::{MutexOperations, Operations};
 pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
 pub use crate::pending::Pending;
