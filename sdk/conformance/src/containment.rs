@@ -147,7 +147,7 @@ fn never_panics(setup: &Setup, call: impl Fn(&dyn CacheBackend, &str, &CachedVal
 }
 
 /// Returns keys that a careless backend mishandles.
-fn hostile(setup: &Setup) -> Vec<String> {
+pub(crate) fn hostile(setup: &Setup) -> Vec<String> {
     let key = setup.fresh_key();
     let mut keys = unusual(&key);
     keys.extend(["", " ", "\0", "/", "..", "\u{10ffff}", "\u{301}"].map(str::to_owned));

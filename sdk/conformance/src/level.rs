@@ -31,11 +31,14 @@ pub enum Level {
     Concurrency,
     /// No call panics, and panics of callers do not damage the backend.
     Containment,
+    /// Asynchronous calls do what the blocking ones do, complete once, and can be canceled. Claimed by a backend that has
+    /// them.
+    Asynchronous,
 }
 
 impl Level {
     /// All levels, in the order in which they are reported.
-    pub const ALL: [Level; 11] = [
+    pub const ALL: [Level; 12] = [
         Level::Store,
         Level::Multi,
         Level::Metadata,
@@ -47,6 +50,7 @@ impl Level {
         Level::BadInput,
         Level::Concurrency,
         Level::Containment,
+        Level::Asynchronous,
     ];
 
     /// Returns the name of the level in reports and in the names of tests.
@@ -63,6 +67,7 @@ impl Level {
             Level::BadInput => "bad_input",
             Level::Concurrency => "concurrency",
             Level::Containment => "containment",
+            Level::Asynchronous => "asynchronous",
         }
     }
 
@@ -76,6 +81,10 @@ impl Level {
             Level::Lease => setup.lease().map(drop),
             Level::Expiry => claimed(setup.backend()?.capabilities().native_expiry, "native expiry"),
             Level::Fencing => claimed(setup.backend()?.capabilities().fencing, "fencing"),
+            Level::Asynchronous => match setup.backend()?.operations() {
+                Some(_) => Ok(()),
+                None => Err(Stop::skipped("the backend has no asynchronous calls")),
+            },
             _ => Ok(()),
         }
     }

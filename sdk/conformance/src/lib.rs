@@ -47,6 +47,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod asynchronous;
+pub mod asynchronous_mutex;
 pub mod bad_input;
 pub mod capabilities;
 pub mod concurrency;
@@ -59,6 +61,7 @@ pub mod multi;
 pub mod mutex;
 pub mod store;
 
+mod begun;
 mod expect;
 mod holder;
 mod level;

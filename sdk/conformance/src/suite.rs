@@ -140,6 +140,31 @@ const CASES: &[Case] = list! {
         value_that_panics_on_drop_does_no_harm,
         panicking_thread_leaves_backend_usable,
     }
+    Asynchronous: asynchronous {
+        begun_get_returns_what_get_returns,
+        begun_set_is_read_by_get,
+        begun_delete_removes_the_value,
+        begun_get_multi_returns_what_get_multi_returns,
+        begun_set_multi_and_delete_multi_take_effect,
+        begun_calls_fail_as_blocking_calls_do,
+        each_call_completes_once,
+        completion_may_begin_the_next_call,
+        hundred_calls_in_flight_get_their_own_outcomes,
+        canceled_calls_leave_the_backend_usable,
+        canceling_one_call_leaves_others_alone,
+        cancellation_after_the_outcome_changes_nothing,
+        dropping_the_backend_ends_calls_in_flight,
+        begun_calls_never_panic,
+    }
+    Asynchronous: asynchronous_mutex {
+        begun_mutex_calls_agree_with_blocking_ones,
+        begun_release_of_a_mutex_that_is_not_held_fails,
+        begun_acquire_until_waits_without_its_caller,
+        begun_acquire_until_gives_up_at_its_deadline,
+        begun_acquire_until_past_deadline_tries_once,
+        canceled_wait_does_not_keep_the_mutex,
+        canceled_attempt_does_not_keep_the_mutex,
+    }
 };
 
 /// Returns all cases.
@@ -283,6 +308,8 @@ mod tests {
     #[test]
     fn every_public_function_of_a_case_module_is_listed() {
         let sources = [
+            include_str!("asynchronous.rs"),
+            include_str!("asynchronous_mutex.rs"),
             include_str!("bad_input.rs"),
             include_str!("capabilities.rs"),
             include_str!("concurrency.rs"),

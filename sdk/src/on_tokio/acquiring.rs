@@ -2,14 +2,9 @@
 //!
 //! A wait can then be canceled between two attempts, when it is certain that the mutex is not held.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::task::Poll;
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use super::outcome::within;
 use crate::async_mutex::{AsyncMutex, BoxedMutex};
@@ -19,27 +14,8 @@ use crate::error_chain::error_chain;
 /// The pause after the first attempt. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
-/// The longest pause between two attempts.
+/// The longest pause between two attempts. It also bounds how long a canceled wait goes on.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-
-/// Whether nobody needs the outcome of a wait any more.
-#[derive(Debug, Default)]
-pub(super) struct Cancellation {
-    is_set: AtomicBool,
-    set: Notify,
-}
-
-impl Cancellation {
-    pub(super) fn set(&self) {
-        self.is_set.store(true, SeqCst);
-        // This wakes a wait that begins later, too.
-        self.set.notify_one();
-    }
-
-    fn is_set(&self) -> bool {
-        self.is_set.load(SeqCst)
-    }
-}
 
 /// A mutex, and whether it is held through us. Clones are the same mutex.
 #[derive(Clone, Debug)]
@@ -55,27 +31,22 @@ impl Acquiring {
         Acquiring { mutex, is_held, limit }
     }
 
-    /// Acquires the mutex, and returns false at `deadline` or once canceled.
-    pub(super) async fn until(
-        &self,
-        deadline: Instant,
-        canceled: &Cancellation,
-    ) -> Result<bool, BackendError> {
+    /// Acquires the mutex, and returns false at `deadline`, or soon after `canceled` is set.
+    pub(super) async fn until(&self, deadline: Instant, canceled: &AtomicBool) -> Result<bool, BackendError> {
         let mut pause = FIRST_PAUSE;
         while !self.attempt().await? {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || canceled.is_set() {
+            if left.is_zero() || canceled.load(SeqCst) {
                 return Ok(false);
             }
-            let early = first_of(self.mutex.released(), canceled.set.notified());
-            // Whichever ends the pause, another attempt follows.
-            let _ = tokio::time::timeout(pause.min(left), early).await;
-            if canceled.is_set() {
+            // Another attempt follows, whether the pause ended early or not.
+            let _ = tokio::time::timeout(pause.min(left), self.mutex.released()).await;
+            if canceled.load(SeqCst) {
                 return Ok(false);
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        if canceled.is_set() {
+        if canceled.load(SeqCst) {
             self.give_back().await;
             return Ok(false);
         }
@@ -123,14 +94,4 @@ impl Acquiring {
 /// Logs that a mutex could not be released in the background.
 pub(super) fn log_failure(error: &BackendError) {
     log::warn!("cannot release a mutex that was acquired too late: {}", error_chain(error));
-}
-
-/// Returns when one of two futures has ended.
-async fn first_of(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| {
-        let ended = one.as_mut().poll(context).is_ready() || other.as_mut().poll(context).is_ready();
-        if ended { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::process;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use super::acquiring::{Acquiring, Cancellation, log_failure};
+use super::acquiring::{Acquiring, log_failure};
 use super::calls::{Calls, failed};
 use super::outcome::{contained, within};
 use super::process::{Own, Site};
@@ -93,12 +93,12 @@ impl<B: AsyncBytesBackend> TokioMutex<B> {
             Err(error) => return failed(completion, error.during(operation)),
         };
         let binding = self.bind(own.site());
-        let cancellation = Arc::new(Cancellation::default());
-        let canceled = Arc::clone(&cancellation);
+        let cancel = Arc::new(AtomicBool::new(false));
+        let canceled = Arc::clone(&cancel);
         let acquiring = async move { binding.await?.until(deadline, &canceled).await };
         own.handle().spawn(async move { completion.complete(contained(operation, acquiring).await) });
         // Not an abort: the attempt in progress may acquire the mutex on the server after the task is gone.
-        Running::new(move || cancellation.set())
+        Running::new(move || cancel.store(true, SeqCst))
     }
 
     /// Acquires the mutex for a thread that waits. If that gives up, the mutex is released.

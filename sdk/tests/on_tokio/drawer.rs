@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{AsyncBytesBackend, AsyncMutex, BackendError, BoxedMutex, ErrorKind, Fence, StoreOptions};
+use dogpile_sdk::{
+    AsyncBytesBackend, AsyncMutex, BackendError, BoxedMutex, Capabilities, ErrorKind, Fence, StoreOptions,
+};
 use tokio::sync::Notify;
 
 use super::LIMIT;
@@ -134,6 +136,10 @@ impl AsyncBytesBackend for Drawer {
                 is_ours: AtomicBool::new(false),
             })
         })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().with_immediate(true)
     }
 
     async fn health(&self) -> Result<(), BackendError> {
