@@ -16,6 +16,8 @@ mod lost;
 mod names;
 #[path = "dylib/objects.rs"]
 mod objects;
+#[path = "dylib/on_tokio.rs"]
+mod on_tokio;
 #[path = "dylib/refused.rs"]
 mod refused;
 #[path = "dylib/trust.rs"]

@@ -72,7 +72,7 @@ fn linked() -> Arc<dyn CacheBackend> {
     Registry::new().build_backend(NAME, Arguments::default()).unwrap()
 }
 
-fn value(text: &str) -> CachedValue {
+pub(crate) fn value(text: &str) -> CachedValue {
     let payload = Payload::Bytes(text.as_bytes().to_vec().into());
     CachedValue { payload, metadata: Metadata::new(CreationTime::from_seconds(1.0)) }
 }

@@ -43,7 +43,7 @@
 //! ignored, with the reason.
 //!
 //! The store may be shared and need not be empty, because each case uses new keys. The values are left behind. The
-//! store needs room for a thousand small values and one of 1 MiB.
+//! store needs room for a thousand small values and three of 1 MiB.
 
 #![forbid(unsafe_code)]
 

@@ -58,21 +58,25 @@ fn dropping_the_backend_ends_calls_in_flight() {
     until("the futures are dropped", || control.dropped.load(SeqCst) == 10);
 }
 
-/// Completes a call on a thread of the runtime, and does `work` there. Returns its result.
+/// Completes a call on a thread of the runtime, and does `work` there, to which the backend belongs. Returns its result.
 fn on_own_thread<R: Send + 'static>(
     backend: OnTokio<Drawer>,
     work: impl FnOnce(OnTokio<Drawer>) -> R + Send + 'static,
 ) -> R {
     let calls = backend.operations().unwrap();
     let (sender, result) = mpsc::channel();
+    let (tell_begun, begun) = mpsc::channel();
     let _running: Running = calls.begin_get(
         "a",
         Completion::new(move |_| {
             assert_eq!(thread::current().name(), Some("dogpile-tokio"));
+            // The test drops its own part first.
+            begun.recv().unwrap();
             let _ = sender.send(work(backend));
         }),
     );
     drop(calls);
+    tell_begun.send(()).unwrap();
     result.recv_timeout(LIMIT).expect("the completion ran")
 }
 

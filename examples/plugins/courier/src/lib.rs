@@ -1,0 +1,10 @@
+//! An asynchronous plugin as a third party writes one: the backend `courier.shelf`.
+//!
+//! An application links it with `use courier_dogpile as _;`, or loads the library that `dylib/` makes of it.
+
+#![forbid(unsafe_code)]
+
+mod backend;
+mod mutex;
+
+pub use crate::backend::{Courier, CourierConfig};
