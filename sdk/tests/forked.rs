@@ -111,11 +111,13 @@ fn main() -> ExitCode {
     mutex.release().unwrap();
     let owner = RefCell::new(Some((backend, mutex)));
     in_child(|| drop(owner.take()));
+    let in_release = release_in_progress(&owner.borrow().as_ref().unwrap().0);
     in_child(|| {
         works_here(&owner.borrow().as_ref().unwrap().0);
         drop(owner.take());
         until_dropped_here();
     });
+    drop(in_release);
     works_here(&owner.borrow().as_ref().unwrap().0);
     drop(owner.take());
     until_dropped_here();
@@ -148,6 +150,19 @@ fn mutex_works_here(backend: &OnTokio<Birthplace>) {
     let mutex = backend.get_mutex("a").unwrap();
     assert!(mutex.try_acquire().unwrap() && !mutex.locked().unwrap());
     mutex.release().unwrap();
+}
+
+/// Releases a mutex, whose completion keeps a thread of the runtime until the returned sender is dropped.
+fn release_in_progress(backend: &OnTokio<Birthplace>) -> mpsc::Sender<()> {
+    let (end, ended) = mpsc::channel();
+    let (sender, completing) = mpsc::channel();
+    let calls = backend.get_mutex("a").unwrap().operations().unwrap();
+    let _running = calls.begin_release(Completion::new(move |_| {
+        sender.send(()).unwrap();
+        let _: Result<(), _> = ended.recv();
+    }));
+    completing.recv_timeout(LIMIT).unwrap();
+    end
 }
 
 /// Returns the value that a backend of this process returns.

@@ -194,7 +194,7 @@ impl<B: AsyncBytesBackend> MutexOperations for TokioMutex<B> {
             Ok(own) => own,
             Err(error) => return failed(completion, error.during("release")),
         };
-        let (binding, runtime) = (self.bind(own.site()), self.calls.clone());
+        let (binding, runtime) = (self.bind(own.site()), own.runtime());
         let releasing = async move { binding.await?.release().await };
         own.handle().spawn(async move {
             completion.complete(contained("release", releasing).await);

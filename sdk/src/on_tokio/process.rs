@@ -84,14 +84,14 @@ impl<B: fmt::Debug> fmt::Debug for Processes<B> {
 
 /// The runtime and the backend of one process, and those of its child.
 pub(super) struct Own<B> {
-    runtime: OwnRuntime,
+    runtime: Arc<OwnRuntime>,
     site: Arc<Site<B>>,
     child: OnceLock<Box<Own<B>>>,
 }
 
 impl<B> Own<B> {
     fn start(process: u32, threads: usize, build: &Arc<Build<B>>) -> Result<Self, BackendError> {
-        let runtime = OwnRuntime::start(process, threads)?;
+        let runtime = Arc::new(OwnRuntime::start(process, threads)?);
         let site = Site { build: Arc::clone(build), backend: OnceCell::new() };
         Ok(Own { runtime, site: Arc::new(site), child: OnceLock::new() })
     }
@@ -104,7 +104,14 @@ impl<B> Own<B> {
         self.runtime.handle()
     }
 
-    /// Returns the place of the backend. Unlike the runtime, a task may keep it alive.
+    /// Returns the runtime, for a task that must not be canceled by its end.
+    ///
+    /// Nothing else may be kept alive by a task: after a fork, the parent's tasks exist in the child and never end.
+    pub(super) fn runtime(&self) -> Arc<OwnRuntime> {
+        Arc::clone(&self.runtime)
+    }
+
+    /// Returns the place of the backend, which a task needs.
     pub(super) fn site(&self) -> Arc<Site<B>> {
         Arc::clone(&self.site)
     }
