@@ -102,14 +102,13 @@ pub(crate) struct Request {
     guard: Option<Guard>,
 }
 
-/// A last command, whose reply no other command has.
-///
-/// Replies do not say to which command they belong. If a proxy sends one of several values twice, only the reply that is
-/// left over shows that all others are off by one.
+/// A last command, whose reply no other command has. It shows that all replies before it are at their places.
 struct Guard {
     /// Where the command begins in the packed request.
     begin: usize,
     reply: Expected,
+    /// Whether the request has several values, which could be mistaken for each other.
+    is_of_a_batch: bool,
 }
 
 impl Request {
@@ -119,19 +118,19 @@ impl Request {
         request.guarded()
     }
 
-    /// Adds a guard if there are several values that could be mistaken for each other.
-    pub(crate) fn guarded(self) -> Self {
+    /// Adds a guard if the request reads values.
+    pub(crate) fn guarded(mut self) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        if self.expected.iter().filter(|expected| **expected == Expected::Value).nth(1).is_none() {
+        let values = self.expected.iter().filter(|expected| expected.is_value()).count();
+        if values == 0 {
             return self;
         }
         let (begin, number) = (self.packed.len(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let reply = Expected::Echo(number);
-        let mut request = self;
-        resp::command(2, &mut request.packed);
-        resp::bulk(b"ECHO", &mut request.packed);
-        resp::number(number, &mut request.packed);
-        Request { guard: Some(Guard { begin, reply }), ..request }
+        resp::command(2, &mut self.packed);
+        resp::bulk(b"ECHO", &mut self.packed);
+        resp::number(number, &mut self.packed);
+        let (reply, is_of_a_batch) = (Expected::Echo(number), values > 1);
+        Request { guard: Some(Guard { begin, reply, is_of_a_batch }), ..self }
     }
 
     /// Returns the packed commands, without the guard unless `is_guarded`.
@@ -142,9 +141,11 @@ impl Request {
         }
     }
 
-    /// Returns the kind of the guard's reply.
-    pub(crate) fn guard(&self) -> Option<Expected> {
-        self.guard.as_ref().map(|guard| guard.reply)
+    /// Returns the kind of the guard's reply, if the request needs a guard. A request for one value needs it only if it
+    /// follows another value.
+    pub(crate) fn guard(&self, follows_value: bool) -> Option<Expected> {
+        let guard = self.guard.as_ref().filter(|guard| guard.is_of_a_batch || follows_value);
+        guard.map(|guard| guard.reply)
     }
 
     pub(crate) fn add(&mut self, command: &Command<'_>) {
@@ -234,23 +235,34 @@ mod tests {
     fn request_is_its_packed_commands() {
         let set = Command::new("SETEX", "key", Expected::Done).arg(60).arg(&b"\0"[..]);
         let get = Command::new("MGET", "a", Expected::Values(2)).args(["b"]);
-        let request = Request::new([&set, &get]).with(&["ASKING"], Expected::Done);
+        let mut request = Request::default();
+        [set, get].iter().for_each(|command| request.add(command));
+        let request = request.with(&["ASKING"], Expected::Done).guarded();
         let expected = b"*4\r\n$5\r\nSETEX\r\n$3\r\nkey\r\n$2\r\n60\r\n$1\r\n\0\r\n\
             *3\r\n$4\r\nMGET\r\n$1\r\na\r\n$1\r\nb\r\n*1\r\n$6\r\nASKING\r\n";
-        assert_eq!(request.packed(true).escape_ascii().to_string(), expected.escape_ascii().to_string());
+        assert_eq!(request.packed(false).escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert_eq!(request.expected, [Expected::Done, Expected::Values(2), Expected::Done]);
-        assert_eq!(request.guard(), None);
+        let writes = Request::new([&Command::new("DEL", "key", Expected::Integer)]);
+        assert_eq!((writes.guard(true), writes.packed(true)), (None, writes.packed(false)));
+    }
+
+    #[test]
+    fn request_of_one_value_has_a_guard_after_another_value() {
+        let get = Request::new(&[Command::new("GET", "key", Expected::Value)]);
+        assert_eq!(get.guard(false), None);
+        assert!(get.guard(true).is_some());
+        assert!(get.packed(true).starts_with(get.packed(false)));
     }
 
     #[test]
     fn request_of_several_values_has_a_guard() {
         let gets = ["a", "b"].map(|key| Command::new("GET", key, Expected::Value));
         let (one, two) = (Request::new(&gets), Request::new(&gets));
-        assert!(one.guard().is_some() && one.guard() != two.guard());
+        assert!(one.guard(false).is_some() && one.guard(false) != two.guard(false));
         assert_eq!(one.expected, [Expected::Value; 2]);
         let gets = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n";
         assert_eq!(one.packed(false), gets);
-        let Some(Expected::Echo(number)) = one.guard() else { panic!("it has a guard") };
+        let Some(Expected::Echo(number)) = one.guard(false) else { panic!("it has a guard") };
         let number = number.to_string();
         let guard = format!("*2\r\n$4\r\nECHO\r\n${}\r\n{number}\r\n", number.len());
         assert_eq!(one.packed(true), [&gets[..], guard.as_bytes()].concat());

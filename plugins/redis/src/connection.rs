@@ -20,6 +20,8 @@ pub(crate) struct Connection {
     decoder: Decoder,
     /// The most bytes of a value.
     value_limit: usize,
+    /// Whether the last reply was the value of a key.
+    has_read_value: bool,
 }
 
 /// The moments by which a new connection must be open and logged in.
@@ -39,7 +41,8 @@ impl Connection {
         value_limit: usize,
     ) -> Result<Self, Failure> {
         let stream = connector.connect(deadlines.connected)?;
-        let mut connection = Connection { stream, decoder: Decoder::default(), value_limit };
+        let mut connection =
+            Connection { stream, decoder: Decoder::default(), value_limit, has_read_value: false };
         connection.set_deadline(deadlines.ready);
         connection.shake_hands(&steps(login, purpose))?;
         Ok(connection)
@@ -84,11 +87,17 @@ impl Connection {
                 Some(Value::Push(_)) if expected != Expected::Message => {}
                 Some(reply) => {
                     expected.check(&reply)?;
+                    self.has_read_value = expected.is_value();
                     return Ok(reply);
                 }
                 None => self.stream.fill(self.decoder.missing())?,
             }
         }
+    }
+
+    /// Returns whether the last reply was the value of a key, for which a surplus reply could be mistaken.
+    pub(crate) fn has_read_value(&self) -> bool {
+        self.has_read_value
     }
 
     /// Ends an exchange whose replies were all received.

@@ -22,6 +22,7 @@ mod config;
 mod connection;
 mod error;
 mod fence;
+mod guards;
 mod mutex;
 mod pool;
 mod resp;

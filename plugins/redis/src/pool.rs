@@ -16,6 +16,7 @@ use crate::command::{Repeat, Reply, Request};
 use crate::config::{ConnectionOptions, RedisConfig, invalid};
 use crate::connection::{Connection, Deadlines, Failure, Purpose, Server};
 use crate::error;
+use crate::guards::Guards;
 use crate::resp::{Expected, Value};
 
 /// The limits and timeouts of the connections to one server.
@@ -26,6 +27,7 @@ pub(crate) struct Limits {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retry: bool,
+    pub(crate) check_replies: bool,
     /// The most bytes of a value.
     pub(crate) value: usize,
 }
@@ -45,6 +47,7 @@ impl Limits {
             timeout: options.timeout()?,
             connect_timeout: options.connect_timeout()?,
             retry: config.retry_on_reconnect,
+            check_replies: config.check_replies,
             value: config.max_value_bytes,
         })
     }
@@ -59,8 +62,7 @@ pub(crate) struct Pool {
     connections: dogpile_net::Pool<Connection>,
     /// Whether the last exchange ended in a timeout.
     is_stuck: AtomicBool,
-    /// Whether the server rejected the guard of a request, which then has none.
-    is_unguarded: AtomicBool,
+    guards: Guards,
 }
 
 /// A connection on loan from a pool, for one exchange.
@@ -78,8 +80,8 @@ impl Pool {
     pub(crate) fn new(server: Server, limits: Limits) -> Self {
         let (address, connector) = (server.address.to_string().into(), server.connector());
         let connections = dogpile_net::Pool::new(limits.connections);
-        let (is_stuck, is_unguarded) = Default::default();
-        Pool { server, address, connector, limits, connections, is_stuck, is_unguarded }
+        let (is_stuck, guards) = (AtomicBool::default(), Guards::new(limits.check_replies));
+        Pool { server, address, connector, limits, connections, is_stuck, guards }
     }
 
     /// Returns the server's address.
@@ -139,7 +141,7 @@ impl Pool {
     pub(crate) fn listen(&self, request: &Request, deadline: Instant) -> Result<Connection, BackendError> {
         let listen = || {
             let mut connection = self.open(Purpose::Messages, deadline)?;
-            connection.send(request.packed(true))?;
+            connection.send(request.packed(false))?;
             match connection.receive(Expected::Message)? {
                 Value::Error(error) => Err(Failure::Rejected(error)),
                 _ => Ok(connection),
@@ -180,8 +182,8 @@ impl Lent<'_> {
     pub(crate) fn send(&mut self, request: &Request) -> Result<(), Failure> {
         self.close_if_confused();
         let (pool, deadline) = (self.pool, self.deadline);
-        self.guard = request.guard().filter(|_| !pool.is_unguarded.load(Ordering::Relaxed));
         let connection = self.loan.open(|| pool.open(Purpose::Commands, deadline))?;
+        self.guard = pool.guards.guard(request, connection);
         connection.send(request.packed(self.guard.is_some()))
     }
 
@@ -212,12 +214,8 @@ impl Lent<'_> {
         };
         let replies = request.expected.iter().map(|expected| connection.receive(*expected));
         let replies = replies.collect::<Result<Vec<_>, _>>()?;
-        if let Some(guard) = self.guard
-            && let Value::Error(error) = connection.receive(guard)?
-        {
-            // It is at its place all the same. Do not fill the server's log with further rejections.
-            log::debug!("Redis server {} rejected ECHO: it replied {error}", self.pool.address);
-            self.pool.is_unguarded.store(true, Ordering::Relaxed);
+        if let Some(guard) = self.guard {
+            self.pool.guards.receive(guard, connection)?;
         }
         connection.finish().map(|()| replies)
     }
