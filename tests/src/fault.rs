@@ -37,6 +37,8 @@ pub enum Fault {
     HalfClose,
     /// It arrives twice, at once.
     Duplicate,
+    /// It arrives a second time a moment later, when the next request may be on its way.
+    DuplicateLater,
     /// It changes places with the next one of the connection. If there is no other, it waits for the next request.
     ///
     /// Replies of Redis do not name their keys. Nothing can notice that two values of one batch changed places, so that
@@ -74,7 +76,7 @@ pub const VICTIM: &str = "victim";
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Fault; 27] = [
+    pub const ALL: [Fault; 28] = [
         Fault::Delay,
         Fault::Late,
         Fault::Freeze,
@@ -90,6 +92,7 @@ impl Fault {
         Fault::ResetInside,
         Fault::HalfClose,
         Fault::Duplicate,
+        Fault::DuplicateLater,
         Fault::Swap,
         Fault::OtherType,
         Fault::Error,
@@ -104,7 +107,7 @@ impl Fault {
         Fault::CorruptPayload,
     ];
 
-    /// Returns whether every reply still arrives whole and in time, so that no call may fail.
+    /// Returns whether every reply still arrives whole and in time, so that calls succeed.
     pub fn is_harmless(self) -> bool {
         matches!(self, Fault::Delay | Fault::SingleBytes)
     }

@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// The pause between the bytes of [`Fault::Drip`].
 const DRIP: Duration = Duration::from_millis(20);
 
+/// The pause before the second delivery of [`Fault::DuplicateLater`]. A client often sends its next request meanwhile.
+const MOMENT: Duration = Duration::from_micros(50);
+
 /// The pause after a wrong reply.
 const ALONE: Duration = Duration::from_millis(3);
 
@@ -87,6 +90,11 @@ impl<'s> Delivery<'s> {
             Fault::ResetInside => {
                 self.client.write_all(half)?;
                 return self.reset();
+            }
+            Fault::DuplicateLater => {
+                self.client.write_all(reply)?;
+                thread::sleep(MOMENT);
+                self.client.write_all(reply)?;
             }
             Fault::EndlessLine => return self.forever(dialect.endless_line(reply)),
             Fault::EndlessList => return self.forever(dialect.endless_list(reply)),
