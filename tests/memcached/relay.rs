@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 const LOCK: Duration = Duration::from_secs(1);
 
 /// The number of faults that are tried at a time.
-const AT_ONCE: usize = 9;
+const AT_ONCE: usize = 10;
 
 const SPOILING: Spoiling = Spoiling { timeout: TIMEOUT, every: 5, only: None };
 
