@@ -15,7 +15,7 @@ pub struct LeaseOptions {
     /// The longest pause between two polls of a lock that another holder has. The first pause is 1 millisecond. A pause
     /// grows to at most a sixteenth of the time waited. Default: 100 milliseconds.
     pub longest_pause: Duration,
-    /// The time after which [`CacheMutex::acquire_until`] returns `false`, even if its deadline is later. With 0 it
+    /// The time after which [`acquire_until`](crate::CacheMutex::acquire_until) returns `false`, even if its deadline is later. With 0 it
     /// never waits. Default: 5 minutes.
     pub give_up_after: Duration,
 }
