@@ -318,7 +318,7 @@ fn value_beyond_max_value_bytes_is_refused() {
             small.set("key", "v".repeat(500)).unwrap();
             assert_eq!(small.get("key").unwrap(), Some("v".repeat(500)));
             let error = told(&small.set("key", "v".repeat(2000)).unwrap_err());
-            assert!(error.contains("more than 1000; raise \"max_value_bytes\""), "{error}");
+            assert!(error.contains("the limit is 1000 bytes; raise \"max_value_bytes\""), "{error}");
             assert_eq!(small.get::<String>("key").unwrap(), None);
         }
     });
@@ -331,18 +331,20 @@ fn decompressed_value_beyond_its_limit_is_refused() {
         for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
             let config =
                 || RegionConfig::new(backend).argument("url", server.url()).argument("min_compress_len", 100);
-            let length = |number: usize| "v".repeat(number << 20);
-            let wide = region_of("wide", config().argument("max_decompressed_bytes", 16 << 20));
-            let region = region_of("default", config());
-            wide.set("bomb", length(9)).unwrap();
-            let error = told(&region.get::<String>("bomb").unwrap_err());
-            assert!(error.contains("more than 8388608 bytes; raise \"max_decompressed_bytes\""), "{error}");
-            assert_eq!(wide.get::<String>("bomb").unwrap().unwrap().len(), 9 << 20);
+            let wide = region_of("wide", config());
+            let narrow =
+                config().argument("max_decompressed_bytes", 100_000).argument("item_size_max", 150_000);
+            let narrow = region_of("narrow", narrow);
+            wide.set("bomb", "v".repeat(200_000)).unwrap();
+            let error = told(&narrow.get::<String>("bomb").unwrap_err());
+            assert!(error.contains("more than 100000 bytes; raise \"max_decompressed_bytes\""), "{error}");
+            narrow.get_multi::<String>(&["bomb", "other"]).unwrap_err();
+            assert_eq!(wide.get::<String>("bomb").unwrap().unwrap().len(), 200_000);
             // What could not be read again is not compressed, and then it is larger than an item.
-            region.set("bomb", length(9)).unwrap_err();
-            assert_eq!(region.get::<String>("bomb").unwrap(), None);
-            region.set("bomb", length(7)).unwrap();
-            assert_eq!(region.get::<String>("bomb").unwrap().unwrap().len(), 7 << 20);
+            narrow.set("bomb", "v".repeat(200_000)).unwrap_err();
+            assert_eq!(narrow.get::<String>("bomb").unwrap(), None);
+            narrow.set("bomb", "v".repeat(90_000)).unwrap();
+            assert_eq!(narrow.get::<String>("bomb").unwrap().unwrap().len(), 90_000);
         }
         assert!(say(server.port(), "version").starts_with("VERSION"));
     });

@@ -15,11 +15,12 @@ use dogpile_sdk::{
 };
 
 use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Refusal, Reply, When, check_key};
-use crate::compression::{COMPRESSED, Unreadable, deflate, inflate};
+use crate::compression::Unreadable;
 use crate::config::{
-    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Sizes, Variant,
+    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Variant,
 };
 use crate::mutex::{MemcachedLocks, PREFIX};
+use crate::values::{Values, bytes_flag};
 use crate::{error, expiry};
 
 register_backend! {
@@ -56,12 +57,9 @@ register_backend! {
 #[derive(Debug)]
 pub struct MemcachedBackend {
     client: Arc<Client>,
-    variant: Variant,
+    values: Values,
     expire_time: Option<Duration>,
-    compressed_from: Option<usize>,
     retries: Retries,
-    sizes: Sizes,
-    skip_oversized: bool,
     locks: Option<Leases>,
     has_lock_timeout: bool,
 }
@@ -109,12 +107,9 @@ impl MemcachedBackend {
         });
         Ok(MemcachedBackend {
             client,
-            variant,
+            values: Values::new(config, variant)?,
             expire_time: config.memcached_expire_time,
-            compressed_from: config.compressed_from(variant),
             retries: config.retries(),
-            sizes: config.sizes()?,
-            skip_oversized: config.skip_oversized,
             has_lock_timeout: config.distributed_lock && config.lock_lifetime().is_some(),
             locks,
         })
@@ -169,22 +164,10 @@ impl MemcachedBackend {
         }
     }
 
-    /// Returns the stored form of a value and its flags.
-    fn encoded<'v>(&self, value: &'v [u8]) -> (Cow<'v, [u8]>, u32) {
-        let flags = bytes_flag(self.variant);
-        // A value beyond the limit could not be read again.
-        let long = value.len() <= self.sizes.decompressed
-            && self.compressed_from.is_some_and(|length| value.len() >= length);
-        match long.then(|| deflate(value)).flatten() {
-            Some(deflated) => (Cow::Owned(deflated), flags | COMPRESSED),
-            None => (Cow::Borrowed(value), flags),
-        }
-    }
-
     /// Returns the operation that stores a value. Deletes what an oversized value would replace, so that it is not served.
     fn store<'o>(&self, entry: &BytesEntry<'o>, (value, flags): &'o (Cow<'_, [u8]>, u32)) -> Operation<'o> {
         let key = entry.key;
-        if value.len() > self.sizes.largest() {
+        if value.len() > self.values.largest() {
             return Operation::Delete { key, cas: None };
         }
         // The shorter one of the region's and the configured lifetime.
@@ -215,13 +198,13 @@ impl MemcachedBackend {
     fn stored(&self, operation: &Operation<'_>, length: usize, outcome: Outcome) -> Result<(), BackendError> {
         match outcome {
             Err(error) if matches!(*error, Error::Refused { why: Refusal::TooLarge, .. }) => {
-                self.oversized(length)
+                self.values.oversized(length)
             }
             Err(error) if error::is_outage(&error) => Ok(()),
             Err(error) => Err(error::of(error)),
             Ok(_) => Ok(()),
         }?;
-        if matches!(operation, Operation::Delete { .. }) { self.oversized(length) } else { Ok(()) }
+        if matches!(operation, Operation::Delete { .. }) { self.values.oversized(length) } else { Ok(()) }
     }
 
     /// Returns the addresses of the servers, in one order.
@@ -231,46 +214,20 @@ impl MemcachedBackend {
         format!("memcached://{}", servers.join(","))
     }
 
-    fn oversized(&self, length: usize) -> Result<(), BackendError> {
-        let Sizes { item, value, .. } = self.sizes;
-        let why = if length > value {
-            format!(
-                "cannot store the value: its stored form has {length} bytes, more than {value}; raise \"max_value_bytes\", \
-                 or set \"skip_oversized\" to skip such values"
-            )
-        } else {
-            format!(
-                "cannot store the value: its stored form has {length} bytes, and the item limit of the memcached servers is \
-                 {item} bytes; raise the limit (-I, and \"item_size_max\" here), or set \"skip_oversized\" to skip such \
-                 values"
-            )
-        };
-        if self.skip_oversized {
-            log::warn!("skipped an oversized value: {why}");
-            return Ok(());
-        }
-        Err(BackendError::new(ErrorKind::InvalidValue, why))
-    }
-
     /// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
     ///
     /// `left` is how many bytes may still be decompressed in this call.
     fn found(&self, outcome: Outcome, left: &mut usize) -> Result<Option<Vec<u8>>, BackendError> {
-        match outcome {
-            Ok(Reply::Value { data, flags, .. }) if flags & COMPRESSED == 0 => Ok(Some(data)),
-            Ok(Reply::Value { data, .. }) => self.inflated(&data, left),
-            Ok(_) => Ok(None),
-            Err(error) if error::is_outage(&error) || matches!(*error, Error::Refused { .. }) => Ok(None),
-            Err(error) => Err(error::of(error)),
-        }
-    }
-
-    fn inflated(&self, deflated: &[u8], left: &mut usize) -> Result<Option<Vec<u8>>, BackendError> {
-        match inflate(deflated, self.sizes.decompressed.min(*left)) {
-            Ok(value) => {
-                *left -= value.len();
-                Ok(Some(value))
+        let decoded = match outcome {
+            Ok(Reply::Value { data, flags, .. }) => self.values.decoded(data, flags, left),
+            Ok(_) => return Ok(None),
+            Err(error) if error::is_outage(&error) || matches!(*error, Error::Refused { .. }) => {
+                return Ok(None);
             }
+            Err(error) => return Err(error::of(error)),
+        };
+        match decoded {
+            Ok(value) => Ok(Some(value)),
             Err(error @ Unreadable::Damaged(_)) => {
                 log::warn!("ignored a value of {}: {}", self.scope(), error_chain(&error));
                 Ok(None)
@@ -285,12 +242,6 @@ impl MemcachedBackend {
     }
 }
 
-/// Returns the flags with which a Python client marks bytes.
-fn bytes_flag(variant: Variant) -> u32 {
-    const BINARY: u32 = 1 << 4;
-    if variant == Variant::Bmemcached { BINARY } else { 0 }
-}
-
 /// Returns an error if a value may remain. A server that is down may still have the value when it comes back.
 fn deleted(outcome: Outcome) -> Result<(), BackendError> {
     outcome.map(drop).map_err(error::of)
@@ -300,7 +251,7 @@ impl BytesBackend for MemcachedBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let outcome = self.run(&[Operation::Get { key }]).map(|mut outcomes| outcomes.pop());
         let value = outcome.and_then(|outcome| {
-            outcome.map_or(Ok(None), |outcome| self.found(outcome, &mut self.sizes.total()))
+            outcome.map_or(Ok(None), |outcome| self.found(outcome, &mut self.values.total()))
         });
         value.map_err(|error| error.during("get").for_key(key))
     }
@@ -319,14 +270,14 @@ impl BytesBackend for MemcachedBackend {
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
         let outcomes = self.run(&gets).map_err(|error| error.during("get_multi"))?;
-        let mut left = self.sizes.total();
+        let mut left = self.values.total();
         let found: Result<_, _> =
             outcomes.into_iter().map(|outcome| self.found(outcome, &mut left)).collect();
         found.map_err(|error: BackendError| error.during("get_multi"))
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        let encoded: Vec<_> = entries.iter().map(|entry| self.encoded(entry.value)).collect();
+        let encoded: Vec<_> = entries.iter().map(|entry| self.values.encoded(entry.value)).collect();
         let operations: Vec<_> =
             entries.iter().zip(&encoded).map(|(entry, encoded)| self.store(entry, encoded)).collect();
         let deadline = self.client.deadline();
@@ -357,7 +308,7 @@ impl BytesBackend for MemcachedBackend {
         let able = if self.locks.is_some() { able.with_reserved_prefix(PREFIX) } else { able };
         able.with_native_batch()
             .with_native_expiry()
-            .with_value_limit(self.sizes.largest() as u64)
+            .with_value_limit(self.values.largest() as u64)
             .with_scope(self.scope())
             .with_lock_timeout(self.has_lock_timeout)
     }

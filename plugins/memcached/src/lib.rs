@@ -23,6 +23,7 @@ mod config;
 mod error;
 mod expiry;
 mod mutex;
+mod values;
 
 pub use crate::backend::MemcachedBackend;
 pub use crate::config::{
