@@ -50,7 +50,9 @@ fn silent(mut caller: TcpStream) {
 
 /// Reads until a call fails, and returns the failure.
 fn read_on(stream: &mut Stream) -> Failure {
+    let begun = Instant::now();
     loop {
+        assert!(begun.elapsed() < HANGING);
         stream.consume(stream.unread().len());
         if let Err(failure) = stream.fill(1) {
             return failure;
