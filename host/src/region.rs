@@ -17,6 +17,7 @@ mod background_task;
 mod build;
 mod cache_region;
 mod call;
+mod call_key;
 mod call_options;
 mod configured;
 mod creator;
@@ -33,6 +34,7 @@ mod store;
 mod store_identity;
 mod stored_keys;
 mod stores;
+mod to_runner;
 mod unreadable;
 mod writes;
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::async_creator::{AsyncMulti, AsyncSingle};
-use super::call::{Call, CallKey};
+use super::call::Call;
+use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::creator::Creator;

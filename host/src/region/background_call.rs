@@ -3,10 +3,10 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use super::call::to_runner;
 use super::call_options::CallOptions;
 use super::creator::{Multi, Single};
 use super::plain_value::PlainValue;
+use super::to_runner::to_runner;
 use crate::created::{Aged, Created};
 use crate::error::{CreateError, RegionError};
 use crate::value::CacheValue;

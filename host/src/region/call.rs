@@ -9,35 +9,34 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, ErrorKind, Metadata};
 use parking_lot::Mutex;
 
+use super::call_key::CallKey;
 use super::configured::Configured;
-use super::creator::{Creator, CreatorCall, OwnedCreator};
-use super::front_end::{Blocking, FrontEnd};
+use super::creator::{Creator, CreatorCall};
+use super::front_end::FrontEnd;
 use super::release::release_later;
 use super::stores::Encoded;
 use crate::decision::stamp;
-use crate::engine::blocking::drive;
 use crate::engine::{
-    Found, GateKey, Gates, HeldMutex, Leader, Led, LockError, Made, Need, Port, Queued, Report, Role,
-    SharedFailure, Slot, Storing, Wanted, create_queued, settle,
+    Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Queued, Report, Role,
+    SharedFailure, Slot, Storing, Wanted, settle,
 };
 use crate::error::{CreateError, RegionError};
 use crate::policy::Policy;
-use crate::runner::Creation;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
 /// A call that found no fresh value of at least one key.
 pub(super) struct Call<'a, T, C, F> {
     front: F,
-    current: &'a Arc<Configured>,
+    pub(super) current: &'a Arc<Configured>,
     /// The gates of this process. A creator that forks returns in the child, too, and the call ends there as it began.
     gates: &'a Arc<Gates>,
-    keys: Vec<CallKey<'a>>,
-    policy: Policy,
+    pub(super) keys: Vec<CallKey<'a>>,
+    pub(super) policy: Policy,
     /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
-    creator: Mutex<C>,
+    pub(super) creator: Mutex<C>,
     hand_over: Option<HandOver<T, C, F>>,
-    leader: Leader,
+    pub(super) leader: Leader,
     /// Whether the backend timed out during this call. Its mutexes are then released in the background.
     has_timed_out: bool,
     values: PhantomData<fn() -> T>,
@@ -45,43 +44,6 @@ pub(super) struct Call<'a, T, C, F> {
 
 /// Gives creations to the runner: set only if the creator owns what it uses.
 pub(super) type HandOver<T, C, F> = fn(&mut Call<'_, T, C, F>, Vec<(usize, Queued)>);
-
-/// A key in its three forms.
-pub(super) struct CallKey<'a> {
-    /// As the caller gave it.
-    pub(super) key: Cow<'a, str>,
-    /// As the backend is given it.
-    pub(super) mangled: Cow<'a, str>,
-    /// As the bottom store knows it.
-    store_key: Option<String>,
-}
-
-impl Configured {
-    /// Returns `keys` in their three forms.
-    pub(super) fn call_keys<'k>(&self, keys: &[&'k str]) -> Result<Vec<CallKey<'k>>, RegionError> {
-        keys.iter().map(|key| Ok(CallKey::new(self, key, self.mangle(key)?))).collect()
-    }
-}
-
-impl<'a> CallKey<'a> {
-    pub(super) fn new(current: &Configured, key: &'a str, mangled: Cow<'a, str>) -> Self {
-        let store_key = match current.store_key(&mangled) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(renamed) => Some(renamed),
-        };
-        CallKey { key: Cow::Borrowed(key), mangled, store_key }
-    }
-
-    fn to_owned(&self) -> CallKey<'static> {
-        let CallKey { key, mangled, store_key } = self;
-        let owned = |text: &str| Cow::Owned(text.to_owned());
-        CallKey { key: owned(key), mangled: owned(mangled), store_key: store_key.clone() }
-    }
-
-    fn store_key(&self) -> &str {
-        self.store_key.as_deref().unwrap_or(&self.mangled)
-    }
-}
 
 impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     pub(super) fn new(
@@ -364,57 +326,6 @@ where
                 waiters = creation.waiters,
                 "callers have been waiting for a creation for some seconds"
             ),
-        }
-    }
-}
-
-/// Gives creations to the region's runner.
-pub(super) fn to_runner<T, C>(call: &mut Call<'_, T, C, Blocking>, creations: Vec<(usize, Queued)>)
-where
-    T: CacheValue,
-    C: OwnedCreator<T>,
-    C::Error: fmt::Debug + fmt::Display + 'static,
-{
-    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
-        return;
-    };
-    let (current, policy) = (Arc::clone(call.current), call.policy);
-    let (mut keys, mut queued) = (Vec::new(), Vec::new());
-    for (place, creation) in creations {
-        keys.push(call.keys[place].to_owned());
-        queued.push(creation);
-    }
-    let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
-    runner.run(Creation::new(Arc::clone(&current.region), names, move || {
-        run_queued(&current, keys, policy, creator, queued);
-    }));
-}
-
-/// Creates, on a runner's thread, the keys that no caller took over.
-fn run_queued<T, C>(
-    current: &Arc<Configured>,
-    keys: Vec<CallKey<'static>>,
-    policy: Policy,
-    creator: C,
-    queued: Vec<Queued>,
-) where
-    T: CacheValue,
-    C: OwnedCreator<T>,
-    C::Error: fmt::Debug + fmt::Display + 'static,
-{
-    let mut call = Call::new(Blocking, current, keys, policy, creator, None);
-    let leads = |(place, queued): (usize, Queued)| {
-        queued.begin(&call.leader, Instant::now()).map(|leadership| Led { place, leadership })
-    };
-    let led: Vec<Led> = queued.into_iter().enumerate().filter_map(leads).collect();
-    let names: Vec<String> = led.iter().map(|led| call.keys[led.place].key.to_string()).collect();
-    if let Err(error) = drive(create_queued(&mut call, led)) {
-        let (region, error) = (&*current.region, &error as &(dyn std::error::Error + 'static));
-        match names.as_slice() {
-            [key] => tracing::error!(region, key, error, "a creation in the background failed"),
-            keys => {
-                tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed");
-            }
         }
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::convert::{Infallible, identity};
 use std::fmt;
 
-use super::call::{Call, CallKey, HandOver};
+use super::call::{Call, HandOver};
+use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::creator::{Creator, Multi, Single};
 use super::front_end::Blocking;
