@@ -169,7 +169,7 @@ impl LeaseStore for Servers {
         Some(Fence::new(token.as_bytes().to_vec()))
     }
 
-    fn server(&self, key: &str) -> Cow<'_, str> {
+    fn server<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Owned(Servers::server_of(&self.state(), key))
     }
 

@@ -118,7 +118,7 @@ impl LeaseStore for MemcachedLocks {
         Ok(!matches!(found, Found::Nothing))
     }
 
-    fn server(&self, key: &str) -> Cow<'_, str> {
+    fn server<'k>(&self, key: &'k str) -> Cow<'k, str> {
         let address = self.client.server_of(&format!("{PREFIX}{key}"));
         address.map_or(Cow::Borrowed(""), |address| Cow::Owned(address.to_string()))
     }

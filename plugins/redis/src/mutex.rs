@@ -107,7 +107,7 @@ impl LeaseStore for RedisLocks {
         (!self.servers.is_sharded()).then(|| fence::fence(&self.name(key), token))
     }
 
-    fn server(&self, key: &str) -> Cow<'_, str> {
+    fn server<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Owned(self.servers.server(&self.name(key)))
     }
 

@@ -232,7 +232,7 @@ impl Shared {
     }
 
     fn add_removal(self: &Arc<Self>, due: Instant, key: Arc<str>, claim: Arc<Claim>, until: Instant) {
-        let server = self.store.server(&key);
+        let server = self.store.server(&key).into_owned();
         let mut work = self.work();
         work.lanes.add(&server, due, until, Task::Remove { key, claim, until });
         self.see_to(&mut work);
