@@ -15,7 +15,9 @@ mod closure_arguments;
 mod default_key;
 mod enclosing_body;
 mod evaluate;
+mod evaluate_async;
 mod evaluate_many;
+mod evaluate_many_async;
 mod expiration;
 mod fallback;
 mod found;
@@ -28,6 +30,7 @@ mod many_values;
 mod options;
 mod outcome;
 mod place;
+mod progress;
 mod python_repr;
 mod quoting;
 mod result_type;
@@ -59,8 +62,12 @@ pub mod expansion {
     pub use super::default_key::KeyDraft;
     pub use super::enclosing_body::{of_function_body, of_method, path_len};
     pub use super::evaluate::{evaluate_as, evaluate_in_background_as, refresh_as};
+    pub use super::evaluate_async::{evaluate_async_as, evaluate_detached_as, refresh_async_as};
     pub use super::evaluate_many::{
         evaluate_many_as, evaluate_many_in_background_as, get_many, refresh_many_as,
+    };
+    pub use super::evaluate_many_async::{
+        evaluate_many_async_as, evaluate_many_detached_as, get_many_async, refresh_many_async_as,
     };
     pub use super::key_buffer::KeyBuffer;
     pub use super::key_types::KeyFields;

@@ -52,12 +52,14 @@ pub const fn path_len(path: &str) -> usize {
 /// Returns whether a method is within the body of a function.
 ///
 /// The `path` of an item in the method is `module::Type::method::Item` or `module::<impl other::Type>::method::Item`
-/// otherwise. There may be generic parameters after `Type`.
+/// otherwise. There may be generic parameters after `Type`. The body of an asynchronous method is a closure within it.
 fn is_in_body(path: &str, module: usize) -> bool {
+    let path = path.rsplit_once("::").map_or(path, |(method, _)| method);
+    let path = path.strip_suffix("::{{closure}}").unwrap_or(path);
     let Some(within) = path.get(module..).and_then(|path| path.strip_prefix("::")) else { return false };
     match within.split_once('<') {
         Some((before, _)) => before.contains("::"),
-        None => within.matches("::").count() > 2,
+        None => within.matches("::").count() > 1,
     }
 }
 
@@ -72,12 +74,22 @@ mod tests {
 
     #[test]
     fn methods_in_bodies_are_told_from_others() {
-        for path in ["m::T::f::I", "m::T<_>::f::I", "m::T<a::B>::f::I", "m::<impl n::T>::f::I"] {
+        for path in [
+            "m::T::f::I",
+            "m::T<_>::f::I",
+            "m::T<a::B>::f::I",
+            "m::<impl n::T>::f::I",
+            "m::T::f::{{closure}}::I",
+        ] {
             assert!(!is_in_body(path, path_len("m")), "{path}");
         }
-        for path in
-            ["m::o::T::f::I", "m::o::T<_>::f::I", "m::o::<impl m::T>::f::I", "m::o::{{closure}}::T::f::I"]
-        {
+        for path in [
+            "m::o::T::f::I",
+            "m::o::T::f::{{closure}}::I",
+            "m::o::T<_>::f::I",
+            "m::o::<impl m::T>::f::I",
+            "m::o::{{closure}}::T::f::I",
+        ] {
             assert!(is_in_body(path, path_len("m")), "{path}");
         }
     }

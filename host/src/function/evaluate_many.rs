@@ -13,7 +13,7 @@ use crate::error::{CreateError, RegionError};
 use crate::region::CallOptions;
 
 /// Returns a map from each key to its argument.
-fn by_key<'k, K>(
+pub(super) fn by_key<'k, K>(
     region: &str,
     keys: &'k [String],
     arguments: &'k [K],
@@ -150,13 +150,32 @@ fn store_many<K, M: ManyValues<K>, P: ShouldCache<M::Value>>(
     made: M,
 ) -> Result<M, RegionError> {
     let FilteredCall { options, predicate } = call;
+    let (values, entries) = entries(options.region_name(), keys, arguments, made, &predicate)?;
+    options.set_multi(entries)?;
+    Ok(M::found(arguments, values.into_iter()))
+}
+
+/// The values for all keys, and those of them that are stored, with their keys.
+pub(super) type Entries<V> = (Vec<Option<V>>, Vec<(String, V)>);
+
+/// Returns the values `made`, and those of them that `predicate` accepts.
+///
+/// # Errors
+/// [`RegionError::CreatorCount`] if there is not one value per key.
+pub(super) fn entries<K, M: ManyValues<K>>(
+    region: &str,
+    keys: Vec<String>,
+    arguments: &[K],
+    made: M,
+    predicate: &impl ShouldCache<M::Value>,
+) -> Result<Entries<M::Value>, RegionError> {
     let values = made.for_each(arguments);
     if values.len() != keys.len() {
-        let (region, expected, made) = (options.region_name().to_owned(), keys.len(), values.len());
+        let (region, expected, made) = (region.to_owned(), keys.len(), values.len());
         return Err(RegionError::CreatorCount { region, expected, made });
     }
     let made = keys.into_iter().zip(&values).filter_map(|(key, value)| Some((key, value.as_ref()?)));
     let wanted = made.filter(|(key, value)| predicate.should_cache(key, value));
-    options.set_multi(wanted.map(|(key, value)| (key, value.clone())))?;
-    Ok(M::found(arguments, values.into_iter()))
+    let entries = wanted.map(|(key, value)| (key, value.clone())).collect();
+    Ok((values, entries))
 }

@@ -16,13 +16,22 @@ pub(super) fn or_evaluate<T, E>(
     keys: &dyn fmt::Debug,
     evaluate: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
+    unless_failed(result, region, keys).unwrap_or_else(evaluate)
+}
+
+/// Returns the result of a region's call, or `None` if the region failed, which is logged.
+pub(super) fn unless_failed<T, E>(
+    result: Result<T, CreateError<E>>,
+    region: &str,
+    keys: &dyn fmt::Debug,
+) -> Option<Result<T, E>> {
     match result {
-        Ok(value) => return Ok(value),
-        Err(CreateError::Creator(error)) => return Err(error),
+        Ok(value) => return Some(Ok(value)),
+        Err(CreateError::Creator(error)) => return Some(Err(error)),
         Err(CreateError::Region(error)) => log_failure(region, keys, &error),
         Err(CreateError::Shared(failure)) => log_failure(region, keys, &failure),
     }
-    evaluate()
+    None
 }
 
 /// Logs that a function is evaluated without its region.

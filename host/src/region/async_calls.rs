@@ -141,8 +141,21 @@ impl CallOptions<'_> {
         E: fmt::Display,
         Fut: Future<Output = Result<T, E>>,
     {
-        let creator = |_| async { creator().await.map(Created::new) };
-        self.create_async(key, AsyncSingle::<_, false>::new(creator)).await
+        self.get_or_decide_async(key, || async { creator().await.map(Created::new) }).await
+    }
+
+    /// Returns the value of `key`, awaiting a creator that decides whether its value is stored.
+    pub(crate) async fn get_or_decide_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> Fut,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<Created<T>, E>>,
+    {
+        self.create_async(key, AsyncSingle::<_, false>::new(|_| creator())).await
     }
 
     /// Awaits a creator that sees the old value and decides what becomes of it. See
@@ -198,10 +211,25 @@ impl CallOptions<'_> {
         E: fmt::Display,
         Fut: Future<Output = Result<Vec<T>, E>>,
     {
-        let creator = move |keys, _| {
+        let creator = move |keys| {
             let created = creator(keys);
             async { Ok(created.await?.into_iter().map(Created::new).collect()) }
         };
+        self.get_or_decide_multi_async(keys, creator).await
+    }
+
+    /// Returns the values of many keys, awaiting a creator that decides which of its values are stored.
+    pub(crate) async fn get_or_decide_multi_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>>,
+    {
+        let creator = move |keys, _| creator(keys);
         self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await
     }
 

@@ -69,7 +69,7 @@ impl DetachedCall<'_> {
         Fut: Future<Output = T> + Send + 'static,
     {
         let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
-        let value = self.create(key, AsyncSingle::<_, false>::new(creator)).await;
+        let value = self.create(key, || AsyncSingle::<_, false>::new(creator)).await;
         value.map_err(CreateError::into_region)
     }
 
@@ -88,8 +88,27 @@ impl DetachedCall<'_> {
         E: fmt::Display + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let creator = |_| async { creator().await.map(Created::new) };
-        self.create(key, AsyncSingle::<_, false>::new(creator)).await
+        self.get_or_decide_async(key, || || async { creator().await.map(Created::new) }).await
+    }
+
+    /// Returns the value of `key`, awaiting a creator that decides whether its value is stored. `creator` makes the creator if
+    /// it is needed, so that a hit pays nothing for what the creator owns.
+    pub(crate) async fn get_or_decide_async<T, E, F, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce() -> F,
+    ) -> Result<T, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
+    {
+        let creator = || {
+            let creator = creator();
+            AsyncSingle::<_, false>::new(|_| creator())
+        };
+        self.create(key, creator).await
     }
 
     /// See [`CallOptions::get_or_create_with_async`].
@@ -106,7 +125,7 @@ impl DetachedCall<'_> {
         E: fmt::Display + Send + 'static,
         Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
     {
-        self.create(key, AsyncSingle::<_, true>::new(creator)).await
+        self.create(key, || AsyncSingle::<_, true>::new(creator)).await
     }
 
     /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
@@ -146,10 +165,25 @@ impl DetachedCall<'_> {
         E: fmt::Display + Send + 'static,
         Fut: Future<Output = Result<Vec<T>, E>> + Send + 'static,
     {
-        let creator = move |keys, _| {
+        let creator = move |keys| {
             let created = creator(keys);
             async { Ok(created.await?.into_iter().map(Created::new).collect()) }
         };
+        self.get_or_decide_multi_async(keys, creator).await
+    }
+
+    /// Returns the values of many keys, awaiting a creator that decides which of its values are stored.
+    pub(crate) async fn get_or_decide_multi_async<T, E, Fut>(
+        self,
+        keys: &[impl AsRef<str>],
+        mut creator: impl FnMut(Vec<String>) -> Fut + Send + 'static,
+    ) -> Result<Vec<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
+    {
+        let creator = move |keys, _| creator(keys);
         self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await
     }
 
@@ -175,7 +209,7 @@ impl DetachedCall<'_> {
     async fn create<T, E, F, Fut, const SEES_OLD: bool>(
         self,
         key: &str,
-        creator: AsyncSingle<F, SEES_OLD>,
+        creator: impl FnOnce() -> AsyncSingle<F, SEES_OLD>,
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
@@ -195,7 +229,7 @@ impl DetachedCall<'_> {
                 Reading::Fresh(value) => return Ok(value),
                 reading => reading,
             };
-            let (region, key) = (Arc::clone(&current), key.to_owned());
+            let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
             let names = vec![key.clone()];
             let creation = async move {
                 let keys = region.call_keys(&[&key])?;
