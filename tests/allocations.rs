@@ -5,6 +5,10 @@
 #[path = "allocations/serializers.rs"]
 mod serializers;
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
 use allocation_counter::measure;
 use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
 
@@ -21,6 +25,24 @@ impl Shop {
     #[cache_on_arguments(region = REGION, ignore(self))]
     fn of_strings(&self, a: &str, b: Option<&str>) -> usize {
         a.len() + b.map_or(0, str::len)
+    }
+}
+
+#[cache_on_arguments(region = REGION)]
+async fn asynchronous(a: i64, b: &str) -> usize {
+    b.len() + usize::from(a > 0)
+}
+
+#[cache_on_arguments(region = REGION, ignore(owned), detach)]
+async fn detached(owned: Arc<str>, a: i64) -> usize {
+    owned.len() + usize::from(a > 0)
+}
+
+/// Returns the output of a future that does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a hit does not wait"),
     }
 }
 
@@ -43,6 +65,13 @@ fn hit_allocates_at_most_once() {
     let closure = REGION.cache_on_arguments("counted:closure").wrap(|a: u32, b: &str| a as usize + b.len());
     let closure = each(|| assert_eq!(closure.call((7, "tea")), 10));
     assert!(closure <= 1.0, "{closure} allocations for a hit of a closure");
+    let of_task = each(|| assert_eq!(at_once(asynchronous(7, "tea")), 4));
+    assert!(of_task <= 1.0, "{of_task} allocations for a hit of an asynchronous function");
+    let owned: Arc<str> = Arc::from("tea");
+    at_once(detached::set(4, Arc::clone(&owned), 7)).unwrap();
+    let of_detached = each(|| assert_eq!(at_once(detached(Arc::clone(&owned), 7)), 4));
+    assert!(of_detached <= 1.0, "{of_detached} allocations for a hit of a detached function");
+    println!("allocations for an asynchronous hit: {of_task}, and {of_detached} of a detached function");
     println!("allocations for a hit: {numbers} with numbers, {strings} with strings, {closure} of a closure");
 }
 

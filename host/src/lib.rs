@@ -101,7 +101,8 @@ pub use dogpile_sdk as sdk;
 /// | `ignore(connection, log)` | arguments that the key does not depend on; may contain `self` |
 /// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
-/// | `background` | lets the region's [runner](Runner) evaluate the function for stale values; the arguments must be owned, and `self` an `Arc<Self>` |
+/// | `background` | lets the region's [runner](Runner) evaluate a blocking function for stale values; the arguments must be owned, and `self` an `Arc<Self>` |
+/// | `detach` | evaluates an `async fn` in a task of its own, which goes on if the caller is dropped; the arguments must be owned, `Clone`, and `Send`, and `self` an `Arc<Self>` |
 /// | `associated` | makes the companions of a function without `self` in an `impl` methods |
 ///
 /// In an `impl`, the companions are called `price_get`, `price_set`, `price_refresh`, `price_invalidate`, `price_original`, and
@@ -134,6 +135,51 @@ pub use dogpile_sdk as sdk;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 ///
+/// # Asynchronous functions
+/// An `async fn` is cached in the same way. Its companions are asynchronous too, except `key`.
+///
+/// ```
+/// # fn main() -> Result<(), dogpile::RegionError> { smol::block_on(run()) }
+/// # async fn run() -> Result<(), dogpile::RegionError> {
+/// use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
+///
+/// static PRICES: CacheRegion = CacheRegion::new("prices");
+///
+/// #[cache_on_arguments(region = PRICES)]
+/// async fn price(item: &str, year: u32) -> Result<u32, String> {
+///     request(item).await.map(|price| price + year)
+/// }
+///
+/// /// Goes on if its caller is dropped.
+/// #[cache_on_arguments(region = PRICES, detach)]
+/// async fn report(year: u32) -> String {
+///     format!("prices of {year}")
+/// }
+/// # async fn request(item: &str) -> Result<u32, String> { Ok(item.len() as u32 * 100) }
+///
+/// PRICES.configure(RegionConfig::new("dogpile.cache.memory"))?;
+/// assert_eq!(price("tea", 2026).await, Ok(2326));                // evaluated
+/// assert_eq!(price::get("tea", 2026).await?, Some(2326));        // not evaluated
+/// price::set(350, "tea", 2026).await?;
+/// assert_eq!(price("tea", 2026).await, Ok(350));
+/// price::invalidate("tea", 2026).await?;                         // the next call evaluates
+/// assert_eq!(report(2026).await, "prices of 2026");
+/// assert!(report::key(2026).ends_with("|2026"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// * No call blocks the thread that polls it. See [`CacheRegion`](CacheRegion#asynchronous-calls).
+/// * The future is `Send` if the arguments, the future of the body, and the error are.
+/// * If a caller is dropped while it evaluates the function, the evaluation ends, and the next caller evaluates. With `detach`,
+///   the evaluation is a task on the region's [runtime](RegionConfig::runtime). It runs to its end, and its value is stored. If
+///   the runtime drops the task, the caller evaluates the function itself.
+/// * The key is that of a blocking function of the same name. Tasks and threads share values if both functions have one
+///   `key_name`, and values of one type.
+/// * The function may call itself. With `detach`, it calls a function that returns `Box::pin` of it as a
+///   `Pin<Box<dyn Future<Output = T> + Send>>`.
+/// * In `cache_multi_on_arguments`, arguments other than the slice are cloned for each evaluation. References are cheap to
+///   clone.
 //
 // Source: dogpile.cache `region.py`, `CacheRegion.cache_on_arguments`.
 #[cfg(feature = "macros")]

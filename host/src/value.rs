@@ -17,7 +17,7 @@ use crate::serializer::{Json, Serializer, SerializerError, has_tokens};
     message = "`{Self}` cannot be cached",
     label = "a region cannot cache this value",
     note = "derive `serde::Serialize`, `serde::Deserialize`, and `Clone` for it, or wrap it in `dogpile::InMemory`; borrowed values cannot be cached",
-    note = "a future cannot be cached, because creators cannot be asynchronous yet: `await` the value, and store it with `CacheRegion::set`"
+    note = "a future cannot be cached: write the cached function as `async fn`, or call `get_or_create_async`, whose creator is awaited"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {
     /// Returns the serialized value.

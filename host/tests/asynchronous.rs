@@ -1,4 +1,5 @@
-//! Asynchronous calls of regions: with stores of each kind, on several runtimes, and when callers are dropped.
+//! Asynchronous calls of regions and asynchronous cached functions: with stores of each kind, on several runtimes, and when
+//! callers are dropped.
 
 #[path = "asynchronous/backends.rs"]
 mod backends;
@@ -6,6 +7,15 @@ mod backends;
 mod cancellation;
 #[path = "asynchronous/forms.rs"]
 mod forms;
+#[cfg(feature = "macros")]
+#[path = "asynchronous/function_forms.rs"]
+mod function_forms;
+#[cfg(feature = "macros")]
+#[path = "asynchronous/functions.rs"]
+mod functions;
+#[cfg(feature = "macros")]
+#[path = "asynchronous/functions_of_many.rs"]
+mod functions_of_many;
 #[path = "asynchronous/polling.rs"]
 mod polling;
 #[path = "asynchronous/runtimes.rs"]

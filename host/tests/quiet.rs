@@ -9,6 +9,7 @@
 #![deny(clippy::all, clippy::pedantic)]
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 
 use dogpile::{CacheKey, CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments};
@@ -159,6 +160,16 @@ mod shadowed {
     pub(crate) fn prices(items: &[u8]) -> std::vec::Vec<u8> {
         items.to_vec()
     }
+
+    #[dogpile::cache_on_arguments(region = REGION, version = 1)]
+    pub(crate) async fn price_async(item: u8) -> u8 {
+        std::future::ready(item).await
+    }
+
+    #[dogpile::cache_multi_on_arguments(region = REGION)]
+    pub(crate) async fn prices_async(items: &[u8]) -> std::vec::Vec<u8> {
+        std::future::ready(items).await.to_vec()
+    }
 }
 
 /// A key.
@@ -220,6 +231,97 @@ impl Shop<u32> {
     }
 }
 
+/// Documented.
+#[cache_on_arguments(region = REGION, expiration_time = 60, namespace = "ns")]
+#[must_use]
+pub async fn price_async(item: &str, mut year: usize) -> usize {
+    year += 1;
+    ready(year + item.len()).await
+}
+
+#[cache_on_arguments(region = REGION)]
+#[rustfmt::skip]
+async fn one_line_async(item: u32) -> u32 { ready(item).await }
+
+#[cache_on_arguments(region = REGION, ignore(connection))]
+async fn unused_and_ignored_async(_item: u32, connection: &str) -> u32 {
+    ready(1).await
+}
+
+#[expect(clippy::unused_async, reason = "its caller awaits it")]
+#[cache_on_arguments(region = REGION)]
+async fn never_waits(item: u32) -> u32 {
+    item
+}
+
+#[cache_on_arguments(region = REGION, ignore(log), should_cache_fn = |_| true, to_str = ToString::to_string, detach)]
+async fn detached(item: String, log: &'static str) -> Result<String, String> {
+    #![allow(unused_mut)]
+    let mut all = ready(item).await;
+    if log.is_empty() { Err(all) } else { Ok(all + log) }
+}
+
+/// Documented.
+///
+/// # Errors
+/// If the item is empty.
+#[cache_on_arguments(region = REGION, version = 2, expiration_time = "5m")]
+pub async fn fallible_async(item: &str) -> Result<usize, String> {
+    if item.is_empty() { Err("no item".to_owned()) } else { Ok(ready(item).await.len()) }
+}
+
+#[cache_multi_on_arguments(region = REGION, asdict)]
+async fn names_async<'a>(ids: &[&'a str]) -> BTreeMap<&'a str, u32> {
+    ids.iter().copied().zip(ready(vec![1; ids.len()]).await).collect()
+}
+
+/// Documented.
+#[cache_multi_on_arguments(region = REGION, ignore(shop), key_by(shop))]
+#[must_use]
+pub async fn many_async(shop: u64, ids: &[u64]) -> Vec<u64> {
+    ready(ids).await.iter().map(|id| id + shop).collect()
+}
+
+#[cache_multi_on_arguments(region = REGION, detach)]
+async fn many_detached(ids: &[u64]) -> Vec<u64> {
+    ready(ids).await.to_vec()
+}
+
+/// Documented.
+#[cache_on_arguments(region = REGION)]
+#[must_use]
+pub async fn generic_async<T: CacheKey + Sync, const N: usize>(item: &[T; N]) -> usize {
+    ready(item.len()).await
+}
+
+impl Shop<u32> {
+    /// Of the method.
+    #[cache_on_arguments(region = REGION, key_by(self.0))]
+    #[must_use]
+    pub async fn keyed_async(&self, item: u32) -> u32 {
+        ready(self.0 + item).await
+    }
+
+    #[cache_on_arguments(region = REGION, key_by(self.0), detach)]
+    async fn keyed_detached(self: Arc<Self>, item: u32) -> u32 {
+        ready(self.0 + item).await
+    }
+
+    #[cache_multi_on_arguments(region = REGION, key_by(self.0))]
+    async fn many_keyed_async(&self, items: &[u32]) -> Vec<u32> {
+        ready(items).await.iter().map(|item| self.0 + item).collect()
+    }
+}
+
+async fn within_an_asynchronous_body() -> u32 {
+    #[cache_on_arguments(region = REGION)]
+    async fn within_a_function(item: u32) -> u32 {
+        ready(item).await
+    }
+
+    within_a_function(1).await
+}
+
 fn within_a_body() -> u32 {
     #[cache_on_arguments(region = REGION)]
     fn within_a_function(item: Local) -> u32 {
@@ -254,4 +356,19 @@ fn cached_functions_without_warnings_return_their_values() {
     assert_eq!((Shop(1).of_method([1, 2]), Shop::<u8>::without_receiver(3)), (2, 3));
     assert_eq!((Shop(1).keyed(1), Arc::new(Shop(2)).in_background(1), Shop(3).many(&[1])), (2, 3, vec![4]));
     assert_eq!(Shop(1).keyed_get(1).unwrap(), Some(2));
+}
+
+#[test]
+fn cached_asynchronous_functions_without_warnings_return_their_values() {
+    smol::block_on(async {
+        assert_eq!((price_async("tea", 1).await, one_line_async(1).await, never_waits(2).await), (5, 1, 2));
+        assert_eq!((unused_and_ignored_async(2, "").await, within_an_asynchronous_body().await), (1, 1));
+        assert_eq!(detached("a".to_owned(), "b").await.as_deref(), Ok("ab"));
+        assert_eq!((fallible_async("tea").await, names_async(&["a"]).await.len()), (Ok(3), 1));
+        assert_eq!((many_async(1, &[1]).await, many_detached(&[1]).await), (vec![2], vec![1]));
+        assert_eq!((generic_async(&[1, 2]).await, shadowed::price_async(1).await), (2, 1));
+        assert_eq!(shadowed::prices_async(&[1]).await, [1]);
+        assert_eq!((Shop(1).keyed_async(1).await, Arc::new(Shop(2)).keyed_detached(1).await), (2, 3));
+        assert_eq!(Shop(3).many_keyed_async(&[1]).await, [4]);
+    });
 }

@@ -16,11 +16,17 @@ const MUTABLE: &str = "cannot cache a function that takes `&mut`: a cached value
 const BORROWED: &str = "cannot evaluate this function in the background: the runner may call it after this borrow has \
                         ended; take an owned argument, such as `String` or `Arc<T>`, or remove `background`";
 
+const BORROWED_BY_TASK: &str = "cannot detach this function from its caller: its task may go on after this borrow has ended; \
+                                take an owned argument, such as `String` or `Arc<T>`, or remove `detach`";
+
 const MUTABLE_SELF: &str = "cannot cache a method that takes `&mut self`: a cached value is returned without calling it, so \
                             that its changes would be lost, also with `ignore`; take `&self`, and return what changes";
 
 const BORROWED_SELF: &str = "cannot evaluate this method in the background: the runner may call it after this borrow has \
                              ended; take `self: Arc<Self>`, or remove `background`";
+
+const BORROWED_SELF_BY_TASK: &str = "cannot detach this method from its caller: its task may go on after this borrow has ended; \
+                                     take `self: Arc<Self>`, or remove `detach`";
 
 const PATTERN: &str = "an argument of a cached function needs a name, because the key is made of it; write a name, and \
                        destructure it in the body";
@@ -54,8 +60,10 @@ fn read_receiver(given: &Receiver, settings: &Settings) -> Result<Receiver> {
     if found.is_mutable {
         return Err(Error::new_spanned(given, MUTABLE_SELF));
     }
-    if settings.is_in_background && found.is_borrowed {
-        return Err(Error::new_spanned(given, BORROWED_SELF));
+    if found.is_borrowed
+        && let Some(problem) = of_borrow(settings, BORROWED_SELF, BORROWED_SELF_BY_TASK)
+    {
+        return Err(Error::new_spanned(given, problem));
     }
     // Only the body needs to know whether `self` is mutable.
     Ok(Receiver { mutability: None, ..given.clone() })
@@ -70,13 +78,21 @@ fn read_argument(typed: &PatType, settings: &Settings) -> Result<Argument> {
     if Found::in_type(&ty).is_mutable {
         return Err(Error::new_spanned(ty, MUTABLE));
     }
-    if settings.is_in_background && Found::in_type(without_slice(&ty, settings)).is_borrowed {
-        return Err(Error::new_spanned(ty, BORROWED));
+    if Found::in_type(without_slice(&ty, settings)).is_borrowed
+        && let Some(problem) = of_borrow(settings, BORROWED, BORROWED_BY_TASK)
+    {
+        return Err(Error::new_spanned(ty, problem));
     }
     if !is_ignored && matches!(ty, Type::ImplTrait(_)) {
         return Err(Error::new_spanned(ty, UNNAMED_TYPE));
     }
     Ok(Argument { name, ty, is_ignored })
+}
+
+/// Returns what is wrong with a borrow, if the settings do not allow it: one text for `background`, the other for `detach`.
+fn of_borrow(settings: &Settings, background: &'static str, detach: &'static str) -> Option<&'static str> {
+    let background = settings.background.map(|_| background);
+    background.or_else(|| settings.detach.map(|_| detach))
 }
 
 /// Returns the type of the items for the slice of a function of many keys, which are cloned.

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{AttrStyle, Attribute, Error, GenericParam, ItemFn, Meta, Receiver, Result, Safety};
+use syn::{AttrStyle, Attribute, Error, GenericParam, ItemFn, Meta, Receiver, Result, Safety, Token};
 
 use crate::arguments::{self, Argument};
 use crate::occurrence::occurrence;
@@ -14,8 +14,11 @@ use crate::{self_in_key, surroundings};
 
 const NOT_A_FUNCTION: &str = "only a function with a body can be cached; put the attribute on a `fn`";
 
-const ASYNC: &str = "cannot cache an `async fn` yet; cache a blocking function that makes the value, or `await` the value \
-                     and store it with `CacheRegion::set`";
+const BACKGROUND: &str = "`background` is for blocking functions, which a runner calls; write `detach`, so that a task of its own \
+                          evaluates an `async fn`, or remove it";
+
+const DETACH: &str = "`detach` is for an `async fn`, which becomes a task of its own; write `background`, so that a runner calls a \
+                      blocking function for stale values, or remove it";
 
 const CONST: &str = "a cached function cannot be `const`, because it calls a region; remove `const`";
 
@@ -42,6 +45,7 @@ impl CachedFn {
         item.attrs.iter_mut().for_each(|attribute| attribute.style = AttrStyle::Outer);
         surroundings::check(&item, function.clone(), settings)?;
         refuse_kinds(&item)?;
+        refuse_settings(&item, settings)?;
         let (receiver, arguments) = arguments::read(&item, settings)?;
         self_in_key::check(receiver.as_ref(), settings)?;
         let is_method = receiver.is_some() || settings.is_associated;
@@ -70,6 +74,11 @@ impl CachedFn {
         let (names, types) = (self.names(), self.arguments.iter().map(|argument| &argument.ty));
         let receiver = self.receiver.iter();
         quote!(#(#receiver,)* #(#names: #types),*)
+    }
+
+    /// Returns `async` for an asynchronous function.
+    pub(crate) fn asyncness(&self) -> Option<&Token![async]> {
+        self.item.sig.asyncness.as_ref()
     }
 
     /// Returns the name of a companion.
@@ -142,9 +151,6 @@ fn allowing(attribute: &Attribute) -> Attribute {
 
 fn refuse_kinds(item: &ItemFn) -> Result<()> {
     let signature = &item.sig;
-    if let Some(token) = &signature.asyncness {
-        return Err(Error::new(token.span(), ASYNC));
-    }
     if let Some(token) = &signature.constness {
         return Err(Error::new(token.span(), CONST));
     }
@@ -155,4 +161,13 @@ fn refuse_kinds(item: &ItemFn) -> Result<()> {
         return Err(Error::new(token.span(), UNSAFE));
     }
     Ok(())
+}
+
+/// Refuses settings that the other kind of function has.
+fn refuse_settings(item: &ItemFn, settings: &Settings) -> Result<()> {
+    match (item.sig.asyncness, settings.background, settings.detach) {
+        (Some(_), Some(background), _) => Err(Error::new(background, BACKGROUND)),
+        (None, _, Some(detach)) => Err(Error::new(detach, DETACH)),
+        _ => Ok(()),
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Companion {
     pub(crate) parameters: TokenStream,
     pub(crate) returns: TokenStream,
     pub(crate) body: TokenStream,
+    /// Whether the companion of an asynchronous function is asynchronous too.
+    pub(crate) calls_region: bool,
     /// A lifetime that the cached function does not have.
     pub(crate) lifetime: Option<Lifetime>,
 }
@@ -21,8 +23,9 @@ pub(crate) struct Companion {
 impl CachedFn {
     /// Returns the text of a companion.
     pub(crate) fn companion_fn(&self, companion: &Companion) -> TokenStream {
-        let Companion { name, docs, parameters, returns, body, lifetime } = companion;
+        let Companion { name, docs, parameters, returns, body, calls_region, lifetime } = companion;
         let (attributes, vis, name) = (self.companion_attributes(), &self.item.vis, self.companion(name));
+        let asyncness = self.asyncness().filter(|_| *calls_region);
         let mut generics = self.item.sig.generics.clone();
         if let Some(lifetime) = lifetime {
             generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(lifetime.clone())));
@@ -40,7 +43,7 @@ impl CachedFn {
                 clippy::nursery,
                 clippy::pedantic
             )]
-            #vis fn #name #generics (#parameters) -> #returns #bounds { #body }
+            #vis #asyncness fn #name #generics (#parameters) -> #returns #bounds { #body }
         }
     }
 

@@ -49,12 +49,34 @@ impl<'a> Multi<'a> {
 
     fn evaluation(&self) -> Evaluation<'_> {
         let Multi { function, settings, slice, value, .. } = self;
+        if function.asyncness().is_some() {
+            return self.evaluation_async();
+        }
         let (missing, path) = (own("missing"), function.path_to("original"));
         let receiver = function.receiver.iter().map(|receiver| &receiver.self_token);
         let names = function.names().into_iter().map(|name| if name == *slice { &missing } else { name });
         let original = quote!(#path(#(#receiver,)* #(#names),*));
         let (given, taken) = (slice.to_token_stream(), missing.to_token_stream());
-        Evaluation { function, settings, value, key: call::key_variable(), given, taken, original }
+        let key = call::key_variable();
+        Evaluation { function, settings, value, key, given, taken, others: None, original }
+    }
+
+    fn evaluation_async(&self) -> Evaluation<'_> {
+        let Multi { function, settings, slice, value, .. } = self;
+        let (missing, this, path) = (own("missing"), own("this"), function.path_to("original"));
+        let receiver = call::given_receiver(function, settings);
+        let (receiver, this) = (receiver.iter(), Vec::from_iter(receiver.iter().map(|_| &this)));
+        let others = function.arguments.iter().filter(|argument| argument.name != **slice);
+        let (names, others): (Vec<_>, Vec<_>) =
+            others.map(|argument| (&argument.name, call::given_argument(argument, settings))).unzip();
+        let others = Some((quote!((#(#receiver,)* #(#others,)*)), quote!((#(#this,)* #(#names,)*))));
+        let of_original = function.names().into_iter().map(|name| {
+            let borrow = (name == *slice).then(|| quote!(&#missing));
+            borrow.unwrap_or_else(|| name.to_token_stream())
+        });
+        let original = quote!(#path(#(#this,)* #(#of_original),*));
+        let (given, taken) = (slice.to_token_stream(), missing.to_token_stream());
+        Evaluation { function, settings, value, key: call::key_variable(), given, taken, others, original }
     }
 
     /// Returns the body of the cached function.
@@ -75,6 +97,7 @@ impl<'a> Multi<'a> {
             parameters: self.function.parameters(),
             returns: quote!(::std::vec::Vec<::std::string::String>),
             body: key::of_slice(self.function, self.settings, self.slice),
+            calls_region: false,
             lifetime: None,
         }
     }
@@ -83,8 +106,13 @@ impl<'a> Multi<'a> {
         let Multi { function, settings, slice, known, .. } = self;
         let (key, options, span) = (call::key_variable(), call::options(settings)?, function.returns.span());
         let returned = function.returns.located(function.returns.value());
-        let last = quote_spanned! {span=>
-            ::dogpile::function::expansion::get_many::<_, #returned>(#options, &#key, #slice)
+        let (callee, path) = (own("callee"), quote_spanned!(span=> ::dogpile::function::expansion));
+        let last = match function.asyncness() {
+            None => quote_spanned!(span=> #path::get_many::<_, #returned>(#options, &#key, #slice)),
+            Some(_) => quote_spanned! {span=>
+                let #callee = #options;
+                #path::get_many_async::<_, _, _, #returned>(#callee, &#key, #slice).await
+            },
         };
         Ok(Companion {
             name: "get",
@@ -92,6 +120,7 @@ impl<'a> Multi<'a> {
             parameters: function.parameters(),
             returns: quote!(::core::result::Result<#known, ::dogpile::RegionError>),
             body: self.with_keys(&last),
+            calls_region: true,
             lifetime: None,
         })
     }
@@ -103,11 +132,9 @@ impl<'a> Multi<'a> {
             (function.receiver.iter(), named_lifetimes(item), call::region(settings));
         let others = function.arguments.iter().filter(|argument| argument.name != **slice);
         let (names, types): (Vec<_>, Vec<_>) = others.map(|argument| (&argument.name, &argument.ty)).unzip();
-        let (span, items) =
-            (function.returns.span(), quote!(::core::iter::IntoIterator<Item = (#item, #value)>));
-        let last = self.with_keys(&quote_spanned! {span=>
-            #region.set_multi(::core::iter::Iterator::zip(#key.into_iter(), #new))
-        });
+        let items = quote!(::core::iter::IntoIterator<Item = (#item, #value)>);
+        let entries = quote!((::core::iter::Iterator::zip(#key.into_iter(), #new)));
+        let last = self.with_keys(&call::method(function, &region, "set_multi", &entries));
         let body = quote! {
             let (#slice, #new): (::std::vec::Vec<_>, ::std::vec::Vec<_>) =
                 ::core::iter::IntoIterator::into_iter(#given).unzip();
@@ -119,6 +146,7 @@ impl<'a> Multi<'a> {
             parameters: quote!(#(#receiver,)* #given: impl #items, #(#names: #types),*),
             returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
             body,
+            calls_region: true,
             lifetime: Some(keys_lifetime()),
         }
     }
@@ -131,6 +159,7 @@ impl<'a> Multi<'a> {
             parameters: self.function.parameters(),
             returns: quote!(::core::result::Result<#returned, #failure>),
             body: self.with_keys(&self.evaluation().refresh()?),
+            calls_region: true,
             lifetime: None,
         })
     }
@@ -142,7 +171,8 @@ impl<'a> Multi<'a> {
             docs: "Deletes the cached values of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
             parameters: self.function.parameters(),
             returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
-            body: self.with_keys(&quote!(#region.delete_multi(&#key))),
+            body: self.with_keys(&call::method(self.function, &region, "delete_multi", &quote!((&#key)))),
+            calls_region: true,
             lifetime: None,
         }
     }

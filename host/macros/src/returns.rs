@@ -20,8 +20,7 @@ const REFERENCE: &str =
 
 const UNNAMED: &str = "cannot cache an unnamed type, because the value is read again later; write its name";
 
-const FUTURE: &str = "cannot cache a future: functions that return one are not supported yet; return the value itself \
-                      from a blocking function, or `await` it and store it with `CacheRegion::set`";
+const FUTURE: &str = "cannot cache a future; write the function as `async fn`, whose value is cached";
 
 /// Types that are not a `Result`, under names that are hardly ever used for other types.
 const PLAIN: &[&str] = &[

@@ -19,7 +19,7 @@ const NO_RECEIVER: &str = "this function has no `self`: it is not a method; name
 /// Refuses a method whose key ignores `self` without saying so, and contradictory settings.
 pub(crate) fn check(receiver: Option<&Receiver>, settings: &Settings) -> Result<()> {
     let ignored = settings.ignore.iter().find(|name| *name == "self");
-    let used = settings.key_by.iter().find(|given| mentions_self(given.to_token_stream()));
+    let used = settings.key_by.iter().find(|given| mentions(given.to_token_stream(), "self"));
     match (receiver, used, ignored) {
         (Some(receiver), None, None) => Err(Error::new_spanned(receiver, UNSTATED)),
         (Some(_), Some(_), Some(ignored)) => Err(Error::new(ignored.span(), CONTRADICTORY)),
@@ -29,10 +29,11 @@ pub(crate) fn check(receiver: Option<&Receiver>, settings: &Settings) -> Result<
     }
 }
 
-fn mentions_self(tokens: TokenStream) -> bool {
+/// Returns whether `tokens` contain the identifier `name`.
+pub(crate) fn mentions(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => mentions_self(group.stream()),
-        TokenTree::Ident(ident) => ident == "self",
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Ident(ident) => ident == name,
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, ExprLit, Lit, Result, Token, parenthesized};
+use syn::{Error, Expr, ExprClosure, ExprLit, Lit, Result, Token, parenthesized};
 
 /// The settings in the attribute's parentheses.
 #[derive(Default)]
@@ -25,7 +25,9 @@ pub(crate) struct Settings {
     pub(crate) version: Option<u64>,
     /// Whether the function takes and returns many values.
     pub(crate) is_multi: bool,
-    pub(crate) is_in_background: bool,
+    /// Where `background` and `detach` are written.
+    pub(crate) background: Option<Span>,
+    pub(crate) detach: Option<Span>,
     pub(crate) is_associated: bool,
     pub(crate) is_asdict: bool,
 }
@@ -44,6 +46,7 @@ pub(crate) const SINGLE: &[&str] = &[
     "key_name",
     "version",
     "background",
+    "detach",
     "associated",
 ];
 
@@ -60,11 +63,15 @@ pub(crate) const MULTI: &[&str] = &[
     "key_name",
     "version",
     "background",
+    "detach",
     "asdict",
     "associated",
 ];
 
 const NO_REGION: &str = "the region is missing: write `region = REGION`, with a static or an expression";
+
+const ASYNC_CLOSURE: &str =
+    "is called without waiting, also by an `async fn`; remove `async` from the closure";
 
 /// One setting: `name`, `name = value` or `name(list)`.
 struct Setting {
@@ -124,6 +131,9 @@ impl Setting {
 
     fn one(self) -> Result<Expr> {
         match self.value {
+            Value::One(Expr::Closure(ExprClosure { asyncness: Some(_), .. })) => {
+                Err(self.error(ASYNC_CLOSURE))
+            }
             Value::One(value) => Ok(value),
             _ => Err(self.error(&format!("needs a value: write `{} = ...`", self.name))),
         }
@@ -142,6 +152,12 @@ impl Setting {
             Value::Absent => Ok(true),
             _ => Err(self.error("takes no value: write the name alone, or leave it out")),
         }
+    }
+
+    /// Returns where a flag is written.
+    fn place(self) -> Result<Span> {
+        let span = self.name.span();
+        self.flag().map(|_| span)
     }
 
     fn list<T: Parse>(self, example: &str) -> Result<Vec<T>> {
@@ -198,7 +214,8 @@ impl Settings {
                 self.defaults = defaults.into_iter().map(|default| (default.name, default.value)).collect();
             }
             "version" => self.version = Some(setting.version()?),
-            "background" => self.is_in_background = setting.flag()?,
+            "background" => self.background = Some(setting.place()?),
+            "detach" => self.detach = Some(setting.place()?),
             "asdict" => self.is_asdict = setting.flag()?,
             _ => self.is_associated = setting.flag()?,
         }

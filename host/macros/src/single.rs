@@ -1,7 +1,7 @@
 //! The expansion of `cache_on_arguments`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::Result;
 
 use crate::cached_fn::CachedFn;
@@ -29,11 +29,13 @@ impl Single<'_> {
     fn evaluation(&self) -> Evaluation<'_> {
         let Single { function, settings, value } = self;
         let (names, this, path) = (function.names(), own("this"), function.path_to("original"));
-        let receiver = function.receiver.as_ref().map(|receiver| &receiver.self_token);
+        let receiver = call::given_receiver(function, settings);
         let (receiver, this) = (receiver.iter(), receiver.iter().map(|_| &this));
-        let (given, taken) = (quote!((#(#receiver,)* #(#names,)*)), quote!((#(#this,)* #(#names,)*)));
+        let arguments = function.arguments.iter().map(|argument| call::given_argument(argument, settings));
+        let (given, taken) = (quote!((#(#receiver,)* #(#arguments,)*)), quote!((#(#this,)* #(#names,)*)));
         let original = quote!(#path #taken);
-        Evaluation { function, settings, value, key: call::key_variable(), given, taken, original }
+        let key = call::key_variable();
+        Evaluation { function, settings, value, key, given, taken, others: None, original }
     }
 
     /// Returns the body of the cached function.
@@ -55,19 +57,22 @@ impl Single<'_> {
             parameters: self.function.parameters(),
             returns: quote!(::std::string::String),
             body: quote!(::std::string::String::from(&*#key_of)),
+            calls_region: false,
             lifetime: None,
         }
     }
 
     fn get(&self) -> Result<Companion> {
         let (value, key, options) = (&self.value, call::key_variable(), call::options(self.settings)?);
-        let (span, located) = (self.function.returns.span(), self.function.returns.located(value.clone()));
+        let located = self.function.returns.located(value.clone());
+        let read = call::method(self.function, &options, "get", &quote!(::<#located>(&#key)));
         Ok(Companion {
             name: "get",
             docs: "Returns the cached value of `{}` for these arguments, without calling it.\n\n# Errors\nIf the region fails.",
             parameters: self.function.parameters(),
             returns: quote!(::core::result::Result<::core::option::Option<#value>, ::dogpile::RegionError>),
-            body: self.with_key(&quote_spanned!(span=> #options.get::<#located>(&#key))),
+            body: self.with_key(&read),
+            calls_region: true,
             lifetime: None,
         })
     }
@@ -76,14 +81,15 @@ impl Single<'_> {
         let Single { function, settings, value } = self;
         let (names, types) = (function.names(), function.arguments.iter().map(|argument| &argument.ty));
         let (given, key, region) = (own("value"), call::key_variable(), call::region(settings));
-        let (receiver, span) = (function.receiver.iter(), function.returns.span());
-        let located = function.returns.located(value.clone());
+        let (receiver, located) = (function.receiver.iter(), function.returns.located(value.clone()));
+        let store = call::method(function, &region, "set", &quote!(::<#located>(&#key, #given)));
         Companion {
             name: "set",
             docs: "Stores a value of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
             parameters: quote!(#(#receiver,)* #given: #value, #(#names: #types),*),
             returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
-            body: self.with_key(&quote_spanned!(span=> #region.set::<#located>(&#key, #given))),
+            body: self.with_key(&store),
+            calls_region: true,
             lifetime: None,
         }
     }
@@ -96,6 +102,7 @@ impl Single<'_> {
             parameters: self.function.parameters(),
             returns: quote!(::core::result::Result<#value, #failure>),
             body: self.with_key(&self.evaluation().refresh()?),
+            calls_region: true,
             lifetime: None,
         })
     }
@@ -107,7 +114,8 @@ impl Single<'_> {
             docs: "Deletes the cached value of `{}` for these arguments.\n\n# Errors\nIf the region fails.",
             parameters: self.function.parameters(),
             returns: quote!(::core::result::Result<(), ::dogpile::RegionError>),
-            body: self.with_key(&quote!(#region.delete(&#key))),
+            body: self.with_key(&call::method(self.function, &region, "delete", &quote!((&#key)))),
+            calls_region: true,
             lifetime: None,
         }
     }

@@ -6,11 +6,6 @@ static REGION: CacheRegion = CacheRegion::new("region");
 struct NotAFunction;
 
 #[cache_on_arguments(region = REGION)]
-async fn asynchronous(a: u32) -> u32 {
-    a
-}
-
-#[cache_on_arguments(region = REGION)]
 const fn constant(a: u32) -> u32 {
     a
 }

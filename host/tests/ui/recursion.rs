@@ -1,0 +1,12 @@
+//! A detached function cannot call itself by its own name: the compiler must know that its future is `Send` to find out.
+
+use dogpile::{CacheRegion, cache_on_arguments};
+
+static REGION: CacheRegion = CacheRegion::new("region");
+
+#[cache_on_arguments(region = REGION, detach)]
+async fn sum(number: u64) -> u64 {
+    if number == 0 { 0 } else { number + sum(number - 1).await }
+}
+
+fn main() {}
