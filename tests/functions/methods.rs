@@ -211,3 +211,32 @@ fn methods_of_two_types_do_not_share_entries() {
         (format!("{module}::Left:name|"), format!("{module}::Right:name|"))
     );
 }
+
+/// A shop that owns its region, and is itself owned by those who call it.
+struct Depot {
+    region: CacheRegion,
+    id: u32,
+}
+
+impl Depot {
+    #[cache_on_arguments(region = self.region, key_by(self.id))]
+    fn stock(self: Arc<Self>, item: &str) -> usize {
+        item.len() + self.id as usize
+    }
+
+    #[cache_on_arguments(region = self.region, key_by(self.id), background)]
+    fn stock_in_background(self: Arc<Self>, item: u32) -> u32 {
+        item + self.id
+    }
+}
+
+#[test]
+fn method_of_an_owned_object_uses_its_region() {
+    let depot = Arc::new(Depot { region: region(), id: 7 });
+    assert_eq!(Arc::clone(&depot).stock("tea"), 10);
+    assert_eq!(Arc::clone(&depot).stock_refresh("tea").unwrap(), 10);
+    assert_eq!(Arc::clone(&depot).stock_get("tea").unwrap(), Some(10));
+    assert_eq!(Arc::clone(&depot).stock_in_background(4), 11);
+    assert_eq!(Arc::clone(&depot).stock_in_background_get(4).unwrap(), Some(11));
+    assert_eq!(Arc::strong_count(&depot), 1);
+}
