@@ -8,6 +8,9 @@ mod cancellation;
 #[path = "asynchronous/forms.rs"]
 mod forms;
 #[cfg(feature = "macros")]
+#[path = "asynchronous/function_failures.rs"]
+mod function_failures;
+#[cfg(feature = "macros")]
 #[path = "asynchronous/function_forms.rs"]
 mod function_forms;
 #[cfg(feature = "macros")]
