@@ -75,13 +75,6 @@ fn hit_allocates_at_most_once() {
     println!("allocations for a hit: {numbers} with numbers, {strings} with strings, {closure} of a closure");
 }
 
-/// Returns the output of a future that does not wait.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
-    let polled = std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
-    let std::task::Poll::Ready(output) = polled else { panic!("a hit in memory does not wait") };
-    output
-}
-
 #[test]
 fn hit_of_a_task_allocates_nothing() {
     static TASKS: CacheRegion = CacheRegion::new("tasks");
