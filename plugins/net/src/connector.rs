@@ -1,5 +1,7 @@
 //! [`Connector`]: opens connections to one server.
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod resolver;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]

@@ -1,10 +1,13 @@
 //! Connections to servers, for backends of dogpile. No protocol is known here.
 //!
 //! A [`Connector`] opens a [`Stream`], all of whose calls end by a deadline. A [`Pool`] lends a bounded number of
-//! connections. A forked child needs its own: see [`PerProcess`](dogpile_sdk::PerProcess).
+//! connections. A forked child needs its own: see [`PerProcess`](dogpile_sdk::PerProcess). With the feature `tokio`, a
+//! connector also opens connections for tasks of tokio.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod async_stream;
 mod bounded;
 mod connector;
 mod failure;
@@ -13,6 +16,8 @@ mod pool;
 mod stream;
 mod tls;
 
+#[cfg(feature = "tokio")]
+pub use self::async_stream::AsyncStream;
 pub use self::connector::{Connector, Endpoint};
 pub use self::failure::Failure;
 pub use self::keepalive::Keepalive;

@@ -68,9 +68,19 @@ impl Tls {
     }
 
     pub(crate) fn client(&self, host: &str) -> io::Result<ClientConnection> {
+        ClientConnection::new(Arc::clone(&self.config), self.name(host)?).map_err(io::Error::other)
+    }
+
+    /// Returns the settings of connections.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    /// Returns the name that the certificate of the server at `host` must have.
+    pub(crate) fn name(&self, host: &str) -> io::Result<ServerName<'static>> {
         let name = self.server_name.as_deref().unwrap_or(host).to_owned();
-        let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)
+        ServerName::try_from(name).map_err(io::Error::other)
     }
 }
 

@@ -57,8 +57,8 @@ impl Resolver {
         port: u16,
         deadline: Instant,
     ) -> Result<Vec<SocketAddr>, Failure> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
+        if let Some(address) = address(host, port) {
+            return Ok(vec![address]);
         }
         let mut state = self.shared.lock();
         if !state.is_running {
@@ -88,6 +88,11 @@ impl Resolver {
         };
         thread::Builder::new().name("dogpile-resolver".into()).spawn(work).map(drop).map_err(Arc::new)
     }
+}
+
+/// Returns the address that `host` is, or `None` if it is a name, which must be looked up.
+pub(super) fn address(host: &str, port: u16) -> Option<SocketAddr> {
+    host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }
 
 impl Shared {
