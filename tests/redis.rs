@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+#[path = "redis/asynchronous.rs"]
+mod asynchronous;
+#[path = "redis/asynchronous_deployments.rs"]
+mod asynchronous_deployments;
+#[path = "redis/asynchronous_hostile.rs"]
+mod asynchronous_hostile;
 #[path = "redis/background.rs"]
 mod background;
 #[path = "redis/deployments.rs"]

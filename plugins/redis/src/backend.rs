@@ -3,20 +3,21 @@
 // Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+#[cfg(feature = "tokio")]
+use dogpile_sdk::Operations;
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
-    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, StoreOptions,
-    register_backend,
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
 };
 
-use crate::command::{Access, Command, Repeat, Reply};
-use crate::config::{Deployment, LONGEST, RedisConfig, SENTINEL_FOREIGN, SINGLE_FOREIGN};
-use crate::fence;
+#[cfg(feature = "tokio")]
+use crate::asynchronous::{Client, RedisOperations};
+use crate::command::Repeat;
+use crate::config::{Deployment, RedisConfig, SENTINEL_FOREIGN, SINGLE_FOREIGN};
+use crate::exchange::{Exchange, Exchanges};
 use crate::mutex::RedisLocks;
-use crate::resp::Expected;
-use crate::servers::{Servers, run_one, servers};
+use crate::servers::{Servers, deploy};
 
 register_backend! {
     name: "dogpile.cache.redis",
@@ -65,12 +66,13 @@ register_backend! {
 #[derive(Debug)]
 pub struct RedisBackend {
     servers: Arc<dyn Servers>,
-    expiration_time: Option<Duration>,
+    exchanges: Exchanges,
     locks: Option<Leases>,
     /// How the names of locks begin.
     lock_prefix: String,
     has_lock_timeout: bool,
-    value_limit: usize,
+    #[cfg(feature = "tokio")]
+    client: Arc<Client>,
 }
 
 impl RedisBackend {
@@ -103,7 +105,8 @@ impl RedisBackend {
     }
 
     fn over(config: &RedisConfig, deployment: Deployment) -> Result<Self, BackendError> {
-        let servers = servers(config, deployment)?;
+        let deployed = deploy(config, deployment)?;
+        let servers = deployed.servers();
         let options = config.leases()?;
         let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
         let locks = is_locking.then(|| {
@@ -111,175 +114,87 @@ impl RedisBackend {
             Leases::new(Arc::new(RedisLocks::new(servers, prefix, config.lock_wakeup)), options)
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();
-        let (expiration_time, value_limit) = (config.redis_expiration_time, config.max_value_bytes);
-        let lock_prefix = config.lock_prefix.clone();
-        Ok(RedisBackend { servers, expiration_time, locks, lock_prefix, has_lock_timeout, value_limit })
+        let exchanges = Exchanges {
+            expiration_time: config.redis_expiration_time,
+            value_limit: config.max_value_bytes,
+            is_spread: servers.is_spread(),
+            is_fencing: is_locking && !servers.is_sharded(),
+        };
+        Ok(RedisBackend {
+            servers,
+            exchanges,
+            locks,
+            lock_prefix: config.lock_prefix.clone(),
+            has_lock_timeout,
+            #[cfg(feature = "tokio")]
+            client: Arc::new(Client::new(deployed)),
+        })
     }
 
-    /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
-    fn lifetime(&self, options: &StoreOptions) -> Option<Duration> {
-        // The server rejects a time beyond the end of its calendar.
-        options.keep_for.into_iter().chain(self.expiration_time).map(|lifetime| lifetime.min(LONGEST)).min()
+    /// Carries an exchange to the servers and back.
+    fn run<T>(&self, exchange: Exchange<'_, T>) -> Result<T, BackendError> {
+        let Exchange { commands, access, more_keys, read } = exchange;
+        let replies = self.servers.run(&commands, access, Repeat::Harmless);
+        more_keys.into_iter().for_each(|key| self.servers.catch_up(key));
+        read(replies?)
     }
-
-    fn set_command<'k>(&self, key: &'k str, value: &'k [u8], options: &StoreOptions) -> Command<'k> {
-        let set = |name| Command::new(name, key, Expected::Done);
-        match self.lifetime(options) {
-            None => set("SET").arg(value),
-            Some(lifetime) if lifetime.subsec_nanos() == 0 && lifetime.as_secs() > 0 => {
-                set("SETEX").arg(lifetime.as_secs()).arg(value)
-            }
-            Some(lifetime) => set("PSETEX").arg(fence::milliseconds(lifetime)).arg(value),
-        }
-    }
-
-    /// Stores values in one round trip per server: those with a fence in one script, the others in as few commands as
-    /// possible.
-    fn store(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        entries.iter().try_for_each(|entry| self.check_size(entry))?;
-        let is_fenced = |entry: &&BytesEntry<'_>| self.is_fencing() && entry.options.fence.is_some();
-        let (fenced, plain): (Vec<&BytesEntry<'_>>, Vec<_>) = entries.iter().partition(is_fenced);
-        let fenced: Vec<_> = fenced.into_iter().map(|entry| (entry, self.lifetime(entry.options))).collect();
-        let mut commands = self.set_commands(&plain);
-        let plain = commands.len();
-        commands.extend(fence::store(&fenced));
-        let replies = self.servers.run(&commands, Access::Write, Repeat::Harmless);
-        // The script has many keys, of which the servers know only the first.
-        fenced.iter().for_each(|(entry, _)| self.servers.catch_up(entry.key));
-        let replies = replies?;
-        let mut replies = replies.into_iter();
-        replies.by_ref().take(plain).try_for_each(|reply| reply.accepted().map(drop))?;
-        replies.try_for_each(|reply| stored_all(reply.integer()?, fenced.len()))
-    }
-
-    fn check_size(&self, entry: &BytesEntry<'_>) -> Result<(), BackendError> {
-        let (size, limit) = (entry.value.len(), self.value_limit);
-        if size <= limit {
-            return Ok(());
-        }
-        let message = format!(
-            "the value is too large: it has {size} bytes, more than {limit}; raise \"max_value_bytes\""
-        );
-        Err(BackendError::new(ErrorKind::InvalidValue, message).for_key(entry.key))
-    }
-
-    fn set_commands<'k>(&self, entries: &[&BytesEntry<'k>]) -> Vec<Command<'k>> {
-        let Some((first, rest)) = entries.split_first() else { return Vec::new() };
-        let expires = entries.iter().any(|entry| self.lifetime(entry.options).is_some());
-        if rest.is_empty() || expires || self.servers.is_spread() {
-            let set = |entry: &&BytesEntry<'k>| self.set_command(entry.key, entry.value, entry.options);
-            return entries.iter().map(set).collect();
-        }
-        let set = Command::new("MSET", first.key, Expected::Done).arg(first.value);
-        vec![rest.iter().fold(set, |set, entry| set.arg(entry.key).arg(entry.value))]
-    }
-
-    /// Returns whether a lock and its value are on one server, so that a script can check one and store the other.
-    fn is_fencing(&self) -> bool {
-        self.locks.is_some() && !self.servers.is_sharded()
-    }
-
-    /// Runs commands with one reply each. An error reply to any of them is an error.
-    fn write_all(&self, commands: &[Command<'_>]) -> Result<(), BackendError> {
-        let replies = self.servers.run(commands, Access::Write, Repeat::Harmless)?;
-        replies.into_iter().try_for_each(|reply| reply.accepted().map(drop))
-    }
-
-    fn get_each(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let gets: Vec<_> = keys.iter().map(|key| get_command(key)).collect();
-        let replies = self.servers.run(&gets, Access::Read, Repeat::Harmless)?;
-        replies.into_iter().map(value).collect()
-    }
-
-    fn get_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let Some((first, rest)) = keys.split_first() else { return Ok(Vec::new()) };
-        let get = Command::new("MGET", first, Expected::Values(keys.len())).args(rest.iter().copied());
-        run_one(&*self.servers, get, Access::Read, Repeat::Harmless)?.strings()
-    }
-}
-
-fn get_command(key: &str) -> Command<'_> {
-    Command::new("GET", key, Expected::Value)
-}
-
-fn delete_command(key: &str) -> Command<'_> {
-    Command::new("DEL", key, Expected::Integer)
-}
-
-/// Returns an error if a script stored fewer values than it was given.
-fn stored_all(stored: i64, given: usize) -> Result<(), BackendError> {
-    let stored = usize::try_from(stored).unwrap_or(0);
-    if stored >= given {
-        return Ok(());
-    }
-    let message = format!(
-        "did not store {} of {given} values: the locks of their creators expired or were taken over",
-        given - stored
-    );
-    Err(BackendError::new(ErrorKind::Fenced, message))
-}
-
-/// Returns the value in a reply to `GET`. A key of another type, such as a list, is a miss, as with `MGET`.
-fn value(reply: Reply) -> Result<Option<Vec<u8>>, BackendError> {
-    if reply.code() == Some("WRONGTYPE") { Ok(None) } else { reply.string() }
 }
 
 impl BytesBackend for RedisBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let get = [get_command(key)];
-        let replies = self.servers.run(&get, Access::Read, Repeat::Harmless);
-        let found = replies.and_then(|replies| replies.into_iter().next().map_or(Ok(None), value));
-        found.map_err(|error| error.during("get").for_key(key))
+        self.run(Exchanges::get(key)).map_err(|error| error.during("get").for_key(key))
     }
 
     fn set(&self, key: &str, value: &[u8], options: &StoreOptions) -> Result<(), BackendError> {
-        let stored = self.store(&[BytesEntry::new(key, value, options)]);
+        let exchange = self.exchanges.set_multi(&[BytesEntry::new(key, value, options)]);
+        let stored = exchange.and_then(|exchange| self.run(exchange));
         stored.map_err(|error| error.during("set").for_key(key))
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        let delete = [delete_command(key)];
-        self.write_all(&delete).map_err(|error| error.during("delete").for_key(key))
+        let deleted = self.run(self.exchanges.delete_multi(&[key]));
+        deleted.map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let found = if self.servers.is_spread() { self.get_each(keys) } else { self.get_all(keys) };
-        found.map_err(|error| error.during("get_multi"))
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(self.exchanges.get_multi(keys)).map_err(|error| error.during("get_multi"))
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        self.store(entries).map_err(|error| error.during("set_multi"))
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let stored = self.exchanges.set_multi(entries).and_then(|exchange| self.run(exchange));
+        stored.map_err(|error| error.during("set_multi"))
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
-        let Some((first, rest)) = keys.split_first() else { return Ok(()) };
-        let deleted = if self.servers.is_spread() {
-            let deletes: Vec<_> = keys.iter().map(|key| delete_command(key)).collect();
-            self.write_all(&deletes)
-        } else {
-            self.write_all(&[delete_command(first).args(rest.iter().copied())])
-        };
-        deleted.map_err(|error| error.during("delete_multi"))
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.run(self.exchanges.delete_multi(keys)).map_err(|error| error.during("delete_multi"))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         self.locks.as_ref().map(|locks| locks.mutex(key))
     }
 
+    #[cfg(feature = "tokio")]
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        Some(Arc::new(RedisOperations::new(self.exchanges, Arc::clone(&self.client))))
+    }
+
     fn capabilities(&self) -> Capabilities {
         let able = Capabilities::default()
             .with_scope(self.servers.scope())
             .with_lock_timeout(self.has_lock_timeout)
-            .with_value_limit(self.value_limit as u64)
+            .with_value_limit(self.exchanges.value_limit as u64)
             .with_native_batch()
             .with_native_expiry();
-        let able = if self.is_fencing() { able.with_fencing() } else { able };
+        let able = if self.exchanges.is_fencing { able.with_fencing() } else { able };
         // A lock and a value may not have the same name.
         if self.locks.is_some() { able.with_reserved_prefix(&*self.lock_prefix) } else { able }
     }

@@ -95,7 +95,7 @@ pub(crate) enum Repeat {
 }
 
 /// Commands that are sent to a server together, and the kinds of their replies.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Request {
     packed: Vec<u8>,
     pub(crate) expected: Vec<Expected>,
@@ -103,6 +103,7 @@ pub(crate) struct Request {
 }
 
 /// A last command, whose reply no other command has. It shows that all replies before it are at their places.
+#[derive(Clone)]
 struct Guard {
     /// Where the command begins in the packed request.
     begin: usize,
@@ -158,6 +159,13 @@ impl Request {
             }
         }
         self.expected.push(command.expected);
+    }
+
+    /// Adds the commands of another request, without its guard.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn append(&mut self, other: &Request) {
+        self.packed.extend_from_slice(other.packed(false));
+        self.expected.extend_from_slice(&other.expected);
     }
 
     /// Adds a command that has no key.

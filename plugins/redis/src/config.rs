@@ -105,6 +105,9 @@ pub struct RedisConfig {
     /// Time after which an unused connection is closed. Default: 60.
     #[serde(with = "seconds")]
     pub pool_idle_timeout: Duration,
+    /// Connections to each server that asynchronous calls share, from 1 to 4. Large requests and replies have others of
+    /// their own. Default: 2.
+    pub async_connections: usize,
     /// Resend a command once on a new connection after the old one breaks, if repeating the command is harmless.
     /// Default: true.
     pub retry_on_reconnect: bool,
@@ -148,6 +151,7 @@ impl Default for RedisConfig {
             pool_size: None,
             pool_max_idle: 32,
             pool_idle_timeout: Duration::from_secs(60),
+            async_connections: 2,
             retry_on_reconnect: true,
             check_replies: true,
             max_value_bytes: 512 << 20,
@@ -201,6 +205,7 @@ impl RedisConfig {
         limited("pool_max_idle", Some(self.pool_max_idle), 0, MOST_CONNECTIONS)?;
         limited("max_connections", self.options(deployment).max_connections, 1, MOST_CONNECTIONS)?;
         limited("max_value_bytes", Some(self.max_value_bytes), 1, MOST_BYTES)?;
+        limited("async_connections", Some(self.async_connections), 1, 4)?;
         if self.redis_expiration_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("redis_expiration_time", why));

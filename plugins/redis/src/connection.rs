@@ -10,7 +10,10 @@ use dogpile_net::{Connector, Stream};
 
 pub(crate) use self::failure::Failure;
 pub(crate) use self::handshake::Purpose;
+#[cfg(not(feature = "tokio"))]
 use self::handshake::{Step, steps};
+#[cfg(feature = "tokio")]
+pub(crate) use self::handshake::{Step, steps};
 pub(crate) use self::server::{Address, Login, Profile, Server};
 use crate::resp::{Decoder, Expected, Invalid, Value};
 

@@ -37,6 +37,14 @@ pub(crate) fn of(failure: Failure, server: &str) -> BackendError {
                 format!("no free connection to Redis server {server}: all {size} were in use for {waited:?}");
             (ErrorKind::Timeout, format!("{what}; raise \"pool_size\""))
         }
+        #[cfg(feature = "tokio")]
+        Failure::Crowded => (
+            ErrorKind::Timeout,
+            format!(
+                "cannot send a command to Redis server {server}: too many asynchronous calls wait for it; call it less \
+                 often, or raise \"async_connections\""
+            ),
+        ),
         Failure::Broken(_) => (
             ErrorKind::Unavailable,
             format!("cannot reach Redis server {server}: the connection failed or was closed"),

@@ -5,6 +5,7 @@
 //! arrive. A guard is an `ECHO` of a number that no earlier request had. If its reply is not at its place, the others may
 //! not be either.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::command::Request;
@@ -15,14 +16,20 @@ use crate::resp::{Expected, Value};
 #[derive(Debug)]
 pub(crate) struct Guards {
     /// Whether the server does not reply to guards, or the user does not want them.
-    is_off: AtomicBool,
+    is_off: Arc<AtomicBool>,
     /// Whether the server has replied to a guard.
     has_worked: AtomicBool,
 }
 
 impl Guards {
     pub(crate) fn new(is_on: bool) -> Self {
-        Guards { is_off: AtomicBool::new(!is_on), has_worked: AtomicBool::new(false) }
+        Guards { is_off: Arc::new(AtomicBool::new(!is_on)), has_worked: AtomicBool::new(false) }
+    }
+
+    /// Returns whether requests have no guards, for the asynchronous calls to the same server.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_off(&self) -> &Arc<AtomicBool> {
+        &self.is_off
     }
 
     /// Returns the kind of the reply to the guard of `request`, or `None` if it is to be sent without one.

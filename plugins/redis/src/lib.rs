@@ -16,11 +16,14 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod backend;
 mod command;
 mod config;
 mod connection;
 mod error;
+mod exchange;
 mod fence;
 mod guards;
 mod mutex;

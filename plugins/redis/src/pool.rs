@@ -30,6 +30,9 @@ pub(crate) struct Limits {
     pub(crate) check_replies: bool,
     /// The most bytes of a value.
     pub(crate) value: usize,
+    /// The number of connections for asynchronous calls.
+    #[cfg(feature = "tokio")]
+    pub(crate) async_connections: usize,
 }
 
 impl Limits {
@@ -49,6 +52,8 @@ impl Limits {
             retry: config.retry_on_reconnect,
             check_replies: config.check_replies,
             value: config.max_value_bytes,
+            #[cfg(feature = "tokio")]
+            async_connections: config.async_connections,
         })
     }
 }
@@ -61,7 +66,7 @@ pub(crate) struct Pool {
     limits: Limits,
     connections: dogpile_net::Pool<Connection>,
     /// Whether the last exchange ended in a timeout.
-    is_stuck: AtomicBool,
+    is_stuck: Arc<AtomicBool>,
     guards: Guards,
 }
 
@@ -80,7 +85,7 @@ impl Pool {
     pub(crate) fn new(server: Server, limits: Limits) -> Self {
         let (address, connector) = (server.address.to_string().into(), server.connector());
         let connections = dogpile_net::Pool::new(limits.connections);
-        let (is_stuck, guards) = (AtomicBool::default(), Guards::new(limits.check_replies));
+        let (is_stuck, guards) = (Arc::default(), Guards::new(limits.check_replies));
         Pool { server, address, connector, limits, connections, is_stuck, guards }
     }
 
@@ -92,6 +97,18 @@ impl Pool {
     /// Returns the server's address and database.
     pub(crate) fn name(&self) -> String {
         format!("{}/{}", self.address(), self.server.profile.login.db)
+    }
+
+    /// Returns how to connect to the server, and the limits of connections.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn settings(&self) -> (&Server, &Limits) {
+        (&self.server, &self.limits)
+    }
+
+    /// Returns what is known of the server: whether the last exchange ended in a timeout, and whether it rejects guards.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn known(&self) -> [Arc<AtomicBool>; 2] {
+        [Arc::clone(&self.is_stuck), Arc::clone(self.guards.is_off())]
     }
 
     /// Returns the deadline of an exchange that begins now.

@@ -1,9 +1,9 @@
 //! The server or servers of a backend, for each kind of deployment.
 
-mod cluster;
+pub(crate) mod cluster;
 mod recent;
 mod run;
-mod sentinel;
+pub(crate) mod sentinel;
 mod single;
 mod slots;
 mod turns;
@@ -14,26 +14,42 @@ use dogpile_sdk::BackendError;
 use dogpile_sdk::PerProcess;
 
 use self::cluster::Cluster;
-pub(crate) use self::run::{Servers, only, run_one};
+pub(crate) use self::run::{Servers, only};
 use self::sentinel::Sentinel;
 use crate::config::{Deployment, RedisConfig};
 use crate::connection::{Address, Server};
 use crate::pool::{Limits, Pool};
 
-/// Creates the servers that `config` names, without connecting. Each process has its own connections to them.
-pub(crate) fn servers(
-    config: &RedisConfig,
-    deployment: Deployment,
-) -> Result<Arc<dyn Servers>, BackendError> {
+/// The servers of a backend. Each process has its own connections to them.
+#[derive(Clone, Debug)]
+pub(crate) enum Deployed {
+    Single(Arc<PerProcess<Pool>>),
+    Sentinel(Arc<PerProcess<Sentinel>>),
+    Cluster(Arc<PerProcess<Cluster>>),
+}
+
+impl Deployed {
+    /// Returns what runs blocking calls.
+    pub(crate) fn servers(&self) -> Arc<dyn Servers> {
+        match self {
+            Deployed::Single(pool) => Arc::clone(pool) as _,
+            Deployed::Sentinel(sentinel) => Arc::clone(sentinel) as _,
+            Deployed::Cluster(cluster) => Arc::clone(cluster) as _,
+        }
+    }
+}
+
+/// Creates the servers that `config` names, without connecting.
+pub(crate) fn deploy(config: &RedisConfig, deployment: Deployment) -> Result<Deployed, BackendError> {
     config.check(deployment)?;
     Ok(match deployment {
-        Deployment::Single => per_process(single(config)?),
-        Deployment::Sentinel => per_process(Sentinel::plan(config)?),
-        Deployment::Cluster => per_process(Cluster::plan(config)?),
+        Deployment::Single => Deployed::Single(per_process(single(config)?)),
+        Deployment::Sentinel => Deployed::Sentinel(per_process(Sentinel::plan(config)?)),
+        Deployment::Cluster => Deployed::Cluster(per_process(Cluster::plan(config)?)),
     })
 }
 
-fn per_process<S: Servers>(build: impl Fn() -> S + Send + Sync + 'static) -> Arc<dyn Servers> {
+fn per_process<S: Servers>(build: impl Fn() -> S + Send + Sync + 'static) -> Arc<PerProcess<S>> {
     Arc::new(PerProcess::new(build, S::abandon))
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::resp::{ErrorReply, Invalid};
 
 /// Why an exchange with a server failed. An error reply to a command is not a failure, except to the login.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Failure {
     /// The deadline passed.
     TimedOut,
@@ -17,6 +17,9 @@ pub(crate) enum Failure {
         size: usize,
         waited: Duration,
     },
+    /// Too many calls wait for a place in the server's connections.
+    #[cfg(feature = "tokio")]
+    Crowded,
     /// The connection could not be opened, or broke.
     Broken(Arc<io::Error>),
     Tls(Arc<dyn Error + Send + Sync>),

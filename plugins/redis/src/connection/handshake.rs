@@ -12,15 +12,15 @@ pub(crate) enum Purpose {
 }
 
 /// A command of the handshake.
-pub(super) struct Step {
-    pub(super) packed: Vec<u8>,
-    pub(super) expected: Expected,
+pub(crate) struct Step {
+    pub(crate) packed: Vec<u8>,
+    pub(crate) expected: Expected,
     /// Makes the failure from an error reply.
-    pub(super) failure: fn(ErrorReply) -> Failure,
+    pub(crate) failure: fn(ErrorReply) -> Failure,
 }
 
 /// Returns the handshake of a connection.
-pub(super) fn steps(login: &Login, purpose: Purpose) -> Vec<Step> {
+pub(crate) fn steps(login: &Login, purpose: Purpose) -> Vec<Step> {
     match purpose {
         // Channels do not belong to a database.
         Purpose::Messages => vec![hello(login)],

@@ -11,7 +11,7 @@ use std::{fmt, thread};
 
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
 
-use self::target::{Target, redirection, request_for, without_asking};
+pub(crate) use self::target::{Target, redirection, request_for, without_asking};
 use super::run::Servers;
 use super::slots::{Slots, slot};
 use super::turns::{Turn, Turns, share};
@@ -22,10 +22,10 @@ use crate::pool::{Lent, Limits, Pool};
 use crate::resp::{Expected, Value};
 
 /// The maximum number of times that a command is sent, including redirections.
-const ATTEMPTS: u32 = 8;
+pub(crate) const ATTEMPTS: u32 = 8;
 
 /// The pause before the second attempt, while the cluster changes. Each further attempt doubles it.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The masters of a Redis Cluster. Sends each command to the master of its key's slot.
 ///
@@ -43,10 +43,10 @@ pub(crate) struct Cluster {
 
 /// A slot map and its version.
 #[derive(Debug, Default)]
-struct Map {
+pub(crate) struct Map {
     slots: Slots,
     /// The number of refreshes so far; 0 before the first one.
-    version: u64,
+    pub(crate) version: u64,
 }
 
 /// What all attempts of a call have in common.
@@ -86,11 +86,11 @@ impl Cluster {
         })
     }
 
-    fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.limits.timeout
     }
 
-    fn pool(&self, node: &Node) -> Result<Arc<Pool>, BackendError> {
+    pub(crate) fn pool(&self, node: &Node) -> Result<Arc<Pool>, BackendError> {
         if !self.startup.contains(node) {
             self.allowed.check(node)?;
         }
@@ -102,7 +102,7 @@ impl Cluster {
     }
 
     /// Returns a slot map that is newer than `version`, refreshing it if needed.
-    fn slots_since(&self, version: u64, deadline: Instant) -> Result<Arc<Map>, BackendError> {
+    pub(crate) fn slots_since(&self, version: u64, deadline: Instant) -> Result<Arc<Map>, BackendError> {
         let begun = Instant::now();
         let turn = self.turns.take(deadline).ok_or_else(|| self.no_turn())?;
         let map = Arc::clone(&locked(&self.slots));
@@ -157,6 +157,12 @@ impl Cluster {
             Some(last) => error.with_source(last),
             None => error,
         })
+    }
+
+    /// Returns the slot map, whose version is 0 if it has not been requested yet.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn current(&self) -> Arc<Map> {
+        Arc::clone(&locked(&self.slots))
     }
 
     /// Returns the slot map, requesting it first if there is none.
@@ -259,13 +265,19 @@ impl Cluster {
 /// A connection, and whether a request was sent on it.
 type Sent<'p> = (Lent<'p>, Result<(), Failure>);
 
+/// Returns the error for commands for whose keys no node was reached.
+pub(crate) fn unreachable_keys() -> BackendError {
+    let why = "cannot reach a node of the Redis cluster: no other node has its keys yet; retry later";
+    BackendError::new(ErrorKind::Unavailable, why)
+}
+
 /// Returns the error for a node that does not return a valid slot map.
 fn outside_of_clusters(node: &Node) -> BackendError {
     let message = format!("Redis server {node} returned no slot map: it is not part of a cluster");
     BackendError::new(ErrorKind::Unavailable, message).at_server(node.to_string())
 }
 
-fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
+pub(crate) fn master<'m>(map: &'m Map, key: &str) -> Result<&'m Node, BackendError> {
     let slot = slot(key);
     map.slots.node(slot).ok_or_else(|| {
         let why =
@@ -307,10 +319,7 @@ impl Servers for Cluster {
             }
         }
         // A command that is still unfinished keeps its last error reply, or has none if no node was reached.
-        replies.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| {
-            let why = "cannot reach a node of the Redis cluster: no other node has its keys yet; retry later";
-            BackendError::new(ErrorKind::Unavailable, why)
-        })
+        replies.into_iter().collect::<Option<Vec<_>>>().ok_or_else(unreachable_keys)
     }
 
     fn next_deadline(&self) -> Instant {

@@ -126,16 +126,6 @@ impl<S: Servers> Servers for PerProcess<S> {
     }
 }
 
-/// Runs one command and returns its reply.
-pub(crate) fn run_one(
-    servers: &dyn Servers,
-    command: Command<'_>,
-    access: Access,
-    repeat: Repeat,
-) -> Result<Reply, BackendError> {
-    only(servers.run(&[command], access, repeat)?)
-}
-
 /// Returns the reply to a call of one command.
 pub(crate) fn only(replies: Vec<Reply>) -> Result<Reply, BackendError> {
     let reply = replies.into_iter().next();

@@ -42,8 +42,8 @@ pub(crate) struct Sentinel {
 
 /// The topology, as the sentinels last reported it.
 #[derive(Clone)]
-struct Known {
-    master: Arc<Pool>,
+pub(crate) struct Known {
+    pub(crate) master: Arc<Pool>,
     replicas: Vec<Arc<Pool>>,
     since: Instant,
     /// Whether a call has failed since, so that the topology must be refreshed.
@@ -79,8 +79,14 @@ impl Sentinel {
         })
     }
 
-    fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.limits.timeout
+    }
+
+    /// Returns whether `key` must be read from the master.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_recent(&self, key: &str) -> bool {
+        self.recent.has(key, Instant::now())
     }
 
     fn read(
@@ -130,14 +136,14 @@ impl Sentinel {
     }
 
     /// Returns the next replica in rotation.
-    fn replica(&self, known: &Known) -> Option<Arc<Pool>> {
+    pub(crate) fn replica(&self, known: &Known) -> Option<Arc<Pool>> {
         let next = self.next_replica.fetch_add(1, Ordering::Relaxed);
         let count = known.replicas.len().max(1);
         known.replicas.get(next % count).cloned()
     }
 
     /// Returns the topology, refreshing it first if it is missing, old, or in doubt.
-    fn known(&self, deadline: Instant) -> Result<Known, BackendError> {
+    pub(crate) fn known(&self, deadline: Instant) -> Result<Known, BackendError> {
         let begun = Instant::now();
         if let Some(known) = self.trusted() {
             return Ok(known);
@@ -183,13 +189,13 @@ impl Sentinel {
         BackendError::new(ErrorKind::Timeout, message)
     }
 
-    fn trusted(&self) -> Option<Known> {
+    pub(crate) fn trusted(&self) -> Option<Known> {
         let known = self.lock_known().clone();
         known.filter(|known| !known.is_in_doubt && known.since.elapsed() < TRUSTED)
     }
 
     /// Marks the topology for a refresh, unless it has been refreshed since `known`.
-    fn doubt(&self, known: &Known) {
+    pub(crate) fn doubt(&self, known: &Known) {
         if let Some(current) = &mut *self.lock_known()
             && current.since == known.since
         {
@@ -304,7 +310,7 @@ fn usable_replica(row: &HashMap<String, String>) -> Option<Node> {
     (is_up && is_linked).then_some(node)
 }
 
-fn is_not_ready(reply: &Reply) -> bool {
+pub(crate) fn is_not_ready(reply: &Reply) -> bool {
     matches!(reply.code(), Some("LOADING" | "MASTERDOWN"))
 }
 

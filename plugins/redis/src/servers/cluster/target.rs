@@ -6,7 +6,7 @@ use crate::resp::{Expected, Value};
 
 /// A node that receives some of the commands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// The master of the commands' slots.
     Master(Node),
     /// The node that an `ASK` redirection names.
@@ -16,7 +16,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    pub(super) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         match self {
             Target::Master(node) | Target::Asked(node) => node,
         }
@@ -24,7 +24,7 @@ impl Target {
 }
 
 /// Returns a request of `commands`, each preceded by `ASKING` if an `ASK` redirection named the target.
-pub(super) fn request_for<'c, 'k: 'c>(
+pub(crate) fn request_for<'c, 'k: 'c>(
     target: &Target,
     commands: impl Iterator<Item = &'c Command<'k>>,
 ) -> Request {
@@ -42,7 +42,7 @@ pub(super) fn request_for<'c, 'k: 'c>(
 }
 
 /// Drops the replies to `ASKING`.
-pub(super) fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply> {
+pub(crate) fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply> {
     match target {
         Target::Master(_) => replies,
         Target::Asked(_) => replies.into_iter().skip(1).step_by(2).collect(),
@@ -50,7 +50,7 @@ pub(super) fn without_asking(target: &Target, replies: Vec<Reply>) -> Vec<Reply>
 }
 
 /// Returns `Some` if a command must be sent again, with the target that its reply names.
-pub(super) fn redirection(reply: &Reply) -> Option<Option<Target>> {
+pub(crate) fn redirection(reply: &Reply) -> Option<Option<Target>> {
     let Value::Error(error) = &reply.value else { return None };
     // "MOVED 3999 127.0.0.1:6381"
     let node = || error.word(2).and_then(Node::parse);

@@ -1,0 +1,24 @@
+//! Asynchronous calls, on a runtime of tokio that the backend owns.
+//!
+//! Many calls share a connection: requests are sent one after another, and replies are matched to them by their order. A
+//! connection is closed if that order is in doubt. Every wait ends by the deadline of its call.
+//!
+//! Requests are packed on the caller's thread, and wait in the [`Lane`](lane::Lane) of a connection. A task of the
+//! [`Driver`](driver::Driver) sends them over a [`Link`](link::Link) and completes the calls.
+
+mod call;
+mod client;
+mod cluster;
+mod driver;
+mod due;
+mod lane;
+mod link;
+mod multiplexer;
+mod nodes;
+mod operations;
+mod runtime;
+mod sentinel;
+mod stored;
+
+pub(crate) use self::client::Client;
+pub(crate) use self::operations::RedisOperations;

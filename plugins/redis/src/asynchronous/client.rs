@@ -1,0 +1,158 @@
+//! [`Client`]: carries commands to the servers of a backend, without blocking.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::process;
+use std::sync::{Arc, OnceLock};
+
+use dogpile_sdk::PerProcess;
+use dogpile_sdk::{BackendError, ErrorKind, Running};
+
+use super::call::Cancellation;
+use super::cluster::ToCluster;
+use super::multiplexer::Terms;
+use super::nodes::Nodes;
+use super::runtime::OwnedRuntime;
+use super::sentinel::ToSentinel;
+use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::servers::{Deployed, Servers};
+
+/// Carries commands to the servers of a backend, without blocking. Each process has its own runtime and connections.
+pub(crate) struct Client {
+    deployed: Deployed,
+    own: PerProcess<Own>,
+}
+
+/// The runtime and the connections of one process.
+struct Own {
+    process: u32,
+    runtime: OwnedRuntime,
+    /// The connections, once there has been a call.
+    nodes: OnceLock<Nodes>,
+}
+
+/// Commands that are sent together.
+pub(super) struct Commands<'c, 'k> {
+    pub(super) commands: &'c [Command<'k>],
+    pub(super) access: Access,
+    pub(super) repeat: Repeat,
+    /// Further keys that the commands write.
+    pub(super) more_keys: &'c [&'k str],
+}
+
+impl Client {
+    /// Creates a client. It starts no thread, and does not connect.
+    pub(crate) fn new(deployed: Deployed) -> Self {
+        let own = || Own { process: process::id(), runtime: OwnedRuntime::new(), nodes: OnceLock::new() };
+        // A child must not close the connections of its parent: closing one would remove it from the poll descriptor that
+        // both share. They stay open until the child ends.
+        Client { deployed, own: PerProcess::new(own, |_| {}) }
+    }
+
+    /// Runs commands, and passes their replies to `receive`. Does not block.
+    pub(super) fn run(
+        &self,
+        commands: &Commands<'_, '_>,
+        receive: impl FnOnce(Result<Vec<Reply>, BackendError>) + Send + 'static,
+    ) -> Running {
+        let nodes = match self.own.get().nodes() {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                receive(Err(error));
+                return Running::done();
+            }
+        };
+        let terms = |deadline| {
+            let cancellation = Cancellation::default();
+            Terms { repeat: commands.repeat, deadline, cancellation }
+        };
+        match &self.deployed {
+            Deployed::Single(pool) => {
+                let pool = pool.get();
+                let terms = terms(pool.deadline());
+                let cancellation = terms.cancellation.clone();
+                nodes.beside(pool).submit(Request::new(commands.commands), terms, receive);
+                Running::new(move || cancellation.cancel())
+            }
+            Deployed::Sentinel(sentinel) => {
+                let request = Request::new(commands.commands);
+                let (sentinel, terms) = (Arc::clone(sentinel), terms(sentinel.get().deadline()));
+                let call = ToSentinel { sentinel, nodes: nodes.clone(), request, terms: terms.clone() };
+                spawn(nodes, terms.cancellation, to_sentinel(call, commands), receive)
+            }
+            Deployed::Cluster(cluster) => {
+                let one = |command: &Command<'_>| (command.key.to_owned(), Request::new([command]));
+                let requests = commands.commands.iter().map(one).collect();
+                let (cluster, terms) = (Arc::clone(cluster), terms(cluster.get().deadline()));
+                let call =
+                    ToCluster { cluster, nodes: nodes.clone(), commands: requests, terms: terms.clone() };
+                spawn(nodes, terms.cancellation, call.run(), receive)
+            }
+        }
+    }
+}
+
+/// Prepares a call to a master or a replica.
+fn to_sentinel(
+    call: ToSentinel,
+    commands: &Commands<'_, '_>,
+) -> impl Future<Output = Result<Vec<Reply>, BackendError>> + Send + use<> {
+    let (access, sentinel) = (commands.access, Arc::clone(&call.sentinel));
+    let keys = || commands.commands.iter().map(|command| command.key);
+    let needs_master = keys().any(|key| sentinel.get().is_recent(key));
+    let written: Vec<String> = match access {
+        Access::Read => Vec::new(),
+        Access::Write => keys().chain(commands.more_keys.iter().copied()).map(str::to_owned).collect(),
+    };
+    // The call may be canceled after the master has run it.
+    written.iter().for_each(|key| sentinel.get().catch_up(key));
+    async move {
+        let replies = call.run(access, needs_master).await;
+        // Do this even after an error: the master may have run the commands.
+        written.iter().for_each(|key| sentinel.get().catch_up(key));
+        replies
+    }
+}
+
+/// Runs a call as a task of the runtime.
+fn spawn(
+    nodes: &Nodes,
+    cancellation: Cancellation,
+    call: impl Future<Output = Result<Vec<Reply>, BackendError>> + Send + 'static,
+    receive: impl FnOnce(Result<Vec<Reply>, BackendError>) + Send + 'static,
+) -> Running {
+    let task = nodes.runtime().spawn(async move { receive(call.await) }).abort_handle();
+    Running::new(move || {
+        cancellation.cancel();
+        task.abort();
+    })
+}
+
+impl Own {
+    fn nodes(&self) -> Result<&Nodes, BackendError> {
+        if let Some(nodes) = self.nodes.get() {
+            return Ok(nodes);
+        }
+        let runtime = self.runtime.handle().map_err(|error| {
+            let why = "cannot start the runtime of asynchronous calls to Redis";
+            BackendError::new(ErrorKind::Unavailable, why).with_source(error)
+        })?;
+        Ok(self.nodes.get_or_init(|| Nodes::new(runtime.clone())))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // Their locks may be taken forever, by threads of the parent process.
+            mem::forget(self.nodes.take());
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("deployed", &self.deployed).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! [`Driver`]: the task that carries the calls of a lane to a server.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use dogpile_net::Connector;
+use tokio::time::{Sleep, sleep_until};
+
+use super::lane::Lane;
+use super::link::Link;
+use crate::connection::{Deadlines, Failure, Login};
+use crate::pool::Limits;
+use crate::resp::Invalid;
+
+/// The task that carries the calls of a lane to a server. It opens the connection, and closes it when it is idle.
+///
+/// Dropping it early ends the lane's calls, so that none waits for a task that is gone.
+pub(super) struct Driver {
+    pub(super) lane: Arc<Lane>,
+    pub(super) connector: Arc<Connector>,
+    pub(super) login: Login,
+    pub(super) address: Arc<str>,
+    pub(super) limits: Limits,
+    /// Whether the server rejects guards.
+    pub(super) is_unguarded: Arc<AtomicBool>,
+    /// Whether the lane is idle. Another driver may serve it from then on.
+    pub(super) has_ended: bool,
+}
+
+impl Driver {
+    /// Runs until the lane is idle.
+    pub(super) async fn run(mut self) {
+        while !self.lane.end() {
+            match self.connect().await {
+                Ok(link) => self.serve(link).await,
+                Err(failure) => self.lane.fail(&failure),
+            }
+        }
+        self.has_ended = true;
+    }
+
+    /// Opens the connection. Meanwhile, calls whose deadline passes are ended.
+    async fn connect(&self) -> Result<Link, Failure> {
+        let now = Instant::now();
+        let ready = now + self.limits.timeout;
+        let deadlines = Deadlines { connected: ready.min(now + self.limits.connect_timeout), ready };
+        let connector = Arc::clone(&self.connector);
+        let (limits, is_unguarded) = (self.limits.clone(), Arc::clone(&self.is_unguarded));
+        let mut opening = pin!(Link::open(connector, &self.login, deadlines, limits, is_unguarded));
+        let mut alarm = Alarm::new(ready);
+        poll_fn(|context| {
+            self.lane.watch(context.waker());
+            if let Poll::Ready(opened) = opening.as_mut().poll(context) {
+                return Poll::Ready(opened);
+            }
+            let next = || self.lane.earliest().unwrap_or_else(|| Instant::now() + self.limits.timeout);
+            while alarm.poll(next(), context).is_ready() {
+                self.lane.expire(Instant::now());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Carries calls over `link` until it fails, or until it has been idle for a while.
+    async fn serve(&self, mut link: Link) {
+        let mut idle_since = Instant::now();
+        let mut alarm = Alarm::new(idle_since + self.limits.connections.idle_timeout);
+        let failure = poll_fn(|context| {
+            if let Poll::Ready(failure) = link.poll(&self.lane, context) {
+                return Poll::Ready(Some(failure));
+            }
+            loop {
+                let next = link.earliest().into_iter().chain(self.lane.earliest()).min();
+                let next = next.unwrap_or(idle_since + self.limits.connections.idle_timeout);
+                if alarm.poll(next, context).is_pending() {
+                    return Poll::Pending;
+                }
+                let now = Instant::now();
+                self.lane.expire(now);
+                if let Err(failure) = link.expire(now) {
+                    return Poll::Ready(Some(failure));
+                }
+                // The alarm may have been set for a call that has ended since, and then only tells the time.
+                if !link.is_idle() || link.has_received_since(idle_since) {
+                    idle_since = now;
+                } else if now >= idle_since + self.limits.connections.idle_timeout {
+                    return Poll::Ready(None);
+                }
+            }
+        })
+        .await;
+        if let Some(failure) = failure {
+            self.close(link, &failure);
+        }
+    }
+
+    fn close(&self, link: Link, failure: &Failure) {
+        if link.is_idle() && matches!(failure, Failure::Invalid(Invalid::Unread)) {
+            log::warn!("closed a connection to Redis server {}: it sent an unrequested reply", self.address);
+        }
+        self.lane.put_back(link.close(failure));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.lane.abandon();
+        }
+    }
+}
+
+/// A timer that is set again only for an earlier time, because setting it takes longer than ignoring it.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    at: Instant,
+}
+
+impl Alarm {
+    fn new(at: Instant) -> Self {
+        Alarm { sleep: Box::pin(sleep_until(at.into())), at }
+    }
+
+    /// Returns `Ready` if the time has come. That may be before `next`. The alarm is then set for `next`.
+    fn poll(&mut self, next: Instant, context: &mut Context<'_>) -> Poll<()> {
+        if next < self.at {
+            self.set(next);
+        }
+        if self.sleep.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        // The caller acts now, and asks again for the time after that.
+        self.set(next.max(Instant::now()));
+        Poll::Ready(())
+    }
+
+    fn set(&mut self, at: Instant) {
+        self.at = at;
+        self.sleep.as_mut().reset(at.into());
+    }
+}
