@@ -35,6 +35,8 @@
 //! starts a thread of its own for its own leases. All this is promised for a fork while no other thread is inside a
 //! call.
 
+mod acquisition;
+mod async_store;
 mod holding;
 mod keeper;
 mod lanes;
@@ -48,6 +50,7 @@ mod waiting;
 
 use std::sync::Arc;
 
+pub use self::async_store::LeaseOperations;
 use self::keeper::Keeper;
 use self::mutex::{LeasedMutex, Shared};
 pub use self::options::LeaseOptions;
@@ -76,6 +79,6 @@ impl Leases {
 
     /// Creates a mutex for `key`. All mutexes for one key exclude each other, in all processes.
     pub fn mutex(&self, key: &str) -> Arc<dyn CacheMutex> {
-        Arc::new(LeasedMutex::new(Arc::clone(&self.shared), key))
+        LeasedMutex::new(Arc::clone(&self.shared), key)
     }
 }

@@ -13,6 +13,7 @@ mod driver;
 mod due;
 mod lane;
 mod link;
+mod locks;
 mod multiplexer;
 mod nodes;
 mod operations;
@@ -21,4 +22,5 @@ mod sentinel;
 mod stored;
 
 pub(crate) use self::client::Client;
+pub(crate) use self::locks::LockOperations;
 pub(crate) use self::operations::RedisOperations;

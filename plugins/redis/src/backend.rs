@@ -108,10 +108,19 @@ impl RedisBackend {
         let deployed = deploy(config, deployment)?;
         let servers = deployed.servers();
         let options = config.leases()?;
+        #[cfg(feature = "tokio")]
+        let client = Arc::new(Client::new(deployed));
         let is_locking = config.distributed_lock.unwrap_or(deployment == Deployment::Sentinel);
         let locks = is_locking.then(|| {
             let (servers, prefix) = (Arc::clone(&servers), config.lock_prefix.clone());
-            Leases::new(Arc::new(RedisLocks::new(servers, prefix, config.lock_wakeup)), options)
+            let locks = RedisLocks::new(
+                servers,
+                prefix,
+                config.lock_wakeup,
+                #[cfg(feature = "tokio")]
+                Arc::clone(&client),
+            );
+            Leases::new(Arc::new(locks), options)
         });
         let has_lock_timeout = is_locking && config.lock_timeout.is_some();
         let exchanges = Exchanges {
@@ -127,7 +136,7 @@ impl RedisBackend {
             lock_prefix: config.lock_prefix.clone(),
             has_lock_timeout,
             #[cfg(feature = "tokio")]
-            client: Arc::new(Client::new(deployed)),
+            client,
         })
     }
 

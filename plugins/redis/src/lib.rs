@@ -26,6 +26,7 @@ mod error;
 mod exchange;
 mod fence;
 mod guards;
+mod lock_command;
 mod mutex;
 mod pool;
 mod resp;

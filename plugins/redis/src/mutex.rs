@@ -6,22 +6,19 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "tokio")]
+use dogpile_sdk::lease::LeaseOperations;
 use dogpile_sdk::lease::{Asleep, LeaseStore, LeaseWait};
 use dogpile_sdk::{BackendError, Fence, PerProcess};
 
+#[cfg(feature = "tokio")]
+use crate::asynchronous::{Client, LockOperations};
 use crate::command::{Access, Command, Repeat};
 use crate::fence;
+use crate::lock_command;
 use crate::resp::Expected;
 use crate::servers::{Servers, only};
 use crate::wakeup::Wakeups;
-
-/// Sets the lock. An existing lock with our token counts as acquired: the reply to an earlier attempt was lost.
-const ACQUIRE: &str = "if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) or redis.call('get', KEYS[1]) == ARGV[1] then return 1 else return 0 end";
-const RELEASE: &str =
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
-/// Does what [`RELEASE`] does and notifies waiters. `pcall` lets a user without the right to publish release, too.
-const RELEASE_AND_NOTIFY: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) redis.pcall('publish', ARGV[2], '') return 1 else return 0 end";
-const RENEW: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
 
 /// The lease store of a Redis server: its locks are keys with an expiration time.
 #[derive(Debug)]
@@ -30,15 +27,28 @@ pub(crate) struct RedisLocks {
     prefix: String,
     /// The threads and connections of a parent process are not those of its child.
     wakeups: Option<PerProcess<Arc<Wakeups>>>,
+    #[cfg(feature = "tokio")]
+    client: Arc<Client>,
 }
 
 impl RedisLocks {
-    pub(crate) fn new(servers: Arc<dyn Servers>, prefix: String, wakeup: bool) -> Self {
+    pub(crate) fn new(
+        servers: Arc<dyn Servers>,
+        prefix: String,
+        wakeup: bool,
+        #[cfg(feature = "tokio")] client: Arc<Client>,
+    ) -> Self {
         let wakeups = wakeup.then(|| {
             let servers = Arc::clone(&servers);
             PerProcess::new(move || Arc::new(Wakeups::new(Arc::clone(&servers))), |_| {})
         });
-        RedisLocks { servers, prefix, wakeups }
+        RedisLocks {
+            servers,
+            prefix,
+            wakeups,
+            #[cfg(feature = "tokio")]
+            client,
+        }
     }
 
     fn name(&self, key: &str) -> String {
@@ -62,10 +72,6 @@ impl RedisLocks {
     }
 }
 
-fn millis(lease: Duration) -> u64 {
-    u64::try_from(lease.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
 impl LeaseStore for RedisLocks {
     fn acquire(
         &self,
@@ -75,8 +81,7 @@ impl LeaseStore for RedisLocks {
         deadline: Instant,
     ) -> Result<bool, BackendError> {
         let name = self.name(key);
-        let attempt = Command::script(ACQUIRE, &name).arg(token).arg(millis(lease));
-        let taken = self.run_until(attempt, Repeat::Harmless, deadline)?;
+        let taken = self.run_until(lock_command::acquire(&name, token, lease), Repeat::Harmless, deadline)?;
         if taken {
             self.servers.catch_up(key);
         }
@@ -85,16 +90,13 @@ impl LeaseStore for RedisLocks {
 
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
         let name = self.name(key);
-        self.run(Command::script(RENEW, &name).arg(token).arg(millis(lease)), Repeat::Harmless)
+        self.run(lock_command::renew(&name, token, lease), Repeat::Harmless)
     }
 
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
         let name = self.name(key);
-        let channel = Wakeups::channel(&name);
-        let removal = match &self.wakeups {
-            Some(_) => Command::script(RELEASE_AND_NOTIFY, &name).arg(token).arg(&*channel),
-            None => Command::script(RELEASE, &name).arg(token),
-        };
+        let channel = self.wakeups.as_ref().map(|_| Wakeups::channel(&name));
+        let removal = lock_command::release(&name, token, channel.as_deref());
         self.run(removal, Repeat::Never)
     }
 
@@ -113,6 +115,13 @@ impl LeaseStore for RedisLocks {
 
     fn is_stuck(&self, key: &str) -> bool {
         self.servers.is_stuck(&self.name(key))
+    }
+
+    #[cfg(feature = "tokio")]
+    fn operations(&self) -> Option<Arc<dyn LeaseOperations>> {
+        let (client, servers) = (Arc::clone(&self.client), Arc::clone(&self.servers));
+        let channel = self.wakeups.as_ref().map(|_| Wakeups::channel as fn(&str) -> String);
+        Some(Arc::new(LockOperations { client, servers, prefix: self.prefix.clone(), channel }))
     }
 
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {

@@ -1,9 +1,10 @@
 //! [`LeasedMutex`]: a mutex for one key whose lock is on a server.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::acquisition::{Ended, Leased, LeasedOperations};
 use super::holding::{Claim, Holding};
 use super::keeper::{Keeper, Kept};
 use super::options::LeaseOptions;
@@ -12,6 +13,7 @@ use super::time::after;
 use super::waiting::Pause;
 use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
+use crate::operations::MutexOperations;
 use crate::options::Fence;
 use crate::per_process::PerProcess;
 
@@ -31,41 +33,23 @@ pub(super) struct LeasedMutex {
     shared: Arc<Shared>,
     key: Arc<str>,
     held: Mutex<Option<Arc<Kept>>>,
+    me: Weak<LeasedMutex>,
 }
 
 impl LeasedMutex {
-    pub(super) fn new(shared: Arc<Shared>, key: &str) -> Self {
-        LeasedMutex { shared, key: key.into(), held: Mutex::default() }
-    }
-
-    /// Returns the claim for a new acquisition.
-    ///
-    /// If this object lost its lease, the keeper may have acquired the lock again for it, so the claim is the same.
-    fn claim(&self) -> Arc<Claim> {
-        let held = self.held();
-        let lost = held.as_ref().map(|kept| &kept.holding).filter(|holding| !holding.is_of_another_process());
-        lost.and_then(Holding::claim_after_loss).unwrap_or_else(Claim::new)
+    pub(super) fn new(shared: Arc<Shared>, key: &str) -> Arc<Self> {
+        let (key, held) = (key.into(), Mutex::default());
+        Arc::new_cyclic(|me| LeasedMutex { shared, key, held, me: Weak::clone(me) })
     }
 
     /// Tries once to acquire the lock, until `deadline` or a little longer.
     fn attempt(&self, claim: &Arc<Claim>, deadline: Instant) -> Result<bool, BackendError> {
-        let Shared { store, options, keeper } = &*self.shared;
+        let Shared { store, options, .. } = &*self.shared;
         // Take the time before the request, so that our estimate never outlasts the server's lease.
         let asked = Instant::now();
         let deadline = deadline.max(asked + SLACK);
-        let acquired = store.acquire(&self.key, &claim.token, options.lease, deadline).inspect_err(|_| {
-            // The server may have granted the lock although its reply was lost. Nobody else would release it.
-            keeper.get().remove(&self.key, claim);
-        })?;
-        if acquired {
-            let holding = Holding::new(Arc::clone(&self.key), Arc::clone(claim), asked, options.lease);
-            let kept = Kept::new(holding);
-            if options.renewed {
-                keeper.get().keep(&kept, asked);
-            }
-            *self.held() = Some(kept);
-        }
-        Ok(acquired)
+        let acquired = store.acquire(&self.key, &claim.token, options.lease, deadline);
+        self.attempted(claim, asked, acquired)
     }
 
     /// Returns the latest end of an acquisition that begins now. After that, its lease would have ended.
@@ -81,6 +65,67 @@ impl LeasedMutex {
     fn held(&self) -> MutexGuard<'_, Option<Arc<Kept>>> {
         // No holder of this lock panics, so poison carries no meaning.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leased for LeasedMutex {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn options(&self) -> &LeaseOptions {
+        &self.shared.options
+    }
+
+    /// If this object lost its lease, the keeper may have acquired the lock again for it, so the claim is the same.
+    fn claim(&self) -> Arc<Claim> {
+        let held = self.held();
+        let lost = held.as_ref().map(|kept| &kept.holding).filter(|holding| !holding.is_of_another_process());
+        lost.and_then(Holding::claim_after_loss).unwrap_or_else(Claim::new)
+    }
+
+    fn attempted(
+        &self,
+        claim: &Arc<Claim>,
+        asked: Instant,
+        outcome: Result<bool, BackendError>,
+    ) -> Result<bool, BackendError> {
+        let Shared { options, keeper, .. } = &*self.shared;
+        let acquired = outcome.inspect_err(|_| {
+            // The server may have granted the lock although its reply was lost. Nobody else would release it.
+            keeper.get().remove(&self.key, claim);
+        })?;
+        if acquired {
+            let holding = Holding::new(Arc::clone(&self.key), Arc::clone(claim), asked, options.lease);
+            let kept = Kept::new(holding);
+            if options.renewed {
+                keeper.get().keep(&kept, asked);
+            }
+            *self.held() = Some(kept);
+        }
+        Ok(acquired)
+    }
+
+    fn end(&self) -> Result<Ended, BackendError> {
+        let Some(kept) = self.held().take() else { return Err(self.not_held("it is not held")) };
+        let (holding, Shared { store, keeper, .. }) = (&kept.holding, &*self.shared);
+        if holding.is_of_another_process() {
+            return Err(self.not_held("the process that acquired it was forked, and still holds it"));
+        }
+        let (claim, keeper) = (holding.end(), keeper.get());
+        keeper.forget(&kept);
+        if store.is_stuck(&self.key) {
+            keeper.remove(&self.key, &claim);
+            let why = "the lock is released in the background: its server has just timed out";
+            return Err(BackendError::new(ErrorKind::Timeout, why).for_key(&*self.key));
+        }
+        Ok(Ended { claim, is_gone: holding.is_gone() })
+    }
+
+    fn released(&self, ended: &Ended, outcome: Result<bool, BackendError>) -> Result<(), BackendError> {
+        let remove = |_: &BackendError| self.shared.keeper.get().remove(&self.key, &ended.claim);
+        let released = outcome.inspect_err(remove)?;
+        if released && !ended.is_gone { Ok(()) } else { Err(self.not_held("its lease ended earlier")) }
     }
 }
 
@@ -120,25 +165,18 @@ impl CacheMutex for LeasedMutex {
     }
 
     fn release(&self) -> Result<(), BackendError> {
-        let Some(kept) = self.held().take() else { return Err(self.not_held("it is not held")) };
-        let (holding, Shared { store, keeper, .. }) = (&kept.holding, &*self.shared);
-        if holding.is_of_another_process() {
-            return Err(self.not_held("the process that acquired it was forked, and still holds it"));
-        }
-        let (claim, keeper) = (holding.end(), keeper.get());
-        keeper.forget(&kept);
-        if store.is_stuck(&self.key) {
-            keeper.remove(&self.key, &claim);
-            let why = "the lock is released in the background: its server has just timed out";
-            return Err(BackendError::new(ErrorKind::Timeout, why).for_key(&*self.key));
-        }
-        let released = store.release(&self.key, &claim.token);
-        let released = released.inspect_err(|_| keeper.remove(&self.key, &claim))?;
-        if released && !holding.is_gone() { Ok(()) } else { Err(self.not_held("its lease ended earlier")) }
+        let ended = self.end()?;
+        let released = self.shared.store.release(&self.key, &ended.claim.token);
+        self.released(&ended, released)
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
         self.shared.store.locked(&self.key)
+    }
+
+    fn operations(&self) -> Option<Arc<dyn MutexOperations>> {
+        let (mutex, store) = (self.me.upgrade()?, self.shared.store.operations()?);
+        Some(Arc::new(LeasedOperations { mutex, store }))
     }
 
     fn is_lost(&self) -> bool {
@@ -157,7 +195,7 @@ impl CacheMutex for LeasedMutex {
 
 impl fmt::Debug for LeasedMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeasedMutex { shared, key, held } = self;
+        let LeasedMutex { shared, key, held, me: _ } = self;
         let mut shown = f.debug_struct("LeasedMutex");
         let is_held = held.try_lock().is_ok_and(|held| held.is_some());
         shown.field("key", key).field("held", &is_held).field("store", &shared.store).finish()

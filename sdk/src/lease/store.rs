@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::async_store::LeaseOperations;
 use crate::error::BackendError;
 use crate::options::Fence;
 
@@ -86,6 +88,11 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     fn is_stuck(&self, key: &str) -> bool {
         let _ = key;
         false
+    }
+
+    /// Returns the asynchronous calls of the store. With `None`, the default, its mutexes have none.
+    fn operations(&self) -> Option<Arc<dyn LeaseOperations>> {
+        None
     }
 
     /// Begins a wait for the lock of `key`, which another holder has. The default is [`Asleep`].

@@ -16,6 +16,9 @@ use crate::runtime::{Runtime, runtime_for};
 /// How long a call waits for a place among the calls of its store, and then for its end.
 const PLACE_WAIT: Duration = Duration::from_secs(30);
 
+/// How much longer than its deadline an asynchronous wait for a mutex may take.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// Lets a task wait for the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Tasks<'r> {
@@ -256,7 +259,10 @@ impl FrontEnd for Tasks<'_> {
                 Some(deadline) => operations.begin_acquire_until(deadline, completion),
                 None => operations.begin_try_acquire(completion),
             };
-            return Pending::begin(begin).when_late(release_late).await;
+            let pending = Pending::begin(begin).when_late(release_late);
+            let Some(deadline) = until else { return pending.await };
+            // A store that hangs would overrun the deadline.
+            return unless(pending, self.sleep_until(deadline + GRACE)).await.unwrap_or(Ok(false));
         }
         let Some(deadline) = until else {
             if access.is_immediate() {

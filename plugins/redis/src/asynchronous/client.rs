@@ -5,9 +5,11 @@ use std::future::Future;
 use std::mem;
 use std::process;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use dogpile_sdk::PerProcess;
 use dogpile_sdk::{BackendError, ErrorKind, Running};
+use tokio::time::sleep;
 
 use super::call::Cancellation;
 use super::cluster::ToCluster;
@@ -88,6 +90,28 @@ impl Client {
                 let call =
                     ToCluster { cluster, nodes: nodes.clone(), commands: requests, terms: terms.clone() };
                 spawn(nodes, terms.cancellation, call.run(), receive)
+            }
+        }
+    }
+
+    /// Calls `complete` after `time`.
+    pub(super) fn pause(
+        &self,
+        time: Duration,
+        complete: impl FnOnce(Result<(), BackendError>) + Send + 'static,
+    ) -> Running {
+        match self.own.get().nodes() {
+            Ok(nodes) => {
+                let pausing = async move {
+                    sleep(time).await;
+                    complete(Ok(()));
+                };
+                let task = nodes.runtime().spawn(pausing).abort_handle();
+                Running::new(move || task.abort())
+            }
+            Err(error) => {
+                complete(Err(error));
+                Running::done()
             }
         }
     }
