@@ -71,6 +71,23 @@ fn hostile_reply_is_an_error_in_time_and_later_ones_are_right() {
     });
 }
 
+/// Push messages are skipped. Those that arrive all the time must not keep the client from looking at the clock.
+#[test]
+fn flood_of_messages_hides_no_deadline() {
+    bounded(|| {
+        let server = HostileServer::start();
+        let region = shared(config(server.port()));
+        let flood: &'static [u8] = b">2\r\n+message\r\n+x\r\n".repeat(1 << 14).leak();
+        server.misbehave(Misbehavior::Stream(b"", flood));
+        for _ in 0..3 {
+            let begun = Instant::now();
+            let error = told(&runtime().block_on(region.get_async::<String>("key")).unwrap_err());
+            assert!(error.contains("timed out"), "{error}");
+            assert!(begun.elapsed() < TIMEOUT * 2, "{:?}", begun.elapsed());
+        }
+    });
+}
+
 #[test]
 fn duplicated_reply_reaches_no_later_call() {
     bounded(|| {

@@ -11,6 +11,7 @@ mod client;
 mod cluster;
 mod driver;
 mod due;
+mod failure;
 mod lane;
 mod link;
 mod locks;

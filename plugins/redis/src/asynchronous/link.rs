@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 
 use super::call::Call;
 use super::due::{Due, What};
+use super::failure::{broken, of_others};
 use super::lane::Lane;
 use crate::command::Repeat;
 use crate::connection::{Deadlines, Failure, Login, Purpose, Step, steps};
@@ -29,6 +30,10 @@ const WRITE: usize = 64 << 10;
 const MAX_SENT: usize = 4096;
 /// The most bytes of requests whose replies are due, unless there is only one.
 const MAX_SENT_BYTES: usize = 4 << 20;
+
+/// How often a link reads and writes before the deadlines are checked and other tasks have their turn. A server may flood
+/// the connection.
+const STEPS: usize = 16;
 
 /// An open connection, with the calls whose replies are due on it.
 ///
@@ -133,24 +138,31 @@ impl Link {
 
     /// Receives what has arrived, sends what is waiting in `lane`, and returns the failure that ends the connection.
     pub(super) fn poll(&mut self, lane: &Lane, context: &mut Context<'_>) -> Poll<Failure> {
-        loop {
+        let mut steps = STEPS;
+        while steps > 0 {
             // Read first. Bytes that arrived before a request was sent are not its reply.
-            if let Poll::Ready(failure) = self.poll_read(context) {
+            if let Poll::Ready(failure) = self.poll_read(&mut steps, context) {
                 return Poll::Ready(failure);
+            }
+            if steps == 0 {
+                break;
             }
             let before = self.written;
             self.gather(lane, context.waker());
             match self.poll_write(context) {
                 Poll::Ready(Err(failure)) => return Poll::Ready(failure),
                 // There was room for further requests again.
-                Poll::Ready(Ok(())) if self.written > before => {}
+                Poll::Ready(Ok(())) if self.written > before => steps -= 1,
                 Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
-        loop {
+    fn poll_read(&mut self, steps: &mut usize, context: &mut Context<'_>) -> Poll<Failure> {
+        while *steps > 0 {
+            *steps -= 1;
             let mut buffer = ReadBuf::new(&mut self.buffer);
             let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
             let count = buffer.filled().len();
@@ -163,6 +175,7 @@ impl Link {
                 return Poll::Ready(failure);
             }
         }
+        Poll::Pending
     }
 
     /// Completes the calls whose replies are among the first `count` bytes of the buffer.
@@ -359,24 +372,6 @@ impl Link {
             }
         }
         again
-    }
-}
-
-/// Returns the failure of a call on a connection that was closed because of `failure`.
-fn of_others(failure: &Failure, call: &Call, now: Instant) -> Failure {
-    match failure {
-        Failure::TimedOut if call.deadline > now => {
-            broken(io::Error::new(io::ErrorKind::TimedOut, "closed after another call on it timed out"))
-        }
-        failure => failure.clone(),
-    }
-}
-
-fn broken(error: io::Error) -> Failure {
-    match error.kind() {
-        // Deadlines are kept by timers, so that this is a timeout of the system.
-        io::ErrorKind::TimedOut => Failure::Broken(Arc::new(error)),
-        _ => dogpile_net::Failure::from(error).into(),
     }
 }
 

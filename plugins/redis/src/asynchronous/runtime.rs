@@ -9,6 +9,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// wake each other.
 const WORKERS: usize = 1;
 
+/// The number of turns of tasks after which timers and sockets are looked after. A turn is long, because a task serves many
+/// calls in it.
+const TURNS: u32 = 8;
+
 /// The most threads for what blocks: the system's resolver, and the discovery of servers. They end when they are idle.
 const MAX_BLOCKING: usize = 16;
 
@@ -42,7 +46,7 @@ impl OwnedRuntime {
         }
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(WORKERS).max_blocking_threads(MAX_BLOCKING).thread_name("dogpile-redis");
-        let runtime = builder.enable_all().build()?;
+        let runtime = builder.event_interval(TURNS).enable_all().build()?;
         Ok(self.runtime.get_or_init(|| runtime).handle())
     }
 }
