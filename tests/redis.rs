@@ -8,6 +8,8 @@ mod asynchronous;
 mod asynchronous_deployments;
 #[path = "redis/asynchronous_hostile.rs"]
 mod asynchronous_hostile;
+#[path = "redis/asynchronous_library.rs"]
+mod asynchronous_library;
 #[path = "redis/asynchronous_locks.rs"]
 mod asynchronous_locks;
 #[path = "redis/background.rs"]

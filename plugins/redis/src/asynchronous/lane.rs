@@ -188,3 +188,86 @@ impl std::fmt::Debug for Waiting {
         f.debug_struct("Waiting").field("calls", &self.calls.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    use super::super::call::Cancellation;
+    use super::*;
+    use crate::command::{Repeat, Request};
+    use crate::resp::{Expected, Value};
+
+    type Outcomes = Receiver<Result<Vec<Value>, Failure>>;
+
+    fn call(lane: &Lane, deadline: Instant) -> (Call, Cancellation, Outcomes) {
+        let (send, outcomes) = channel();
+        let request = Request::default().with(&["PING"], Expected::Done);
+        let (cancellation, outcome) = (Cancellation::default(), move |outcome| send.send(outcome).unwrap());
+        let shared = (cancellation.clone(), lane.place());
+        (Call::new(request, Repeat::Harmless, deadline, shared, Box::new(outcome)), cancellation, outcomes)
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    fn take(lane: &Lane) -> Option<Call> {
+        lane.take(usize::MAX, Waker::noop())
+    }
+
+    #[test]
+    fn first_call_needs_a_driver_and_the_last_one_ends_it() {
+        let lane = Lane::new(1000);
+        assert_eq!(lane.add(call(&lane, later()).0).ok(), Some(Added::NeedsDriver));
+        assert_eq!(lane.add(call(&lane, later()).0).ok(), Some(Added::Waits));
+        assert!(!lane.end());
+        assert_eq!(lane.load(), 2);
+        drop((take(&lane).unwrap(), take(&lane).unwrap()));
+        assert!(take(&lane).is_none() && lane.earliest().is_none() && lane.load() == 0);
+        assert!(lane.end());
+        assert_eq!(lane.add(call(&lane, later()).0).ok(), Some(Added::NeedsDriver));
+    }
+
+    #[test]
+    fn calls_beyond_the_limits_are_refused_except_a_single_large_one() {
+        let lane = Lane::new(1);
+        assert!(lane.add(call(&lane, later()).0).is_ok());
+        assert!(lane.add(call(&lane, later()).0).is_err());
+        let lane = Lane::new(usize::MAX);
+        for _ in 0..MAX_CALLS {
+            assert!(lane.add(call(&lane, later()).0).is_ok());
+        }
+        assert!(lane.add(call(&lane, later()).0).is_err());
+        assert_eq!(lane.load(), MAX_CALLS);
+    }
+
+    #[test]
+    fn expired_and_canceled_calls_are_not_taken() {
+        let lane = Lane::new(1000);
+        let (soon, late) = (Instant::now() + Duration::from_secs(1), later());
+        let (expiring, _, expired) = call(&lane, soon);
+        let (canceled, cancellation, dropped) = call(&lane, late);
+        let (kept, _, waiting) = call(&lane, late);
+        [expiring, canceled, kept].into_iter().for_each(|call| drop(lane.add(call).ok().unwrap()));
+        cancellation.cancel();
+        assert_eq!(lane.earliest(), Some(soon));
+        lane.expire(soon);
+        assert!(matches!(expired.try_recv(), Ok(Err(Failure::TimedOut))));
+        assert_eq!(lane.earliest(), Some(late));
+        assert!(dropped.try_recv().is_ok() && take(&lane).is_some() && take(&lane).is_none());
+        assert!(waiting.try_recv().is_err());
+    }
+
+    #[test]
+    fn calls_that_are_put_back_come_first_and_in_order() {
+        let lane = Lane::new(1000);
+        let deadlines: Vec<_> = (0..3).map(|second| later() + Duration::from_secs(second)).collect();
+        lane.add(call(&lane, deadlines[2]).0).ok().unwrap();
+        lane.put_back(deadlines[..2].iter().map(|deadline| call(&lane, *deadline).0).collect());
+        let taken: Vec<_> = std::iter::from_fn(|| take(&lane)).map(|call| call.deadline).collect();
+        assert_eq!(taken, deadlines);
+    }
+}
