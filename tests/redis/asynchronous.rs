@@ -93,14 +93,27 @@ fn last_commands(server: &RedisServer) -> Vec<String> {
 fn thousand_calls_share_few_connections() {
     bounded(|| {
         let Some(server) = server(&[]) else { return };
-        let region = shared(config(server.port()));
-        runtime().block_on(async {
-            all(&region, 1000, store).await;
-            let found = all(&region, 1000, read).await;
-            assert!(found.iter().all(|(_, found)| *found.as_ref().unwrap()));
-        });
-        assert_eq!(last_commands(&server).len(), 2, "{:?}", last_commands(&server));
+        for count in [1, 3] {
+            let region = shared(config(server.port()).argument("async_connections", count));
+            runtime().block_on(async {
+                all(&region, 1000, store).await;
+                let found = all(&region, 1000, read).await;
+                assert!(found.iter().all(|(_, found)| *found.as_ref().unwrap()));
+            });
+            assert_eq!(last_commands(&server).len(), count, "{:?}", last_commands(&server));
+            drop(region);
+            until("the connections are closed", || last_commands(&server).is_empty());
+        }
     });
+}
+
+#[test]
+fn number_of_connections_is_one_to_four() {
+    for count in [0, 5] {
+        let region = CacheRegion::new("refused");
+        let error = told(&region.configure(config(1).argument("async_connections", count)).unwrap_err());
+        assert!(error.contains(&format!("{count} is not a valid number; use 1 to 4")), "{error}");
+    }
 }
 
 #[test]

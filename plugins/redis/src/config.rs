@@ -106,7 +106,8 @@ pub struct RedisConfig {
     #[serde(with = "seconds")]
     pub pool_idle_timeout: Duration,
     /// Connections to each server that asynchronous calls share, from 1 to 4. Large requests and replies have others of
-    /// their own. Default: 2.
+    /// their own. One is the fastest, because calls are sent in larger groups. More of them separate calls from one whose
+    /// reply arrives slowly. Default: 1.
     pub async_connections: usize,
     /// Resend a command once on a new connection after the old one breaks, if repeating the command is harmless.
     /// Default: true.
@@ -151,7 +152,7 @@ impl Default for RedisConfig {
             pool_size: None,
             pool_max_idle: 32,
             pool_idle_timeout: Duration::from_secs(60),
-            async_connections: 2,
+            async_connections: 1,
             retry_on_reconnect: true,
             check_replies: true,
             max_value_bytes: 512 << 20,

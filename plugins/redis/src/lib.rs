@@ -10,6 +10,9 @@
 //! | `dogpile.cache.redis_cluster` | the masters of a cluster, each with a share of the keys |
 //! | `dogpile.cache.valkey`, `.._sentinel`, `.._cluster` | Valkey servers, with the same arguments |
 //!
+//! With the feature `tokio`, the backends have asynchronous calls, on a runtime that they own. Without it, a host runs their
+//! blocking calls on threads.
+//!
 //! See [`RedisConfig`] for the arguments. Keys, values, and locks are compatible with Python's dogpile.cache.
 
 // Source: dogpile.cache `backends/redis.py` and `backends/valkey.py`.

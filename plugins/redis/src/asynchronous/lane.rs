@@ -251,7 +251,9 @@ mod tests {
         let (expiring, _, expired) = call(&lane, soon);
         let (canceled, cancellation, dropped) = call(&lane, late);
         let (kept, _, waiting) = call(&lane, late);
-        [expiring, canceled, kept].into_iter().for_each(|call| drop(lane.add(call).ok().unwrap()));
+        for call in [expiring, canceled, kept] {
+            assert!(lane.add(call).is_ok());
+        }
         cancellation.cancel();
         assert_eq!(lane.earliest(), Some(soon));
         lane.expire(soon);
