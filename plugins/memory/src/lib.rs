@@ -19,6 +19,7 @@ mod config;
 mod key;
 mod map;
 mod null;
+mod thread_end;
 mod unbounded;
 
 pub use crate::backend::MemoryBackend;

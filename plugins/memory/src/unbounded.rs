@@ -6,6 +6,7 @@ use papaya::{Guard, HashMap, ResizeMode};
 use seize::Collector;
 
 use crate::key::{Asked, Key};
+use crate::thread_end::{elsewhere, is_ending};
 
 /// How many replaced values a thread gathers before it frees them together.
 ///
@@ -34,6 +35,9 @@ impl Unbounded {
 
     #[inline]
     pub(crate) fn get(&self, key: &str) -> Option<CachedValue> {
+        if self.is_thread_ending() {
+            return elsewhere(|| self.get(key)).flatten();
+        }
         self.0.pin().get(&Asked(key)).cloned()
     }
 
@@ -42,24 +46,43 @@ impl Unbounded {
     /// A guard keeps the value alive meanwhile. It is not a lock: others may replace or delete the value.
     #[inline]
     pub(crate) fn get_with(&self, key: &str, visit: &mut dyn FnMut(&CachedValue)) -> bool {
+        if self.is_thread_ending() {
+            return elsewhere(|| self.get(key)).flatten().as_ref().map(visit).is_some();
+        }
         self.0.pin().get(&Asked(key)).map(visit).is_some()
     }
 
     pub(crate) fn get_multi(&self, keys: &[&str]) -> Vec<Option<CachedValue>> {
+        if self.is_thread_ending() {
+            return elsewhere(|| self.get_multi(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        }
         let map = self.0.pin();
         keys.iter().map(|key| map.get(&Asked(key)).cloned()).collect()
     }
 
     pub(crate) fn insert(&self, key: &str, value: CachedValue) {
+        if self.is_thread_ending() {
+            elsewhere(|| self.insert(key, value));
+            return;
+        }
         self.0.pin().insert(key.into(), value);
     }
 
     pub(crate) fn remove(&self, keys: &[&str]) {
+        if self.is_thread_ending() {
+            elsewhere(|| self.remove(keys));
+            return;
+        }
         let guard = self.0.guard();
         let removed = keys.iter().filter(|key| self.0.remove(&Asked(key), &guard).is_some()).count();
         if removed > 0 {
             // Callers delete rarely, and to get the memory back.
             guard.flush();
         }
+    }
+
+    #[inline]
+    fn is_thread_ending(&self) -> bool {
+        is_ending(|| drop(self.0.guard()))
     }
 }
