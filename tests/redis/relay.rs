@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile::{CacheRegion, RegionConfig};
+use dogpile::{CacheRegion, RegionConfig, RegionError};
 use dogpile_tests::certificates::Certificates;
 use dogpile_tests::dialect::Dialect;
 use dogpile_tests::fault::Fault;
@@ -171,6 +171,9 @@ fn alternate(regions: &[CacheRegion; 2], key: &str) {
     });
 }
 
+/// Reads the text under a key, with blocking or asynchronous calls.
+type Read = fn(&CacheRegion, &str) -> Result<Option<String>, RegionError>;
+
 /// Afterwards, the one connection has a reply that belongs to no request.
 #[test]
 fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
@@ -178,20 +181,34 @@ fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
         let Some(server) = server(&[]) else { return };
         for fault in [Fault::Duplicate, Fault::DuplicateLater] {
             // The second delivery meets the next request at different moments.
-            (0..50).for_each(|_| reads_after_one(fault, &server));
+            (0..50).for_each(|_| reads_after_one(fault, &server, |region, key| region.get(key)));
         }
     });
 }
 
-fn reads_after_one(fault: Fault, server: &RedisServer) {
+#[test]
+fn duplicated_reply_on_a_clean_network_reaches_no_other_key_of_a_task() {
+    bounded(|| {
+        let Some(server) = server(&[]) else { return };
+        let read: Read = |region, key| tokio::runtime::Handle::current().block_on(region.get_async(key));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        for fault in [Fault::Duplicate, Fault::DuplicateLater] {
+            (0..50).for_each(|_| reads_after_one(fault, &server, read));
+        }
+    });
+}
+
+fn reads_after_one(fault: Fault, server: &RedisServer, read: Read) {
     let relay = FaultyRelay::before(&[server.port()], Dialect::Resp, SPOILING);
     let region = region_of("duplicated", single(&relay, server.port()).argument("pool_size", 1));
     let keys: Vec<String> = (0..160).map(|number| format!("key {number}")).collect();
     region.set_multi(keys.iter().map(|key| (key, key.clone()))).unwrap();
     relay.inject_once(fault);
-    let _ = region.get::<String>("key 0");
+    let _ = read(&region, "key 0");
     until("a reply was duplicated", || relay.faults() == 1);
-    let failures = keys.iter().filter(|key| match region.get::<String>(key) {
+    let failures = keys.iter().filter(|key| match read(&region, key) {
         Ok(found) => {
             assert_eq!(found.as_ref(), Some(*key), "{fault:?}");
             false

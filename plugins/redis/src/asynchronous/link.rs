@@ -215,7 +215,7 @@ impl Link {
         Ok(())
     }
 
-    /// Moves calls from `lane` to those that are sent, and adds a guard if there are several.
+    /// Moves calls from `lane` to those that are sent, and adds a guard if their replies could be taken for others.
     fn gather(&mut self, lane: &Lane, waker: &Waker) {
         if self.at == self.out.len() && self.written == self.queued {
             self.at = 0;
@@ -226,7 +226,9 @@ impl Link {
             self.send(call);
         }
         let replies = |due: &Due| due.call().map_or(1, |call| call.request.expected.len());
-        let is_confusable = self.due.len() > 1 || self.due.front().is_some_and(|first| replies(first) > 1);
+        // After the first reply of the connection, any later bytes may be that reply once more.
+        let has_several = self.due.len() > 1 || self.due.front().is_some_and(|first| replies(first) > 1);
+        let is_confusable = has_several || self.is_proven;
         if self.due.len() > before && is_confusable && !self.is_unguarded.load(Ordering::Relaxed) {
             self.owes_guard = true;
             for due in self.due.iter_mut().skip(before) {
