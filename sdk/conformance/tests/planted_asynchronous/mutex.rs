@@ -46,7 +46,11 @@ impl KeyMutex {
             };
             let acquired = mutex.acquire(deadline, heeded);
             if mutex.bug == KeepsWhatACanceledAttemptAcquired {
-                thread::sleep(Duration::from_millis(1));
+                // Lets the cancellation come first, if there is one.
+                let end = Instant::now() + Duration::from_millis(200);
+                while !canceled.load(SeqCst) && Instant::now() < end {
+                    thread::sleep(Duration::from_millis(1));
+                }
             }
             match mutex.bug {
                 KeepsWaitingAndTheMutex | KeepsWhatACanceledAttemptAcquired if canceled.load(SeqCst) => {
