@@ -268,6 +268,10 @@ fn a_value_that_was_evicted_before_those_who_waited_read_it_is_created_once_more
         };
         thread::scope(|scope| {
             let waiting = scope.spawn(|| together(4, |_| region.get_or_create("key", create).unwrap()));
+            // A caller that came later would find the value that is set and deleted below.
+            let all_wait =
+                || region.creations().unwrap().first().is_some_and(|creation| creation.waiters == 3);
+            until("one of them leads, and the others wait", all_wait);
             until("they wait for the lock", || count(server.port(), "cmd_set") >= 2);
             other.set("key", &json!(1));
             say(server.port(), "delete key");
