@@ -1,5 +1,6 @@
 //! [`Arguments`]: the arguments that a configuration passes to a backend or proxy.
 
+pub mod bounds;
 mod error;
 mod finite;
 mod foreign;

@@ -13,7 +13,7 @@ use crate::error::{BackendError, ErrorKind};
 use crate::mutex::CacheMutex;
 use crate::operations::Operations;
 use crate::options::{BytesEntry, Entry, StoreOptions};
-use crate::value::{Bytes, CachedValue, Payload};
+use crate::value::CachedValue;
 
 /// A store of bytes. [`Enveloped`] makes a [`CacheBackend`] of it; `register_backend!` does so by itself.
 ///
@@ -135,37 +135,13 @@ impl<B: fmt::Debug> fmt::Debug for Enveloped<B> {
     }
 }
 
-/// Reads the envelope of `stored`. Returns `None` if they are unreadable.
-pub(crate) fn open(stored: Vec<u8>) -> Option<CachedValue> {
-    let stored = Bytes::from(stored);
-    let (metadata, start) = envelope::read(&stored)?;
-    Some(CachedValue { payload: Payload::Bytes(stored.slice(start..)), metadata })
-}
-
-/// Writes `value`, which is to be stored under `key`, in its envelope.
-pub(crate) fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
-    let Payload::Bytes(payload) = &value.payload else {
-        let error = BackendError::new(
-            ErrorKind::InvalidValue,
-            "cannot store an object: this backend stores bytes; configure a serializer for the region",
-        );
-        return Err(error.during("set").for_key(key));
-    };
-    if !envelope::is_readable(&value.metadata) {
-        let problem =
-            "cannot store the value: its attributes are invalid or too long for the envelope's header";
-        return Err(BackendError::new(ErrorKind::InvalidValue, problem).during("set").for_key(key));
-    }
-    Ok(envelope::write(&value.metadata, payload))
-}
-
 impl<B: BytesBackend> CacheBackend for Enveloped<B> {
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(self.0.get(key)?.and_then(open))
+        Ok(self.0.get(key)?.and_then(envelope::open))
     }
 
     fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
-        self.0.set(key, &seal(key, &value)?, options)
+        self.0.set(key, &envelope::seal(key, &value)?, options)
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -173,11 +149,11 @@ impl<B: BytesBackend> CacheBackend for Enveloped<B> {
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
-        Ok(self.0.get_multi(keys)?.into_iter().map(|stored| stored.and_then(open)).collect())
+        Ok(self.0.get_multi(keys)?.into_iter().map(|stored| stored.and_then(envelope::open)).collect())
     }
 
     fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
-        let seal = |entry: &Entry| seal(&entry.key, &entry.value);
+        let seal = |entry: &Entry| envelope::seal(&entry.key, &entry.value);
         let sealed = entries.iter().map(seal).collect::<Result<Vec<_>, BackendError>>()?;
         let borrow = |(entry, value)| {
             let Entry { key, options, .. }: &Entry = entry;

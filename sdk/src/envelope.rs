@@ -11,7 +11,8 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::value::{Attributes, CreationTime, Metadata};
+use crate::error::{BackendError, ErrorKind};
+use crate::value::{Attributes, Bytes, CachedValue, CreationTime, Metadata, Payload};
 
 /// The length of the longest header that is read, in bytes. A header without attributes has about 35.
 pub const MAX_HEADER_BYTES: usize = 4096;
@@ -33,6 +34,34 @@ pub fn read(stored: &[u8]) -> Option<(Metadata, usize)> {
     let Header { ct, v, attributes } = read_plain(head).or_else(|| serde_json::from_slice(head).ok())?;
     let metadata = Metadata::new(CreationTime::from_seconds(ct)).with_version(v);
     Some((metadata.with_attributes(Attributes::from_members(attributes)), bar + 1))
+}
+
+/// Returns the value in `stored`, or `None` if its header is invalid: such bytes are a miss.
+pub fn open(stored: Vec<u8>) -> Option<CachedValue> {
+    let stored = Bytes::from(stored);
+    let (metadata, start) = read(&stored)?;
+    Some(CachedValue { payload: Payload::Bytes(stored.slice(start..)), metadata })
+}
+
+/// Returns the bytes to store for `value` under `key`.
+///
+/// # Errors
+/// If the value is an object, or has attributes that the header cannot have.
+pub fn seal(key: &str, value: &CachedValue) -> Result<Vec<u8>, BackendError> {
+    let refused = |problem: &str| {
+        BackendError::new(ErrorKind::InvalidValue, problem.to_owned()).during("set").for_key(key)
+    };
+    let Payload::Bytes(payload) = &value.payload else {
+        return Err(refused(
+            "cannot store an object: this backend stores bytes; configure a serializer for the region",
+        ));
+    };
+    if !is_readable(&value.metadata) {
+        return Err(refused(
+            "cannot store the value: its attributes are invalid or too long for the envelope's header",
+        ));
+    }
+    Ok(write(&value.metadata, payload))
 }
 
 /// Reads a header that has exactly the form that Python and this module write without attributes.

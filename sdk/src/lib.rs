@@ -71,7 +71,7 @@ mod value_proxy;
 mod weak_registry;
 
 pub use crate::arguments::{
-    Arguments, Conversion, ForeignArgument, ForeignArguments, NoArguments, OSLO_CACHE, list, seconds,
+    Arguments, Conversion, ForeignArgument, ForeignArguments, NoArguments, OSLO_CACHE, bounds, list, seconds,
 };
 pub use crate::async_backend::{AsyncBytesBackend, OwnedBytesEntry};
 pub use crate::async_mutex::{AsyncMutex, BoxedMutex};

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind, ForeignArguments, OSLO_CACHE, seconds};
+use dogpile_sdk::bounds::invalid;
+use dogpile_sdk::{BackendError, ForeignArguments, OSLO_CACHE, seconds};
 use serde::{Deserialize, Serialize};
 
 use crate::lock_factory::LockFactory;
@@ -268,12 +269,6 @@ fn check_mode(mode: u32) -> Result<(), BackendError> {
     Err(invalid("file_mode", format_args!("\"{mode:04o}\" is not usable; {hint}")))
 }
 
-/// Creates the error for an invalid argument. `why` is the reason, and may include what to do.
-fn invalid(argument: &str, why: impl std::fmt::Display) -> BackendError {
-    let message = format!("invalid argument {argument:?}: {why}");
-    BackendError::new(ErrorKind::Configuration, message).for_argument(argument)
-}
-
 fn path_of(
     name: &str,
     asked: Option<&Lockfile>,
@@ -308,6 +303,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use dogpile_sdk::Arguments;
+
+    use dogpile_sdk::ErrorKind;
 
     use super::*;
 

@@ -1,6 +1,5 @@
 //! [`MemcachedConfig`]: the arguments of the memcached backends.
 
-mod argument;
 mod behaviors;
 mod foreign;
 mod keepalive;
@@ -11,11 +10,11 @@ mod tls;
 use std::fmt;
 use std::time::Duration;
 
+use dogpile_sdk::bounds::{invalid, number, pause, timeout};
 use dogpile_sdk::lease::LeaseOptions;
 use dogpile_sdk::{BackendError, list, seconds};
 use serde::{Deserialize, Deserializer};
 
-use self::argument::{invalid, number, pause, timeout};
 pub use self::behaviors::{Behaviors, Switch};
 pub use self::foreign::{MEMCACHED_FOREIGN, OTHER_FOREIGN, PYMEMCACHE_FOREIGN};
 pub use self::keepalive::KeepaliveOptions;

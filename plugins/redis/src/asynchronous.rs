@@ -20,7 +20,6 @@ mod nodes;
 mod operations;
 mod runtime;
 mod sentinel;
-mod stored;
 
 pub(crate) use self::client::Client;
 pub(crate) use self::locks::LockOperations;

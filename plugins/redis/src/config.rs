@@ -1,6 +1,5 @@
 //! [`RedisConfig`]: the arguments of the Redis and Valkey backends.
 
-mod argument;
 mod connection;
 mod foreign;
 mod node;
@@ -9,12 +8,11 @@ mod url;
 use std::fmt;
 use std::time::Duration;
 
+use dogpile_sdk::bounds::{LONGEST, between, invalid, number, timeout};
 use dogpile_sdk::lease::LeaseOptions;
 use dogpile_sdk::{BackendError, Capabilities, seconds};
 use serde::Deserialize;
 
-pub(crate) use self::argument::{LONGEST, invalid};
-use self::argument::{between, limited, timeout};
 pub use self::connection::{ConnectionOptions, KeepaliveOptions};
 pub use self::foreign::{SENTINEL_FOREIGN, SINGLE_FOREIGN};
 pub(crate) use self::node::AllowedHosts;
@@ -202,11 +200,13 @@ impl RedisConfig {
         if self.port == 0 {
             return Err(invalid("port", "0 is not a valid port; use 1 to 65535"));
         }
-        limited("pool_size", self.pool_size, 1, MOST_CONNECTIONS)?;
-        limited("pool_max_idle", Some(self.pool_max_idle), 0, MOST_CONNECTIONS)?;
-        limited("max_connections", self.options(deployment).max_connections, 1, MOST_CONNECTIONS)?;
-        limited("max_value_bytes", Some(self.max_value_bytes), 1, MOST_BYTES)?;
-        limited("async_connections", Some(self.async_connections), 1, 4)?;
+        let max_connections = self.options(deployment).max_connections;
+        for (argument, given) in [("pool_size", self.pool_size), ("max_connections", max_connections)] {
+            given.map(|given| number(argument, given, 1, MOST_CONNECTIONS)).transpose()?;
+        }
+        number("pool_max_idle", self.pool_max_idle, 0, MOST_CONNECTIONS)?;
+        number("max_value_bytes", self.max_value_bytes, 1, MOST_BYTES)?;
+        number("async_connections", self.async_connections, 1, 4)?;
         if self.redis_expiration_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("redis_expiration_time", why));

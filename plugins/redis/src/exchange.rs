@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use dogpile_sdk::bounds::LONGEST;
 use dogpile_sdk::{BackendError, BytesEntry, ErrorKind, StoreOptions};
 
 use crate::command::{Access, Command, Reply};
-use crate::config::LONGEST;
 use crate::fence;
 use crate::resp::Expected;
 

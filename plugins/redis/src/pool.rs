@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use dogpile_net::{Busy, Connector, Loan, PoolLimits};
 use dogpile_sdk::BackendError;
+use dogpile_sdk::bounds::invalid;
 
 use crate::command::{Repeat, Reply, Request};
-use crate::config::{ConnectionOptions, RedisConfig, invalid};
+use crate::config::{ConnectionOptions, RedisConfig};
 use crate::connection::{Connection, Deadlines, Failure, Purpose, Server};
 use crate::error;
 use crate::guards::Guards;

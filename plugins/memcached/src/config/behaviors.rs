@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use dogpile_sdk::bounds::{invalid, pause, timeout};
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::argument::{invalid, pause, timeout};
 use crate::client::{Distribution, Hash, Keepalive};
 
 /// The table `behaviors`, with the names of pylibmc.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use dogpile_sdk::bounds::{between, number};
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::argument::{between, number};
 use crate::client::Keepalive;
 
 /// TCP keepalive settings, as in pymemcache's `KeepaliveOpts`. Times are at least a second.

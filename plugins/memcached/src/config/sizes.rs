@@ -1,8 +1,7 @@
 //! [`Sizes`]: the most bytes of values.
 
 use dogpile_sdk::BackendError;
-
-use super::argument::number;
+use dogpile_sdk::bounds::number;
 
 /// The space that an item needs on a server beside its value: the key and a header.
 const ITEM_HEADER: usize = 1024;

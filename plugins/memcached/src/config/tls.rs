@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dogpile_sdk::BackendError;
+use dogpile_sdk::bounds::invalid;
 use serde::Deserialize;
 
-use super::argument::invalid;
 use crate::client::{Checks, Tls};
 
 /// The table `tls_context`, with the names of Python's `ssl.create_default_context` and `load_cert_chain`.

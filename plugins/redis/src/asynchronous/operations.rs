@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use dogpile_sdk::envelope::{open, seal};
 use dogpile_sdk::{
     BackendError, BytesEntry, CachedValue, Completion, Entry, Operations, Running, StoreOptions,
 };
 
 use super::client::{Client, Commands};
-use super::stored::{open, seal};
 use crate::command::Repeat;
 use crate::exchange::{Exchange, Exchanges, Found};
 
@@ -104,7 +104,7 @@ impl Operations for RedisOperations {
                 let complete = for_key("set", key, completion);
                 self.store(&[BytesEntry::new(key, &sealed, options)], complete)
             }
-            Err(error) => done(completion, Err(error.during("set"))),
+            Err(error) => done(completion, Err(error)),
         }
     }
 
@@ -113,9 +113,9 @@ impl Operations for RedisOperations {
             return done(completion, Ok(()));
         }
         let sealed = entries.iter().map(|entry| seal(&entry.key, &entry.value));
-        let sealed: Vec<Vec<u8>> = match sealed.collect() {
+        let sealed = match sealed.collect::<Result<Vec<Vec<u8>>, BackendError>>() {
             Ok(sealed) => sealed,
-            Err(error) => return done(completion, Err(BackendError::during(error, "set"))),
+            Err(error) => return done(completion, Err(error)),
         };
         let entries = entries.iter().zip(&sealed);
         let entries: Vec<_> =

@@ -5,10 +5,10 @@ use std::time::Duration;
 use std::{fmt, fs};
 
 use dogpile_net::{Checks, Keepalive, Tls};
+use dogpile_sdk::bounds::{between, invalid, timeout};
 use dogpile_sdk::{BackendError, seconds};
 use serde::Deserialize;
 
-use super::argument::{between, invalid, timeout};
 use crate::connection::{Login, Profile};
 
 /// The table `connection_kwargs` or `sentinel_kwargs`, with the names of redis-py.

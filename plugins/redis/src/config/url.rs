@@ -2,9 +2,9 @@
 
 // Source: redis-py `connection.py`, `parse_url`.
 
+use dogpile_sdk::bounds::invalid;
 use dogpile_sdk::{BackendError, seconds};
 
-use super::argument::invalid;
 use super::connection::ConnectionOptions;
 use super::node::{Node, is_host};
 use crate::connection::Address;

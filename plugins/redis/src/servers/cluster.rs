@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
+use dogpile_sdk::bounds::invalid;
 use dogpile_sdk::{BackendError, ErrorKind, error_chain};
 
 pub(crate) use self::target::{Target, redirection, request_for, without_asking};
@@ -16,7 +17,7 @@ use super::run::Servers;
 use super::slots::{Slots, slot};
 use super::turns::{Turn, Turns, share};
 use crate::command::{Access, Command, Repeat, Reply, Request};
-use crate::config::{AllowedHosts, Deployment, Node, RedisConfig, invalid};
+use crate::config::{AllowedHosts, Deployment, Node, RedisConfig};
 use crate::connection::{Address, Connection, Failure, Profile, Server};
 use crate::pool::{Lent, Limits, Pool};
 use crate::resp::{Expected, Value};
