@@ -14,3 +14,4 @@ mod tokio;
 
 pub(crate) use self::choice::{is_polling_task, runtime_for};
 pub use self::interface::{Runtime, RuntimeFuture};
+pub(crate) use self::threads::Threads;

@@ -3,87 +3,25 @@
 //!
 //! A destructor performs no I/O. It hands its mutex to a few threads, which start when needed and end when idle.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
-use std::thread;
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use dogpile_sdk::PerProcess;
-use parking_lot::{Condvar, Mutex};
 
 use crate::engine::HeldMutex;
+use crate::runtime::Threads;
 
 /// How many threads there are at most. A server that hangs keeps one of them busy.
 const THREADS: usize = 4;
 
-/// How long a thread waits for more to do before it ends.
-const IDLE: Duration = Duration::from_secs(2);
+/// The threads that release. A forked child has none of its parent's mutexes: only the parent may release them.
+static RELEASER: LazyLock<PerProcess<Threads>> =
+    LazyLock::new(|| PerProcess::new(|| Threads::new("dogpile-release", THREADS), |_| {}));
 
-/// The mutexes to release. A forked child has none of its parent's: only the parent may release them.
-static RELEASER: LazyLock<PerProcess<Arc<Releaser>>> =
-    LazyLock::new(|| PerProcess::new(Arc::<Releaser>::default, |_| {}));
-
-#[derive(Default)]
-struct Releaser {
-    queue: Mutex<Queue>,
-    filled: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    mutexes: VecDeque<HeldMutex>,
-    threads: usize,
-    idle: usize,
-}
-
-/// Has `mutex` released soon, on another thread.
+/// Has `mutex` released soon, on another thread. If no thread can be started, its lease ends by itself.
 pub(super) fn release_later(mutex: HeldMutex) {
-    let releaser = RELEASER.get();
-    let mut queue = releaser.queue.lock();
-    queue.mutexes.push_back(mutex);
-    if queue.mutexes.len() <= queue.idle || queue.threads == THREADS {
-        releaser.filled.notify_one();
-        return;
-    }
-    let its = Arc::clone(releaser);
-    let started = thread::Builder::new().name("dogpile-release".to_owned()).spawn(move || its.run());
-    match started {
-        Ok(_ends_when_idle) => queue.threads += 1,
-        Err(error) if queue.threads == 0 => {
-            let left = std::mem::take(&mut queue.mutexes);
-            drop(queue);
-            let error = &error as &(dyn Error + 'static);
-            tracing::warn!(error, "no thread could be started to release a mutex; its lease ends by itself");
-            drop(left);
-        }
-        Err(_) => {}
-    }
-}
-
-impl Releaser {
-    fn run(&self) {
-        while let Some(mutex) = self.next() {
-            release(&mutex);
-        }
-    }
-
-    fn next(&self) -> Option<HeldMutex> {
-        let mut queue = self.queue.lock();
-        loop {
-            if let Some(mutex) = queue.mutexes.pop_front() {
-                return Some(mutex);
-            }
-            queue.idle += 1;
-            let is_over = self.filled.wait_for(&mut queue, IDLE).timed_out();
-            queue.idle -= 1;
-            if is_over && queue.mutexes.is_empty() {
-                queue.threads -= 1;
-                return None;
-            }
-        }
-    }
+    RELEASER.get().run(Box::new(move || release(&mutex)));
 }
 
 /// Releases `mutex`, and logs a failure. A panic of the backend does not end the thread.
@@ -109,7 +47,7 @@ fn release(mutex: &HeldMutex) {
 mod tests {
     use std::sync::Arc;
     use std::sync::mpsc::{Sender, channel};
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use dogpile_sdk::{BackendError, CacheMutex};
 

@@ -12,11 +12,14 @@ use parking_lot::{Condvar, Mutex};
 /// How long a thread waits for more work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
-pub(super) type Work = Box<dyn FnOnce() + Send>;
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// Threads that run work. Their number is bounded by those who hand them work: each store has a limit.
-#[derive(Default)]
-pub(super) struct Threads {
+/// Threads that run work in the order in which it comes.
+pub(crate) struct Threads {
+    /// The name of each thread.
+    name: &'static str,
+    /// How many threads there are at most.
+    limit: usize,
     queue: Mutex<Queue>,
     filled: Condvar,
 }
@@ -29,26 +32,32 @@ struct Queue {
 }
 
 impl Threads {
-    /// Returns the threads of this process. A forked child starts its own.
+    /// Creates up to `limit` threads called `name`. None starts yet.
+    pub(crate) fn new(name: &'static str, limit: usize) -> Self {
+        Threads { name, limit, queue: Mutex::default(), filled: Condvar::new() }
+    }
+
+    /// Returns the threads of this process for blocking calls. A forked child starts its own.
+    ///
+    /// Those who hand them work bound their number: each store has a limit.
     pub(super) fn of_process() -> &'static Self {
         static THREADS: LazyLock<PerProcess<Threads>> =
-            LazyLock::new(|| PerProcess::new(Threads::default, |_| {}));
+            LazyLock::new(|| PerProcess::new(|| Threads::new("dogpile-blocking", usize::MAX), |_| {}));
         THREADS.get()
     }
 
     /// Has a thread run `work`. If no thread can be started, the work is dropped.
-    pub(super) fn run(&'static self, work: Work) {
+    pub(crate) fn run(&'static self, work: Work) {
         let mut queue = self.queue.lock();
         queue.waiting.push_back(work);
-        if queue.waiting.len() <= queue.idle {
+        if queue.waiting.len() <= queue.idle || queue.threads == self.limit {
             self.filled.notify_one();
             return;
         }
         // Counted before it starts, and again if it does not, so that no two callers start one for the same work.
         queue.threads += 1;
         drop(queue);
-        let started =
-            thread::Builder::new().name("dogpile-blocking".to_owned()).spawn(|| self.work_until_idle());
+        let started = thread::Builder::new().name(self.name.to_owned()).spawn(|| self.work_until_idle());
         if let Err(error) = started {
             let mut queue = self.queue.lock();
             queue.threads -= 1;
@@ -56,7 +65,7 @@ impl Threads {
             let lost = if queue.threads == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() };
             drop(queue);
             let error = &error as &(dyn std::error::Error + 'static);
-            tracing::error!(error, lost = lost.len(), "cannot start a thread for work that blocks");
+            tracing::error!(error, lost = lost.len(), "cannot start a thread called {}", self.name);
             drop(lost);
         }
     }
@@ -65,7 +74,7 @@ impl Threads {
         while let Some(work) = self.next() {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
                 let panic = dogpile_abi::panic_message(payload);
-                tracing::error!(panic, "work on a thread for blocking calls panicked");
+                tracing::error!(panic, "work on a thread called {} panicked", self.name);
             }
         }
     }
@@ -112,6 +121,23 @@ mod tests {
         for _ in 0..2 {
             ended.recv_timeout(Duration::from_secs(30)).expect("both works run");
         }
+    }
+
+    #[test]
+    fn work_beyond_the_limit_waits_for_its_turn() {
+        static ONE: LazyLock<Threads> = LazyLock::new(|| Threads::new("one", 1));
+        let ((go, gate), (done, ended)) = (channel::<()>(), channel());
+        let last = done.clone();
+        ONE.run(Box::new(move || {
+            gate.recv().expect("the test lets it go on");
+            done.send(1).expect("the test receives");
+        }));
+        ONE.run(Box::new(move || last.send(2).expect("the test receives")));
+        assert_eq!(ONE.queue.lock().threads, 1);
+        assert!(ended.try_recv().is_err(), "the only thread is busy");
+        go.send(()).expect("the work waits");
+        let next = || ended.recv_timeout(Duration::from_secs(30));
+        assert_eq!((next(), next()), (Ok(1), Ok(2)));
     }
 
     #[test]

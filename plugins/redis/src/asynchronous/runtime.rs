@@ -1,5 +1,6 @@
 //! [`OwnedRuntime`]: the runtime of a backend.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{io, mem, process};
 
@@ -33,7 +34,7 @@ impl OwnedRuntime {
     /// Returns the runtime, and starts it first if needed.
     ///
     /// # Errors
-    /// If the system allows no further file, which the runtime needs for its wake-ups.
+    /// If the system refuses a thread, or a file that the runtime needs for its wake-ups.
     pub(super) fn handle(&self) -> io::Result<&Handle> {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime.handle());
@@ -45,7 +46,10 @@ impl OwnedRuntime {
         }
         let mut builder = Builder::new_multi_thread();
         builder.worker_threads(WORKERS).max_blocking_threads(MAX_BLOCKING).thread_name("dogpile-redis");
-        let runtime = builder.event_interval(TURNS).enable_all().build()?;
+        builder.event_interval(TURNS).enable_all();
+        // tokio panics if the system refuses a thread.
+        let refused = |_| Err(io::Error::other("the system refused a thread"));
+        let runtime = catch_unwind(AssertUnwindSafe(|| builder.build())).unwrap_or_else(refused)?;
         Ok(self.runtime.get_or_init(|| runtime).handle())
     }
 }
