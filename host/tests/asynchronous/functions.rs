@@ -1,4 +1,4 @@
-//! Cached asynchronous functions of one value: who evaluates them, and what is stored.
+//! Cached asynchronous functions of one value: who evaluates them, and which values are stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
