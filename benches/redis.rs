@@ -60,8 +60,8 @@ fn main() -> Result<(), Failure> {
     let many = effort.hits / 4;
     compare("100 keys at once", effort.rounds, many, &mut many_keys::<User>(&asked, &asked.keys)?);
     compare("100 texts at once", effort.rounds, many, &mut many_keys::<String>(&asked, &asked.texts)?);
-    for is_told in [true, false] {
-        stampedes(&server, is_told, effort.stampedes)?;
+    for is_notified in [true, false] {
+        stampedes(&server, is_notified, effort.stampedes)?;
     }
     Ok(())
 }
@@ -149,12 +149,12 @@ fn deserialized<T: DeserializeOwned>(stored: &[u8]) -> T {
     serde_json::from_slice(&stored[head + 1..]).expect("it is of the type")
 }
 
-/// Waiters are told of a release by the server, or only look.
-fn stampedes(server: &RedisServer, is_told: bool, rounds: usize) -> Result<(), Failure> {
+/// The server notifies waiters of a release, or they only poll.
+fn stampedes(server: &RedisServer, is_notified: bool, rounds: usize) -> Result<(), Failure> {
     let arguments = json!({
-        "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "lock_wakeup": is_told,
+        "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "lock_wakeup": is_notified,
     });
     let configuration = json!({ "backend": "dogpile.cache.redis", "arguments": arguments });
-    let name = if is_told { "waiters are notified" } else { "waiters only poll (lock_wakeup off)" };
+    let name = if is_notified { "waiters are notified" } else { "waiters only poll (lock_wakeup off)" };
     processes::stampedes(name, &configuration, rounds)
 }

@@ -119,7 +119,7 @@ impl Drop for Holder {
     }
 }
 
-/// Acquires the mutex of `key` and holds it until the process ends, or until it is told to release it.
+/// Acquires the mutex of `key` and holds it until the process ends, or until an order to release it comes.
 ///
 /// The program given to [`Setup::leased_by`](crate::Setup::leased_by) calls this function. It prints a line once it
 /// holds the mutex, and returns when the standard input ends.

@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A mutex that records what it is told.
+    /// A mutex that records whether it is held.
     #[derive(Default)]
     struct Recorder {
         options: LeaseOptions,
