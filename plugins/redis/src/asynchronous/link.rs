@@ -41,8 +41,8 @@ const STEPS: usize = 16;
 /// another request.
 ///
 /// Replies do not say to which request they belong. If a proxy sent one twice, all later calls would receive the reply of
-/// the one before. Therefore a *guard* follows requests whose replies could be mistaken for each other: an `ECHO` of a
-/// number that was not sent before. Their calls end when its reply is at its place.
+/// the one before. Therefore a *guard* follows all requests but a first one that is alone: an `ECHO` of a number that was
+/// not sent before. Their calls end when its reply is at its place.
 pub(super) struct Link {
     stream: AsyncStream,
     decoder: Decoder,
