@@ -32,11 +32,25 @@ struct State {
     received: Vec<(&'static str, String)>,
     /// The commands that fail at once.
     failing: HashSet<&'static str>,
-    /// The commands to which no server replies.
-    hanging: HashSet<&'static str>,
+    /// The commands to which no server replies, by sender.
+    hanging: HashSet<(Sender, &'static str)>,
     /// The number of commands that wait for a hung server, and the highest so far.
     waiting: usize,
     most_waiting: usize,
+}
+
+/// Who sends a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Sender {
+    Keeper,
+    Caller,
+}
+
+impl Sender {
+    fn current() -> Sender {
+        let is_keeper = thread::current().name().is_some_and(|name| name == "dogpile-leases");
+        if is_keeper { Sender::Keeper } else { Sender::Caller }
+    }
 }
 
 impl Servers {
@@ -90,7 +104,8 @@ impl Servers {
         if state.failing.contains(command) {
             return Err(BackendError::new(ErrorKind::Unavailable, "scripted failure"));
         }
-        while state.hanging.contains(command) || state.hung.contains(&Servers::server_of(&state, key)) {
+        let sent = (Sender::current(), command);
+        while state.hanging.contains(&sent) || state.hung.contains(&Servers::server_of(&state, key)) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(BackendError::new(ErrorKind::Timeout, "the server does not reply"));
@@ -341,7 +356,7 @@ fn late_acquisition_of_a_lost_lock_leaves_no_lock() {
     let mutex = acquired(&leases, "a:1");
     servers.change(|state| {
         state.locks.clear();
-        state.hanging.insert("acquire");
+        state.hanging.insert((Sender::Keeper, "acquire"));
     });
     servers.until("the acquisition is on its way", |state| state.waiting == 1);
     assert_eq!(kind(mutex.release()), Some(ErrorKind::NotHeld));
@@ -349,6 +364,33 @@ fn late_acquisition_of_a_lost_lock_leaves_no_lock() {
     // The first release came too early.
     servers.until("a second release", |state| Servers::count(state, "release", "a:1") >= 2);
     servers.until("the lock is removed", |state| state.locks.is_empty());
+}
+
+/// The server acquires the lost lock again while its mutex, which acquired it first, is being released.
+#[test]
+fn late_acquisition_leaves_the_lock_to_the_release_in_progress() {
+    let servers = Arc::new(Servers::default());
+    let leases = leases(&servers, LEASE);
+    let (mutex, other) = (acquired(&leases, "a:1"), acquired(&leases, "b:1"));
+    servers.change(|state| {
+        state.locks.remove("a:1");
+        state.hanging.extend([(Sender::Keeper, "acquire"), (Sender::Caller, "release")]);
+    });
+    servers.until("the late acquisition is on its way", |state| state.waiting == 1);
+    assert!(mutex.try_acquire().expect("the server replies"));
+    thread::scope(|scope| {
+        let released = scope.spawn(|| mutex.release());
+        servers.until("the release is on its way", |state| state.waiting == 2);
+        servers.change(|state| state.hanging.retain(|sent| *sent != (Sender::Keeper, "acquire")));
+        servers.until("the late acquisition has ended", |state| state.waiting == 1);
+        servers.hear("renew", "b:1", 3);
+        servers.heal();
+        released.join().expect("nothing panics").expect("the mutex held the lock until its release");
+    });
+    servers.until("the keeper removes what it may have acquired", |state| {
+        Servers::count(state, "release", "a:1") == 2
+    });
+    other.release().expect("the server has the lock");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! [`Holding`]: a lock that a mutex of this process acquired.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,21 +14,46 @@ use super::token::new_token;
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) token: String,
-    given_up: AtomicBool,
+    events: AtomicU8,
 }
+
+/// The mutex is being released, or has been.
+const GIVEN_UP: u8 = 1;
+/// The request that releases the lock has ended.
+const RELEASED: u8 = 2;
+/// A request of the keeper acquired the lock, or may have, after the mutex was given up.
+const ACQUIRED_LATE: u8 = 4;
 
 impl Claim {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Claim { token: new_token(), given_up: AtomicBool::new(false) })
+        Arc::new(Claim { token: new_token(), events: AtomicU8::new(0) })
     }
 
-    /// Records that the lock is released. A request of the keeper that is in progress may acquire it once more.
+    /// Records that the mutex is being released. A request of the keeper that is in progress may acquire the lock once
+    /// more.
     pub(super) fn give_up(&self) {
-        self.given_up.store(true, Ordering::Release);
+        self.record(GIVEN_UP);
     }
 
     pub(super) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+        self.events.load(Ordering::Acquire) & GIVEN_UP != 0
+    }
+
+    /// Records that the request that releases the lock has ended. Returns whether the lock is to be removed after it,
+    /// because the keeper may have acquired it meanwhile.
+    pub(super) fn released(&self) -> bool {
+        self.record(RELEASED) & ACQUIRED_LATE != 0
+    }
+
+    /// Records that the keeper may have acquired the lock after the mutex was given up. Returns whether the keeper is to
+    /// remove the lock. If not, the release is in progress. It would not find a lock that the keeper removed first.
+    pub(super) fn acquired_late(&self) -> bool {
+        self.record(ACQUIRED_LATE) & RELEASED != 0
+    }
+
+    /// Records `event`, and returns the events before it.
+    fn record(&self, event: u8) -> u8 {
+        self.events.fetch_or(event, Ordering::AcqRel)
     }
 }
 
@@ -153,5 +178,22 @@ impl Holding {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code panics while it holds this lock, so poison carries no meaning.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_acquisition_is_removed_once_after_the_release() {
+        let claim = Claim::new();
+        claim.give_up();
+        assert!(!claim.acquired_late(), "the release is in progress");
+        assert!(claim.released(), "the releaser removes the lock");
+        let claim = Claim::new();
+        claim.give_up();
+        assert!(!claim.released(), "nothing is to be removed");
+        assert!(claim.acquired_late(), "the keeper removes the lock");
     }
 }

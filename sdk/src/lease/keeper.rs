@@ -306,7 +306,7 @@ impl Shared {
         let acquired = self.store.acquire(key, &claim.token, self.lease, deadline);
         if claim.is_given_up() {
             // The lock may have been acquired after the mutex was released.
-            if !matches!(acquired, Ok(false)) {
+            if !matches!(acquired, Ok(false)) && claim.acquired_late() {
                 self.remove_later(key, claim);
             }
             return None;

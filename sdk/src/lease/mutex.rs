@@ -115,6 +115,7 @@ impl Leased for LeasedMutex {
         let (claim, keeper) = (holding.end(), keeper.get());
         keeper.forget(&kept);
         if store.is_stuck(&self.key) {
+            claim.released();
             keeper.remove(&self.key, &claim);
             let why = "the lock is released in the background: its server has just timed out";
             return Err(BackendError::new(ErrorKind::Timeout, why).for_key(&*self.key));
@@ -123,8 +124,11 @@ impl Leased for LeasedMutex {
     }
 
     fn released(&self, ended: &Ended, outcome: Result<bool, BackendError>) -> Result<(), BackendError> {
-        let remove = |_: &BackendError| self.shared.keeper.get().remove(&self.key, &ended.claim);
-        let released = outcome.inspect_err(remove)?;
+        let was_acquired_late = ended.claim.released();
+        if was_acquired_late || outcome.is_err() {
+            self.shared.keeper.get().remove(&self.key, &ended.claim);
+        }
+        let released = outcome?;
         if released && !ended.is_gone { Ok(()) } else { Err(self.not_held("its lease ended earlier")) }
     }
 }
