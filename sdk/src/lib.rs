@@ -35,7 +35,8 @@
 //! library. For the latter, a wrapper crate of type `cdylib` depends on it and calls [`export_plugin!`].
 //!
 //! A backend that stores bytes implements [`BytesBackend`] instead. If its client is asynchronous, it implements
-//! [`AsyncBytesBackend`], and `OnTokio` (feature `tokio`) runs it. A wrapper around other backends implements
+//! [`AsyncBytesBackend`], and `OnTokio` (feature `tokio`) runs it. A pipelining client implements [`Operations`], on an
+//! `OwnedRuntime` (feature `tokio`) or on threads of its own. A wrapper around other backends implements
 //! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its
 //! contract.
 
@@ -60,6 +61,8 @@ mod nearest;
 mod on_tokio;
 mod operations;
 mod options;
+#[cfg(feature = "tokio")]
+mod owned_runtime;
 mod pending;
 mod per_process;
 mod proxy;
@@ -88,6 +91,8 @@ pub use crate::nearest::{did_you_mean, nearest};
 pub use crate::on_tokio::OnTokio;
 pub use crate::operations::{MutexOperations, Operations};
 pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
+#[cfg(feature = "tokio")]
+pub use crate::owned_runtime::OwnedRuntime;
 pub use crate::pending::Pending;
 pub use crate::per_process::PerProcess;
 pub use crate::proxy::{ProxyBackend, proxy};

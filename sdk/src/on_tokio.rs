@@ -5,7 +5,6 @@ mod calls;
 mod mutex;
 mod outcome;
 mod process;
-mod runtime;
 mod waiting;
 
 use std::borrow::Cow;

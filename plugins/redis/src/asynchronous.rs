@@ -18,7 +18,6 @@ mod locks;
 mod multiplexer;
 mod nodes;
 mod operations;
-mod runtime;
 mod sentinel;
 
 pub(crate) use self::client::Client;

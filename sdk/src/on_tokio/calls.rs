@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::{contained, within};
-use super::process::{Own, Processes, Site};
+use super::process::{Here, Processes, Site};
 use crate::async_backend::{AsyncBytesBackend, OwnedBytesEntry};
 use crate::completion::Completion;
 use crate::envelope::{open, seal};
@@ -43,8 +43,8 @@ impl<B> Calls<B> {
 
 impl<B: AsyncBytesBackend> Calls<B> {
     /// Returns the runtime and the backend of this process.
-    pub(super) fn own(&self) -> Result<&Own<B>, BackendError> {
-        self.processes.own()
+    pub(super) fn here(&self) -> Result<Here<'_, B>, BackendError> {
+        self.processes.here()
     }
 
     pub(super) fn begin_health(&self, completion: Completion<()>) -> Running {
@@ -66,13 +66,13 @@ impl<B: AsyncBytesBackend> Calls<B> {
         T: Send + 'static,
         F: Future<Output = Result<T, BackendError>> + Send + 'static,
     {
-        let own = match self.own() {
-            Ok(own) => own,
+        let here = match self.here() {
+            Ok(here) => here,
             Err(error) => return failed(completion, error.during(operation)),
         };
-        let work = contained(operation, within(operation, self.limit, work(own.site())));
+        let work = contained(operation, within(operation, self.limit, work(here.site())));
         // A task that is dropped drops its completion, which ends the call.
-        let task = own.handle().spawn(async move { completion.complete(work.await) });
+        let task = here.handle().spawn(async move { completion.complete(work.await) });
         let task = task.abort_handle();
         Running::new(move || task.abort())
     }

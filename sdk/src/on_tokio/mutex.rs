@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::acquiring::{Acquiring, log_failure};
 use super::calls::{Calls, failed};
 use super::outcome::{contained, within};
-use super::process::{Own, Site};
+use super::process::{Here, Site};
 use super::waiting;
 use crate::async_backend::AsyncBytesBackend;
 use crate::async_mutex::{AsyncMutex, BoxedMutex};
@@ -35,7 +35,7 @@ pub(super) struct TokioMutex<B> {
 impl<B: AsyncBytesBackend> TokioMutex<B> {
     /// Returns the mutex for `key`, if the backend has one.
     pub(super) fn of(calls: &Calls<B>, key: &str) -> Option<Self> {
-        let bound = match calls.own().ok().and_then(Own::built) {
+        let bound = match calls.here().ok().as_ref().and_then(Here::built) {
             Some(backend) => OnceLock::from(backend.get_mutex(key)?),
             None => {
                 // A child must not use its parent's mutex. Whether there is one is the same in both.
@@ -53,10 +53,10 @@ impl<B: AsyncBytesBackend> TokioMutex<B> {
     }
 
     /// Returns the runtime of this process, or an error of `kind` if the mutex belongs to another one.
-    fn own(&self, kind: ErrorKind) -> Result<&Own<B>, BackendError> {
-        let own = self.calls.own()?;
-        if own.process() == self.process {
-            return Ok(own);
+    fn here(&self, kind: ErrorKind) -> Result<Here<'_, B>, BackendError> {
+        let here = self.calls.here()?;
+        if here.process() == self.process {
+            return Ok(here);
         }
         let message = "cannot use a mutex of the parent process after a fork; get a new one from the backend";
         Err(BackendError::new(kind, message).for_key(&*self.key))
@@ -88,15 +88,15 @@ impl<B: AsyncBytesBackend> TokioMutex<B> {
         deadline: Instant,
         completion: Completion<bool>,
     ) -> Running {
-        let own = match self.own(ErrorKind::Refused) {
-            Ok(own) => own,
+        let here = match self.here(ErrorKind::Refused) {
+            Ok(here) => here,
             Err(error) => return failed(completion, error.during(operation)),
         };
-        let binding = self.bind(own.site());
+        let binding = self.bind(here.site());
         let cancel = Arc::new(AtomicBool::new(false));
         let canceled = Arc::clone(&cancel);
         let acquiring = async move { binding.await?.until(deadline, &canceled).await };
-        own.handle().spawn(async move { completion.complete(contained(operation, acquiring).await) });
+        here.handle().spawn(async move { completion.complete(contained(operation, acquiring).await) });
         // Not an abort: the attempt in progress may acquire the mutex on the server after the task is gone.
         Running::new(move || cancel.store(true, SeqCst))
     }
@@ -117,13 +117,13 @@ impl<B: AsyncBytesBackend> TokioMutex<B> {
     }
 
     fn begin_locked(&self, completion: Completion<bool>) -> Running {
-        let own = match self.own(ErrorKind::Refused) {
-            Ok(own) => own,
+        let here = match self.here(ErrorKind::Refused) {
+            Ok(here) => here,
             Err(error) => return failed(completion, error.during("locked")),
         };
-        let binding = self.bind(own.site());
+        let binding = self.bind(here.site());
         let locked = within("locked", self.calls.limit(), async move { binding.await?.locked().await });
-        let task = own.handle().spawn(async move { completion.complete(contained("locked", locked).await) });
+        let task = here.handle().spawn(async move { completion.complete(contained("locked", locked).await) });
         let task = task.abort_handle();
         Running::new(move || task.abort())
     }
@@ -190,13 +190,13 @@ impl<B: AsyncBytesBackend> MutexOperations for TokioMutex<B> {
     }
 
     fn begin_release(&self, completion: Completion<()>) -> Running {
-        let own = match self.own(ErrorKind::NotHeld) {
-            Ok(own) => own,
+        let here = match self.here(ErrorKind::NotHeld) {
+            Ok(here) => here,
             Err(error) => return failed(completion, error.during("release")),
         };
-        let (binding, runtime) = (self.bind(own.site()), own.runtime());
+        let (binding, runtime) = (self.bind(here.site()), here.runtime());
         let releasing = async move { binding.await?.release().await };
-        own.handle().spawn(async move {
+        here.handle().spawn(async move {
             completion.complete(contained("release", releasing).await);
             // The runtime outlives the call, so that the mutex does not stay held if the backend is dropped meanwhile.
             drop(runtime);

@@ -5,16 +5,17 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::process;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use super::outcome::{contained, within};
-use super::runtime::OwnRuntime;
 use super::waiting;
 use crate::error::BackendError;
+use crate::owned_runtime::OwnedRuntime;
+use crate::per_process::PerProcess;
 use crate::running::Running;
 
 /// A backend that is being built.
@@ -25,9 +26,7 @@ pub(super) type Build<B> = Box<dyn Fn() -> Building<B> + Send + Sync>;
 
 /// The runtime and the backend of each process. A forked child starts its own, and touches nothing of its parent's.
 pub(super) struct Processes<B> {
-    threads: usize,
-    build: Arc<Build<B>>,
-    first: Own<B>,
+    own: PerProcess<Own<B>>,
     /// The backend of the first process.
     backend: Arc<B>,
 }
@@ -36,36 +35,24 @@ impl<B: Send + Sync + 'static> Processes<B> {
     /// Starts those of this process, and waits for the backend for at most `limit`.
     pub(super) fn start(threads: usize, build: Build<B>, limit: Duration) -> Result<Self, BackendError> {
         let build = Arc::new(build);
-        let first = Own::start(process::id(), threads, &build)?;
+        let own = PerProcess::new(move || Own::new(threads, &build), |_| {});
+        let first = own.get();
+        let handle = first.runtime.handle()?;
         let backend = waiting::outcome("start", limit, |completion| {
             let site = Arc::clone(&first.site);
             let building = async move { Ok(Arc::clone(site.backend().await?)) };
             let building = contained("start", within("start", limit, building));
-            first.handle().spawn(async move { completion.complete(building.await) });
+            handle.spawn(async move { completion.complete(building.await) });
             Running::done()
         })?;
-        Ok(Processes { threads, build, first, backend })
+        Ok(Processes { own, backend })
     }
 
     /// Returns those of this process, and starts its runtime if needed. Asks the system for the process ID, which takes
     /// about 100 ns.
-    pub(super) fn own(&self) -> Result<&Own<B>, BackendError> {
-        self.own_in(process::id())
-    }
-
-    fn own_in(&self, process: u32) -> Result<&Own<B>, BackendError> {
-        let mut own = &self.first;
-        while own.runtime.process() != process {
-            own = match own.child.get() {
-                Some(child) => child,
-                None => {
-                    // No lock: another thread may start one too. The loser's ends at once.
-                    let started = Own::start(process, self.threads, &self.build)?;
-                    own.child.get_or_init(|| Box::new(started))
-                }
-            };
-        }
-        Ok(own)
+    pub(super) fn here(&self) -> Result<Here<'_, B>, BackendError> {
+        let own = self.own.get();
+        Ok(Here { handle: own.runtime.handle()?, own })
     }
 }
 
@@ -82,52 +69,58 @@ impl<B: fmt::Debug> fmt::Debug for Processes<B> {
     }
 }
 
-/// The runtime and the backend of one process, and those of its child.
-pub(super) struct Own<B> {
-    runtime: Arc<OwnRuntime>,
+/// The runtime and the backend of one process.
+struct Own<B> {
+    runtime: Arc<OwnedRuntime>,
     site: Arc<Site<B>>,
-    child: OnceLock<Box<Own<B>>>,
 }
 
 impl<B> Own<B> {
-    fn start(process: u32, threads: usize, build: &Arc<Build<B>>) -> Result<Self, BackendError> {
-        let runtime = Arc::new(OwnRuntime::start(process, threads)?);
+    fn new(threads: usize, build: &Arc<Build<B>>) -> Self {
         let site = Site { build: Arc::clone(build), backend: OnceCell::new() };
-        Ok(Own { runtime, site: Arc::new(site), child: OnceLock::new() })
-    }
-
-    pub(super) fn process(&self) -> u32 {
-        self.runtime.process()
-    }
-
-    pub(super) fn handle(&self) -> &Handle {
-        self.runtime.handle()
-    }
-
-    /// Returns the runtime, for a task that must not be canceled by its end.
-    ///
-    /// Nothing else may be kept alive by a task: after a fork, the parent's tasks exist in the child and never end.
-    pub(super) fn runtime(&self) -> Arc<OwnRuntime> {
-        Arc::clone(&self.runtime)
-    }
-
-    /// Returns the place of the backend, which a task needs.
-    pub(super) fn site(&self) -> Arc<Site<B>> {
-        Arc::clone(&self.site)
-    }
-
-    /// Returns the backend if it is built.
-    pub(super) fn built(&self) -> Option<&B> {
-        self.site.backend.get().map(|backend| &**backend)
+        Own { runtime: Arc::new(OwnedRuntime::new(threads)), site: Arc::new(site) }
     }
 }
 
 impl<B> Drop for Own<B> {
     fn drop(&mut self) {
-        if self.process() != process::id() {
+        if self.runtime.process() != process::id() {
             // Dropping the parent's backend could write to connections that the parent uses.
             mem::forget(Arc::clone(&self.site));
         }
+    }
+}
+
+/// The runtime of this process, which has started, and its backend.
+pub(super) struct Here<'a, B> {
+    handle: &'a Handle,
+    own: &'a Own<B>,
+}
+
+impl<B> Here<'_, B> {
+    pub(super) fn process(&self) -> u32 {
+        self.own.runtime.process()
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        self.handle
+    }
+
+    /// Returns the runtime, for a task that must not be canceled by its end.
+    ///
+    /// Nothing else may be kept alive by a task: after a fork, the parent's tasks exist in the child and never end.
+    pub(super) fn runtime(&self) -> Arc<OwnedRuntime> {
+        Arc::clone(&self.own.runtime)
+    }
+
+    /// Returns the place of the backend, which a task needs.
+    pub(super) fn site(&self) -> Arc<Site<B>> {
+        Arc::clone(&self.own.site)
+    }
+
+    /// Returns the backend if it is built.
+    pub(super) fn built(&self) -> Option<&B> {
+        self.own.site.backend.get().map(|backend| &**backend)
     }
 }
 

@@ -7,18 +7,26 @@ use std::process;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dogpile_sdk::PerProcess;
-use dogpile_sdk::{BackendError, ErrorKind, Running};
+use dogpile_sdk::{BackendError, OwnedRuntime, PerProcess, Running};
 use tokio::time::sleep;
 
 use super::call::Cancellation;
 use super::cluster::ToCluster;
 use super::multiplexer::Terms;
 use super::nodes::Nodes;
-use super::runtime::OwnedRuntime;
 use super::sentinel::ToSentinel;
 use crate::command::{Access, Command, Repeat, Reply, Request};
 use crate::servers::{Deployed, Servers};
+
+/// The number of threads that send and receive. One serves some 400,000 reads a second on one connection.
+const WORKERS: usize = 1;
+
+/// The number of turns of tasks after which timers and sockets are looked after. A turn is long, because a task serves many
+/// calls in it.
+const TURNS: u32 = 8;
+
+/// The most threads for what blocks: the system's resolver, and the discovery of servers.
+const MAX_BLOCKING: usize = 16;
 
 /// Carries commands to the servers of a backend, without blocking. Each process has its own runtime and connections.
 pub(crate) struct Client {
@@ -28,7 +36,6 @@ pub(crate) struct Client {
 
 /// The runtime and the connections of one process.
 struct Own {
-    process: u32,
     runtime: OwnedRuntime,
     /// The connections, once there has been a call.
     nodes: OnceLock<Nodes>,
@@ -46,7 +53,7 @@ pub(super) struct Commands<'c, 'k> {
 impl Client {
     /// Creates a client. It starts no thread, and does not connect.
     pub(crate) fn new(deployed: Deployed) -> Self {
-        let own = || Own { process: process::id(), runtime: OwnedRuntime::new(), nodes: OnceLock::new() };
+        let own = || Own { runtime: runtime(), nodes: OnceLock::new() };
         // A child must not close the connections of its parent: closing one would remove it from the poll descriptor that
         // both share. They stay open until the child ends.
         Client { deployed, own: PerProcess::new(own, |_| {}) }
@@ -117,6 +124,12 @@ impl Client {
     }
 }
 
+/// Creates the runtime of a process. Its threads start with the first asynchronous call.
+fn runtime() -> OwnedRuntime {
+    let runtime = OwnedRuntime::new(WORKERS).with_thread_name("dogpile-redis");
+    runtime.with_blocking_threads(MAX_BLOCKING).with_event_interval(TURNS)
+}
+
 /// Prepares a call to a master or a replica.
 fn to_sentinel(
     call: ToSentinel,
@@ -160,7 +173,7 @@ impl Own {
         }
         let runtime = self.runtime.handle().map_err(|error| {
             let why = "cannot start the runtime of asynchronous calls to Redis";
-            BackendError::new(ErrorKind::Unavailable, why).with_source(error)
+            BackendError::new(error.kind(), why).with_source(error)
         })?;
         Ok(self.nodes.get_or_init(|| Nodes::new(runtime.clone())))
     }
@@ -168,7 +181,7 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        if self.process != process::id() {
+        if self.runtime.process() != process::id() {
             // Their locks may be taken forever, by threads of the parent process.
             mem::forget(self.nodes.take());
         }
