@@ -19,6 +19,8 @@ mod functions;
 #[cfg(feature = "macros")]
 #[path = "asynchronous/functions_of_many.rs"]
 mod functions_of_many;
+#[path = "asynchronous/locked.rs"]
+mod locked;
 #[path = "asynchronous/polling.rs"]
 mod polling;
 #[path = "asynchronous/runtimes.rs"]

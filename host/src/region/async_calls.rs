@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::async_creator::{AsyncMulti, AsyncSingle};
@@ -10,7 +11,7 @@ use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::creator::Creator;
-use super::front_end::Tasks;
+use super::front_end::{Polling, Tasks};
 use super::get_or_create::{in_request_order, sorted};
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
@@ -33,12 +34,13 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub async fn get_async<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
-        if self.state().current()?.stores.are_immediate() {
-            return self.get(key);
+        if let Some(found) = self.at_once(|| self.get(key))? {
+            return found;
         }
         asynchronous::drive(async {
             let current = self.state().shared()?;
-            current.get(current.tasks(), key, &self.policy(&current)).await
+            let policy = self.policy(&current);
+            current.polling(pin!(current.get(current.tasks(), key, &policy))).await
         })
         .await
     }
@@ -53,7 +55,8 @@ impl CallOptions<'_> {
     ) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().shared()?;
         let mangled = current.mangle_multi(keys)?;
-        current.get_multi(current.tasks(), &mangled, &self.policy(&current)).await
+        let policy = self.policy(&current);
+        current.polling(pin!(current.get_multi(current.tasks(), &mangled, &policy))).await
     }
 
     /// See [`CacheRegion::get_value_metadata_async`](crate::CacheRegion::get_value_metadata_async).
@@ -65,7 +68,8 @@ impl CallOptions<'_> {
         key: &str,
     ) -> Result<Option<Aged<T>>, RegionError> {
         let current = self.state().shared()?;
-        current.get_aged(current.tasks(), key, &self.policy(&current)).await
+        let policy = self.policy(&current);
+        current.polling(pin!(current.get_aged(current.tasks(), key, &policy))).await
     }
 
     /// See [`CacheRegion::set_async`](crate::CacheRegion::set_async).
@@ -74,7 +78,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::set`](crate::CacheRegion::set).
     pub async fn set_async<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
         let current = self.state().shared()?;
-        current.set(current.tasks(), key, value).await
+        current.polling(pin!(current.set(current.tasks(), key, value))).await
     }
 
     /// See [`CacheRegion::set_multi_async`](crate::CacheRegion::set_multi_async).
@@ -87,7 +91,7 @@ impl CallOptions<'_> {
     ) -> Result<(), RegionError> {
         let current = self.state().shared()?;
         let entries = current.encode_multi(values)?;
-        current.set_multi(current.tasks(), entries).await
+        current.polling(pin!(current.set_multi(current.tasks(), entries))).await
     }
 
     /// See [`CacheRegion::delete_async`](crate::CacheRegion::delete_async).
@@ -96,7 +100,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
     pub async fn delete_async(&self, key: &str) -> Result<(), RegionError> {
         let current = self.state().shared()?;
-        current.delete(current.tasks(), key).await
+        current.polling(pin!(current.delete(current.tasks(), key))).await
     }
 
     /// See [`CacheRegion::delete_multi_async`](crate::CacheRegion::delete_multi_async).
@@ -106,7 +110,7 @@ impl CallOptions<'_> {
     pub async fn delete_multi_async(&self, keys: &[impl AsRef<str>]) -> Result<(), RegionError> {
         let current = self.state().shared()?;
         let mangled = current.mangle_multi(keys)?;
-        current.delete_multi(current.tasks(), &mangled).await
+        current.polling(pin!(current.delete_multi(current.tasks(), &mangled))).await
     }
 
     /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
@@ -251,17 +255,27 @@ impl CallOptions<'_> {
         self.create_multi_async(keys, AsyncMulti::<_, true>::new(creator)).await
     }
 
+    /// See [`CacheRegion::key_is_locked_async`](crate::CacheRegion::key_is_locked_async).
+    pub(super) async fn key_is_locked_async(self, key: &str) -> Result<bool, RegionError> {
+        let current = self.state().shared()?;
+        current.polling(pin!(current.is_locked(current.tasks(), key))).await
+    }
+
     /// Reads `key` if that does not block.
     #[inline]
     pub(super) fn look<T: CacheValue>(&self, key: &str) -> Result<Look<T>, RegionError> {
-        if !self.state().current()?.stores.are_immediate() {
-            return Ok(Look::NotRead);
-        }
-        self.fresh_or(
-            key,
-            |value| Look::Found(Reading::Fresh(value)),
-            |_, _, _, reading| Ok(Look::Found(reading)),
-        )
+        let fresh = |value| Look::Found(Reading::Fresh(value));
+        let look = || self.fresh_or(key, fresh, |_, _, _, reading| Ok(Look::Found(reading)));
+        self.at_once(look)?.unwrap_or(Ok(Look::NotRead))
+    }
+
+    /// Makes `call` on this thread, or returns `None` if the stores may block.
+    #[inline]
+    fn at_once<R>(&self, call: impl FnOnce() -> R) -> Result<Option<R>, RegionError> {
+        let current = self.state().current()?;
+        let stores = &current.stores;
+        let made = || stores.bottom.access.without_blocking(call);
+        Ok(if stores.are_immediate() { Some(made()) } else { None })
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale.
@@ -282,10 +296,13 @@ impl CallOptions<'_> {
             let current = call.state().shared()?;
             let policy = call.policy(&current);
             let key = CallKey::new(&current, key, current.mangle(key)?);
-            match current.read_first(&key.mangled, look, &policy).await? {
-                Reading::Fresh(value) => Ok(value),
-                reading => current.create(key, policy, creator, reading).await,
-            }
+            let value = async {
+                match current.read_first(&key.mangled, look, &policy).await? {
+                    Reading::Fresh(value) => Ok(value),
+                    reading => current.create(key, policy, creator, reading).await,
+                }
+            };
+            current.polling(pin!(value)).await
         })
         .await
     }
@@ -303,7 +320,7 @@ impl CallOptions<'_> {
         let policy = self.creating().policy(&current);
         let sorted = sorted(keys);
         let call_keys = current.call_keys(&sorted)?;
-        let values = current.create_multi(call_keys, policy, creator).await?;
+        let values = current.polling(pin!(current.create_multi(call_keys, policy, creator))).await?;
         Ok(in_request_order(keys, &sorted, &values))
     }
 }
@@ -312,6 +329,11 @@ impl Configured {
     /// Returns the front end for tasks.
     pub(super) fn tasks(&self) -> Tasks<'_> {
         Tasks::new(self.runtime.as_ref())
+    }
+
+    /// Returns `future`, which is an asynchronous call of this region. In debug builds, a blocking call in it panics.
+    pub(super) fn polling<F: Future + Unpin>(&self, future: F) -> Polling<F> {
+        self.stores.bottom.access.polling(future)
     }
 
     /// Returns the reading of a look, or reads now.

@@ -1,6 +1,9 @@
 //! Creators that a task awaits.
 
+use std::pin::pin;
+
 use super::creator::{Creator, CreatorCall};
+use super::front_end::{Polling, unmarked};
 use crate::created::{Aged, Created};
 use crate::engine::{Made, Old};
 use crate::error::CreateError;
@@ -33,7 +36,8 @@ where
         // The protocol creates a key at most once in a call.
         let function = self.0.take().expect("a creator of one value is called once");
         let (old, aged) = call.old_of_one(olds, SEES_OLD);
-        call.made_one(function(aged).await.map_err(CreateError::Creator)?, old)
+        let future = pin!(unmarked(|| function(aged)));
+        call.made_one(Polling::unmarked(future).await.map_err(CreateError::Creator)?, old)
     }
 }
 
@@ -64,6 +68,7 @@ where
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         let aged = call.aged_all(&olds, SEES_OLD);
         let keys = call.keys.iter().map(|key| (*key).to_owned()).collect();
-        call.made_all((self.0)(keys, aged).await.map_err(CreateError::Creator)?, olds)
+        let future = pin!(unmarked(|| (self.0)(keys, aged)));
+        call.made_all(Polling::unmarked(future).await.map_err(CreateError::Creator)?, olds)
     }
 }

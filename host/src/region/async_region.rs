@@ -176,4 +176,15 @@ impl CacheRegion {
     {
         self.options().try_get_or_create_multi_async(keys, creator).await
     }
+
+    /// Returns whether `key` is being created, by this process or, if the backend has mutexes, by any. See
+    /// [`key_is_locked`](Self::key_is_locked).
+    ///
+    /// A mutex is checked on another thread, even if the backend has asynchronous calls.
+    ///
+    /// # Errors
+    /// See [`key_is_locked`](Self::key_is_locked).
+    pub async fn key_is_locked_async(&self, key: &str) -> Result<bool, RegionError> {
+        self.options().key_is_locked_async(key).await
+    }
 }

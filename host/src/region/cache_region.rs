@@ -9,11 +9,13 @@ use dogpile_sdk::{CacheBackend, ProxyBackend, proxy};
 
 use super::build;
 use super::call_options::CallOptions;
+use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use super::settings::{ProxyFn, RegionConfig, Wrap};
 use super::state::RegionState;
 use crate::created::Aged;
 use crate::engine::CreationInfo;
+use crate::engine::blocking::drive;
 use crate::error::{CreateError, RegionError};
 use crate::invalidation::Invalidation;
 use crate::serializer::Serializer;
@@ -57,7 +59,12 @@ impl CacheRegion {
         &self.state.name
     }
 
-    /// Configures the region. This opens the backend, and may block while the backend connects.
+    /// Configures the region.
+    ///
+    /// This builds the backend, which may open files, load a plugin library, and connect to a server. It blocks for as long
+    /// as that takes. An asynchronous form would not help: most backends can only be built by a call that blocks, and a
+    /// region cannot be used before. Configure regions when the program starts, before its runtime does. A task that has
+    /// to configure one does so on a thread for blocking calls, such as that of `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     /// If the region is already configured and `config` does not set `replace_existing_backend`, or if a setting is
@@ -268,21 +275,13 @@ impl CacheRegion {
 
     /// Returns whether `key` is being created, by this process or, if the backend has mutexes, by any.
     ///
+    /// Blocks while a server is asked for the mutex. Await [`key_is_locked_async`](Self::key_is_locked_async) in a task.
+    ///
     /// # Errors
     /// If the backend fails, or the region is not configured.
     pub fn key_is_locked(&self, key: &str) -> Result<bool, RegionError> {
         let current = self.state.current()?;
-        let mangled = current.mangle(key)?;
-        if current.stores.gates.get().is_closed(&current.store_key(&mangled)) {
-            return Ok(true);
-        }
-        let store = &current.stores.bottom;
-        match store.backend.get_mutex(&mangled) {
-            Some(mutex) => {
-                mutex.locked().map_err(|error| store.failed("check the mutex of", &mangled, error))
-            }
-            None => Ok(false),
-        }
+        drive(current.is_locked(Blocking, key))
     }
 
     /// Lists the creations in progress that this region began in this process, oldest first.

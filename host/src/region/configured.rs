@@ -104,7 +104,7 @@ impl Configured {
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
         // Not `get`: its clone of the stored value would take longer than all of the judging.
         let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
-        let found = store.backend.get_with(mangled, &mut visit);
+        let found = store.access.on_this_thread().get_with(mangled, &mut visit);
         if !matches!(found, Ok(true)) {
             self.report_missing(mangled, found)?;
         }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::resume_unwind;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::async_calls::Look;
@@ -225,7 +226,9 @@ impl DetachedCall<'_> {
         asynchronous::drive(async {
             let current = call.state().shared()?;
             let policy = call.policy(&current);
-            let reading = match current.read_first(&current.mangle(key)?, look, &policy).await? {
+            let mangled = current.mangle(key)?;
+            let reading = current.polling(pin!(current.read_first(&mangled, look, &policy))).await?;
+            let reading = match reading {
                 Reading::Fresh(value) => return Ok(value),
                 reading => reading,
             };
@@ -234,7 +237,7 @@ impl DetachedCall<'_> {
             let creation = async move {
                 let keys = region.call_keys(&[&key])?;
                 let key = keys.into_iter().next().expect("one key has one form");
-                region.create(key, policy, creator, reading).await
+                region.polling(pin!(region.create(key, policy, creator, reading))).await
             };
             current.wait_for(creation, names).await
         })
@@ -260,7 +263,8 @@ impl DetachedCall<'_> {
         let owned = names.clone();
         let creation = async move {
             let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-            region.create_multi(region.call_keys(&owned)?, policy, creator).await
+            let keys = region.call_keys(&owned)?;
+            region.polling(pin!(region.create_multi(keys, policy, creator))).await
         };
         let values = current.wait_for(creation, names).await?;
         Ok(in_request_order(keys, &sorted, &values))

@@ -6,6 +6,7 @@
 mod access;
 mod blocking;
 mod offload;
+mod polling;
 mod tasks;
 
 use std::time::Instant;
@@ -16,6 +17,7 @@ use crate::engine::{HeldMutex, Leader, Role, StoreInProgress};
 
 pub(crate) use self::access::Access;
 pub(crate) use self::blocking::Blocking;
+pub(super) use self::polling::{Polling, unmarked};
 pub(super) use self::tasks::Tasks;
 
 /// How a call reaches its stores, and how it waits. All keys are mangled already.
@@ -72,6 +74,9 @@ pub(crate) trait FrontEnd: Copy {
         mutex: &HeldMutex,
         until: Option<Instant>,
     ) -> Result<bool, BackendError>;
+
+    /// Returns whether anybody holds a mutex.
+    async fn locked(self, access: &Access, mutex: &HeldMutex) -> Result<bool, BackendError>;
 
     /// Releases a mutex. The release goes on if the call is dropped before its end.
     async fn release(self, access: &Access, mutex: HeldMutex) -> Result<(), BackendError>;

@@ -111,6 +111,18 @@ impl Configured {
         Ok(Some(Aged { value, age: creation_time.age(self.clock.present()), creation_time }))
     }
 
+    /// Returns whether `key` is being created, by this process or, if the store has mutexes, by any.
+    pub(super) async fn is_locked(&self, front: impl FrontEnd, key: &str) -> Result<bool, RegionError> {
+        let mangled = self.mangle(key)?;
+        if self.stores.gates.get().is_closed(&self.store_key(&mangled)) {
+            return Ok(true);
+        }
+        let store = &self.stores.bottom;
+        let Some(mutex) = store.backend.get_mutex(&mangled) else { return Ok(false) };
+        let locked = front.locked(&store.access, &mutex).await;
+        locked.map_err(|error| store.failed("check the mutex of", &mangled, error))
+    }
+
     /// Returns the keys that `keys` are stored under.
     pub(super) fn mangle_multi<'k>(
         &self,

@@ -96,6 +96,12 @@ impl Store {
         self.freed.notify_all();
     }
 
+    /// Does `work` while nobody else can ask whether the mutex is held.
+    pub(crate) fn while_locked(&self, work: impl FnOnce()) {
+        let _held = self.held.lock();
+        work();
+    }
+
     /// Waits until the mutex is free.
     pub(crate) fn await_unlocked(&self) {
         let mut held = self.held.lock();

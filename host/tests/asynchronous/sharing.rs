@@ -76,6 +76,22 @@ fn creator_that_requests_its_own_key_gets_an_error() {
     }
 }
 
+/// Debug builds refuse blocking calls of the region's own code, not those of creators.
+#[test]
+fn creator_of_a_task_may_make_blocking_calls() {
+    for kind in KINDS {
+        let region = Backend::new(kind).region();
+        let single = async || region.get_or_create("b", || 1).unwrap();
+        assert_eq!(smol::block_on(region.get_or_create_async("a", single)).unwrap(), 1, "{kind:?}");
+        let many = |keys: Vec<String>| {
+            region.set("d", 2).unwrap();
+            async move { vec![keys.len() as u32] }
+        };
+        assert_eq!(smol::block_on(region.get_or_create_multi_async(&["c"], many)).unwrap(), [1], "{kind:?}");
+        assert_eq!(region.get("d").unwrap(), Some(2));
+    }
+}
+
 #[test]
 fn wait_of_a_task_ends_at_its_limit() {
     let region = Backend::new(Kind::Immediate).region();

@@ -6,6 +6,7 @@ use dogpile_sdk::{CacheBackend, Capabilities, Operations, WeakRegistry};
 
 use super::super::store_identity::StoreIdentity;
 use super::offload::Offload;
+use super::polling::{self, Mark, Polling};
 
 /// How many blocking calls of a store run at a time, on behalf of tasks. Further ones wait for a place.
 const CALLS: usize = 64;
@@ -17,7 +18,7 @@ const LOCKS: usize = 64;
 /// A backend, and how tasks call it.
 pub(crate) struct Access {
     /// The outermost proxy, or the backend if it has none.
-    pub(super) backend: Arc<dyn CacheBackend>,
+    backend: Arc<dyn CacheBackend>,
     pub(super) kind: Kind,
     pub(super) threads: Arc<StoreThreads>,
 }
@@ -60,5 +61,43 @@ impl Access {
     #[inline]
     pub(crate) fn is_immediate(&self) -> bool {
         matches!(self.kind, Kind::Immediate)
+    }
+
+    /// Returns the backend for a call on this thread.
+    ///
+    /// # Panics
+    /// In debug builds, if this thread polls an asynchronous call of the same store, which must not block.
+    #[inline]
+    pub(crate) fn on_this_thread(&self) -> &dyn CacheBackend {
+        self.assert_may_block();
+        &*self.backend
+    }
+
+    /// Returns the backend for a call on another thread.
+    pub(super) fn for_another_thread(&self) -> Arc<dyn CacheBackend> {
+        Arc::clone(&self.backend)
+    }
+
+    /// Panics in debug builds if this thread polls an asynchronous call of the same store, unless the store never blocks.
+    #[inline]
+    pub(super) fn assert_may_block(&self) {
+        if cfg!(debug_assertions) && !self.is_immediate() {
+            polling::assert_not_polled(self.mark());
+        }
+    }
+
+    /// Returns `future`, which is an asynchronous call of this store. In debug builds, a blocking call in it panics.
+    pub(crate) fn polling<F: Future + Unpin>(&self, future: F) -> Polling<F> {
+        Polling::marked(self.mark(), future)
+    }
+
+    /// Does `work`, which is part of an asynchronous call of this store. In debug builds, a blocking call in it panics.
+    #[inline]
+    pub(crate) fn without_blocking<R>(&self, work: impl FnOnce() -> R) -> R {
+        polling::marked(self.mark(), work)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark::of(&*self.threads)
     }
 }

@@ -35,7 +35,7 @@ impl FrontEnd for Blocking {
 
     #[inline]
     async fn get(self, access: &Access, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        access.backend.get(key)
+        access.on_this_thread().get(key)
     }
 
     async fn get_multi(
@@ -43,7 +43,7 @@ impl FrontEnd for Blocking {
         access: &Access,
         keys: &[&str],
     ) -> Result<Vec<Option<CachedValue>>, BackendError> {
-        access.backend.get_multi(keys)
+        access.on_this_thread().get_multi(keys)
     }
 
     #[inline]
@@ -55,7 +55,7 @@ impl FrontEnd for Blocking {
         options: &StoreOptions,
         _in_progress: Vec<StoreInProgress>,
     ) -> Result<(), BackendError> {
-        access.backend.set(key, value, options)
+        access.on_this_thread().set(key, value, options)
     }
 
     async fn set_multi(
@@ -64,30 +64,37 @@ impl FrontEnd for Blocking {
         entries: Vec<Entry>,
         _in_progress: Vec<StoreInProgress>,
     ) -> Result<(), BackendError> {
-        access.backend.set_multi(entries)
+        access.on_this_thread().set_multi(entries)
     }
 
     async fn delete(self, access: &Access, key: &str) -> Result<(), BackendError> {
-        access.backend.delete(key)
+        access.on_this_thread().delete(key)
     }
 
     async fn delete_multi(self, access: &Access, keys: &[&str]) -> Result<(), BackendError> {
-        access.backend.delete_multi(keys)
+        access.on_this_thread().delete_multi(keys)
     }
 
     async fn acquire(
         self,
-        _access: &Access,
+        access: &Access,
         mutex: &HeldMutex,
         until: Option<Instant>,
     ) -> Result<bool, BackendError> {
+        access.assert_may_block();
         match until {
             Some(deadline) => mutex.acquire_until(deadline),
             None => mutex.try_acquire(),
         }
     }
 
-    async fn release(self, _access: &Access, mutex: HeldMutex) -> Result<(), BackendError> {
+    async fn locked(self, access: &Access, mutex: &HeldMutex) -> Result<bool, BackendError> {
+        access.assert_may_block();
+        mutex.locked()
+    }
+
+    async fn release(self, access: &Access, mutex: HeldMutex) -> Result<(), BackendError> {
+        access.assert_may_block();
         mutex.release()
     }
 }

@@ -140,12 +140,12 @@ impl FrontEnd for Tasks<'_> {
 
     async fn get(self, access: &Access, key: &str) -> Result<Option<CachedValue>, BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.get(key),
+            Kind::Immediate => access.on_this_thread().get(key),
             Kind::Operations(operations) => {
                 Pending::begin(|completion| operations.begin_get(key, completion)).await
             }
             Kind::Offloaded => {
-                let (backend, key) = (Arc::clone(&access.backend), key.to_owned());
+                let (backend, key) = (access.for_another_thread(), key.to_owned());
                 self.read(access, move || backend.get(&key)).await
             }
         }
@@ -157,12 +157,12 @@ impl FrontEnd for Tasks<'_> {
         keys: &[&str],
     ) -> Result<Vec<Option<CachedValue>>, BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.get_multi(keys),
+            Kind::Immediate => access.on_this_thread().get_multi(keys),
             Kind::Operations(operations) => {
                 Pending::begin(|completion| operations.begin_get_multi(keys, completion)).await
             }
             Kind::Offloaded => {
-                let (backend, keys) = (Arc::clone(&access.backend), owned(keys));
+                let (backend, keys) = (access.for_another_thread(), owned(keys));
                 self.read(access, move || backend.get_multi(&borrowed(&keys))).await
             }
         }
@@ -177,13 +177,13 @@ impl FrontEnd for Tasks<'_> {
         in_progress: Vec<StoreInProgress>,
     ) -> Result<(), BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.set(key, value, options),
+            Kind::Immediate => access.on_this_thread().set(key, value, options),
             Kind::Operations(operations) => {
                 let begin = |completion| operations.begin_set(key, value, options, completion);
                 begin_write(in_progress, begin).await
             }
             Kind::Offloaded => {
-                let (backend, key, options) = (Arc::clone(&access.backend), key.to_owned(), options.clone());
+                let (backend, key, options) = (access.for_another_thread(), key.to_owned(), options.clone());
                 let call = move || {
                     let _in_progress = in_progress;
                     backend.set(&key, value, &options)
@@ -200,13 +200,13 @@ impl FrontEnd for Tasks<'_> {
         in_progress: Vec<StoreInProgress>,
     ) -> Result<(), BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.set_multi(entries),
+            Kind::Immediate => access.on_this_thread().set_multi(entries),
             Kind::Operations(operations) => {
                 let begin = |completion| operations.begin_set_multi(entries, completion);
                 begin_write(in_progress, begin).await
             }
             Kind::Offloaded => {
-                let backend = Arc::clone(&access.backend);
+                let backend = access.for_another_thread();
                 let call = move || {
                     let _in_progress = in_progress;
                     backend.set_multi(entries)
@@ -218,12 +218,12 @@ impl FrontEnd for Tasks<'_> {
 
     async fn delete(self, access: &Access, key: &str) -> Result<(), BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.delete(key),
+            Kind::Immediate => access.on_this_thread().delete(key),
             Kind::Operations(operations) => {
                 begin_write(Vec::new(), |completion| operations.begin_delete(key, completion)).await
             }
             Kind::Offloaded => {
-                let (backend, key) = (Arc::clone(&access.backend), key.to_owned());
+                let (backend, key) = (access.for_another_thread(), key.to_owned());
                 self.write(access, move || backend.delete(&key)).await
             }
         }
@@ -231,12 +231,12 @@ impl FrontEnd for Tasks<'_> {
 
     async fn delete_multi(self, access: &Access, keys: &[&str]) -> Result<(), BackendError> {
         match &access.kind {
-            Kind::Immediate => access.backend.delete_multi(keys),
+            Kind::Immediate => access.on_this_thread().delete_multi(keys),
             Kind::Operations(operations) => {
                 begin_write(Vec::new(), |completion| operations.begin_delete_multi(keys, completion)).await
             }
             Kind::Offloaded => {
-                let (backend, keys) = (Arc::clone(&access.backend), owned(keys));
+                let (backend, keys) = (access.for_another_thread(), owned(keys));
                 self.write(access, move || backend.delete_multi(&borrowed(&keys))).await
             }
         }
@@ -281,6 +281,15 @@ impl FrontEnd for Tasks<'_> {
             Err(error) if error.kind() == ErrorKind::Timeout && self.now() >= deadline => Ok(false),
             outcome => outcome,
         }
+    }
+
+    async fn locked(self, access: &Access, mutex: &HeldMutex) -> Result<bool, BackendError> {
+        if access.is_immediate() {
+            return mutex.locked();
+        }
+        // No mutex has this as an asynchronous call.
+        let mutex = Arc::clone(mutex);
+        self.read(access, move || mutex.locked()).await
     }
 
     async fn release(self, access: &Access, mutex: HeldMutex) -> Result<(), BackendError> {
