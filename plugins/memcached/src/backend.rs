@@ -2,26 +2,26 @@
 
 // Source: dogpile.cache `backends/memcached.py`.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+#[cfg(feature = "tokio")]
+use dogpile_sdk::Operations;
 use dogpile_sdk::lease::Leases;
 use dogpile_sdk::{
-    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, ErrorKind, KeyBytes, StoreOptions,
-    error_chain, register_backend,
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, KeyBytes, StoreOptions,
+    register_backend,
 };
 
-use crate::client::{Client, Error, KEY_LIMIT, Operation, Outcome, Refusal, Reply, When, check_key};
-use crate::compression::Unreadable;
-use crate::config::{
-    Failure, MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Retries, Variant,
-};
-use crate::mutex::{MemcachedLocks, PREFIX};
-use crate::values::{Values, bytes_flag};
-use crate::{error, expiry};
+#[cfg(feature = "tokio")]
+use crate::asynchronous::{AsyncClient, MemcachedOperations};
+use crate::calls::Calls;
+use crate::client::{Client, KEY_LIMIT, Operation, Outcome};
+use crate::config::{MEMCACHED_FOREIGN, MemcachedConfig, OTHER_FOREIGN, PYMEMCACHE_FOREIGN, Variant};
+use crate::lock_items::{LockItems, PREFIX};
+use crate::mutex::MemcachedLocks;
+use crate::values::bytes_flag;
 
 register_backend! {
     name: "dogpile.cache.memcached",
@@ -57,11 +57,11 @@ register_backend! {
 #[derive(Debug)]
 pub struct MemcachedBackend {
     client: Arc<Client>,
-    values: Values,
-    expire_time: Option<Duration>,
-    retries: Retries,
+    calls: Arc<Calls>,
     locks: Option<Leases>,
     has_lock_timeout: bool,
+    #[cfg(feature = "tokio")]
+    asynchronous: Arc<AsyncClient>,
 }
 
 impl MemcachedBackend {
@@ -100,18 +100,25 @@ impl MemcachedBackend {
     fn of(config: &MemcachedConfig, variant: Variant) -> Result<Self, BackendError> {
         config.check(variant)?;
         let client = Arc::new(Client::new(config.addresses(variant)?, &config.options(variant)?));
+        #[cfg(feature = "tokio")]
+        let asynchronous = Arc::new(AsyncClient::new(Arc::clone(&client)));
         let leases = config.leases()?;
         let locks = config.distributed_lock.then(|| {
-            let locks = MemcachedLocks::new(Arc::clone(&client), bytes_flag(variant));
+            let locks = MemcachedLocks::new(
+                Arc::clone(&client),
+                LockItems::new(bytes_flag(variant)),
+                #[cfg(feature = "tokio")]
+                Arc::clone(&asynchronous),
+            );
             Leases::new(Arc::new(locks), leases)
         });
         Ok(MemcachedBackend {
+            calls: Arc::new(Calls::new(config, variant, &client)?),
             client,
-            values: Values::new(config, variant)?,
-            expire_time: config.memcached_expire_time,
-            retries: config.retries(),
             has_lock_timeout: config.distributed_lock && config.lock_lifetime().is_some(),
             locks,
+            #[cfg(feature = "tokio")]
+            asynchronous,
         })
     }
 
@@ -126,23 +133,17 @@ impl MemcachedBackend {
         operations: &[Operation<'_>],
         deadline: Instant,
     ) -> Result<Vec<Outcome>, BackendError> {
-        for operation in operations {
-            let key = operation.key();
-            check_key(key).map_err(|why| BackendError::new(ErrorKind::InvalidKey, why).for_key(key))?;
-        }
-        let mut outcomes = self.client.run_until(operations, self.retries.share(deadline, 0));
-        for attempt in 1..self.retries.attempts {
-            let failed: Vec<usize> =
-                (0..outcomes.len()).filter(|number| self.is_retried(&outcomes[*number])).collect();
-            if failed.is_empty() {
+        Calls::check(operations.iter().map(Operation::key))?;
+        let retries = self.calls.retries();
+        let mut outcomes = self.client.run_until(operations, retries.share(deadline, 0));
+        for attempt in 1..retries.attempts {
+            let failed = self.calls.retried(&outcomes);
+            if failed.is_empty() || Instant::now() + retries.delay >= deadline {
                 break;
             }
-            if Instant::now() + self.retries.delay >= deadline {
-                break;
-            }
-            thread::sleep(self.retries.delay);
+            thread::sleep(retries.delay);
             let again: Vec<_> = failed.iter().map(|number| operations[*number]).collect();
-            let retried = self.client.run_again_until(&again, self.retries.share(deadline, attempt));
+            let retried = self.client.run_again_until(&again, retries.share(deadline, attempt));
             for (number, outcome) in failed.into_iter().zip(retried) {
                 outcomes[number] = outcome;
             }
@@ -150,108 +151,21 @@ impl MemcachedBackend {
         Ok(outcomes)
     }
 
-    /// Returns whether an operation with this outcome is retried.
-    fn is_retried(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Ok(_) => false,
-            Err(error) => match **error {
-                Error::TimedOut { .. } | Error::Busy { .. } => self.retries.allow(Failure::Timeout),
-                Error::Login { .. } | Error::Tls { .. } | Error::Refused { .. } | Error::TooLarge { .. } => {
-                    false
-                }
-                _ => self.retries.allow(Failure::Unavailable),
-            },
-        }
-    }
-
-    /// Returns the operation that stores a value. Deletes what an oversized value would replace, so that it is not served.
-    fn store<'o>(&self, entry: &BytesEntry<'o>, (value, flags): &'o (Cow<'_, [u8]>, u32)) -> Operation<'o> {
-        let key = entry.key;
-        if value.len() > self.values.largest() {
-            return Operation::Delete { key, cas: None };
-        }
-        // The shorter one of the region's and the configured lifetime.
-        let lifetime = entry.options.keep_for.into_iter().chain(self.expire_time).min();
-        let expiry = lifetime.map_or(0, expiry::of);
-        Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
-    }
-
-    /// Deletes what the values would have replaced that a server rejected. A server usually has done it already.
+    /// Deletes what the values would have replaced that a server rejected.
     fn delete_rejected(&self, operations: &[Operation<'_>], outcomes: &[Outcome], deadline: Instant) {
-        let is_rejected =
-            |outcome: &Outcome| matches!(outcome, Err(error) if matches!(**error, Error::Refused { .. }));
-        if !outcomes.iter().any(is_rejected) {
-            return;
-        }
-        // The last value of a key counts.
-        let last: BTreeMap<&str, &Outcome> = operations.iter().map(Operation::key).zip(outcomes).collect();
-        let rejected = last.into_iter().filter(|(_, outcome)| is_rejected(outcome));
-        let deletes: Vec<_> = rejected.map(|(key, _)| Operation::Delete { key, cas: None }).collect();
-        for outcome in self.client.run_until(&deletes, deadline) {
-            if let Err(error) = outcome {
-                log::warn!("an old value may be served instead of a rejected one: {}", error_chain(&*error));
-            }
+        let rejected = Calls::rejected(operations.iter().map(Operation::key), outcomes);
+        let deletes: Vec<_> = rejected.into_iter().map(|key| Operation::Delete { key, cas: None }).collect();
+        if !deletes.is_empty() {
+            Calls::log_remaining(self.client.run_until(&deletes, deadline));
         }
     }
-
-    /// Returns an error if a value of `length` bytes was not stored. An outage is not an error here; it has been logged.
-    fn stored(&self, operation: &Operation<'_>, length: usize, outcome: Outcome) -> Result<(), BackendError> {
-        match outcome {
-            Err(error) if matches!(*error, Error::Refused { why: Refusal::TooLarge, .. }) => {
-                self.values.oversized(length)
-            }
-            Err(error) if error::is_outage(&error) => Ok(()),
-            Err(error) => Err(error::of(error)),
-            Ok(_) => Ok(()),
-        }?;
-        if matches!(operation, Operation::Delete { .. }) { self.values.oversized(length) } else { Ok(()) }
-    }
-
-    /// Returns the addresses of the servers, in one order.
-    fn scope(&self) -> String {
-        let mut servers: Vec<_> = self.client.addresses().map(ToString::to_string).collect();
-        servers.sort();
-        format!("memcached://{}", servers.join(","))
-    }
-
-    /// Returns the value of a reply. Unreadable compressed values and the keys of a server that is down are misses.
-    ///
-    /// `left` is how many bytes may still be decompressed in this call.
-    fn found(&self, outcome: Outcome, left: &mut usize) -> Result<Option<Vec<u8>>, BackendError> {
-        let decoded = match outcome {
-            Ok(Reply::Value { data, flags, .. }) => self.values.decoded(data, flags, left),
-            Ok(_) => return Ok(None),
-            Err(error) if error::is_outage(&error) || matches!(*error, Error::Refused { .. }) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error::of(error)),
-        };
-        match decoded {
-            Ok(value) => Ok(Some(value)),
-            Err(error @ Unreadable::Damaged(_)) => {
-                log::warn!("ignored a value of {}: {}", self.scope(), error_chain(&error));
-                Ok(None)
-            }
-            Err(Unreadable::TooLarge(limit)) => {
-                let why = format!(
-                    "cannot decompress the value: it has more than {limit} bytes; raise \"max_decompressed_bytes\""
-                );
-                Err(BackendError::new(ErrorKind::Other, why).at_server(self.scope()))
-            }
-        }
-    }
-}
-
-/// Returns an error if a value may remain. A server that is down may still have the value when it comes back.
-fn deleted(outcome: Outcome) -> Result<(), BackendError> {
-    outcome.map(drop).map_err(error::of)
 }
 
 impl BytesBackend for MemcachedBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let outcome = self.run(&[Operation::Get { key }]).map(|mut outcomes| outcomes.pop());
         let value = outcome.and_then(|outcome| {
-            outcome.map_or(Ok(None), |outcome| self.found(outcome, &mut self.values.total()))
+            outcome.map_or(Ok(None), |outcome| self.calls.found(outcome, &mut self.calls.values().total()))
         });
         value.map_err(|error| error.during("get").for_key(key))
     }
@@ -263,29 +177,29 @@ impl BytesBackend for MemcachedBackend {
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
         let outcome = self.run(&[Operation::Delete { key, cas: None }]).map(|mut outcomes| outcomes.pop());
-        let gone = outcome.and_then(|outcome| outcome.map_or(Ok(()), deleted));
+        let gone = outcome.and_then(|outcome| outcome.map_or(Ok(()), Calls::deleted));
         gone.map_err(|error| error.during("delete").for_key(key))
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let gets: Vec<_> = keys.iter().map(|key| Operation::Get { key }).collect();
         let outcomes = self.run(&gets).map_err(|error| error.during("get_multi"))?;
-        let mut left = self.values.total();
+        let mut left = self.calls.values().total();
         let found: Result<_, _> =
-            outcomes.into_iter().map(|outcome| self.found(outcome, &mut left)).collect();
+            outcomes.into_iter().map(|outcome| self.calls.found(outcome, &mut left)).collect();
         found.map_err(|error: BackendError| error.during("get_multi"))
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        let encoded: Vec<_> = entries.iter().map(|entry| self.values.encoded(entry.value)).collect();
+        let encoded: Vec<_> = entries.iter().map(|entry| self.calls.values().encoded(entry.value)).collect();
         let operations: Vec<_> =
-            entries.iter().zip(&encoded).map(|(entry, encoded)| self.store(entry, encoded)).collect();
+            entries.iter().zip(&encoded).map(|(entry, encoded)| self.calls.store(entry, encoded)).collect();
         let deadline = self.client.deadline();
         let outcomes = self.run_until(&operations, deadline).map_err(|error| error.during("set_multi"))?;
         self.delete_rejected(&operations, &outcomes, deadline);
         let mut stored = operations.iter().zip(&encoded).zip(outcomes);
         stored.try_for_each(|((operation, (value, _)), outcome)| {
-            let stored = self.stored(operation, value.len(), outcome);
+            let stored = self.calls.stored(operation, value.len(), outcome);
             stored.map_err(|error| error.during("set_multi").for_key(operation.key()))
         })
     }
@@ -293,11 +207,16 @@ impl BytesBackend for MemcachedBackend {
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
         let deletes: Vec<_> = keys.iter().map(|key| Operation::Delete { key, cas: None }).collect();
         let outcomes = self.run(&deletes).map_err(|error| error.during("delete_multi"))?;
-        outcomes.into_iter().try_for_each(deleted).map_err(|error| error.during("delete_multi"))
+        outcomes.into_iter().try_for_each(Calls::deleted).map_err(|error| error.during("delete_multi"))
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         self.locks.as_ref().map(|locks| locks.mutex(key))
+    }
+
+    #[cfg(feature = "tokio")]
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        Some(Arc::new(MemcachedOperations::new(Arc::clone(&self.calls), Arc::clone(&self.asynchronous))))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -308,8 +227,8 @@ impl BytesBackend for MemcachedBackend {
         let able = if self.locks.is_some() { able.with_reserved_prefix(PREFIX) } else { able };
         able.with_native_batch()
             .with_native_expiry()
-            .with_value_limit(self.values.largest() as u64)
-            .with_scope(self.scope())
+            .with_value_limit(self.calls.values().largest() as u64)
+            .with_scope(self.calls.scope())
             .with_lock_timeout(self.has_lock_timeout)
     }
 }
@@ -348,7 +267,7 @@ mod tests {
 
     #[test]
     fn scope_names_the_servers_in_one_order() {
-        let scope = |written| backend(written).scope();
+        let scope = |written| backend(written).calls.scope().to_owned();
         assert_eq!(scope(r#"{"url": ["a:1", "b:2"]}"#), "memcached://a:1,b:2");
         assert_eq!(scope(r#"{"url": ["b:2", "a:1"], "memcached_expire_time": 9}"#), "memcached://a:1,b:2");
         assert_eq!(scope(r#"{"url": ["a:1"]}"#), "memcached://a:1");

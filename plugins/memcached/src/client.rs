@@ -10,15 +10,19 @@ mod distribution;
 mod error;
 mod exchange;
 mod failure;
+mod greeting;
 mod health;
 mod key;
 mod options;
 mod protocol;
+mod rounds;
 mod server;
+mod target;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod together;
 
+#[cfg(feature = "tokio")]
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,13 +31,28 @@ pub use dogpile_net::{Checks, Keepalive, Tls};
 use dogpile_sdk::PerProcess;
 
 pub use self::address::{Address, Place};
+#[cfg(feature = "tokio")]
+pub(crate) use self::connection::Deadlines;
+use self::distribution::Ring;
+pub(crate) use self::distribution::Where;
 pub use self::distribution::{Distribution, Hash};
-use self::distribution::{Ring, Where};
 pub use self::error::{Error, Outcome};
+#[cfg(feature = "tokio")]
+pub(crate) use self::exchange::TOTAL;
+#[cfg(feature = "tokio")]
+pub(crate) use self::failure::Failure;
+#[cfg(feature = "tokio")]
+pub(crate) use self::greeting::{GREETING, dialect};
 pub use self::key::{KEY_LIMIT, check_key};
 pub use self::options::{Kind, Login, Options, Patience};
+#[cfg(feature = "tokio")]
+pub(crate) use self::protocol::{Awaited, Codec, Dialect, Response};
 pub use self::protocol::{Invalid, Operation, Refusal, Reply, When};
-use self::server::{Server, Urgency};
+pub(crate) use self::rounds::Rounds;
+use self::server::Server;
+#[cfg(feature = "tokio")]
+pub(crate) use self::target::Target;
+pub(crate) use self::target::Urgency;
 
 /// A client of one or more servers.
 #[derive(Debug)]
@@ -60,9 +79,21 @@ impl Client {
         self.addresses.iter()
     }
 
-    fn names(&self) -> Arc<str> {
+    /// Returns the error of an operation for which there is no server.
+    pub(crate) fn nowhere(&self) -> Error {
         let names: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
-        names.join(" and ").into()
+        Error::NoServer { servers: names.join(" and ").into() }
+    }
+
+    /// Returns the place of `key` among the servers for which `is_in` holds.
+    pub(crate) fn place(&self, key: &str, is_in: impl Fn(usize) -> bool) -> Where {
+        self.ring.place(key, is_in)
+    }
+
+    /// Returns the servers, as this process knows them.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn targets(&self) -> Vec<Arc<Target>> {
+        self.servers.get().iter().map(|server| Arc::clone(server.target())).collect()
     }
 
     /// Returns the deadline of a call that begins now.
@@ -75,7 +106,7 @@ impl Client {
     /// Returns the address of the server that has `key`, unless all servers have it or are dead. Performs no I/O.
     pub fn server_of(&self, key: &str) -> Option<&Address> {
         let (servers, now) = (self.servers.get(), Instant::now());
-        match self.ring.place(key, |number| servers[number].is_in(now)) {
+        match self.place(key, |number| servers[number].is_in(now)) {
             Where::On(server) => Some(&self.addresses[server]),
             _ => None,
         }
@@ -102,35 +133,14 @@ impl Client {
 
     fn run_as(&self, operations: &[Operation<'_>], urgency: Urgency, deadline: Instant) -> Vec<Outcome> {
         let (servers, now) = (self.servers.get(), Instant::now());
-        let mut outcomes: Vec<Option<Outcome>> = operations.iter().map(|_| None).collect();
         let place =
-            |operation: &Operation<'_>| self.ring.place(operation.key(), |number| servers[number].is_in(now));
-        let places: Vec<Where> = operations.iter().map(place).collect();
-        let rounds = if places.contains(&Where::Everywhere) { servers.len() } else { 1 };
-        // A replicated key is read from one server after another, until one has it. Everything else takes one round.
-        for round in 0..rounds {
-            let mut of_server: Vec<Vec<usize>> = vec![Vec::new(); servers.len()];
-            for (number, place) in places.iter().enumerate() {
-                match place {
-                    Where::On(server) if round == 0 => of_server[*server].push(number),
-                    Where::Everywhere if is_for_all(&operations[number]) && round > 0 => {}
-                    Where::Everywhere if is_for_all(&operations[number]) => {
-                        of_server.iter_mut().for_each(|of_server| of_server.push(number));
-                    }
-                    Where::Everywhere if goes_on(&operations[number], outcomes[number].as_ref()) => {
-                        of_server[round].push(number);
-                    }
-                    _ => {}
-                }
-            }
-            // A server that does not reply must not use up the time of those that are asked after it.
-            let share = deadline.saturating_duration_since(Instant::now()) / (rounds - round) as u32;
-            let until = if round + 1 == rounds { deadline } else { Instant::now() + share };
-            let asked = Asked { servers, operations, urgency, deadline: until };
-            asked.exchange(&of_server, &mut outcomes);
+            |operation: &Operation<'_>| self.place(operation.key(), |number| servers[number].is_in(now));
+        let mut rounds = Rounds::new(operations.iter().map(place).collect(), servers.len());
+        while let Some(of_server) = rounds.begin(operations) {
+            let asked = Asked { servers, operations, urgency, deadline: rounds.end(deadline) };
+            asked.exchange(&of_server, &mut rounds);
         }
-        let nowhere = || Err(Arc::new(Error::NoServer { servers: self.names() }));
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(nowhere)).collect()
+        rounds.outcomes(|| self.nowhere())
     }
 }
 
@@ -146,7 +156,7 @@ impl Asked<'_> {
     /// Asks all servers at once, each except the last on a thread of its own.
     ///
     /// A server that does not reply, or accepts no connection, must not use up the time of the others.
-    fn exchange(&self, of_server: &[Vec<usize>], outcomes: &mut [Option<Outcome>]) {
+    fn exchange(&self, of_server: &[Vec<usize>], rounds: &mut Rounds) {
         let ask = &|server: &Server, numbers: &[usize]| {
             let requests: Vec<_> = numbers.iter().map(|number| &self.operations[*number]).collect();
             server.run(&requests, self.urgency, self.deadline)
@@ -169,62 +179,8 @@ impl Asked<'_> {
         });
         for ((_, numbers), received) in asked.iter().zip(received) {
             for (number, outcome) in numbers.iter().zip(received) {
-                note(&self.operations[*number], &mut outcomes[*number], outcome);
+                rounds.add(self.operations, *number, outcome);
             }
         }
-    }
-}
-
-/// Returns whether `operation` is sent to every server of a replicated key.
-fn is_for_all(operation: &Operation<'_>) -> bool {
-    matches!(operation, Operation::Store { when: When::Always, .. } | Operation::Delete { cas: None, .. })
-}
-
-/// Returns whether an operation that is not for all servers goes on to the next one.
-fn goes_on(operation: &Operation<'_>, outcome: Option<&Outcome>) -> bool {
-    match operation {
-        Operation::Get { .. } => !matches!(outcome, Some(Ok(Reply::Value { .. }))),
-        // A cas value, and therefore a lock, belongs to one server. A server that rejects a lock may grant it to another
-        // client, so that no other server may grant it to this one.
-        Operation::Store { .. } | Operation::Delete { .. } => match outcome {
-            Some(Err(error)) => !matches!(**error, Error::Refused { .. }),
-            outcome => outcome.is_none(),
-        },
-    }
-}
-
-/// Keeps the better of two outcomes of one operation on two servers.
-///
-/// For a deletion, keeps the worse one: a server that was not reached may still have the value.
-fn note(operation: &Operation<'_>, place: &mut Option<Outcome>, outcome: Outcome) {
-    let is_kept = match (operation, &place, &outcome) {
-        (Operation::Delete { cas: None, .. }, Some(kept), _) => kept.is_err(),
-        (_, Some(Ok(Reply::Value { .. } | Reply::Done)), _) | (_, Some(Ok(_)), Err(_)) => true,
-        _ => false,
-    };
-    if !is_kept {
-        *place = Some(outcome);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delete_with_unreachable_replica_fails() {
-        let down = || Err(Arc::new(Error::Resting { server: "away".into() }));
-        let noted = |operation: &Operation<'_>, outcomes: [Outcome; 2]| {
-            let mut place = None;
-            outcomes.into_iter().for_each(|outcome| note(operation, &mut place, outcome));
-            place.is_some_and(|outcome| outcome.is_ok())
-        };
-        let delete = Operation::Delete { key: "key", cas: None };
-        let store = Operation::Store { key: "key", value: b"v", flags: 0, expiry: 0, when: When::Always };
-        for outcomes in [|down| [Ok(Reply::Done), down], |down| [down, Ok(Reply::Done)]] {
-            assert!(!noted(&delete, outcomes(down())));
-            assert!(noted(&store, outcomes(down())));
-        }
-        assert!(noted(&delete, [Ok(Reply::Miss), Ok(Reply::Done)]));
     }
 }

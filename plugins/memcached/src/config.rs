@@ -67,6 +67,10 @@ pub struct MemcachedConfig {
     pub connect_timeout: Option<Duration>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: Option<usize>,
+    /// Connections to each server that asynchronous calls share, from 1 to 4. Large requests have others of their own. One
+    /// is the fastest, because calls are sent in larger groups. More of them separate calls from one whose reply arrives
+    /// slowly. Default: 1.
+    pub async_connections: Option<usize>,
     /// Item limit of the servers in bytes: their `-I`. A value whose stored form is larger is not stored, and the value
     /// that it would have replaced is deleted. Default: 1 MiB.
     pub item_size_max: Option<usize>,
@@ -234,6 +238,7 @@ impl MemcachedConfig {
         number("retry_attempts", self.retry_attempts.unwrap_or(1), 1, 100)?;
         self.sizes()?;
         number("pool_size", self.pool_size.unwrap_or(1), 1, usize::MAX)?;
+        number("async_connections", self.async_connections.unwrap_or(1), 1, 4)?;
         if self.memcached_expire_time == Some(Duration::ZERO) {
             let why = "0 is too short; use at least 1, or remove it to keep values until they are deleted";
             return Err(invalid("memcached_expire_time", why));
@@ -303,6 +308,7 @@ impl MemcachedConfig {
                 None => behaviors.keepalive(),
             },
             pool_size: self.pool_size.unwrap_or(32),
+            async_connections: self.async_connections.unwrap_or(1),
             max_value_bytes: self.sizes()?.value,
             noreply: self.default_noreply == Some(true),
         })

@@ -10,7 +10,7 @@ use crate::client::{Error, Refusal};
 #[allow(clippy::needless_pass_by_value, reason = "so that it can be given to a combinator")]
 pub(crate) fn of(error: Arc<Error>) -> BackendError {
     let kind = match *error {
-        Error::TimedOut { .. } | Error::Busy { .. } => ErrorKind::Timeout,
+        Error::TimedOut { .. } | Error::Busy { .. } | Error::Crowded { .. } => ErrorKind::Timeout,
         Error::Login { .. } | Error::Tls { .. } => ErrorKind::Configuration,
         Error::Refused { .. } | Error::TooLarge { .. } | Error::InvalidReply { .. } => ErrorKind::Other,
         _ => ErrorKind::Unavailable,
@@ -36,6 +36,7 @@ pub(crate) fn is_outage(error: &Error) -> bool {
         Error::Login { .. }
             | Error::Tls { .. }
             | Error::Busy { .. }
+            | Error::Crowded { .. }
             | Error::Refused { .. }
             | Error::TooLarge { .. }
     )

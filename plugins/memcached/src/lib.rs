@@ -10,18 +10,25 @@
 //! | `dogpile.cache.pylibmc` | pylibmc |
 //! | `dogpile.cache.bmemcached` | python-binary-memcached |
 //!
+//! With the feature `tokio`, the backends have asynchronous calls, on a runtime that they own. Without it, a host runs their
+//! blocking calls on threads.
+//!
 //! [`MemcachedConfig`] documents the arguments. The [`client`] can be used on its own.
 
 // Source: dogpile.cache `backends/memcached.py`.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod backend;
+mod calls;
 pub mod client;
 mod compression;
 mod config;
 mod error;
 mod expiry;
+mod lock_items;
 mod mutex;
 mod values;
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use dogpile_net::{Connector, Stream};
 
 use super::failure::Failure;
+use super::greeting::{GREETING, dialect};
 use super::options::{Kind, Options};
 use super::protocol::{Awaited, Codec, Dialect, Invalid, Operation, Response, When};
 
@@ -22,9 +23,9 @@ pub(super) struct Connection {
 
 /// The moments by which a new connection must be open and ready.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadlines {
-    pub(super) connected: Instant,
-    pub(super) ready: Instant,
+pub(crate) struct Deadlines {
+    pub(crate) connected: Instant,
+    pub(crate) ready: Instant,
 }
 
 /// A request that was sent: the index of its operation, and its number on the connection.
@@ -172,26 +173,13 @@ fn binary_codec(stream: &mut Stream, options: &Options) -> Result<Codec, Failure
     Ok(codec)
 }
 
-/// Detects the protocol from the version. Older servers have other commands by the names of the meta commands.
+/// Detects the protocol from the version.
 fn text_codec(stream: &mut Stream) -> Result<Codec, Failure> {
-    stream.send(b"version\r\n")?;
+    stream.send(GREETING)?;
     let line = read(stream, &mut Codec::new(Dialect::Classic), Codec::read_line)?;
-    match line.strip_prefix(b"VERSION ") {
-        Some(version) if knows_meta(version) => Ok(Codec::new(Dialect::Meta)),
-        Some(_) => Ok(Codec::new(Dialect::Classic)),
-        // Some proxies do not support `version`.
-        None if line.starts_with(b"ERROR") => Ok(Codec::new(Dialect::Classic)),
-        None => Err(Invalid::Kind.into()),
-    }
+    Ok(Codec::new(dialect(&line)?))
 }
 
-/// Returns whether a server of `version` has the final meta commands, which appeared in 1.6.10.
-fn knows_meta(version: &[u8]) -> bool {
-    let version = String::from_utf8_lossy(version);
-    let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>());
-    let mut next = || parts.next().and_then(Result::ok).unwrap_or(0);
-    [next(), next(), next()] >= [1, 6, 10]
-}
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
@@ -202,21 +190,6 @@ mod tests {
 
     use super::*;
     use crate::client::{Address, Client, Reply};
-
-    #[test]
-    fn final_meta_commands_need_version_1_6_10() {
-        for (version, expected) in [
-            ("1.4.15", false),
-            ("1.6.9", false),
-            ("1.6.10", true),
-            ("1.6.18", true),
-            ("1.6.38_beta", true),
-            ("2", true),
-        ] {
-            assert_eq!(knows_meta(version.as_bytes()), expected, "{version}");
-        }
-        assert!(!knows_meta(b"unknown"));
-    }
 
     /// Starts a server of `version`, which has early meta commands. It serves one connection and returns the requests.
     fn old_server(version: &'static str) -> (Address, thread::JoinHandle<Vec<String>>) {

@@ -46,7 +46,7 @@ pub enum Hash {
 
 /// The servers that have a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Where {
+pub(crate) enum Where {
     /// None, because all of them are dead.
     Nowhere,
     /// The server with this index.

@@ -83,6 +83,15 @@ pub enum Error {
         /// The time waited for a connection.
         waited: Duration,
     },
+    /// Too many asynchronous calls wait for the server.
+    #[error(
+        "cannot send a request to memcached server {server}: too many asynchronous calls wait for it; call it less \
+         often, or raise \"async_connections\""
+    )]
+    Crowded {
+        /// The server.
+        server: Arc<str>,
+    },
     /// The server failed a moment ago and is not used for a while.
     #[error("memcached server {server} is not used for now: it failed a moment ago; retry later")]
     Resting {
@@ -121,6 +130,7 @@ impl Error {
             | Error::Login { server }
             | Error::Tls { server, .. }
             | Error::Busy { server, .. }
+            | Error::Crowded { server }
             | Error::Resting { server } => Some(server),
             Error::NoServer { .. } => None,
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::connection::{Connection, Sent};
 use super::error::{Error, Outcome};
 use super::failure::Failure;
-use super::protocol::{Operation, Reply, Response, When};
+use super::protocol::{Operation, Reply, Response};
 
 /// The most bytes of values that one exchange returns, unless a single value may be larger.
-const TOTAL: usize = 1 << 30;
+pub(crate) const TOTAL: usize = 1 << 30;
 
 /// Operations that are sent to a server, of which the first have outcomes.
 pub(super) struct Exchange<'e> {
@@ -58,9 +58,7 @@ impl<'e> Exchange<'e> {
         let limit = self.value_limit.min(self.left);
         let outcome = match connection.receive(self.operations[request.index], request, limit)? {
             Response::Reply(reply) => {
-                if let Reply::Value { data, .. } = &reply {
-                    self.left -= data.len();
-                }
+                self.left -= reply.length();
                 Ok(reply)
             }
             Response::Refused(why) => Err(Arc::new(Error::Refused { server: Arc::clone(self.server), why })),
@@ -90,7 +88,7 @@ impl<'e> Exchange<'e> {
 
     /// Returns whether repeating the operations without an outcome is harmless.
     pub(super) fn may_repeat(&self) -> bool {
-        self.operations[self.next..].iter().all(|operation| is_harmless(operation))
+        self.operations[self.next..].iter().all(|operation| operation.is_harmless())
     }
 
     /// Returns the outcomes. Operations without one, of which there are none after a whole exchange, have `failed`.
@@ -98,15 +96,6 @@ impl<'e> Exchange<'e> {
         let failed = Arc::new(failed);
         let outcomes = self.outcomes.into_iter();
         outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(Arc::clone(&failed)))).collect()
-    }
-}
-
-/// Returns whether repeating `operation` is harmless. After a repeated add, its caller looks at the stored value.
-fn is_harmless(operation: &Operation<'_>) -> bool {
-    match operation {
-        Operation::Get { .. } | Operation::Delete { cas: None, .. } => true,
-        Operation::Store { when, .. } => !matches!(when, When::Unchanged(_)),
-        Operation::Delete { .. } => false,
     }
 }
 
@@ -131,6 +120,7 @@ fn sent_together(operations: &[&Operation<'_>]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::When;
     use super::*;
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::protocol::Invalid;
 
 /// Why an exchange with a server failed. Its connection is then closed. A rejected request is not a failure.
-#[derive(Debug)]
-pub(super) enum Failure {
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
     /// The deadline passed.
     TimedOut,
     /// The connection could not be opened, or broke.

@@ -29,6 +29,8 @@ pub struct Options {
     pub keepalive: Option<Keepalive>,
     /// Most connections to a server at a time. Default: 32.
     pub pool_size: usize,
+    /// Connections to each server that asynchronous calls of a backend share. Default: 1.
+    pub async_connections: usize,
     /// Most bytes of a value that a server sends. Reading a larger one is an error. All values of a call from one server
     /// have at most 1 GiB, or one value if that may be larger. Default: 512 MiB.
     pub max_value_bytes: usize,
@@ -49,6 +51,7 @@ impl Default for Options {
             tls: None,
             keepalive: None,
             pool_size: 32,
+            async_connections: 1,
             max_value_bytes: 512 << 20,
             noreply: false,
         }

@@ -13,10 +13,10 @@ mod operation;
 mod parse;
 mod response;
 
-pub(super) use self::codec::{Codec, Dialect};
+pub(crate) use self::codec::{Codec, Dialect};
 pub use self::invalid::{Invalid, Refusal};
 pub use self::operation::{Operation, Reply, When};
-pub(super) use self::response::{Awaited, Response};
+pub(crate) use self::response::{Awaited, Response};
 
 #[cfg(test)]
 pub(super) mod tests {

@@ -4,53 +4,38 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dogpile_net::{Busy, Connector, Loan, Pool, PoolLimits};
-use dogpile_sdk::error_chain;
+use dogpile_net::{Busy, Loan, Pool, PoolLimits};
 
 use super::address::Address;
 use super::connection::{Connection, Deadlines};
 use super::error::{Error, Outcome};
 use super::exchange::Exchange;
 use super::failure::Failure;
-use super::health::Health;
 use super::options::Options;
-use super::protocol::{Invalid, Operation};
-
-/// Whether to use a server that failed a moment ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
-    /// Do not use it before its retry time.
-    Normal,
-    /// Use it, unless it is dead.
-    Insisting,
-}
+use super::protocol::Operation;
+use super::target::{Target, Urgency};
 
 /// A server, as one process uses it.
 pub(super) struct Server {
-    name: Arc<str>,
-    options: Options,
-    connector: Connector,
+    target: Arc<Target>,
     pool: Pool<Connection>,
-    health: Health,
 }
 
 impl Server {
     pub(super) fn new(address: &Address, options: &Options) -> Self {
-        let (size, options) = (options.pool_size, options.clone());
-        let connector = Connector::new(address.endpoint());
+        let size = options.pool_size;
         let limits = PoolLimits { size, max_idle: size, idle_timeout: Duration::MAX };
-        Server {
-            name: address.to_string().into(),
-            connector: connector.with_tls(options.tls.clone()).with_keepalive(options.keepalive),
-            pool: Pool::new(limits),
-            health: Health::new(options.patience),
-            options,
-        }
+        Server { target: Arc::new(Target::new(address, options)), pool: Pool::new(limits) }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn target(&self) -> &Arc<Target> {
+        &self.target
     }
 
     /// Returns whether the server is not dead. Other servers may have the keys of a dead one.
     pub(super) fn is_in(&self, now: Instant) -> bool {
-        !self.health.is_dead(now)
+        self.target.is_in(now)
     }
 
     /// Closes the connections of the parent process, in a forked child.
@@ -65,16 +50,15 @@ impl Server {
         urgency: Urgency,
         deadline: Instant,
     ) -> Vec<Outcome> {
-        let now = Instant::now();
-        let mut exchange = Exchange::new(operations, &self.name, self.options.max_value_bytes);
-        let is_insisting = urgency == Urgency::Insisting && !self.health.is_dead(now);
-        if !is_insisting && self.health.is_resting(now) {
-            return exchange.outcomes(Error::Resting { server: self.name() });
+        let (name, options) = (self.target.name(), self.target.options());
+        let mut exchange = Exchange::new(operations, &name, options.max_value_bytes);
+        if !self.target.may_be_used(urgency) {
+            return exchange.outcomes(Error::Resting { server: self.target.name() });
         }
         let mut loan = match self.pool.lend(deadline) {
             Ok(loan) => loan,
             Err(Busy { size, waited }) => {
-                return exchange.outcomes(Error::Busy { server: self.name(), size, waited });
+                return exchange.outcomes(Error::Busy { server: self.target.name(), size, waited });
             }
         };
         self.close_if_confused(&mut loan, deadline);
@@ -87,14 +71,14 @@ impl Server {
         }
         match ended {
             Ok(()) => {
-                self.health.succeeded();
+                self.target.succeeded();
                 loan.keep();
-                exchange.outcomes(Error::Resting { server: self.name() })
+                exchange.outcomes(Error::Resting { server: self.target.name() })
             }
             Err(failure) => {
                 let waited = loan.waited();
                 drop(loan);
-                exchange.outcomes(self.failed(failure, waited))
+                exchange.outcomes(self.failed(&failure, waited))
             }
         }
     }
@@ -106,10 +90,11 @@ impl Server {
         deadline: Instant,
     ) -> Result<(), Failure> {
         let connected = Instant::now()
-            .checked_add(self.options.connect_timeout)
+            .checked_add(self.target.options().connect_timeout)
             .map_or(deadline, |end| end.min(deadline));
         let deadlines = Deadlines { connected, ready: deadline };
-        exchange.run(loan.open(|| Connection::open(&self.connector, &self.options, deadlines))?)
+        let (connector, options) = (self.target.connector(), self.target.options());
+        exchange.run(loan.open(|| Connection::open(connector, options, deadlines))?)
     }
 
     /// Prepares a reused connection, or closes it if the server has sent something that belongs to no request.
@@ -118,40 +103,30 @@ impl Server {
         connection.set_deadline(deadline);
         // A broken connection is noticed, and perhaps replaced, when the requests are sent.
         if let Ok(true) = connection.has_unread() {
-            log::warn!("closed a connection to memcached server {}: it sent an unrequested reply", self.name);
+            log::warn!(
+                "closed a connection to memcached server {}: it sent an unrequested reply",
+                self.target.name()
+            );
             loan.close();
         }
     }
 
-    fn name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
     /// Describes a failure. If the server is to blame, records and logs it, and closes the idle connections.
-    fn failed(&self, failure: Failure, waited: Duration) -> Error {
-        let server = self.name();
-        let error = match failure {
-            Failure::TimedOut if waited > self.options.timeout / 2 => {
-                return Error::Busy { server, size: self.options.pool_size, waited };
-            }
-            Failure::Invalid(Invalid::LongValue { given, limit }) => {
-                return Error::TooLarge { server, given, limit };
-            }
-            Failure::TimedOut => Error::TimedOut { server, limit: self.options.timeout },
-            Failure::Broken(source) => Error::Unreachable { server, source },
-            Failure::Tls(source) => Error::Tls { server, source },
-            Failure::Invalid(why) => Error::InvalidReply { server, why },
-            Failure::Login => Error::Login { server },
-        };
-        log::warn!("{}", error_chain(&error));
-        self.health.failed(Instant::now());
-        self.pool.close_idle();
+    fn failed(&self, failure: &Failure, waited: Duration) -> Error {
+        let options = self.target.options();
+        if matches!(failure, Failure::TimedOut) && waited > options.timeout / 2 {
+            return Error::Busy { server: self.target.name(), size: options.pool_size, waited };
+        }
+        let error = self.target.failed(failure);
+        if !matches!(error, Error::TooLarge { .. }) {
+            self.pool.close_idle();
+        }
         error
     }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Server").field("target", &self.target).finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use crate::client::options::Login;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Dialect {
+pub(crate) enum Dialect {
     Meta,
     Classic,
     Binary,
@@ -29,7 +29,7 @@ impl Dialect {
 ///
 /// Each request gets another number, which the server repeats, except in the classic protocol. After an error, the
 /// connection must be closed.
-pub(in super::super) struct Codec {
+pub(crate) struct Codec {
     dialect: Dialect,
     frames: Frames,
     /// The number of the next request.
@@ -39,23 +39,18 @@ pub(in super::super) struct Codec {
 }
 
 impl Codec {
-    pub(in super::super) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect) -> Self {
         Codec { dialect, frames: Frames::new(dialect.layout()), next: 1, echoes: false }
     }
 
-    pub(in super::super) fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> Dialect {
         self.dialect
     }
 
     /// Appends the request for `operation`, and returns its number.
     ///
     /// With `is_noreply`, the request asks the server not to reply to a stored value. The binary protocol ignores it.
-    pub(in super::super) fn write(
-        &mut self,
-        operation: &Operation<'_>,
-        is_noreply: bool,
-        out: &mut Vec<u8>,
-    ) -> u32 {
+    pub(crate) fn write(&mut self, operation: &Operation<'_>, is_noreply: bool, out: &mut Vec<u8>) -> u32 {
         let opaque = self.number();
         match self.dialect {
             Dialect::Meta => meta::write(operation, opaque, is_noreply, out),
@@ -72,7 +67,7 @@ impl Codec {
     ///
     /// # Errors
     /// If the bytes are not a response to the request, or contain a value beyond `limit`.
-    pub(in super::super) fn read(
+    pub(crate) fn read(
         &mut self,
         input: &mut &[u8],
         awaited: Awaited<'_>,
@@ -88,23 +83,19 @@ impl Codec {
     }
 
     /// Returns how many bytes are known to be missing, which is at least 1.
-    pub(in super::super) fn missing(&self) -> usize {
+    pub(crate) fn missing(&self) -> usize {
         self.frames.missing()
     }
 
     /// Appends the request that logs in, in the binary protocol, and returns its number.
-    pub(in super::super) fn write_login(&mut self, login: &Login, out: &mut Vec<u8>) -> u32 {
+    pub(crate) fn write_login(&mut self, login: &Login, out: &mut Vec<u8>) -> u32 {
         let opaque = self.number();
         binary::log_in(login, opaque, out);
         opaque
     }
 
     /// Reads the response to a login, like [`read`](Self::read), and returns whether the login was accepted.
-    pub(in super::super) fn read_login(
-        &mut self,
-        input: &mut &[u8],
-        opaque: u32,
-    ) -> Result<Option<bool>, Invalid> {
+    pub(crate) fn read_login(&mut self, input: &mut &[u8], opaque: u32) -> Result<Option<bool>, Invalid> {
         // The server replies with a word or two.
         match self.frames.next(input, LONGEST_LINE).map_err(of_no_value)? {
             Some(frame) => binary::is_logged_in(&frame, opaque).map(Some),
@@ -113,7 +104,7 @@ impl Codec {
     }
 
     /// Reads the next line, in the text protocols.
-    pub(in super::super) fn read_line(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, Invalid> {
+    pub(crate) fn read_line(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, Invalid> {
         let frame = self.frames.next(input, 0).map_err(of_no_value)?;
         Ok(frame.map(|frame| frame.head.to_vec()))
     }

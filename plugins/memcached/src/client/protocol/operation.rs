@@ -68,4 +68,23 @@ impl<'a> Operation<'a> {
             Operation::Get { key } | Operation::Store { key, .. } | Operation::Delete { key, .. } => key,
         }
     }
+
+    /// Returns whether repeating the operation is harmless. After a repeated add, its caller looks at the stored value.
+    pub(crate) fn is_harmless(&self) -> bool {
+        match self {
+            Operation::Get { .. } | Operation::Delete { cas: None, .. } => true,
+            Operation::Store { when, .. } => !matches!(when, When::Unchanged(_)),
+            Operation::Delete { .. } => false,
+        }
+    }
+}
+
+impl Reply {
+    /// Returns the number of bytes of the value, if there is one.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Reply::Value { data, .. } => data.len(),
+            _ => 0,
+        }
+    }
 }

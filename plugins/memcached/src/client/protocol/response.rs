@@ -5,7 +5,7 @@ use super::operation::{Operation, Reply};
 
 /// What a server said to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Response {
+pub(crate) enum Response {
     Reply(Reply),
     /// The server rejected the request.
     Refused(Refusal),
@@ -15,8 +15,8 @@ pub(in super::super) enum Response {
 
 /// A request whose response has not arrived.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Awaited<'a> {
-    pub(in super::super) operation: &'a Operation<'a>,
+pub(crate) struct Awaited<'a> {
+    pub(crate) operation: &'a Operation<'a>,
     /// The request's number, which the server repeats. Requests of one connection have different numbers.
-    pub(in super::super) opaque: u32,
+    pub(crate) opaque: u32,
 }
