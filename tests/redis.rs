@@ -12,6 +12,8 @@ mod asynchronous_hostile;
 mod asynchronous_library;
 #[path = "redis/asynchronous_locks.rs"]
 mod asynchronous_locks;
+#[path = "redis/asynchronous_waiting.rs"]
+mod asynchronous_waiting;
 #[path = "redis/background.rs"]
 mod background;
 #[path = "redis/deployments.rs"]

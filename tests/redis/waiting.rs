@@ -13,21 +13,21 @@ use dogpile_tests::threads::{bounded, together, until};
 use super::{config, count, region, say, server};
 
 /// Returns the number of connections that are subscribed to releases of the lock of `key`.
-fn listeners(server: &RedisServer, key: &str) -> usize {
+pub(super) fn listeners(server: &RedisServer, key: &str) -> usize {
     listeners_on(server.port(), key)
 }
 
-fn listeners_on(port: u16, key: &str) -> usize {
+pub(super) fn listeners_on(port: u16, key: &str) -> usize {
     let reply = say(port, &format!("PUBSUB NUMSUB _lock{key}:released"));
     reply.trim_end().rsplit(':').next().unwrap().parse().unwrap()
 }
 
 /// Returns the number of connections with a subscription.
-fn all_listeners(server: &RedisServer) -> usize {
+pub(super) fn all_listeners(server: &RedisServer) -> usize {
     say(server.port(), "CLIENT LIST TYPE pubsub").matches("sub=1 ").count()
 }
 
-fn mutex(config: RegionConfig, key: &str) -> Arc<dyn CacheMutex> {
+pub(super) fn mutex(config: RegionConfig, key: &str) -> Arc<dyn CacheMutex> {
     region_of("waiting", config).backend().unwrap().get_mutex(key).unwrap()
 }
 
@@ -185,7 +185,7 @@ fn user_without_channel_rights_waits_and_releases() {
     });
 }
 
-fn refused_subscriptions(server: &RedisServer) -> usize {
+pub(super) fn refused_subscriptions(server: &RedisServer) -> usize {
     let reply = say(server.port(), "INFO commandstats");
     let line = reply.lines().find(|line| line.starts_with("cmdstat_subscribe:")).unwrap_or_default();
     line.rsplit_once("rejected_calls=")

@@ -7,6 +7,7 @@
 //! [`Driver`](driver::Driver) sends them over a [`Link`](link::Link) and completes the calls.
 
 mod call;
+mod channels;
 mod client;
 mod cluster;
 mod driver;
@@ -17,8 +18,10 @@ mod link;
 mod locks;
 mod multiplexer;
 mod nodes;
+mod opened;
 mod operations;
 mod sentinel;
+mod subscriptions;
 
 pub(crate) use self::client::Client;
 pub(crate) use self::locks::LockOperations;

@@ -121,7 +121,7 @@ impl LeaseStore for RedisLocks {
     fn operations(&self) -> Option<Arc<dyn LeaseOperations>> {
         let (client, servers) = (Arc::clone(&self.client), Arc::clone(&self.servers));
         let channel = self.wakeups.as_ref().map(|_| Wakeups::channel as fn(&str) -> String);
-        Some(Arc::new(LockOperations { client, servers, prefix: self.prefix.clone(), channel }))
+        Some(Arc::new(LockOperations::new(client, servers, self.prefix.clone(), channel)))
     }
 
     fn wait<'w>(&'w self, key: &'w str) -> Box<dyn LeaseWait + 'w> {

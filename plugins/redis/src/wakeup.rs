@@ -26,7 +26,7 @@ const MAX_LISTENERS: usize = 16;
 /// The longest pause that is not worth a connection.
 ///
 /// A pause is a sixteenth of the time waited so far, so only waiters that have waited for a while subscribe.
-const SHORT: Duration = Duration::from_millis(1);
+pub(crate) const SHORT: Duration = Duration::from_millis(1);
 
 /// The subscriptions of a backend to the releases of locks.
 #[derive(Debug)]

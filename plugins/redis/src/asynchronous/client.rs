@@ -5,18 +5,22 @@ use std::future::Future;
 use std::mem;
 use std::process;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, OwnedRuntime, PerProcess, Running};
 use tokio::time::sleep;
 
 use super::call::Cancellation;
+use super::channels::Membership;
 use super::cluster::ToCluster;
 use super::multiplexer::Terms;
 use super::nodes::Nodes;
 use super::sentinel::ToSentinel;
 use crate::command::{Access, Command, Repeat, Reply, Request};
+use crate::pool::Pool;
+use crate::servers::cluster::master;
 use crate::servers::{Deployed, Servers};
+use crate::wakeup::SHORT;
 
 /// The number of threads that send and receive. One serves some 400,000 reads a second on one connection.
 const WORKERS: usize = 1;
@@ -48,6 +52,17 @@ pub(super) struct Commands<'c, 'k> {
     pub(super) repeat: Repeat,
     /// Further keys that the commands write.
     pub(super) more_keys: &'c [&'k str],
+}
+
+/// A pause between two attempts to acquire a lock.
+pub(super) struct Pause<'p> {
+    /// The name of the lock.
+    pub(super) lock: &'p str,
+    /// The channel on which its release is published, unless none is.
+    pub(super) channel: Option<&'p str>,
+    /// When the last attempt began.
+    pub(super) since: Instant,
+    pub(super) limit: Duration,
 }
 
 impl Client {
@@ -101,24 +116,48 @@ impl Client {
         }
     }
 
-    /// Calls `complete` after `time`.
+    /// Calls `complete` after `limit`, or when the lock of `pause` was released. The outcome is whether a release was published.
     pub(super) fn pause(
         &self,
-        time: Duration,
-        complete: impl FnOnce(Result<(), BackendError>) + Send + 'static,
+        pause: &Pause<'_>,
+        complete: impl FnOnce(Result<bool, BackendError>) + Send + 'static,
     ) -> Running {
-        match self.own.get().nodes() {
-            Ok(nodes) => {
-                let pausing = async move {
-                    sleep(time).await;
-                    complete(Ok(()));
-                };
-                let task = nodes.runtime().spawn(pausing).abort_handle();
-                Running::new(move || task.abort())
-            }
+        let nodes = match self.own.get().nodes() {
+            Ok(nodes) => nodes,
             Err(error) => {
                 complete(Err(error));
-                Running::done()
+                return Running::done();
+            }
+        };
+        let (since, limit) = (pause.since, pause.limit);
+        let membership = self.membership(nodes, pause);
+        let pausing = async move {
+            let is_released = match membership {
+                Some(membership) => membership.wait(since, limit).await,
+                None => {
+                    sleep(limit).await;
+                    false
+                }
+            };
+            complete(Ok(is_released));
+        };
+        let task = nodes.runtime().spawn(pausing).abort_handle();
+        Running::new(move || task.abort())
+    }
+
+    /// Joins the channel on which the release of a lock is published.
+    ///
+    /// The attempt before a pause has found the server of the lock. If it is in doubt again, the task only polls.
+    fn membership(&self, nodes: &Nodes, pause: &Pause<'_>) -> Option<Membership> {
+        let channel = pause.channel?;
+        let join = |pool: &Pool| nodes.beside(pool).subscriptions().join(channel, pause.limit > SHORT);
+        match &self.deployed {
+            Deployed::Single(pool) => join(pool.get()),
+            Deployed::Sentinel(sentinel) => join(&sentinel.get().trusted()?.master),
+            Deployed::Cluster(cluster) => {
+                let cluster = cluster.get();
+                let map = cluster.current();
+                join(&*cluster.pool(master(&map, pause.lock).ok()?).ok()?)
             }
         }
     }

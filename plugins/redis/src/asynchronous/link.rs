@@ -10,20 +10,18 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use dogpile_net::{AsyncStream, Connector};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::timeout_at;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::call::Call;
 use super::due::{Due, What};
 use super::failure::{broken, of_others};
 use super::lane::Lane;
+use super::opened::{Opened, decode};
 use crate::command::Repeat;
-use crate::connection::{Deadlines, Failure, Login, Purpose, Step, steps};
+use crate::connection::{Deadlines, Failure, Login, Purpose};
 use crate::pool::Limits;
-use crate::resp::{self, Decoder, Expected, Invalid, Value};
+use crate::resp::{self, Decoder, Invalid, Value};
 
-/// The most bytes that are read at a time.
-const READ: usize = 64 << 10;
 /// The most bytes of requests that are gathered for one write. A larger request is written from where it lies.
 const WRITE: usize = 64 << 10;
 /// The most calls whose replies are due.
@@ -83,11 +81,11 @@ impl Link {
         limits: Limits,
         is_unguarded: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
-        let stream = connector.connect_async(deadlines.connected).await?;
-        let mut link = Link {
-            stream,
-            decoder: Decoder::default(),
-            buffer: vec![0; READ].into(),
+        let opened = Opened::open(connector, login, Purpose::Commands, deadlines, limits.value).await?;
+        Ok(Link {
+            stream: opened.stream,
+            decoder: opened.decoder,
+            buffer: opened.buffer,
             due: VecDeque::new(),
             held: Vec::new(),
             sent_bytes: 0,
@@ -102,38 +100,7 @@ impl Link {
             next_guard: RandomState::new().hash_one(0),
             is_unguarded,
             limits,
-        };
-        let steps = steps(login, Purpose::Commands);
-        let handshake = timeout_at(deadlines.ready.into(), link.shake_hands(&steps)).await;
-        handshake.unwrap_or(Err(Failure::TimedOut)).map(|()| link)
-    }
-
-    /// Sends the commands of the handshake together, and checks their replies.
-    async fn shake_hands(&mut self, steps: &[Step]) -> Result<(), Failure> {
-        if steps.is_empty() {
-            return Ok(());
-        }
-        let packed: Vec<u8> = steps.iter().flat_map(|step| &step.packed).copied().collect();
-        self.stream.write_all(&packed).await.map_err(broken)?;
-        self.stream.flush().await.map_err(broken)?;
-        let mut steps = steps.iter().peekable();
-        while steps.peek().is_some() {
-            let count = self.stream.read(&mut self.buffer).await.map_err(broken)?;
-            let mut input = &self.buffer[..count];
-            if input.is_empty() {
-                return Err(broken(io::ErrorKind::UnexpectedEof.into()));
-            }
-            while !input.is_empty() {
-                let step = steps.peek().ok_or(Invalid::Unread)?;
-                let reply = decode(&mut self.decoder, &mut input, step.expected, self.limits.value)?;
-                match reply {
-                    None => {}
-                    Some(Value::Error(error)) => return Err((step.failure)(error)),
-                    Some(_) => drop(steps.next()),
-                }
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Receives what has arrived, sends what is waiting in `lane`, and returns the failure that ends the connection.
@@ -375,21 +342,4 @@ impl Link {
         }
         again
     }
-}
-
-/// Parses the next reply, and checks its kind. Skips push messages.
-fn decode(
-    decoder: &mut Decoder,
-    input: &mut &[u8],
-    expected: Expected,
-    value_limit: usize,
-) -> Result<Option<Value>, Invalid> {
-    while !input.is_empty() {
-        match decoder.decode(input, expected.limits(value_limit))? {
-            Some(Value::Push(_)) => {}
-            Some(reply) => return expected.check(&reply).map(|()| Some(reply)),
-            None => break,
-        }
-    }
-    Ok(None)
 }

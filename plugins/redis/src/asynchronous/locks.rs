@@ -1,27 +1,45 @@
 //! [`LockOperations`]: the asynchronous calls of locks.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::lease::LeaseOperations;
 use dogpile_sdk::{BackendError, Completion, ErrorKind, Running};
 
-use super::client::{Client, Commands};
+use super::client::{Client, Commands, Pause};
 use crate::command::{Access, Command, Repeat, Reply};
 use crate::lock_command;
 use crate::servers::Servers;
 
-/// The asynchronous calls of locks. Those who wait for a lock poll it.
+/// The asynchronous calls of locks, for one mutex.
 #[derive(Debug)]
 pub(crate) struct LockOperations {
-    pub(crate) client: Arc<Client>,
-    pub(crate) servers: Arc<dyn Servers>,
-    pub(crate) prefix: String,
+    client: Arc<Client>,
+    servers: Arc<dyn Servers>,
+    prefix: String,
     /// Returns the channel on which the release of a lock is published, unless none is.
-    pub(crate) channel: Option<fn(&str) -> String>,
+    channel: Option<fn(&str) -> String>,
+    /// When the last attempt began. A release that was published since then ends the next pause.
+    ///
+    /// If several tasks wait through one mutex, a task may miss a release during its attempt, and then polls.
+    asked: Mutex<Instant>,
 }
 
 impl LockOperations {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        servers: Arc<dyn Servers>,
+        prefix: String,
+        channel: Option<fn(&str) -> String>,
+    ) -> Self {
+        LockOperations { client, servers, prefix, channel, asked: Mutex::new(Instant::now()) }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Instant> {
+        // Ignore poison: no code panics while it holds this lock.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
@@ -52,6 +70,7 @@ impl LeaseOperations for LockOperations {
         lease: Duration,
         completion: Completion<bool>,
     ) -> Running {
+        *self.asked() = Instant::now();
         let (servers, name, key) = (Arc::clone(&self.servers), self.name(key), key.to_owned());
         let complete = move |taken| {
             if let Ok(true) = taken {
@@ -69,7 +88,10 @@ impl LeaseOperations for LockOperations {
         self.run(removal, Repeat::Never, |outcome| completion.complete(outcome))
     }
 
-    fn begin_pause(&self, _key: &str, limit: Duration, completion: Completion<bool>) -> Running {
-        self.client.pause(limit, move |outcome| completion.complete(outcome.map(|()| false)))
+    fn begin_pause(&self, key: &str, limit: Duration, completion: Completion<bool>) -> Running {
+        let lock = self.name(key);
+        let channel = self.channel.map(|channel| channel(&lock));
+        let pause = Pause { lock: &lock, channel: channel.as_deref(), since: *self.asked(), limit };
+        self.client.pause(&pause, move |outcome| completion.complete(outcome))
     }
 }

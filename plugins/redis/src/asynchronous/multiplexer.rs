@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::call::{Call, Cancellation};
 use super::driver::Driver;
 use super::lane::{Added, Lane};
+use super::subscriptions::Subscriptions;
 use crate::command::{Repeat, Reply, Request};
 use crate::connection::{Failure, Server};
 use crate::error;
@@ -41,6 +42,7 @@ pub(super) struct Multiplexer {
     runtime: Handle,
     small: Vec<Arc<Lane>>,
     large: Vec<Arc<Lane>>,
+    subscriptions: Arc<Subscriptions>,
     /// Whether the last exchange ended in a timeout.
     is_stuck: Arc<AtomicBool>,
     /// Whether the server rejects guards.
@@ -60,9 +62,13 @@ impl Multiplexer {
     pub(super) fn beside(pool: &Pool, runtime: Handle) -> Self {
         let ((server, limits), [is_stuck, is_unguarded]) = (pool.settings(), pool.known());
         let lanes = |count, bytes| (0..count).map(|_| Arc::new(Lane::new(bytes))).collect();
+        let connector = Arc::new(server.connector());
+        let subscriptions =
+            Subscriptions::new(server.clone(), Arc::clone(&connector), limits.clone(), runtime.clone());
         Multiplexer {
             address: server.address.to_string().into(),
-            connector: Arc::new(server.connector()),
+            connector,
+            subscriptions: Arc::new(subscriptions),
             small: lanes(limits.async_connections, MAX_BYTES[0]),
             large: lanes(LARGE_LANES, MAX_BYTES[1]),
             server: server.clone(),
@@ -71,6 +77,11 @@ impl Multiplexer {
             is_stuck,
             is_unguarded,
         }
+    }
+
+    /// Returns the subscriptions to the releases of locks on the server.
+    pub(super) fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.subscriptions
     }
 
     /// Returns whether calls are waiting for the server.
