@@ -1,0 +1,58 @@
+//! [`Failure`]: why a request failed, and its HTTP status.
+
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dogpile::{CreateError, RegionError};
+
+use crate::database::DatabaseBusy;
+
+/// Tells clients to retry after a second.
+const RETRY: [(HeaderName, &str); 1] = [(header::RETRY_AFTER, "1")];
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("not found")]
+    NotFound,
+    #[error("{0}")]
+    Database(String),
+    #[error(transparent)]
+    Cache(#[from] RegionError),
+}
+
+impl From<DatabaseBusy> for Failure {
+    fn from(busy: DatabaseBusy) -> Self {
+        Failure::Database(busy.to_string())
+    }
+}
+
+impl From<CreateError<DatabaseBusy>> for Failure {
+    fn from(error: CreateError<DatabaseBusy>) -> Self {
+        match error {
+            CreateError::Region(error) => Failure::Cache(error),
+            // The query of this request failed, or the query of another request for which this one waited.
+            query => Failure::Database(query.to_string()),
+        }
+    }
+}
+
+/// The details are for the log, not for clients.
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match &self {
+            Failure::NotFound => (StatusCode::NOT_FOUND, "not found").into_response(),
+            Failure::Database(error) => {
+                tracing::warn!(error, "a query failed");
+                (StatusCode::SERVICE_UNAVAILABLE, RETRY, "the database is busy").into_response()
+            }
+            Failure::Cache(error) if error.is_transient() => {
+                tracing::warn!(error = format!("{error:#}"), "the cache is unavailable");
+                (StatusCode::SERVICE_UNAVAILABLE, RETRY, "the cache is unavailable").into_response()
+            }
+            Failure::Cache(error) => {
+                tracing::error!(error = format!("{error:#}"), "the cache failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal error").into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Starts the service: `axum-example [REGIONS_FILE]`.
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `LISTEN` | `127.0.0.1:3000` | address of the service |
+//! | `QUERY_MS` | 200 | time of a query, in milliseconds |
+
+use std::env;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_example::{Database, Shop, serve};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/regions.toml");
+    let file = env::args_os().nth(1).map_or_else(|| shipped.into(), PathBuf::from);
+    let query_time = Duration::from_millis(variable("QUERY_MS", "200").parse()?);
+    // Opening the regions may block, so it comes before the runtime.
+    let shop = Arc::new(Shop::open(&file, Database::new(query_time))?);
+    let runtime = Runtime::new()?;
+    let served = runtime.block_on(async {
+        let listener = TcpListener::bind(variable("LISTEN", "127.0.0.1:3000")).await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        serve(listener, shop, stop_signal()?).await
+    });
+    // What is still in progress is dropped, and its last reference to the shop closes the regions.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(served?)
+}
+
+fn variable(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+/// Returns a future that ends with ctrl-c or SIGTERM.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,60 @@
+//! [`routes`]: the routes of the service.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{delete, get};
+use axum::{Json, Router};
+
+use crate::database::Product;
+use crate::failure::Failure;
+use crate::shop::Shop;
+
+/// Returns the routes of the service.
+pub(crate) fn routes(shop: Arc<Shop>) -> Router {
+    Router::new()
+        .route("/products/{id}", get(product))
+        .route("/rates/{currency}", get(rate))
+        .route("/cache/products/{id}", delete(forget_product))
+        .route("/cache/rates/{currency}", delete(forget_rate))
+        .route("/queries", get(queries))
+        .route("/health", get(async || "ok"))
+        .with_state(shop)
+}
+
+/// Caches with a call of the region. If the client goes away, the query still ends, and its result is cached.
+async fn product(State(shop): State<Arc<Shop>>, Path(id): Path<u32>) -> Result<Json<Product>, Failure> {
+    let database = Arc::clone(&shop.database);
+    let query = async move || database.product(id).await;
+    let product = shop.products.options().detach().try_get_or_create_async(&product_key(id), query).await?;
+    product.map(Json).ok_or(Failure::NotFound)
+}
+
+/// Caches with a function, [`Shop::rate`].
+async fn rate(State(shop): State<Arc<Shop>>, Path(currency): Path<String>) -> Result<Json<f64>, Failure> {
+    shop.rate(&currency).await?.map(Json).ok_or(Failure::NotFound)
+}
+
+/// For whoever changes a product in the database.
+async fn forget_product(State(shop): State<Arc<Shop>>, Path(id): Path<u32>) -> Result<StatusCode, Failure> {
+    shop.products.delete_async(&product_key(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn forget_rate(
+    State(shop): State<Arc<Shop>>,
+    Path(currency): Path<String>,
+) -> Result<StatusCode, Failure> {
+    shop.rate_invalidate(&currency).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Returns how many queries the database got.
+async fn queries(State(shop): State<Arc<Shop>>) -> Json<usize> {
+    Json(shop.database.queries())
+}
+
+fn product_key(id: u32) -> String {
+    format!("product:{id}")
+}
