@@ -11,7 +11,15 @@
 //!
 //! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The
 //! version of this crate is part of the layout that is checked when a library is opened, so it changes only with the
-//! interface. Methods may be added at the end of a table (a minor version). Nothing else may change.
+//! interface.
+//!
+//! # Frozen as version 1
+//! Libraries that were built against any version 1 work in any later host of version 1, and the reverse. Therefore:
+//! * A function may be added at the end of a table, with a fallback for tables without it. That is a new minor version.
+//! * Nothing else may change: no type, no field, no order, no parameter. Anything else is a new major version, which no
+//!   older library works with.
+//!
+//! `layout.txt` records the layouts, and a test fails if they differ.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 #![allow(unreachable_pub, reason = "the StableAbi derive makes public companions of the tables")]
