@@ -4,6 +4,8 @@
 
 #[path = "port/better.rs"]
 mod better;
+#[path = "port/chaos.rs"]
+mod chaos;
 #[path = "port/config.rs"]
 mod config;
 #[path = "port/creators.rs"]

@@ -251,6 +251,11 @@ struct Readme;
 #[doc = include_str!("../../docs/async.md")]
 struct AsyncGuide;
 
+/// Compiles the programs of the guide to proxies.
+#[cfg(all(doctest, feature = "memory", feature = "toml"))]
+#[doc = include_str!("../../docs/proxies.md")]
+struct ProxiesGuide;
+
 /// Compiles the program of the page on oslo.cache.
 #[cfg(all(doctest, feature = "memcached"))]
 #[doc = include_str!("../../docs/oslo-cache.md")]

@@ -24,7 +24,8 @@ const FAMILIES: &[fn() -> Vec<Subject>] =
 /// Returns all setups.
 ///
 /// Each subject is linked and loaded. It is bare, behind a linked proxy that changes nothing, and behind a loaded
-/// proxy. Further setups claim a lease.
+/// proxy. The first subject of each family is also behind a chaos proxy that lets all calls pass, or delays them. Further
+/// setups claim a lease.
 pub fn setups() -> Vec<Setup> {
     let origins: [(_, Build); 2] = [("linked", linked), ("loaded", loaded)];
     let wrappings: [(_, Wrap); 3] = [
@@ -33,6 +34,14 @@ pub fn setups() -> Vec<Setup> {
         ("_behind_a_loaded_proxy", behind_a_loaded_proxy),
     ];
     let mut setups = leased::setups();
+    for subject in FAMILIES.iter().filter_map(|family| family().into_iter().next()) {
+        let name = format!("{}_linked_behind_chaos", subject.name);
+        setups.push(setup(name.clone(), subject.clone(), linked, |backend| {
+            behind_chaos(backend, "errors = 0")
+        }));
+        let delaying = |backend| behind_chaos(backend, "delay = { max = '1ms' }");
+        setups.push(setup(format!("{name}_delaying"), subject, linked, delaying));
+    }
     for subject in FAMILIES.iter().flat_map(|family| family()) {
         for (origin, build) in origins {
             for (wrapping, wrap) in wrappings {
@@ -96,4 +105,10 @@ fn behind_a_loaded_proxy(backend: Built) -> Built {
         registry
     });
     acme.build_proxy("acme.hit_counter", Arguments::default(), backend?)
+}
+
+/// Wraps `backend` in a chaos proxy with `arguments`, which are TOML.
+fn behind_chaos(backend: Built, arguments: &str) -> Built {
+    let arguments = toml::from_str(arguments).expect("the arguments are TOML");
+    Registry::global().build_proxy("dogpile.proxy.chaos", arguments, backend?)
 }

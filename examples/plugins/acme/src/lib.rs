@@ -10,12 +10,9 @@ mod shelf;
 pub use crate::hit_counter::{HitCounter, HitCounterConfig};
 pub use crate::shelf::Shelf;
 
-/// The guides, whose code is compiled and run where everything that it needs is at hand.
+/// The guide to plugins, whose code is compiled and run where everything that it needs is at hand.
 #[cfg(doctest)]
 mod guides {
     #[doc = include_str!("../../../../docs/plugins.md")]
     mod plugins {}
-
-    #[doc = include_str!("../../../../docs/proxies.md")]
-    mod proxies {}
 }
