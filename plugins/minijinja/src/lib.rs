@@ -31,3 +31,8 @@ mod fragments;
 
 pub use crate::call::add_to;
 pub use crate::fragments::Fragments;
+
+/// Compiles the programs of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
