@@ -1,4 +1,4 @@
-//! Random calls of a region by many threads, whose history is compared with what the region promises.
+//! Random calls of a region by many threads or tasks, whose history is compared with what the region promises.
 //!
 //! The rules are listed in `history/checker.rs`. `DOGPILE_TESTS_SECONDS` says how long the threads work on each
 //! backend (default: 1), and `DOGPILE_TESTS_SEED` repeats the operations of a run, although not the order in which
@@ -22,6 +22,8 @@ mod recorder;
 mod regions;
 #[path = "history/subjects.rs"]
 mod subjects;
+#[path = "history/tasks.rs"]
+mod tasks;
 #[path = "history/worker.rs"]
 mod worker;
 #[path = "history/workload.rs"]
@@ -35,5 +37,6 @@ fn main() -> ExitCode {
     let mut trials = hand_written::trials();
     trials.extend(faults::trials());
     trials.extend(regions::trials());
+    trials.extend(tasks::trials());
     run(&Arguments::from_args(), trials).exit_code()
 }

@@ -5,8 +5,8 @@
 //! timing: no order of the effects explains what was seen.
 //!
 //! Two terms recur. A value is *made* by a `set` or by a creator. A *write* is a `set`, a `delete`, or an invalidation.
-//! A write is *over* once its call has returned; a write that failed is never over, because the store may apply it at
-//! any later time.
+//! A write is *over* once its call has returned; a write that failed or was dropped is never over, because the store may
+//! apply it at any later time.
 //!
 //! 1. [`Rule::Origin`]: a call returns only values that were made for the key that it asked for. The `set` began, or
 //!    the creator returned, before the call ended. A value that is not cacheable is returned only by the call that
@@ -16,6 +16,7 @@
 //!      If the write came before the store, the creation stores nothing; if it came after it, it wins anyway.
 //!      "In progress" is what is certain: the write began after the creator was called, or it was seen in the
 //!      store after that.
+//!      The same holds if the call of the creation was dropped: its value is stored before the write, or not at all.
 //!    * A value that was `set` is superseded by every write that began after that `set` had returned. Of two writes at
 //!      the same time, either may win.
 //! 3. [`Rule::Invalidated`]: a call never returns a value that an invalidation ruled out before the call began.

@@ -39,6 +39,12 @@ trials! {
     write_that_may_have_been_over_supersedes_nothing,
     write_that_failed_supersedes_nothing,
     set_that_failed_may_appear_at_any_time,
+    set_that_was_dropped_may_appear_at_any_time,
+    delete_that_was_dropped_may_take_effect,
+    dropped_creation_may_be_stored,
+    dropped_creation_that_survives_a_delete_is_reported,
+    uncacheable_value_of_a_dropped_caller_reaches_those_who_waited,
+    creator_beside_that_of_a_dropped_caller_is_reported,
     creation_during_an_invalidation_may_be_valid,
     hard_invalidated_value_is_reported,
     hard_invalidated_creation_is_reported,
@@ -179,6 +185,35 @@ fn write_that_failed_supersedes_nothing() {
 
 fn set_that_failed_may_appear_at_any_time() {
     keeps([set(1, 2, 10).failed(), set(3, 4, 11), get(5, 6, Some(11)), get(7, 8, Some(10))]);
+}
+
+fn set_that_was_dropped_may_appear_at_any_time() {
+    keeps([set(1, 2, 10).dropped(), set(3, 4, 11), get(5, 6, Some(11)), get(7, 8, Some(10))]);
+}
+
+fn delete_that_was_dropped_may_take_effect() {
+    keeps([set(1, 2, 10), delete(3, 4).dropped(), get(5, 6, Some(10)), get(7, 8, None)]);
+}
+
+fn dropped_creation_may_be_stored() {
+    keeps([create(1, 4, (2, 3), 10).dropped(), get(5, 6, None), get(7, 8, Some(10))]);
+    // The creation is detached.
+    keeps([create(1, 3, (2, 6), 10).dropped(), get(4, 5, None), get(7, 8, Some(10))]);
+}
+
+fn dropped_creation_that_survives_a_delete_is_reported() {
+    breaks(Rule::Superseded, [create(1, 4, (2, 3), 10).dropped(), delete(5, 6), get(7, 8, Some(10))]);
+}
+
+fn uncacheable_value_of_a_dropped_caller_reaches_those_who_waited() {
+    let detached = || create(1, 3, (2, 6), 10).uncacheable().dropped();
+    keeps([detached(), hit(4, 7, 10)]);
+    breaks(Rule::Origin, [detached(), get(7, 8, Some(10))]);
+}
+
+fn creator_beside_that_of_a_dropped_caller_is_reported() {
+    keeps([create(1, 4, (2, 3), 10).dropped(), create(5, 8, (6, 7), 11)]);
+    breaks(Rule::Exclusion, [create(1, 3, (2, 9), 10).dropped(), create(5, 8, (6, 7), 11)]);
 }
 
 fn creation_during_an_invalidation_may_be_valid() {

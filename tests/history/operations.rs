@@ -26,10 +26,12 @@ pub(crate) struct History {
 /// One call of the region.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    /// Which thread made the call.
+    /// Which thread or task made the call.
     pub(crate) thread: usize,
     /// Which method was called.
     pub(crate) call: Call,
+    /// Whether its creation goes on without it.
+    pub(crate) detached: bool,
     /// The keys it was called with. Invalidations have none, and concern every key.
     pub(crate) keys: Vec<Key>,
     /// For `set`: the value of each key.
@@ -70,6 +72,8 @@ pub(crate) enum Outcome {
     Succeeded,
     /// Its own creator failed.
     CreatorFailed,
+    /// Its future was dropped. A write may take effect at any later time, and a creation may be stored.
+    Dropped,
     /// The region or the store failed. A write that failed may take effect at any later time.
     Failed(String),
 }
@@ -121,6 +125,7 @@ impl Operation {
         Operation {
             thread,
             call,
+            detached: false,
             keys: keys.to_vec(),
             values: values.to_vec(),
             begin,
@@ -141,7 +146,7 @@ impl Operation {
     pub(crate) fn settled(&self) -> Option<Moment> {
         match self.outcome {
             Outcome::Succeeded | Outcome::CreatorFailed => self.end,
-            Outcome::Unfinished | Outcome::Failed(_) => None,
+            Outcome::Unfinished | Outcome::Dropped | Outcome::Failed(_) => None,
         }
     }
 }
@@ -156,6 +161,9 @@ impl fmt::Display for Operation {
         let keys: Vec<String> =
             self.keys.iter().zip(values).map(|(key, value)| format!("k{key}{value}")).collect();
         write!(f, "{multi}({})", keys.join(", "))?;
+        if self.detached {
+            f.write_str(", detached")?;
+        }
         if self.call.writes() && self.at_work > self.begin {
             write!(f, ", in the store until {}", self.at_work)?;
         }
@@ -163,6 +171,7 @@ impl fmt::Display for Operation {
         match &self.outcome {
             Outcome::Unfinished => f.write_str(" has not returned"),
             Outcome::CreatorFailed => f.write_str(" -> creator error"),
+            Outcome::Dropped => f.write_str(" was dropped"),
             Outcome::Failed(why) => write!(f, " -> failed: {why}"),
             Outcome::Succeeded if self.call.writes() => Ok(()),
             Outcome::Succeeded => write!(f, " -> {}", spelled(&self.found)),

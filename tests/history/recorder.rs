@@ -1,6 +1,7 @@
 //! [`Recorder`]: writes down what threads do while they do it.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -68,17 +69,7 @@ impl Recording<'_> {
 
     /// Records that the creator made `values`, each with whether it is cacheable; none if it failed.
     pub(crate) fn returned(&self, values: &[(Value, bool)]) {
-        self.change(|operation| {
-            let running = operation.creations.iter_mut().filter(|creation| creation.returned.is_none());
-            let mut values = values.iter();
-            let returned = moment();
-            for creation in running {
-                creation.returned = Some(returned);
-                let made = values.next();
-                creation.value = made.map(|(value, _)| *value);
-                creation.cacheable = made.is_none_or(|(_, cacheable)| *cacheable);
-            }
-        });
+        self.change(|operation| operation.creators_returned(values));
     }
 
     /// Records how the call ended.
@@ -106,6 +97,86 @@ impl Drop for Recording<'_> {
                 operation.end = Some(moment());
                 operation.outcome = Outcome::Failed("it panicked".to_owned());
             });
+        }
+    }
+}
+
+/// An operation of a task that is being recorded. Its creations may go on after it was dropped.
+///
+/// A task moves between threads, so that nothing is known of when it is in the store.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskRecording {
+    recorder: Arc<Recorder>,
+    task: usize,
+    index: usize,
+}
+
+impl TaskRecording {
+    /// Begins an operation of a task, whose number is `task`.
+    pub(crate) fn begin(recorder: &Arc<Recorder>, task: usize, operation: Operation) -> Self {
+        let mut operations = recorder.0[task].lock();
+        operations.push(operation);
+        TaskRecording { recorder: Arc::clone(recorder), task, index: operations.len() - 1 }
+    }
+
+    /// Records that a creator was called for `keys`. Its run ends when what is returned is dropped.
+    pub(crate) fn called(&self, keys: &[Key]) -> TaskCreation {
+        let called = moment();
+        self.change(|operation| {
+            let ready = operation.begin;
+            let creation =
+                |&key| Creation { key, ready, called, returned: None, value: None, cacheable: true };
+            operation.creations.extend(keys.iter().map(creation));
+        });
+        TaskCreation { recording: self.clone(), made: Vec::new() }
+    }
+
+    /// Records how the call ended.
+    pub(crate) fn end(&self, outcome: Outcome, found: Vec<Option<Value>>) {
+        let end = moment();
+        self.change(|operation| {
+            operation.end = Some(end);
+            operation.outcome = outcome;
+            operation.found = found;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Operation)) {
+        change(&mut self.recorder.0[self.task].lock()[self.index]);
+    }
+}
+
+/// A creator of a task that runs. Dropped without values, it failed or was dropped itself.
+#[derive(Debug)]
+pub(crate) struct TaskCreation {
+    recording: TaskRecording,
+    made: Vec<(Value, bool)>,
+}
+
+impl TaskCreation {
+    /// Records that the creator made `values`, each with whether it is cacheable.
+    pub(crate) fn returned(mut self, values: Vec<(Value, bool)>) {
+        self.made = values;
+    }
+}
+
+impl Drop for TaskCreation {
+    fn drop(&mut self) {
+        let made = std::mem::take(&mut self.made);
+        self.recording.change(|operation| operation.creators_returned(&made));
+    }
+}
+
+impl Operation {
+    /// Ends the creators that run: with `values`, each with whether it is cacheable, or with none if they failed.
+    fn creators_returned(&mut self, values: &[(Value, bool)]) {
+        let running = self.creations.iter_mut().filter(|creation| creation.returned.is_none());
+        let (mut values, returned) = (values.iter(), moment());
+        for creation in running {
+            creation.returned = Some(returned);
+            let made = values.next();
+            creation.value = made.map(|(value, _)| *value);
+            creation.cacheable = made.is_none_or(|(_, cacheable)| *cacheable);
         }
     }
 }

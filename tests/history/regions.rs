@@ -47,11 +47,13 @@ pub(crate) fn run(subject: &Subject, limit: Duration) -> Run {
     Run { region: subject.region(), evicts: subject.evicts, seed: seed(), limit }
 }
 
-fn seed() -> u64 {
+/// What determines the operations.
+pub(crate) fn seed() -> u64 {
     variable("DOGPILE_TESTS_SEED").unwrap_or_else(|| RandomState::new().hash_one(()))
 }
 
-fn seconds() -> Duration {
+/// For how long each trial performs rounds.
+pub(crate) fn seconds() -> Duration {
     Duration::from_secs(variable("DOGPILE_TESTS_SECONDS").unwrap_or(1))
 }
 

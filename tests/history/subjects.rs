@@ -30,7 +30,8 @@ impl Subject {
         Subject { name, evicts: false, missing: None, config: Arc::new(config) }
     }
 
-    fn on_server(self, program: &str) -> Self {
+    /// The same subject, which cannot be tried without `program`.
+    pub(crate) fn on_server(self, program: &str) -> Self {
         Subject { missing: installed(program).err(), ..self }
     }
 
@@ -65,30 +66,37 @@ pub(crate) fn subjects() -> Vec<Subject> {
         Subject::new("lmdb", || {
             paused("dogpile.cache.lmdb").argument("filename", file("lmdb")).argument("synchronous", "off")
         }),
-        Subject::new("redis", redis).on_server(REDIS),
-        Subject::new("redis_distributed_lock", || redis().argument("distributed_lock", true))
-            .on_server(REDIS),
-        Subject::new("memcached", memcached).on_server("memcached"),
+        Subject::new("redis", || on_redis(paused(REDIS_BACKEND))).on_server(REDIS),
+        Subject::new("redis_distributed_lock", || {
+            on_redis(paused(REDIS_BACKEND)).argument("distributed_lock", true)
+        })
+        .on_server(REDIS),
+        Subject::new("memcached", || on_memcached(paused(MEMCACHED_BACKEND))).on_server("memcached"),
     ]
 }
 
 /// A file that no other subject has.
-fn file(name: &str) -> String {
+pub(crate) fn file(name: &str) -> String {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER.get_or_init(folder).path().join(name).display().to_string()
 }
 
-fn redis() -> RegionConfig {
+pub(crate) const REDIS_BACKEND: &str = "dogpile.cache.redis";
+pub(crate) const MEMCACHED_BACKEND: &str = "dogpile.cache.memcached";
+
+/// The same region on the Redis server of these tests.
+pub(crate) fn on_redis(config: RegionConfig) -> RegionConfig {
     static SERVER: OnceLock<RedisServer> = OnceLock::new();
     let server = SERVER.get_or_init(|| RedisServer::start(&[]).expect("it is installed"));
-    let config = paused("dogpile.cache.redis").argument("host", "127.0.0.1").argument("port", server.port());
+    let config = config.argument("host", "127.0.0.1").argument("port", server.port());
     config.argument("socket_timeout", PATIENCE)
 }
 
-fn memcached() -> RegionConfig {
+/// The same region on the memcached server of these tests.
+pub(crate) fn on_memcached(config: RegionConfig) -> RegionConfig {
     static SERVER: OnceLock<MemcachedServer> = OnceLock::new();
     let server = SERVER.get_or_init(|| MemcachedServer::start(&[]).expect("it is installed"));
-    paused("dogpile.cache.memcached").argument("url", server.url()).argument("socket_timeout", PATIENCE)
+    config.argument("url", server.url()).argument("socket_timeout", PATIENCE)
 }
 
 /// How long a server may take to reply, in seconds. A busy machine is no fault of the region, and memcached drops

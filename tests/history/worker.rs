@@ -11,9 +11,9 @@ use super::random::{Random, pause};
 use super::recorder::{Recorder, Recording, moment};
 
 /// Set in the values that creators made.
-const CREATED: Value = 1;
+pub(crate) const CREATED: Value = 1;
 /// Set in the values that are not cacheable.
-const NOT_CACHEABLE: Value = 2;
+pub(crate) const NOT_CACHEABLE: Value = 2;
 
 /// A thread that calls the region.
 pub(crate) struct Worker {
@@ -27,7 +27,7 @@ pub(crate) struct Worker {
 
 /// The error of a creator.
 #[derive(Debug)]
-struct CreatorError;
+pub(crate) struct CreatorError;
 
 impl fmt::Display for CreatorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,18 +35,18 @@ impl fmt::Display for CreatorError {
     }
 }
 
-type Reply = (Outcome, Vec<Option<Value>>);
+pub(crate) type Reply = (Outcome, Vec<Option<Value>>);
 
 /// Returns whether a creator made `value`.
 pub(crate) fn is_created(value: Value) -> bool {
     value & CREATED != 0
 }
 
-fn is_cacheable(value: &Value) -> bool {
+pub(crate) fn is_cacheable(value: &Value) -> bool {
     value & NOT_CACHEABLE == 0
 }
 
-fn fresh_value(bits: Value) -> Value {
+pub(crate) fn fresh_value(bits: Value) -> Value {
     moment() << 2 | bits
 }
 
@@ -135,7 +135,7 @@ impl Worker {
 }
 
 /// Returns the decision on a created value.
-fn decide(value: Value) -> Created<Value> {
+pub(crate) fn decide(value: Value) -> Created<Value> {
     if is_cacheable(&value) { Created::new(value) } else { Created::uncached(value) }
 }
 
@@ -165,11 +165,11 @@ fn try_create(
     Err(CreatorError)
 }
 
-fn written(result: Result<(), RegionError>) -> Reply {
+pub(crate) fn written(result: Result<(), RegionError>) -> Reply {
     (result.map_or_else(|error| failed(&error), |()| Outcome::Succeeded), Vec::new())
 }
 
-fn created<E: fmt::Debug>(result: Result<Vec<Value>, CreateError<E>>) -> Reply {
+pub(crate) fn created<E: fmt::Debug>(result: Result<Vec<Value>, CreateError<E>>) -> Reply {
     match result {
         Ok(values) => (Outcome::Succeeded, values.into_iter().map(Some).collect()),
         Err(CreateError::Creator(_)) => (Outcome::CreatorFailed, Vec::new()),
@@ -177,6 +177,6 @@ fn created<E: fmt::Debug>(result: Result<Vec<Value>, CreateError<E>>) -> Reply {
     }
 }
 
-fn failed(error: &dyn fmt::Debug) -> Outcome {
+pub(crate) fn failed(error: &dyn fmt::Debug) -> Outcome {
     Outcome::Failed(format!("{error:?}"))
 }

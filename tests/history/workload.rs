@@ -15,9 +15,9 @@ use super::worker::Worker;
 /// How many threads take part in a round.
 const THREADS: usize = 8;
 /// How many keys a round has.
-const KEYS: usize = 3;
+pub(crate) const KEYS: usize = 3;
 /// How many operations each thread performs in a round.
-const OPERATIONS: usize = 8;
+pub(crate) const OPERATIONS: usize = 8;
 
 /// The longest pauses, in microseconds: one for each kind of round.
 const PAUSES: [u64; 4] = [0, 100, 200, 400];
@@ -151,7 +151,7 @@ fn perform(worker: &Worker, mix: &[(Call, u64)], mut random: Random) {
 }
 
 /// One key, or several in any order.
-fn some_keys(random: &mut Random) -> Vec<Key> {
+pub(crate) fn some_keys(random: &mut Random) -> Vec<Key> {
     let first = random.below(KEYS as u64) as Key;
     let count = if random.below(3) == 0 { 2 + random.below(KEYS as u64 - 1) as usize } else { 1 };
     let step = 1 + random.below(KEYS as u64 - 1) as usize;

@@ -31,7 +31,9 @@ fn too_early(timeline: &Timeline<'_>, read: &Read<'_>, made: &Made<'_>) -> Optio
 }
 
 fn not_cacheable(timeline: &Timeline<'_>, read: &Read<'_>, made: &Made<'_>) -> Option<Violation> {
-    let is_later = made.by.end.is_some_and(|end| end < read.by.begin);
+    // A detached creation goes on after its caller was dropped.
+    let ended = made.by.end.filter(|_| made.by.outcome != Outcome::Dropped);
+    let is_later = ended.is_some_and(|end| end < read.by.begin);
     (!made.is_cacheable() && (read.is_fresh_only() || is_later)).then(|| {
         let what = format!("k{}: {} was returned, which is not cacheable", timeline.key, read.value);
         Violation::new(Rule::Origin, timeline, what, &[made.by, read.by])

@@ -127,6 +127,8 @@ impl Made<'_> {
     /// Whether the value is ruled out once `write` is over.
     pub(super) fn is_ruled_out_by(&self, write: &Operation) -> bool {
         match (self.creation, self.by.settled()) {
+            // A creation that was dropped is stored before a newer write, or not at all.
+            (Some(creation), _) if self.by.outcome == Outcome::Dropped => write.at_work > creation.called,
             // It may be stored at any later time.
             (_, None) => false,
             (Some(creation), Some(_)) => write.at_work > creation.called,

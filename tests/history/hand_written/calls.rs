@@ -96,6 +96,11 @@ impl Operation {
         Operation { outcome: Outcome::Failed("the store is down".to_owned()), found: Vec::new(), ..self }
     }
 
+    /// The same operation, whose future was dropped at its end.
+    pub(super) fn dropped(self) -> Self {
+        Operation { outcome: Outcome::Dropped, found: Vec::new(), ..self }
+    }
+
     /// The same operation, before it ends.
     pub(super) fn unfinished(self) -> Self {
         Operation { outcome: Outcome::Unfinished, found: Vec::new(), end: None, ..self }
