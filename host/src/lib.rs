@@ -40,6 +40,7 @@ pub mod function;
 mod invalidation;
 mod key;
 pub mod lock;
+mod outage;
 mod policy;
 pub mod proxy;
 mod region;
@@ -233,8 +234,9 @@ pub use crate::invalidation::{
     DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
 };
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
+pub use crate::outage::{BackendState, BreakerConfig, BreakerState};
 pub use crate::region::{
-    BackgroundCall, CacheRegion, CallOptions, DetachedCall, OnCreatorFailure, RegionConfig,
+    BackgroundCall, CacheRegion, CallOptions, DetachedCall, OnBackendFailure, OnCreatorFailure, RegionConfig,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, ThreadRunner};

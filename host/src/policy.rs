@@ -35,6 +35,37 @@ impl std::str::FromStr for OnCreatorFailure {
     }
 }
 
+/// What a call does if its backend fails: if it is unreachable, does not reply in time, or is broken.
+///
+/// This is one policy for regions, cached functions, and templates. Invalid keys and values, and what a backend refuses on
+/// purpose, are errors under both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnBackendFailure {
+    /// The call returns the error. The default. A cached function, which cannot, evaluates for each caller.
+    #[default]
+    Error,
+    /// The call goes on without the backend.
+    ///
+    /// Reads are misses. One caller of the process creates a missing key at a time, and others get its value, also for up
+    /// to one second afterwards. Values are not stored. `delete` succeeds: it is queued, and made when the backend works
+    /// again. Until then, the key is a miss. A value that `set` cannot store is deleted in the same way.
+    Degrade,
+}
+
+impl std::str::FromStr for OnBackendFailure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(OnBackendFailure::Error),
+            "degrade" => Ok(OnBackendFailure::Degrade),
+            _ => Err(format!("invalid failure policy {text:?}: expected \"error\" or \"degrade\"")),
+        }
+    }
+}
+
 /// What a call goes by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
@@ -47,6 +78,9 @@ pub(crate) struct Policy {
     /// How long the call waits for other creators, in all.
     pub(crate) creation_wait_timeout: Duration,
     pub(crate) on_creator_failure: OnCreatorFailure,
+    pub(crate) on_backend_failure: OnBackendFailure,
+    /// Whether the backend failed during this call, so that the rest of the call goes on without it.
+    pub(crate) skips_backend: bool,
 }
 
 impl Default for Policy {
@@ -57,6 +91,8 @@ impl Default for Policy {
             ignores_expiration: false,
             creation_wait_timeout: Duration::from_secs(300),
             on_creator_failure: OnCreatorFailure::Next,
+            on_backend_failure: OnBackendFailure::Error,
+            skips_backend: false,
         }
     }
 }
@@ -75,6 +111,11 @@ impl Policy {
     pub(crate) fn shares_failures(&self) -> bool {
         self.on_creator_failure == OnCreatorFailure::Share
     }
+
+    /// Returns whether the call goes on if its backend fails.
+    pub(crate) fn degrades(&self) -> bool {
+        self.on_backend_failure == OnBackendFailure::Degrade
+    }
 }
 
 /// The options of a call. `None` means that the region's setting applies.
@@ -84,15 +125,22 @@ pub(crate) struct Overrides {
     pub(crate) ignores_expiration: bool,
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
+    pub(crate) on_backend_failure: Option<OnBackendFailure>,
 }
 
 impl Overrides {
     /// Returns whether the region's policy applies as it is.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        let Overrides { expiration, ignores_expiration, creation_wait_timeout, on_creator_failure } = self;
+        let Overrides {
+            expiration,
+            ignores_expiration,
+            creation_wait_timeout,
+            on_creator_failure,
+            on_backend_failure,
+        } = self;
         let is_set = expiration.is_some() || creation_wait_timeout.is_some() || on_creator_failure.is_some();
-        !is_set && !ignores_expiration
+        !is_set && on_backend_failure.is_none() && !ignores_expiration
     }
 
     /// Returns the policy of a call of a region whose own policy is `region`.
@@ -107,6 +155,8 @@ impl Overrides {
             ignores_expiration: self.ignores_expiration,
             creation_wait_timeout: self.creation_wait_timeout.unwrap_or(region.creation_wait_timeout),
             on_creator_failure: self.on_creator_failure.unwrap_or(region.on_creator_failure),
+            on_backend_failure: self.on_backend_failure.unwrap_or(region.on_backend_failure),
+            skips_backend: region.skips_backend,
         }
     }
 }

@@ -125,7 +125,8 @@ fn errors_in_flat_settings_include_the_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
         "p.expiraton_time = \"5\": unknown name (known: backend, expiration_time, key_mangler, serializer, \
-         mangle_invalid_keys, creation_wait_timeout, on_creator_failure, wrap, arguments.NAME); did you mean \"expiration_time\"?"
+         mangle_invalid_keys, creation_wait_timeout, on_creator_failure, on_backend_failure, breaker.failures, breaker.open_for, \
+         wrap, arguments.NAME); did you mean \"expiration_time\"?"
     );
     says(&flat_error("p.", "5"), &["p. = \"5\": unknown name"]);
     let neither = "p.mangle_invalid_keys = \"yes\": expected true or false";

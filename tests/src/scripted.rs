@@ -13,6 +13,9 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::threads::LIMIT;
 
+/// Stands for all operations.
+const ALL: &str = "all";
+
 /// A store in memory that records its calls and fails on demand. It can have mutexes.
 #[derive(Debug, Default)]
 pub struct Scripted {
@@ -54,6 +57,11 @@ impl Scripted {
     /// Makes `operation` fail until [`heal`](Self::heal) is called.
     pub fn fail(&self, operation: &'static str, kind: ErrorKind) {
         *self.failing.lock() = Some((operation, kind));
+    }
+
+    /// Makes all operations fail until [`heal`](Self::heal) is called. Mutexes are as before.
+    pub fn fail_all(&self, kind: ErrorKind) {
+        self.fail(ALL, kind);
     }
 
     /// Makes all operations succeed again.
@@ -104,7 +112,7 @@ impl Scripted {
     fn called(&self, operation: &'static str, key: &str) -> Result<(), BackendError> {
         self.calls.lock().push((operation, key.to_owned()));
         match *self.failing.lock() {
-            Some((failing, kind)) if failing == operation => {
+            Some((failing, kind)) if failing == operation || failing == ALL => {
                 Err(BackendError::new(kind, "scripted failure").during(operation).for_key(key))
             }
             _ => Ok(()),

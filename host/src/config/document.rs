@@ -9,7 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::expiration::Expiration;
-use crate::region::{BackendChoice, OnCreatorFailure, RegionConfig, Wrap};
+use crate::outage::BreakerConfig;
+use crate::region::{BackendChoice, OnBackendFailure, OnCreatorFailure, RegionConfig, Wrap};
 use crate::registry::{NamePattern, Pin, Registry};
 
 #[derive(Deserialize)]
@@ -48,6 +49,8 @@ pub(super) struct RegionTable {
     #[serde(default, with = "seconds")]
     creation_wait_timeout: Option<Duration>,
     on_creator_failure: Option<OnCreatorFailure>,
+    on_backend_failure: Option<OnBackendFailure>,
+    breaker: Option<BreakerConfig>,
     wrap: Option<Vec<WrapItem>>,
 }
 
@@ -76,6 +79,8 @@ impl RegionTable {
         config.settings.mangle_invalid_keys = self.mangle_invalid_keys;
         config.settings.creation_wait_timeout = self.creation_wait_timeout;
         config.settings.on_creator_failure = self.on_creator_failure;
+        config.settings.on_backend_failure = self.on_backend_failure;
+        config.settings.breaker = self.breaker;
         if let Some(name) = &self.key_mangler {
             config = config.key_mangler_named(name);
         }

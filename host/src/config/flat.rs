@@ -11,7 +11,7 @@ use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
 /// The names that may follow the prefix.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 12] = [
     "backend",
     "expiration_time",
     "key_mangler",
@@ -19,6 +19,9 @@ const KNOWN: [&str; 9] = [
     "mangle_invalid_keys",
     "creation_wait_timeout",
     "on_creator_failure",
+    "on_backend_failure",
+    "breaker.failures",
+    "breaker.open_for",
     "wrap",
     "arguments.NAME",
 ];
@@ -102,6 +105,16 @@ impl RegionConfig {
                 self.settings.creation_wait_timeout = Some(limit);
             }
             "on_creator_failure" => self.settings.on_creator_failure = Some(value.parse()?),
+            "on_backend_failure" => self.settings.on_backend_failure = Some(value.parse()?),
+            "breaker.failures" => {
+                let failures =
+                    value.parse().map_err(|_| "expected a number of calls, such as 5".to_owned())?;
+                self.settings.breaker.get_or_insert_default().failures = failures;
+            }
+            "breaker.open_for" => {
+                let open_for = seconds::parse(value).map_err(|error| error.to_string())?;
+                self.settings.breaker.get_or_insert_default().open_for = open_for;
+            }
             "key_mangler" => self = self.key_mangler_named(value),
             "serializer" => self = self.serializer_named(value),
             _ => self = names(value).fold(self, RegionConfig::flat_proxy),

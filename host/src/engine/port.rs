@@ -56,6 +56,11 @@ pub(crate) trait Port {
     /// Acquires a mutex: at once if `until` is `None`, and waiting until then otherwise.
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError>;
 
+    /// Lets the creation go on without the mutex, which failed, or returns the `error`.
+    fn go_on_without_mutex(&mut self, error: BackendError) -> Result<(), BackendError> {
+        Err(error)
+    }
+
     /// Returns whether a mutex that was acquired is known to be held no longer.
     fn is_lost(&self, mutex: &HeldMutex) -> bool;
 

@@ -136,11 +136,14 @@ async fn try_lock<P: Port>(port: &mut P, mut led: Led, is_missing: bool) -> Resu
             Ok(Tried::Leads(led))
         }
         Ok(false) => Ok(Tried::Busy(led)),
-        Err(error) if is_missing => Err(mutex_failed(port, led, error)),
-        Err(error) => {
-            port.report(Report::MutexFailed { place: led.place, error: &error });
-            Ok(Tried::Busy(led))
-        }
+        Err(error) => match port.go_on_without_mutex(error) {
+            Ok(()) => Ok(Tried::Leads(led)),
+            Err(error) if is_missing => Err(mutex_failed(port, led, error)),
+            Err(error) => {
+                port.report(Report::MutexFailed { place: led.place, error: &error });
+                Ok(Tried::Busy(led))
+            }
+        },
     }
 }
 
@@ -175,7 +178,11 @@ async fn lock<P: Port>(
             led.leadership.give_up(waited);
             return last_look(port, slots, led.place, "another process".to_owned(), waited).await;
         }
-        Err(error) => return Err(mutex_failed(port, led, error)),
+        Err(error) => {
+            if let Err(error) = port.go_on_without_mutex(error) {
+                return Err(mutex_failed(port, led, error));
+            }
+        }
     }
     Ok(Next::Create(vec![led]))
 }

@@ -1,10 +1,25 @@
 //! What a cached function does if its region fails: it is evaluated as if it were not cached.
+//!
+//! A function cannot return an error of its region. Under `on_backend_failure = "degrade"`, the region itself goes on
+//! without its backend, so that one caller evaluates at a time and the others get its value. Under `"error"`, and for all
+//! other failures of the region, each caller evaluates.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use crate::error::CreateError;
+use crate::outage::RateLimit;
 use crate::shorten::Shortened;
+
+/// How many regions have a limit of their own. Further ones share one.
+const REGIONS: usize = 1_000;
+
+/// The limits of the warnings, by region.
+static WARNINGS: Mutex<BTreeMap<String, RateLimit>> = Mutex::new(BTreeMap::new());
 
 /// Returns the result of a region's call. If the region failed, logs a warning and returns the result of `evaluate`.
 ///
@@ -34,9 +49,37 @@ pub(super) fn unless_failed<T, E>(
     None
 }
 
-/// Logs that a function is evaluated without its region.
+/// Logs that a function is evaluated without its region, once in ten seconds for each region.
 #[cold]
 fn log_failure(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
+    let Some(suppressed) = pass(&mut WARNINGS.lock(), region, Instant::now()) else { return };
     let key = Shortened(keys);
-    tracing::warn!(region, %key, error, "the cache failed; evaluating the function without it");
+    tracing::warn!(region, %key, error, suppressed, "the cache failed; evaluating the function without it");
+}
+
+/// Returns how many warnings of `region` were suppressed before this one, or `None` to suppress this one too.
+fn pass(warnings: &mut BTreeMap<String, RateLimit>, region: &str, now: Instant) -> Option<u64> {
+    if let Some(limit) = warnings.get_mut(region) {
+        return limit.pass(now);
+    }
+    let of_its_own = if warnings.len() < REGIONS { region } else { "" };
+    warnings.entry(of_its_own.to_owned()).or_default().pass(now)
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn regions_have_limits_of_their_own_up_to_a_bound() {
+        let (mut warnings, now) = (BTreeMap::new(), Instant::now());
+        assert_eq!(["a", "a", "b"].map(|region| pass(&mut warnings, region, now)), [Some(0), None, Some(0)]);
+        assert_eq!(pass(&mut warnings, "a", now + Duration::from_secs(10)), Some(1));
+        for number in 0..2 * REGIONS {
+            pass(&mut warnings, &number.to_string(), now);
+        }
+        assert_eq!(warnings.len(), REGIONS + 1);
+    }
 }

@@ -39,8 +39,8 @@ impl CallOptions<'_> {
         }
         asynchronous::drive(async {
             let current = self.state().shared()?;
-            let policy = self.policy(&current);
-            current.polling(pin!(current.get(current.tasks(), key, &policy))).await
+            let mut policy = self.policy(&current);
+            current.polling(pin!(current.get(current.tasks(), key, &mut policy))).await
         })
         .await
     }
@@ -55,8 +55,8 @@ impl CallOptions<'_> {
     ) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().shared()?;
         let mangled = current.mangle_multi(keys)?;
-        let policy = self.policy(&current);
-        current.polling(pin!(current.get_multi(current.tasks(), &mangled, &policy))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.get_multi(current.tasks(), &mangled, &mut policy))).await
     }
 
     /// See [`CacheRegion::get_value_metadata_async`](crate::CacheRegion::get_value_metadata_async).
@@ -68,8 +68,8 @@ impl CallOptions<'_> {
         key: &str,
     ) -> Result<Option<Aged<T>>, RegionError> {
         let current = self.state().shared()?;
-        let policy = self.policy(&current);
-        current.polling(pin!(current.get_aged(current.tasks(), key, &policy))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.get_aged(current.tasks(), key, &mut policy))).await
     }
 
     /// See [`CacheRegion::set_async`](crate::CacheRegion::set_async).
@@ -78,7 +78,8 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::set`](crate::CacheRegion::set).
     pub async fn set_async<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
         let current = self.state().shared()?;
-        current.polling(pin!(current.set(current.tasks(), key, value))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.set(current.tasks(), key, value, &mut policy))).await
     }
 
     /// See [`CacheRegion::set_multi_async`](crate::CacheRegion::set_multi_async).
@@ -91,7 +92,8 @@ impl CallOptions<'_> {
     ) -> Result<(), RegionError> {
         let current = self.state().shared()?;
         let entries = current.encode_multi(values)?;
-        current.polling(pin!(current.set_multi(current.tasks(), entries))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.set_multi(current.tasks(), entries, &mut policy))).await
     }
 
     /// See [`CacheRegion::delete_async`](crate::CacheRegion::delete_async).
@@ -100,7 +102,8 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
     pub async fn delete_async(&self, key: &str) -> Result<(), RegionError> {
         let current = self.state().shared()?;
-        current.polling(pin!(current.delete(current.tasks(), key))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.delete(current.tasks(), key, &mut policy))).await
     }
 
     /// See [`CacheRegion::delete_multi_async`](crate::CacheRegion::delete_multi_async).
@@ -110,7 +113,8 @@ impl CallOptions<'_> {
     pub async fn delete_multi_async(&self, keys: &[impl AsRef<str>]) -> Result<(), RegionError> {
         let current = self.state().shared()?;
         let mangled = current.mangle_multi(keys)?;
-        current.polling(pin!(current.delete_multi(current.tasks(), &mangled))).await
+        let mut policy = self.policy(&current);
+        current.polling(pin!(current.delete_multi(current.tasks(), &mangled, &mut policy))).await
     }
 
     /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
@@ -294,10 +298,10 @@ impl CallOptions<'_> {
         };
         asynchronous::drive(async {
             let current = call.state().shared()?;
-            let policy = call.policy(&current);
+            let mut policy = call.policy(&current);
             let key = CallKey::new(&current, key, current.mangle(key)?);
             let value = async {
-                match current.read_first(&key.mangled, look, &policy).await? {
+                match current.read_first(&key.mangled, look, &mut policy).await? {
                     Reading::Fresh(value) => Ok(value),
                     reading => current.create(key, policy, creator, reading).await,
                 }
@@ -341,7 +345,7 @@ impl Configured {
         &self,
         mangled: &str,
         look: Look<T>,
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Reading<T>, RegionError> {
         match look {
             Look::Found(reading) => Ok(reading),
@@ -369,14 +373,14 @@ impl Configured {
     pub(super) async fn create_multi<T: CacheValue, C: Creator<T>>(
         self: &Arc<Self>,
         keys: Vec<CallKey<'_>>,
-        policy: Policy,
+        mut policy: Policy,
         creator: C,
     ) -> Result<Vec<T>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         let mangled: Vec<&str> = keys.iter().map(|key| &*key.mangled).collect();
-        let readings = self.read_multi(self.tasks(), &mangled, &policy).await?;
+        let readings = self.read_multi(self.tasks(), &mangled, &mut policy).await?;
         let call = Call::new(self.tasks(), self, keys, policy, creator, None);
         call.run(readings.into_iter().map(Slot::from).collect()).await
     }

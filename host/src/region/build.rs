@@ -14,6 +14,7 @@ use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
+use crate::outage::BreakerConfig;
 use crate::policy::Policy;
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
@@ -58,10 +59,16 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
     let replaces = settings.mangle_invalid_keys.unwrap_or(true);
+    let policy = policy(&settings);
+    match checked_breaker(region, &settings)? {
+        Some(breaker) => bottom.guard.configure(breaker),
+        None if policy.degrades() => bottom.guard.configure_by_default(),
+        None => {}
+    }
     Ok(Configured {
         region: region.into(),
         stored_keys: StoredKeys::new(key_mangler, &bottom.capabilities, replaces),
-        policy: policy(&settings),
+        policy,
         strategy,
         runner: settings.async_creation_runner.clone(),
         runtime: settings.runtime.clone(),
@@ -78,7 +85,16 @@ fn policy(settings: &Settings) -> Policy {
         expiration: settings.expiration_time.and_then(Expiration::limit),
         creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(default.creation_wait_timeout),
         on_creator_failure: settings.on_creator_failure.unwrap_or_default(),
+        on_backend_failure: settings.on_backend_failure.unwrap_or_default(),
         ..default
+    }
+}
+
+/// Returns the settings of the breaker, if there are any.
+fn checked_breaker(region: &str, settings: &Settings) -> Result<Option<BreakerConfig>, RegionError> {
+    match settings.breaker.and_then(|breaker| breaker.problem()) {
+        None => Ok(settings.breaker),
+        Some(problem) => Err(RegionError::Setting { region: region.to_owned(), setting: "breaker", problem }),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::engine::CreationInfo;
 use crate::engine::blocking::drive;
 use crate::error::{CreateError, RegionError};
 use crate::invalidation::Invalidation;
+use crate::outage::BackendState;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
@@ -300,6 +301,23 @@ impl CacheRegion {
     /// If the region is not configured.
     pub fn creations(&self) -> Result<Vec<CreationInfo>, RegionError> {
         Ok(self.state.current()?.stores.gates.get().creations(self.name(), Instant::now()))
+    }
+
+    /// Returns the state of the backend, as this process sees it: its breaker, and what could not be written.
+    ///
+    /// ```
+    /// use dogpile::{BreakerState, CacheRegion, RegionConfig};
+    ///
+    /// let region = CacheRegion::new("prices");
+    /// region.configure(RegionConfig::new("dogpile.cache.memory"))?;
+    /// assert_eq!(region.backend_state()?.breaker, BreakerState::Closed);
+    /// # Ok::<(), dogpile::RegionError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    pub fn backend_state(&self) -> Result<BackendState, RegionError> {
+        Ok(self.state.current()?.stores.bottom.guard.state())
     }
 
     /// Returns the key that the backend gets for `key`.

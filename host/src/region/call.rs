@@ -14,6 +14,7 @@ use super::configured::Configured;
 use super::creator::{Creator, CreatorCall};
 use super::front_end::FrontEnd;
 use super::release::release_later;
+use super::store::Write;
 use super::stores::Encoded;
 use crate::decision::stamp;
 use crate::engine::{
@@ -21,6 +22,7 @@ use crate::engine::{
     SharedFailure, Slot, Storing, Wanted, settle,
 };
 use crate::error::{CreateError, RegionError};
+use crate::outage::was_refused;
 use crate::policy::Policy;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -108,7 +110,11 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     }
 
     /// Stores those of `values` that can be serialized.
-    async fn store_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Result<(), RegionError> {
+    async fn store_all(
+        &mut self,
+        values: Vec<Storing<'_, T>>,
+        began: CreationTime,
+    ) -> Result<(), RegionError> {
         let ended = self.current.clock.stamp();
         let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
         let mut in_progress = Vec::new();
@@ -123,13 +129,14 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             }
         }
         let stores = &self.current.stores;
+        let mut write = Write::of_created(&mut self.policy, &self.current.clock);
         match entries.pop() {
             Some((mangled, encoded)) if !C::IS_MULTI => {
-                stores.set(self.front, &mangled, encoded, in_progress).await
+                stores.set(self.front, &mangled, encoded, in_progress, &mut write).await
             }
             Some(last) => {
                 entries.push(last);
-                stores.set_multi(self.front, entries, in_progress).await
+                stores.set_multi(self.front, entries, in_progress, &mut write).await
             }
             None => Ok(()),
         }
@@ -151,6 +158,9 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
 
     #[cold]
     fn log_not_stored(&self, error: &RegionError) {
+        if error.backend_error().is_some_and(was_refused) {
+            return;
+        }
         let (region, error) = (&*self.current.region, error as &(dyn std::error::Error + 'static));
         tracing::warn!(region, error, "a created value was not stored; its caller gets it all the same");
     }
@@ -203,23 +213,30 @@ where
         let mangled: Vec<&str> = places.iter().map(|place| &*self.keys[*place].mangled).collect();
         let found = match mangled[..] {
             [mangled] if !C::IS_MULTI => {
-                let found = self.current.read_bottom(self.front, mangled, &self.policy).await;
+                let found = self.current.read_bottom(self.front, mangled, &mut self.policy).await;
                 found.map(|found| vec![found])
             }
-            _ => self.current.read_bottom_multi(self.front, &mangled, &self.policy).await,
+            _ => self.current.read_bottom_multi(self.front, &mangled, &mut self.policy).await,
         };
         self.note_timeout(found.as_ref().err().and_then(RegionError::backend_error));
         Ok(found?)
     }
 
     fn mutex(&self, place: usize) -> Option<HeldMutex> {
+        if self.policy.skips_backend {
+            return None;
+        }
         self.current.stores.bottom.backend.get_mutex(&self.keys[place].mangled)
     }
 
     async fn acquire(&mut self, mutex: &HeldMutex, until: Option<Instant>) -> Result<bool, BackendError> {
-        let acquired = self.front.acquire(&self.current.stores.bottom.access, mutex, until).await;
+        let acquired = self.current.stores.bottom.acquire(self.front, mutex, until).await;
         self.note_timeout(acquired.as_ref().err());
         acquired
+    }
+
+    fn go_on_without_mutex(&mut self, error: BackendError) -> Result<(), BackendError> {
+        self.current.stores.bottom.go_on_without(&mut self.policy, "acquire", error)
     }
 
     fn is_lost(&self, mutex: &HeldMutex) -> bool {
@@ -227,11 +244,11 @@ where
     }
 
     async fn unlock(&mut self, place: usize, mutex: HeldMutex) {
-        if self.has_timed_out {
+        if self.has_timed_out || self.policy.skips_backend || self.current.stores.bottom.guard.is_open() {
             // The caller has waited long enough.
             return release_later(mutex);
         }
-        if let Err(error) = self.front.release(&self.current.stores.bottom.access, mutex).await {
+        if let Err(error) = self.current.stores.bottom.release(self.front, mutex).await {
             self.note_timeout(Some(&error));
             // The value is stored. A failed release deserves a warning, but the caller still gets the value.
             let (region, error) = (&*self.current.region, &error as &(dyn std::error::Error + 'static));
@@ -298,6 +315,7 @@ where
     fn report(&self, report: Report<'_>) {
         let region = &*self.current.region;
         match report {
+            Report::MutexFailed { error, .. } if was_refused(error) => {}
             Report::MutexFailed { place, error } => {
                 let error = error as &(dyn std::error::Error + 'static);
                 tracing::warn!(region, key = %self.shown(place), error, "the mutex failed; the old value is served");

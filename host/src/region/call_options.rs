@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::configured::Configured;
 use super::state::RegionState;
 use crate::expiration::Expiration;
-use crate::policy::{OnCreatorFailure, Overrides, Policy};
+use crate::policy::{OnBackendFailure, OnCreatorFailure, Overrides, Policy};
 
 /// The settings of one call, created by [`CacheRegion::options`](crate::CacheRegion::options).
 ///
@@ -63,6 +63,15 @@ impl<'r> CallOptions<'r> {
     /// See [`RegionConfig::on_creator_failure`](crate::RegionConfig::on_creator_failure).
     pub fn on_creator_failure(mut self, policy: OnCreatorFailure) -> Self {
         self.overrides.on_creator_failure = Some(policy);
+        self
+    }
+
+    /// Sets what the call does if the backend fails. Default: the region's.
+    ///
+    /// See [`RegionConfig::on_backend_failure`](crate::RegionConfig::on_backend_failure). A call that goes on without its
+    /// backend does not need a breaker.
+    pub fn on_backend_failure(mut self, policy: OnBackendFailure) -> Self {
+        self.overrides.on_backend_failure = Some(policy);
         self
     }
 

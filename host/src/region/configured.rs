@@ -16,6 +16,7 @@ use crate::engine::blocking::drive;
 use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
+use crate::outage::Permit;
 use crate::policy::Policy;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
@@ -25,6 +26,13 @@ use crate::value::CacheValue;
 
 /// How long `set` and `delete` wait until a created value of their key is stored.
 const STORE_WAIT: Duration = Duration::from_secs(10);
+
+/// Why a key was not read in the quick way.
+pub(crate) enum Unread {
+    /// There is more to consider: a tier, or a backend that fails.
+    NotRead,
+    Failed(BackendError),
+}
 
 /// The configuration that a region's calls work with.
 pub(crate) struct Configured {
@@ -93,37 +101,46 @@ impl Configured {
     // Always inlined, as are the functions that it calls for a fresh value: a hit is one piece of code, and all else is
     // called out of line. That saves a hit of an object a third of its instructions.
     #[inline(always)]
-    pub(crate) fn read<T: CacheValue>(
-        &self,
-        mangled: &str,
-        policy: &Policy,
-    ) -> Result<Reading<T>, RegionError> {
-        if self.stores.has_tiers() {
-            return self.read_through_tiers(mangled, policy);
-        }
+    pub(crate) fn read<T: CacheValue>(&self, mangled: &str, policy: &Policy) -> Result<Reading<T>, Unread> {
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
+        if self.stores.has_tiers() || store.guard.is_engaged() {
+            return Err(Unread::NotRead);
+        }
+        let permit = store.guard.permit();
         // Not `get`: its clone of the stored value would take longer than all of the judging.
         let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
         let found = store.access.on_this_thread().get_with(mangled, &mut visit);
         if !matches!(found, Ok(true)) {
-            self.report_missing(mangled, found)?;
+            self.report_missing(mangled, found, permit)?;
         }
         Ok(reading)
     }
 
+    /// Returns the value of a key that [`read`](Self::read) did not read, and what the rest of the call goes by.
     #[cold]
-    fn read_through_tiers<T: CacheValue>(
+    pub(crate) fn read_closely<T: CacheValue>(
         &self,
         mangled: &str,
-        policy: &Policy,
-    ) -> Result<Reading<T>, RegionError> {
-        drive(self.find(Blocking, mangled, policy)).map(|found| found.reading)
+        mut policy: Policy,
+        unread: Unread,
+    ) -> Result<(Policy, Reading<T>), RegionError> {
+        if let Unread::Failed(error) = unread {
+            self.stores.bottom.go_on(&mut policy, "get", &mangled, error)?;
+        }
+        let found = drive(self.find(Blocking, mangled, &mut policy))?;
+        Ok((policy, found.reading))
     }
 
     /// Logs that no value was found, or returns the error of the backend.
     #[cold]
-    fn report_missing(&self, mangled: &str, found: Result<bool, BackendError>) -> Result<(), RegionError> {
-        found.map_err(|error| self.stores.bottom.failed("get", &mangled, error))?;
+    fn report_missing(
+        &self,
+        mangled: &str,
+        found: Result<bool, BackendError>,
+        permit: Permit<'_>,
+    ) -> Result<(), Unread> {
+        permit.end(&found);
+        found.map_err(Unread::Failed)?;
         self.log_absent(mangled);
         Ok(())
     }
@@ -135,11 +152,16 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &str,
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Found<T>, RegionError> {
         let mut found = Found { reading: Reading::Missing, metadata: None };
         for (count, store) in self.stores.top_down().enumerate() {
-            found = self.found_in(store, mangled, store.get(front, mangled).await?, policy);
+            let stored = if self.stores.is_bottom(store) {
+                store.get(front, mangled, policy).await?
+            } else {
+                store.get(front, mangled, &mut Policy::default()).await?
+            };
+            found = self.found_in(store, mangled, stored, policy);
             if self.fill_from(front, count, mangled, &found).await {
                 break;
             }
@@ -152,10 +174,10 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &str,
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Found<T>, RegionError> {
         let store = &self.stores.bottom;
-        let found = self.found_in(store, mangled, store.get(front, mangled).await?, policy);
+        let found = self.found_in(store, mangled, store.get(front, mangled, policy).await?, policy);
         self.fill_from(front, usize::MAX, mangled, &found).await;
         Ok(found)
     }
@@ -165,11 +187,11 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Vec<Found<T>>, RegionError> {
         let store = &self.stores.bottom;
         let mut all = Vec::with_capacity(mangled.len());
-        for (mangled, found) in mangled.iter().zip(store.get_multi(front, mangled).await?) {
+        for (mangled, found) in mangled.iter().zip(store.get_multi(front, mangled, policy).await?) {
             let found = self.found_in(store, mangled, found, policy);
             self.fill_from(front, usize::MAX, mangled, &found).await;
             all.push(found);
@@ -186,7 +208,7 @@ impl Configured {
         found: &Found<T>,
     ) -> bool {
         let Found { reading: Reading::Fresh(value), metadata: Some(metadata) } = found else { return false };
-        self.stores.fill(front, count, mangled, value, metadata).await;
+        self.stores.fill(front, count, mangled, value, metadata, &self.clock).await;
         true
     }
 
@@ -195,14 +217,15 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Vec<Reading<T>>, RegionError> {
         if self.stores.has_tiers() {
             return self.read_tiers(front, mangled, policy).await;
         }
         let store = &self.stores.bottom;
+        let found = store.get_multi(front, mangled, policy).await?;
         let judged = |(mangled, found): (&&str, _)| self.found_in(store, mangled, found, policy).reading;
-        Ok(mangled.iter().zip(store.get_multi(front, mangled).await?).map(judged).collect())
+        Ok(mangled.iter().zip(found).map(judged).collect())
     }
 
     #[cold]
@@ -210,14 +233,19 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Vec<Reading<T>>, RegionError> {
         let mut readings: Vec<Reading<T>> = mangled.iter().map(|_| Reading::Missing).collect();
         let mut places: Vec<usize> = (0..mangled.len()).collect();
         for (count, store) in self.stores.top_down().enumerate() {
             let keys: Vec<&str> = places.iter().map(|place| mangled[*place]).collect();
             let mut left = Vec::new();
-            for (place, found) in places.into_iter().zip(store.get_multi(front, &keys).await?) {
+            let stored = if self.stores.is_bottom(store) {
+                store.get_multi(front, &keys, policy).await?
+            } else {
+                store.get_multi(front, &keys, &mut Policy::default()).await?
+            };
+            for (place, found) in places.into_iter().zip(stored) {
                 let found = self.found_in(store, mangled[place], found, policy);
                 if !self.fill_from(front, count, mangled[place], &found).await {
                     left.push(place);

@@ -225,9 +225,9 @@ impl DetachedCall<'_> {
         };
         asynchronous::drive(async {
             let current = call.state().shared()?;
-            let policy = call.policy(&current);
+            let mut policy = call.policy(&current);
             let mangled = current.mangle(key)?;
-            let reading = current.polling(pin!(current.read_first(&mangled, look, &policy))).await?;
+            let reading = current.polling(pin!(current.read_first(&mangled, look, &mut policy))).await?;
             let reading = match reading {
                 Reading::Fresh(value) => return Ok(value),
                 reading => reading,

@@ -168,11 +168,11 @@ impl CallOptions<'_> {
         C::Error: fmt::Display,
     {
         let current = self.state().current()?;
-        let policy = self.creating().policy(&current);
+        let mut policy = self.creating().policy(&current);
         let sorted = sorted(keys);
         let call_keys = current.call_keys(&sorted)?;
         let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
-        let readings = drive(current.read_multi(Blocking, &mangled, &policy))?;
+        let readings = drive(current.read_multi(Blocking, &mangled, &mut policy))?;
         let call = Call::new(Blocking, &current, call_keys, policy, creator, hand_over);
         let values = drive(call.run(readings.into_iter().map(Slot::from).collect()))?;
         Ok(in_request_order(keys, &sorted, &values))

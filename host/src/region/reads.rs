@@ -39,9 +39,13 @@ impl CallOptions<'_> {
             own = self.policy(&current);
             &own
         };
-        match current.read(mangled, policy)? {
-            Reading::Fresh(value) => Ok(fresh(value)),
-            other => otherwise(&current, mangled, *policy, other),
+        match current.read(mangled, policy) {
+            Ok(Reading::Fresh(value)) => Ok(fresh(value)),
+            Ok(other) => otherwise(&current, mangled, *policy, other),
+            Err(unread) => match current.read_closely(mangled, *policy, unread)? {
+                (_, Reading::Fresh(value)) => Ok(fresh(value)),
+                (policy, other) => otherwise(&current, mangled, policy, other),
+            },
         }
     }
 
@@ -59,7 +63,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     pub fn get_multi<T: CacheValue>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().current()?;
-        drive(current.get_multi(Blocking, &current.mangle_multi(keys)?, &self.policy(&current)))
+        drive(current.get_multi(Blocking, &current.mangle_multi(keys)?, &mut self.policy(&current)))
     }
 
     /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
@@ -68,7 +72,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
     pub fn get_value_metadata<T: CacheValue>(&self, key: &str) -> Result<Option<Aged<T>>, RegionError> {
         let current = self.state().current()?;
-        drive(current.get_aged(Blocking, key, &self.policy(&current)))
+        drive(current.get_aged(Blocking, key, &mut self.policy(&current)))
     }
 }
 
@@ -78,7 +82,7 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         key: &str,
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Option<T>, RegionError> {
         let mangled = self.mangle(key)?;
         Ok(fresh(self.find(front, &mangled, policy).await?.reading))
@@ -89,7 +93,7 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &[Cow<'_, str>],
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Vec<Option<T>>, RegionError> {
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
         Ok(self.read_multi(front, &mangled, policy).await?.into_iter().map(fresh).collect())
@@ -100,7 +104,7 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         key: &str,
-        policy: &Policy,
+        policy: &mut Policy,
     ) -> Result<Option<Aged<T>>, RegionError> {
         let mangled = self.mangle(key)?;
         let found = self.find(front, &mangled, policy).await?;
@@ -119,8 +123,7 @@ impl Configured {
         }
         let store = &self.stores.bottom;
         let Some(mutex) = store.backend.get_mutex(&mangled) else { return Ok(false) };
-        let locked = front.locked(&store.access, &mutex).await;
-        locked.map_err(|error| store.failed("check the mutex of", &mangled, error))
+        store.is_locked(front, &mutex, &mangled, &mut self.policy.clone()).await
     }
 
     /// Returns the keys that `keys` are stored under.

@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
-use crate::policy::OnCreatorFailure;
+use crate::outage::BreakerConfig;
+use crate::policy::{OnBackendFailure, OnCreatorFailure};
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) mangle_invalid_keys: Option<bool>,
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
+    pub(crate) on_backend_failure: Option<OnBackendFailure>,
+    pub(crate) breaker: Option<BreakerConfig>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Registry>,
     /// Names in a configuration that have no effect. They are logged when the region is configured.
@@ -108,6 +111,8 @@ impl Settings {
             mangle_invalid_keys: self.mangle_invalid_keys.or(others.mangle_invalid_keys),
             creation_wait_timeout: self.creation_wait_timeout.or(others.creation_wait_timeout),
             on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
+            on_backend_failure: self.on_backend_failure.or(others.on_backend_failure),
+            breaker: self.breaker.or(others.breaker),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
             ignored_names: if self.ignored_names.is_empty() {
@@ -269,6 +274,33 @@ impl RegionConfig {
     /// Sets what callers get that waited for a creator which failed. Default: [`OnCreatorFailure::Next`].
     pub fn on_creator_failure(mut self, policy: OnCreatorFailure) -> Self {
         self.settings.on_creator_failure = Some(policy);
+        self
+    }
+
+    /// Sets what a call does if the backend fails. Default: [`OnBackendFailure::Error`].
+    ///
+    /// ```
+    /// use dogpile::{CacheRegion, OnBackendFailure, RegionConfig};
+    ///
+    /// let region = CacheRegion::new("prices");
+    /// region.configure(
+    ///     RegionConfig::new("dogpile.cache.memory").on_backend_failure(OnBackendFailure::Degrade),
+    /// )?;
+    /// assert_eq!(region.backend_state()?.queued_deletions, 0);
+    /// # Ok::<(), dogpile::RegionError>(())
+    /// ```
+    pub fn on_backend_failure(mut self, policy: OnBackendFailure) -> Self {
+        self.settings.on_backend_failure = Some(policy);
+        self
+    }
+
+    /// Sets when the breaker of the backend opens. Default: none with [`OnBackendFailure::Error`], and
+    /// [`BreakerConfig::default`] with [`OnBackendFailure::Degrade`].
+    ///
+    /// While the breaker is open, calls of the backend fail at once. All regions over one store share its breaker, and the
+    /// settings of the region that was configured last apply.
+    pub fn breaker(mut self, breaker: BreakerConfig) -> Self {
+        self.settings.breaker = Some(breaker);
         self
     }
 

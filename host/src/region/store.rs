@@ -3,18 +3,23 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, Capabilities, Entry, ErrorKind, Metadata, Payload, StoreOptions,
 };
 
 use super::front_end::{Access, FrontEnd};
+use super::guards::guard_of;
 use super::unreadable::Unreadable;
-use crate::engine::StoreInProgress;
+use crate::engine::{HeldMutex, StoreInProgress};
 use crate::error::RegionError;
+use crate::outage::{Guard, is_outage, queue_deletions};
+use crate::policy::Policy;
 use crate::round_trip::RoundTrips;
 use crate::serializer::Serializer;
 use crate::shorten::Shortened;
+use crate::time::RegionTime;
 use crate::value::CacheValue;
 
 /// A backend under its proxies, and the codec of the values in it. All keys are mangled already.
@@ -29,10 +34,56 @@ pub(crate) struct Store {
     pub(crate) capabilities: Capabilities,
     /// How the two front ends call the backend.
     pub(crate) access: Access,
+    /// What all calls of the backend pass.
+    pub(crate) guard: Arc<Guard>,
     /// The codec. Without one, values are stored as they are.
     pub(crate) serializer: Option<Arc<dyn Serializer>>,
     round_trips: RoundTrips,
     unreadable: Unreadable,
+}
+
+/// On whose behalf keys are written.
+pub(crate) struct Write<'w> {
+    pub(crate) policy: &'w mut Policy,
+    pub(crate) clock: &'w RegionTime,
+    /// Whether the values were created. Their store may have older values, as before the creation.
+    pub(crate) creates: bool,
+    pub(crate) is_deletion: bool,
+}
+
+impl<'w> Write<'w> {
+    /// Values that the application sets.
+    pub(crate) fn of_set(policy: &'w mut Policy, clock: &'w RegionTime) -> Self {
+        Write { policy, clock, creates: false, is_deletion: false }
+    }
+
+    /// Keys that the application deletes.
+    pub(crate) fn of_deletion(policy: &'w mut Policy, clock: &'w RegionTime) -> Self {
+        Write { policy, clock, creates: false, is_deletion: true }
+    }
+
+    /// Values that were created.
+    pub(crate) fn of_created(policy: &'w mut Policy, clock: &'w RegionTime) -> Self {
+        Write { policy, clock, creates: true, is_deletion: false }
+    }
+
+    /// Returns the same write of a local tier, whose errors concern the caller.
+    pub(crate) fn of_tier<'t>(&'t self, policy: &'t mut Policy) -> Write<'t> {
+        Write { policy, clock: self.clock, creates: self.creates, is_deletion: self.is_deletion }
+    }
+}
+
+/// A write of one key, as it was before it began.
+struct BegunWrite {
+    /// The key as the store knows it.
+    key: String,
+    mangled: String,
+    /// The created value that is stored.
+    created: Option<CachedValue>,
+    /// See [`Guard::keep`].
+    mark: u64,
+    /// The deletion of the key that waited.
+    pending: Option<u64>,
 }
 
 impl Store {
@@ -45,6 +96,7 @@ impl Store {
     ) -> Self {
         let (region, capabilities) = (region.into(), backend.capabilities());
         let access = Access::of(&backend, &actual_backend, &capabilities);
+        let guard = guard_of(&name, &actual_backend);
         let (round_trips, unreadable) = (RoundTrips::default(), Unreadable::default());
         Store {
             region,
@@ -53,32 +105,81 @@ impl Store {
             actual_backend,
             capabilities,
             access,
+            guard,
             serializer,
             round_trips,
             unreadable,
         }
     }
 
-    /// Returns the stored value of `mangled`.
+    /// Returns the stored value of `mangled`. If the backend fails and the call goes on without it, that is a value which
+    /// was created a moment ago, if any.
     pub(crate) async fn get(
         &self,
         front: impl FrontEnd,
         mangled: &str,
+        policy: &mut Policy,
     ) -> Result<Option<CachedValue>, RegionError> {
-        front.get(&self.access, mangled).await.map_err(|error| self.failed("get", &mangled, error))
+        if self.is_skipped(mangled, policy) {
+            return Ok(self.recent(mangled));
+        }
+        match self.guarded(true, front.get(&self.access, mangled)).await {
+            Ok(found) => Ok(found.filter(|found| self.guard.may_read(&found.metadata))),
+            Err(error) => {
+                self.go_on(policy, "get", &mangled, error)?;
+                Ok(self.recent(mangled))
+            }
+        }
     }
 
-    /// Returns the stored values of many keys, one entry per key.
+    /// Returns the stored values of many keys, one entry per key. See [`get`](Self::get).
     pub(crate) async fn get_multi(
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
+        policy: &mut Policy,
+    ) -> Result<Vec<Option<CachedValue>>, RegionError> {
+        if self.guard.is_engaged() || policy.skips_backend {
+            return self.get_multi_closely(front, mangled, policy).await;
+        }
+        self.get_multi_asked(front, mangled, policy).await
+    }
+
+    /// Asks only for those keys that may be read.
+    #[cold]
+    async fn get_multi_closely(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[&str],
+        policy: &mut Policy,
+    ) -> Result<Vec<Option<CachedValue>>, RegionError> {
+        let is_asked: Vec<bool> = mangled.iter().map(|mangled| !self.is_skipped(mangled, policy)).collect();
+        let asked = mangled.iter().zip(&is_asked).filter(|(_, is_asked)| **is_asked);
+        let asked: Vec<&str> = asked.map(|(mangled, _)| *mangled).collect();
+        let mut found = self.get_multi_asked(front, &asked, policy).await?.into_iter();
+        let merged = mangled.iter().zip(is_asked).map(|(mangled, is_asked)| {
+            let found = if is_asked { found.next().flatten() } else { return self.recent(mangled) };
+            found.filter(|found| self.guard.may_read(&found.metadata))
+        });
+        Ok(merged.collect())
+    }
+
+    async fn get_multi_asked(
+        &self,
+        front: impl FrontEnd,
+        mangled: &[&str],
+        policy: &mut Policy,
     ) -> Result<Vec<Option<CachedValue>>, RegionError> {
         if mangled.is_empty() {
             return Ok(Vec::new());
         }
-        let found = front.get_multi(&self.access, mangled).await;
-        let found = found.map_err(|error| self.failed("get_multi", &mangled, error))?;
+        let found = match self.guarded(true, front.get_multi(&self.access, mangled)).await {
+            Ok(found) => found,
+            Err(error) => {
+                self.go_on(policy, "get_multi", &mangled, error)?;
+                return Ok(mangled.iter().map(|mangled| self.recent(mangled)).collect());
+            }
+        };
         if found.len() != mangled.len() {
             let message = format!("the backend returned {} values for {} keys", found.len(), mangled.len());
             return Err(self.failed("get_multi", &mangled, BackendError::new(ErrorKind::Other, message)));
@@ -86,7 +187,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Stores one value. `in_progress` is dropped when the store has ended.
+    /// Stores one value. `in_progress` is dropped when the store has ended. A value that is dropped because the backend
+    /// fails counts as stored.
     pub(crate) async fn set(
         &self,
         front: impl FrontEnd,
@@ -94,10 +196,16 @@ impl Store {
         value: CachedValue,
         options: &StoreOptions,
         in_progress: Vec<StoreInProgress>,
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
         self.note_stored(mangled, &value);
-        let set = front.set(&self.access, mangled, value, options, in_progress).await;
-        set.map_err(|error| self.failed("set", &mangled, error))
+        let begun = self.begin_write(write, [(mangled, Some(&value))]);
+        if write.policy.skips_backend {
+            self.drop_write(write, begun);
+            return Ok(());
+        }
+        let set = self.guarded(true, front.set(&self.access, mangled, value, options, in_progress)).await;
+        self.end_write(write, begun, set, "set", &mangled)
     }
 
     /// Stores many values. See [`set`](Self::set) for `in_progress`.
@@ -106,31 +214,199 @@ impl Store {
         front: impl FrontEnd,
         entries: Vec<Entry>,
         in_progress: Vec<StoreInProgress>,
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
         if entries.is_empty() {
             return Ok(());
         }
         entries.iter().for_each(|entry| self.note_stored(&entry.key, &entry.value));
+        let begun = self.begin_write(write, entries.iter().map(|entry| (&*entry.key, Some(&entry.value))));
+        if write.policy.skips_backend {
+            self.drop_write(write, begun);
+            return Ok(());
+        }
         let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        let set = front.set_multi(&self.access, entries, in_progress).await;
-        set.map_err(|error| self.failed("set_multi", &keys, error))
+        let set = self.guarded(true, front.set_multi(&self.access, entries, in_progress)).await;
+        self.end_write(write, begun, set, "set_multi", &keys)
     }
 
-    /// Deletes one key.
-    pub(crate) async fn delete(&self, front: impl FrontEnd, mangled: &str) -> Result<(), RegionError> {
-        front.delete(&self.access, mangled).await.map_err(|error| self.failed("delete", &mangled, error))
+    /// Deletes one key. A deletion that is queued because the backend fails counts as made.
+    pub(crate) async fn delete(
+        &self,
+        front: impl FrontEnd,
+        mangled: &str,
+        write: &mut Write<'_>,
+    ) -> Result<(), RegionError> {
+        let begun = self.begin_write(write, [(mangled, None)]);
+        let deleted = self.guarded(true, front.delete(&self.access, mangled)).await;
+        self.end_write(write, begun, deleted, "delete", &mangled)
     }
 
-    /// Deletes many keys.
+    /// Deletes many keys. See [`delete`](Self::delete).
     pub(crate) async fn delete_multi(
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
-        front
-            .delete_multi(&self.access, mangled)
-            .await
-            .map_err(|error| self.failed("delete_multi", &mangled, error))
+        let begun = self.begin_write(write, mangled.iter().map(|mangled| (*mangled, None)));
+        let deleted = self.guarded(true, front.delete_multi(&self.access, mangled)).await;
+        self.end_write(write, begun, deleted, "delete_multi", &mangled)
+    }
+
+    /// Acquires a mutex: at once if `until` is `None`, and waiting until then otherwise.
+    pub(crate) async fn acquire(
+        &self,
+        front: impl FrontEnd,
+        mutex: &HeldMutex,
+        until: Option<Instant>,
+    ) -> Result<bool, BackendError> {
+        // A wait for another process may take minutes, in which no other call could probe the backend.
+        self.guarded(until.is_none(), front.acquire(&self.access, mutex, until)).await
+    }
+
+    /// Releases a mutex.
+    pub(crate) async fn release(&self, front: impl FrontEnd, mutex: HeldMutex) -> Result<(), BackendError> {
+        self.guarded(false, front.release(&self.access, mutex)).await
+    }
+
+    /// Returns whether a mutex of `mangled` is held. A mutex of a backend that fails counts as absent, if the call goes on
+    /// without the backend.
+    pub(crate) async fn is_locked(
+        &self,
+        front: impl FrontEnd,
+        mutex: &HeldMutex,
+        mangled: &str,
+        policy: &mut Policy,
+    ) -> Result<bool, RegionError> {
+        let locked = self.guarded(true, front.locked(&self.access, mutex)).await;
+        locked.or_else(|error| {
+            self.go_on(policy, "check the mutex of", &mangled, error)?;
+            Ok(false)
+        })
+    }
+
+    /// Makes a call of the backend, unless the breaker is open.
+    async fn guarded<R>(
+        &self,
+        may_probe: bool,
+        call: impl Future<Output = Result<R, BackendError>>,
+    ) -> Result<R, BackendError> {
+        let permit = self.guard.admit(may_probe)?;
+        let outcome = call.await;
+        permit.end(&outcome);
+        outcome
+    }
+
+    /// Lets a call go on without the backend, or returns its error.
+    #[cold]
+    pub(crate) fn go_on(
+        &self,
+        policy: &mut Policy,
+        operation: &'static str,
+        key: &dyn Debug,
+        error: BackendError,
+    ) -> Result<(), RegionError> {
+        self.go_on_without(policy, operation, error).map_err(|error| self.failed(operation, key, error))
+    }
+
+    /// Lets a call go on without the backend, or returns the backend's error.
+    #[cold]
+    pub(crate) fn go_on_without(
+        &self,
+        policy: &mut Policy,
+        operation: &'static str,
+        error: BackendError,
+    ) -> Result<(), BackendError> {
+        if !policy.degrades() || !is_outage(error.kind()) {
+            return Err(error);
+        }
+        policy.skips_backend = true;
+        self.guard.degraded(&self.region, operation, &error);
+        Ok(())
+    }
+
+    /// Returns whether `mangled` is not read from the backend: because the backend failed during this call, or because it
+    /// may have a value that was deleted.
+    #[inline]
+    fn is_skipped(&self, mangled: &str, policy: &Policy) -> bool {
+        policy.skips_backend
+            || self.guard.is_engaged() && self.guard.pending(&self.backend.store_key(mangled)).is_some()
+    }
+
+    #[cold]
+    fn recent(&self, mangled: &str) -> Option<CachedValue> {
+        self.guard.recent(&self.backend.store_key(mangled))
+    }
+
+    /// Notes what must be known if the write of `keys` fails, before it begins.
+    #[inline]
+    fn begin_write<'k>(
+        &self,
+        write: &Write<'_>,
+        keys: impl IntoIterator<Item = (&'k str, Option<&'k CachedValue>)>,
+    ) -> Vec<BegunWrite> {
+        // A region that returns errors of its backend pays nothing for those that do not.
+        if !write.policy.degrades() && !self.guard.is_engaged() {
+            return Vec::new();
+        }
+        keys.into_iter().map(|(mangled, value)| self.begin_write_of(write, mangled, value)).collect()
+    }
+
+    #[cold]
+    fn begin_write_of(&self, write: &Write<'_>, mangled: &str, value: Option<&CachedValue>) -> BegunWrite {
+        let key = self.backend.store_key(mangled).into_owned();
+        if write.creates {
+            let value = value.filter(|_| write.policy.degrades()).cloned();
+            let (mark, pending) = (self.guard.mark(&key), self.guard.pending(&key));
+            return BegunWrite { key, mangled: mangled.to_owned(), created: value, mark, pending };
+        }
+        self.guard.written(&key);
+        let pending = self.guard.pending(&key);
+        BegunWrite { key, mangled: mangled.to_owned(), created: None, mark: 0, pending }
+    }
+
+    fn end_write(
+        &self,
+        write: &mut Write<'_>,
+        begun: Vec<BegunWrite>,
+        written: Result<(), BackendError>,
+        operation: &'static str,
+        keys: &dyn Debug,
+    ) -> Result<(), RegionError> {
+        match written {
+            Ok(()) => {
+                for BegunWrite { key, pending, .. } in begun {
+                    // The store has a newer value than the one that was to be deleted, or none.
+                    if let Some(number) = pending {
+                        self.guard.replaced(&key, number);
+                    }
+                }
+            }
+            Err(error) => {
+                self.go_on(write.policy, operation, keys, error)?;
+                self.drop_write(write, begun);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up a write. Created values are kept for a moment. What was to be replaced or deleted is deleted later.
+    #[cold]
+    fn drop_write(&self, write: &Write<'_>, begun: Vec<BegunWrite>) {
+        if !write.is_deletion {
+            self.guard.count_dropped(begun.len() as u64);
+        }
+        if write.creates {
+            for BegunWrite { key, created, mark, .. } in begun {
+                if let Some(created) = created {
+                    self.guard.keep(&key, created, mark);
+                }
+            }
+            return;
+        }
+        let keys = begun.iter().map(|begun| (&*begun.key, &*begun.mangled));
+        queue_deletions(&self.guard, &self.backend, keys, write.clock.stamp());
     }
 
     /// Returns `value` in its stored form.

@@ -10,10 +10,12 @@ use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
 
 use super::front_end::FrontEnd;
 use super::gates::{StoreGates, gates_of};
-use super::store::Store;
+use super::store::{Store, Write};
 use crate::engine::StoreInProgress;
 use crate::error::RegionError;
+use crate::policy::Policy;
 use crate::shorten::Shortened;
+use crate::time::RegionTime;
 use crate::value::CacheValue;
 
 /// The stores of a region.
@@ -53,6 +55,11 @@ impl Stores {
         self.bottom.access.is_immediate() && self.tiers.iter().all(|tier| tier.access.is_immediate())
     }
 
+    /// Returns whether `store` is the bottom one.
+    pub(crate) fn is_bottom(&self, store: &Store) -> bool {
+        std::ptr::eq(store, &raw const self.bottom)
+    }
+
     /// Returns all stores, the uppermost first.
     pub(crate) fn top_down(&self) -> impl Iterator<Item = &Store> {
         self.tiers.iter().chain([&self.bottom])
@@ -81,10 +88,19 @@ impl Stores {
         mangled: &str,
         value: Encoded,
         in_progress: Vec<StoreInProgress>,
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
-        self.bottom.set(front, mangled, value.bottom, &value.options, in_progress).await?;
+        self.bottom.set(front, mangled, value.bottom, &value.options, in_progress, write).await?;
         for (tier, value) in self.tiers.iter().zip(value.tiers).rev() {
-            tier.set(front, mangled, value, &StoreOptions::new(), Vec::new()).await?;
+            tier.set(
+                front,
+                mangled,
+                value,
+                &StoreOptions::new(),
+                Vec::new(),
+                &mut write.of_tier(&mut Policy::default()),
+            )
+            .await?;
         }
         Ok(())
     }
@@ -98,6 +114,7 @@ impl Stores {
         front: impl FrontEnd,
         entries: Vec<(String, Encoded)>,
         in_progress: Vec<StoreInProgress>,
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
         let mut of_tiers: Vec<Vec<Entry>> = self.tiers.iter().map(|_| Vec::new()).collect();
         let mut of_bottom = Vec::with_capacity(entries.len());
@@ -107,9 +124,9 @@ impl Stores {
             }
             of_bottom.push(Entry::new(mangled, value.bottom).with_options(value.options));
         }
-        self.bottom.set_multi(front, of_bottom, in_progress).await?;
+        self.bottom.set_multi(front, of_bottom, in_progress, write).await?;
         for (tier, entries) in self.tiers.iter().zip(of_tiers).rev() {
-            tier.set_multi(front, entries, Vec::new()).await?;
+            tier.set_multi(front, entries, Vec::new(), &mut write.of_tier(&mut Policy::default())).await?;
         }
         Ok(())
     }
@@ -118,10 +135,15 @@ impl Stores {
     ///
     /// # Errors
     /// See [`set`](Self::set).
-    pub(crate) async fn delete(&self, front: impl FrontEnd, mangled: &str) -> Result<(), RegionError> {
-        self.bottom.delete(front, mangled).await?;
+    pub(crate) async fn delete(
+        &self,
+        front: impl FrontEnd,
+        mangled: &str,
+        write: &mut Write<'_>,
+    ) -> Result<(), RegionError> {
+        self.bottom.delete(front, mangled, write).await?;
         for tier in self.tiers.iter().rev() {
-            tier.delete(front, mangled).await?;
+            tier.delete(front, mangled, &mut write.of_tier(&mut Policy::default())).await?;
         }
         Ok(())
     }
@@ -134,10 +156,11 @@ impl Stores {
         &self,
         front: impl FrontEnd,
         mangled: &[&str],
+        write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
-        self.bottom.delete_multi(front, mangled).await?;
+        self.bottom.delete_multi(front, mangled, write).await?;
         for tier in self.tiers.iter().rev() {
-            tier.delete_multi(front, mangled).await?;
+            tier.delete_multi(front, mangled, &mut write.of_tier(&mut Policy::default())).await?;
         }
         Ok(())
     }
@@ -150,10 +173,15 @@ impl Stores {
         mangled: &str,
         value: &T,
         metadata: &Metadata,
+        clock: &RegionTime,
     ) {
         for tier in self.tiers.iter().take(count) {
             let filled = match tier.encode(mangled, Cow::Borrowed(value), metadata.clone()) {
-                Ok(value) => tier.set(front, mangled, value, &StoreOptions::new(), Vec::new()).await,
+                Ok(value) => {
+                    let (options, mut policy) = (StoreOptions::new(), Policy::default());
+                    let mut write = Write::of_created(&mut policy, clock);
+                    tier.set(front, mangled, value, &options, Vec::new(), &mut write).await
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = filled {

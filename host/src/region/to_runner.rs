@@ -26,7 +26,9 @@ where
     let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
         return;
     };
-    let (current, policy) = (Arc::clone(call.current), call.policy);
+    let current = Arc::clone(call.current);
+    // The backend may work again by then.
+    let policy = Policy { skips_backend: false, ..call.policy };
     let (mut keys, mut queued) = (Vec::new(), Vec::new());
     for (place, creation) in creations {
         keys.push(call.keys[place].to_owned());

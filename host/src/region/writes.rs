@@ -7,9 +7,11 @@ use dogpile_sdk::Metadata;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::front_end::{Blocking, FrontEnd};
+use super::store::Write;
 use super::stores::Encoded;
 use crate::engine::blocking::drive;
 use crate::error::RegionError;
+use crate::policy::Policy;
 use crate::value::CacheValue;
 
 impl CallOptions<'_> {
@@ -18,7 +20,8 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::set`](crate::CacheRegion::set).
     pub fn set<T: CacheValue>(&self, key: &str, value: T) -> Result<(), RegionError> {
-        drive(self.state().current()?.set(Blocking, key, value))
+        let current = self.state().current()?;
+        drive(current.set(Blocking, key, value, &mut self.policy(&current)))
     }
 
     /// See [`CacheRegion::set_multi`](crate::CacheRegion::set_multi).
@@ -30,7 +33,7 @@ impl CallOptions<'_> {
         values: impl IntoIterator<Item = (K, T)>,
     ) -> Result<(), RegionError> {
         let current = self.state().current()?;
-        drive(current.set_multi(Blocking, current.encode_multi(values)?))
+        drive(current.set_multi(Blocking, current.encode_multi(values)?, &mut self.policy(&current)))
     }
 
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
@@ -38,7 +41,8 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::delete`](crate::CacheRegion::delete).
     pub fn delete(&self, key: &str) -> Result<(), RegionError> {
-        drive(self.state().current()?.delete(Blocking, key))
+        let current = self.state().current()?;
+        drive(current.delete(Blocking, key, &mut self.policy(&current)))
     }
 
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
@@ -47,7 +51,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::delete_multi`](crate::CacheRegion::delete_multi).
     pub fn delete_multi(&self, keys: &[impl AsRef<str>]) -> Result<(), RegionError> {
         let current = self.state().current()?;
-        drive(current.delete_multi(Blocking, &current.mangle_multi(keys)?))
+        drive(current.delete_multi(Blocking, &current.mangle_multi(keys)?, &mut self.policy(&current)))
     }
 }
 
@@ -58,12 +62,14 @@ impl Configured {
         front: impl FrontEnd,
         key: &str,
         value: T,
+        policy: &mut Policy,
     ) -> Result<(), RegionError> {
         let mangled = self.mangle(key)?;
         let metadata = Metadata::new(self.clock.stamp());
         let value = self.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
         let _writing = self.write(front, [&*mangled]).await;
-        self.stores.set(front, &mangled, value, Vec::new()).await
+        let mut write = Write::of_set(policy, &self.clock);
+        self.stores.set(front, &mangled, value, Vec::new(), &mut write).await
     }
 
     /// Returns the mangled keys of `values`, and the values in the form of each store.
@@ -84,16 +90,22 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         entries: Vec<(String, Encoded)>,
+        policy: &mut Policy,
     ) -> Result<(), RegionError> {
         let _writing = self.write(front, entries.iter().map(|(mangled, _)| mangled.as_str())).await;
-        self.stores.set_multi(front, entries, Vec::new()).await
+        self.stores.set_multi(front, entries, Vec::new(), &mut Write::of_set(policy, &self.clock)).await
     }
 
     /// Deletes `key`.
-    pub(super) async fn delete(&self, front: impl FrontEnd, key: &str) -> Result<(), RegionError> {
+    pub(super) async fn delete(
+        &self,
+        front: impl FrontEnd,
+        key: &str,
+        policy: &mut Policy,
+    ) -> Result<(), RegionError> {
         let mangled = self.mangle(key)?;
         let _writing = self.write(front, [&*mangled]).await;
-        self.stores.delete(front, &mangled).await
+        self.stores.delete(front, &mangled, &mut Write::of_deletion(policy, &self.clock)).await
     }
 
     /// Deletes many mangled keys.
@@ -101,12 +113,13 @@ impl Configured {
         &self,
         front: impl FrontEnd,
         mangled: &[Cow<'_, str>],
+        policy: &mut Policy,
     ) -> Result<(), RegionError> {
         if mangled.is_empty() {
             return Ok(());
         }
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
         let _writing = self.write(front, mangled.iter().copied()).await;
-        self.stores.delete_multi(front, &mangled).await
+        self.stores.delete_multi(front, &mangled, &mut Write::of_deletion(policy, &self.clock)).await
     }
 }

@@ -1,0 +1,399 @@
+//! [`Guard`]: what all calls of a store pass.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Metadata, PerProcess};
+use parking_lot::{Condvar, Mutex};
+
+use super::breaker::{Admission, Breaker, BreakerConfig, BreakerState, Change, Ending};
+use super::deletions::{Batch, PendingDeletions};
+use super::log::{Event, RateLimit, TransitionLog};
+use super::recent_values::RecentValues;
+use super::state::BackendState;
+
+/// The guard of a store. All calls of the store pass it, and all regions over the store share it.
+///
+/// As long as nothing fails, it costs a call one load of `flags`.
+pub(crate) struct Guard {
+    /// The backend, for logs and errors.
+    pub(super) name: String,
+    /// Bit 0: whether there is anything to consider. The others: how often the breaker changed.
+    flags: AtomicU64,
+    config: ArcSwapOption<BreakerConfig>,
+    /// Of this process: a forked child has none of its parent's threads.
+    own: PerProcess<Own>,
+}
+
+#[derive(Default)]
+pub(super) struct Own {
+    state: Mutex<State>,
+    /// Notified when the backend works again while deletions wait.
+    pub(super) works: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    breaker: Breaker,
+    pub(super) deletions: PendingDeletions,
+    recent: RecentValues,
+    /// Values made before are missing, because some of them may have been deleted.
+    lost_before: Option<CreationTime>,
+    last_error: Option<String>,
+    opened_at: Option<Instant>,
+    counts: Counts,
+    /// The counts when the breaker opened.
+    opened_with: Counts,
+    transitions: TransitionLog,
+    degraded: RateLimit,
+    losses: RateLimit,
+    /// Whether a thread gives the backend the deletions that wait.
+    pub(super) is_replaying: bool,
+    /// When the next deletions are tried. `None`: now.
+    pub(super) retry_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    refused: u64,
+    dropped: u64,
+    replayed: u64,
+    lost: u64,
+}
+
+/// The cause of the error of a call that was not made: the last failure before the breaker opened.
+#[derive(Debug)]
+struct BreakerOpen(String);
+
+impl fmt::Display for BreakerOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the last call failed: {}", self.0)
+    }
+}
+
+impl Error for BreakerOpen {}
+
+/// Returns whether an error of this kind is one of the backend, after which a call may go on without it.
+///
+/// Other kinds concern the call: it would fail again.
+pub(crate) fn is_outage(kind: ErrorKind) -> bool {
+    use ErrorKind::{Dropped, Other, Panicked, Timeout, Unavailable};
+    matches!(kind, Unavailable | Timeout | Dropped | Panicked | Other)
+}
+
+/// The right to one call. Dropped without an end, the call tells nothing about the backend.
+pub(crate) struct Permit<'g> {
+    guard: &'g Guard,
+    admission: Option<Admission>,
+}
+
+impl Permit<'_> {
+    /// Notes how the call ended.
+    pub(crate) fn end<T>(mut self, outcome: &Result<T, BackendError>) {
+        let Some(admission) = self.admission.take() else { return };
+        match outcome {
+            // A success after a success changes nothing.
+            Ok(_) if !self.guard.is_engaged() => {}
+            Ok(_) => self.guard.end(admission, Ending::Succeeded, None),
+            Err(error) if error.is_transient() => self.guard.end(admission, Ending::Failed, Some(error)),
+            Err(_) => self.guard.end(admission, Ending::Unknown, None),
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if let Some(admission @ Admission::Probe(_)) = self.admission.take() {
+            self.guard.end(admission, Ending::Unknown, None);
+        }
+    }
+}
+
+impl Guard {
+    /// Creates the guard of the store of `backend`, which is its name.
+    pub(crate) fn new(backend: &str) -> Self {
+        let (name, flags, config) = (backend.to_owned(), AtomicU64::new(0), ArcSwapOption::empty());
+        Guard { name, flags, config, own: PerProcess::new(Own::default, |_| {}) }
+    }
+
+    /// Sets when the breaker opens. The settings of the region that was configured last apply.
+    pub(crate) fn configure(&self, config: BreakerConfig) {
+        self.config.store(Some(Arc::new(config)));
+    }
+
+    /// Sets the default, unless a region has set when the breaker opens.
+    pub(crate) fn configure_by_default(&self) {
+        if self.config.load().is_none() {
+            self.configure(BreakerConfig::default());
+        }
+    }
+
+    /// Returns whether there is anything to consider. If not, a call may be made without a permit, if it ends in success.
+    #[inline(always)]
+    pub(crate) fn is_engaged(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & 1 == 1
+    }
+
+    /// Returns the permit for a call that is made while there was nothing to consider.
+    #[inline]
+    pub(crate) fn permit(&self) -> Permit<'_> {
+        let epoch = self.flags.load(Ordering::Acquire) >> 1;
+        Permit { guard: self, admission: Some(Admission::Call(epoch)) }
+    }
+
+    /// Returns the right to a call. A call that may take long is no probe.
+    ///
+    /// # Errors
+    /// If the breaker is open.
+    #[inline]
+    pub(crate) fn admit(&self, may_probe: bool) -> Result<Permit<'_>, BackendError> {
+        if self.is_engaged() { self.admit_closely(may_probe) } else { Ok(self.permit()) }
+    }
+
+    #[cold]
+    fn admit_closely(&self, may_probe: bool) -> Result<Permit<'_>, BackendError> {
+        let now = Instant::now();
+        let admitted = self.with(|state| {
+            state.breaker.admit(now, may_probe).ok_or_else(|| {
+                state.counts.refused += 1;
+                (state.breaker.failures(), state.last_error.clone().unwrap_or_default())
+            })
+        });
+        match admitted {
+            Ok(admission) => Ok(Permit { guard: self, admission: Some(admission) }),
+            Err((failures, last)) => {
+                let message = format!(
+                    "backend {:?} was not called: its breaker is open after {failures} failed calls in a row",
+                    self.name
+                );
+                Err(BackendError::new(ErrorKind::Unavailable, message).with_source(BreakerOpen(last)))
+            }
+        }
+    }
+
+    fn end(&self, admission: Admission, ending: Ending, error: Option<&BackendError>) {
+        let (now, error) = (Instant::now(), error.map(|error| format!("{error:#}")));
+        let own = self.own.get();
+        let event = self.change(own, |state| {
+            if let Some(error) = error {
+                state.last_error = Some(error);
+            }
+            let change = state.breaker.end(admission, ending, now);
+            if ending == Ending::Succeeded && !state.deletions.is_empty() && state.retry_at.is_some() {
+                state.retry_at = None;
+                own.works.notify_all();
+            }
+            change.and_then(|change| state.changed(change, now))
+        });
+        if let Some(event) = event {
+            event.log(&self.name);
+        }
+    }
+
+    /// Changes the state of this process.
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        self.change(self.own.get(), change)
+    }
+
+    fn change<R>(&self, own: &Own, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = own.state.lock();
+        state.breaker.config = self.config.load().as_deref().copied();
+        let changed = change(&mut state);
+        self.flags.store(state.flags(), Ordering::Release);
+        changed
+    }
+
+    /// Waits until `until`, or until the backend works again.
+    pub(super) fn wait(&self, until: Instant) {
+        let own = self.own.get();
+        let mut state = own.state.lock();
+        if state.retry_at.is_some() {
+            own.works.wait_until(&mut state, until);
+        }
+    }
+
+    /// Returns whether the breaker is not closed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_engaged() && self.with(|state| state.breaker.state() != BreakerState::Closed)
+    }
+
+    /// Returns the number of the deletion of `key` that waits, if any does. Until it is made, the store may have an old
+    /// value of the key.
+    pub(crate) fn pending(&self, key: &str) -> Option<u64> {
+        if self.is_engaged() { self.with(|state| state.deletions.number_of(key)) } else { None }
+    }
+
+    /// Notes that a later write of `key` replaces a deletion that waited.
+    pub(crate) fn replaced(&self, key: &str, number: u64) {
+        self.with(|state| state.deletions.remove(key, number));
+    }
+
+    /// Returns whether a stored value with this `metadata` may be read, as far as lost deletions are concerned.
+    pub(crate) fn may_read(&self, metadata: &Metadata) -> bool {
+        let made = metadata.creation_time;
+        !self.is_engaged() || self.with(|state| state.lost_before.is_none_or(|lost| made > lost))
+    }
+
+    /// Queues deletions of keys, each given as the store knows it and as `backend` is given it. If the queue is full, all
+    /// values made until `now` are missing from now on.
+    pub(super) fn queue<'k>(
+        &self,
+        backend: &Arc<dyn CacheBackend>,
+        keys: impl IntoIterator<Item = (&'k str, &'k str)>,
+        now: CreationTime,
+    ) {
+        let event = self.with(|state| {
+            let added = keys.into_iter().map(|(key, mangled)| state.deletions.add(key, mangled, backend));
+            let lost = added.filter(|was_added| !was_added).count();
+            let waiting = state.deletions.len();
+            let problem = format!("{waiting} deletions wait already");
+            if lost > 0 { state.lose(lost, now, problem) } else { None }
+        });
+        if let Some(event) = event {
+            event.log(&self.name);
+        }
+    }
+
+    /// Counts values that are not stored.
+    pub(crate) fn count_dropped(&self, values: u64) {
+        self.with(|state| state.counts.dropped += values);
+    }
+
+    /// Notes that `key` is set or deleted.
+    pub(crate) fn written(&self, key: &str) {
+        self.with(|state| state.recent.written(key));
+    }
+
+    /// Returns a mark for [`keep`](Self::keep), to be taken before a created value of `key` is stored.
+    pub(crate) fn mark(&self, key: &str) -> u64 {
+        self.with(|state| state.recent.mark(key))
+    }
+
+    /// Keeps a created value that could not be stored for a moment, unless `key` was written since it had this `mark`.
+    pub(crate) fn keep(&self, key: &str, value: CachedValue, mark: u64) {
+        self.with(|state| state.recent.keep(key, value, mark, Instant::now()));
+    }
+
+    /// Returns the value of `key` that was created a moment ago and could not be stored.
+    pub(crate) fn recent(&self, key: &str) -> Option<CachedValue> {
+        self.with(|state| state.recent.get(key, Instant::now()))
+    }
+
+    /// Notes that a call of `region` goes on without the backend.
+    pub(crate) fn degraded(&self, region: &str, operation: &'static str, error: &BackendError) {
+        if was_refused(error) {
+            return;
+        }
+        let now = Instant::now();
+        let passed = self.with(|state| state.degraded.pass(now));
+        if let Some(suppressed) = passed {
+            let (region, error) = (region.to_owned(), format!("{error:#}"));
+            Event::Degraded { region, operation, error, suppressed }.log(&self.name);
+        }
+    }
+
+    /// Returns what a region tells about the backend.
+    pub(crate) fn state(&self) -> BackendState {
+        let now = Instant::now();
+        self.with(|state| BackendState {
+            breaker: state.breaker.state(),
+            open_for: state.breaker.open_since().map(|since| now.saturating_duration_since(since)),
+            consecutive_failures: state.breaker.failures(),
+            last_error: state.last_error.clone(),
+            refused_calls: state.counts.refused,
+            dropped_writes: state.counts.dropped,
+            queued_deletions: state.deletions.len(),
+            replayed_deletions: state.counts.replayed,
+            lost_deletions: state.counts.lost,
+        })
+    }
+
+    /// Notes that the backend made deletions that had waited.
+    pub(super) fn replayed(&self, batch: &Batch) {
+        let event = self.with(|state| {
+            let before = state.deletions.len();
+            batch.keys.iter().for_each(|(key, number)| state.deletions.remove(key, *number));
+            state.counts.replayed += (before - state.deletions.len()) as u64;
+            let keys = batch.keys.len();
+            state.deletions.is_empty().then_some(Event::Replayed { keys })
+        });
+        if let Some(event) = event {
+            event.log(&self.name);
+        }
+    }
+
+    /// Gives up a deletion that the backend rejects.
+    pub(super) fn lose(&self, batch: &Batch, error: &BackendError) {
+        let event = self.with(|state| {
+            batch.keys.iter().for_each(|(key, number)| state.deletions.remove(key, *number));
+            state.lose(batch.keys.len(), CreationTime::now(), format!("{error:#}"))
+        });
+        if let Some(event) = event {
+            event.log(&self.name);
+        }
+    }
+}
+
+/// Returns whether a call failed because the breaker was open.
+pub(crate) fn was_refused(error: &BackendError) -> bool {
+    error.source().is_some_and(|source| source.is::<BreakerOpen>())
+}
+
+impl State {
+    fn flags(&mut self) -> u64 {
+        if !self.recent.is_empty() {
+            self.recent.prune(Instant::now());
+        }
+        let is_clear = self.breaker.is_clear()
+            && self.deletions.is_empty()
+            && self.recent.is_empty()
+            && self.lost_before.is_none();
+        self.breaker.epoch() << 1 | u64::from(!is_clear)
+    }
+
+    /// Returns what to log of a change of the breaker.
+    fn changed(&mut self, change: Change, now: Instant) -> Option<Event> {
+        let suppressed = self.transitions.pass(change, now);
+        match change {
+            Change::Opened => {
+                (self.opened_with, self.opened_at) = (self.counts, Some(now));
+                let (failures, last_error) =
+                    (self.breaker.failures(), self.last_error.clone().unwrap_or_default());
+                suppressed.map(|suppressed| Event::Opened { failures, suppressed, last_error })
+            }
+            Change::OpenedAgain => Some(Event::OpenedAgain),
+            Change::Closed => {
+                self.recent.clear();
+                let (refused, dropped) = (
+                    self.counts.refused - self.opened_with.refused,
+                    self.counts.dropped - self.opened_with.dropped,
+                );
+                let after =
+                    self.opened_at.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                let queued = self.deletions.len();
+                suppressed.map(|_| Event::Closed { after, refused, dropped, queued })
+            }
+        }
+    }
+
+    fn lose(&mut self, keys: usize, now: CreationTime, problem: String) -> Option<Event> {
+        self.counts.lost += keys as u64;
+        self.lost_before =
+            Some(self.lost_before.map_or(now, |before| if before > now { before } else { now }));
+        self.losses.pass(Instant::now()).map(|_| Event::Lost { keys, problem })
+    }
+
+    /// Returns when the backend may be called again, if the breaker is open.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        self.breaker.next_probe()
+    }
+
+    /// Returns how long the breaker stays open.
+    pub(super) fn open_for(&self) -> Duration {
+        self.breaker.config.unwrap_or_default().open_for
+    }
+}

@@ -1,0 +1,151 @@
+//! What is logged about backends that fail: a line when a breaker opens and closes, and a bounded number of others.
+
+use std::time::{Duration, Instant};
+
+use super::breaker::Change;
+
+/// The target of these events.
+pub(crate) const TARGET: &str = "dogpile::outage";
+
+/// The least time between two events of one kind.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Lets one event pass in ten seconds, and counts the others.
+#[derive(Debug, Default)]
+pub(crate) struct RateLimit {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+impl RateLimit {
+    /// Returns how many events were suppressed before this one, or `None` to suppress this one too.
+    pub(crate) fn pass(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+/// Something to log. It is logged without a lock, because a subscriber is foreign code that may use a region.
+#[derive(Debug)]
+pub(super) enum Event {
+    Opened {
+        failures: u32,
+        suppressed: u64,
+        last_error: String,
+    },
+    OpenedAgain,
+    Closed {
+        after: Duration,
+        refused: u64,
+        dropped: u64,
+        queued: usize,
+    },
+    /// A call went on without the backend.
+    Degraded {
+        region: String,
+        operation: &'static str,
+        error: String,
+        suppressed: u64,
+    },
+    /// Deletions were lost.
+    Lost {
+        keys: usize,
+        problem: String,
+    },
+    Replayed {
+        keys: usize,
+    },
+}
+
+impl Event {
+    pub(super) fn log(&self, backend: &str) {
+        match self {
+            Event::Opened { failures, suppressed, last_error } => tracing::warn!(
+                target: TARGET,
+                backend,
+                failures,
+                suppressed,
+                last_error,
+                "the breaker of a backend opened; its calls fail at once until a probe succeeds"
+            ),
+            Event::OpenedAgain => {
+                tracing::debug!(target: TARGET, backend, "a probe of a backend failed; its breaker stays open");
+            }
+            Event::Closed { after, refused, dropped, queued } => tracing::info!(
+                target: TARGET,
+                backend,
+                ?after,
+                refused_calls = refused,
+                dropped_writes = dropped,
+                queued_deletions = queued,
+                "the breaker of a backend closed; its calls are made again"
+            ),
+            Event::Degraded { region, operation, error, suppressed } => tracing::warn!(
+                target: TARGET,
+                backend,
+                region,
+                operation,
+                error,
+                suppressed,
+                "a backend failed; the call goes on without it"
+            ),
+            Event::Lost { keys, problem } => tracing::error!(
+                target: TARGET,
+                backend,
+                keys,
+                problem,
+                "deletions were lost; this process ignores all values from before, and others may see the old ones"
+            ),
+            Event::Replayed { keys } => {
+                tracing::info!(target: TARGET, backend, keys, "a backend made the deletions that waited for it");
+            }
+        }
+    }
+}
+
+/// Which changes of the breaker are logged: the first opening within ten seconds, and the closing after it.
+#[derive(Debug, Default)]
+pub(super) struct TransitionLog {
+    limit: RateLimit,
+    /// Whether the last opening was logged.
+    is_told: bool,
+}
+
+impl TransitionLog {
+    /// Returns how many openings were suppressed before, if this change is to be logged.
+    pub(super) fn pass(&mut self, change: Change, now: Instant) -> Option<u64> {
+        match change {
+            Change::Opened => {
+                let passed = self.limit.pass(now);
+                self.is_told = passed.is_some();
+                passed
+            }
+            Change::OpenedAgain => Some(0),
+            Change::Closed => std::mem::take(&mut self.is_told).then_some(0),
+        }
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_passes_in_ten_seconds_with_the_number_of_the_others() {
+        let (mut limit, start) = (RateLimit::default(), Instant::now());
+        let passed: Vec<_> =
+            [0, 1, 9, 10, 19, 20].map(|second| limit.pass(start + Duration::from_secs(second))).to_vec();
+        assert_eq!(passed, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+
+    #[test]
+    fn closing_is_logged_if_its_opening_was() {
+        let (mut log, now) = (TransitionLog::default(), Instant::now());
+        let changes = [Change::Opened, Change::Closed, Change::Opened, Change::Closed];
+        assert_eq!(changes.map(|change| log.pass(change, now)), [Some(0), Some(0), None, None]);
+    }
+}

@@ -1,0 +1,196 @@
+//! [`RecentValues`]: values that were created while their backend could not store them.
+//!
+//! Without them, every call would create during an outage, one after the other. They are served only where the backend
+//! cannot be read, and only for a moment, because no other process can replace or delete them.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::CachedValue;
+
+/// How long a value is kept.
+const LIFETIME: Duration = Duration::from_secs(1);
+
+/// The most values that are kept.
+const VALUES: usize = 1_000;
+
+/// The most bytes that all values have together.
+const BYTES: usize = 16 << 20;
+
+/// The number of slots in which writes are noted, by the hash of their keys.
+const SLOTS: usize = 256;
+
+/// Values by the keys under which their store would have them, each for a second.
+#[derive(Debug)]
+pub(super) struct RecentValues {
+    by_key: HashMap<String, Kept>,
+    /// The oldest first. Some were replaced or forgotten since.
+    order: VecDeque<(u64, String)>,
+    bytes: usize,
+    next: u64,
+    /// How often keys of each slot were written.
+    writes: Box<[u64; SLOTS]>,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    value: CachedValue,
+    until: Instant,
+}
+
+impl Default for RecentValues {
+    fn default() -> Self {
+        RecentValues {
+            by_key: HashMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            next: 0,
+            writes: Box::new([0; SLOTS]),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl RecentValues {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// Returns a mark that changes when `key` is written.
+    pub(super) fn mark(&self, key: &str) -> u64 {
+        self.writes[self.slot(key)]
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "only the lowest bits count")]
+    fn slot(&self, key: &str) -> usize {
+        self.hasher.hash_one(key) as usize % SLOTS
+    }
+
+    /// Keeps a created value, unless `key` was written since it had this `mark`.
+    pub(super) fn keep(&mut self, key: &str, value: CachedValue, mark: u64, now: Instant) {
+        self.prune(now);
+        let size = key.len() + value.payload.size();
+        if self.mark(key) != mark || size > BYTES {
+            return;
+        }
+        self.take(key);
+        while self.by_key.len() >= VALUES || self.bytes + size > BYTES {
+            let Some((number, oldest)) = self.order.pop_front() else { break };
+            self.take_numbered(&oldest, number);
+        }
+        if self.order.len() >= 2 * VALUES {
+            let by_key = &self.by_key;
+            self.order.retain(|(number, key)| by_key.get(key).is_some_and(|kept| kept.number == *number));
+        }
+        let number = self.next;
+        self.next += 1;
+        self.bytes += size;
+        self.order.push_back((number, key.to_owned()));
+        self.by_key.insert(key.to_owned(), Kept { number, value, until: now + LIFETIME });
+    }
+
+    pub(super) fn get(&self, key: &str, now: Instant) -> Option<CachedValue> {
+        self.by_key.get(key).filter(|kept| now < kept.until).map(|kept| kept.value.clone())
+    }
+
+    /// Notes that `key` is written: what was created before is superseded.
+    pub(super) fn written(&mut self, key: &str) {
+        let slot = self.slot(key);
+        self.writes[slot] += 1;
+        self.take(key);
+    }
+
+    /// Forgets all values.
+    pub(super) fn clear(&mut self) {
+        self.by_key.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
+    /// Forgets the values that are too old.
+    pub(super) fn prune(&mut self, now: Instant) {
+        while let Some((number, key)) = self.order.front() {
+            let is_kept = |kept: &&Kept| kept.number == *number && now < kept.until;
+            if self.by_key.get(key).filter(is_kept).is_some() {
+                break;
+            }
+            let Some((number, key)) = self.order.pop_front() else { break };
+            self.take_numbered(&key, number);
+        }
+    }
+
+    fn take_numbered(&mut self, key: &str, number: u64) {
+        if self.by_key.get(key).is_some_and(|kept| kept.number == number) {
+            self.take(key);
+        }
+    }
+
+    fn take(&mut self, key: &str) {
+        if let Some(kept) = self.by_key.remove(key) {
+            self.bytes -= key.len() + kept.value.payload.size();
+        }
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use dogpile_sdk::{CreationTime, Metadata, Payload};
+
+    use super::*;
+
+    fn value(bytes: usize) -> CachedValue {
+        let metadata = Metadata::new(CreationTime::from_seconds(1.0));
+        CachedValue { payload: Payload::Bytes(vec![0; bytes].into()), metadata }
+    }
+
+    fn keep(values: &mut RecentValues, key: &str, bytes: usize, now: Instant) {
+        let mark = values.mark(key);
+        values.keep(key, value(bytes), mark, now);
+    }
+
+    #[test]
+    fn value_is_kept_for_its_lifetime_and_no_longer() {
+        let (mut values, now) = (RecentValues::default(), Instant::now());
+        keep(&mut values, "key", 5, now);
+        let almost = now + LIFETIME - Duration::from_millis(1);
+        assert!(values.get("key", almost).is_some());
+        assert!(values.get("key", now + LIFETIME).is_none());
+        values.prune(almost);
+        assert!(!values.is_empty());
+        values.prune(now + LIFETIME);
+        assert!(values.is_empty() && values.order.is_empty());
+        assert_eq!(values.bytes, 0);
+    }
+
+    #[test]
+    fn write_forgets_and_keeps_out_what_was_being_stored() {
+        let (mut values, now) = (RecentValues::default(), Instant::now());
+        let mark = values.mark("key");
+        keep(&mut values, "key", 5, now);
+        values.written("key");
+        assert!(values.get("key", now).is_none());
+        values.keep("key", value(5), mark, now);
+        assert!(values.get("key", now).is_none(), "it was superseded while it was being stored");
+    }
+
+    #[test]
+    fn values_and_bytes_are_bounded() {
+        let (mut values, now) = (RecentValues::default(), Instant::now());
+        for number in 0..2 * VALUES {
+            keep(&mut values, &number.to_string(), 1, now);
+            keep(&mut values, "again", 1, now);
+        }
+        assert_eq!(values.by_key.len(), VALUES);
+        assert!(values.order.len() <= 2 * VALUES + 2, "{}", values.order.len());
+        assert!(values.get("0", now).is_none() && values.get("again", now).is_some());
+        keep(&mut values, "large", BYTES - 100, now);
+        assert!(values.get("large", now).is_some() && values.bytes <= BYTES);
+        keep(&mut values, "too large", BYTES + 1, now);
+        assert!(values.get("too large", now).is_none());
+        values.clear();
+        assert!(values.is_empty());
+    }
+}
