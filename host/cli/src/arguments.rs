@@ -211,8 +211,12 @@ pub(crate) struct Bench {
 
 #[derive(Debug, Args)]
 pub(crate) struct Stampede {
-    #[command(flatten)]
-    pub(crate) region: Region,
+    /// The region's name
+    #[arg(required_unless_present = "outage")]
+    pub(crate) region: Option<String>,
+    /// The configuration
+    #[arg(long, value_name = "FILE", env = "DOGPILE_CONFIG", default_value = "regions.toml")]
+    pub(crate) config: PathBuf,
     /// How many processes there are
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) processes: u64,
@@ -228,6 +232,38 @@ pub(crate) struct Stampede {
     /// Draw the time line into this file too
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
+    /// Simulate a service instead: its cache is down for a time, and its source of values for another
+    ///
+    /// No region and no server are needed. Regions with different settings get the same requests at the same time.
+    #[arg(long, conflicts_with_all = ["region", "processes", "threads", "takes", "stale", "svg"])]
+    pub(crate) outage: bool,
+    #[command(flatten)]
+    pub(crate) simulation: Simulation,
+}
+
+impl Stampede {
+    /// Returns the region that is asked, or `None` if a service is simulated.
+    pub(crate) fn region(&self) -> Option<Region> {
+        let region = self.region.clone()?;
+        Some(Region { region, config: self.config.clone() })
+    }
+}
+
+/// How a service is simulated.
+#[derive(Debug, Args)]
+pub(crate) struct Simulation {
+    /// With --outage: how many seconds the simulation takes
+    #[arg(long, default_value_t = 5, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(2..=60))]
+    pub(crate) seconds: u64,
+    /// With --outage: how many threads make requests of each region
+    #[arg(long, default_value_t = 16, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=256))]
+    pub(crate) workers: u64,
+    /// With --outage: how many keys they request
+    #[arg(long, default_value_t = 4, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) keys: u64,
+    /// With --outage: the seed of the requests; the same seed makes the same requests
+    #[arg(long, default_value_t = 1, requires = "outage", conflicts_with = "region")]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]

@@ -25,7 +25,7 @@ pub(crate) fn run(command_line: CommandLine) -> Answered {
         Command::Set(asked) => set::run(&asked),
         Command::Delete(asked) => delete::run(&asked),
         Command::Inspect(asked) => inspect::run(&asked),
-        Command::Stampede(asked) => stampede::run(&asked),
+        Command::Stampede(asked) => stampede::run(&asked, command_line.json),
         Command::StampedeProcess(asked) => stampede::process::run(&asked),
         Command::HoldMutex(asked) => plugins::hold(&asked),
         Command::Completions { shell } => Ok(completions::run(shell)),

@@ -5,11 +5,13 @@
 mod answer;
 mod arguments;
 mod commands;
+mod dice;
 mod document;
 mod error;
 mod histogram;
 mod page;
 mod plugin_files;
+mod progress;
 mod svg;
 mod times;
 mod workplace;

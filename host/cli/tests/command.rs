@@ -8,6 +8,8 @@ mod checks;
 mod load;
 #[path = "command/new_plugin.rs"]
 mod new_plugin;
+#[path = "command/outage.rs"]
+mod outage;
 #[path = "command/plugins.rs"]
 mod plugins;
 #[path = "command/regions.rs"]

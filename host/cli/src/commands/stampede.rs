@@ -1,6 +1,7 @@
-//! `dogpile stampede REGION`.
+//! `dogpile stampede REGION`, and `dogpile stampede --outage`.
 
 mod crowd;
+mod outage;
 pub(crate) mod process;
 mod timeline;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 use self::process::{Made, Noted};
 use self::timeline::{Role, Row};
 use crate::answer::{Answer, Answered, to_json};
-use crate::arguments::Stampede;
+use crate::arguments::{Region, Stampede};
 use crate::error::CommandError;
 use crate::page::{Colour, Page};
 use crate::workplace;
@@ -35,16 +36,23 @@ struct Happened {
     rows: Vec<Row>,
 }
 
-/// Has many processes ask for a key of their own at once, and removes it afterwards.
-pub(super) fn run(asked: &Stampede) -> Answered {
-    let region = workplace::open(&asked.region)?;
+/// Has many processes ask for a key of their own at once, and removes it afterwards. Or simulates a service.
+pub(super) fn run(asked: &Stampede, json: bool) -> Answered {
+    match asked.region() {
+        Some(region) => processes(asked, &region),
+        None => outage::run(&asked.simulation, !json),
+    }
+}
+
+fn processes(asked: &Stampede, named: &Region) -> Answered {
+    let region = workplace::open(named)?;
     let key = format!("dogpile-stampede-{}", std::process::id());
     if asked.stale {
         store_stale(&region, &key)?;
     }
-    let heard = crowd::run(asked, &key);
+    let heard = crowd::run(asked, named, &key);
     region.delete(&key)?;
-    let happened = Happened::of(asked, &heard?);
+    let happened = Happened::of(asked, &named.region, &heard?);
     if let Some(path) = &asked.svg {
         let drawing = timeline::drawing(&happened.summary(), &happened.rows, happened.length_us);
         workplace::write(path, drawing)?;
@@ -63,7 +71,7 @@ fn store_stale(region: &CacheRegion, key: &str) -> Result<(), CommandError> {
 }
 
 impl Happened {
-    fn of(asked: &Stampede, noted: &[Vec<Noted>]) -> Self {
+    fn of(asked: &Stampede, region: &str, noted: &[Vec<Noted>]) -> Self {
         let all = || noted.iter().flatten();
         let first = all().map(|noted| noted.asked).min().unwrap_or(0);
         let rows: Vec<Row> = (0..)
@@ -75,7 +83,7 @@ impl Happened {
         let last = rows.iter().map(|row| row.answered_us).max().unwrap_or(0);
         let made = rows.iter().filter_map(|row| row.created_us).map(|(_, to)| to).max();
         Happened {
-            region: asked.region.region.clone(),
+            region: region.to_owned(),
             processes: asked.processes,
             threads: asked.threads,
             created: count(Role::Created),

@@ -1,19 +1,18 @@
 //! The load: threads that read and write a region's keys, and note how long each call took.
 
-use std::io::{IsTerminal, Write, stderr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dogpile::{CacheRegion, RegionError};
 
 use crate::arguments::Bench;
+use crate::dice::Dice;
 use crate::histogram::Histogram;
+use crate::progress;
 
 /// How many calls pass between two notes of the progress.
 const NOTE_EVERY: u64 = 64;
-/// How many columns the progress bar has.
-const BAR: usize = 40;
 
 /// What the threads noted.
 #[derive(Default)]
@@ -34,25 +33,26 @@ pub(super) fn keys(count: u64) -> Vec<String> {
 
 /// Runs the load on `region`; shows how far it is on a terminal if `show_progress`.
 pub(super) fn run(region: &CacheRegion, keys: &[String], asked: &Bench, show_progress: bool) -> Noted {
-    let (done, ended, began) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
+    let (done, began) = (AtomicU64::new(0), Instant::now());
+    let all = asked.threads * asked.operations;
+    let share = || done.load(Ordering::Relaxed) as f64 / all.max(1) as f64;
+    let mut noted = progress::shown(show_progress, share, || all_threads(region, keys, asked, &done));
+    noted.took = began.elapsed();
+    noted
+}
+
+fn all_threads(region: &CacheRegion, keys: &[String], asked: &Bench, done: &AtomicU64) -> Noted {
     let value = "x".repeat(usize::try_from(asked.size).unwrap_or(usize::MAX));
-    let (done, ended, value) = (&done, &ended, value.as_str());
-    let mut noted = Noted::default();
+    let (value, mut noted) = (value.as_str(), Noted::default());
     thread::scope(|scope| {
         let threads: Vec<_> = (0..asked.threads)
             .map(|number| scope.spawn(move || one_thread(region, keys, value, asked, number, done)))
             .collect();
-        if show_progress && stderr().is_terminal() {
-            scope.spawn(move || show(done, asked.threads * asked.operations, ended));
-        }
-        let joined: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        ended.store(true, Ordering::Release);
-        for more in joined {
+        for thread in threads {
             // A panic of a backend that is linked in is the process's own.
-            noted.take_in(more.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            noted.take_in(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
     });
-    noted.took = began.elapsed();
     noted
 }
 
@@ -90,7 +90,7 @@ fn one_thread(
     number: u64,
     done: &AtomicU64,
 ) -> Noted {
-    let (mut noted, mut dice) = (Noted::default(), Dice(number + 1));
+    let (mut noted, mut dice) = (Noted::default(), Dice::new(number + 1));
     for operation in 1..=asked.operations {
         let key = &keys[dice.below(keys.len() as u64) as usize];
         let writes = dice.below(100) < asked.writes;
@@ -106,32 +106,4 @@ fn one_thread(
     }
     done.fetch_add(asked.operations % NOTE_EVERY, Ordering::Relaxed);
     noted
-}
-
-/// Numbers that look random, the same in each run: xorshift.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16) % limit.max(1)
-    }
-}
-
-/// Draws the progress bar, once at least, until the load has `ended`.
-fn show(done: &AtomicU64, all: u64, ended: &AtomicBool) {
-    loop {
-        let done = done.load(Ordering::Relaxed);
-        let filled = (BAR as u64 * done).checked_div(all).unwrap_or(0) as usize;
-        let percent = (100 * done).checked_div(all).unwrap_or(0);
-        // A terminal that is gone shows nothing, and the load goes on.
-        let _ = write!(stderr(), "\r[{}{}] {percent:3} %", "#".repeat(filled), " ".repeat(BAR - filled));
-        if ended.load(Ordering::Acquire) {
-            break;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    let _ = write!(stderr(), "\r{}\r", " ".repeat(BAR + 10));
 }

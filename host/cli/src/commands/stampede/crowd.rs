@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::process::Noted;
-use crate::arguments::Stampede;
+use crate::arguments::{Region, Stampede};
 use crate::error::CommandError;
 
 /// How long the processes may take to start, and to end beyond what their creators take.
@@ -22,9 +22,9 @@ struct Member {
 }
 
 /// Has `asked.processes` processes ask for `key`; answers what their threads noted, process by process.
-pub(super) fn run(asked: &Stampede, key: &str) -> Result<Vec<Vec<Noted>>, CommandError> {
+pub(super) fn run(asked: &Stampede, region: &Region, key: &str) -> Result<Vec<Vec<Noted>>, CommandError> {
     let mut members = (0..asked.processes)
-        .map(|number| Member::start(asked, key, number))
+        .map(|number| Member::start(asked, region, key, number))
         .collect::<Result<Vec<_>, CommandError>>()?;
     let deadline = Instant::now() + PATIENCE;
     members.iter_mut().try_for_each(|member| member.hear(deadline).map(|_| ()))?;
@@ -36,16 +36,16 @@ pub(super) fn run(asked: &Stampede, key: &str) -> Result<Vec<Vec<Noted>>, Comman
 }
 
 impl Member {
-    fn start(asked: &Stampede, key: &str, number: u64) -> Result<Self, CommandError> {
+    fn start(asked: &Stampede, region: &Region, key: &str, number: u64) -> Result<Self, CommandError> {
         let failed = |error: std::io::Error| {
             CommandError::other(format!("process {number} of the stampede cannot be started: {error}"))
         };
         let mut child = Command::new(std::env::current_exe().map_err(failed)?)
             .arg("stampede-process")
             .arg("--config")
-            .arg(&asked.region.config)
+            .arg(&region.config)
             .args(["--threads", &asked.threads.to_string(), "--takes", &asked.takes.to_string()])
-            .args(["--number", &number.to_string(), "--", &asked.region.region, key])
+            .args(["--number", &number.to_string(), "--", &region.region, key])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
