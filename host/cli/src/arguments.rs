@@ -151,6 +151,9 @@ pub(crate) struct Check {
     /// Give the key as the application does. It can be given several times.
     #[arg(long, value_name = "KEY")]
     pub(crate) peek: Vec<String>,
+    /// Explain what this region does with a value of each age and in each failure, instead of opening the regions
+    #[arg(long, value_name = "REGION", conflicts_with = "peek")]
+    pub(crate) explain: Option<String>,
     /// How long the regions may take to open and reply, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) time_limit: u64,

@@ -169,3 +169,50 @@ fn peek_at_a_pickle_in_a_json_region_is_a_problem() {
     let shown = place.run(&["inspect", "a", "key"]).out;
     assert!(shown.contains("\nwarning "), "{shown}");
 }
+
+#[test]
+fn region_is_explained_without_being_opened() {
+    let place = Place::new();
+    // Nobody listens there.
+    place.write(
+        "regions.toml",
+        "[regions.a]\nbackend = 'dogpile.cache.redis'\nexpiration_time = '5m'\narguments = { port = 1 }\n",
+    );
+    let answer = place.run(&["check", "--explain", "a"]).good();
+    fits_a_terminal(&answer);
+    assert!(answer.starts_with("region \"a\" on dogpile.cache.redis, for get_or_create\n\n"), "{answer}");
+    assert!(answer.contains("\n  up to 5m              fresh: all callers get it.\n"), "{answer}");
+    let (code, explained) = place.json(&["check", "regions.toml", "--explain", "a"]);
+    assert_eq!((code, &explained["sections"][0]["title"]), (0, &"A value, by its age".into()));
+    assert_eq!(explained["sections"][0]["cases"][1]["when"], "past 5m");
+    let unknown = place.run(&["check", "--explain", "b"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("no region \"b\""), "{}", unknown.err);
+}
+
+#[test]
+fn server_that_keeps_keys_forever_is_a_warning() {
+    let Some((place, server)) = crate::load::shared() else { return };
+    let (code, checked) = place.json(&["check"]);
+    assert_eq!((code, &checked["problems"]), (0, &Value::Array(vec![])), "a warning is no problem");
+    let warning = &checked["warnings"][0];
+    assert_eq!((&warning["region"], &warning["line"]), (&"a".into(), &2.into()), "{checked}");
+    let text = warning["problem"][0].as_str().unwrap();
+    assert!(
+        text.contains("never expire on the server") && text.contains("\"redis_expiration_time\""),
+        "{text}"
+    );
+    let shown = place.run(&["check"]).good();
+    fits_a_terminal(&shown);
+    assert!(shown.contains("regions.toml:2:1: warning: region \"a\"\n"), "{shown}");
+    assert!(shown.ends_with("regions that work: 1; nothing is wrong; 1 warning\n"), "{shown}");
+
+    let expiring = format!(
+        "[regions.a]\nbackend = 'dogpile.cache.redis'\n\
+         arguments = {{ host = '127.0.0.1', port = {}, redis_expiration_time = '1h' }}\n",
+        server.port()
+    );
+    place.write("regions.toml", &expiring);
+    let (code, checked) = place.json(&["check"]);
+    assert_eq!((code, &checked["warnings"]), (0, &Value::Array(vec![])), "{checked}");
+}
