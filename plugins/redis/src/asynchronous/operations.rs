@@ -134,3 +134,46 @@ impl Operations for RedisOperations {
         self.run(self.exchanges.delete_multi(keys), during("delete_multi", completion))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use dogpile_sdk::{Bytes, CreationTime, ErrorKind, Metadata, Payload};
+
+    use super::*;
+    use crate::config::{Deployment, RedisConfig};
+    use crate::fence;
+    use crate::servers::{Deployed, deploy};
+
+    fn entry(key: &str) -> Entry {
+        let payload = Payload::Bytes(Bytes::from(&b"1"[..]));
+        let value = CachedValue { payload, metadata: Metadata::new(CreationTime::from_seconds(1.0)) };
+        let fence = fence::fence(&format!("_lock{key}"), "0123");
+        Entry::new(key, value).with_options(StoreOptions::new().with_fence(fence))
+    }
+
+    #[test]
+    fn each_key_of_a_fenced_store_is_read_from_the_master_afterwards() {
+        // The script that stores them is one command, whose key is the first one. Nothing listens on port 1.
+        let config = r#"{"sentinels": ["127.0.0.1:1"], "socket_timeout": 0.5}"#;
+        let config: RedisConfig = serde_json::from_str(config).unwrap();
+        let deployed = deploy(&config, Deployment::Sentinel).unwrap();
+        let Deployed::Sentinel(sentinel) = deployed.clone() else { panic!("it was not deployed so") };
+        let exchanges =
+            Exchanges { expiration_time: None, value_limit: 1000, is_spread: false, is_fencing: true };
+        let operations = RedisOperations::new(exchanges, Arc::new(Client::new(deployed)));
+        let recent = || ["first", "second", "third", "other"].map(|key| sentinel.get().is_recent(key));
+        assert_eq!(recent(), [false; 4]);
+        let (send, outcome) = channel();
+        let entries = ["first", "second", "third"].map(entry).into();
+        let _running =
+            operations.begin_set_multi(entries, Completion::new(move |outcome| send.send(outcome).unwrap()));
+        // The master may run it at any time from now on.
+        assert_eq!(recent(), [true, true, true, false]);
+        let error = outcome.recv_timeout(Duration::from_secs(30)).unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("set_multi")));
+    }
+}
