@@ -1,11 +1,13 @@
 //! Explains in words what a region does with a value of each age, and in each failure.
 
+mod case;
 mod failures;
 mod lifetimes;
 mod settings;
 
 use serde::Serialize;
 
+use self::case::Case;
 use crate::page::{Colour, Page, padded};
 
 pub(super) use self::settings::{ServerExpiry, Settings};
@@ -26,19 +28,6 @@ pub(super) struct Explanation {
 struct Section {
     title: &'static str,
     cases: Vec<Case>,
-}
-
-/// A case, and what the region does then.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Case {
-    when: String,
-    what: String,
-}
-
-impl Case {
-    pub(super) fn new(when: impl Into<String>, what: impl Into<String>) -> Self {
-        Case { when: when.into(), what: what.into() }
-    }
 }
 
 /// Explains a region with `settings`.

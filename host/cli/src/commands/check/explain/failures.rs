@@ -1,6 +1,6 @@
 //! What callers get if something fails.
 
-use super::Case;
+use super::case::Case;
 use super::settings::{Creators, Settings};
 
 /// Returns what callers get if something fails.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dogpile::sdk::seconds;
 
-use super::Case;
+use super::case::Case;
 use super::settings::{Creators, ServerExpiry, Settings};
 
 /// Returns what callers get of a value, by its age.

@@ -24,7 +24,7 @@ const SERVERS: [(&[&str], &[&str]); 2] = [
 
 /// The settings of a region that its explanation is about.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Settings {
+pub(in crate::commands::check) struct Settings {
     pub(super) region: String,
     pub(super) backend: String,
     /// The age past which a value is stale. `None` means never.
@@ -40,7 +40,7 @@ pub(in super::super) struct Settings {
 
 /// Whether a server drops values by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum ServerExpiry {
+pub(in crate::commands::check) enum ServerExpiry {
     /// The backend is not known to have a server.
     NoServer,
     /// It could, but is not told to.
@@ -64,7 +64,7 @@ pub(super) enum Creators {
 
 impl Settings {
     /// Returns the settings in `table`, the table of `region` in a valid configuration.
-    pub(in super::super) fn of(region: &str, table: &Table) -> Self {
+    pub(in crate::commands::check) fn of(region: &str, table: &Table) -> Self {
         let text = |name| table.get(name).and_then(Value::as_str);
         let backend = text("backend").unwrap_or_default().to_owned();
         let arguments = table.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
@@ -88,7 +88,7 @@ impl Settings {
     }
 
     /// Returns how long the server keeps a value.
-    pub(in super::super) fn server_expiry(&self) -> ServerExpiry {
+    pub(in crate::commands::check) fn server_expiry(&self) -> ServerExpiry {
         self.server_expiry
     }
 }
