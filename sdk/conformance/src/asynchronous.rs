@@ -14,6 +14,7 @@ use crate::expect::{
 };
 use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
+use crate::store::ENVELOPE_BYTES;
 
 /// The number of calls that are in flight at once.
 const MANY: usize = 100;
@@ -30,6 +31,12 @@ impl Subject {
         let calls = backend.operations();
         let calls = calls.ok_or_else(|| Stop::skipped("the backend has no asynchronous calls"))?;
         Ok(Subject { backend, calls })
+    }
+
+    /// Returns a payload of a mebibyte, or of as many bytes as the backend stores.
+    fn large(&self) -> Vec<u8> {
+        let limit = self.backend.capabilities().max_value_bytes.unwrap_or(u64::MAX);
+        vec![b'x'; limit.saturating_sub(ENVELOPE_BYTES).min(1 << 20) as usize]
     }
 
     fn get(&self, key: &str) -> Result<Begun<Option<CachedValue>>, Stop> {
@@ -67,7 +74,7 @@ impl Subject {
 pub fn begun_get_returns_what_get_returns(setup: &Setup) -> Outcome {
     let (subject, key) = (Subject::new(setup)?, setup.fresh_key());
     subject.ensure_begun_get(setup, &key, None)?;
-    for bytes in [&b"first"[..], b"", &[b'x'; 1 << 20]] {
+    for bytes in [&b"first"[..], b"", &subject.large()] {
         let value = setup.value(&*subject.backend, bytes);
         subject.backend.set(&key, value.clone(), &StoreOptions::new())?;
         subject.ensure_begun_get(setup, &key, Some(&value))?;
@@ -79,7 +86,7 @@ pub fn begun_get_returns_what_get_returns(setup: &Setup) -> Outcome {
 /// What `begin_set` stored is read by `get` as soon as the call has completed.
 pub fn begun_set_is_read_by_get(setup: &Setup) -> Outcome {
     let (subject, key) = (Subject::new(setup)?, setup.fresh_key());
-    for bytes in [&b"first"[..], b"", &[b'x'; 1 << 20]] {
+    for bytes in [&b"first"[..], b"", &subject.large()] {
         let value = setup.value(&*subject.backend, bytes);
         subject.set(&key, &value)?.value(setup)?;
         ensure_stored(&*subject.backend, &key, &value)?;

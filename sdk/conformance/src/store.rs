@@ -8,7 +8,7 @@ use crate::expect::{Outcome, Stop, ensure_absent, ensure_stored};
 use crate::setup::Setup;
 
 /// More bytes than the envelope around a payload takes.
-const ENVELOPE_BYTES: u64 = 256;
+pub(crate) const ENVELOPE_BYTES: u64 = 256;
 
 /// A key that was never set has no value, and reading it is not an error.
 ///
