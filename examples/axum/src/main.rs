@@ -32,18 +32,22 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/regions.toml");
     let file = env::args_os().nth(1).map_or_else(|| shipped.into(), PathBuf::from);
-    let query_time = Duration::from_millis(variable("QUERY_MS", "200").parse()?);
+    let address = variable("LISTEN", "127.0.0.1:3000");
+    let query_time = variable("QUERY_MS", "200");
+    let query_time =
+        query_time.parse().map_err(|error| format!("invalid QUERY_MS {query_time:?}: {error}"))?;
     // Opening the regions may block, so it comes before the runtime.
-    let shop = Arc::new(Shop::open(&file, Database::new(query_time))?);
+    let shop = Arc::new(Shop::open(&file, Database::new(Duration::from_millis(query_time)))?);
     let runtime = Runtime::new()?;
-    let served = runtime.block_on(async {
-        let listener = TcpListener::bind(variable("LISTEN", "127.0.0.1:3000")).await?;
+    let served: Result<(), Box<dyn Error>> = runtime.block_on(async {
+        let listener = TcpListener::bind(&address).await;
+        let listener = listener.map_err(|error| format!("cannot listen on {address:?}: {error}"))?;
         println!("listening on http://{}", listener.local_addr()?);
-        serve(listener, shop, stop_signal()?).await
+        Ok(serve(listener, shop, stop_signal()?).await?)
     });
     // What is still in progress is dropped, and its last reference to the shop closes the regions.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(served?)
+    served
 }
 
 fn variable(name: &str, default: &str) -> String {

@@ -21,10 +21,10 @@ use dogpile_tests::threads::bounded;
 use libtest_mimic::{Arguments, Completion, Trial, run};
 
 /// The `socket_timeout` of the region in Redis.
-const SOCKET_TIMEOUT: Duration = Duration::from_secs(2);
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a busy machine may add to a deadline.
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     // One after the other: many of them have deadlines.

@@ -67,8 +67,8 @@ fn assert_unavailable(replies: &[Reply]) {
 async fn assert_prompt(address: SocketAddr) {
     for path in ["/health", "/rates/USD"] {
         let reply = get(address, path).await;
-        // A thread that waited for Redis would take all of it.
-        assert!(reply.status == 200 && reply.took < SOCKET_TIMEOUT / 2, "{path}: {reply:?}");
+        // If requests blocked the threads that serve them, this one would wait for many of them.
+        assert!(reply.status == 200 && reply.took < SOCKET_TIMEOUT, "{path}: {reply:?}");
     }
 }
 
