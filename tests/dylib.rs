@@ -20,6 +20,8 @@ mod objects;
 mod on_tokio;
 #[path = "dylib/refused.rs"]
 mod refused;
+#[path = "dylib/regions.rs"]
+mod regions;
 #[path = "dylib/trust.rs"]
 mod trust;
 #[path = "dylib/versions.rs"]
