@@ -4,29 +4,35 @@
 //
 // Source: dogpile.cache `region.py`, `CacheRegion._is_cache_miss`, and `dogpile/lock.py`, `Lock._enter`.
 
+use std::time::Duration;
+
 use dogpile_sdk::{CreationTime, Metadata};
 
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
-use crate::policy::Policy;
+use crate::policy::{FailSafe, Policy, Stage};
 use crate::time::{RegionTime, Verdict};
 
 /// The outcome of reading a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading<V> {
+pub(crate) enum Reading<V> {
     /// A value that is served.
     Fresh(V),
-    /// A value that is too old or softly invalidated: one caller creates a new one, and the others get this one.
+    /// A fresh value that is due for an early refresh: all callers get it, and one of them creates a new one.
+    Early(V),
+    /// A value that is too old or softly invalidated. The policy decides who gets it.
     Stale(V),
+    /// A value that is served only if the creator fails. Otherwise it counts as missing.
+    Grace(V),
     /// No value that may be served: all callers wait for a new one.
     Missing,
 }
 
 impl<V> Reading<V> {
-    /// Returns the value, even if it is stale.
-    pub fn into_value(self) -> Option<V> {
+    /// Returns the value if it is fresh.
+    pub(crate) fn into_fresh(self) -> Option<V> {
         match self {
-            Reading::Fresh(value) | Reading::Stale(value) => Some(value),
-            Reading::Missing => None,
+            Reading::Fresh(value) | Reading::Early(value) => Some(value),
+            Reading::Stale(_) | Reading::Grace(_) | Reading::Missing => None,
         }
     }
 }
@@ -34,10 +40,51 @@ impl<V> Reading<V> {
 /// Returns the verdict on a value of `key` with this `metadata` for a call that goes by `policy`.
 #[inline]
 pub(crate) fn judge(key: &str, metadata: &Metadata, policy: &Policy, time: &RegionTime) -> Verdict {
-    if metadata.version == Metadata::VERSION {
-        time.judge(key, metadata, policy.limit(metadata))
-    } else {
-        Verdict::OtherVersion
+    if metadata.version != Metadata::VERSION {
+        return Verdict::OtherVersion;
+    }
+    let limit = policy.limit(metadata);
+    match time.judge(key, metadata, policy.surely_fresh_until(limit)) {
+        Verdict::Stale if policy.has_stages() => stage(key, metadata, limit, policy, time),
+        verdict => verdict,
+    }
+}
+
+/// Returns the verdict on a value that is not surely fresh, and not hard-invalidated.
+#[cold]
+fn stage(
+    key: &str,
+    metadata: &Metadata,
+    limit: Option<Duration>,
+    policy: &Policy,
+    time: &RegionTime,
+) -> Verdict {
+    let made = metadata.creation_time;
+    // An age that cannot be trusted is too long for everything that has a limit.
+    let age = time.age(made);
+    let is_valid = time.judge(key, metadata, None) == Verdict::Fresh;
+    let stage = match age {
+        Some(age) if is_valid => policy.stage(key, made, age, limit),
+        _ => policy.stage_of_old(age.unwrap_or(Duration::MAX), limit),
+    };
+    match stage {
+        Stage::Fresh => Verdict::Fresh,
+        Stage::Early => Verdict::Early,
+        Stage::Stale => Verdict::Stale,
+        Stage::Grace => Verdict::Grace,
+        Stage::TooOld => Verdict::TooOld,
+    }
+}
+
+/// Returns whether an old value of `key` with this `metadata` may be served because its creator failed.
+pub(crate) fn may_rescue(key: &str, metadata: &Metadata, policy: &Policy, time: &RegionTime) -> bool {
+    match judge(key, metadata, policy, time) {
+        Verdict::Fresh | Verdict::Early => true,
+        Verdict::Stale | Verdict::Grace => {
+            let FailSafe { max_age, .. } = policy.fail_safe;
+            policy.fail_safe.is_on() && time.age(metadata.creation_time).is_some_and(|age| age <= max_age)
+        }
+        Verdict::TooOld | Verdict::OtherVersion | Verdict::HardInvalidated => false,
     }
 }
 
@@ -61,7 +108,6 @@ pub(crate) fn stamp(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::clock::{Clock, ManualClock};

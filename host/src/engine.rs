@@ -22,10 +22,14 @@ mod failure;
 mod gate;
 mod leadership;
 mod leaving;
+mod led;
 #[cfg(all(test, dogpile_loom))]
 mod model;
+mod patience;
 mod port;
 mod protocol;
+mod recent_failures;
+mod rescue;
 #[cfg(all(test, not(dogpile_loom)))]
 mod scenarios;
 mod slot;
@@ -35,11 +39,12 @@ mod waiting;
 mod wakeups;
 mod writing;
 
-pub(crate) use self::creating::{Led, create_queued};
+pub(crate) use self::creating::create_queued;
 pub use self::failure::{LockError, SharedFailure};
 pub use self::gate::{CreationInfo, CreationStage};
 pub(crate) use self::gate::{GateKey, Gates, HeldMutex, Leader, Role};
 pub(crate) use self::leadership::Queued;
+pub(crate) use self::led::Led;
 pub(crate) use self::port::{Found, Made, Old, Port, Report, Storing, Wanted};
 pub(crate) use self::protocol::settle;
 pub(crate) use self::slot::{Need, Slot};

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dogpile_sdk::{BackendError, error_chain};
 
@@ -98,6 +99,16 @@ pub enum RegionError {
         /// The reason.
         source: LockError,
     },
+    /// The creation took longer than the region's `hard` limit, and no old value may be served.
+    #[non_exhaustive]
+    CreatorTimedOut {
+        /// The name of the region.
+        region: String,
+        /// The key or keys, quoted and shortened.
+        key: String,
+        /// The limit. See [`CreatorTimeout::hard`](crate::CreatorTimeout::hard).
+        limit: Duration,
+    },
     /// The creator of another caller failed, for which this caller waited.
     SharedFailure(SharedFailure),
     /// The creator confirmed the old value, and there is none.
@@ -134,7 +145,8 @@ impl RegionError {
         match self {
             RegionError::Backend { source, .. } => source.is_transient(),
             RegionError::Lock { source: LockError::Mutex(source), .. } => source.is_transient(),
-            RegionError::Lock { source: LockError::TimedOut { .. }, .. } => true,
+            RegionError::Lock { source: LockError::TimedOut { .. }, .. }
+            | RegionError::CreatorTimedOut { .. } => true,
             _ => false,
         }
     }
@@ -151,6 +163,7 @@ impl RegionError {
             | RegionError::Serialize { region, .. }
             | RegionError::InvalidKey { region, .. }
             | RegionError::Lock { region, .. }
+            | RegionError::CreatorTimedOut { region, .. }
             | RegionError::NothingToConfirm { region, .. }
             | RegionError::CreatorCount { region, .. }
             | RegionError::TaskDropped { region, .. } => region,
@@ -165,6 +178,7 @@ impl RegionError {
             | RegionError::Serialize { key, .. }
             | RegionError::InvalidKey { key, .. }
             | RegionError::Lock { key, .. }
+            | RegionError::CreatorTimedOut { key, .. }
             | RegionError::NothingToConfirm { key, .. }
             | RegionError::TaskDropped { key, .. } => Some(key),
             RegionError::SharedFailure(failure) => Some(failure.key()),
@@ -234,6 +248,11 @@ impl RegionError {
                 write!(f, "invalid key {key} for region {region:?}: {problem}")
             }
             RegionError::Lock { key, .. } => write!(f, "region {region:?} could not lock {key}"),
+            RegionError::CreatorTimedOut { key, limit, .. } => write!(
+                f,
+                "region {region:?} timed out creating {key}: there was no value after {limit:?}, the \"hard\" limit of \
+                 \"creator_timeout\"; retry later, or raise the limit"
+            ),
             RegionError::SharedFailure(failure) => fmt::Display::fmt(failure, f),
             RegionError::NothingToConfirm { key, .. } => write!(
                 f,

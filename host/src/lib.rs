@@ -236,7 +236,9 @@ pub use crate::invalidation::{
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
 pub use crate::outage::{BackendState, BreakerConfig, BreakerState};
 pub use crate::region::{
-    BackgroundCall, CacheRegion, CallOptions, DetachedCall, OnBackendFailure, OnCreatorFailure, RegionConfig,
+    BackgroundCall, CacheRegion, CallOptions, CreatorTimeout, DetachedCall, FailSafe, InvalidJitter,
+    InvalidOnStale, InvalidShare, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Preset, RegionConfig,
+    Share,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, ThreadRunner};

@@ -7,23 +7,54 @@ mod read_write;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CreationTime, Metadata, PerProcess};
 
 pub use self::name_registry::{NameRegistry, Named};
 pub use self::read_write::{ReadGuard, ReadWriteMutex, WriteGuard};
-pub use crate::decision::Reading;
 pub use crate::engine::LockError;
 
 use crate::caller::this_thread;
 use crate::created::Terms;
+use crate::decision;
 use crate::engine::blocking::{drive, sleep_until};
 use crate::engine::{
     Found, GateKey, Gates, HeldMutex, Leader, Made, Need, Port, Report, Role, SharedFailure, Slot, Storing,
     Wanted, settle,
 };
 use crate::policy::Policy;
+
+/// The outcome of reading a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading<V> {
+    /// A value that is served.
+    Fresh(V),
+    /// A value that is too old or softly invalidated: one caller creates a new one, and the others get this one.
+    Stale(V),
+    /// No value that may be served: all callers wait for a new one.
+    Missing,
+}
+
+impl<V> Reading<V> {
+    /// Returns the value, even if it is stale.
+    pub fn into_value(self) -> Option<V> {
+        match self {
+            Reading::Fresh(value) | Reading::Stale(value) => Some(value),
+            Reading::Missing => None,
+        }
+    }
+}
+
+impl<V> From<Reading<V>> for decision::Reading<V> {
+    fn from(reading: Reading<V>) -> Self {
+        match reading {
+            Reading::Fresh(value) => decision::Reading::Fresh(value),
+            Reading::Stale(value) => decision::Reading::Stale(value),
+            Reading::Missing => decision::Reading::Missing,
+        }
+    }
+}
 
 /// Lets one caller of this process create a value, while the others keep the old one or wait for the new one.
 ///
@@ -70,13 +101,13 @@ impl DogpileLock {
         T: Clone + Send + Sync + 'static,
         E: From<LockError>,
     {
-        let mut slots = [Slot::from(read()?)];
+        let mut slots = [Slot::from(decision::Reading::from(read()?))];
         let (leader, policy) = (this_thread(), Policy::default());
         let gates = self.gates.get();
         let mut call = Call { lock: self, gates, key, leader, policy, read, create: Some(create) };
         drive(settle(&mut call, &mut slots))?;
         match slots {
-            [Slot { need: Need::Settled(value) }] => Ok(value),
+            [Slot { need: Need::Settled(value), .. }] => Ok(value),
             _ => unreachable!("the protocol settles all slots"),
         }
     }
@@ -153,7 +184,7 @@ where
     }
 
     async fn read(&mut self, _places: &[usize]) -> Result<Vec<Found<T>>, E> {
-        Ok(vec![Found { reading: (self.read)()?, metadata: None }])
+        Ok(vec![Found { reading: (self.read)()?.into(), metadata: None }])
     }
 
     fn mutex(&self, _place: usize) -> Option<HeldMutex> {
@@ -174,7 +205,7 @@ where
         CreationTime::from_seconds(0.0)
     }
 
-    async fn create(&mut self, _wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, E> {
+    async fn create(&mut self, _wanted: Vec<Wanted<T>>, _until: Option<Instant>) -> Result<Vec<Made<T>>, E> {
         let create = self.create.take().expect("the protocol creates a key once in a call");
         // It stores the value by itself.
         let terms = Terms { is_stored: false, ..Terms::STORED };
@@ -193,6 +224,10 @@ where
 
     fn lock_error(&self, _place: usize, error: LockError) -> E {
         error.into()
+    }
+
+    fn timed_out(&self, _place: usize, _limit: Duration) -> E {
+        unreachable!("no creator of this lock has a limit")
     }
 
     fn failure(&self, _failure: SharedFailure) -> E {

@@ -3,74 +3,44 @@
 //! The policy is plain data. It is passed on whole: to reading and judging, to the engine's port, to writing, and to
 //! creations in the background.
 
+mod creator_timeout;
+mod fail_safe;
+mod jitter;
+mod lifetimes;
+mod on_backend_failure;
+mod on_creator_failure;
+mod on_stale;
+mod preset;
+mod share;
+
 use std::time::Duration;
 
-use dogpile_sdk::Metadata;
-use serde::Deserialize;
+use dogpile_sdk::{CreationTime, Metadata};
+
+pub use self::creator_timeout::CreatorTimeout;
+pub use self::fail_safe::FailSafe;
+pub use self::jitter::{InvalidJitter, Jitter};
+pub(crate) use self::lifetimes::Lifetimes;
+pub use self::on_backend_failure::OnBackendFailure;
+pub use self::on_creator_failure::OnCreatorFailure;
+pub use self::on_stale::{InvalidOnStale, OnStale};
+pub use self::preset::Preset;
+pub use self::share::{InvalidShare, Share};
 
 use crate::created::expires_after;
 use crate::expiration::Expiration;
 
-/// What callers get that waited for a creator which failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum OnCreatorFailure {
-    /// The next caller creates, one at a time. The default.
-    #[default]
-    Next,
-    /// All of them get [`CreateError::Shared`](crate::CreateError::Shared), at once.
-    Share,
-}
-
-impl std::str::FromStr for OnCreatorFailure {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "next" => Ok(OnCreatorFailure::Next),
-            "share" => Ok(OnCreatorFailure::Share),
-            _ => Err(format!("invalid failure policy {text:?}: expected \"next\" or \"share\"")),
-        }
-    }
-}
-
-/// What a call does if its backend fails: if it is unreachable, does not reply in time, or is broken.
-///
-/// This is one policy for regions, cached functions, and templates. Invalid keys and values, and what a backend refuses on
-/// purpose, are errors under both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum OnBackendFailure {
-    /// The call returns the error. The default. A cached function, which cannot, evaluates for each caller.
-    #[default]
-    Error,
-    /// The call goes on without the backend.
-    ///
-    /// Reads are misses. One caller of the process creates a missing key at a time, and others get its value, also for up
-    /// to one second afterwards. Values are not stored. `delete` succeeds: it is queued, and made when the backend works
-    /// again. Until then, the key is a miss. A value that `set` cannot store is deleted in the same way.
-    Degrade,
-}
-
-impl std::str::FromStr for OnBackendFailure {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "error" => Ok(OnBackendFailure::Error),
-            "degrade" => Ok(OnBackendFailure::Degrade),
-            _ => Err(format!("invalid failure policy {text:?}: expected \"error\" or \"degrade\"")),
-        }
-    }
-}
+/// How much longer a store keeps a value than any call can use it. It covers clocks that differ between processes.
+const KEEP_MARGIN: Duration = Duration::from_secs(60);
 
 /// What a call goes by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// The age past which a value is stale. `None` means never.
     pub(crate) expiration: Option<Duration>,
+    /// The age up to which a value without an expiration time of its own is fresh for sure, and needs no refresh: see
+    /// [`settled`](Self::settled).
+    pub(crate) surely_fresh_until: Option<Duration>,
     /// Whether `expiration` is the call's. It then overrides a value's own expiration time.
     pub(crate) overrides_values: bool,
     /// Whether stale and invalidated values are returned by calls that only read.
@@ -81,23 +51,89 @@ pub(crate) struct Policy {
     pub(crate) on_backend_failure: OnBackendFailure,
     /// Whether the backend failed during this call, so that the rest of the call goes on without it.
     pub(crate) skips_backend: bool,
+    pub(crate) jitter: Jitter,
+    /// The share of a value's lifetime after which it is refreshed.
+    pub(crate) early_refresh: Share,
+    /// How long after its expiration a value is stale. Then it counts as missing. `None` means without end.
+    pub(crate) max_stale: Option<Duration>,
+    pub(crate) stale: OnStale,
+    pub(crate) fail_safe: FailSafe,
+    pub(crate) creator_timeout: CreatorTimeout,
+}
+
+/// The stage of a value that was not invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Fresh,
+    /// Fresh, and due for an early refresh.
+    Early,
+    Stale,
+    /// As good as missing, except if the creator fails.
+    Grace,
+    /// As good as missing.
+    TooOld,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Policy {
             expiration: None,
+            surely_fresh_until: None,
             overrides_values: false,
             ignores_expiration: false,
             creation_wait_timeout: Duration::from_secs(300),
             on_creator_failure: OnCreatorFailure::Next,
             on_backend_failure: OnBackendFailure::Error,
             skips_backend: false,
+            jitter: Jitter::OFF,
+            early_refresh: Share::ALL,
+            max_stale: None,
+            stale: OnStale::Serve,
+            fail_safe: FailSafe::OFF,
+            creator_timeout: CreatorTimeout::OFF,
         }
     }
 }
 
 impl Policy {
+    /// Returns this policy, changed by the `settings` that were given.
+    #[inline]
+    pub(crate) fn with(mut self, settings: &Lifetimes) -> Self {
+        let Lifetimes { jitter, early_refresh, max_stale, stale, fail_safe, creator_timeout } = *settings;
+        self.jitter = jitter.unwrap_or(self.jitter);
+        self.early_refresh = early_refresh.unwrap_or(self.early_refresh);
+        self.max_stale = max_stale.map_or(self.max_stale, Expiration::limit);
+        self.stale = stale.unwrap_or(self.stale);
+        self.fail_safe = fail_safe.unwrap_or(self.fail_safe);
+        self.creator_timeout = creator_timeout.unwrap_or(self.creator_timeout);
+        self.settled()
+    }
+
+    /// Computes what follows from the other fields. A hit goes by it.
+    #[inline]
+    fn settled(mut self) -> Self {
+        self.surely_fresh_until = self.surely_fresh_until(self.expiration);
+        self
+    }
+
+    /// Returns the age up to which a value that is stale past the age `limit` is fresh for sure, and needs no refresh.
+    #[inline]
+    pub(crate) fn surely_fresh_until(&self, limit: Option<Duration>) -> Option<Duration> {
+        if self.jitter == Jitter::OFF && self.early_refresh == Share::ALL {
+            return limit;
+        }
+        limit.map(|limit| self.early(limit.saturating_sub(self.jitter.window(limit))))
+    }
+
+    /// Returns the age past which a value is refreshed that is stale past the age `limit`.
+    fn early(&self, limit: Duration) -> Duration {
+        if self.early_refresh == Share::ALL {
+            limit
+        } else {
+            jitter::part(limit, self.early_refresh.of_one())
+        }
+    }
+
     /// Returns the age past which the value with this `metadata` is stale. `None` means never.
     ///
     /// The expiration time of the call comes before the value's own, and that before the region's.
@@ -105,6 +141,54 @@ impl Policy {
         let may_have_own = !self.overrides_values && !metadata.attributes.is_empty();
         let own = if may_have_own { expires_after(metadata) } else { None };
         own.or(self.expiration)
+    }
+
+    /// Returns whether a value passes through more stages than fresh and stale.
+    pub(crate) fn has_stages(&self) -> bool {
+        self.max_stale.is_some() || self.jitter != Jitter::OFF || self.early_refresh != Share::ALL
+    }
+
+    /// Returns the stage of a value of `key`, made at `made`, that has the age `age` and is stale past the age `limit`.
+    pub(crate) fn stage(
+        &self,
+        key: &str,
+        made: CreationTime,
+        age: Duration,
+        limit: Option<Duration>,
+    ) -> Stage {
+        let Some(limit) = limit else { return Stage::Fresh };
+        let shortened = limit.saturating_sub(self.jitter.of(key, made, limit));
+        if age <= self.early(shortened) {
+            Stage::Fresh
+        } else if age <= shortened {
+            Stage::Early
+        } else {
+            self.stage_of_old(age, Some(limit))
+        }
+    }
+
+    /// Returns the stage of a value that is stale at least.
+    pub(crate) fn stage_of_old(&self, age: Duration, limit: Option<Duration>) -> Stage {
+        match (limit, self.max_stale) {
+            (Some(limit), Some(max_stale)) if age > limit.saturating_add(max_stale) => {
+                if self.fail_safe.is_on() && age <= self.fail_safe.max_age {
+                    Stage::Grace
+                } else {
+                    Stage::TooOld
+                }
+            }
+            _ => Stage::Stale,
+        }
+    }
+
+    /// Returns for how long a store keeps a value whose own expiration time is `own`. `None` leaves that to the store.
+    pub(crate) fn keep_for(&self, own: Option<Duration>) -> Option<Duration> {
+        let own = if self.overrides_values { None } else { own };
+        let limit = own.or(self.expiration)?;
+        let stale = self.max_stale.map(|max_stale| limit.saturating_add(max_stale));
+        let grace = self.fail_safe.is_on().then_some(self.fail_safe.max_age);
+        let used_for = stale.into_iter().chain(grace).max()?.max(limit);
+        Some(used_for.saturating_add(KEEP_MARGIN))
     }
 
     /// Returns whether callers that waited share the failure of the creator.
@@ -116,37 +200,37 @@ impl Policy {
     pub(crate) fn degrades(&self) -> bool {
         self.on_backend_failure == OnBackendFailure::Degrade
     }
+
+    /// Returns how long a call with a stale value takes at most, if there is a limit and the call can be left.
+    pub(crate) fn stale_limit(&self) -> Option<Duration> {
+        self.creator_timeout.soft.into_iter().chain(self.stale.longest_wait()).min()
+    }
 }
 
 /// The options of a call. `None` means that the region's setting applies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Overrides {
+    /// Whether any option is set. A hit asks this alone.
+    pub(crate) is_set: bool,
     pub(crate) expiration: Option<Expiration>,
     pub(crate) ignores_expiration: bool,
     pub(crate) creation_wait_timeout: Option<Duration>,
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) on_backend_failure: Option<OnBackendFailure>,
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl Overrides {
     /// Returns whether the region's policy applies as it is.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        let Overrides {
-            expiration,
-            ignores_expiration,
-            creation_wait_timeout,
-            on_creator_failure,
-            on_backend_failure,
-        } = self;
-        let is_set = expiration.is_some() || creation_wait_timeout.is_some() || on_creator_failure.is_some();
-        !is_set && on_backend_failure.is_none() && !ignores_expiration
+        !self.is_set
     }
 
     /// Returns the policy of a call of a region whose own policy is `region`.
     #[inline]
     pub(crate) fn resolve(&self, region: &Policy) -> Policy {
-        Policy {
+        let policy = Policy {
             expiration: match self.expiration {
                 None => region.expiration,
                 Some(expiration) => expiration.limit(),
@@ -156,7 +240,78 @@ impl Overrides {
             creation_wait_timeout: self.creation_wait_timeout.unwrap_or(region.creation_wait_timeout),
             on_creator_failure: self.on_creator_failure.unwrap_or(region.on_creator_failure),
             on_backend_failure: self.on_backend_failure.unwrap_or(region.on_backend_failure),
-            skips_backend: region.skips_backend,
+            ..*region
+        };
+        policy.with(&self.lifetimes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Values expire after 100 s, are refreshed from 80 s on, are stale for 50 s more, and are kept for 1000 s.
+    fn staged() -> Policy {
+        let (expiration, max_stale) = (Some(seconds(100)), Some(seconds(50)));
+        let (early_refresh, fail_safe) = (Share::percent(80), FailSafe::new(seconds(1000)));
+        Policy { expiration, max_stale, early_refresh, fail_safe, ..Policy::default() }.settled()
+    }
+
+    #[test]
+    fn age_decides_the_stage() {
+        use Stage::{Early, Fresh, Grace, Stale, TooOld};
+        let made = CreationTime::from_seconds(1.0);
+        let ages = [(0, Fresh), (80, Fresh), (81, Early), (100, Early), (101, Stale), (150, Stale)];
+        for (age, stage) in ages.into_iter().chain([(151, Grace), (1000, Grace), (1001, TooOld)]) {
+            let policy = staged();
+            assert_eq!(policy.stage("key", made, seconds(age), policy.expiration), stage, "{age}");
         }
+        assert_eq!(staged().stage("key", made, Duration::MAX, None), Fresh);
+        let without = Policy { fail_safe: FailSafe::OFF, ..staged() };
+        assert_eq!(without.stage("key", made, seconds(151), without.expiration), TooOld);
+        let forever = Policy { max_stale: None, ..staged() };
+        assert_eq!(forever.stage("key", made, seconds(5000), forever.expiration), Stale);
+    }
+
+    /// A hit below this age needs no closer look, whatever its key.
+    #[test]
+    fn value_is_surely_fresh_before_the_windows() {
+        let window = |policy: Policy| policy.settled().surely_fresh_until;
+        let plain = Policy { expiration: Some(seconds(100)), ..Policy::default() };
+        assert_eq!(window(plain), Some(seconds(100)));
+        assert_eq!(window(Policy { jitter: Jitter::UpTo(seconds(10)), ..plain }), Some(seconds(90)));
+        assert_eq!(window(Policy { jitter: Jitter::Share(Share::ALL), ..plain }), Some(Duration::ZERO));
+        let both = Policy { jitter: Share::percent(10).into(), early_refresh: Share::percent(50), ..plain };
+        assert_eq!(window(both), Some(seconds(45)));
+        assert_eq!(window(Policy { expiration: None, ..both }), None);
+        let made = CreationTime::from_seconds(1.0);
+        for key in 0..100 {
+            let stage = both.stage(&key.to_string(), made, seconds(45), both.expiration);
+            assert_eq!(stage, Stage::Fresh, "{key}");
+        }
+    }
+
+    #[test]
+    fn value_is_kept_for_as_long_as_it_can_be_served() {
+        let (kept, margin) = (|policy: Policy, own| policy.keep_for(own), KEEP_MARGIN);
+        let plain = Policy { expiration: Some(seconds(100)), ..Policy::default() };
+        assert_eq!(kept(plain, None), None);
+        let stale = Policy { max_stale: Some(seconds(50)), ..plain };
+        assert_eq!(kept(stale, None), Some(seconds(150) + margin));
+        assert_eq!(kept(stale, Some(seconds(1))), Some(seconds(51) + margin));
+        assert_eq!(
+            kept(Policy { overrides_values: true, ..stale }, Some(seconds(1))),
+            Some(seconds(150) + margin)
+        );
+        assert_eq!(kept(Policy { expiration: None, ..stale }, None), None);
+        assert_eq!(kept(staged(), None), Some(seconds(1000) + margin));
+        assert_eq!(kept(staged(), Some(seconds(5000))), Some(seconds(5050) + margin));
+        let saved = Policy { fail_safe: FailSafe::new(seconds(10)), ..plain };
+        assert_eq!(kept(saved, None), Some(seconds(100) + margin));
+        assert_eq!(kept(Policy { max_stale: Some(Duration::MAX), ..plain }, None), Some(Duration::MAX));
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
 
+mod answers;
 mod async_calls;
 mod async_creator;
 mod async_region;
@@ -46,4 +47,7 @@ pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;
 pub use self::detached_call::DetachedCall;
 pub use self::settings::RegionConfig;
-pub use crate::policy::{OnBackendFailure, OnCreatorFailure};
+pub use crate::policy::{
+    CreatorTimeout, FailSafe, InvalidJitter, InvalidOnStale, InvalidShare, Jitter, OnBackendFailure,
+    OnCreatorFailure, OnStale, Preset, Share,
+};

@@ -28,7 +28,13 @@ const LONG_AGO: CreationTime = CreationTime::from_seconds(f64::MIN);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Fresh,
+    /// Fresh, and due for an early refresh.
+    Early,
     Stale,
+    /// As good as missing, except if the creator fails.
+    Grace,
+    /// As good as missing.
+    TooOld,
     /// Written in another format: as good as missing.
     OtherVersion,
     /// Hard-invalidated: as good as missing.
@@ -94,7 +100,15 @@ impl RegionTime {
         CreationTime::from_seconds(self.clock_reading().max(self.last_invalidation()))
     }
 
-    /// Returns the verdict on a value of `key` in the current format, which is stale past the age `limit`.
+    /// Returns the age of a value made at `made`, or `None` if that time cannot be trusted.
+    pub(crate) fn age(&self, made: CreationTime) -> Option<Duration> {
+        let now = self.present();
+        let lead = made.as_seconds() - now.as_seconds();
+        (lead.is_finite() && lead <= LARGEST_LEAD).then(|| made.age(now))
+    }
+
+    /// Returns the verdict on a value of `key` in the current format, which is stale past the age `limit`. The verdict is
+    /// `Fresh`, `Stale`, or `HardInvalidated`.
     ///
     /// The clock is read only if there is a limit or was an invalidation: without both, a value does not age.
     pub(crate) fn judge(&self, key: &str, metadata: &Metadata, limit: Option<Duration>) -> Verdict {
@@ -135,13 +149,9 @@ impl RegionTime {
 
     #[cold]
     fn judge_precisely(&self, key: &str, metadata: &Metadata, limit: Option<Duration>) -> Verdict {
-        let (made, now) = (metadata.creation_time, self.present());
-        let lead = made.as_seconds() - now.as_seconds();
-        if !lead.is_finite() || lead > LARGEST_LEAD {
-            return self.judge_untrusted(key, metadata.clone());
-        }
-        match limit {
-            Some(limit) if made.age(now) > limit => Verdict::Stale,
+        match (self.age(metadata.creation_time), limit) {
+            (None, _) => self.judge_untrusted(key, metadata.clone()),
+            (Some(age), Some(limit)) if age > limit => Verdict::Stale,
             _ => Verdict::Fresh,
         }
     }

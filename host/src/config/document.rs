@@ -10,7 +10,11 @@ use toml::Spanned;
 
 use crate::expiration::Expiration;
 use crate::outage::BreakerConfig;
-use crate::region::{BackendChoice, OnBackendFailure, OnCreatorFailure, RegionConfig, Wrap};
+use crate::policy::Lifetimes;
+use crate::region::{
+    BackendChoice, CreatorTimeout, FailSafe, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Preset,
+    RegionConfig, Share, Wrap,
+};
 use crate::registry::{NamePattern, Pin, Registry};
 
 #[derive(Deserialize)]
@@ -51,6 +55,13 @@ pub(super) struct RegionTable {
     on_creator_failure: Option<OnCreatorFailure>,
     on_backend_failure: Option<OnBackendFailure>,
     breaker: Option<BreakerConfig>,
+    preset: Option<Preset>,
+    jitter: Option<Jitter>,
+    early_refresh: Option<Share>,
+    max_stale: Option<Expiration>,
+    stale: Option<OnStale>,
+    fail_safe: Option<FailSafe>,
+    creator_timeout: Option<CreatorTimeout>,
     wrap: Option<Vec<WrapItem>>,
 }
 
@@ -81,6 +92,15 @@ impl RegionTable {
         config.settings.on_creator_failure = self.on_creator_failure;
         config.settings.on_backend_failure = self.on_backend_failure;
         config.settings.breaker = self.breaker;
+        config.settings.preset = self.preset;
+        config.settings.lifetimes = Lifetimes {
+            jitter: self.jitter,
+            early_refresh: self.early_refresh,
+            max_stale: self.max_stale,
+            stale: self.stale,
+            fail_safe: self.fail_safe,
+            creator_timeout: self.creator_timeout,
+        };
         if let Some(name) = &self.key_mangler {
             config = config.key_mangler_named(name);
         }

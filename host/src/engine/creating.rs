@@ -1,31 +1,47 @@
 //! Creating the values of keys that a caller leads.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use dogpile_sdk::{CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::gate::Role;
 use super::leadership::Leadership;
+use super::led::Led;
+use super::patience::Patience;
 use super::port::{Found, Made, Old, Port, Report, Storing, Wanted, erase};
+use super::rescue::{Rescue, forget_failures, keep, rescue};
 use super::slot::Slot;
 use crate::decision::Reading;
 
-/// A key that the caller leads.
-#[derive(Debug)]
-pub(crate) struct Led {
-    pub(crate) place: usize,
-    pub(crate) leadership: Leadership,
-}
-
 /// A key that the caller leads and is to create, and its old value.
-struct Task<V> {
-    led: Led,
+#[derive(Debug)]
+pub(super) struct Task<V> {
+    pub(super) led: Led,
+    /// What the creator gets to see.
     old: Option<Old<V>>,
+    /// What callers get if the creator fails.
+    rescue: Option<Rescue<V>>,
 }
 
-impl<V> Task<V> {
-    fn new(led: Led, found: Found<V>) -> Self {
-        let old = found.reading.into_value().zip(found.metadata);
-        Task { led, old: old.map(|(value, metadata)| Old { value, metadata }) }
+impl<V: Clone> Task<V> {
+    fn new<P: Port<Value = V>>(port: &P, led: Led, found: Found<V>) -> Self {
+        let is_early = matches!(found.reading, Reading::Early(_));
+        let (value, is_seen) = match found.reading {
+            Reading::Fresh(value) | Reading::Early(value) | Reading::Stale(value) => (Some(value), true),
+            // The value counts as missing. A creator that confirmed it would make it fresh again.
+            Reading::Grace(value) => (Some(value), false),
+            Reading::Missing => (None, false),
+        };
+        let old = value.zip(found.metadata).map(|(value, metadata)| Old { value, metadata });
+        let rescue = keep(port, old.as_ref(), is_early);
+        Task { led, old: old.filter(|_| is_seen), rescue }
+    }
+
+    /// A task whose old value was not read.
+    fn without_old(led: Led) -> Self {
+        Task { led, old: None, rescue: None }
     }
 }
 
@@ -34,19 +50,25 @@ pub(super) async fn create<P: Port>(
     port: &mut P,
     slots: &mut [Slot<P::Value>],
     led: Vec<Led>,
+    patience: &Patience,
 ) -> Result<(), P::Error> {
     let (mut tasks, mut queued) = (Vec::new(), Vec::new());
+    let waits = port.policy().stale.waits();
     for (led, found) in read_again(port, led).await? {
+        // A caller that found no fresh value before does not refresh the one that another caller has created since.
+        let refreshes = slots[led.place].is_early() && matches!(found.reading, Reading::Early(_));
         match found.reading {
-            Reading::Fresh(value) => {
+            Reading::Fresh(value) | Reading::Early(value) if !refreshes => {
                 slots[led.place].settle(value.clone());
                 hand_over_found(port, led, value, found.metadata).await;
             }
-            Reading::Stale(old) if port.creates_in_background() => {
+            Reading::Early(old) | Reading::Stale(old)
+                if port.creates_in_background() && (refreshes || !waits) =>
+            {
                 slots[led.place].settle(old);
                 queued.push((led.place, led.leadership.queue()));
             }
-            Reading::Stale(_) | Reading::Missing => tasks.push(Task::new(led, found)),
+            _ => tasks.push(Task::new(port, led, found)),
         }
     }
     if !queued.is_empty() {
@@ -54,7 +76,7 @@ pub(super) async fn create<P: Port>(
     }
     tasks.sort_unstable_by_key(|task| task.led.place);
     let places: Vec<usize> = tasks.iter().map(|task| task.led.place).collect();
-    for (place, value) in places.into_iter().zip(create_led(port, tasks).await?) {
+    for (place, value) in places.into_iter().zip(create_led(port, tasks, patience.hard()).await?) {
         slots[place].settle(value);
     }
     Ok(())
@@ -65,18 +87,18 @@ pub(super) async fn create<P: Port>(
 /// # Errors
 /// If the creator fails, or if its old values cannot be read.
 pub(crate) async fn create_queued<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<P::Value>, P::Error> {
-    if !P::SEES_OLD {
-        return create_led(port, led.into_iter().map(|led| Task { led, old: None }).collect()).await;
+    if !P::SEES_OLD && !port.policy().fail_safe.is_on() {
+        return create_led(port, led.into_iter().map(Task::without_old).collect(), None).await;
     }
     // The old value was read before the key was queued. Another caller may have written the key since.
     let mut tasks = Vec::new();
     for (led, found) in read_again(port, led).await? {
         match found.reading {
             Reading::Fresh(value) => hand_over_found(port, led, value, found.metadata).await,
-            Reading::Stale(_) | Reading::Missing => tasks.push(Task::new(led, found)),
+            _ => tasks.push(Task::new(port, led, found)),
         }
     }
-    create_led(port, tasks).await
+    create_led(port, tasks, None).await
 }
 
 /// Reads again: another caller may have stored the value before this one came to lead.
@@ -102,24 +124,46 @@ async fn hand_over_found<P: Port>(port: &mut P, mut led: Led, value: P::Value, m
     unlock(port, &mut led).await;
 }
 
-/// Calls the creator for keys that are led, stores the values, and hands them to the waiters.
-///
-/// # Errors
-/// If the creator fails.
-async fn create_led<P: Port>(port: &mut P, tasks: Vec<Task<P::Value>>) -> Result<Vec<P::Value>, P::Error> {
+/// Begins a creation of keys that are led.
+pub(super) fn begin_creation<V>(tasks: &[Task<V>]) -> Arc<Creation> {
+    Creation::new(tasks.iter().any(|task| task.led.leadership.mutex().is_some()))
+}
+
+/// Calls the creator for keys that are led, and returns the values, or the old ones if it fails and they may be served.
+async fn create_led<P: Port>(
+    port: &mut P,
+    tasks: Vec<Task<P::Value>>,
+    until: Option<Instant>,
+) -> Result<Vec<P::Value>, P::Error> {
     if tasks.is_empty() {
         return Ok(Vec::new());
     }
+    let creation = begin_creation(&tasks);
+    run_creation(port, tasks, &creation, until).await
+}
+
+/// Calls the creator of `creation`, at most until `until` if it can be ended. Stores the values, and hands them to the
+/// waiters.
+///
+/// # Errors
+/// If the creator fails, and old values may not be served.
+pub(super) async fn run_creation<P: Port>(
+    port: &mut P,
+    tasks: Vec<Task<P::Value>>,
+    creation: &Arc<Creation>,
+    until: Option<Instant>,
+) -> Result<Vec<P::Value>, P::Error> {
     let began = port.began();
-    let creation = Creation::new(tasks.iter().any(|task| task.led.leadership.mutex().is_some()));
-    let begin = |Task { led, old }: Task<P::Value>| {
-        led.leadership.begin_creation(began, &creation, P::SEES_OLD && old.is_some());
-        let place = led.place;
-        (led, Wanted { place, old })
-    };
-    let (mut led, wanted): (Vec<Led>, Vec<_>) = tasks.into_iter().map(begin).unzip();
-    match creation.run(port.create(wanted)).await {
+    let (mut led, mut wanted, mut rescues) = (Vec::new(), Vec::new(), Vec::new());
+    for Task { led: key, old, rescue } in tasks {
+        key.leadership.begin_creation(began, creation, P::SEES_OLD && old.is_some());
+        wanted.push(Wanted { place: key.place, old });
+        rescues.push(rescue);
+        led.push(key);
+    }
+    match creation.run(port.create(wanted, until)).await {
         Ok(made) => {
+            forget_failures(port, &led);
             store(port, &led, &made, began).await;
             for (led, made) in led.iter_mut().zip(&made) {
                 hand_over(&mut led.leadership, &made.value);
@@ -130,19 +174,22 @@ async fn create_led<P: Port>(port: &mut P, tasks: Vec<Task<P::Value>>) -> Result
             Ok(made.into_iter().map(|made| made.value).collect())
         }
         Err(error) => {
+            let rescued = rescue(port, &mut led, rescues, &error);
             share_failure(port, &mut led, &error);
             leave_all(port, led).await;
-            Err(error)
+            rescued.ok_or(error)
         }
     }
 }
 
-/// Hands the waiters the failure of the creator, if they are to share it.
+/// Hands the waiters the failure of the creator, if they are to share it and got no old value.
 fn share_failure<P: Port>(port: &P, led: &mut [Led], error: &P::Error) {
-    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    let age = led[0].leadership.age(port.now());
+    let left: Vec<&mut Led> = led.iter_mut().filter(|led| !led.leadership.is_over()).collect();
+    let places: Vec<usize> = left.iter().map(|led| led.place).collect();
+    let Some(first) = left.first() else { return };
+    let age = first.leadership.age(port.now());
     if let Some(failure) = port.shared_failure(error, &places, age) {
-        led.iter_mut().for_each(|led| led.leadership.share(failure.clone()));
+        left.into_iter().for_each(|led| led.leadership.share(failure.clone()));
     }
 }
 

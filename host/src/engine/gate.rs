@@ -18,6 +18,7 @@ use dogpile_sdk::{BackendError, CacheMutex, CreationTime, Metadata};
 
 use super::creation::Creation;
 use super::failure::SharedFailure;
+use super::recent_failures::RecentFailures;
 use super::sync::{Mutex, MutexGuard};
 use super::wakeups::Wakeups;
 
@@ -37,6 +38,8 @@ pub(crate) struct Gates {
     shards: Box<[Mutex<Shard>]>,
     hasher: Hasher,
     release_later: ReleaseLater,
+    /// The keys whose creators failed a moment ago.
+    pub(super) failures: RecentFailures,
 }
 
 #[derive(Default)]
@@ -162,6 +165,8 @@ pub(super) struct Handed {
     pub(super) number: u64,
     /// Its metadata, if the leader found it in the store.
     pub(super) found: Option<Metadata>,
+    /// Whether it is an old value, which is served because the creator failed.
+    pub(super) is_old: bool,
 }
 
 /// A creation in progress, as [`CacheRegion::creations`](crate::CacheRegion::creations) lists it.
@@ -200,7 +205,7 @@ impl Gates {
     /// Creates the gates of a store. Mutexes of leaders that are dropped go to `release_later`.
     pub(crate) fn new(release_later: ReleaseLater) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Gates { shards, hasher: Hasher::default(), release_later }
+        Gates { shards, hasher: Hasher::default(), release_later, failures: RecentFailures::default() }
     }
 
     pub(super) fn hash(&self, store_key: &str) -> u64 {

@@ -38,6 +38,11 @@ impl Leadership {
         self.mutex = Some(mutex);
     }
 
+    /// Returns whether the gate was opened or left.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     pub(super) fn mutex(&self) -> Option<&HeldMutex> {
         self.mutex.as_ref()
     }
@@ -102,7 +107,13 @@ impl Leadership {
     /// Hands the waiters the value that was created, or that was `found` with this metadata.
     pub(super) fn hand_over(&mut self, value: Arc<dyn Any + Send + Sync>, found: Option<Metadata>) {
         let number = self.gate.lock().last_number;
-        self.open(Outcome::Value(Handed { value, number, found }));
+        self.open(Outcome::Value(Handed { value, number, found, is_old: false }));
+    }
+
+    /// Hands the waiters an old value with this metadata, because the creator failed.
+    pub(super) fn hand_over_old(&mut self, value: Arc<dyn Any + Send + Sync>, metadata: Metadata) {
+        let number = self.gate.lock().last_number;
+        self.open(Outcome::Value(Handed { value, number, found: Some(metadata), is_old: true }));
     }
 
     /// Hands the waiters the failure of the creator.

@@ -70,10 +70,12 @@ pub(crate) trait Port {
     /// Returns the time at which a creation begins, as its values are stamped.
     fn began(&self) -> CreationTime;
 
-    /// Calls the creator for the `wanted` keys. Returns one value for each, in order.
+    /// Calls the creator for the `wanted` keys. Returns one value for each, in order. A creator that is a task ends with an
+    /// error at `until`.
     async fn create(
         &mut self,
         wanted: Vec<Wanted<Self::Value>>,
+        until: Option<Instant>,
     ) -> Result<Vec<Made<Self::Value>>, Self::Error>;
 
     /// Stores created values. A failure is logged: the caller gets its values all the same.
@@ -84,6 +86,23 @@ pub(crate) trait Port {
 
     /// Returns whether a stored value of the key at `place` with this `metadata` is fresh for this call.
     fn is_fresh(&self, place: usize, metadata: &Metadata) -> bool;
+
+    /// Returns whether an old value of the key at `place` with this `metadata` may be served because no new one came.
+    fn may_rescue(&self, place: usize, metadata: &Metadata) -> bool {
+        let _ = (place, metadata);
+        false
+    }
+
+    /// Returns whether the failure of a creator is an outage, and not an answer.
+    fn is_outage(&self, error: &Self::Error) -> bool {
+        let _ = error;
+        false
+    }
+
+    /// Reports that old values are served because the creator failed.
+    fn report_rescue(&self, places: &[usize], error: &Self::Error) {
+        let _ = (places, error);
+    }
 
     /// Returns whether stale values are created in the background.
     fn creates_in_background(&self) -> bool {
@@ -108,6 +127,9 @@ pub(crate) trait Port {
 
     /// Makes the call's error of a failure of the lock.
     fn lock_error(&self, place: usize, error: LockError) -> Self::Error;
+
+    /// Makes the error of a call that got no value of the key at `place` within its limit.
+    fn timed_out(&self, place: usize, limit: Duration) -> Self::Error;
 
     /// Makes the call's error of another caller's failure.
     fn failure(&self, failure: SharedFailure) -> Self::Error;

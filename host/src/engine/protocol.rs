@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::BackendError;
 
 use super::arrival::{Arrival, Ticket};
-use super::creating::{Led, create, leave_all};
+use super::creating::{create, leave_all};
 use super::creation::Creation;
 use super::deadlock::{Circle, Wait};
 use super::failure::LockError;
 use super::gate::{Handed, HeldMutex, Outcome, Running};
+use super::led::Led;
+use super::patience::{Over, Patience};
 use super::port::{Port, Report};
+use super::rescue::{settle_for_rescue, settle_if_throttled};
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
 
@@ -37,70 +40,44 @@ enum Next {
     Wait(usize, Ticket),
 }
 
-/// How long a call waits for others: counted from when it first does.
-struct Patience {
-    began: Instant,
-    deadline: Instant,
-}
-
-impl Patience {
-    /// Begins with the first wait.
-    fn of<'p, P: Port>(patience: &'p mut Option<Patience>, port: &P) -> &'p mut Patience {
-        patience.get_or_insert_with(|| {
-            let began = port.now();
-            Patience {
-                began,
-                deadline: began.checked_add(port.policy().creation_wait_timeout).unwrap_or(began + FOREVER),
-            }
-        })
-    }
-
-    /// Waits no longer than a leader that gave up did.
-    fn shorten(&mut self, limit: Duration) {
-        self.deadline = self.deadline.min(self.began + limit);
-    }
-}
-
-/// Longer than any process runs.
-const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
-
 /// Settles all `slots`: creates what is missing or stale, or waits for those who do.
 ///
 /// # Errors
 /// If the port, the creator, or the lock fails. All keys that the caller led are left then.
 pub(crate) async fn settle<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<(), P::Error> {
-    let mut patience = None;
+    let mut patience = Patience::of(port);
     loop {
         let mut next = lead_free(port, slots).await?;
         if let Next::Wait(place, ticket) = next {
-            let patience = Patience::of(&mut patience, port);
-            next = wait(port, slots, place, ticket, patience).await?;
+            next = wait(port, slots, place, ticket, &mut patience).await?;
         }
         if let Next::Lock(led) = next {
             next = lock(port, slots, led, &mut patience).await?;
         }
         match next {
-            Next::Create(led) => create(port, slots, led).await?,
+            Next::Create(led) => create(port, slots, led, &patience).await?,
             Next::Done if slots.iter().all(Slot::is_settled) => return Ok(()),
             _ => {}
         }
     }
 }
 
-/// Leads every unsettled key that nobody else does. A stale value that somebody else renews is served.
+/// Leads every unsettled key that nobody else does. A stale value that somebody else renews is served, unless the policy
+/// is to wait.
 async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<Next, P::Error> {
+    slots.iter_mut().enumerate().for_each(|(place, slot)| settle_if_throttled(port, slot, place));
     let unsettled: Vec<usize> = (0..slots.len()).filter(|place| !slots[*place].is_settled()).collect();
     let only_one = unsettled.len() == 1;
     let (mut led, mut blocked) = (Vec::new(), None);
     for place in unsettled {
-        let is_missing = slots[place].is_missing();
-        match port.gates().arrive(&port.key(place), port.now(), is_missing) {
-            Arrival::Leads(leadership) if only_one && is_missing => {
+        let awaits = slots[place].awaits(port.policy());
+        match port.gates().arrive(&port.key(place), port.now(), awaits) {
+            Arrival::Leads(leadership) if only_one && awaits => {
                 return Ok(Next::Lock(Led { place, leadership }));
             }
-            Arrival::Leads(leadership) => match try_lock(port, Led { place, leadership }, is_missing).await {
+            Arrival::Leads(leadership) => match try_lock(port, Led { place, leadership }, awaits).await {
                 Ok(Tried::Leads(leads)) => led.push(leads),
-                Ok(Tried::Busy(waits)) if is_missing && blocked.is_none() => {
+                Ok(Tried::Busy(waits)) if awaits && blocked.is_none() => {
                     blocked = Some(Next::Lock(waits));
                 }
                 Ok(Tried::Busy(_)) => {}
@@ -109,12 +86,12 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
                     return Err(error);
                 }
             },
-            Arrival::Closed(ticket) if is_missing && blocked.is_none() => {
+            Arrival::Closed(ticket) if awaits && blocked.is_none() => {
                 blocked = Some(Next::Wait(place, ticket));
             }
             Arrival::Closed(_) => {}
         }
-        if led.last().is_none_or(|led| led.place != place) {
+        if !awaits && led.last().is_none_or(|led| led.place != place) {
             slots[place].settle_for_stale();
         }
     }
@@ -128,7 +105,7 @@ enum Tried {
     Busy(Led),
 }
 
-async fn try_lock<P: Port>(port: &mut P, mut led: Led, is_missing: bool) -> Result<Tried, P::Error> {
+async fn try_lock<P: Port>(port: &mut P, mut led: Led, awaits: bool) -> Result<Tried, P::Error> {
     let Some(mutex) = mutex_to_acquire(port, &led) else { return Ok(Tried::Leads(led)) };
     match port.acquire(&mutex, None).await {
         Ok(true) => {
@@ -138,7 +115,7 @@ async fn try_lock<P: Port>(port: &mut P, mut led: Led, is_missing: bool) -> Resu
         Ok(false) => Ok(Tried::Busy(led)),
         Err(error) => match port.go_on_without_mutex(error) {
             Ok(()) => Ok(Tried::Leads(led)),
-            Err(error) if is_missing => Err(mutex_failed(port, led, error)),
+            Err(error) if awaits => Err(mutex_failed(port, led, error)),
             Err(error) => {
                 port.report(Report::MutexFailed { place: led.place, error: &error });
                 Ok(Tried::Busy(led))
@@ -164,19 +141,29 @@ async fn lock<P: Port>(
     port: &mut P,
     slots: &mut [Slot<P::Value>],
     mut led: Led,
-    patience: &mut Option<Patience>,
+    patience: &mut Patience,
 ) -> Result<Next, P::Error> {
     let Some(mutex) = mutex_to_acquire(port, &led) else { return Ok(Next::Create(vec![led])) };
-    let patience = Patience::of(patience, port);
-    let is_nested = Creation::current_holds_mutex();
-    let until = if is_nested { patience.deadline.min(port.now() + NESTED_WAIT) } else { patience.deadline };
-    match port.acquire(&mutex, Some(until)).await {
+    patience.begin_wait(port);
+    let (is_nested, has_stale) = (Creation::current_holds_mutex(), slots[led.place].is_stale());
+    let nested = is_nested.then(|| port.now() + NESTED_WAIT);
+    let until = patience.until(has_stale).into_iter().chain(nested).min();
+    match port.acquire(&mutex, until).await {
         Ok(true) => led.leadership.hold(mutex),
-        Ok(false) if is_nested => port.report(Report::WithoutMutex { place: led.place }),
         Ok(false) => {
-            let waited = port.now().saturating_duration_since(patience.began);
-            led.leadership.give_up(waited);
-            return last_look(port, slots, led.place, "another process".to_owned(), waited).await;
+            let (now, place) = (port.now(), led.place);
+            let over = patience.over(now, has_stale);
+            if let Some(Over::Stale | Over::Hard(_)) = over {
+                // The limit is this caller's alone. The next one leads.
+                drop(led);
+                return out_of_time(port, slots, place, over).await;
+            }
+            if !is_nested {
+                let waited = patience.waited(now);
+                led.leadership.give_up(waited);
+                return last_look(port, slots, place, "another process".to_owned(), waited).await;
+            }
+            port.report(Report::WithoutMutex { place });
         }
         Err(error) => {
             if let Err(error) = port.go_on_without_mutex(error) {
@@ -187,6 +174,24 @@ async fn lock<P: Port>(
     Ok(Next::Create(vec![led]))
 }
 
+/// Ends a wait whose limit is over: with the stale value, or with an error.
+async fn out_of_time<P: Port>(
+    port: &mut P,
+    slots: &mut [Slot<P::Value>],
+    place: usize,
+    over: Option<Over>,
+) -> Result<Next, P::Error> {
+    let Some(Over::Hard(limit)) = over else {
+        slots.iter_mut().for_each(Slot::settle_for_stale);
+        return Ok(Next::Done);
+    };
+    if port.policy().fail_safe.is_on() {
+        read_awaited(port, slots).await?;
+        settle_for_rescue(port, &mut slots[place], place);
+    }
+    if slots[place].is_settled() { Ok(Next::Done) } else { Err(port.timed_out(place, limit)) }
+}
+
 /// Reads once more after a wait that was too long. Any value is better than an error.
 async fn last_look<P: Port>(
     port: &mut P,
@@ -195,19 +200,21 @@ async fn last_look<P: Port>(
     leader: String,
     age: Duration,
 ) -> Result<Next, P::Error> {
-    read_missing(port, slots).await?;
+    read_awaited(port, slots).await?;
     slots[place].settle_for_stale();
-    if slots[place].is_missing() {
-        return Err(port.lock_error(place, LockError::TimedOut { leader, age }));
+    settle_for_rescue(port, &mut slots[place], place);
+    if slots[place].is_settled() {
+        return Ok(Next::Done);
     }
-    Ok(Next::Done)
+    Err(port.lock_error(place, LockError::TimedOut { leader, age }))
 }
 
-/// Reads all keys that are missing.
-async fn read_missing<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<(), P::Error> {
-    let missing: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].is_missing()).collect();
-    for (place, found) in missing.iter().zip(port.read(&missing).await?) {
-        slots[*place] = Slot::from(found.reading);
+/// Reads all keys whose values the caller waits for.
+async fn read_awaited<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<(), P::Error> {
+    let policy = port.policy();
+    let awaited: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].awaits(policy)).collect();
+    for (place, found) in awaited.iter().zip(port.read(&awaited).await?) {
+        slots[*place] = Slot::from(found);
     }
     Ok(())
 }
@@ -228,9 +235,11 @@ async fn wait<P: Port>(
     }
     let waits = Wait::begin(&ticket.gate);
     let _waits = waits.map_err(|Circle| port.lock_error(place, LockError::Reentry))?;
+    patience.begin_wait(port);
+    let has_stale = slots[place].is_stale();
     let mut waiting = Waiting::new(port.gates(), ticket.gate, P::ROLE);
     loop {
-        match next_event(port, &mut waiting, patience).await {
+        match next_event(port, &mut waiting, patience.until(has_stale)).await {
             Some(Event::Opened(outcome)) => {
                 drop(waiting);
                 return take(port, slots, place, outcome, refused).await;
@@ -243,18 +252,26 @@ async fn wait<P: Port>(
         if let Some(creation) = waiting.gate().take_warning(now, LONG_WAIT) {
             port.report(Report::LongWait { creation: &creation });
         }
-        if now >= patience.deadline {
-            let creation = waiting.gate().info(now);
-            drop(waiting);
-            return last_look(port, slots, place, creation.leader, creation.age).await;
+        match patience.over(now, has_stale) {
+            Some(Over::Wait) => {
+                let creation = waiting.gate().info(now);
+                drop(waiting);
+                return last_look(port, slots, place, creation.leader, creation.age).await;
+            }
+            Some(over) => {
+                drop(waiting);
+                return out_of_time(port, slots, place, Some(over)).await;
+            }
+            None => {}
         }
     }
 }
 
-/// Waits for what happens at the gate, at most until the deadline or until a warning is due.
-async fn next_event<P: Port>(port: &P, waiting: &mut Waiting, patience: &Patience) -> Option<Event> {
+/// Waits for what happens at the gate, at most until `until` or until a warning is due.
+async fn next_event<P: Port>(port: &P, waiting: &mut Waiting, until: Option<Instant>) -> Option<Event> {
     let warning = waiting.gate().warning_due(LONG_WAIT);
-    let until = warning.map_or(patience.deadline, |due| due.min(patience.deadline));
+    // A wait always has a limit.
+    let until = warning.into_iter().chain(until).min().unwrap_or_else(|| port.now());
     unless(waiting.next(port.leader(), || port.now()), port.sleep_until(until)).await
 }
 
@@ -269,18 +286,21 @@ async fn take<P: Port>(
     match outcome {
         Outcome::Value(handed) => match accept(port, place, &handed, refused) {
             Some(value) => slots[place].settle(value),
-            None => read_missing(port, slots).await?,
+            None => read_awaited(port, slots).await?,
         },
         Outcome::Failed(failure) => return Err(port.failure(failure)),
         Outcome::MutexFailed(error) => return Err(port.lock_error(place, LockError::Mutex(error))),
-        Outcome::Nothing => read_missing(port, slots).await?,
+        Outcome::Nothing => read_awaited(port, slots).await?,
     }
     Ok(Next::Done)
 }
 
 /// Returns a value that was handed over, if it is of the caller's type and may be served to it.
 fn accept<P: Port>(port: &P, place: usize, handed: &Handed, refused: Option<Running>) -> Option<P::Value> {
+    let serves = |metadata| {
+        if handed.is_old { port.may_rescue(place, metadata) } else { port.is_fresh(place, metadata) }
+    };
     let may_serve = refused.is_none_or(|running| running.number != handed.number)
-        && handed.found.as_ref().is_none_or(|metadata| port.is_fresh(place, metadata));
+        && handed.found.as_ref().is_none_or(serves);
     if may_serve { handed.value.downcast_ref::<P::Value>().cloned() } else { None }
 }

@@ -13,6 +13,7 @@ mod mixture;
 mod play;
 mod port;
 mod several;
+mod stages;
 mod waits;
 mod world;
 mod writers;
@@ -50,7 +51,7 @@ struct End {
 }
 
 fn rows() -> Vec<&'static Row> {
-    let groups: [&'static [Row]; 7] = [
+    let groups: [&'static [Row]; 8] = [
         creations::ROWS,
         writers::ROWS,
         waits::ROWS,
@@ -58,6 +59,7 @@ fn rows() -> Vec<&'static Row> {
         background::ROWS,
         several::ROWS,
         mixed::ROWS,
+        stages::ROWS,
     ];
     groups.into_iter().flatten().collect()
 }

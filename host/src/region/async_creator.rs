@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use super::answers::{Answers, IsAnswer};
 use super::creator::{Creator, CreatorCall};
 use super::front_end::{Polling, unmarked};
 use crate::created::{Aged, Created};
@@ -9,15 +10,18 @@ use crate::engine::{Made, Old};
 use crate::error::CreateError;
 
 /// Makes the value of one key, once.
-pub(super) struct AsyncSingle<F, const SEES_OLD: bool>(Option<F>);
+pub(super) struct AsyncSingle<F, E, const SEES_OLD: bool> {
+    function: Option<F>,
+    is_answer: IsAnswer<E>,
+}
 
-impl<F, const SEES_OLD: bool> AsyncSingle<F, SEES_OLD> {
+impl<F, E: 'static, const SEES_OLD: bool> AsyncSingle<F, E, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        AsyncSingle(Some(function))
+        AsyncSingle { function: Some(function), is_answer: Answers::is_answer }
     }
 }
 
-impl<T, E, F, Fut, const SEES_OLD: bool> Creator<T> for AsyncSingle<F, SEES_OLD>
+impl<T, E, F, Fut, const SEES_OLD: bool> Creator<T> for AsyncSingle<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnOnce(Option<Aged<T>>) -> Fut,
@@ -28,13 +32,17 @@ where
     const IS_MULTI: bool = false;
     const SEES_OLD: bool = SEES_OLD;
 
+    fn is_answer(&self) -> IsAnswer<E> {
+        self.is_answer
+    }
+
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         // The protocol creates a key at most once in a call.
-        let function = self.0.take().expect("a creator of one value is called once");
+        let function = self.function.take().expect("a creator of one value is called once");
         let (old, aged) = call.old_of_one(olds, SEES_OLD);
         let future = pin!(unmarked(|| function(aged)));
         call.made_one(Polling::unmarked(future).await.map_err(CreateError::Creator)?, old)
@@ -42,15 +50,18 @@ where
 }
 
 /// Makes the values of many keys. It owns the keys that it gets, because its future may outlive the call of the function.
-pub(super) struct AsyncMulti<F, const SEES_OLD: bool>(F);
+pub(super) struct AsyncMulti<F, E, const SEES_OLD: bool> {
+    function: F,
+    is_answer: IsAnswer<E>,
+}
 
-impl<F, const SEES_OLD: bool> AsyncMulti<F, SEES_OLD> {
+impl<F, E: 'static, const SEES_OLD: bool> AsyncMulti<F, E, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        AsyncMulti(function)
+        AsyncMulti { function, is_answer: Answers::is_answer }
     }
 }
 
-impl<T, E, F, Fut, const SEES_OLD: bool> Creator<T> for AsyncMulti<F, SEES_OLD>
+impl<T, E, F, Fut, const SEES_OLD: bool> Creator<T> for AsyncMulti<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut,
@@ -61,6 +72,10 @@ where
     const IS_MULTI: bool = true;
     const SEES_OLD: bool = SEES_OLD;
 
+    fn is_answer(&self) -> IsAnswer<E> {
+        self.is_answer
+    }
+
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
@@ -68,7 +83,7 @@ where
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         let aged = call.aged_all(&olds, SEES_OLD);
         let keys = call.keys.iter().map(|key| (*key).to_owned()).collect();
-        let future = pin!(unmarked(|| (self.0)(keys, aged)));
+        let future = pin!(unmarked(|| (self.function)(keys, aged)));
         call.made_all(Polling::unmarked(future).await.map_err(CreateError::Creator)?, olds)
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn rewrap(
 }
 
 fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Configured, RegionError> {
+    let policy = policy(region, &settings)?;
     let key_mangler = Builder { region, settings: &settings }.key_mangler(&*bottom.backend)?;
     let strategy = settings.region_invalidator.take();
     let strategy = strategy.unwrap_or_else(|| Arc::new(DefaultInvalidationStrategy::default()));
@@ -59,7 +60,6 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
     let replaces = settings.mangle_invalid_keys.unwrap_or(true);
-    let policy = policy(&settings);
     match checked_breaker(region, &settings)? {
         Some(breaker) => bottom.guard.configure(breaker),
         None if policy.degrades() => bottom.guard.configure_by_default(),
@@ -79,15 +79,22 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
 }
 
 /// Returns what a call without options goes by.
-fn policy(settings: &Settings) -> Policy {
-    let default = Policy::default();
-    Policy {
+///
+/// # Errors
+/// If settings contradict each other.
+fn policy(region: &str, settings: &Settings) -> Result<Policy, RegionError> {
+    if let Some((setting, problem)) = settings.lifetimes.contradiction(settings.expiration_time) {
+        return Err(RegionError::Setting { region: region.to_owned(), setting, problem });
+    }
+    let (default, preset) = (Policy::default(), settings.preset.unwrap_or_default());
+    let policy = Policy {
         expiration: settings.expiration_time.and_then(Expiration::limit),
         creation_wait_timeout: settings.creation_wait_timeout.unwrap_or(default.creation_wait_timeout),
-        on_creator_failure: settings.on_creator_failure.unwrap_or_default(),
-        on_backend_failure: settings.on_backend_failure.unwrap_or_default(),
+        on_creator_failure: settings.on_creator_failure.unwrap_or(preset.on_creator_failure()),
+        on_backend_failure: settings.on_backend_failure.unwrap_or(preset.on_backend_failure()),
         ..default
-    }
+    };
+    Ok(policy.with(&settings.lifetimes.or(preset.lifetimes())))
 }
 
 /// Returns the settings of the breaker, if there are any.

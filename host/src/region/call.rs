@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, ErrorKind, Metadata};
 use parking_lot::Mutex;
 
+use super::answers::IsAnswer;
 use super::call_key::CallKey;
 use super::configured::Configured;
 use super::creator::{Creator, CreatorCall};
@@ -16,10 +17,10 @@ use super::front_end::FrontEnd;
 use super::release::release_later;
 use super::store::Write;
 use super::stores::Encoded;
-use crate::decision::stamp;
+use crate::decision::{may_rescue, stamp};
 use crate::engine::{
     Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Queued, Report, Role,
-    SharedFailure, Slot, Storing, Wanted, settle,
+    SharedFailure, Slot, Storing, Wanted, settle, unless,
 };
 use crate::error::{CreateError, RegionError};
 use crate::outage::was_refused;
@@ -28,7 +29,7 @@ use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
 /// A call that found no fresh value of at least one key.
-pub(super) struct Call<'a, T, C, F> {
+pub(super) struct Call<'a, T, C: Creator<T>, F> {
     front: F,
     pub(super) current: &'a Arc<Configured>,
     /// The gates of this process. A creator that forks returns in the child, too, and the call ends there as it began.
@@ -37,6 +38,7 @@ pub(super) struct Call<'a, T, C, F> {
     pub(super) policy: Policy,
     /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
     pub(super) creator: Mutex<C>,
+    is_answer: IsAnswer<C::Error>,
     hand_over: Option<HandOver<T, C, F>>,
     pub(super) leader: Leader,
     /// Whether the backend timed out during this call. Its mutexes are then released in the background.
@@ -56,7 +58,8 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         creator: C,
         hand_over: Option<HandOver<T, C, F>>,
     ) -> Self {
-        let (gates, leader, creator) = (current.stores.gates.get(), front.leader(), Mutex::new(creator));
+        let (gates, leader) = (current.stores.gates.get(), front.leader());
+        let (is_answer, creator) = (creator.is_answer(), Mutex::new(creator));
         Call {
             front,
             current,
@@ -64,6 +67,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             keys,
             policy,
             creator,
+            is_answer,
             hand_over,
             leader,
             has_timed_out: false,
@@ -80,12 +84,13 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         if !self.current.stores.bottom.capabilities.stores {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
-            return Ok(self.call_creator(wanted).await?.into_iter().map(|made| made.value).collect());
+            let until = self.policy.creator_timeout.hard.map(|limit| self.front.now() + limit);
+            return Ok(self.create(wanted, until).await?.into_iter().map(|made| made.value).collect());
         }
         settle(&mut self, &mut slots).await?;
         let values = slots.into_iter().map(|slot| match slot.need {
             Need::Settled(value) => value,
-            Need::Stale(_) | Need::Missing => unreachable!("the protocol settles all slots"),
+            _ => unreachable!("the protocol settles all slots"),
         });
         Ok(values.collect())
     }
@@ -103,6 +108,19 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     /// Notes whether the backend timed out.
     fn note_timeout(&mut self, error: Option<&BackendError>) {
         self.has_timed_out |= error.is_some_and(|error| error.kind() == ErrorKind::Timeout);
+    }
+
+    fn shown_all(&self, places: &[usize]) -> String {
+        let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
+        match keys[..] {
+            [key] if !C::IS_MULTI => Shortened(key).to_string(),
+            _ => Shortened(&keys).to_string(),
+        }
+    }
+
+    fn timed_out_all(&self, places: &[usize], limit: Duration) -> RegionError {
+        let (region, key) = (self.current.region.to_string(), self.shown_all(places));
+        RegionError::CreatorTimedOut { region, key, limit }
     }
 
     fn shown(&self, place: usize) -> Shortened<&str> {
@@ -153,6 +171,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         let metadata = stamp(mangled, made.terms.metadata(began), ended, &*self.current.strategy);
         let mut encoded = self.current.stores.encode(key, Cow::Borrowed(&made.value), &metadata)?;
         encoded.options.fence.clone_from(fence);
+        encoded.options.keep_for = self.current.keep_for(made.terms.expires_after, &self.policy);
         Ok(encoded)
     }
 
@@ -260,8 +279,18 @@ where
         self.current.clock.stamp()
     }
 
-    async fn create(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
-        self.call_creator(wanted).await
+    async fn create(
+        &mut self,
+        wanted: Vec<Wanted<T>>,
+        until: Option<Instant>,
+    ) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
+        let Some(until) = until else { return self.call_creator(wanted).await };
+        let places: Vec<usize> = wanted.iter().map(|wanted| wanted.place).collect();
+        let front = self.front;
+        // A thread's creator is never pending, so that it is not interrupted.
+        let created = unless(self.call_creator(wanted), front.sleep_until(until)).await;
+        let limit = self.policy.creator_timeout.hard.unwrap_or_default();
+        created.unwrap_or_else(|| Err(self.timed_out_all(&places, limit).into()))
     }
 
     async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
@@ -279,6 +308,23 @@ where
         self.current.is_fresh(&self.keys[place].mangled, metadata, &self.policy)
     }
 
+    fn may_rescue(&self, place: usize, metadata: &Metadata) -> bool {
+        may_rescue(&self.keys[place].mangled, metadata, &self.policy, &self.current.clock)
+    }
+
+    fn is_outage(&self, error: &Self::Error) -> bool {
+        match error {
+            CreateError::Creator(error) => !(self.is_answer)(&self.current.settings.answers, error),
+            CreateError::Region(RegionError::CreatorTimedOut { .. }) => true,
+            CreateError::Region(_) | CreateError::Shared(_) => false,
+        }
+    }
+
+    fn report_rescue(&self, places: &[usize], error: &Self::Error) {
+        let (region, key, error) = (&*self.current.region, self.shown_all(places), format!("{error:#}"));
+        tracing::warn!(region, key, error, "a creator failed; the old value is served");
+    }
+
     fn creates_in_background(&self) -> bool {
         self.hand_over.is_some() && self.current.runner.is_some()
     }
@@ -294,8 +340,7 @@ where
         if !self.policy.shares_failures() {
             return None;
         }
-        let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
-        let key = if C::IS_MULTI { Shortened(&keys).to_string() } else { self.shown(places[0]).to_string() };
+        let key = self.shown_all(places);
         Some(SharedFailure::new(&self.current.region, key, format!("{error:#}"), age))
     }
 
@@ -306,6 +351,10 @@ where
     fn lock_error(&self, place: usize, source: LockError) -> Self::Error {
         let (region, key) = (self.current.region.to_string(), self.shown(place).to_string());
         RegionError::Lock { region, key, source }.into()
+    }
+
+    fn timed_out(&self, place: usize, limit: Duration) -> Self::Error {
+        self.timed_out_all(&[place], limit).into()
     }
 
     fn failure(&self, failure: SharedFailure) -> Self::Error {

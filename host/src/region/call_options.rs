@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::configured::Configured;
 use super::state::RegionState;
 use crate::expiration::Expiration;
-use crate::policy::{OnBackendFailure, OnCreatorFailure, Overrides, Policy};
+use crate::policy::{
+    CreatorTimeout, FailSafe, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Overrides, Policy, Share,
+};
 
 /// The settings of one call, created by [`CacheRegion::options`](crate::CacheRegion::options).
 ///
@@ -41,12 +43,14 @@ impl<'r> CallOptions<'r> {
     /// [`Created::expires_after`](crate::Created::expires_after).
     pub fn expiration_time(mut self, expiration: impl Into<Expiration>) -> Self {
         self.overrides.expiration = Some(expiration.into());
+        self.overrides.is_set = true;
         self
     }
 
     /// Makes `get`, `get_multi`, and `get_value_metadata` return stale and invalidated values too.
     pub fn ignore_expiration(mut self) -> Self {
         self.overrides.ignores_expiration = true;
+        self.overrides.is_set = true;
         self
     }
 
@@ -55,6 +59,7 @@ impl<'r> CallOptions<'r> {
     /// See [`RegionConfig::creation_wait_timeout`](crate::RegionConfig::creation_wait_timeout).
     pub fn creation_wait_timeout(mut self, limit: Duration) -> Self {
         self.overrides.creation_wait_timeout = Some(limit);
+        self.overrides.is_set = true;
         self
     }
 
@@ -63,6 +68,61 @@ impl<'r> CallOptions<'r> {
     /// See [`RegionConfig::on_creator_failure`](crate::RegionConfig::on_creator_failure).
     pub fn on_creator_failure(mut self, policy: OnCreatorFailure) -> Self {
         self.overrides.on_creator_failure = Some(policy);
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets by how much at most the expiration time of a value is shortened. Default: the region's.
+    ///
+    /// See [`RegionConfig::jitter`](crate::RegionConfig::jitter).
+    pub fn jitter(mut self, jitter: impl Into<Jitter>) -> Self {
+        self.overrides.lifetimes.jitter = Some(jitter.into());
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets the share of a value's lifetime after which it is refreshed. Default: the region's.
+    ///
+    /// See [`RegionConfig::early_refresh`](crate::RegionConfig::early_refresh).
+    pub fn early_refresh(mut self, share: Share) -> Self {
+        self.overrides.lifetimes.early_refresh = Some(share);
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets how long after its expiration a value is stale, and not missing. Default: the region's.
+    ///
+    /// See [`RegionConfig::max_stale`](crate::RegionConfig::max_stale).
+    pub fn max_stale(mut self, time: impl Into<Expiration>) -> Self {
+        self.overrides.lifetimes.max_stale = Some(time.into());
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets what this call gets if it finds a stale value. Default: the region's.
+    ///
+    /// See [`RegionConfig::stale`](crate::RegionConfig::stale).
+    pub fn stale(mut self, policy: OnStale) -> Self {
+        self.overrides.lifetimes.stale = Some(policy);
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets when this call gets an old value because a creator failed. Default: the region's.
+    ///
+    /// See [`RegionConfig::fail_safe`](crate::RegionConfig::fail_safe).
+    pub fn fail_safe(mut self, fail_safe: FailSafe) -> Self {
+        self.overrides.lifetimes.fail_safe = Some(fail_safe);
+        self.overrides.is_set = true;
+        self
+    }
+
+    /// Sets how long this call waits for creators. Default: the region's.
+    ///
+    /// See [`RegionConfig::creator_timeout`](crate::RegionConfig::creator_timeout).
+    pub fn creator_timeout(mut self, limits: CreatorTimeout) -> Self {
+        self.overrides.lifetimes.creator_timeout = Some(limits);
+        self.overrides.is_set = true;
         self
     }
 
@@ -72,6 +132,7 @@ impl<'r> CallOptions<'r> {
     /// backend does not need a breaker.
     pub fn on_backend_failure(mut self, policy: OnBackendFailure) -> Self {
         self.overrides.on_backend_failure = Some(policy);
+        self.overrides.is_set = true;
         self
     }
 

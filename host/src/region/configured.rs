@@ -94,7 +94,14 @@ impl Configured {
 
     /// Returns whether a value of `mangled` with this `metadata` is fresh for a call that goes by `policy`.
     pub(crate) fn is_fresh(&self, mangled: &str, metadata: &Metadata, policy: &Policy) -> bool {
-        judge(mangled, metadata, policy, &self.clock) == Verdict::Fresh
+        matches!(judge(mangled, metadata, policy, &self.clock), Verdict::Fresh | Verdict::Early)
+    }
+
+    /// Returns for how long the store keeps a value that a call with `policy` stores, and whose own expiration time is `own`.
+    ///
+    /// Calls with the region's policy may use the value longer than this one.
+    pub(crate) fn keep_for(&self, own: Option<Duration>, policy: &Policy) -> Option<Duration> {
+        Some(policy.keep_for(own)?.max(self.policy.keep_for(own)?))
     }
 
     /// Returns the value of `mangled`, judged by `policy`.
@@ -207,7 +214,11 @@ impl Configured {
         mangled: &str,
         found: &Found<T>,
     ) -> bool {
-        let Found { reading: Reading::Fresh(value), metadata: Some(metadata) } = found else { return false };
+        let Found { reading: Reading::Fresh(value) | Reading::Early(value), metadata: Some(metadata) } =
+            found
+        else {
+            return false;
+        };
         self.stores.fill(front, count, mangled, value, metadata, &self.clock).await;
         true
     }
@@ -290,7 +301,7 @@ impl Configured {
         // A value with attributes may have its own expiration time, which takes longer to find out.
         if *version == Metadata::VERSION
             && attributes.is_empty()
-            && self.clock.is_surely_fresh(*creation_time, policy.expiration)
+            && self.clock.is_surely_fresh(*creation_time, policy.surely_fresh_until)
         {
             store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh)
         } else {
@@ -307,12 +318,21 @@ impl Configured {
         policy: &Policy,
     ) -> Reading<T> {
         let verdict = match judge(mangled, &found.metadata, policy, &self.clock) {
-            Verdict::Stale | Verdict::HardInvalidated if policy.ignores_expiration => Verdict::Fresh,
+            Verdict::OtherVersion => Verdict::OtherVersion,
+            _ if policy.ignores_expiration => Verdict::Fresh,
             verdict => verdict,
         };
+        let as_reading =
+            |reading: fn(T) -> Reading<T>| store.decode(mangled, found).map_or(Reading::Missing, reading);
         match verdict {
-            Verdict::Fresh => store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh),
-            Verdict::Stale => store.decode(mangled, found).map_or(Reading::Missing, Reading::Stale),
+            Verdict::Fresh => as_reading(Reading::Fresh),
+            Verdict::Early => as_reading(Reading::Early),
+            Verdict::Stale => as_reading(Reading::Stale),
+            Verdict::Grace => as_reading(Reading::Grace),
+            Verdict::TooOld => {
+                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "the value for key is too old to be served");
+                Reading::Missing
+            }
             Verdict::OtherVersion => {
                 tracing::debug!(region = &*self.region, key = %Shortened(mangled), "dogpile version update for key");
                 Reading::Missing

@@ -2,6 +2,7 @@
 
 use dogpile_sdk::CreationTime;
 
+use super::answers::{Answers, IsAnswer};
 use crate::created::{Aged, Created, expires_after};
 use crate::engine::{Made, Old};
 use crate::error::{CreateError, RegionError};
@@ -17,6 +18,9 @@ pub(super) trait Creator<T> {
 
     /// Whether the caller's function sees the old values.
     const SEES_OLD: bool;
+
+    /// Returns what tells whether an error is an answer.
+    fn is_answer(&self) -> IsAnswer<Self::Error>;
 
     /// Calls the caller's function for the keys of `call`, and returns one value for each.
     async fn create(
@@ -113,15 +117,18 @@ impl CreatorCall<'_> {
 }
 
 /// Makes the value of one key, once.
-pub(super) struct Single<F, const SEES_OLD: bool>(Option<F>);
+pub(super) struct Single<F, E, const SEES_OLD: bool> {
+    function: Option<F>,
+    is_answer: IsAnswer<E>,
+}
 
-impl<F, const SEES_OLD: bool> Single<F, SEES_OLD> {
+impl<F, E: 'static, const SEES_OLD: bool> Single<F, E, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        Single(Some(function))
+        Single { function: Some(function), is_answer: Answers::is_answer }
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> Creator<T> for Single<F, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Single<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
@@ -131,39 +138,46 @@ where
     const IS_MULTI: bool = false;
     const SEES_OLD: bool = SEES_OLD;
 
+    fn is_answer(&self) -> IsAnswer<E> {
+        self.is_answer
+    }
+
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         // The protocol creates a key at most once in a call, and not after it handed the creator over.
-        let function = self.0.take().expect("a creator of one value is called once");
+        let function = self.function.take().expect("a creator of one value is called once");
         let (old, aged) = call.old_of_one(olds, SEES_OLD);
         call.made_one(function(aged).map_err(CreateError::Creator)?, old)
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Single<F, SEES_OLD>
+impl<T, E: 'static, F, const SEES_OLD: bool> OwnedCreator<T> for Single<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
-        self.0.take().map(|function| Single(Some(function)))
+        let Single { function, is_answer } = self;
+        function.take().map(|function| Single { function: Some(function), is_answer: *is_answer })
     }
 }
 
 /// Makes the values of many keys.
-#[derive(Clone)]
-pub(super) struct Multi<F, const SEES_OLD: bool>(F);
+pub(super) struct Multi<F, E, const SEES_OLD: bool> {
+    function: F,
+    is_answer: IsAnswer<E>,
+}
 
-impl<F, const SEES_OLD: bool> Multi<F, SEES_OLD> {
+impl<F, E: 'static, const SEES_OLD: bool> Multi<F, E, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        Multi(function)
+        Multi { function, is_answer: Answers::is_answer }
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> Creator<T> for Multi<F, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Multi<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
@@ -173,22 +187,26 @@ where
     const IS_MULTI: bool = true;
     const SEES_OLD: bool = SEES_OLD;
 
+    fn is_answer(&self) -> IsAnswer<E> {
+        self.is_answer
+    }
+
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         let aged = call.aged_all(&olds, SEES_OLD);
-        call.made_all((self.0)(call.keys, aged).map_err(CreateError::Creator)?, olds)
+        call.made_all((self.function)(call.keys, aged).map_err(CreateError::Creator)?, olds)
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Multi<F, SEES_OLD>
+impl<T, E: 'static, F, const SEES_OLD: bool> OwnedCreator<T> for Multi<F, E, SEES_OLD>
 where
     T: Clone,
     F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
-        Some(self.clone())
+        Some(Multi { function: self.function.clone(), is_answer: self.is_answer })
     }
 }

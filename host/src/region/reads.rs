@@ -54,7 +54,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
-        self.fresh_or(key, Some, |_, _, _, _| Ok(None))
+        self.fresh_or(key, Some, |_, _, _, reading| Ok(reading.into_fresh()))
     }
 
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
@@ -85,7 +85,7 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Option<T>, RegionError> {
         let mangled = self.mangle(key)?;
-        Ok(fresh(self.find(front, &mangled, policy).await?.reading))
+        Ok(self.find(front, &mangled, policy).await?.reading.into_fresh())
     }
 
     /// Returns the fresh values of many mangled keys.
@@ -96,7 +96,7 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Vec<Option<T>>, RegionError> {
         let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        Ok(self.read_multi(front, &mangled, policy).await?.into_iter().map(fresh).collect())
+        Ok(self.read_multi(front, &mangled, policy).await?.into_iter().map(Reading::into_fresh).collect())
     }
 
     /// Returns the fresh value of `key` with its age.
@@ -108,7 +108,7 @@ impl Configured {
     ) -> Result<Option<Aged<T>>, RegionError> {
         let mangled = self.mangle(key)?;
         let found = self.find(front, &mangled, policy).await?;
-        let (Reading::Fresh(value), Some(metadata)) = (found.reading, found.metadata) else {
+        let (Some(value), Some(metadata)) = (found.reading.into_fresh(), found.metadata) else {
             return Ok(None);
         };
         let creation_time = metadata.creation_time;
@@ -133,8 +133,4 @@ impl Configured {
     ) -> Result<Vec<Cow<'k, str>>, RegionError> {
         keys.iter().map(|key| self.mangle(key.as_ref())).collect()
     }
-}
-
-fn fresh<T>(reading: Reading<T>) -> Option<T> {
-    if let Reading::Fresh(value) = reading { Some(value) } else { None }
 }

@@ -7,11 +7,14 @@ use std::time::Duration;
 use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
 use serde::Serialize;
 
+use super::answers::Answers;
 use crate::clock::Clock;
 use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
 use crate::outage::BreakerConfig;
-use crate::policy::{OnBackendFailure, OnCreatorFailure};
+use crate::policy::{
+    CreatorTimeout, FailSafe, Jitter, Lifetimes, OnBackendFailure, OnCreatorFailure, OnStale, Preset, Share,
+};
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
@@ -63,6 +66,9 @@ pub(crate) struct Settings {
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) on_backend_failure: Option<OnBackendFailure>,
     pub(crate) breaker: Option<BreakerConfig>,
+    pub(crate) preset: Option<Preset>,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) answers: Answers,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Registry>,
     /// Names in a configuration that have no effect. They are logged when the region is configured.
@@ -113,6 +119,9 @@ impl Settings {
             on_creator_failure: self.on_creator_failure.or(others.on_creator_failure),
             on_backend_failure: self.on_backend_failure.or(others.on_backend_failure),
             breaker: self.breaker.or(others.breaker),
+            preset: self.preset.or(others.preset),
+            lifetimes: self.lifetimes.or(others.lifetimes),
+            answers: self.answers.or(others.answers),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
             ignored_names: if self.ignored_names.is_empty() {
@@ -301,6 +310,84 @@ impl RegionConfig {
     /// settings of the region that was configured last apply.
     pub fn breaker(mut self, breaker: BreakerConfig) -> Self {
         self.settings.breaker = Some(breaker);
+        self
+    }
+
+    /// Sets the preset: settings that fit together. Each setting that is given as well overrides the preset's. Default:
+    /// [`Preset::Dogpile`].
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.settings.preset = Some(preset);
+        self
+    }
+
+    /// Sets by how much at most the expiration times of values are shortened, each by its own part of that. Default: none.
+    ///
+    /// Values that were created together then do not all expire at once.
+    pub fn jitter(mut self, jitter: impl Into<Jitter>) -> Self {
+        self.settings.lifetimes.jitter = Some(jitter.into());
+        self
+    }
+
+    /// Sets the share of a value's lifetime after which one caller refreshes it, while all callers get it. Default: all of it,
+    /// which turns early refreshes off.
+    ///
+    /// A creator that owns what it uses refreshes in the background: see [`background`](crate::CallOptions::background) and
+    /// [`detach`](crate::CallOptions::detach). Otherwise the one caller waits for its creator. If an early refresh fails, the
+    /// caller gets the value all the same, and a warning is logged.
+    pub fn early_refresh(mut self, share: Share) -> Self {
+        self.settings.lifetimes.early_refresh = Some(share);
+        self
+    }
+
+    /// Sets how long after its expiration a value is stale. After that, it counts as missing. Default: without end.
+    pub fn max_stale(mut self, time: impl Into<Expiration>) -> Self {
+        self.settings.lifetimes.max_stale = Some(time.into());
+        self
+    }
+
+    /// Sets what callers get that find a stale value. Default: [`OnStale::Serve`].
+    pub fn stale(mut self, policy: OnStale) -> Self {
+        self.settings.lifetimes.stale = Some(policy);
+        self
+    }
+
+    /// Sets when an old value is served because its creator failed or timed out. Default: never.
+    ///
+    /// It is served even if it is older than [`max_stale`](Self::max_stale). See [`answer_if`](Self::answer_if) for
+    /// errors that are no failures.
+    pub fn fail_safe(mut self, fail_safe: FailSafe) -> Self {
+        self.settings.lifetimes.fail_safe = Some(fail_safe);
+        self
+    }
+
+    /// Sets how long calls wait for creators. Default: without limits.
+    pub fn creator_timeout(mut self, limits: CreatorTimeout) -> Self {
+        self.settings.lifetimes.creator_timeout = Some(limits);
+        self
+    }
+
+    /// Sets which errors of type `E` are answers of a creator, and not outages. Default: all errors are outages.
+    ///
+    /// An answer, such as "not found", reaches the caller even if [fail-safe](Self::fail_safe) has an old value. Call this
+    /// once for each type of error. `E` is the type that the creator returns.
+    ///
+    /// ```
+    /// use std::io::{Error, ErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// use dogpile::{CacheRegion, FailSafe, RegionConfig};
+    ///
+    /// let region = CacheRegion::new("files");
+    /// region.configure(
+    ///     RegionConfig::new("dogpile.cache.memory")
+    ///         .expiration_time(60)
+    ///         .fail_safe(FailSafe::new(Duration::from_secs(3600)))
+    ///         .answer_if(|error: &Error| error.kind() == ErrorKind::NotFound),
+    /// )?;
+    /// # Ok::<(), dogpile::RegionError>(())
+    /// ```
+    pub fn answer_if<E: 'static>(mut self, is_answer: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.answers.add(is_answer);
         self
     }
 

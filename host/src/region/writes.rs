@@ -66,7 +66,8 @@ impl Configured {
     ) -> Result<(), RegionError> {
         let mangled = self.mangle(key)?;
         let metadata = Metadata::new(self.clock.stamp());
-        let value = self.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
+        let mut value = self.stores.encode::<T>(key, Cow::Owned(value), &metadata)?;
+        value.options.keep_for = self.policy.keep_for(None);
         let _writing = self.write(front, [&*mangled]).await;
         let mut write = Write::of_set(policy, &self.clock);
         self.stores.set(front, &mangled, value, Vec::new(), &mut write).await
@@ -77,10 +78,12 @@ impl Configured {
         &self,
         values: impl IntoIterator<Item = (K, T)>,
     ) -> Result<Vec<(String, Encoded)>, RegionError> {
-        let metadata = Metadata::new(self.clock.stamp());
+        let (metadata, keep_for) = (Metadata::new(self.clock.stamp()), self.policy.keep_for(None));
         let encoded = values.into_iter().map(|(key, value)| {
             let mangled = self.mangle(key.as_ref())?.into_owned();
-            Ok((mangled, self.stores.encode::<T>(key.as_ref(), Cow::Owned(value), &metadata)?))
+            let mut value = self.stores.encode::<T>(key.as_ref(), Cow::Owned(value), &metadata)?;
+            value.options.keep_for = keep_for;
+            Ok((mangled, value))
         });
         encoded.collect()
     }

@@ -3,7 +3,7 @@
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
@@ -146,7 +146,11 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
         CreationTime::from_seconds(1.0)
     }
 
-    async fn create(&mut self, _wanted: Vec<Wanted<u32>>) -> Result<Vec<Made<u32>>, &'static str> {
+    async fn create(
+        &mut self,
+        _wanted: Vec<Wanted<u32>>,
+        _until: Option<Instant>,
+    ) -> Result<Vec<Made<u32>>, &'static str> {
         if self.end == End::Hangs {
             return pending().await;
         }
@@ -175,6 +179,10 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
 
     fn lock_error(&self, _place: usize, _error: LockError) -> &'static str {
         "the lock failed"
+    }
+
+    fn timed_out(&self, _place: usize, _limit: Duration) -> &'static str {
+        "timed out"
     }
 
     fn failure(&self, _failure: SharedFailure) -> &'static str {

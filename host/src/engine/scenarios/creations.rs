@@ -239,7 +239,7 @@ pub(super) const ROWS: &[Row] = &[
         covers: &[Leader],
         script: |play| {
             play.creating(Call::of("a", &["k"]));
-            play.order("a", Order::Request(Call::of("nested", &["k"])));
+            play.order("a", Order::Request(Box::new(Call::of("nested", &["k"]))));
             play.at("nested", Point::Done);
             play.succeed("a", 7);
         },
@@ -257,9 +257,9 @@ pub(super) const ROWS: &[Row] = &[
         script: |play| {
             play.creating(Call::of("a", &["k"]));
             play.creating(Call::of("b", &["l"]));
-            play.order("a", Order::Request(Call::of("nested a", &["l"])));
+            play.order("a", Order::Request(Box::new(Call::of("nested a", &["l"]))));
             play.at("nested a", Point::Waiting);
-            play.order("b", Order::Request(Call::of("nested b", &["k"])));
+            play.order("b", Order::Request(Box::new(Call::of("nested b", &["k"]))));
             play.at("nested b", Point::Done);
             play.succeed("b", 8);
             play.succeed("a", 7);
@@ -278,7 +278,7 @@ pub(super) const ROWS: &[Row] = &[
         script: |play| {
             play.hold_elsewhere("l");
             play.creating(Call::of("a", &["k"]));
-            play.order("a", Order::Request(Call::of("nested", &["l"])));
+            play.order("a", Order::Request(Box::new(Call::of("nested", &["l"]))));
             play.at("nested", Point::Locking);
             play.advance(0.9);
             play.at("nested", Point::Locking);

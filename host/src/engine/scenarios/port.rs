@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, Metadata};
 
 use super::coverage::Tag::*;
-use super::world::{Key, ManualTime, Name, Order, PANICKED, Point, State, World, made_at};
+use super::world::{EXPIRATION, Key, ManualTime, Name, Order, PANICKED, Point, State, World, made_at};
 use crate::created::Terms;
 use crate::decision::Reading;
 use crate::engine::{
     CreationInfo, Found, GateKey, Gates, HeldMutex, Leader, Led, LockError, Made, Need, Port, Queued, Report,
-    Role, SharedFailure, Slot, Storing, Wanted, asynchronous, blocking, create_queued, settle,
+    Role, SharedFailure, Slot, Storing, Wanted, asynchronous, blocking, create_queued, settle, unless,
 };
-use crate::policy::Policy;
+use crate::policy::{Policy, Stage};
 
 /// A call of a scenario.
 #[derive(Debug)]
@@ -79,6 +79,10 @@ impl Call {
 #[derive(Debug)]
 pub(super) enum Failure {
     Creator,
+    /// The creator found that there is nothing.
+    Answer,
+    /// The creation took too long.
+    TimedOut,
     Read,
     Lock(LockError),
     Shared(SharedFailure),
@@ -88,6 +92,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Creator => f.write_str("the creator failed"),
+            Failure::Answer => f.write_str("the answer"),
+            Failure::TimedOut => f.write_str("timed out"),
             Failure::Read => f.write_str("the read failed"),
             Failure::Lock(error) => error.fmt(f),
             Failure::Shared(failure) => failure.fmt(f),
@@ -135,7 +141,7 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
         }
         let settled = slots.into_iter().map(|slot| match slot.need {
             Need::Settled(value) => value,
-            Need::Stale(_) | Need::Missing => unreachable!("the protocol settles all slots"),
+            _ => unreachable!("the protocol settles all slots"),
         });
         Ok(settled.collect())
     }
@@ -167,20 +173,33 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
         let Some((value, made)) = state.stored.get(key).copied() else {
             return Found { reading: Reading::Missing, metadata: None };
         };
-        let reading = match () {
-            () if state.is_missing(made) => Reading::Missing,
-            () if state.is_fresh(made) => Reading::Fresh(value),
-            () => Reading::Stale(value),
+        let reading = match self.stage(state, key, made) {
+            None | Some(Stage::TooOld) => Reading::Missing,
+            Some(Stage::Fresh) => Reading::Fresh(value),
+            Some(Stage::Early) => Reading::Early(value),
+            Some(Stage::Stale) => Reading::Stale(value),
+            Some(Stage::Grace) => Reading::Grace(value),
         };
         Found { reading, metadata: Some(Metadata::new(made_at(made))) }
+    }
+
+    /// Returns the stage of a value made at `made`, unless it is hard-invalidated.
+    fn stage(&self, state: &State, key: Key, made: f64) -> Option<Stage> {
+        let age = Duration::from_secs_f64((state.wall - made).max(0.0));
+        let (policy, limit) = (&self.call.policy, Some(EXPIRATION));
+        let stage = || match state.is_valid(made) {
+            true => policy.stage(key, made_at(made), age, limit),
+            false => policy.stage_of_old(age, limit),
+        };
+        (!state.is_missing(made)).then(stage)
     }
 
     fn see_found(&self, state: &mut State, found: &[Found<u32>]) {
         for found in found {
             state.see(match found.reading {
-                Reading::Fresh(_) => Fresh,
+                Reading::Fresh(_) | Reading::Early(_) => Fresh,
                 Reading::Stale(_) => Stale,
-                Reading::Missing => Missing,
+                Reading::Grace(_) | Reading::Missing => Missing,
             });
         }
     }
@@ -188,7 +207,7 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
     fn see_end(&self, order: &Order) {
         let seen = match order {
             Order::Succeed(_) => Success,
-            Order::Fail => Fails,
+            Order::Fail | Order::Answer => Fails,
             Order::Panic => Panics,
             Order::Go | Order::Request(_) => return,
         };
@@ -277,14 +296,25 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         made_at(self.world.look(|state| state.wall))
     }
 
-    async fn create(&mut self, wanted: Vec<Wanted<u32>>) -> Result<Vec<Made<u32>>, Failure> {
+    async fn create(
+        &mut self,
+        wanted: Vec<Wanted<u32>>,
+        until: Option<Instant>,
+    ) -> Result<Vec<Made<u32>>, Failure> {
         let keys: Vec<Key> = wanted.iter().map(|wanted| self.call.keys[wanted.place]).collect();
         self.world.look(|state| {
             state.created.extend(keys);
             state.see(Leader);
         });
         loop {
-            let order = self.world.order(self.name(), Point::Creating).await;
+            let order = self.world.order(self.name(), Point::Creating);
+            // A thread's creator is not interrupted.
+            let end = until.filter(|_| IS_TASK);
+            let order = match end {
+                Some(end) => unless(order, self.time.sleep_until(end)).await,
+                None => Some(order.await),
+            };
+            let Some(order) = order else { return Err(Failure::TimedOut) };
             self.see_end(&order);
             match order {
                 Order::Succeed(value) => {
@@ -292,8 +322,9 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
                     return Ok(wanted.iter().map(|_| Made { value, terms }).collect());
                 }
                 Order::Fail => return Err(Failure::Creator),
+                Order::Answer => return Err(Failure::Answer),
                 Order::Panic => resume_unwind(Box::new(PANICKED)),
-                Order::Request(call) => request(&self.world, call).await,
+                Order::Request(call) => request(&self.world, *call).await,
                 Order::Go => {}
             }
         }
@@ -339,6 +370,32 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
 
     fn lock_error(&self, _place: usize, error: LockError) -> Failure {
         Failure::Lock(error)
+    }
+
+    fn timed_out(&self, _place: usize, _limit: Duration) -> Failure {
+        Failure::TimedOut
+    }
+
+    fn may_rescue(&self, place: usize, metadata: &Metadata) -> bool {
+        self.world.look(|state| {
+            let made = metadata.creation_time.as_seconds();
+            let stage = self.stage(state, self.call.keys[place], made);
+            let (fail_safe, age) = (self.call.policy.fail_safe, state.wall - made);
+            match stage {
+                Some(Stage::Fresh | Stage::Early) => true,
+                Some(Stage::Stale | Stage::Grace) => age <= fail_safe.max_age.as_secs_f64(),
+                Some(Stage::TooOld) | None => false,
+            }
+        })
+    }
+
+    fn is_outage(&self, error: &Failure) -> bool {
+        matches!(error, Failure::Creator | Failure::TimedOut)
+    }
+
+    fn report_rescue(&self, places: &[usize], error: &Failure) {
+        let keys: Vec<Key> = self.keys(places).collect();
+        self.world.change(|state| state.reports.push(format!("rescued {}: {error}", keys.join(","))));
     }
 
     fn failure(&self, failure: SharedFailure) -> Failure {

@@ -22,7 +22,7 @@ pub(super) const PANICKED: &str = "panicked";
 pub(super) const CANCELED: &str = "canceled";
 
 /// After which age a value is stale.
-const EXPIRATION: f64 = 500.0;
+pub(super) const EXPIRATION: Duration = Duration::from_secs(500);
 
 /// A scenario that takes this long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
@@ -55,9 +55,11 @@ pub(super) enum Order {
     Go,
     Succeed(u32),
     Fail,
+    /// The creator fails with an answer.
+    Answer,
     Panic,
     /// The creator requests other keys.
-    Request(Call),
+    Request(Box<Call>),
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +124,7 @@ impl State {
     }
 
     pub(super) fn is_fresh(&self, made: f64) -> bool {
-        self.is_valid(made) && self.wall - made <= EXPIRATION
+        self.is_valid(made) && self.wall - made <= EXPIRATION.as_secs_f64()
     }
 
     pub(super) fn is_missing(&self, made: f64) -> bool {

@@ -1,0 +1,87 @@
+//! Serving old values because their creator failed.
+
+use super::led::Led;
+use super::port::{Old, Port, erase};
+use super::slot::Slot;
+
+/// An old value that callers get if the creator fails.
+#[derive(Debug)]
+pub(super) struct Rescue<V> {
+    pub(super) old: Old<V>,
+    /// Whether the creation is an early refresh. The value is fresh then.
+    pub(super) is_early: bool,
+}
+
+/// Gives the waiters the old values of the keys whose creator failed with `error`, as far as they may be served. Returns the
+/// values if each key has one.
+pub(super) fn rescue<P: Port>(
+    port: &P,
+    led: &mut [Led],
+    rescues: Vec<Option<Rescue<P::Value>>>,
+    error: &P::Error,
+) -> Option<Vec<P::Value>> {
+    let fail_safe = port.policy().fail_safe;
+    let is_outage = fail_safe.is_on() && port.is_outage(error);
+    let now = port.now();
+    let mut values = Vec::new();
+    for (led, rescue) in led.iter_mut().zip(rescues) {
+        let is_early = rescue.as_ref().is_some_and(|rescue| rescue.is_early);
+        if !is_outage && !is_early {
+            continue;
+        }
+        let until = now.checked_add(fail_safe.throttle).unwrap_or(now);
+        port.gates().failures.note(port.key(led.place).store_key, now, until);
+        let Some(Rescue { old: Old { value, metadata }, .. }) = rescue else { continue };
+        if !port.may_rescue(led.place, &metadata) {
+            continue;
+        }
+        if led.leadership.has_waiters() {
+            led.leadership.hand_over_old(erase(value.clone()), metadata);
+        } else {
+            led.leadership.open_empty();
+        }
+        values.push(value);
+    }
+    if values.len() < led.len() {
+        return None;
+    }
+    let places: Vec<usize> = led.iter().map(|led| led.place).collect();
+    port.report_rescue(&places, error);
+    Some(values)
+}
+
+/// Forgets the failures of keys that were created.
+pub(super) fn forget_failures<P: Port>(port: &P, led: &[Led]) {
+    let policy = port.policy();
+    if policy.fail_safe.is_on() || policy.has_stages() {
+        led.iter().for_each(|led| port.gates().failures.forget(port.key(led.place).store_key));
+    }
+}
+
+/// Settles for the old value if the creator of the key failed a moment ago.
+pub(super) fn settle_if_throttled<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
+    let may_serve = slot.is_early() || (slot.has_old() && port.policy().fail_safe.is_on());
+    if may_serve && port.gates().failures.contains(port.key(place).store_key, port.now()) {
+        slot.settle_for_old();
+    }
+}
+
+/// Settles for the old value that was read last, if it may be served because no new one came in time.
+pub(super) fn settle_for_rescue<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
+    if slot.has_old() && slot.metadata.as_ref().is_some_and(|metadata| port.may_rescue(place, metadata)) {
+        slot.settle_for_old();
+    }
+}
+
+/// Returns the value and the metadata of an old value, if it is needed should the creator fail.
+pub(super) fn keep<P: Port>(
+    port: &P,
+    old: Option<&Old<P::Value>>,
+    is_early: bool,
+) -> Option<Rescue<P::Value>> {
+    if !is_early && !port.policy().fail_safe.is_on() {
+        return None;
+    }
+    let Old { value, metadata } = old?;
+    Some(Rescue { old: Old { value: value.clone(), metadata: metadata.clone() }, is_early })
+}

@@ -1,0 +1,34 @@
+//! [`OnBackendFailure`]: what a call does if its backend fails.
+
+use serde::Deserialize;
+
+/// What a call does if its backend fails: if it is unreachable, does not reply in time, or is broken.
+///
+/// This is one policy for regions, cached functions, and templates. Invalid keys and values, and what a backend refuses on
+/// purpose, are errors under both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnBackendFailure {
+    /// The call returns the error. The default. A cached function, which cannot, evaluates for each caller.
+    #[default]
+    Error,
+    /// The call goes on without the backend.
+    ///
+    /// Reads are misses. One caller of the process creates a missing key at a time, and others get its value, also for up
+    /// to one second afterwards. Values are not stored. `delete` succeeds: it is queued, and made when the backend works
+    /// again. Until then, the key is a miss. A value that `set` cannot store is deleted in the same way.
+    Degrade,
+}
+
+impl std::str::FromStr for OnBackendFailure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(OnBackendFailure::Error),
+            "degrade" => Ok(OnBackendFailure::Degrade),
+            _ => Err(format!("invalid failure policy {text:?}: expected \"error\" or \"degrade\"")),
+        }
+    }
+}
