@@ -13,6 +13,8 @@ mod failures;
 mod handoff;
 #[path = "engine/lost.rs"]
 mod lost;
+#[path = "engine/outage.rs"]
+mod outage;
 #[path = "engine/pausing.rs"]
 mod pausing;
 #[path = "engine/timeouts.rs"]

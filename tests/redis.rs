@@ -32,6 +32,8 @@ mod hostile;
 mod keys;
 #[path = "redis/lies.rs"]
 mod lies;
+#[path = "redis/outage.rs"]
+mod outage;
 #[path = "redis/processes.rs"]
 mod processes;
 #[path = "redis/python.rs"]

@@ -16,16 +16,20 @@ const BYTES: usize = 8 << 20;
 pub(super) struct PendingDeletions {
     /// By the key as the store knows it, so that regions behind different proxies see each other's.
     by_key: HashMap<String, Pending>,
-    by_number: BTreeMap<u64, String>,
+    /// The keys in the order in which their deletions are tried.
+    by_place: BTreeMap<u64, String>,
     bytes: usize,
-    /// The number of the next one.
+    /// The next number or place.
     next: u64,
     limit: usize,
 }
 
 #[derive(Debug)]
 struct Pending {
+    /// Which deletion of the key it is.
     number: u64,
+    /// Where it stands among the others. It is moved behind them when it fails.
+    place: u64,
     backend: Arc<dyn CacheBackend>,
     /// The key as `backend` is given it.
     mangled: String,
@@ -47,7 +51,7 @@ impl Default for PendingDeletions {
 
 impl PendingDeletions {
     fn with_limit(limit: usize) -> Self {
-        PendingDeletions { by_key: HashMap::new(), by_number: BTreeMap::new(), bytes: 0, next: 1, limit }
+        PendingDeletions { by_key: HashMap::new(), by_place: BTreeMap::new(), bytes: 0, next: 1, limit }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,8 +78,8 @@ impl PendingDeletions {
         let (number, backend, mangled) = (self.next, Arc::clone(backend), mangled.to_owned());
         self.next += 1;
         self.bytes += size;
-        self.by_number.insert(number, key.to_owned());
-        self.by_key.insert(key.to_owned(), Pending { number, backend, mangled });
+        self.by_place.insert(number, key.to_owned());
+        self.by_key.insert(key.to_owned(), Pending { number, place: number, backend, mangled });
         true
     }
 
@@ -89,16 +93,16 @@ impl PendingDeletions {
     fn take(&mut self, key: &str) {
         if let Some(taken) = self.by_key.remove(key) {
             self.bytes -= 2 * key.len() + taken.mangled.len();
-            self.by_number.remove(&taken.number);
+            self.by_place.remove(&taken.place);
         }
     }
 
     /// Returns the oldest deletions: up to `most`, and all of one backend.
     pub(super) fn oldest(&self, most: usize) -> Option<Batch> {
         let pending = |key: &String| self.by_key.get(key);
-        let backend = Arc::clone(&self.by_number.values().find_map(pending)?.backend);
+        let backend = Arc::clone(&self.by_place.values().find_map(pending)?.backend);
         let (mut mangled, mut keys) = (Vec::new(), Vec::new());
-        for key in self.by_number.values().take(most.max(1)) {
+        for key in self.by_place.values().take(most.max(1)) {
             let Some(pending) = pending(key).filter(|pending| Arc::ptr_eq(&pending.backend, &backend)) else {
                 break;
             };
@@ -114,9 +118,9 @@ impl PendingDeletions {
             let Some(pending) = self.by_key.get_mut(key).filter(|pending| pending.number == *number) else {
                 continue;
             };
-            if let Some(key) = self.by_number.remove(number) {
-                pending.number = self.next;
-                self.by_number.insert(self.next, key);
+            if let Some(key) = self.by_place.remove(&pending.place) {
+                pending.place = self.next;
+                self.by_place.insert(self.next, key);
                 self.next += 1;
             }
         }
@@ -186,6 +190,9 @@ mod tests {
         assert_eq!(keys(pending.oldest(9)), ["c"]);
         pending.remove("c", pending.number_of("c").unwrap());
         assert_eq!(keys(pending.oldest(9)), ["d", "b", "a"]);
+        let (key, number) = &batch.keys[0];
+        pending.remove(key, *number);
+        assert_eq!(keys(pending.oldest(9)), ["d", "b"], "a deletion that was moved is the same");
     }
 
     #[test]
