@@ -94,7 +94,7 @@ pub use crate::options::{BytesEntry, Entry, Fence, StoreOptions};
 #[cfg(feature = "tokio")]
 pub use crate::owned_runtime::OwnedRuntime;
 pub use crate::pending::Pending;
-pub use crate::per_process::PerProcess;
+pub use crate::per_process::{PerProcess, process_id};
 pub use crate::proxy::{ProxyBackend, proxy};
 pub use crate::running::Running;
 #[cfg(feature = "plugins")]
