@@ -30,6 +30,11 @@ impl Deadline {
         Duration::from_millis(self.waits.saturating_sub(coarse_now()))
     }
 
+    /// Returns whether the call has had all its time.
+    pub(crate) fn is_over(self) -> bool {
+        coarse_now() > self.end
+    }
+
     /// Returns the moment at which the call is interrupted.
     pub(crate) fn end(self) -> u64 {
         self.end

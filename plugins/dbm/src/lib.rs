@@ -22,7 +22,7 @@ mod deadline;
 mod disk;
 mod error;
 mod file_lock;
-mod forked;
+mod lane;
 mod limits;
 mod lmdb;
 mod lock;

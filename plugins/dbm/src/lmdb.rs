@@ -1,15 +1,15 @@
 //! `dogpile.cache.lmdb`: values in one LMDB file, which is read without system calls.
 
 mod backend;
+mod calls;
 #[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]
 mod check;
 mod environment;
 #[allow(unsafe_code, reason = "nobody can check what other processes do to a mapped file")]
 mod map;
+mod operations;
 #[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]
 mod page;
 mod writers;
 
 pub use self::backend::LmdbBackend;
-#[cfg(target_os = "linux")]
-pub(crate) use self::map::at_fork;

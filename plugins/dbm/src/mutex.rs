@@ -8,10 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, CacheMutex, ErrorKind, WeakRegistry};
+use dogpile_sdk::{BackendError, CacheMutex, ErrorKind, WeakRegistry, process_id};
 
 use crate::config::LockKind;
-use crate::forked::process_id;
 use crate::lock_factory::LockFactory;
 use crate::stripe_lock::{PathLocks, StripeLock, StripeLocks};
 

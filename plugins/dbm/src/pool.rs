@@ -7,14 +7,13 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, process_id};
 use rusqlite::Connection;
 
 use crate::config::DbmConfig;
 use crate::connection::{Access, Opened, State};
 use crate::deadline::{Deadline, coarse_now};
 use crate::error::unusable;
-use crate::forked::process_id;
 use crate::lock_factory::LockFactory;
 
 /// The most connections that are open at a time. Each has about three descriptors.

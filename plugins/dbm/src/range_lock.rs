@@ -10,14 +10,13 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, process_id};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::create;
 use crate::disk::Identity;
-use crate::forked::process_id;
 
 /// The open lock file of a process, which holds it shared.
 #[derive(Debug)]

@@ -1,14 +1,16 @@
 //! [`LmdbBackend`]: `dogpile.cache.lmdb`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use dogpile_sdk::{
-    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, StoreOptions, register_backend,
+    BackendError, BytesBackend, BytesEntry, CacheMutex, Capabilities, Operations, StoreOptions,
+    register_backend,
 };
 
+use super::calls;
 use super::environment::Environment;
+use super::operations::LmdbOperations;
 use crate::backend::scope_of;
 use crate::config::{FOREIGN, LmdbConfig};
 use crate::disk;
@@ -27,15 +29,20 @@ register_backend! {
 /// The file grows as needed. LMDB does not accept empty keys and keys of more than 511 bytes, so they are stored under
 /// their SHA-256. If the file is deleted or replaced while it is open, it is reopened within a tenth of a second. All
 /// backends of one process share one open file, with the options of the first backend.
+///
+/// A task reads without a thread for blocking calls: up to 64 keys and 256 KiB of values at a time. Its thread is blocked
+/// while the system reads pages from the disk that are not in memory. All other calls of tasks are made on two threads of
+/// the backend, one for reads and one for writes.
 pub struct LmdbBackend {
     config: LmdbConfig,
     environment: Arc<Environment>,
+    operations: Arc<dyn Operations>,
     locks: Option<Arc<CreatorLocks>>,
 }
 
 impl LmdbBackend {
     /// The length of the longest key that is stored unchanged, in bytes.
-    pub const LONGEST_KEY: usize = 511;
+    pub const LONGEST_KEY: usize = calls::LONGEST_KEY;
 
     /// The size of the largest value that LMDB accepts, in bytes.
     const LARGEST_VALUE: u64 = u32::MAX as u64;
@@ -65,71 +72,35 @@ impl LmdbBackend {
     fn open(config: LmdbConfig, locks: Option<Arc<CreatorLocks>>) -> Result<Self, BackendError> {
         let environment = Environment::of(&config)?;
         disk::warn_of_network(&config.filename);
-        Ok(LmdbBackend { config, environment, locks })
+        let operations = Arc::new(LmdbOperations::new(Arc::clone(&environment)));
+        Ok(LmdbBackend { config, environment, operations, locks })
     }
-
-    fn write(
-        &self,
-        mut call: impl FnMut(&mut heed::RwTxn<'_>, &super::environment::Table) -> heed::Result<()>,
-    ) -> Result<(), BackendError> {
-        self.environment.write(|env, table| {
-            let mut transaction = env.write_txn()?;
-            call(&mut transaction, table)?;
-            transaction.commit()
-        })
-    }
-}
-
-/// Returns the stored form of `key`. A long key becomes 0xFF, which no UTF-8 text contains, and a hash.
-fn stored(key: &str) -> Cow<'_, [u8]> {
-    if (1..=LmdbBackend::LONGEST_KEY).contains(&key.len()) {
-        return Cow::Borrowed(key.as_bytes());
-    }
-    let mut name = vec![0xff];
-    name.extend_from_slice(&hmac_sha256::Hash::hash(key.as_bytes()));
-    Cow::Owned(name)
 }
 
 impl BytesBackend for LmdbBackend {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
-        let found = self.environment.read(|env, table| {
-            let transaction = env.read_txn()?;
-            Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec))
-        });
-        found.map_err(|error| error.during("get").for_key(key))
+        self.environment.get(key)
     }
 
     fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
-        self.write(|transaction, table| table.put(transaction, &stored(key), value))
-            .map_err(|error| error.during("set").for_key(key))
+        self.environment.set(key, value, self.environment.deadline())
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.write(|transaction, table| table.delete(transaction, &stored(key)).map(drop))
-            .map_err(|error| error.during("delete").for_key(key))
+        self.environment.delete(key, self.environment.deadline())
     }
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        let found = self.environment.read(|env, table| {
-            let transaction = env.read_txn()?;
-            let read = |key: &&str| Ok(table.get(&transaction, &stored(key))?.map(<[u8]>::to_vec));
-            keys.iter().map(read).collect()
-        });
-        found.map_err(|error| error.during("get_multi"))
+        self.environment.get_multi(keys)
     }
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
-        let set = |transaction: &mut heed::RwTxn<'_>, table: &super::environment::Table| {
-            entries.iter().try_for_each(|entry| table.put(transaction, &stored(entry.key), entry.value))
-        };
-        self.write(set).map_err(|error| error.during("set_multi"))
+        let entries = entries.iter().map(|entry| (entry.key, entry.value));
+        self.environment.set_multi(entries, self.environment.deadline())
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
-        let delete = |transaction: &mut heed::RwTxn<'_>, table: &super::environment::Table| {
-            keys.iter().try_for_each(|key| table.delete(transaction, &stored(key)).map(drop))
-        };
-        self.write(delete).map_err(|error| error.during("delete_multi"))
+        self.environment.delete_multi(keys, self.environment.deadline())
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
@@ -142,34 +113,14 @@ impl BytesBackend for LmdbBackend {
         capabilities.scope = scope_of(self.environment.path());
         capabilities
     }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        Some(Arc::clone(&self.operations))
+    }
 }
 
 impl fmt::Debug for LmdbBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LmdbBackend").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The stored form is part of the file's format.
-    #[test]
-    fn stored_form_of_keys_is_pinned() {
-        assert_eq!(&*stored("key"), b"key");
-        assert_eq!(&*stored(&"k".repeat(511)), "k".repeat(511).as_bytes());
-        let hashed = |key: &str| stored(key).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let empty = "ffe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(hashed(""), empty);
-        let long = "ff789a49fcfe20dccddb0f9266345989ae51c3333847df3bc45400d1b04033a565";
-        assert_eq!(hashed(&"k".repeat(512)), long);
-    }
-
-    #[test]
-    fn no_key_has_the_stored_form_of_another() {
-        for key in ["", &"k".repeat(512)] {
-            assert!(std::str::from_utf8(&stored(key)).is_err());
-        }
     }
 }

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind, WeakRegistry};
+use dogpile_sdk::{BackendError, ErrorKind, WeakRegistry, process_id};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, Error, MdbError};
 
@@ -18,7 +18,6 @@ use crate::create;
 use crate::deadline::Deadline;
 use crate::disk::{self, Companions, Identity, Open, Watch};
 use crate::error::{NOT_ACCESSIBLE, unusable};
-use crate::forked::process_id;
 
 /// How often a call is tried. It is repeated after the map grew, and after the file was reopened.
 const TRIES: usize = 64;
@@ -86,7 +85,14 @@ impl Environment {
         &self.path
     }
 
-    fn deadline(&self) -> Deadline {
+    /// Returns the error of a read whose turn did not come in time.
+    pub(super) fn timed_out(&self) -> BackendError {
+        let why = "earlier reads waited for it to be reopened for the whole \"busy_timeout\"; retry later";
+        unusable(&self.path, ErrorKind::Timeout, why)
+    }
+
+    /// Returns the deadline of a call that begins now.
+    pub(super) fn deadline(&self) -> Deadline {
         Deadline::after(self.busy_timeout)
     }
 
@@ -99,12 +105,28 @@ impl Environment {
         self.run(process_id(), None, call)
     }
 
-    /// Runs `call` as the only writer of all processes.
+    /// Runs `call`, which only reads, if the file can be used at once. Returns `None` otherwise, and if the call fails.
+    #[inline]
+    pub(super) fn read_now<T>(
+        &self,
+        call: impl FnOnce(&Env, &Table) -> heed::Result<Option<T>>,
+    ) -> Option<T> {
+        let guard = match self.opened.try_read() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let opened = guard.as_ref().filter(|opened| opened.is_current(process_id()))?;
+        call(&opened.env, &opened.table).ok().flatten()
+    }
+
+    /// Runs `call` as the only writer of all processes. It begins before `deadline`.
     pub(super) fn write<T>(
         &self,
+        deadline: Deadline,
         call: impl FnMut(&Env, &Table) -> heed::Result<T>,
     ) -> Result<T, BackendError> {
-        let (process, deadline) = (process_id(), self.deadline());
+        let process = process_id();
         // Acquire the lock first. A call that waits for it must not keep others from resizing the map.
         let writer = self.writers.acquire(process, deadline)?;
         self.run(process, Some(&writer), call)

@@ -1,5 +1,4 @@
-//! The unsafe calls of this crate: those of heed, because LMDB maps its file into memory, and one each for
-//! its descriptor and for forks.
+//! The unsafe calls of this crate: those of heed, because LMDB maps its file into memory, and one for its descriptor.
 
 use std::path::Path;
 
@@ -82,13 +81,6 @@ fn close_on_exec(_env: &Env) -> Result<()> {
 pub(super) fn resize(env: &mut Env, size: usize) -> Result<()> {
     // SAFETY: transactions borrow the environment. It has no clones and is borrowed mutably here, so none is active.
     unsafe { env.resize(rounded(size)) }
-}
-
-/// Calls `child` in the child of each fork, and returns whether that was arranged.
-#[cfg(target_os = "linux")]
-pub(crate) fn at_fork(child: extern "C" fn()) -> bool {
-    // SAFETY: libraries with backends are never unloaded, so that `child` can be called as long as the process lives.
-    unsafe { nix::libc::pthread_atfork(None, None, Some(child)) == 0 }
 }
 
 fn rounded(size: usize) -> usize {

@@ -4,12 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, process_id};
 
 use crate::deadline::Deadline;
 use crate::error::unusable;
 use crate::file_lock::FileLock;
-use crate::forked::process_id;
 use crate::lock::AbstractFileLock;
 
 /// The lock of the writers of one file. It excludes the threads of this process and other processes.
