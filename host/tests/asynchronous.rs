@@ -5,6 +5,8 @@
 mod backends;
 #[path = "asynchronous/cancellation.rs"]
 mod cancellation;
+#[path = "asynchronous/crowd.rs"]
+mod crowd;
 #[path = "asynchronous/forms.rs"]
 mod forms;
 #[cfg(feature = "macros")]

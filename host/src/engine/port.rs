@@ -29,6 +29,12 @@ pub(crate) trait Port {
     /// Whether creators see the old value. A creation then overlaps every write since that value was read.
     const SEES_OLD: bool = false;
 
+    /// Returns a part of the call that waiting callers are not in. For a task, it is kept apart from the call, so that the
+    /// future of a task that waits stays small.
+    fn apart<F: Future>(part: F) -> impl Future<Output = F::Output> {
+        part
+    }
+
     /// Returns the gates of the store.
     fn gates(&self) -> &Arc<Gates>;
 

@@ -55,7 +55,7 @@ pub(crate) async fn settle<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) 
             next = lock(port, slots, led, &mut patience).await?;
         }
         match next {
-            Next::Create(led) => create(port, slots, led, &patience).await?,
+            Next::Create(led) => P::apart(create(port, slots, led, &patience)).await?,
             Next::Done if slots.iter().all(Slot::is_settled) => return Ok(()),
             _ => {}
         }
@@ -82,7 +82,7 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
                 }
                 Ok(Tried::Busy(_)) => {}
                 Err(error) => {
-                    leave_all(port, led).await;
+                    P::apart(leave_all(port, led)).await;
                     return Err(error);
                 }
             },
@@ -107,7 +107,7 @@ enum Tried {
 
 async fn try_lock<P: Port>(port: &mut P, mut led: Led, awaits: bool) -> Result<Tried, P::Error> {
     let Some(mutex) = mutex_to_acquire(port, &led) else { return Ok(Tried::Leads(led)) };
-    match port.acquire(&mutex, None).await {
+    match P::apart(port.acquire(&mutex, None)).await {
         Ok(true) => {
             led.leadership.hold(mutex);
             Ok(Tried::Leads(led))
@@ -148,7 +148,7 @@ async fn lock<P: Port>(
     let (is_nested, has_stale) = (Creation::current_holds_mutex(), slots[led.place].is_stale());
     let nested = is_nested.then(|| port.now() + NESTED_WAIT);
     let until = patience.until(has_stale).into_iter().chain(nested).min();
-    match port.acquire(&mutex, until).await {
+    match P::apart(port.acquire(&mutex, until)).await {
         Ok(true) => led.leadership.hold(mutex),
         Ok(false) => {
             let (now, place) = (port.now(), led.place);
@@ -213,7 +213,7 @@ async fn last_look<P: Port>(
 async fn read_awaited<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<(), P::Error> {
     let policy = port.policy();
     let awaited: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].awaits(policy)).collect();
-    for (place, found) in awaited.iter().zip(port.read(&awaited).await?) {
+    for (place, found) in awaited.iter().zip(P::apart(port.read(&awaited)).await?) {
         slots[*place] = Slot::from(found);
     }
     Ok(())

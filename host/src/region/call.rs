@@ -85,7 +85,11 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
             let until = self.policy.creator_timeout.hard.map(|limit| self.front.now() + limit);
-            return Ok(self.create(wanted, until).await?.into_iter().map(|made| made.value).collect());
+            return Ok(F::apart(self.create(wanted, until))
+                .await?
+                .into_iter()
+                .map(|made| made.value)
+                .collect());
         }
         settle(&mut self, &mut slots).await?;
         let values = slots.into_iter().map(|slot| match slot.need {
@@ -197,6 +201,10 @@ where
 
     const ROLE: Role = F::ROLE;
     const SEES_OLD: bool = C::SEES_OLD;
+
+    fn apart<P: Future>(part: P) -> impl Future<Output = P::Output> {
+        F::apart(part)
+    }
 
     fn gates(&self) -> &Arc<Gates> {
         self.gates

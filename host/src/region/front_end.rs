@@ -25,6 +25,11 @@ pub(crate) trait FrontEnd: Copy {
     /// How callers wait: as parked threads or as tasks.
     const ROLE: Role;
 
+    /// Returns a part of a call, apart from the call if its future must stay small. See `Port::apart`.
+    fn apart<P: Future>(part: P) -> impl Future<Output = P::Output> {
+        part
+    }
+
     /// Returns the caller.
     fn leader(self) -> Leader;
 

@@ -1,5 +1,6 @@
 //! [`Tasks`]: the front end for tasks of an async runtime.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,24 +63,24 @@ impl<'r> Tasks<'r> {
         outcome.unwrap_or_else(|| Err(no_place(offload)))
     }
 
-    /// Reads on a thread.
-    async fn read<T: Send + 'static>(
+    /// Reads on a thread. The future is boxed, so that those of calls that need no thread stay small.
+    fn read<T: Send + 'static>(
         self,
         access: &Access,
         call: impl FnOnce() -> Result<T, BackendError> + Send + 'static,
-    ) -> Result<T, BackendError> {
+    ) -> Pin<Box<impl Future<Output = Result<T, BackendError>>>> {
         let deadline = self.now() + PLACE_WAIT;
-        self.offload(&access.threads.calls, deadline, WhenDropped::Canceled, call).await
+        Box::pin(self.offload(&access.threads.calls, deadline, WhenDropped::Canceled, call))
     }
 
     /// Writes on a thread. Once begun, the write goes on even if the caller is dropped.
-    async fn write(
+    fn write(
         self,
         access: &Access,
         call: impl FnOnce() -> Result<(), BackendError> + Send + 'static,
-    ) -> Result<(), BackendError> {
+    ) -> Pin<Box<impl Future<Output = Result<(), BackendError>>>> {
         let deadline = self.now() + PLACE_WAIT;
-        self.offload(&access.threads.calls, deadline, WhenDropped::Completed, call).await
+        Box::pin(self.offload(&access.threads.calls, deadline, WhenDropped::Completed, call))
     }
 }
 
@@ -121,6 +122,10 @@ fn borrowed(keys: &[String]) -> Vec<&str> {
 
 impl FrontEnd for Tasks<'_> {
     const ROLE: Role = Role::Task;
+
+    fn apart<P: Future>(part: P) -> impl Future<Output = P::Output> {
+        Box::pin(part)
+    }
 
     fn leader(self) -> Leader {
         this_task()
