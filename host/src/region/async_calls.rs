@@ -34,9 +34,13 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub async fn get_async<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
-        if let Some(found) = self.at_once(|| self.get(key))? {
-            return found;
+        let current = self.state().current()?;
+        if current.stores.are_immediate() {
+            let access = &current.stores.bottom.access;
+            let otherwise = |_: &_, _: &_, _, reading: Reading<T>| Ok(reading.into_fresh());
+            return access.without_blocking(|| self.fresh_in(&current, key, Some, otherwise));
         }
+        drop(current);
         asynchronous::drive(async {
             let current = self.state().shared()?;
             let mut policy = self.policy(&current);
@@ -268,47 +272,48 @@ impl CallOptions<'_> {
     /// Reads `key` if that does not block.
     #[inline]
     pub(super) fn look<T: CacheValue>(&self, key: &str) -> Result<Look<T>, RegionError> {
-        let fresh = |value| Look::Found(Reading::Fresh(value));
-        let look = || self.fresh_or(key, fresh, |_, _, _, reading| Ok(Look::Found(reading)));
-        self.at_once(look)?.unwrap_or(Ok(Look::NotRead))
-    }
-
-    /// Makes `call` on this thread, or returns `None` if the stores may block.
-    #[inline]
-    fn at_once<R>(&self, call: impl FnOnce() -> R) -> Result<Option<R>, RegionError> {
         let current = self.state().current()?;
-        let stores = &current.stores;
-        let made = || stores.bottom.access.without_blocking(call);
-        Ok(if stores.are_immediate() { Some(made()) } else { None })
+        if !current.stores.are_immediate() {
+            return Ok(Look::NotRead);
+        }
+        let fresh = |value| Look::Found(Reading::Fresh(value));
+        let access = &current.stores.bottom.access;
+        access.without_blocking(|| {
+            self.fresh_in(&current, key, fresh, |_, _, _, reading| Ok(Look::Found(reading)))
+        })
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale.
-    async fn create_async<T: CacheValue, C: Creator<T>>(
+    // Not an `async fn`, which would copy the options and the creator once more before a hit.
+    #[inline]
+    fn create_async<T: CacheValue, C: Creator<T>>(
         self,
         key: &str,
         creator: C,
-    ) -> Result<T, CreateError<C::Error>>
+    ) -> impl Future<Output = Result<T, CreateError<C::Error>>>
     where
         C::Error: fmt::Display,
     {
         let call = self.creating();
-        let look = match call.look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
-            look => look,
-        };
-        asynchronous::drive(async {
-            let current = call.state().shared()?;
-            let mut policy = call.policy(&current);
-            let key = CallKey::new(&current, key, current.mangle(key)?);
-            let value = async {
-                match current.read_first(&key.mangled, look, &mut policy).await? {
-                    Reading::Fresh(value) => Ok(value),
-                    reading => current.create(key, policy, creator, reading).await,
-                }
+        async move {
+            let look = match call.look(key)? {
+                Look::Found(Reading::Fresh(value)) => return Ok(value),
+                look => look,
             };
-            current.polling(pin!(value)).await
-        })
-        .await
+            asynchronous::drive(async {
+                let current = call.state().shared()?;
+                let mut policy = call.policy(&current);
+                let key = CallKey::new(&current, key, current.mangle(key)?);
+                let value = async {
+                    match current.read_first(&key.mangled, look, &mut policy).await? {
+                        Reading::Fresh(value) => Ok(value),
+                        reading => current.create(key, policy, creator, reading).await,
+                    }
+                };
+                current.polling(pin!(value)).await
+            })
+            .await
+        }
     }
 
     /// Reads many keys, and creates those that are missing or stale in one go.

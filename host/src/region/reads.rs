@@ -22,7 +22,18 @@ impl CallOptions<'_> {
         fresh: impl FnOnce(T) -> R,
         otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Reading<T>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let current = self.state().current()?;
+        self.fresh_in(&*self.state().current()?, key, fresh, otherwise)
+    }
+
+    /// Does what [`fresh_or`](Self::fresh_or) does, with the configuration that the caller loaded.
+    #[inline(always)]
+    pub(super) fn fresh_in<T: CacheValue, R, E: From<RegionError>>(
+        &self,
+        current: &Arc<Configured>,
+        key: &str,
+        fresh: impl FnOnce(T) -> R,
+        otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Reading<T>) -> Result<R, E>,
+    ) -> Result<R, E> {
         let changed;
         // Not through a `Cow`, which is assembled in memory and loaded as a whole: the backend would wait for the key.
         let mangled = if current.keeps(key) {
@@ -36,15 +47,15 @@ impl CallOptions<'_> {
         let policy = if self.is_default() {
             &current.policy
         } else {
-            own = self.policy(&current);
+            own = self.policy(current);
             &own
         };
         match current.read(mangled, policy) {
             Ok(Reading::Fresh(value)) => Ok(fresh(value)),
-            Ok(other) => otherwise(&current, mangled, *policy, other),
+            Ok(other) => otherwise(current, mangled, *policy, other),
             Err(unread) => match current.read_closely(mangled, *policy, unread)? {
                 (_, Reading::Fresh(value)) => Ok(fresh(value)),
-                (policy, other) => otherwise(&current, mangled, policy, other),
+                (policy, other) => otherwise(current, mangled, policy, other),
             },
         }
     }
