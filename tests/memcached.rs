@@ -4,6 +4,16 @@
 
 #[path = "memcached/answers.rs"]
 mod answers;
+#[path = "memcached/asynchronous.rs"]
+mod asynchronous;
+#[path = "memcached/asynchronous_faults.rs"]
+mod asynchronous_faults;
+#[path = "memcached/asynchronous_hostile.rs"]
+mod asynchronous_hostile;
+#[path = "memcached/asynchronous_locks.rs"]
+mod asynchronous_locks;
+#[path = "memcached/asynchronous_relay.rs"]
+mod asynchronous_relay;
 #[path = "memcached/fake.rs"]
 mod fake;
 #[path = "memcached/faults.rs"]

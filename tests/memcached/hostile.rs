@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_millis(1000);
 const LONGEST: Duration = Duration::from_millis(1100 + 300);
 
 /// A server of each kind, and a backend that uses its protocol and comes back to a failed server almost at once.
-fn kinds() -> [(Kind, Impatient); 4] {
+pub(super) fn kinds() -> [(Kind, Impatient); 4] {
     let [memcached, pymemcache, binary] = impatient();
     [
         (Kind::Text("1.6.18"), memcached),
@@ -67,7 +67,7 @@ fn until_well(region: &CacheRegion) {
 }
 
 /// Servers that take longer than the timeout.
-const SLOW: [Misbehavior; 6] = [
+pub(super) const SLOW: [Misbehavior; 6] = [
     Misbehavior::Freeze,
     Misbehavior::Slow,
     Misbehavior::Drip(b"VA 100000 f0 c1 kkey\r\n"),
@@ -250,7 +250,7 @@ fn reply_to_the_previous_request_is_refused() {
 }
 
 /// Replies that are never the value of a key.
-const NO_VALUES: [Misbehavior; 14] = [
+pub(super) const NO_VALUES: [Misbehavior; 14] = [
     Misbehavior::Stream(b"VA 4611686018427387904 f0 c1 kkey\r\n", &[b'a'; 4096]),
     Misbehavior::Stream(b"VALUE key 0 4611686018427387904 1\r\n", &[b'a'; 4096]),
     Misbehavior::Stream(b"", &[b'a'; 4096]),

@@ -8,6 +8,7 @@ use dogpile_tests::dialect::Dialect;
 use dogpile_tests::fault::Fault;
 use dogpile_tests::faulty_load::Spoiled;
 use dogpile_tests::faulty_relay::{FaultyRelay, Spoiling};
+use dogpile_tests::front::Front;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{bounded, together, until};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use super::server;
 const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The lifetime of locks, after which one is free whose release was lost.
-const LOCK: Duration = Duration::from_secs(1);
+pub(super) const LOCK: Duration = Duration::from_secs(1);
 
 /// The number of faults that are tried at a time.
 const AT_ONCE: usize = 10;
@@ -26,7 +27,7 @@ const AT_ONCE: usize = 10;
 const SPOILING: Spoiling = Spoiling { timeout: TIMEOUT, every: 5, only: None };
 
 /// Returns a region on the server behind `relay`. A failed server is used again almost at once.
-fn config(dialect: Dialect, relay: &FaultyRelay, server: u16) -> RegionConfig {
+pub(super) fn config(dialect: Dialect, relay: &FaultyRelay, server: u16) -> RegionConfig {
     let (backend, more): (_, Value) = match dialect {
         Dialect::Binary => {
             ("dogpile.cache.pylibmc", json!({ "binary": true, "behaviors": { "retry_timeout": 0 } }))
@@ -53,8 +54,14 @@ fn survives_each_fault(dialect: Dialect) {
                 let relay = FaultyRelay::before(&[server.port()], dialect, SPOILING);
                 let region = region_of("relayed", config(dialect, &relay, server.port()));
                 // A server that fails is one with misses.
-                let spoiled =
-                    Spoiled { region: &region, relay: &relay, timeout: TIMEOUT, lock: LOCK, fails: false };
+                let spoiled = Spoiled {
+                    region: &region,
+                    relay: &relay,
+                    timeout: TIMEOUT,
+                    lock: LOCK,
+                    fails: false,
+                    front: Front::Blocking,
+                };
                 spoiled.survives(faults[number]);
             });
         }

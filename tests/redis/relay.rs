@@ -11,6 +11,7 @@ use dogpile_tests::dialect::Dialect;
 use dogpile_tests::fault::Fault;
 use dogpile_tests::faulty_load::Spoiled;
 use dogpile_tests::faulty_relay::{FaultyRelay, Spoiling};
+use dogpile_tests::front::Front;
 use dogpile_tests::redis::{ClusterServers, REDIS, RedisServer, SERVICE, SentinelServers};
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{bounded, together, until};
@@ -52,8 +53,14 @@ fn survives_each_fault(
         together(faults.len(), |number| {
             let relay = relay();
             let region = region_of("relayed", config(&relay));
-            let spoiled =
-                Spoiled { region: &region, relay: &relay, timeout: TIMEOUT, lock: LOCK, fails: true };
+            let spoiled = Spoiled {
+                region: &region,
+                relay: &relay,
+                timeout: TIMEOUT,
+                lock: LOCK,
+                fails: true,
+                front: Front::Blocking,
+            };
             spoiled.survives(faults[number]);
         });
     }

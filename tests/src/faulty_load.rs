@@ -9,6 +9,7 @@ use dogpile::{CacheRegion, RegionError};
 use crate::errors::told;
 use crate::fault::{Fault, VICTIM};
 use crate::faulty_relay::FaultyRelay;
+use crate::front::Front;
 
 /// The number of threads.
 const THREADS: usize = 3;
@@ -47,6 +48,8 @@ pub struct Spoiled<'r> {
     pub lock: Duration,
     /// Whether reads may fail. Otherwise, what cannot be read is a miss.
     pub fails: bool,
+    /// The form of the calls.
+    pub front: Front,
 }
 
 struct Key {
@@ -104,7 +107,7 @@ impl Spoiled<'_> {
         });
         assert!(is_well, "{fault:?}: calls still fail, or open connections, long after the fault");
         let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-        let found = self.region.get_multi::<Stored>(&names).expect("the fault is over");
+        let found = self.front.get_multi::<Stored>(self.region, &names).expect("the fault is over");
         for (key, found) in keys.iter().zip(found) {
             assert_eq!(found, Some((key.name.clone(), key.tried.load(SeqCst))), "{fault:?}");
         }
@@ -113,8 +116,8 @@ impl Spoiled<'_> {
     /// Stores a new value, and returns whether it is read again.
     fn keeps(&self, key: &Key, fault: Fault) -> bool {
         let value = (key.name.clone(), key.next());
-        let is_stored = self.region.set(&key.name, value.clone()).is_ok();
-        let Ok(Some(found)) = self.region.get::<Stored>(&key.name) else { return false };
+        let is_stored = self.front.set(self.region, &key.name, value.clone()).is_ok();
+        let Ok(Some(found)) = self.front.get::<Stored>(self.region, &key.name) else { return false };
         assert!(found.0 == key.name && found.1 <= value.1, "{fault:?}: {} has {found:?}", key.name);
         is_stored && found == value
     }
@@ -160,39 +163,41 @@ impl User<'_> {
     }
 
     fn use_once(&mut self, round: usize) {
-        let (region, keys) = (self.spoiled.region, self.keys);
+        let (region, front, keys) = (self.spoiled.region, self.spoiled.front, self.keys);
         let own = &keys[self.number * KEYS..][..KEYS];
         let one = &own[round % KEYS];
         // Reads of different keys follow each other, so that a reply to an earlier one would be noticed.
         let others = [5, 7, 11].map(|step| &keys[(round * step + self.number) % keys.len()]);
         for key in others {
-            if let Some(found) = self.call("get", 1, || region.get::<Stored>(&key.name)) {
+            if let Some(found) = self.call("get", 1, || front.get::<Stored>(region, &key.name)) {
                 self.check(key, found);
             }
         }
         let value = (one.name.clone(), one.next());
-        self.call("set", 1, || region.set(&one.name, value));
+        self.call("set", 1, || front.set(region, &one.name, value));
         for keys in [[others[0], &own[1], &own[2], &own[0]], [&own[3], others[2], others[1], &own[1]]] {
-            let names = keys.map(|key| &key.name);
-            if let Some(found) = self.call("get_multi", 1, || region.get_multi::<Stored>(&names)) {
+            let names = keys.map(|key| key.name.as_str());
+            if let Some(found) = self.call("get_multi", 1, || front.get_multi::<Stored>(region, &names)) {
                 keys.into_iter().zip(found).for_each(|(key, found)| self.check(key, found));
             }
         }
-        let values: Vec<_> = own.iter().map(|key| (&key.name, (key.name.clone(), key.next()))).collect();
-        self.call("set_multi", 1, || region.set_multi(values));
+        let values: Vec<_> =
+            own.iter().map(|key| (key.name.as_str(), (key.name.clone(), key.next()))).collect();
+        self.call("set_multi", 1, || front.set_multi(region, values));
         if round % 3 == 2 {
-            self.call("delete", 1, || region.delete(&one.name));
+            self.call("delete", 1, || front.delete(region, &one.name));
             self.create(&one.name);
         }
     }
 
     /// Creates a value of a key that no other thread uses.
     fn create(&mut self, name: &str) {
-        let (region, made) = (self.spoiled.region, format!("{name}:made"));
-        self.call("delete", 1, || region.delete(&made));
+        let (region, front) = (self.spoiled.region, self.spoiled.front);
+        let made = format!("{name}:made");
+        self.call("delete", 1, || front.delete(region, &made));
         // It reads twice, acquires, stores, and releases. The lock of an earlier one may have to expire.
         let value = (made.clone(), 0);
-        let found = self.call("get_or_create", 6, || region.get_or_create(&made, || value.clone()));
+        let found = self.call("get_or_create", 6, || front.get_or_create(region, &made, &value));
         let is_right = found.as_ref().is_none_or(|found| *found == value);
         assert!(is_right || name.contains(VICTIM), "{:?}: {made} has {found:?}", self.fault);
     }

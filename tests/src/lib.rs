@@ -11,6 +11,7 @@ pub mod events;
 pub mod fault;
 pub mod faulty_load;
 pub mod faulty_relay;
+pub mod front;
 pub mod hostile;
 pub mod interop;
 pub mod libraries;

@@ -62,12 +62,22 @@ impl Process {
         until("the killed process is gone", || !self.is_running());
     }
 
-    /// Stops the process with SIGSTOP. Its connections stay open, and it does not reply.
+    /// Stops the process with SIGSTOP, and waits until all its threads have stopped. Its connections stay open, and it does
+    /// not reply.
     ///
     /// # Panics
     /// Panics if the process is not running.
     pub fn stop(&self) {
         kill_process(self.pid, Signal::STOP).expect("it is running");
+        let is_stopped = |thread: fs::DirEntry| {
+            let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            status.is_empty() || status.lines().any(|line| line.starts_with("State:\tT"))
+        };
+        let threads = || fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero()));
+        // A system without such a folder stops the threads a little later.
+        until("the process has stopped", || {
+            threads().map_or(true, |threads| threads.flatten().all(is_stopped))
+        });
     }
 
     /// Continues the stopped process.

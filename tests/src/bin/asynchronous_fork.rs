@@ -1,4 +1,5 @@
-//! Forks after asynchronous calls to the Redis server on the port that is given, and calls in both processes at once.
+//! Forks after asynchronous calls to the server on the port that is given, and calls in both processes at once. A second
+//! argument is the backend, by default Redis.
 
 use std::error::Error;
 
@@ -14,8 +15,10 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     let port: u16 = std::env::args().nth(1).ok_or("give a port")?.parse()?;
-    let config =
-        RegionConfig::new("dogpile.cache.redis").argument("host", "127.0.0.1").argument("port", port);
+    let config = match std::env::args().nth(2) {
+        Some(backend) => RegionConfig::new(backend).argument("url", format!("127.0.0.1:{port}")),
+        None => RegionConfig::new("dogpile.cache.redis").argument("host", "127.0.0.1").argument("port", port),
+    };
     let region = CacheRegion::new("forked");
     region.configure(config)?;
     calls(&region, "before")?;
