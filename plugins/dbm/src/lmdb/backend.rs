@@ -96,7 +96,7 @@ impl BytesBackend for LmdbBackend {
 
     fn set_multi(&self, entries: &[BytesEntry<'_>]) -> Result<(), BackendError> {
         let entries = entries.iter().map(|entry| (entry.key, entry.value));
-        self.environment.set_multi(entries, self.environment.deadline())
+        self.environment.set_multi(&entries, self.environment.deadline())
     }
 
     fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {

@@ -86,7 +86,7 @@ impl Environment {
 
     pub(super) fn set_multi<'e>(
         &self,
-        entries: impl Iterator<Item = (&'e str, &'e [u8])> + Clone,
+        entries: &(impl Iterator<Item = (&'e str, &'e [u8])> + Clone),
         deadline: Deadline,
     ) -> Result<(), BackendError> {
         let set = |transaction: &mut RwTxn<'_>, table: &Table| {

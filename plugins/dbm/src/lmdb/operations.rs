@@ -109,7 +109,7 @@ impl Operations for LmdbOperations {
             let sealed = entries.iter().map(seal).collect::<Result<Vec<_>, BackendError>>()?;
             let entries =
                 entries.iter().zip(&sealed).map(|(entry, value)| (entry.key.as_str(), value.as_slice()));
-            environment.set_multi(entries, deadline)
+            environment.set_multi(&entries, deadline)
         })
     }
 
