@@ -23,9 +23,13 @@ mod functions;
 mod functions_of_many;
 #[path = "asynchronous/locked.rs"]
 mod locked;
+#[path = "asynchronous/play.rs"]
+mod play;
 #[path = "asynchronous/polling.rs"]
 mod polling;
 #[path = "asynchronous/runtimes.rs"]
 mod runtimes;
+#[path = "asynchronous/scenarios.rs"]
+mod scenarios;
 #[path = "asynchronous/sharing.rs"]
 mod sharing;
