@@ -22,6 +22,8 @@ pub(super) struct PendingDeletions {
     /// The next number or place.
     next: u64,
     limit: usize,
+    /// Backends of removed deletions, to be dropped without a lock.
+    dropped: Vec<Arc<dyn CacheBackend>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,14 @@ impl Default for PendingDeletions {
 
 impl PendingDeletions {
     fn with_limit(limit: usize) -> Self {
-        PendingDeletions { by_key: HashMap::new(), by_place: BTreeMap::new(), bytes: 0, next: 1, limit }
+        PendingDeletions {
+            by_key: HashMap::new(),
+            by_place: BTreeMap::new(),
+            bytes: 0,
+            next: 1,
+            limit,
+            dropped: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -90,10 +99,16 @@ impl PendingDeletions {
         }
     }
 
+    /// Returns the backends of removed deletions, to be dropped without a lock.
+    pub(super) fn take_dropped(&mut self) -> Vec<Arc<dyn CacheBackend>> {
+        std::mem::take(&mut self.dropped)
+    }
+
     fn take(&mut self, key: &str) {
         if let Some(taken) = self.by_key.remove(key) {
             self.bytes -= 2 * key.len() + taken.mangled.len();
             self.by_place.remove(&taken.place);
+            self.dropped.push(taken.backend);
         }
     }
 

@@ -132,17 +132,17 @@ impl Guard {
         }
     }
 
-    /// Returns whether there is anything to consider. If not, a call may be made without a permit, if it ends in success.
+    /// Returns whether there is anything to consider.
     #[inline(always)]
     pub(crate) fn is_engaged(&self) -> bool {
         self.flags.load(Ordering::Acquire) & 1 == 1
     }
 
-    /// Returns the permit for a call that is made while there was nothing to consider.
-    #[inline]
-    pub(crate) fn permit(&self) -> Permit<'_> {
-        let epoch = self.flags.load(Ordering::Acquire) >> 1;
-        Permit { guard: self, admission: Some(Admission::Call(epoch)) }
+    /// Returns the right to a call, if there is nothing to consider.
+    #[inline(always)]
+    pub(crate) fn permit(&self) -> Option<Permit<'_>> {
+        let flags = self.flags.load(Ordering::Acquire);
+        (flags & 1 == 0).then_some(Permit { guard: self, admission: Some(Admission::Call(flags >> 1)) })
     }
 
     /// Returns the right to a call. A call that may take long is no probe.
@@ -151,7 +151,7 @@ impl Guard {
     /// If the breaker is open.
     #[inline]
     pub(crate) fn admit(&self, may_probe: bool) -> Result<Permit<'_>, BackendError> {
-        if self.is_engaged() { self.admit_closely(may_probe) } else { Ok(self.permit()) }
+        self.permit().map_or_else(|| self.admit_closely(may_probe), Ok)
     }
 
     #[cold]
@@ -204,6 +204,10 @@ impl Guard {
         state.breaker.config = self.config.load().as_deref().copied();
         let changed = change(&mut state);
         self.flags.store(state.flags(), Ordering::Release);
+        // Dropping values and backends may run foreign code, which must not happen under the lock.
+        let dropped = (state.recent.take_dropped(), state.deletions.take_dropped());
+        drop(state);
+        drop(dropped);
         changed
     }
 

@@ -29,6 +29,8 @@ pub(super) struct RecentValues {
     order: VecDeque<(u64, String)>,
     bytes: usize,
     next: u64,
+    /// What was forgotten, to be dropped without a lock.
+    dropped: Vec<CachedValue>,
     /// How often keys of each slot were written.
     writes: Box<[u64; SLOTS]>,
     hasher: RandomState,
@@ -48,6 +50,7 @@ impl Default for RecentValues {
             order: VecDeque::new(),
             bytes: 0,
             next: 0,
+            dropped: Vec::new(),
             writes: Box::new([0; SLOTS]),
             hasher: RandomState::new(),
         }
@@ -74,6 +77,7 @@ impl RecentValues {
         self.prune(now);
         let size = key.len() + value.payload.size();
         if self.mark(key) != mark || size > BYTES {
+            self.dropped.push(value);
             return;
         }
         self.take(key);
@@ -103,9 +107,14 @@ impl RecentValues {
         self.take(key);
     }
 
+    /// Returns what was forgotten, to be dropped without a lock.
+    pub(super) fn take_dropped(&mut self) -> Vec<CachedValue> {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// Forgets all values.
     pub(super) fn clear(&mut self) {
-        self.by_key.clear();
+        self.dropped.extend(self.by_key.drain().map(|(_, kept)| kept.value));
         self.order.clear();
         self.bytes = 0;
     }
@@ -131,6 +140,7 @@ impl RecentValues {
     fn take(&mut self, key: &str) {
         if let Some(kept) = self.by_key.remove(key) {
             self.bytes -= key.len() + kept.value.payload.size();
+            self.dropped.push(kept.value);
         }
     }
 }

@@ -110,10 +110,7 @@ impl Configured {
     #[inline(always)]
     pub(crate) fn read<T: CacheValue>(&self, mangled: &str, policy: &Policy) -> Result<Reading<T>, Unread> {
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
-        if self.stores.has_tiers() || store.guard.is_engaged() {
-            return Err(Unread::NotRead);
-        }
-        let permit = store.guard.permit();
+        let permit = store.guard.permit().filter(|_| !self.stores.has_tiers()).ok_or(Unread::NotRead)?;
         // Not `get`: its clone of the stored value would take longer than all of the judging.
         let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
         let found = store.access.on_this_thread().get_with(mangled, &mut visit);
