@@ -16,9 +16,21 @@ use tempfile::TempDir;
 use crate::SOCKET_TIMEOUT;
 use crate::http::get;
 
+/// A shell script that runs a program, and kills it when the standard input closes. It ends as the program does.
+///
+/// A test that takes too long cannot clean up, but the system closes its end of the pipe.
+const LEASH: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- &
+pid=$!; echo "process $pid"
+(read -r _ <&3; kill -9 $pid) >/dev/null 2>&1 &
+guard=$!; wait $pid; code=$?; kill $guard 2>/dev/null; exit $code
+"#;
+
 /// A running process of the service. It is killed when the value is dropped.
 pub(crate) struct Instance {
-    process: Child,
+    leash: Child,
+    pid: Pid,
     address: SocketAddr,
     folder: TempDir,
 }
@@ -66,22 +78,20 @@ impl Instance {
 
     fn start(regions: &Path, query_time: Duration, folder: TempDir) -> Self {
         let log = File::create(folder.path().join("log")).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_axum-example"))
-            .arg(regions)
-            .env("LISTEN", "127.0.0.1:0")
-            .env("QUERY_MS", query_time.as_millis().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let (mut line, output) = (String::new(), process.stdout.take().unwrap());
-        BufReader::new(output).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("listening on http://").map(|address| address.parse().unwrap());
+        let mut leash = Command::new("sh");
+        leash.args(["-c", LEASH, "leash", env!("CARGO_BIN_EXE_axum-example")]).arg(regions);
+        leash.env("LISTEN", "127.0.0.1:0").env("QUERY_MS", query_time.as_millis().to_string());
+        leash.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut leash = leash.spawn().unwrap();
+        // Two lines, in any order, and none after a failure.
+        let lines: Vec<String> =
+            BufReader::new(leash.stdout.take().unwrap()).lines().take(2).map(Result::unwrap).collect();
+        let find = |start: &str| lines.iter().find_map(|line| line.strip_prefix(start));
         let log = || fs::read_to_string(folder.path().join("log")).unwrap();
-        let address = address.unwrap_or_else(|| panic!("the service did not start: {}", log()));
-        Instance { process, address, folder }
+        let pid = find("process ").and_then(|pid| Pid::from_raw(pid.parse().ok()?)).unwrap();
+        let address = find("listening on http://").unwrap_or_else(|| panic!("it did not start: {}", log()));
+        let address = address.parse().unwrap();
+        Instance { leash, pid, address, folder }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -101,14 +111,14 @@ impl Instance {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        kill_process(self.pid, signal).unwrap();
     }
 
     /// Waits until the process ends, for at most `limit`, and returns how.
     pub(crate) fn end(mut self, limit: Duration) -> ExitStatus {
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.process.try_wait().unwrap() {
+            if let Some(status) = self.leash.try_wait().unwrap() {
                 return status;
             }
             assert!(begun.elapsed() < limit, "the service still runs after {limit:?}");
@@ -119,9 +129,9 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        drop(self.leash.stdin.take());
+        // The shell kills the service and ends. A failure cannot be reported here.
+        let _ = self.leash.wait();
         if thread::panicking() {
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let last: Vec<&str> = log.lines().rev().take(20).collect();
