@@ -22,6 +22,18 @@ impl AsyncStream {
     pub(crate) fn new(socket: AsyncSocket) -> Self {
         AsyncStream(socket)
     }
+
+    /// Returns `Pending` if no bytes have arrived, as far as the runtime knows. The task of `context` is then woken by the next
+    /// ones.
+    ///
+    /// Bytes that were received before but not read, which an encrypted connection may have, do not count.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.0 {
+            AsyncSocket::Tcp(tcp) => tcp.poll_read_ready(context),
+            AsyncSocket::Unix(unix) => unix.poll_read_ready(context),
+            AsyncSocket::Tls(tls) => tls.get_ref().0.poll_read_ready(context),
+        }
+    }
 }
 
 impl AsyncRead for AsyncStream {

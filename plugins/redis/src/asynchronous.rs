@@ -4,7 +4,8 @@
 //! connection is closed if that order is in doubt. Every wait ends by the deadline of its call.
 //!
 //! Requests are packed on the caller's thread, and wait in the [`Lane`](lane::Lane) of a connection. A task of the
-//! [`Driver`](driver::Driver) sends them over a [`Link`](link::Link) and completes the calls.
+//! [`Driver`](driver::Driver) sends them over a [`Link`](link::Link) and completes the calls. The [`Route`](route::Route) lets a
+//! caller send its request itself if the connection is idle.
 
 mod call;
 mod channels;
@@ -20,6 +21,7 @@ mod multiplexer;
 mod nodes;
 mod opened;
 mod operations;
+mod route;
 mod sentinel;
 mod subscriptions;
 

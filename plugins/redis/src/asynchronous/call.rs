@@ -43,13 +43,16 @@ impl Call {
         }
     }
 
-    /// Delivers the outcome of a call whose replies were all received.
-    pub(super) fn end(self, outcome: Result<Vec<Value>, Failure>) {
+    /// Returns the delivery of the outcome, unless there was one before.
+    pub(super) fn deliver(&mut self, outcome: Result<Vec<Value>, Failure>) -> Option<Delivery> {
+        self.outcome.take().map(|receive| Delivery { receive, outcome })
+    }
+
+    /// Ends a call whose replies were all received, and returns their delivery.
+    pub(super) fn end(self, replies: Vec<Value>) -> Option<Delivery> {
         // The receiver may begin the next call, which should find the connection free.
         drop(self.place);
-        if let Some(receive) = self.outcome {
-            receive(outcome);
-        }
+        self.outcome.map(|receive| Delivery { receive, outcome: Ok(replies) })
     }
 
     /// Returns whether nobody waits for the outcome.
@@ -65,6 +68,19 @@ impl Call {
     /// Returns the number of bytes that the request has.
     pub(super) fn size(&self) -> usize {
         self.request.packed(false).len()
+    }
+}
+
+/// An outcome on its way to its receiver.
+pub(super) struct Delivery {
+    receive: Outcome,
+    outcome: Result<Vec<Value>, Failure>,
+}
+
+impl Delivery {
+    /// Delivers the outcome. It runs code of the caller, so no lock may be held.
+    pub(super) fn run(self) {
+        (self.receive)(self.outcome);
     }
 }
 

@@ -10,8 +10,9 @@ use std::time::Instant;
 use dogpile_net::Connector;
 use tokio::time::{Sleep, sleep_until};
 
-use super::lane::Lane;
+use super::call::Delivery;
 use super::link::Link;
+use super::route::{Open, Route};
 use crate::connection::{Deadlines, Failure, Login};
 use crate::pool::Limits;
 use crate::resp::Invalid;
@@ -20,7 +21,7 @@ use crate::resp::Invalid;
 ///
 /// Dropping it early ends the lane's calls, so that none waits for a task that is gone.
 pub(super) struct Driver {
-    pub(super) lane: Arc<Lane>,
+    pub(super) route: Arc<Route>,
     pub(super) connector: Arc<Connector>,
     pub(super) login: Login,
     pub(super) address: Arc<str>,
@@ -34,10 +35,10 @@ pub(super) struct Driver {
 impl Driver {
     /// Runs until the lane is idle.
     pub(super) async fn run(mut self) {
-        while !self.lane.end() {
+        while !self.route.lane.end() {
             match self.connect().await {
                 Ok(link) => self.serve(link).await,
-                Err(failure) => self.lane.fail(&failure),
+                Err(failure) => self.route.lane.fail(&failure),
             }
         }
         self.has_ended = true;
@@ -53,13 +54,13 @@ impl Driver {
         let mut opening = pin!(Link::open(connector, &self.login, deadlines, limits, is_unguarded));
         let mut alarm = Alarm::new(ready);
         poll_fn(|context| {
-            self.lane.watch(context.waker());
+            self.route.lane.watch(context.waker());
             if let Poll::Ready(opened) = opening.as_mut().poll(context) {
                 return Poll::Ready(opened);
             }
-            let next = || self.lane.earliest().unwrap_or_else(|| Instant::now() + self.limits.timeout);
+            let next = || self.route.lane.earliest().unwrap_or_else(|| Instant::now() + self.limits.timeout);
             while alarm.poll(next(), context).is_ready() {
-                self.lane.expire(Instant::now());
+                self.route.lane.expire(Instant::now());
             }
             Poll::Pending
         })
@@ -67,35 +68,60 @@ impl Driver {
     }
 
     /// Carries calls over `link` until it fails, or until it has been idle for a while.
-    async fn serve(&self, mut link: Link) {
-        let mut idle_since = Instant::now();
-        let mut alarm = Alarm::new(idle_since + self.limits.connections.idle_timeout);
-        let failure = poll_fn(|context| {
-            if let Poll::Ready(failure) = link.poll(&self.lane, context) {
-                return Poll::Ready(Some(failure));
-            }
-            loop {
-                let next = link.earliest().into_iter().chain(self.lane.earliest()).min();
-                let next = next.unwrap_or(idle_since + self.limits.connections.idle_timeout);
-                if alarm.poll(next, context).is_pending() {
-                    return Poll::Pending;
-                }
-                let now = Instant::now();
-                self.lane.expire(now);
-                if let Err(failure) = link.expire(now) {
-                    return Poll::Ready(Some(failure));
-                }
-                // The alarm may have been set for a call that has ended since, and then only tells the time.
-                if !link.is_idle() || link.has_received_since(idle_since) {
-                    idle_since = now;
-                } else if now >= idle_since + self.limits.connections.idle_timeout {
-                    return Poll::Ready(None);
-                }
-            }
+    async fn serve(&self, link: Link) {
+        let begun = Instant::now();
+        let mut idle_since = begun;
+        let mut alarm = Alarm::new(begun + self.limits.connections.idle_timeout);
+        *self.route.open() = Some(Open::new(link));
+        let ended = poll_fn(|context| {
+            let mut open = self.route.open();
+            let Some(shared) = &mut *open else { return Poll::Ready(None) };
+            let polled = self.step(shared, &mut alarm, &mut idle_since, context);
+            let deliveries = shared.link.deliveries();
+            // Take it out under the lock, so that no caller sends on it any more.
+            let ended = polled.map(|failure| open.take().map(|open| (open.link, failure)));
+            drop(open);
+            deliveries.into_iter().for_each(Delivery::run);
+            ended
         })
         .await;
-        if let Some(failure) = failure {
+        if let Some((link, Some(failure))) = ended {
             self.close(link, &failure);
+        }
+    }
+
+    /// Sends, receives, and ends calls whose deadline has passed. Returns the failure that ends the connection, or `None` if
+    /// it is no longer used.
+    fn step(
+        &self,
+        open: &mut Open,
+        alarm: &mut Alarm,
+        idle_since: &mut Instant,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Failure>> {
+        let (link, lane) = (&mut open.link, &self.route.lane);
+        if let Poll::Ready(failure) = link.poll(lane, context) {
+            return Poll::Ready(Some(failure));
+        }
+        loop {
+            let idle_until = *idle_since + self.limits.connections.idle_timeout;
+            let next = link.earliest().into_iter().chain(lane.earliest()).min().unwrap_or(idle_until);
+            if alarm.poll(next, context).is_pending() {
+                open.driver.clone_from(context.waker());
+                open.alarm = alarm.at;
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            lane.expire(now);
+            if let Err(failure) = link.expire(now) {
+                return Poll::Ready(Some(failure));
+            }
+            // The alarm may have been set for a call that has ended since, and then only tells the time.
+            if !link.is_idle() || link.has_received_since(*idle_since) {
+                *idle_since = now;
+            } else if now >= idle_until {
+                return Poll::Ready(None);
+            }
         }
     }
 
@@ -103,14 +129,14 @@ impl Driver {
         if link.is_idle() && matches!(failure, Failure::Invalid(Invalid::Unread)) {
             log::warn!("closed a connection to Redis server {}: it sent an unrequested reply", self.address);
         }
-        self.lane.put_back(link.close(failure));
+        self.route.lane.put_back(link.close(failure));
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.lane.abandon();
+            self.route.abandon();
         }
     }
 }

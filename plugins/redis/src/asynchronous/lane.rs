@@ -55,6 +55,11 @@ impl Lane {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// Returns whether no call is waiting.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().calls.is_empty()
+    }
+
     /// Reserves a place for a call.
     pub(super) fn place(&self) -> Place {
         Place::among(&self.calls)

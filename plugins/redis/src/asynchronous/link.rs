@@ -12,7 +12,7 @@ use std::time::Instant;
 use dogpile_net::{AsyncStream, Connector};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::call::Call;
+use super::call::{Call, Delivery};
 use super::due::{Due, What};
 use super::failure::{broken, of_others};
 use super::lane::Lane;
@@ -24,6 +24,8 @@ use crate::resp::{self, Decoder, Invalid, Value};
 
 /// The most bytes of requests that are gathered for one write. A larger request is written from where it lies.
 const WRITE: usize = 64 << 10;
+/// The most bytes of a request that its caller sends.
+const SMALL: usize = 16 << 10;
 /// The most calls whose replies are due.
 const MAX_SENT: usize = 4096;
 /// The most bytes of requests whose replies are due, unless there is only one.
@@ -49,6 +51,10 @@ pub(super) struct Link {
     due: VecDeque<Due>,
     /// The calls whose replies were received, but not that of their guard.
     held: Vec<(Call, Vec<Value>)>,
+    /// The outcomes to deliver when the link is not locked.
+    deliveries: Vec<Delivery>,
+    /// Why a caller could not send its request.
+    failure: Option<Failure>,
     /// The number of bytes of the calls among `due`.
     sent_bytes: usize,
     /// The gathered requests, of which the first `at` bytes are written.
@@ -88,6 +94,8 @@ impl Link {
             buffer: opened.buffer,
             due: VecDeque::new(),
             held: Vec::new(),
+            deliveries: Vec::new(),
+            failure: None,
             sent_bytes: 0,
             out: Vec::new(),
             at: 0,
@@ -105,6 +113,9 @@ impl Link {
 
     /// Receives what has arrived, sends what is waiting in `lane`, and returns the failure that ends the connection.
     pub(super) fn poll(&mut self, lane: &Lane, context: &mut Context<'_>) -> Poll<Failure> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(failure);
+        }
         let mut steps = STEPS;
         while steps > 0 {
             // Read first. Bytes that arrived before a request was sent are not its reply.
@@ -127,6 +138,33 @@ impl Link {
         Poll::Pending
     }
 
+    /// Returns whether a caller may send `call`: nothing is due, nothing has arrived, and the request is small.
+    pub(super) fn is_idle_for(&self, call: &Call, context: &mut Context<'_>) -> bool {
+        let is_idle = self.due.is_empty() && self.written == self.queued && self.failure.is_none();
+        // Bytes that arrived before a request was sent are not its reply.
+        is_idle && call.size() <= SMALL && self.stream.poll_read_ready(context).is_pending()
+    }
+
+    /// Sends `call` on an idle link, and returns whether it was written. Otherwise, the driver goes on.
+    pub(super) fn send_now(&mut self, call: Call, context: &mut Context<'_>) -> bool {
+        self.clear_written();
+        self.send(call);
+        self.guard(0);
+        match self.poll_write(context) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(failure)) => {
+                self.failure = Some(failure);
+                false
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Takes the outcomes that are to be delivered when the link is not locked.
+    pub(super) fn deliveries(&mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries)
+    }
+
     fn poll_read(&mut self, steps: &mut usize, context: &mut Context<'_>) -> Poll<Failure> {
         while *steps > 0 {
             *steps -= 1;
@@ -145,7 +183,7 @@ impl Link {
         Poll::Pending
     }
 
-    /// Completes the calls whose replies are among the first `count` bytes of the buffer.
+    /// Ends the calls whose replies are among the first `count` bytes of the buffer.
     fn receive(&mut self, count: usize) -> Result<(), Failure> {
         self.received_at = Instant::now();
         let mut input = &self.buffer[..count];
@@ -171,27 +209,38 @@ impl Link {
                     if is_guarded {
                         self.held.push((call, replies));
                     } else {
-                        call.end(Ok(replies));
+                        self.deliveries.extend(call.end(replies));
                     }
                 }
                 Some(What::Guard(_)) | None => {
-                    self.held.drain(..).for_each(|(call, replies)| call.end(Ok(replies)));
+                    let held = self.held.drain(..);
+                    self.deliveries.extend(held.filter_map(|(call, replies)| call.end(replies)));
                 }
             }
         }
         Ok(())
     }
 
-    /// Moves calls from `lane` to those that are sent, and adds a guard if their replies could be taken for others.
+    /// Moves calls from `lane` to those that are sent.
     fn gather(&mut self, lane: &Lane, waker: &Waker) {
-        if self.at == self.out.len() && self.written == self.queued {
-            self.at = 0;
-            self.out.clear();
-        }
+        self.clear_written();
         let before = self.due.len();
         while let Some(call) = lane.take(self.room(), waker) {
             self.send(call);
         }
+        self.guard(before);
+    }
+
+    /// Makes room for requests if all gathered ones are written.
+    fn clear_written(&mut self) {
+        if self.at == self.out.len() && self.written == self.queued {
+            self.at = 0;
+            self.out.clear();
+        }
+    }
+
+    /// Adds a guard after the requests from the number `before` on, if their replies could be taken for others.
+    fn guard(&mut self, before: usize) {
         let replies = |due: &Due| due.call().map_or(1, |call| call.request.expected.len());
         // After the first reply of the connection, any later bytes may be that reply once more.
         let has_several = self.due.len() > 1 || self.due.front().is_some_and(|first| replies(first) > 1);
@@ -285,7 +334,7 @@ impl Link {
         for call in due.chain(self.held.iter_mut().map(|(call, _)| call)) {
             if call.is_expired(now) {
                 is_any_expired = true;
-                call.complete(Err(Failure::TimedOut));
+                self.deliveries.extend(call.deliver(Err(Failure::TimedOut)));
             }
         }
         let Some(first) = self.due.front() else {
@@ -319,6 +368,7 @@ impl Link {
     /// Closes the connection. Returns the calls that may be sent again, and completes the others with `failure`.
     pub(super) fn close(self, failure: &Failure) -> Vec<Call> {
         let now = Instant::now();
+        self.deliveries.into_iter().for_each(Delivery::run);
         // A connection on which the server has never replied would probably break again.
         let may_retry = match failure {
             Failure::Broken(_) => self.is_proven && self.limits.retry,

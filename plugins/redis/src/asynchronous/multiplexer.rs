@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::call::{Call, Cancellation};
 use super::driver::Driver;
 use super::lane::{Added, Lane};
+use super::route::Route;
 use super::subscriptions::Subscriptions;
 use crate::command::{Repeat, Reply, Request};
 use crate::connection::{Failure, Server};
@@ -40,8 +41,8 @@ pub(super) struct Multiplexer {
     connector: Arc<Connector>,
     limits: Limits,
     runtime: Handle,
-    small: Vec<Arc<Lane>>,
-    large: Vec<Arc<Lane>>,
+    small: Vec<Arc<Route>>,
+    large: Vec<Arc<Route>>,
     subscriptions: Arc<Subscriptions>,
     /// Whether the last exchange ended in a timeout.
     is_stuck: Arc<AtomicBool>,
@@ -61,7 +62,7 @@ impl Multiplexer {
     /// Creates connections to the server of `pool`, beside those of blocking calls.
     pub(super) fn beside(pool: &Pool, runtime: Handle) -> Self {
         let ((server, limits), [is_stuck, is_unguarded]) = (pool.settings(), pool.known());
-        let lanes = |count, bytes| (0..count).map(|_| Arc::new(Lane::new(bytes))).collect();
+        let routes = |count, bytes| (0..count).map(|_| Arc::new(Route::new(Lane::new(bytes)))).collect();
         let connector = Arc::new(server.connector());
         let subscriptions =
             Subscriptions::new(server.clone(), Arc::clone(&connector), limits.clone(), runtime.clone());
@@ -69,8 +70,8 @@ impl Multiplexer {
             address: server.address.to_string().into(),
             connector,
             subscriptions: Arc::new(subscriptions),
-            small: lanes(limits.async_connections, MAX_BYTES[0]),
-            large: lanes(LARGE_LANES, MAX_BYTES[1]),
+            small: routes(limits.async_connections, MAX_BYTES[0]),
+            large: routes(LARGE_LANES, MAX_BYTES[1]),
             server: server.clone(),
             limits: limits.clone(),
             runtime,
@@ -86,7 +87,7 @@ impl Multiplexer {
 
     /// Returns whether calls are waiting for the server.
     pub(super) fn is_used(&self) -> bool {
-        self.small.iter().chain(&self.large).any(|lane| lane.load() > 0)
+        self.small.iter().chain(&self.large).any(|route| route.lane.load() > 0)
     }
 
     /// Sends `request`, and waits for its replies until the deadline.
@@ -119,21 +120,21 @@ impl Multiplexer {
         terms: Terms,
         receive: impl FnOnce(Result<Vec<Reply>, BackendError>) + Send + 'static,
     ) {
-        let lane = self.lane_for(&request);
+        let route = self.route_for(&request);
         let this = Arc::clone(self);
         let outcome = move |outcome| receive(this.outcome(outcome));
-        let (Terms { repeat, deadline, cancellation }, place) = (terms, lane.place());
+        let (Terms { repeat, deadline, cancellation }, place) = (terms, route.lane.place());
         let call = Call::new(request, repeat, deadline, (cancellation, place), Box::new(outcome));
-        match lane.add(call) {
+        match route.submit(call) {
             Ok(Added::Waits) => {}
-            Ok(Added::NeedsDriver) => drop(self.runtime.spawn(self.driver(lane).run())),
+            Ok(Added::NeedsDriver) => drop(self.runtime.spawn(self.driver(route).run())),
             Err(mut call) => call.complete(Err(Failure::Crowded)),
         }
     }
 
-    fn driver(&self, lane: &Arc<Lane>) -> Driver {
+    fn driver(&self, route: &Arc<Route>) -> Driver {
         Driver {
-            lane: Arc::clone(lane),
+            route: Arc::clone(route),
             connector: Arc::clone(&self.connector),
             login: self.server.profile.login.clone(),
             address: Arc::clone(&self.address),
@@ -143,11 +144,11 @@ impl Multiplexer {
         }
     }
 
-    /// Returns the lane with the fewest calls for a request of this size.
-    fn lane_for(&self, request: &Request) -> &Arc<Lane> {
-        let lanes = if is_large(request) { &self.large } else { &self.small };
+    /// Returns the route with the fewest calls for a request of this size.
+    fn route_for(&self, request: &Request) -> &Arc<Route> {
+        let routes = if is_large(request) { &self.large } else { &self.small };
         // There is at least one.
-        lanes.iter().min_by_key(|lane| lane.load()).unwrap_or(&self.small[0])
+        routes.iter().min_by_key(|route| route.lane.load()).unwrap_or(&self.small[0])
     }
 
     fn outcome(&self, outcome: Result<Vec<Value>, Failure>) -> Result<Vec<Reply>, BackendError> {
