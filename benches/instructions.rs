@@ -8,9 +8,10 @@
 use std::process::{Command, Stdio};
 
 use dogpile_benches::rivals::verdict;
-use dogpile_benches::versus::{BARE_MAP, MOKA, MOKA_BOUNDED, QUICK_CACHE, STD_MAP};
+use dogpile_benches::versus::{BARE_MAP, MOKA, MOKA_BOUNDED, MOKA_FUTURE, QUICK_CACHE, STD_MAP};
 use dogpile_benches::{
-    Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, Subject, Workload, is_quick, linked, versus,
+    Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, OURS_ASYNC, Subject, Workload, is_quick, linked,
+    ours_async, versus,
 };
 
 /// The first argument of a run under callgrind.
@@ -23,12 +24,14 @@ const FULL: [usize; 2] = [10 * KEYS, 60 * KEYS];
 const QUICK: [usize; 2] = [KEYS, 2 * KEYS];
 
 /// The caches, and the most instructions that a hit may take.
-const SUBJECTS: [(&str, Option<f64>); 8] = [
+const SUBJECTS: [(&str, Option<f64>); 10] = [
     (LINKED, Some(380.0)),
+    (OURS_ASYNC, None),
     (LINKED_EXPIRING, None),
     (LINKED_BOUNDED, None),
     (MOKA, None),
     (MOKA_BOUNDED, None),
+    (MOKA_FUTURE, None),
     (QUICK_CACHE, None),
     (STD_MAP, None),
     (BARE_MAP, None),
@@ -62,6 +65,8 @@ fn hit(name: &str, hits: usize) -> Result<(), Failure> {
     let mut all: Vec<Subject> = linked()?;
     all.extend(versus::rivals());
     all.push(versus::std_map());
+    all.push(Subject::of_tasks(OURS_ASYNC, ours_async()?));
+    all.extend(versus::async_rivals());
     let subject = all.into_iter().find(|subject| subject.name == name);
     let subject = subject.ok_or_else(|| format!("unknown cache {name:?}"))?;
     let workload = Workload::in_turn(KEYS, hits);

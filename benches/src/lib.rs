@@ -4,6 +4,7 @@
 
 #![deny(unsafe_code)]
 
+mod async_subject;
 mod command_line;
 mod dice;
 mod function;
@@ -16,12 +17,13 @@ mod team;
 pub mod versus;
 mod workload;
 
+pub use crate::async_subject::{AsyncCache, AsyncCreator, AsyncSubject, BoxFuture};
 pub use crate::command_line::is_quick;
 pub use crate::dice::Dice;
 pub use crate::function::{Cached, made_of};
 pub use crate::ours::{
-    LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, linked, linked_config, loaded_config,
-    ours,
+    LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, OURS_ASYNC, linked, linked_config,
+    loaded_config, ours, ours_async,
 };
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile::{CacheRegion, RegionConfig, Registry};
 
+use crate::async_subject::{AsyncCache, AsyncCreator};
 use crate::subject::{Cache, Failure, Subject, Value};
 use crate::workload::KEYS;
 
@@ -19,6 +21,9 @@ pub const LINKED_BOUNDED: &str = "dogpile, linked, bounded";
 pub const LOADED: &str = "dogpile, loaded";
 /// The loaded backend, in a region whose values expire after an hour.
 pub const LOADED_EXPIRING: &str = "dogpile, loaded, expiring";
+
+/// The linked backend, with asynchronous calls.
+pub const OURS_ASYNC: &str = "dogpile, async";
 
 const BACKEND: &str = "dogpile.cache.memory";
 const EXPIRATION: Duration = Duration::from_secs(60 * 60);
@@ -69,6 +74,16 @@ fn library() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
+/// Returns a region on the linked backend, for asynchronous calls.
+///
+/// # Errors
+/// If the region cannot be configured.
+pub fn ours_async() -> Result<CacheRegion, Failure> {
+    let region = CacheRegion::new(OURS_ASYNC);
+    region.configure(linked_config())?;
+    Ok(region)
+}
+
 fn subject(name: &'static str, config: RegionConfig) -> Result<Subject, Failure> {
     let region = CacheRegion::new(name);
     region.configure(config)?;
@@ -78,5 +93,12 @@ fn subject(name: &'static str, config: RegionConfig) -> Result<Subject, Failure>
 impl Cache for CacheRegion {
     fn get_or_create(&self, key: &str, creator: impl FnOnce() -> Value) -> Value {
         CacheRegion::get_or_create(self, key, creator).expect("the memory backend does not fail")
+    }
+}
+
+impl AsyncCache for CacheRegion {
+    async fn get_or_create(&self, key: &str, creator: &AsyncCreator) -> u64 {
+        let value = self.get_or_create_async(key, async || Arc::new(creator.create().await)).await;
+        *value.expect("the memory backend does not fail")
     }
 }

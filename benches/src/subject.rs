@@ -19,7 +19,7 @@ pub trait Cache: Send + Sync + 'static {
 pub struct Subject {
     /// The name in the tables.
     pub name: &'static str,
-    cache: Box<dyn Drive>,
+    pub(crate) cache: Box<dyn Drive>,
 }
 
 impl Subject {
@@ -47,7 +47,7 @@ impl Subject {
 }
 
 /// A [`Cache`] of any type. One call of it calls the cache many times, so that the indirection costs nothing.
-trait Drive: Send + Sync {
+pub(crate) trait Drive: Send + Sync {
     fn ask(&self, key: &str, creator: &mut dyn FnMut() -> Value) -> Value;
     fn hit(&self, keys: &[String], order: &[u32]);
 }

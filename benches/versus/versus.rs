@@ -4,17 +4,22 @@ mod bare_condvar;
 mod bare_files;
 mod bare_map;
 pub mod functions;
+mod hitbox;
 mod moka;
+mod moka_future;
 mod quick_cache;
 mod std_map;
 
 pub use self::bare_condvar::BARE_CONDVAR;
 pub use self::bare_files::{BareLmdb, BareSqlite};
 pub use self::bare_map::BARE_MAP;
+pub use self::hitbox::HITBOX;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
+pub use self::moka_future::MOKA_FUTURE;
 pub use self::quick_cache::QUICK_CACHE;
 pub use self::std_map::STD_MAP;
 
+use crate::async_subject::AsyncSubject;
 use crate::subject::Subject;
 
 /// Returns all rivals whose hits are measured.
@@ -40,4 +45,22 @@ pub fn bare_condvar() -> Subject {
 /// Returns moka without limits.
 pub fn moka() -> Subject {
     Subject::new(MOKA, moka::unbounded())
+}
+
+/// Returns the rivals whose hits tasks request.
+pub fn async_rivals() -> Vec<Subject> {
+    vec![
+        Subject::of_tasks(MOKA_FUTURE, moka_future::unbounded()),
+        Subject::of_tasks(HITBOX, hitbox::Hitbox::new()),
+    ]
+}
+
+/// Returns moka without limits, for tasks.
+pub fn moka_future() -> AsyncSubject {
+    AsyncSubject::new(MOKA_FUTURE, moka_future::unbounded())
+}
+
+/// Returns hitbox on its moka backend.
+pub fn hitbox() -> AsyncSubject {
+    AsyncSubject::new(HITBOX, hitbox::Hitbox::new())
 }

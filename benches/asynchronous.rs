@@ -1,0 +1,36 @@
+//! What asynchronous calls cost, and what happens when many tasks wait for one key or their leaders are dropped.
+//!
+//! `cargo bench -p dogpile-benches --bench asynchronous` (a minute and a half; `-- --quick`: some seconds, to see that
+//! it runs).
+
+#[path = "asynchronous/counting.rs"]
+mod counting;
+#[path = "asynchronous/crowd.rs"]
+mod crowd;
+#[path = "asynchronous/dropped.rs"]
+mod dropped;
+#[path = "asynchronous/hits.rs"]
+mod hits;
+#[path = "asynchronous/lmdb.rs"]
+mod lmdb;
+#[path = "asynchronous/memory.rs"]
+mod memory;
+
+use dogpile_benches::{AsyncSubject, Failure, OURS_ASYNC, is_quick, ours_async, versus};
+
+#[global_allocator]
+static COUNTING: counting::Counting = counting::Counting;
+
+fn main() -> Result<(), Failure> {
+    let quick = is_quick()?;
+    hits::measure(quick)?;
+    crowd::measure(quick)?;
+    memory::measure()?;
+    dropped::measure()?;
+    lmdb::measure(quick)
+}
+
+/// Returns our region and its rivals, each of them empty.
+fn subjects() -> Result<Vec<AsyncSubject>, Failure> {
+    Ok(vec![AsyncSubject::new(OURS_ASYNC, ours_async()?), versus::moka_future(), versus::hitbox()])
+}
