@@ -78,6 +78,41 @@ fn waiter_of_a_canceled_leader_leads() {
 }
 
 #[test]
+fn canceled_leader_is_followed_by_one_of_its_waiting_tasks() {
+    bounded_model(|gates, store| {
+        let mut canceled = task(ModelPort::new(gates, store).ending(End::Hangs));
+        poll_once(canceled.as_mut());
+        let waiters = [(); 2].map(|()| {
+            let mut waiter = task(ModelPort::new(gates, store));
+            poll_once(waiter.as_mut());
+            thread::spawn(|| drive(waiter))
+        });
+        drop(canceled);
+        assert_eq!(waiters.map(|waiter| waiter.join().unwrap()), [Ok(10); 2]);
+        assert_eq!(store.created(), 1);
+    });
+}
+
+#[test]
+fn waiter_that_is_canceled_while_the_value_is_handed_over_leaves_no_trace() {
+    bounded_model(|gates, store| {
+        let mut leadership = lead(gates, store);
+        let (mut canceled, mut other) =
+            (task(ModelPort::new(gates, store)), task(ModelPort::new(gates, store)));
+        poll_once(canceled.as_mut());
+        poll_once(other.as_mut());
+        let canceling = thread::spawn(|| drop(canceled));
+        let other = thread::spawn(|| drive(other));
+        store.set(20);
+        leadership.hand_over(Arc::new(20_u32), None);
+        drop(leadership);
+        canceling.join().unwrap();
+        assert_eq!(other.join().unwrap(), Ok(20));
+        assert_eq!(store.created(), 0);
+    });
+}
+
+#[test]
 fn canceled_waiter_that_was_to_lead_passes_it_on() {
     bounded_model(|gates, store| {
         let leadership = lead(gates, store);
@@ -102,7 +137,7 @@ fn canceled_waiters_leave_the_gate_to_nobody() {
         poll_once(second.as_mut());
         let canceling = [thread::spawn(|| drop(first)), thread::spawn(|| drop(second))];
         drop(leadership);
-        canceling.map(|thread| thread.join().unwrap());
+        canceling.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
