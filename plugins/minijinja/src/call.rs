@@ -14,7 +14,8 @@ use crate::fragments::{Fragments, Region, check, text};
 /// A template contains `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. If the key has no fresh
 /// value in the region, one caller renders the body under the dogpile lock. `timeout` overrides the region's expiration
 /// time. It is a number of seconds, a duration such as `"3s"`, or -1 for never. If the region fails, a warning is
-/// logged, and the body is rendered as if it were not cached.
+/// logged, and the body is rendered as if it were not cached. A region whose `on_backend_failure` is `"degrade"` does not fail
+/// with its backend: one caller renders at a time.
 pub fn add_to<N, R>(env: &mut Environment<'_>, regions: impl IntoIterator<Item = (N, R)>) -> Fragments
 where
     N: Into<String>,

@@ -4,9 +4,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dogpile::{CacheRegion, Expiration, ManualClock, RegionConfig};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, StoreOptions};
+use dogpile::{CacheRegion, Expiration, ManualClock, OnBackendFailure, RegionConfig};
 use dogpile_minijinja::{Fragments, add_to};
 use minijinja::{Environment, Error, context};
 
@@ -206,6 +207,56 @@ fn failing_region_does_not_prevent_rendering() {
     let page = env.get_template(FRAGMENT.0).unwrap();
     assert_eq!(page.render(context!(user => "Ada")).unwrap(), "Ada");
     assert_eq!(page.render(context!(user => "Bob")).unwrap(), "Bob");
+}
+
+/// A backend that is down.
+#[derive(Debug)]
+struct Down;
+
+impl CacheBackend for Down {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Err(down())
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
+        Err(down())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Err(down())
+    }
+}
+
+fn down() -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, "it is down")
+}
+
+/// A template follows the policy of its region.
+#[test]
+fn degrading_region_renders_once_for_all_requests() {
+    const REQUESTS: usize = 16;
+    for (policy, is_shared) in [(OnBackendFailure::Degrade, true), (OnBackendFailure::Error, false)] {
+        let (mut env, region) = (Environment::new(), Arc::new(CacheRegion::new("down")));
+        region.configure(RegionConfig::from_instance(Arc::new(Down)).on_backend_failure(policy)).unwrap();
+        let (count, start) = (Arc::new(AtomicU32::new(0)), Barrier::new(REQUESTS));
+        let counted = Arc::clone(&count);
+        env.add_function("next", move || counted.fetch_add(1, SeqCst) + 1);
+        let fragments = add_to(&mut env, [("local", region)]);
+        let body = "{% call cached('side', region='local') %}{{ next() }}{% endcall %}";
+        env.add_template(FRAGMENT.0, body).unwrap();
+        let (page, begun) = (env.get_template(FRAGMENT.0).unwrap(), Instant::now());
+        std::thread::scope(|scope| {
+            for _ in 0..REQUESTS {
+                scope.spawn(|| {
+                    start.wait();
+                    page.render(context!()).unwrap();
+                });
+            }
+        });
+        let (rendered, seconds) = (count.load(SeqCst), u32::try_from(begun.elapsed().as_secs()).unwrap() + 1);
+        assert!(if is_shared { rendered <= seconds } else { rendered == 16 }, "{policy:?}: {rendered}");
+        assert_eq!(fragments.invalidate("local", "side").is_ok(), is_shared);
+    }
 }
 
 #[test]
