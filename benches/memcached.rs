@@ -1,9 +1,11 @@
-//! What our memcached client costs beside the crate `memcache`, what a hit costs beside our client, and how late the last of
-//! many processes has a value that one of them created.
+//! What our memcached client costs beside the crate `memcache`, what a hit costs beside our client, how fast many tasks are
+//! beside many threads, and how late the last of many processes has a value that one of them created.
 //!
 //! `cargo bench -p dogpile-benches --bench memcached` (about a minute; `-- --quick`: some seconds, to see that it runs).
 //! It starts its own server. Without one installed, it says so, and measures nothing.
 
+#[path = "memcached_tasks.rs"]
+mod memcached_tasks;
 #[path = "processes.rs"]
 mod processes;
 
@@ -33,10 +35,12 @@ struct Effort {
     /// Of each rival, in each round.
     calls: usize,
     stampedes: usize,
+    /// Rounds of many threads and tasks.
+    crowds: usize,
 }
 
-const FULL: Effort = Effort { rounds: 100, calls: 500, stampedes: 100 };
-const QUICK: Effort = Effort { rounds: 3, calls: 20, stampedes: 2 };
+const FULL: Effort = Effort { rounds: 100, calls: 500, stampedes: 100, crowds: 30 };
+const QUICK: Effort = Effort { rounds: 3, calls: 20, stampedes: 2, crowds: 2 };
 
 fn main() -> Result<(), Failure> {
     if processes::served() {
@@ -56,6 +60,7 @@ fn main() -> Result<(), Failure> {
         clients(&url, kind, effort)?;
     }
     hits(&url, effort)?;
+    memcached_tasks::compare_tasks(&url, effort.crowds)?;
     let arguments = json!({ "url": url, "distributed_lock": true });
     let configuration = json!({ "backend": "dogpile.cache.pymemcache", "arguments": arguments });
     processes::stampedes("dogpile.cache.pymemcache", &configuration, effort.stampedes)
