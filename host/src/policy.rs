@@ -191,6 +191,25 @@ impl Policy {
         Some(used_for.saturating_add(KEEP_MARGIN))
     }
 
+    /// Returns this policy for a creation that its caller may leave. The caller keeps the limits.
+    pub(crate) fn without_limits(&self) -> Policy {
+        Policy { creator_timeout: CreatorTimeout::OFF, ..*self }
+    }
+
+    /// Returns the first setting that only a creator can honor that owns what it uses.
+    ///
+    /// `is_task`: the caller is a task, which can end its creator.
+    pub(crate) fn needs_owner(&self, is_task: bool) -> Option<&'static str> {
+        let CreatorTimeout { soft, hard } = self.creator_timeout;
+        let settings = [
+            (self.stale == OnStale::ServeAll, "stale = \"serve_all\""),
+            (self.early_refresh != Share::ALL, "early_refresh"),
+            (soft.is_some(), "creator_timeout.soft"),
+            (hard.is_some() && !is_task, "creator_timeout.hard"),
+        ];
+        settings.into_iter().find(|(is_set, _)| *is_set).map(|(_, setting)| setting)
+    }
+
     /// Returns whether callers that waited share the failure of the creator.
     pub(crate) fn shares_failures(&self) -> bool {
         self.on_creator_failure == OnCreatorFailure::Share

@@ -27,6 +27,7 @@ mod front_end;
 mod gates;
 mod get_or_create;
 mod guards;
+mod in_hand;
 mod plain_value;
 mod reads;
 mod release;

@@ -10,6 +10,7 @@ use super::failure::{LockError, SharedFailure};
 use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Leader, Role};
 use super::leadership::Queued;
 use super::store_in_progress::StoreInProgress;
+use super::task::{Batch, Elsewhere, Old};
 use crate::created::Terms;
 use crate::decision::Reading;
 use crate::policy::Policy;
@@ -120,6 +121,21 @@ pub(crate) trait Port {
         drop(creations);
     }
 
+    /// Returns whether creations can go on without the caller.
+    fn creates_elsewhere(&self) -> bool {
+        false
+    }
+
+    /// Has a batch created without the caller, and waits for it until `until`. Blocks: only threads do it.
+    fn create_elsewhere(
+        &mut self,
+        batch: Batch<Self::Value>,
+        until: Instant,
+    ) -> Elsewhere<Self::Value, Self::Error> {
+        let _ = until;
+        Elsewhere::Back(batch)
+    }
+
     /// Returns the failure that waiters get, if they are to share it.
     fn shared_failure(&self, error: &Self::Error, places: &[usize], age: Duration) -> Option<SharedFailure> {
         let _ = (error, places, age);
@@ -145,7 +161,7 @@ pub(crate) trait Port {
 }
 
 /// What was read of a key, and the metadata if a value is stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Found<V> {
     pub(crate) reading: Reading<V>,
     pub(crate) metadata: Option<Metadata>,
@@ -157,13 +173,6 @@ pub(crate) struct Wanted<V> {
     pub(crate) place: usize,
     /// The stale value that the leader read.
     pub(crate) old: Option<Old<V>>,
-}
-
-/// A stale value that is to be replaced.
-#[derive(Debug)]
-pub(crate) struct Old<V> {
-    pub(crate) value: V,
-    pub(crate) metadata: Metadata,
 }
 
 /// A value that was created, and how it is stored.

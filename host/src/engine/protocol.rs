@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::BackendError;
 
 use super::arrival::{Arrival, Ticket};
-use super::creating::{create, leave_all};
+use super::creating::create;
 use super::creation::Creation;
 use super::deadlock::{Circle, Wait};
 use super::failure::LockError;
@@ -19,6 +19,7 @@ use super::led::Led;
 use super::patience::{Over, Patience};
 use super::port::{Port, Report};
 use super::rescue::{settle_for_rescue, settle_if_throttled};
+use super::running::leave_all;
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
 

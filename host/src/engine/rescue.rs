@@ -1,16 +1,9 @@
 //! Serving old values because their creator failed.
 
 use super::led::Led;
-use super::port::{Old, Port, erase};
+use super::port::{Port, erase};
 use super::slot::Slot;
-
-/// An old value that callers get if the creator fails.
-#[derive(Debug)]
-pub(super) struct Rescue<V> {
-    pub(super) old: Old<V>,
-    /// Whether the creation is an early refresh. The value is fresh then.
-    pub(super) is_early: bool,
-}
+use super::task::{Old, Rescue};
 
 /// Gives the waiters the old values of the keys whose creator failed with `error`, as far as they may be served. Returns the
 /// values if each key has one.

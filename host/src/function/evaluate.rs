@@ -78,7 +78,7 @@ pub fn evaluate_in_background_as<O, R, A, P>(
     original: impl Fn(A) -> R + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error: fmt::Debug + 'static>,
+    O: Outcome<R, Value: CacheValue, Error: fmt::Debug + Send + 'static>,
     A: Send + 'static,
     P: ShouldCache<O::Value> + Send + 'static,
 {
@@ -95,7 +95,7 @@ fn evaluate_in_background<A, T, E, P>(
 where
     A: Send + 'static,
     T: CacheValue,
-    E: fmt::Debug + fmt::Display + 'static,
+    E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
     let FilteredCall { options, predicate } = call;

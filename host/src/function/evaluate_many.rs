@@ -75,7 +75,7 @@ pub fn evaluate_many_in_background_as<O, R, K, P>(
     original: impl Fn(&[K]) -> R + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K>, Error: fmt::Debug + 'static>,
+    O: Outcome<R, Value: ManyValues<K>, Error: fmt::Debug + Send + 'static>,
     K: Clone + Send + Sync + 'static,
     P: ShouldCache<<O::Value as ManyValues<K>>::Value> + Clone + Send + 'static,
 {
@@ -95,7 +95,7 @@ fn try_evaluate_many_in_background<K, M, E, P>(
 where
     K: Clone + Send + Sync + 'static,
     M: ManyValues<K>,
-    E: fmt::Debug + fmt::Display + 'static,
+    E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
     let FilteredCall { options, predicate } = call;

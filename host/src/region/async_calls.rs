@@ -307,7 +307,7 @@ impl CallOptions<'_> {
                 let value = async {
                     match current.read_first(&key.mangled, look, &mut policy).await? {
                         Reading::Fresh(value) => Ok(value),
-                        reading => current.create(key, policy, creator, reading).await,
+                        reading => current.create(key, &policy, creator, reading).await,
                     }
                 };
                 current.polling(pin!(value)).await
@@ -362,14 +362,14 @@ impl Configured {
     pub(super) async fn create<T: CacheValue, C: Creator<T>>(
         self: &Arc<Self>,
         key: CallKey<'_>,
-        policy: Policy,
+        policy: &Policy,
         creator: C,
         reading: Reading<T>,
     ) -> Result<T, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
-        let call = Call::new(self.tasks(), self, vec![key], policy, creator, None);
+        let mut call = Call::new(self.tasks(), self, vec![key], *policy, creator, None);
         let values = call.run(vec![Slot::from(reading)]).await?;
         Ok(values.into_iter().next().expect("a call for one key returns one value"))
     }
@@ -386,7 +386,7 @@ impl Configured {
     {
         let mangled: Vec<&str> = keys.iter().map(|key| &*key.mangled).collect();
         let readings = self.read_multi(self.tasks(), &mangled, &mut policy).await?;
-        let call = Call::new(self.tasks(), self, keys, policy, creator, None);
+        let mut call = Call::new(self.tasks(), self, keys, policy, creator, None);
         call.run(readings.into_iter().map(Slot::from).collect()).await
     }
 }

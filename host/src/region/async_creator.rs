@@ -1,7 +1,5 @@
 //! Creators that a task awaits.
 
-use std::pin::pin;
-
 use super::answers::{Answers, IsAnswer};
 use super::creator::{Creator, CreatorCall};
 use super::front_end::{Polling, unmarked};
@@ -44,7 +42,8 @@ where
         // The protocol creates a key at most once in a call.
         let function = self.function.take().expect("a creator of one value is called once");
         let (old, aged) = call.old_of_one(olds, SEES_OLD);
-        let future = pin!(unmarked(|| function(aged)));
+        // Boxed: the future of the protocol, which is moved several times, then does not contain that of the creator.
+        let future = Box::pin(unmarked(|| function(aged)));
         call.made_one(Polling::unmarked(future).await.map_err(CreateError::Creator)?, old)
     }
 }
@@ -83,7 +82,7 @@ where
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         let aged = call.aged_all(&olds, SEES_OLD);
         let keys = call.keys.iter().map(|key| (*key).to_owned()).collect();
-        let future = pin!(unmarked(|| (self.function)(keys, aged)));
+        let future = Box::pin(unmarked(|| (self.function)(keys, aged)));
         call.made_all(Polling::unmarked(future).await.map_err(CreateError::Creator)?, olds)
     }
 }

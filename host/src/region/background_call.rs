@@ -35,7 +35,8 @@ pub struct BackgroundCall<'r>(CallOptions<'r>);
 impl<'r> CallOptions<'r> {
     /// Lets the region's [runner](crate::Runner) create stale values, while the caller gets the old ones.
     ///
-    /// The caller creates missing values. Without a runner, it creates stale values too.
+    /// The caller creates missing values. Without a runner, it creates stale values too. If the call has a
+    /// [limit](crate::RegionConfig::creator_timeout), the runner creates all values, and the caller waits for them until then.
     pub fn background(self) -> BackgroundCall<'r> {
         BackgroundCall(self)
     }
@@ -59,7 +60,7 @@ impl BackgroundCall<'_> {
     ///
     /// # Errors
     /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
-    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E> + Send + 'static,
@@ -68,24 +69,24 @@ impl BackgroundCall<'_> {
     }
 
     /// Returns the value of `key`, calling a creator that decides whether its value is stored.
-    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<Created<T>, E> + Send + 'static,
     ) -> Result<T, CreateError<E>> {
-        self.0.create(key, Single::<_, _, false>::new(|_| creator()), Some(to_runner))
+        self.0.create(key, Single::<_, _, false>::new(|_| creator()), Some(to_runner()))
     }
 
     /// See [`CallOptions::get_or_create_with`]. The runner reads the old value again under the dogpile lock.
     ///
     /// # Errors
     /// See [`CallOptions::get_or_create_with`].
-    pub fn get_or_create_with<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub fn get_or_create_with<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         key: &str,
         creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
     ) -> Result<T, CreateError<E>> {
-        self.0.create(key, Single::<_, _, true>::new(creator), Some(to_runner))
+        self.0.create(key, Single::<_, _, true>::new(creator), Some(to_runner()))
     }
 
     /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi). The runner creates all stale
@@ -106,7 +107,7 @@ impl BackgroundCall<'_> {
     ///
     /// # Errors
     /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
-    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
@@ -115,24 +116,24 @@ impl BackgroundCall<'_> {
     }
 
     /// Returns the values of many keys, calling a creator that decides which of its values are stored.
-    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
     ) -> Result<Vec<T>, CreateError<E>> {
         let creator = move |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
-        self.0.create_multi(keys, Multi::<_, _, false>::new(creator), Some(to_runner))
+        self.0.create_multi(keys, Multi::<_, _, false>::new(creator), Some(to_runner()))
     }
 
     /// See [`CallOptions::get_or_create_multi_with`]. The runner creates all stale values in one call of the creator.
     ///
     /// # Errors
     /// See [`CallOptions::get_or_create_multi_with`].
-    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Debug + fmt::Display + 'static>(
+    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Debug + fmt::Display + Send + 'static>(
         self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.0.create_multi(keys, Multi::<_, _, true>::new(creator), Some(to_runner))
+        self.0.create_multi(keys, Multi::<_, _, true>::new(creator), Some(to_runner()))
     }
 }

@@ -20,15 +20,20 @@ pub(super) fn background_task<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
     unseen: impl FnOnce(Ended<T>) + Send + 'static,
 ) -> impl Future<Output = Option<Ended<T>>> + Send {
-    let slot = Arc::new(Slot(Mutex::new(State::Running(None))));
-    let task = Arc::new(TaskSide(Arc::clone(&slot)));
+    let (task, waiting) = one_shot();
     runtime.spawn(Box::pin(async move {
         let ended = catch_panic(future).await;
-        if let Some(ended) = task.0.end(ended) {
+        if let Some(ended) = task.end(ended) {
             unseen(ended);
         }
     }));
-    Waiting(slot)
+    waiting
+}
+
+/// Returns the two sides of a task: the one that ends, and the one that waits for that.
+pub(super) fn one_shot<T>() -> (TaskSide<T>, Waiting<T>) {
+    let slot = Arc::new(Slot(Mutex::new(State::Running(None))));
+    (TaskSide(Arc::clone(&slot)), Waiting(slot))
 }
 
 /// Where the task leaves its end.
@@ -64,7 +69,14 @@ fn wake<T>(last: State<T>) {
 }
 
 /// Owned by the task. Tells the caller if the task is dropped.
-struct TaskSide<T>(Arc<Slot<T>>);
+pub(super) struct TaskSide<T>(Arc<Slot<T>>);
+
+impl<T> TaskSide<T> {
+    /// Leaves the end to the caller, and returns it if nobody waits.
+    pub(super) fn end(&self, ended: Ended<T>) -> Option<Ended<T>> {
+        self.0.end(ended)
+    }
+}
 
 impl<T> Drop for TaskSide<T> {
     fn drop(&mut self) {
@@ -77,8 +89,8 @@ impl<T> Drop for TaskSide<T> {
     }
 }
 
-/// Waits for the end.
-struct Waiting<T>(Arc<Slot<T>>);
+/// Waits for the end: `None` if the task was dropped.
+pub(super) struct Waiting<T>(Arc<Slot<T>>);
 
 impl<T> Future for Waiting<T> {
     type Output = Option<Ended<T>>;

@@ -1,6 +1,7 @@
 //! Builds a [`Configured`] from the settings of a region, or returns what is wrong with them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use dogpile_sdk::{CacheBackend, KeyMangler, did_you_mean};
 
@@ -74,6 +75,7 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
         runtime: settings.runtime.clone(),
         clock,
         stores: Stores::new(bottom, Vec::new()),
+        has_warned: AtomicBool::new(false),
         settings,
     })
 }

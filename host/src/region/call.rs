@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::pending;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use dogpile_sdk::{BackendError, CreationTime, ErrorKind, Metadata};
@@ -19,8 +22,8 @@ use super::store::Write;
 use super::stores::Encoded;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{
-    Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Queued, Report, Role,
-    SharedFailure, Slot, Storing, Wanted, settle, unless,
+    Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Queued, Report,
+    Role, SharedFailure, Slot, Storing, Wanted, settle, unless,
 };
 use crate::error::{CreateError, RegionError};
 use crate::outage::was_refused;
@@ -39,15 +42,27 @@ pub(super) struct Call<'a, T, C: Creator<T>, F> {
     /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
     pub(super) creator: Mutex<C>,
     is_answer: IsAnswer<C::Error>,
-    hand_over: Option<HandOver<T, C, F>>,
+    owned: Option<Owned<T, C, F>>,
+    /// Whether the creator owns what it uses, so that its caller can leave it.
+    is_owned: bool,
     pub(super) leader: Leader,
     /// Whether the backend timed out during this call. Its mutexes are then released in the background.
     has_timed_out: bool,
     values: PhantomData<fn() -> T>,
 }
 
-/// Gives creations to the runner: set only if the creator owns what it uses.
-pub(super) type HandOver<T, C, F> = fn(&mut Call<'_, T, C, F>, Vec<(usize, Queued)>);
+/// What a call can do whose creator owns what it uses.
+pub(super) struct Owned<T, C: Creator<T>, F> {
+    /// Gives creations to the runner.
+    pub(super) queue: Queue<T, C, F>,
+    /// Gives a batch to the runner, and waits for it.
+    pub(super) create: Create<T, C, F>,
+}
+
+type Queue<T, C, F> = fn(&mut Call<'_, T, C, F>, Vec<(usize, Queued)>);
+
+type Create<T, C, F> =
+    fn(&mut Call<'_, T, C, F>, Batch<T>, Instant) -> Elsewhere<T, CreateError<<C as Creator<T>>::Error>>;
 
 impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     pub(super) fn new(
@@ -56,7 +71,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         keys: Vec<CallKey<'a>>,
         policy: Policy,
         creator: C,
-        hand_over: Option<HandOver<T, C, F>>,
+        owned: Option<Owned<T, C, F>>,
     ) -> Self {
         let (gates, leader) = (current.stores.gates.get(), front.leader());
         let (is_answer, creator) = (creator.is_answer(), Mutex::new(creator));
@@ -68,19 +83,41 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             policy,
             creator,
             is_answer,
-            hand_over,
+            is_owned: owned.is_some() && current.runner.is_some(),
+            owned,
             leader,
             has_timed_out: false,
             values: PhantomData,
         }
     }
 
+    /// Notes that the caller can leave the creator, because another one waits for it.
+    pub(super) fn owning(mut self) -> Self {
+        self.is_owned = true;
+        self
+    }
+
+    /// Warns once if the region has a setting that this call cannot honor.
+    fn warn_if_borrowing(&self) {
+        let is_task = F::ROLE == Role::Task;
+        let Some(setting) = self.policy.needs_owner(is_task).filter(|_| !self.is_owned) else { return };
+        if !self.current.has_warned.swap(true, Relaxed) {
+            let call = if is_task { "detach()" } else { "background(), and set async_creation_runner" };
+            tracing::warn!(
+                region = &*self.current.region,
+                setting,
+                "{setting} has less effect on a creator that borrows: the call waits for it; use options().{call}"
+            );
+        }
+    }
+
     /// Returns the values of all keys, for a caller that found `slots`.
     #[cold]
-    pub(super) async fn run(mut self, mut slots: Vec<Slot<T>>) -> Result<Vec<T>, CreateError<C::Error>>
+    pub(super) async fn run(&mut self, mut slots: Vec<Slot<T>>) -> Result<Vec<T>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
+        self.warn_if_borrowing();
         if !self.current.stores.bottom.capabilities.stores {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
@@ -91,7 +128,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
                 .map(|made| made.value)
                 .collect());
         }
-        settle(&mut self, &mut slots).await?;
+        settle(self, &mut slots).await?;
         let values = slots.into_iter().map(|slot| match slot.need {
             Need::Settled(value) => value,
             _ => unreachable!("the protocol settles all slots"),
@@ -292,11 +329,19 @@ where
         wanted: Vec<Wanted<T>>,
         until: Option<Instant>,
     ) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
-        let Some(until) = until else { return self.call_creator(wanted).await };
         let places: Vec<usize> = wanted.iter().map(|wanted| wanted.place).collect();
         let front = self.front;
         // A thread's creator is never pending, so that it is not interrupted.
-        let created = unless(self.call_creator(wanted), front.sleep_until(until)).await;
+        let limit = async {
+            match until {
+                Some(until) => front.sleep_until(until).await,
+                None => pending().await,
+            }
+        };
+        let created = {
+            let mut creating = pin!(self.call_creator(wanted));
+            unless(creating.as_mut(), limit).await
+        };
         let limit = self.policy.creator_timeout.hard.unwrap_or_default();
         created.unwrap_or_else(|| Err(self.timed_out_all(&places, limit).into()))
     }
@@ -334,12 +379,23 @@ where
     }
 
     fn creates_in_background(&self) -> bool {
-        self.hand_over.is_some() && self.current.runner.is_some()
+        self.owned.is_some() && self.current.runner.is_some()
     }
 
     fn hand_over(&mut self, creations: Vec<(usize, Queued)>) {
-        if let Some(hand_over) = self.hand_over {
-            hand_over(self, creations);
+        if let Some(queue) = self.owned.as_ref().map(|owned| owned.queue) {
+            queue(self, creations);
+        }
+    }
+
+    fn creates_elsewhere(&self) -> bool {
+        self.creates_in_background()
+    }
+
+    fn create_elsewhere(&mut self, batch: Batch<T>, until: Instant) -> Elsewhere<T, Self::Error> {
+        match self.owned.as_ref().map(|owned| owned.create) {
+            Some(create) => create(self, batch, until),
+            None => Elsewhere::Back(batch),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use dogpile_sdk::{BackendError, CachedValue, CreationTime, Metadata};
@@ -48,6 +49,8 @@ pub(crate) struct Configured {
     pub(crate) runtime: Option<Arc<dyn Runtime>>,
     /// The region's time. Its readings are stamps for values and for the beginnings of creations.
     pub(crate) clock: Arc<RegionTime>,
+    /// Whether a warning named a setting that a call could not honor.
+    pub(crate) has_warned: AtomicBool,
 }
 
 impl Configured {

@@ -1,22 +1,28 @@
 //! [`DetachedCall`]: asynchronous calls whose creations go on without their callers.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::resume_unwind;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::async_calls::Look;
 use super::async_creator::{AsyncMulti, AsyncSingle};
 use super::background_task::{Ended, background_task};
+use super::call::Call;
 use super::call_options::CallOptions;
 use super::configured::Configured;
+use super::front_end::FrontEnd;
 use super::get_or_create::{in_request_order, sorted};
+use super::in_hand::InHand;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::asynchronous;
+use crate::engine::{Slot, asynchronous, unless};
 use crate::error::{CreateError, RegionError};
+use crate::policy::Policy;
 use crate::runtime::runtime_for;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -232,14 +238,23 @@ impl DetachedCall<'_> {
                 Reading::Fresh(value) => return Ok(value),
                 reading => reading,
             };
+            let in_hand = InHand::of(std::slice::from_ref(&reading), &policy).map(one);
+            if let Some(value) = &in_hand.at_once
+                && current.stores.gates.get().is_closed(&current.store_key(&mangled))
+            {
+                // It is being created. A task could do nothing about it.
+                return Ok(value.clone());
+            }
             let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
             let names = vec![key.clone()];
             let creation = async move {
                 let keys = region.call_keys(&[&key])?;
-                let key = keys.into_iter().next().expect("one key has one form");
-                region.polling(pin!(region.create(key, policy, creator, reading))).await
+                let slots = vec![Slot::from(reading)];
+                let mut call =
+                    Call::new(region.tasks(), &region, keys, policy.without_limits(), creator, None).owning();
+                region.polling(pin!(call.run(slots))).await.map(one)
             };
-            current.wait_for(creation, names).await
+            current.wait_for(creation, names, &policy, in_hand).await
         })
         .await
     }
@@ -256,27 +271,41 @@ impl DetachedCall<'_> {
         Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
     {
         let current = self.0.state().shared()?;
-        let policy = self.0.creating().policy(&current);
+        let mut policy = self.0.creating().policy(&current);
         let sorted = sorted(keys);
+        let mangled = current.mangle_multi(&sorted)?;
+        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
+        let readings =
+            current.polling(pin!(current.read_multi(current.tasks(), &mangled, &mut policy))).await?;
+        if readings.iter().all(|reading| matches!(reading, Reading::Fresh(_))) {
+            let values: Vec<T> = readings.into_iter().filter_map(Reading::into_fresh).collect();
+            return Ok(in_request_order(keys, &sorted, &values));
+        }
+        let in_hand = InHand::of(&readings, &policy);
         let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
         let names: Vec<String> = names.collect();
         let owned = names.clone();
         let creation = async move {
             let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-            let keys = region.call_keys(&owned)?;
-            region.polling(pin!(region.create_multi(keys, policy, creator))).await
+            let (keys, slots) = (region.call_keys(&owned)?, readings.into_iter().map(Slot::from).collect());
+            let mut call =
+                Call::new(region.tasks(), &region, keys, policy.without_limits(), creator, None).owning();
+            region.polling(pin!(call.run(slots))).await
         };
-        let values = current.wait_for(creation, names).await?;
+        let values = current.wait_for(creation, names, &policy, in_hand).await?;
         Ok(in_request_order(keys, &sorted, &values))
     }
 }
 
 impl Configured {
-    /// Has a task create the values of `keys`, and waits for it.
+    /// Has a task create the values of `keys`, and waits for it, unless the caller has something `in_hand` that it takes
+    /// by `policy`.
     async fn wait_for<R, E>(
         &self,
         creation: impl Future<Output = Result<R, CreateError<E>>> + Send + 'static,
         keys: Vec<String>,
+        policy: &Policy,
+        in_hand: InHand<R>,
     ) -> Result<R, CreateError<E>>
     where
         R: Send + 'static,
@@ -286,7 +315,32 @@ impl Configured {
         let region = Arc::clone(&self.region);
         let names = keys.clone();
         let unseen = move |ended: Ended<Result<R, CreateError<E>>>| log_unseen(&region, &names, ended);
-        match background_task(&*runtime, creation, unseen).await {
+        let began = self.tasks().now();
+        let mut task = pin!(background_task(&*runtime, creation, unseen));
+        let InHand { at_once, stale, old } = in_hand;
+        if let Some(value) = at_once {
+            return Ok(value);
+        }
+        let soft = policy
+            .stale_limit()
+            .zip(stale)
+            .filter(|(soft, _)| policy.creator_timeout.hard.is_none_or(|hard| *soft < hard));
+        let ended = match (soft, policy.creator_timeout.hard) {
+            (Some((soft, stale)), _) => match self.within(task.as_mut(), began, soft).await {
+                Some(ended) => ended,
+                None => return Ok(stale),
+            },
+            (None, Some(hard)) => match (self.within(task.as_mut(), began, hard).await, old) {
+                (Some(ended), _) => ended,
+                (None, Some(old)) => return Ok(old),
+                (None, None) => {
+                    let (region, key) = (self.region.to_string(), shown(&keys));
+                    return Err(RegionError::CreatorTimedOut { region, key, limit: hard }.into());
+                }
+            },
+            (None, None) => task.await,
+        };
+        match ended {
             Some(Ok(outcome)) => outcome,
             Some(Err(panic)) => resume_unwind(panic),
             None => {
@@ -294,6 +348,25 @@ impl Configured {
             }
         }
     }
+
+    /// Waits for `task` until `limit` after `began`.
+    async fn within<F: Future>(
+        &self,
+        task: Pin<&mut F>,
+        began: Instant,
+        limit: Duration,
+    ) -> Option<F::Output> {
+        let tasks = self.tasks();
+        match began.checked_add(limit) {
+            Some(until) => unless(task, tasks.sleep_until(until)).await,
+            None => Some(task.await),
+        }
+    }
+}
+
+/// Returns the only value of a call for one key.
+fn one<T>(values: Vec<T>) -> T {
+    values.into_iter().next().expect("a call for one key returns one value")
 }
 
 /// Returns one key or several keys, quoted and shortened.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::convert::{Infallible, identity};
 use std::fmt;
 
-use super::call::{Call, HandOver};
+use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::creator::{Creator, Multi, Single};
@@ -144,14 +144,14 @@ impl CallOptions<'_> {
         self,
         key: &str,
         creator: C,
-        hand_over: Option<HandOver<T, C, Blocking>>,
+        owned: Option<Owned<T, C, Blocking>>,
     ) -> Result<T, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
             let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let call = Call::new(Blocking, current, vec![key], policy, creator, hand_over);
+            let mut call = Call::new(Blocking, current, vec![key], policy, creator, owned);
             let values = drive(call.run(vec![found.into()]))?;
             Ok(values.into_iter().next().expect("a call for one key returns one value"))
         })
@@ -162,7 +162,7 @@ impl CallOptions<'_> {
         self,
         keys: &[impl AsRef<str>],
         creator: C,
-        hand_over: Option<HandOver<T, C, Blocking>>,
+        owned: Option<Owned<T, C, Blocking>>,
     ) -> Result<Vec<T>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
@@ -173,7 +173,7 @@ impl CallOptions<'_> {
         let call_keys = current.call_keys(&sorted)?;
         let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
         let readings = drive(current.read_multi(Blocking, &mangled, &mut policy))?;
-        let call = Call::new(Blocking, &current, call_keys, policy, creator, hand_over);
+        let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned);
         let values = drive(call.run(readings.into_iter().map(Slot::from).collect()))?;
         Ok(in_request_order(keys, &sorted, &values))
     }

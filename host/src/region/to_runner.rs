@@ -1,34 +1,96 @@
-//! [`to_runner`]: creations that a runner makes.
+//! [`to_runner`]: creations that a runner makes, with or without a caller that waits.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::call::Call;
+use parking_lot::Mutex;
+
+use super::background_task::one_shot;
+use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::configured::Configured;
 use super::creator::OwnedCreator;
-use super::front_end::Blocking;
+use super::front_end::{Blocking, FrontEnd};
 use crate::engine::blocking::drive;
-use crate::engine::{Led, Queued, create_queued};
+use crate::engine::{Batch, Elsewhere, Led, Queued, create_batch, create_queued, unless};
+use crate::error::CreateError;
 use crate::policy::Policy;
 use crate::runner::Creation;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
-/// Gives creations to the region's runner.
-pub(super) fn to_runner<T, C>(call: &mut Call<'_, T, C, Blocking>, creations: Vec<(usize, Queued)>)
+/// What a call can do whose creator owns what it uses.
+pub(super) fn to_runner<T, C>() -> Owned<T, C, Blocking>
 where
     T: CacheValue,
     C: OwnedCreator<T>,
-    C::Error: fmt::Debug + fmt::Display + 'static,
+    C::Error: fmt::Debug + fmt::Display + Send + 'static,
+{
+    Owned { queue, create }
+}
+
+/// Gives a batch to the region's runner, and waits for it until `until`.
+fn create<T, C>(
+    call: &mut Call<'_, T, C, Blocking>,
+    batch: Batch<T>,
+    until: Instant,
+) -> Elsewhere<T, CreateError<C::Error>>
+where
+    T: CacheValue,
+    C: OwnedCreator<T>,
+    C::Error: fmt::Debug + fmt::Display + Send + 'static,
+{
+    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
+        return Elsewhere::Back(batch);
+    };
+    let (current, policy, places) = (Arc::clone(call.current), call.policy.without_limits(), batch.places());
+    let keys: Vec<_> = places.iter().map(|place| call.keys[*place].to_owned()).collect();
+    let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
+    // Shared with the caller, which takes it back if the runner drops the creation.
+    let parts = Arc::new(Mutex::new(Some((batch.with_places(0..), creator))));
+    let (ending, waiting) = one_shot();
+    let (taken, region) = (Arc::clone(&parts), Arc::clone(&current.region));
+    runner.run(Creation::new(region, names.clone(), move || {
+        let Some((batch, creator)) = taken.lock().take() else { return };
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning();
+            drive(create_batch(&mut call, batch))
+        }));
+        match ending.end(ended) {
+            Some(Ok(Err(error))) => log_failed(&current.region, &names, &error),
+            Some(Err(panic)) => resume_unwind(panic),
+            Some(Ok(Ok(_))) | None => {}
+        }
+    }));
+    match drive(unless(waiting, Blocking.sleep_until(until))) {
+        None => Elsewhere::Left,
+        Some(Some(Ok(values))) => Elsewhere::Ended(values),
+        Some(Some(Err(panic))) => resume_unwind(panic),
+        Some(None) => match parts.lock().take() {
+            Some((batch, creator)) => {
+                *call.creator.get_mut() = creator;
+                Elsewhere::Back(batch.with_places(places))
+            }
+            None => unreachable!("a runner that begins a creation ends it"),
+        },
+    }
+}
+
+/// Gives creations to the region's runner, for callers that got the old values.
+fn queue<T, C>(call: &mut Call<'_, T, C, Blocking>, creations: Vec<(usize, Queued)>)
+where
+    T: CacheValue,
+    C: OwnedCreator<T>,
+    C::Error: fmt::Debug + fmt::Display + Send + 'static,
 {
     let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
         return;
     };
     let current = Arc::clone(call.current);
     // The backend may work again by then.
-    let policy = Policy { skips_backend: false, ..call.policy };
+    let policy = Policy { skips_backend: false, ..call.policy.without_limits() };
     let (mut keys, mut queued) = (Vec::new(), Vec::new());
     for (place, creation) in creations {
         keys.push(call.keys[place].to_owned());
@@ -50,21 +112,29 @@ fn run_queued<T, C>(
 ) where
     T: CacheValue,
     C: OwnedCreator<T>,
-    C::Error: fmt::Debug + fmt::Display + 'static,
+    C::Error: fmt::Debug + fmt::Display + Send + 'static,
 {
-    let mut call = Call::new(Blocking, current, keys, policy, creator, None);
+    let mut call = Call::new(Blocking, current, keys, policy, creator, None).owning();
     let leads = |(place, queued): (usize, Queued)| {
         queued.begin(&call.leader, Instant::now()).map(|leadership| Led { place, leadership })
     };
     let led: Vec<Led> = queued.into_iter().enumerate().filter_map(leads).collect();
     let names: Vec<String> = led.iter().map(|led| call.keys[led.place].key.to_string()).collect();
     if let Err(error) = drive(create_queued(&mut call, led)) {
-        let (region, error) = (&*current.region, &error as &(dyn std::error::Error + 'static));
-        match names.as_slice() {
-            [key] => tracing::error!(region, key, error, "a creation in the background failed"),
-            keys => {
-                tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed");
-            }
+        log_failed(&current.region, &names, &error);
+    }
+}
+
+fn log_failed<E: fmt::Debug + fmt::Display + 'static>(
+    region: &str,
+    names: &[String],
+    error: &CreateError<E>,
+) {
+    let error = error as &(dyn std::error::Error + 'static);
+    match names {
+        [key] => tracing::error!(region, key, error, "a creation in the background failed"),
+        keys => {
+            tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed");
         }
     }
 }
