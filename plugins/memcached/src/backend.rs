@@ -225,8 +225,9 @@ impl BytesBackend for MemcachedBackend {
         let able = Capabilities::default().with_key_limit(longest).with_key_bytes(KeyBytes::NoWhitespace);
         // A lock and a value may not have the same name.
         let able = if self.locks.is_some() { able.with_reserved_prefix(PREFIX) } else { able };
+        // A configured lifetime replaces those of the values.
+        let able = if self.calls.has_expire_time() { able } else { able.with_native_expiry() };
         able.with_native_batch()
-            .with_native_expiry()
             .with_value_limit(self.calls.values().largest() as u64)
             .with_scope(self.calls.scope())
             .with_lock_timeout(self.has_lock_timeout)

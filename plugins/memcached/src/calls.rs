@@ -47,6 +47,11 @@ impl Calls {
         &self.retries
     }
 
+    /// Returns whether values have a configured lifetime. It replaces those of the region.
+    pub(crate) fn has_expire_time(&self) -> bool {
+        self.expire_time.is_some()
+    }
+
     /// Returns the addresses of the servers, in one order.
     pub(crate) fn scope(&self) -> &str {
         &self.scope
@@ -90,8 +95,8 @@ impl Calls {
         if value.len() > self.values.largest() {
             return Operation::Delete { key, cas: None };
         }
-        // The shorter one of the region's and the configured lifetime.
-        let lifetime = entry.options.keep_for.into_iter().chain(self.expire_time).min();
+        // The configured lifetime comes before the region's.
+        let lifetime = self.expire_time.or(entry.options.keep_for);
         let expiry = lifetime.map_or(0, expiry::of);
         Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
     }

@@ -50,7 +50,7 @@ pub struct MemcachedConfig {
     #[serde(with = "seconds")]
     pub lock_blocking_timeout: Option<Duration>,
     /// Time after which a server drops a value, rounded up to whole seconds, at most a hundred years. The servers know no
-    /// dates after January 2038, so a time that ends later means never. A shorter `keep_for` of the region wins. Default:
+    /// dates after January 2038, so a time that ends later means never. It replaces the `keep_for` of the region. Default:
     /// never.
     #[serde(with = "seconds")]
     pub memcached_expire_time: Option<Duration>,

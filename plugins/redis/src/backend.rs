@@ -201,8 +201,9 @@ impl BytesBackend for RedisBackend {
             .with_scope(self.servers.scope())
             .with_lock_timeout(self.has_lock_timeout)
             .with_value_limit(self.exchanges.value_limit as u64)
-            .with_native_batch()
-            .with_native_expiry();
+            .with_native_batch();
+        // A configured lifetime replaces those of the values.
+        let able = if self.exchanges.expiration_time.is_none() { able.with_native_expiry() } else { able };
         let able = if self.exchanges.is_fencing { able.with_fencing() } else { able };
         // A lock and a value may not have the same name.
         if self.locks.is_some() { able.with_reserved_prefix(&*self.lock_prefix) } else { able }

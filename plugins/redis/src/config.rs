@@ -73,7 +73,7 @@ pub struct RedisConfig {
     /// client connects to no other host that they name, and sends it no password. Only for Sentinel and clusters.
     /// Default: any.
     pub allowed_hosts: Option<Vec<String>>,
-    /// Time after which the server drops a value. A shorter `keep_for` of the region wins. Default: never.
+    /// Time after which the server drops a value. It replaces the `keep_for` of the region. Default: never.
     #[serde(with = "seconds")]
     pub redis_expiration_time: Option<Duration>,
     /// Exclude creators in other processes with a lock on the server. Default: false; Sentinel: true.

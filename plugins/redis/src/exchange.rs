@@ -94,10 +94,10 @@ impl Exchanges {
         Exchange::new(commands, Access::Write, read)
     }
 
-    /// Returns the time after which the server drops a value: the shorter one of the region's and the configured one.
+    /// Returns the time after which the server drops a value: the configured one, or else the region's.
     fn lifetime(self, options: &StoreOptions) -> Option<Duration> {
         // The server rejects a time beyond the end of its calendar.
-        options.keep_for.into_iter().chain(self.expiration_time).map(|lifetime| lifetime.min(LONGEST)).min()
+        self.expiration_time.or(options.keep_for).map(|lifetime| lifetime.min(LONGEST))
     }
 
     fn check_size(self, entry: &BytesEntry<'_>) -> Result<(), BackendError> {
@@ -167,4 +167,25 @@ fn stored_all(stored: i64, given: usize) -> Result<(), BackendError> {
         given - stored
     );
     Err(BackendError::new(ErrorKind::Fenced, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_lifetime_replaces_that_of_the_region() {
+        let seconds = Duration::from_secs;
+        let exchanges = |expiration_time| Exchanges {
+            expiration_time,
+            value_limit: 1,
+            is_spread: false,
+            is_fencing: false,
+        };
+        let kept = StoreOptions::new().with_keep_for(seconds(5));
+        assert_eq!(exchanges(None).lifetime(&kept), Some(seconds(5)));
+        assert_eq!(exchanges(Some(seconds(600))).lifetime(&kept), Some(seconds(600)));
+        assert_eq!(exchanges(Some(seconds(1))).lifetime(&kept), Some(seconds(1)));
+        assert_eq!(exchanges(None).lifetime(&StoreOptions::new()), None);
+    }
 }
