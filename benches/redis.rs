@@ -1,11 +1,15 @@
-//! What a hit on a Redis server costs beside the bare client, and how late the last of many processes has a value
-//! that one of them created.
+//! What a hit on a Redis server costs threads and tasks beside the bare client, and how late the last of many processes
+//! has a value that one of them created.
 //!
-//! `cargo bench -p dogpile-benches --bench redis` (about a minute; `-- --quick`: some seconds, to see that it runs).
+//! `cargo bench -p dogpile-benches --bench redis` (about two minutes; `-- --quick`: some seconds, to see that it runs).
 //! It starts its own server. Without one installed, it says so, and measures nothing.
 
 #[path = "processes.rs"]
 mod processes;
+#[path = "redis_tasks.rs"]
+mod redis_tasks;
+
+use std::sync::Arc;
 
 use dogpile::{CacheRegion, CacheValue, RegionConfig};
 use dogpile_benches::rivals::{Rival, compare};
@@ -28,10 +32,13 @@ struct Effort {
     /// Of each rival, in each round.
     hits: usize,
     stampedes: usize,
+    tasks: redis_tasks::Effort,
 }
 
-const FULL: Effort = Effort { rounds: 100, hits: 200, stampedes: 50 };
-const QUICK: Effort = Effort { rounds: 3, hits: 20, stampedes: 2 };
+const FULL: Effort =
+    Effort { rounds: 100, hits: 200, stampedes: 50, tasks: redis_tasks::Effort { rounds: 60, hits: 512 } };
+const QUICK: Effort =
+    Effort { rounds: 3, hits: 20, stampedes: 2, tasks: redis_tasks::Effort { rounds: 2, hits: 128 } };
 
 /// What is cached: a hundred bytes of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +67,7 @@ fn main() -> Result<(), Failure> {
     let many = effort.hits / 4;
     compare("100 keys at once", effort.rounds, many, &mut many_keys::<User>(&asked, &asked.keys)?);
     compare("100 texts at once", effort.rounds, many, &mut many_keys::<String>(&asked, &asked.texts)?);
+    redis_tasks::measure(&asked.region, &asked.client, effort.tasks)?;
     for is_notified in [true, false] {
         stampedes(&server, is_notified, effort.stampedes)?;
     }
@@ -68,7 +76,7 @@ fn main() -> Result<(), Failure> {
 
 /// What all rivals ask for.
 struct Asked {
-    region: CacheRegion,
+    region: Arc<CacheRegion>,
     client: redis::Client,
     keys: Vec<String>,
     texts: Vec<String>,
@@ -76,7 +84,7 @@ struct Asked {
 
 impl Asked {
     fn new(server: &RedisServer) -> Result<Self, Failure> {
-        let region = CacheRegion::new("benched");
+        let region = Arc::new(CacheRegion::new("benched"));
         let arguments = json!({ "host": "127.0.0.1", "port": server.port() });
         region.configure(RegionConfig::new("dogpile.cache.redis").arguments(&arguments))?;
         let keys: Vec<String> = (0..KEYS).map(|number| format!("user:{number:06}")).collect();
