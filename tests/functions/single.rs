@@ -397,7 +397,8 @@ fn function_is_evaluated_uncached_if_the_region_fails() {
     assert_eq!((counted(&region, &calls, 1, 2), counted(&region, &calls, 1, 2)), (1, 2));
     let events = events.take();
     let warnings = events.iter().filter(|event| event.level == tracing::Level::WARN);
-    assert_eq!(warnings.count(), 2, "{events:?}");
+    // At most one in ten seconds is logged for each region.
+    assert_eq!(warnings.count(), 1, "{events:?}");
     assert!(counted::get(&region, &calls, 1, 2).is_err());
     // The function is evaluated once, although its value cannot be stored.
     store.fail("set", ErrorKind::Unavailable);
