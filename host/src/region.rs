@@ -9,7 +9,7 @@
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
 
-mod answers;
+mod answer;
 mod async_calls;
 mod async_creator;
 mod async_region;
@@ -43,6 +43,7 @@ mod writes;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};
 
+pub use self::answer::answer;
 pub use self::background_call::BackgroundCall;
 pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;

@@ -68,14 +68,14 @@ impl Evaluation<'_> {
         Ok(match others {
             None => quote_spanned! {span=>
                 let #call = #options;
-                ::dogpile::function::expansion::#name::<#outcome, #returned, _, _, _, _>(
+                ::dogpile::function::expansion::#name::<#outcome, #returned, _, _, _>(
                     #call, &#key, #given, |#taken| #original
                 ).await
             },
             // The future owns the keys that it borrows, and returns them for the keys of the values.
             Some((others, pattern)) => quote_spanned! {span=>
                 let #call = #options;
-                ::dogpile::function::expansion::#name::<#outcome, #returned, _, _, _, _, _, _>(
+                ::dogpile::function::expansion::#name::<#outcome, #returned, _, _, _, _, _>(
                     #call, &#key, #given, #others, |#pattern, #taken| async move {
                         let #made = #original.await;
                         (#made, #taken)

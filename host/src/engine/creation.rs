@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sync::thread_local;
 
@@ -13,6 +14,8 @@ pub(super) struct Creation {
     /// The creation whose creator made this call.
     parent: Option<Arc<Creation>>,
     holds_mutex: bool,
+    /// Whether the creator said that its error is an answer.
+    is_answer: AtomicBool,
 }
 
 thread_local! {
@@ -24,6 +27,13 @@ thread_local! {
 fn replace_current(creation: Option<Arc<Creation>>) -> Option<Arc<Creation>> {
     // A thread whose thread-local values are gone has no current creation, so that its waits are only bounded.
     CURRENT.try_with(|current| current.replace(creation)).unwrap_or_default()
+}
+
+/// Notes that the error with which the creator that is running here fails is an answer.
+pub(crate) fn note_answer() {
+    if let Some(current) = Creation::current() {
+        current.note_answer();
+    }
 }
 
 /// Makes a creation the current one until this is dropped.
@@ -38,7 +48,7 @@ impl Drop for Entered {
 impl Creation {
     /// Begins a creation within the current one.
     pub(super) fn new(holds_mutex: bool) -> Arc<Self> {
-        Arc::new(Creation { parent: Creation::current(), holds_mutex })
+        Arc::new(Creation { parent: Creation::current(), holds_mutex, is_answer: AtomicBool::new(false) })
     }
 
     /// Returns the creation whose creator is running here.
@@ -49,6 +59,16 @@ impl Creation {
     /// Returns whether the creator that is running here, or one that called it, holds a backend's mutex.
     pub(super) fn current_holds_mutex() -> bool {
         Creation::current().is_some_and(|current| current.line().any(|creation| creation.holds_mutex))
+    }
+
+    /// Notes that the error of this creator is an answer.
+    pub(super) fn note_answer(&self) {
+        self.is_answer.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the creator said that its error is an answer.
+    pub(super) fn is_answer(&self) -> bool {
+        self.is_answer.load(Ordering::Relaxed)
     }
 
     /// Runs `creator` as the creator of this creation.

@@ -12,9 +12,10 @@ pub(super) fn rescue<P: Port>(
     led: &mut [Led],
     rescues: Vec<Option<Rescue<P::Value>>>,
     error: &P::Error,
+    is_answer: bool,
 ) -> Option<Vec<P::Value>> {
     let fail_safe = port.policy().fail_safe;
-    let is_outage = fail_safe.is_on() && port.is_outage(error);
+    let is_outage = fail_safe.is_on() && !is_answer && port.is_outage(error);
     let now = port.now();
     let mut values = Vec::new();
     for (led, rescue) in led.iter_mut().zip(rescues) {

@@ -48,7 +48,7 @@ pub(super) async fn run_creation<P: Port>(
     }
     // Pinned here, and not by each function that awaits it: the future of a call would contain it several times.
     let created = {
-        let mut creating = pin!(port.create(wanted, until));
+        let mut creating = pin!(P::apart(port.create(wanted, until)));
         creation.run(creating.as_mut()).await
     };
     match created {
@@ -64,7 +64,7 @@ pub(super) async fn run_creation<P: Port>(
             Ok(made.into_iter().map(|made| made.value).collect())
         }
         Err(error) => {
-            let rescued = rescue(port, &mut led, rescues, &error);
+            let rescued = rescue(port, &mut led, rescues, &error, creation.is_answer());
             share_failure(port, &mut led, &error);
             leave_all(port, led).await;
             rescued.ok_or(error)
@@ -101,7 +101,7 @@ async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], bega
         }
     }
     if !values.is_empty() {
-        port.store(values, began).await;
+        P::apart(port.store(values, began)).await;
     }
 }
 
@@ -116,7 +116,7 @@ fn hand_over<V: Clone + Send + Sync + 'static>(leadership: &mut Leadership, valu
 
 pub(super) async fn unlock<P: Port>(port: &mut P, led: &mut Led) {
     if let Some(mutex) = led.leadership.take_mutex() {
-        port.unlock(led.place, mutex).await;
+        P::apart(port.unlock(led.place, mutex)).await;
     }
 }
 

@@ -54,7 +54,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue, Error: 'static>,
+        O: Outcome<F::Returned, Value: CacheValue>,
         P: ShouldCache<O::Value>,
     {
         let key = self.buffer(&arguments);
@@ -70,7 +70,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue, Error: 'static>,
+        O: Outcome<F::Returned, Value: CacheValue>,
     {
         self.options.call().get(&self.buffer(arguments))
     }
@@ -83,7 +83,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue, Error: 'static>,
+        O: Outcome<F::Returned, Value: CacheValue>,
     {
         self.options.region().set(&self.buffer(arguments), value)
     }

@@ -57,7 +57,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey + Clone,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>, Error: 'static>,
+        O: Outcome<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
         let (call, keys) = (self.options.filtered_call(), self.key(arguments));
@@ -72,7 +72,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>, Error: 'static>,
+        O: Outcome<R, Value: ManyValues<K>>,
     {
         get_many::<K, O::Value>(self.options.call(), &self.key(arguments), arguments)
     }
@@ -88,7 +88,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>, Error: 'static>,
+        O: Outcome<R, Value: ManyValues<K>>,
     {
         let (arguments, values): (Vec<K>, Vec<_>) = values.into_iter().unzip();
         self.options.region().set_multi(self.key(&arguments).into_iter().zip(values))

@@ -20,7 +20,7 @@ use crate::value::CacheValue;
 /// # Errors
 /// Returns the error of `original`.
 #[inline]
-pub fn evaluate<A, T: CacheValue, E: fmt::Display + 'static>(
+pub fn evaluate<A, T: CacheValue, E: fmt::Display>(
     call: CallOptions<'_>,
     key: &str,
     arguments: A,
@@ -34,7 +34,7 @@ pub fn evaluate<A, T: CacheValue, E: fmt::Display + 'static>(
 /// # Errors
 /// Returns the error of `original`.
 #[inline]
-fn evaluate_filtered<A, T: CacheValue, E: fmt::Display + 'static, P: ShouldCache<T>>(
+fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
@@ -62,7 +62,7 @@ pub fn evaluate_as<O, R, A, P>(
     mut original: impl FnMut(A) -> R,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error: 'static>,
+    O: Outcome<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
 {
     O::returned(evaluate_filtered(call, key, arguments, |arguments| O::result(original(arguments))))

@@ -1,9 +1,4 @@
 //! Calls of cached asynchronous functions that return one value.
-//!
-//! The type `E` of an error is a parameter, so that no type in a future is a projection that must not borrow. The compiler
-//! would not find the future `Send`.
-
-use std::fmt;
 
 use super::fallback::unless_failed;
 use super::outcome::Outcome;
@@ -15,15 +10,14 @@ use crate::value::CacheValue;
 /// Returns what the cached function `original` returns, awaiting it with `arguments` if its value is missing or stale.
 ///
 /// If the region fails, this logs a warning and awaits the function as if it were not cached.
-pub async fn evaluate_async_as<O, R, A, P, Fut, E>(
+pub async fn evaluate_async_as<O, R, A, P, Fut>(
     call: FilteredCall<'_, P>,
     key: &str,
     arguments: A,
     original: impl FnOnce(A) -> Fut,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error = E>,
-    E: fmt::Display + 'static,
+    O: Outcome<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
     Fut: Future<Output = R>,
 {
@@ -53,15 +47,14 @@ where
 ///
 /// The function runs to its end even if the caller is dropped. If the region fails, or if its runtime drops the task, this
 /// logs a warning and awaits the function as if it were not cached.
-pub async fn evaluate_detached_as<O, R, A, P, Fut, E>(
+pub async fn evaluate_detached_as<O, R, A, P, Fut>(
     call: FilteredCall<'_, P>,
     key: &str,
     mut arguments: A,
     original: impl FnOnce(A) -> Fut + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error = E>,
-    E: fmt::Display + Send + 'static,
+    O: Outcome<R, Value: CacheValue, Error: Send + 'static>,
     A: Clone + Send + 'static,
     P: ShouldCache<O::Value> + Send + 'static,
     Fut: Future<Output = R> + Send + 'static,

@@ -30,7 +30,7 @@ pub(super) fn by_key<'k, K>(
 }
 
 /// Returns the values for `keys`, calling `original` with the arguments whose values are missing or stale.
-fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display + 'static, P: ShouldCache<M::Value>>(
+fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache<M::Value>>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
@@ -55,7 +55,7 @@ pub fn evaluate_many_as<O, R, K, P>(
     mut original: impl FnMut(&[K]) -> R,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K>, Error: 'static>,
+    O: Outcome<R, Value: ManyValues<K>>,
     K: Clone,
     P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
 {

@@ -1,13 +1,12 @@
 //! Calls of cached asynchronous functions that return many values.
 //!
 //! The functions take and return owned keys, because a future of theirs must not borrow from the closure that makes it.
-//! The types `V` of one value, `N` of known values, and `E` of an error are parameters, so that no type in a future is a projection of the type
+//! The types `V` of one value and `N` of known values are parameters, so that no type in a future is a projection of the type
 //! of a map and that of its keys. The compiler would not find the future `Send` if both contain one lifetime.
 //!
 //! The `others` are the arguments that are not keys. They are cloned, because a call may create values more than once.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use super::evaluate_many::{by_key, entries};
 use super::fallback::unless_failed;
@@ -23,7 +22,7 @@ use crate::value::CacheValue;
 /// Returns what the cached function `original` returns, awaiting it with the keys whose values are missing or stale.
 ///
 /// If the region fails, this logs a warning and awaits the function as if it were not cached.
-pub async fn evaluate_many_async_as<O, R, K, V, A, P, Fut, E>(
+pub async fn evaluate_many_async_as<O, R, K, V, A, P, Fut>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
@@ -31,8 +30,7 @@ pub async fn evaluate_many_async_as<O, R, K, V, A, P, Fut, E>(
     mut original: impl FnMut(A, Vec<K>) -> Fut,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error = E>,
-    E: fmt::Display + 'static,
+    O: Outcome<R, Value: ManyValues<K, Value = V>>,
     K: Clone,
     V: CacheValue,
     A: Clone,
@@ -42,7 +40,7 @@ where
     let region = call.options.region_name();
     let called = |missing| original(others.clone(), missing);
     // Boxed, so that a function may call itself.
-    let found = Box::pin(try_evaluate_many_async::<O, _, _, _, _, _, _>(call, keys, arguments, called)).await;
+    let found = Box::pin(try_evaluate_many_async::<O, _, _, _, _, _>(call, keys, arguments, called)).await;
     let result = unless_failed(found, region, &keys);
     match result {
         Some(result) => O::returned(result),
@@ -51,15 +49,14 @@ where
 }
 
 /// Returns the values for `keys`, awaiting `original` with the keys whose values are missing or stale.
-async fn try_evaluate_many_async<O, R, K, V, P, Fut, E>(
+async fn try_evaluate_many_async<O, R, K, V, P, Fut>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     mut original: impl FnMut(Vec<K>) -> Fut,
-) -> Result<O::Value, CreateError<E>>
+) -> Result<O::Value, CreateError<O::Error>>
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error = E>,
-    E: fmt::Display + 'static,
+    O: Outcome<R, Value: ManyValues<K, Value = V>>,
     K: Clone,
     V: CacheValue,
     P: ShouldCache<V>,
@@ -83,7 +80,7 @@ where
 ///
 /// The function runs to its end even if the caller is dropped. If the region fails, or if its runtime drops the task, this
 /// logs a warning and awaits the function as if it were not cached.
-pub async fn evaluate_many_detached_as<O, R, K, V, A, P, Fut, E>(
+pub async fn evaluate_many_detached_as<O, R, K, V, A, P, Fut>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
@@ -91,8 +88,7 @@ pub async fn evaluate_many_detached_as<O, R, K, V, A, P, Fut, E>(
     original: impl FnMut(A, Vec<K>) -> Fut + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error = E>,
-    E: fmt::Display + Send + 'static,
+    O: Outcome<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
     K: Clone + Send + Sync + 'static,
     V: CacheValue,
     A: Clone + Send + 'static,
@@ -102,7 +98,7 @@ where
     let region = call.options.region_name();
     let (mut called, owned) = (original.clone(), others.clone());
     let called = move |missing| called(owned.clone(), missing);
-    let found = try_evaluate_many_detached::<O, _, _, _, _, _, _>(call, keys, arguments, called).await;
+    let found = try_evaluate_many_detached::<O, _, _, _, _, _>(call, keys, arguments, called).await;
     let result = unless_failed(found, region, &keys);
     match result {
         Some(result) => O::returned(result),
@@ -114,15 +110,14 @@ where
 }
 
 /// Returns the values for `keys` like [`try_evaluate_many_async`], awaiting `original` in a task of its own.
-async fn try_evaluate_many_detached<O, R, K, V, P, Fut, E>(
+async fn try_evaluate_many_detached<O, R, K, V, P, Fut>(
     call: FilteredCall<'_, P>,
     keys: &[String],
     arguments: &[K],
     mut original: impl FnMut(Vec<K>) -> Fut + Send + 'static,
-) -> Result<O::Value, CreateError<E>>
+) -> Result<O::Value, CreateError<O::Error>>
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error = E>,
-    E: fmt::Display + Send + 'static,
+    O: Outcome<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
     K: Clone + Send + Sync + 'static,
     V: CacheValue,
     P: ShouldCache<V> + Clone + Send + 'static,

@@ -135,7 +135,7 @@ impl CallOptions<'_> {
         Fut: Future<Output = T>,
     {
         let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
-        let value = self.create_async(key, AsyncSingle::<_, _, false>::new(creator)).await;
+        let value = self.create_async(key, AsyncSingle::<_, false>::new(creator)).await;
         value.map_err(CreateError::into_region)
     }
 
@@ -150,7 +150,7 @@ impl CallOptions<'_> {
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<T, E>>,
     {
         self.get_or_decide_async(key, || async { creator().await.map(Created::new) }).await
@@ -164,10 +164,10 @@ impl CallOptions<'_> {
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Created<T>, E>>,
     {
-        self.create_async(key, AsyncSingle::<_, _, false>::new(|_| creator())).await
+        self.create_async(key, AsyncSingle::<_, false>::new(|_| creator())).await
     }
 
     /// Awaits a creator that sees the old value and decides what becomes of it. See
@@ -182,10 +182,10 @@ impl CallOptions<'_> {
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Created<T>, E>>,
     {
-        self.create_async(key, AsyncSingle::<_, _, true>::new(creator)).await
+        self.create_async(key, AsyncSingle::<_, true>::new(creator)).await
     }
 
     /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
@@ -205,7 +205,7 @@ impl CallOptions<'_> {
             let created = creator(keys);
             async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
         };
-        let values = self.create_multi_async(keys, AsyncMulti::<_, _, false>::new(creator)).await;
+        let values = self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await;
         values.map_err(CreateError::into_region)
     }
 
@@ -220,7 +220,7 @@ impl CallOptions<'_> {
     ) -> Result<Vec<T>, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Vec<T>, E>>,
     {
         let creator = move |keys| {
@@ -238,11 +238,11 @@ impl CallOptions<'_> {
     ) -> Result<Vec<T>, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Vec<Created<T>>, E>>,
     {
         let creator = move |keys, _| creator(keys);
-        self.create_multi_async(keys, AsyncMulti::<_, _, false>::new(creator)).await
+        self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await
     }
 
     /// Awaits a creator that sees the old values of many keys and decides what becomes of them. See
@@ -257,10 +257,10 @@ impl CallOptions<'_> {
     ) -> Result<Vec<T>, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Vec<Created<T>>, E>>,
     {
-        self.create_multi_async(keys, AsyncMulti::<_, _, true>::new(creator)).await
+        self.create_multi_async(keys, AsyncMulti::<_, true>::new(creator)).await
     }
 
     /// See [`CacheRegion::key_is_locked_async`](crate::CacheRegion::key_is_locked_async).

@@ -136,7 +136,7 @@ impl CacheRegion {
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<T, E>>,
     {
         self.options().try_get_or_create_async(key, creator).await
@@ -171,7 +171,7 @@ impl CacheRegion {
     ) -> Result<Vec<T>, CreateError<E>>
     where
         T: CacheValue,
-        E: fmt::Display + 'static,
+        E: fmt::Display,
         Fut: Future<Output = Result<Vec<T>, E>>,
     {
         self.options().try_get_or_create_multi_async(keys, creator).await

@@ -74,7 +74,7 @@ impl BackgroundCall<'_> {
         key: &str,
         creator: impl FnOnce() -> Result<Created<T>, E> + Send + 'static,
     ) -> Result<T, CreateError<E>> {
-        self.0.create(key, Single::<_, _, false>::new(|_| creator()), Some(to_runner()))
+        self.0.create(key, Single::<_, false>::new(|_| creator()), Some(to_runner()))
     }
 
     /// See [`CallOptions::get_or_create_with`]. The runner reads the old value again under the dogpile lock.
@@ -86,7 +86,7 @@ impl BackgroundCall<'_> {
         key: &str,
         creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
     ) -> Result<T, CreateError<E>> {
-        self.0.create(key, Single::<_, _, true>::new(creator), Some(to_runner()))
+        self.0.create(key, Single::<_, true>::new(creator), Some(to_runner()))
     }
 
     /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi). The runner creates all stale
@@ -122,7 +122,7 @@ impl BackgroundCall<'_> {
         mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
     ) -> Result<Vec<T>, CreateError<E>> {
         let creator = move |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
-        self.0.create_multi(keys, Multi::<_, _, false>::new(creator), Some(to_runner()))
+        self.0.create_multi(keys, Multi::<_, false>::new(creator), Some(to_runner()))
     }
 
     /// See [`CallOptions::get_or_create_multi_with`]. The runner creates all stale values in one call of the creator.
@@ -134,6 +134,6 @@ impl BackgroundCall<'_> {
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.0.create_multi(keys, Multi::<_, _, true>::new(creator), Some(to_runner()))
+        self.0.create_multi(keys, Multi::<_, true>::new(creator), Some(to_runner()))
     }
 }

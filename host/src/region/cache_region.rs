@@ -235,7 +235,7 @@ impl CacheRegion {
     /// [`CreateError::Creator`] if this caller's creator fails, and [`CreateError::Shared`] if another caller's did. See
     /// [`get_or_create`](Self::get_or_create) for the others.
     #[inline]
-    pub fn try_get_or_create<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
         &self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E>,
@@ -266,7 +266,7 @@ impl CacheRegion {
     ///
     /// # Errors
     /// See [`try_get_or_create`](Self::try_get_or_create) and [`get_or_create_multi`](Self::get_or_create_multi).
-    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
         &self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,

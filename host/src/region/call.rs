@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, ErrorKind, Metadata};
 use parking_lot::Mutex;
 
-use super::answers::IsAnswer;
 use super::call_key::CallKey;
 use super::configured::Configured;
 use super::creator::{Creator, CreatorCall};
@@ -41,7 +40,6 @@ pub(super) struct Call<'a, T, C: Creator<T>, F> {
     pub(super) policy: Policy,
     /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
     pub(super) creator: Mutex<C>,
-    is_answer: IsAnswer<C::Error>,
     owned: Option<Owned<T, C, F>>,
     /// Whether the creator owns what it uses, so that its caller can leave it.
     is_owned: bool,
@@ -74,7 +72,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         owned: Option<Owned<T, C, F>>,
     ) -> Self {
         let (gates, leader) = (current.stores.gates.get(), front.leader());
-        let (is_answer, creator) = (creator.is_answer(), Mutex::new(creator));
+        let creator = Mutex::new(creator);
         Call {
             front,
             current,
@@ -82,7 +80,6 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             keys,
             policy,
             creator,
-            is_answer,
             is_owned: owned.is_some() && current.runner.is_some(),
             owned,
             leader,
@@ -367,8 +364,7 @@ where
 
     fn is_outage(&self, error: &Self::Error) -> bool {
         match error {
-            CreateError::Creator(error) => !(self.is_answer)(&self.current.settings.answers, error),
-            CreateError::Region(RegionError::CreatorTimedOut { .. }) => true,
+            CreateError::Creator(_) | CreateError::Region(RegionError::CreatorTimedOut { .. }) => true,
             CreateError::Region(_) | CreateError::Shared(_) => false,
         }
     }

@@ -2,7 +2,6 @@
 
 use dogpile_sdk::CreationTime;
 
-use super::answers::{Answers, IsAnswer};
 use crate::created::{Aged, Created, expires_after};
 use crate::engine::{Made, Old};
 use crate::error::{CreateError, RegionError};
@@ -18,9 +17,6 @@ pub(super) trait Creator<T> {
 
     /// Whether the caller's function sees the old values.
     const SEES_OLD: bool;
-
-    /// Returns what tells whether an error is an answer.
-    fn is_answer(&self) -> IsAnswer<Self::Error>;
 
     /// Calls the caller's function for the keys of `call`, and returns one value for each.
     async fn create(
@@ -117,18 +113,15 @@ impl CreatorCall<'_> {
 }
 
 /// Makes the value of one key, once.
-pub(super) struct Single<F, E, const SEES_OLD: bool> {
-    function: Option<F>,
-    is_answer: IsAnswer<E>,
-}
+pub(super) struct Single<F, const SEES_OLD: bool>(Option<F>);
 
-impl<F, E: 'static, const SEES_OLD: bool> Single<F, E, SEES_OLD> {
+impl<F, const SEES_OLD: bool> Single<F, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        Single { function: Some(function), is_answer: Answers::is_answer }
+        Single(Some(function))
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> Creator<T> for Single<F, E, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Single<F, SEES_OLD>
 where
     T: Clone,
     F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
@@ -138,46 +131,39 @@ where
     const IS_MULTI: bool = false;
     const SEES_OLD: bool = SEES_OLD;
 
-    fn is_answer(&self) -> IsAnswer<E> {
-        self.is_answer
-    }
-
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         // The protocol creates a key at most once in a call, and not after it handed the creator over.
-        let function = self.function.take().expect("a creator of one value is called once");
+        let function = self.0.take().expect("a creator of one value is called once");
         let (old, aged) = call.old_of_one(olds, SEES_OLD);
         call.made_one(function(aged).map_err(CreateError::Creator)?, old)
     }
 }
 
-impl<T, E: 'static, F, const SEES_OLD: bool> OwnedCreator<T> for Single<F, E, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Single<F, SEES_OLD>
 where
     T: Clone,
     F: FnOnce(Option<Aged<T>>) -> Result<Created<T>, E> + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
-        let Single { function, is_answer } = self;
-        function.take().map(|function| Single { function: Some(function), is_answer: *is_answer })
+        self.0.take().map(|function| Single(Some(function)))
     }
 }
 
 /// Makes the values of many keys.
-pub(super) struct Multi<F, E, const SEES_OLD: bool> {
-    function: F,
-    is_answer: IsAnswer<E>,
-}
+#[derive(Clone)]
+pub(super) struct Multi<F, const SEES_OLD: bool>(F);
 
-impl<F, E: 'static, const SEES_OLD: bool> Multi<F, E, SEES_OLD> {
+impl<F, const SEES_OLD: bool> Multi<F, SEES_OLD> {
     pub(super) fn new(function: F) -> Self {
-        Multi { function, is_answer: Answers::is_answer }
+        Multi(function)
     }
 }
 
-impl<T, E, F, const SEES_OLD: bool> Creator<T> for Multi<F, E, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> Creator<T> for Multi<F, SEES_OLD>
 where
     T: Clone,
     F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
@@ -187,26 +173,22 @@ where
     const IS_MULTI: bool = true;
     const SEES_OLD: bool = SEES_OLD;
 
-    fn is_answer(&self) -> IsAnswer<E> {
-        self.is_answer
-    }
-
     async fn create(
         &mut self,
         call: &CreatorCall<'_>,
         olds: Vec<Option<Old<T>>>,
     ) -> Result<Vec<Made<T>>, CreateError<E>> {
         let aged = call.aged_all(&olds, SEES_OLD);
-        call.made_all((self.function)(call.keys, aged).map_err(CreateError::Creator)?, olds)
+        call.made_all((self.0)(call.keys, aged).map_err(CreateError::Creator)?, olds)
     }
 }
 
-impl<T, E: 'static, F, const SEES_OLD: bool> OwnedCreator<T> for Multi<F, E, SEES_OLD>
+impl<T, E, F, const SEES_OLD: bool> OwnedCreator<T> for Multi<F, SEES_OLD>
 where
     T: Clone,
     F: FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E> + Clone + Send + 'static,
 {
     fn detach(&mut self) -> Option<Self> {
-        Some(Multi { function: self.function.clone(), is_answer: self.is_answer })
+        Some(self.clone())
     }
 }

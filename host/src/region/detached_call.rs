@@ -76,7 +76,7 @@ impl DetachedCall<'_> {
         Fut: Future<Output = T> + Send + 'static,
     {
         let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
-        let value = self.create(key, || AsyncSingle::<_, _, false>::new(creator)).await;
+        let value = self.create(key, || AsyncSingle::<_, false>::new(creator)).await;
         value.map_err(CreateError::into_region)
     }
 
@@ -113,7 +113,7 @@ impl DetachedCall<'_> {
     {
         let creator = || {
             let creator = creator();
-            AsyncSingle::<_, _, false>::new(|_| creator())
+            AsyncSingle::<_, false>::new(|_| creator())
         };
         self.create(key, creator).await
     }
@@ -132,7 +132,7 @@ impl DetachedCall<'_> {
         E: fmt::Display + Send + 'static,
         Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
     {
-        self.create(key, || AsyncSingle::<_, _, true>::new(creator)).await
+        self.create(key, || AsyncSingle::<_, true>::new(creator)).await
     }
 
     /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
@@ -153,7 +153,7 @@ impl DetachedCall<'_> {
             let created = creator(keys);
             async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
         };
-        let values = self.create_multi(keys, AsyncMulti::<_, _, false>::new(creator)).await;
+        let values = self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await;
         values.map_err(CreateError::into_region)
     }
 
@@ -191,7 +191,7 @@ impl DetachedCall<'_> {
         Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
     {
         let creator = move |keys, _| creator(keys);
-        self.create_multi(keys, AsyncMulti::<_, _, false>::new(creator)).await
+        self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await
     }
 
     /// See [`CallOptions::get_or_create_multi_with_async`].
@@ -208,7 +208,7 @@ impl DetachedCall<'_> {
         E: fmt::Display + Send + 'static,
         Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
     {
-        self.create_multi(keys, AsyncMulti::<_, _, true>::new(creator)).await
+        self.create_multi(keys, AsyncMulti::<_, true>::new(creator)).await
     }
 
     // The two functions below name the kinds of their creators, so that the compiler can tell that the tasks are `Send`.
@@ -216,7 +216,7 @@ impl DetachedCall<'_> {
     async fn create<T, E, F, Fut, const SEES_OLD: bool>(
         self,
         key: &str,
-        creator: impl FnOnce() -> AsyncSingle<F, E, SEES_OLD>,
+        creator: impl FnOnce() -> AsyncSingle<F, SEES_OLD>,
     ) -> Result<T, CreateError<E>>
     where
         T: CacheValue,
@@ -262,7 +262,7 @@ impl DetachedCall<'_> {
     async fn create_multi<T, E, F, Fut, const SEES_OLD: bool>(
         self,
         keys: &[impl AsRef<str>],
-        creator: AsyncMulti<F, E, SEES_OLD>,
+        creator: AsyncMulti<F, SEES_OLD>,
     ) -> Result<Vec<T>, CreateError<E>>
     where
         T: CacheValue,

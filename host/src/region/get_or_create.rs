@@ -35,7 +35,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create).
     #[inline]
-    pub fn try_get_or_create<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn try_get_or_create<T: CacheValue, E: fmt::Display>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<T, E>,
@@ -45,12 +45,12 @@ impl CallOptions<'_> {
 
     /// Returns the value of `key`, calling a creator that decides whether its value is stored.
     #[inline]
-    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Display + 'static>(
+    pub(crate) fn get_or_decide<T: CacheValue, E: fmt::Display>(
         self,
         key: &str,
         creator: impl FnOnce() -> Result<Created<T>, E>,
     ) -> Result<T, CreateError<E>> {
-        self.create(key, Single::<_, _, false>::new(|_| creator()), None)
+        self.create(key, Single::<_, false>::new(|_| creator()), None)
     }
 
     /// Returns the value of `key`, calling a creator that sees the old value and decides what becomes of it.
@@ -79,12 +79,12 @@ impl CallOptions<'_> {
     /// [`RegionError::NothingToConfirm`] if the creator returns [`Created::unchanged`] without an old value. See
     /// [`CacheRegion::try_get_or_create`](crate::CacheRegion::try_get_or_create) for the others.
     #[inline]
-    pub fn get_or_create_with<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn get_or_create_with<T: CacheValue, E: fmt::Display>(
         self,
         key: &str,
         creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
     ) -> Result<T, CreateError<E>> {
-        self.create(key, Single::<_, _, true>::new(creator), None)
+        self.create(key, Single::<_, true>::new(creator), None)
     }
 
     /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
@@ -104,7 +104,7 @@ impl CallOptions<'_> {
     ///
     /// # Errors
     /// See [`CacheRegion::try_get_or_create_multi`](crate::CacheRegion::try_get_or_create_multi).
-    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn try_get_or_create_multi<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
@@ -113,13 +113,13 @@ impl CallOptions<'_> {
     }
 
     /// Returns the values of many keys, calling a creator that decides which of its values are stored.
-    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Display + 'static>(
+    pub(crate) fn get_or_decide_multi<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E>,
     ) -> Result<Vec<T>, CreateError<E>> {
         let creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
-        self.create_multi(keys, Multi::<_, _, false>::new(creator), None)
+        self.create_multi(keys, Multi::<_, false>::new(creator), None)
     }
 
     /// Returns the values of many keys, calling a creator that sees the old values and decides what becomes of them.
@@ -130,12 +130,12 @@ impl CallOptions<'_> {
     /// # Errors
     /// [`RegionError::CreatorCount`] if `creator` returns a wrong number of decisions. See
     /// [`get_or_create_with`](Self::get_or_create_with) for the others.
-    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Display + 'static>(
+    pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
         creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.create_multi(keys, Multi::<_, _, true>::new(creator), None)
+        self.create_multi(keys, Multi::<_, true>::new(creator), None)
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale.

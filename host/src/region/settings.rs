@@ -7,7 +7,6 @@ use std::time::Duration;
 use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
 use serde::Serialize;
 
-use super::answers::Answers;
 use crate::clock::Clock;
 use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
@@ -68,7 +67,6 @@ pub(crate) struct Settings {
     pub(crate) breaker: Option<BreakerConfig>,
     pub(crate) preset: Option<Preset>,
     pub(crate) lifetimes: Lifetimes,
-    pub(crate) answers: Answers,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: Option<Registry>,
     /// Names in a configuration that have no effect. They are logged when the region is configured.
@@ -121,7 +119,6 @@ impl Settings {
             breaker: self.breaker.or(others.breaker),
             preset: self.preset.or(others.preset),
             lifetimes: self.lifetimes.or(others.lifetimes),
-            answers: self.answers.or(others.answers),
             clock: self.clock.or(others.clock),
             registry: self.registry.or(others.registry),
             ignored_names: if self.ignored_names.is_empty() {
@@ -353,8 +350,8 @@ impl RegionConfig {
 
     /// Sets when an old value is served because its creator failed or timed out. Default: never.
     ///
-    /// It is served even if it is older than [`max_stale`](Self::max_stale). See [`answer_if`](Self::answer_if) for
-    /// errors that are no failures.
+    /// It is served even if it is older than [`max_stale`](Self::max_stale). A creator marks errors
+    /// that are no failures with [`answer`](crate::answer).
     pub fn fail_safe(mut self, fail_safe: FailSafe) -> Self {
         self.settings.lifetimes.fail_safe = Some(fail_safe);
         self
@@ -363,31 +360,6 @@ impl RegionConfig {
     /// Sets how long calls wait for creators. Default: without limits.
     pub fn creator_timeout(mut self, limits: CreatorTimeout) -> Self {
         self.settings.lifetimes.creator_timeout = Some(limits);
-        self
-    }
-
-    /// Sets which errors of type `E` are answers of a creator, and not outages. Default: all errors are outages.
-    ///
-    /// An answer, such as "not found", reaches the caller even if [fail-safe](Self::fail_safe) has an old value. Call this
-    /// once for each type of error. `E` is the type that the creator returns.
-    ///
-    /// ```
-    /// use std::io::{Error, ErrorKind};
-    /// use std::time::Duration;
-    ///
-    /// use dogpile::{CacheRegion, FailSafe, RegionConfig};
-    ///
-    /// let region = CacheRegion::new("files");
-    /// region.configure(
-    ///     RegionConfig::new("dogpile.cache.memory")
-    ///         .expiration_time(60)
-    ///         .fail_safe(FailSafe::new(Duration::from_secs(3600)))
-    ///         .answer_if(|error: &Error| error.kind() == ErrorKind::NotFound),
-    /// )?;
-    /// # Ok::<(), dogpile::RegionError>(())
-    /// ```
-    pub fn answer_if<E: 'static>(mut self, is_answer: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.answers.add(is_answer);
         self
     }
 

@@ -34,11 +34,7 @@ pub(super) fn plain() -> RegionConfig {
 /// Values are refreshed from 80 seconds on, expire after 100, count as missing after 150, and are served up to 1000 if the
 /// creator fails.
 pub(super) fn staged() -> RegionConfig {
-    plain()
-        .early_refresh(Share::percent(80))
-        .max_stale(50)
-        .fail_safe(FailSafe::new(seconds(1000)))
-        .answer_if(|failure: &Failure| *failure == Failure::Answer)
+    plain().early_refresh(Share::percent(80)).max_stale(50).fail_safe(FailSafe::new(seconds(1000)))
 }
 
 /// Returns a region with this configuration, and its clock.
