@@ -96,7 +96,7 @@ async fn read_queued<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<Task<P:
 async fn read_again<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<(Led, Found<P::Value>)>, P::Error> {
     led.iter().for_each(|led| led.leadership.begin_reading());
     let places: Vec<usize> = led.iter().map(|led| led.place).collect();
-    match port.read(&places).await {
+    match P::apart(port.read(&places)).await {
         Ok(found) => Ok(led.into_iter().zip(found).collect()),
         Err(error) => {
             open_all(port, led).await;

@@ -31,7 +31,7 @@ pub(crate) trait Port {
     const SEES_OLD: bool = false;
 
     /// Returns a part of the call that waiting callers are not in. For a task, it is kept apart from the call, so that the
-    /// future of a task that waits stays small.
+    /// future of a task that waits stays small, and so do the stack frames of creators within creators.
     fn apart<F: Future>(part: F) -> impl Future<Output = F::Output> {
         part
     }
