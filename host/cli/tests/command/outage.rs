@@ -21,7 +21,8 @@ fn outage_is_simulated_for_each_configuration() {
     assert_eq!(simulated["cache_is_down"], serde_json::json!([0.4, 0.8]));
     assert_eq!(simulated["source_fails"], serde_json::json!([1.2, 1.6]));
     let regions = simulated["regions"].as_array().unwrap();
-    assert!(regions.len() >= 2, "{simulated:#}");
+    let names: Vec<_> = regions.iter().map(|region| region["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dogpile", "strict", "resilient"]);
     for region in regions {
         let [requests, fresh, stale, errors] =
             ["requests", "fresh", "stale", "errors"].map(|name| region[name].as_u64().unwrap());
@@ -34,9 +35,12 @@ fn outage_is_simulated_for_each_configuration() {
         assert!(region["slowest_ms"].as_f64().unwrap() > 0.0);
         assert_eq!(sum(region, "errors", 0..9), 0, "nothing is down yet: {region:#}");
     }
-    let default = regions.iter().find(|region| region["name"] == "default").unwrap();
-    assert!(sum(default, "errors", 10..20) > 0, "the cache is down: {default:#}");
-    assert!(default["first_error"].as_str().unwrap().contains("simulated outage"), "{default:#}");
+    let [dogpile, strict, resilient] = &regions[..] else { unreachable!("there are three") };
+    assert!(sum(dogpile, "errors", 10..20) > 0, "the cache is down: {dogpile:#}");
+    assert!(dogpile["first_error"].as_str().unwrap().contains("simulated outage"), "{dogpile:#}");
+    assert_eq!(strict["stale"], 0, "{strict:#}");
+    let errors = |region: &Value| region["errors"].as_u64().unwrap();
+    assert!(errors(resilient) < errors(dogpile), "{simulated:#}");
 }
 
 #[test]
@@ -52,9 +56,13 @@ fn outage_is_drawn_with_an_axis_a_legend_and_totals() {
     );
     let cache = format!("\ncache       {}{}{}\n", "-".repeat(10), "X".repeat(10), "-".repeat(30));
     assert!(drawn.contains(&cache), "{drawn}");
-    for text in
-        ["\ndefault\n", "\n  fresh     ", "\n  errors    ", "# most, + some, . a few", "2 keys, seed 1"]
-    {
+    for text in [
+        "\ndogpile: preset = \"dogpile\"\n",
+        "\n  fresh     ",
+        "\n  errors    ",
+        "# most, + some, . a few",
+        "2 keys, seed 1",
+    ] {
         assert!(drawn.contains(text), "{text} in {drawn}");
     }
     let on_a_terminal = place.on_a_terminal(&SHORT.join(" "), "");

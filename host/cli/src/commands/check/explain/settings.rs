@@ -17,7 +17,7 @@ const PRESETS: [(&str, &str); 2] = [
         jitter = "10%"
         early_refresh = 0.8
         stale = "serve_all"
-        fail_safe = { max_age = "1d" }
+        fail_safe = { max_age = "1d", throttle = "1s" }
         creator_timeout = { soft = "1s", hard = "30s" }
         on_creator_failure = "share"
         on_backend_failure = "degrade"
@@ -212,4 +212,27 @@ fn share(value: &Value) -> Option<f64> {
         _ => return None,
     };
     Some(number).filter(|share| (0.0..=1.0).contains(share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the settings that the documentation of a preset lists, between its first line and its name.
+    fn documented(first: &str, name: &str) -> Table {
+        let source = include_str!("../../../../../src/policy/preset.rs");
+        let text = source.split(first).nth(1).and_then(|text| text.split(name).next()).unwrap();
+        let bullets = text.split("* `").skip(1).map(|bullet| bullet.split("`:").next().unwrap());
+        let settings: Vec<_> = bullets.flat_map(|bullet| bullet.split("` and `")).collect();
+        toml::from_str(&settings.join("\n")).unwrap()
+    }
+
+    #[test]
+    fn presets_have_the_settings_that_are_documented() {
+        let found: Vec<_> =
+            PRESETS.iter().map(|(_, settings)| toml::from_str::<Table>(settings).unwrap()).collect();
+        let resilient = documented("/// Rather an old value than an error", "Resilient,");
+        let strict = documented("/// Rather an error than an old value", "Strict,");
+        assert_eq!(found, [resilient, strict]);
+    }
 }

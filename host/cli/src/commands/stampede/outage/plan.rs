@@ -21,9 +21,10 @@ pub(super) struct Configuration {
 
 /// The regions that are compared. A further one is a further line.
 pub(super) const CONFIGURATIONS: &[Configuration] = &[
-    Configuration { name: "default", settings: "", background: false },
-    Configuration { name: "background", settings: "", background: true },
-    Configuration { name: "share", settings: "on_creator_failure = \"share\"", background: false },
+    Configuration { name: "dogpile", settings: "preset = \"dogpile\"", background: false },
+    Configuration { name: "strict", settings: "preset = \"strict\"", background: false },
+    // Its creators own what they use, so that values can be created in the background.
+    Configuration { name: "resilient", settings: "preset = \"resilient\"", background: true },
 ];
 
 /// What happens when. All times are parts of the whole, so that a longer simulation shows the same picture.
