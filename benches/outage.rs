@@ -37,8 +37,8 @@ struct Settings {
 
 /// The configurations, from the simplest to the one that bears the most. The quick run measures the last.
 const CONFIGURATIONS: &[Settings] = &[
-    Settings { name: "the default", toml: "", background: false },
-    Settings { name: "with a runner", toml: "on_creator_failure = 'share'", background: true },
+    Settings { name: "dogpile", toml: "preset = 'dogpile'", background: false },
+    Settings { name: "resilient", toml: "preset = 'resilient'", background: true },
 ];
 
 /// How long each phase takes.
@@ -115,6 +115,17 @@ impl Phases {
     }
 }
 
+/// Returns the keys that a worker requests, in random order. Each run has the same.
+fn keys(worker: usize) -> impl Iterator<Item = usize> {
+    (0_u64..).map(move |step| {
+        // SplitMix64.
+        let mut mixed = (((worker as u64) << 32) + step).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % KEYS as u64) as usize
+    })
+}
+
 /// The state of the server, and since when.
 type States = Vec<(Duration, &'static str)>;
 
@@ -141,7 +152,7 @@ impl Service {
     fn open(settings: &Settings, port: u16) -> Result<Self, Failure> {
         let document = format!(
             "[regions.pages]\nbackend = 'dogpile.cache.redis'\nexpiration_time = '2s'\n{}\n\
-             [regions.pages.arguments]\nhost = '127.0.0.1'\nport = {port}\nsocket_timeout = '50ms'\n",
+             [regions.pages.arguments]\nhost = '127.0.0.1'\nport = {port}\nsocket_timeout = '100ms'\n",
             settings.toml
         );
         let mut config = Configuration::from_toml(&document)?.region_config("pages")?;
@@ -157,7 +168,7 @@ impl Service {
     /// Makes requests until `end`.
     fn work(&self, number: usize, end: Duration) -> Vec<Request> {
         let mut requests = Vec::new();
-        for key in (number..).map(|number| number % KEYS) {
+        for key in keys(number) {
             let began = self.began.elapsed();
             if began >= end {
                 break;
