@@ -44,6 +44,8 @@ mod relay;
 mod round_trips;
 #[path = "redis/secrets.rs"]
 mod secrets;
+#[path = "redis/service.rs"]
+mod service;
 #[path = "redis/tls.rs"]
 mod tls;
 #[path = "redis/waiting.rs"]
