@@ -152,7 +152,7 @@ impl Settings {
         let kept = self.longest_use().map(|longest| longest.saturating_add(KEEP_MARGIN));
         match (self.server_expiry, kept) {
             (ServerExpiry::Never { .. }, Some(kept)) => ServerExpiry::After(kept),
-            (ServerExpiry::After(age), Some(kept)) => ServerExpiry::After(age.min(kept)),
+            // A time that is configured for the server replaces the region's.
             (expiry, _) => expiry,
         }
     }
@@ -225,6 +225,17 @@ mod tests {
         let bullets = text.split("* `").skip(1).map(|bullet| bullet.split("`:").next().unwrap());
         let settings: Vec<_> = bullets.flat_map(|bullet| bullet.split("` and `")).collect();
         toml::from_str(&settings.join("\n")).unwrap()
+    }
+
+    #[test]
+    fn time_of_the_server_replaces_that_of_the_region() {
+        let expiry = |arguments: &str| {
+            let start = "backend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 30\n";
+            Settings::of("prices", &toml::from_str(&format!("{start}{arguments}")).unwrap()).server_expiry()
+        };
+        let seconds = |seconds| ServerExpiry::After(Duration::from_secs(seconds));
+        assert_eq!(expiry(""), seconds(150));
+        assert_eq!(expiry("arguments = { redis_expiration_time = 7200 }"), seconds(7200));
     }
 
     #[test]
