@@ -64,6 +64,11 @@ impl Watch {
         due
     }
 
+    /// Makes the next check due at once, for a call that found the file outdated and cannot reopen it.
+    pub(crate) fn check_again(&self) {
+        self.checked.store(0, Ordering::Relaxed);
+    }
+
     /// Returns whether the path leads to another file, or to none.
     pub(crate) fn is_outdated(&self) -> bool {
         Identity::of(&self.path) != self.opened

@@ -116,7 +116,12 @@ impl Environment {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        let opened = guard.as_ref().filter(|opened| opened.is_current(process_id()))?;
+        let opened = guard.as_ref()?;
+        if !opened.is_current(process_id()) {
+            // The call that follows on another thread has to see it, too.
+            opened.watch.check_again();
+            return None;
+        }
         call(&opened.env, &opened.table).ok().flatten()
     }
 
