@@ -11,6 +11,7 @@
 //! One guard belongs to a store, as its gates do: all regions over the store share it.
 
 mod breaker;
+mod config;
 mod deletions;
 mod guard;
 mod log;
@@ -22,5 +23,6 @@ pub(crate) use self::guard::{Guard, Permit, is_outage, was_refused};
 pub(crate) use self::log::RateLimit;
 pub(crate) use self::replay::queue_deletions;
 
-pub use self::breaker::{BreakerConfig, BreakerState};
+pub use self::breaker::BreakerState;
+pub use self::config::BreakerConfig;
 pub use self::state::BackendState;

@@ -35,6 +35,7 @@ mod settings;
 mod state;
 mod store;
 mod store_identity;
+mod store_writes;
 mod stored_keys;
 mod stores;
 mod to_runner;

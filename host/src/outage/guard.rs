@@ -10,7 +10,8 @@ use arc_swap::ArcSwapOption;
 use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Metadata, PerProcess};
 use parking_lot::{Condvar, Mutex};
 
-use super::breaker::{Admission, Breaker, BreakerConfig, BreakerState, Change, Ending};
+use super::breaker::{Admission, Breaker, BreakerState, Change, Ending};
+use super::config::BreakerConfig;
 use super::deletions::{Batch, PendingDeletions};
 use super::log::{Event, RateLimit, TransitionLog};
 use super::recent_values::RecentValues;

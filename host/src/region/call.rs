@@ -17,7 +17,7 @@ use super::configured::Configured;
 use super::creator::{Creator, CreatorCall};
 use super::front_end::FrontEnd;
 use super::release::release_later;
-use super::store::Write;
+use super::store_writes::Write;
 use super::stores::Encoded;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{

@@ -10,7 +10,8 @@ use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
 
 use super::front_end::FrontEnd;
 use super::gates::{StoreGates, gates_of};
-use super::store::{Store, Write};
+use super::store::Store;
+use super::store_writes::Write;
 use crate::engine::StoreInProgress;
 use crate::error::RegionError;
 use crate::policy::Policy;

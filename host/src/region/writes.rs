@@ -7,7 +7,7 @@ use dogpile_sdk::Metadata;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::front_end::{Blocking, FrontEnd};
-use super::store::Write;
+use super::store_writes::Write;
 use super::stores::Encoded;
 use crate::engine::blocking::drive;
 use crate::error::RegionError;
