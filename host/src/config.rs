@@ -5,6 +5,7 @@ mod document;
 #[cfg(feature = "toml")]
 mod error;
 mod flat;
+mod flat_policy;
 mod oslo;
 #[cfg(feature = "toml")]
 mod place;

@@ -255,6 +255,11 @@ struct Readme;
 #[doc = include_str!("../../docs/async.md")]
 struct AsyncGuide;
 
+/// Compiles the programs of the guide to old values and failures.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../../docs/failures.md")]
+struct FailuresGuide;
+
 /// Compiles the programs of the guide to proxies.
 #[cfg(all(doctest, feature = "memory", feature = "toml"))]
 #[doc = include_str!("../../docs/proxies.md")]

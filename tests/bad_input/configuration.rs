@@ -125,8 +125,9 @@ fn errors_in_flat_settings_include_the_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
         "p.expiraton_time = \"5\": unknown name (known: backend, expiration_time, key_mangler, serializer, \
-         mangle_invalid_keys, creation_wait_timeout, on_creator_failure, on_backend_failure, breaker.failures, breaker.open_for, \
-         wrap, arguments.NAME); did you mean \"expiration_time\"?"
+         mangle_invalid_keys, creation_wait_timeout, wrap, arguments.NAME, preset, jitter, early_refresh, max_stale, stale, \
+         stale.wait_at_most, fail_safe.max_age, fail_safe.throttle, creator_timeout.soft, creator_timeout.hard, \
+         on_creator_failure, on_backend_failure, breaker.failures, breaker.open_for); did you mean \"expiration_time\"?"
     );
     says(&flat_error("p.", "5"), &["p. = \"5\": unknown name"]);
     let neither = "p.mangle_invalid_keys = \"yes\": expected true or false";

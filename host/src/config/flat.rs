@@ -6,22 +6,19 @@ use std::collections::BTreeMap;
 
 use dogpile_sdk::{Arguments, OSLO_CACHE, did_you_mean, seconds};
 
+use super::flat_policy;
 use super::oslo::{OSLO_CACHE_REGION, OsloSection, boolean, entry_point, is_argument};
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
 /// The names that may follow the prefix.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 8] = [
     "backend",
     "expiration_time",
     "key_mangler",
     "serializer",
     "mangle_invalid_keys",
     "creation_wait_timeout",
-    "on_creator_failure",
-    "on_backend_failure",
-    "breaker.failures",
-    "breaker.open_for",
     "wrap",
     "arguments.NAME",
 ];
@@ -91,29 +88,20 @@ impl RegionConfig {
     }
 
     fn flat_setting(mut self, name: &str, given: Option<&str>) -> Result<Self, String> {
-        if !KNOWN.contains(&name) {
+        let known = || KNOWN.into_iter().chain(flat_policy::NAMES);
+        if !known().any(|known| known == name) {
             let oslo = OSLO_CACHE_REGION.iter().map(|(name, _)| *name).chain(OSLO_CACHE.iter().copied());
-            let hint = did_you_mean(name, KNOWN.into_iter().chain(oslo));
-            return Err(format!("unknown name (known: {}){hint}", KNOWN.join(", ")));
+            let hint = did_you_mean(name, known().chain(oslo));
+            return Err(format!("unknown name (known: {}){hint}", known().collect::<Vec<_>>().join(", ")));
         }
         let Some(value) = given else { return Ok(self) };
         match name {
+            name if flat_policy::NAMES.contains(&name) => flat_policy::set(&mut self, name, value)?,
             "expiration_time" => self.settings.expiration_time = Some(expiration(value)?),
             "mangle_invalid_keys" => self.settings.mangle_invalid_keys = Some(boolean(value)?),
             "creation_wait_timeout" => {
                 let limit = seconds::parse(value).map_err(|error| error.to_string())?;
                 self.settings.creation_wait_timeout = Some(limit);
-            }
-            "on_creator_failure" => self.settings.on_creator_failure = Some(value.parse()?),
-            "on_backend_failure" => self.settings.on_backend_failure = Some(value.parse()?),
-            "breaker.failures" => {
-                let failures =
-                    value.parse().map_err(|_| "expected a number of calls, such as 5".to_owned())?;
-                self.settings.breaker.get_or_insert_default().failures = failures;
-            }
-            "breaker.open_for" => {
-                let open_for = seconds::parse(value).map_err(|error| error.to_string())?;
-                self.settings.breaker.get_or_insert_default().open_for = open_for;
             }
             "key_mangler" => self = self.key_mangler_named(value),
             "serializer" => self = self.serializer_named(value),

@@ -99,6 +99,9 @@ pub(crate) enum Repeat {
 pub(crate) struct Request {
     packed: Vec<u8>,
     pub(crate) expected: Vec<Expected>,
+    /// Where each command ends in the packed request.
+    #[cfg(feature = "tokio")]
+    ends: Vec<usize>,
     guard: Option<Guard>,
 }
 
@@ -158,21 +161,36 @@ impl Request {
                 Argument::Number(number) => resp::number(*number, &mut self.packed),
             }
         }
-        self.expected.push(command.expected);
+        self.expect(command.expected);
+    }
+
+    /// Notes what the reply to the last command is.
+    fn expect(&mut self, expected: Expected) {
+        self.expected.push(expected);
+        #[cfg(feature = "tokio")]
+        self.ends.push(self.packed.len());
+    }
+
+    /// Returns where the command with this number ends among the packed commands.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn end_of(&self, command: usize) -> Option<usize> {
+        self.ends.get(command).copied()
     }
 
     /// Adds the commands of another request, without its guard.
     #[cfg(feature = "tokio")]
     pub(crate) fn append(&mut self, other: &Request) {
+        let begin = self.packed.len();
         self.packed.extend_from_slice(other.packed(false));
         self.expected.extend_from_slice(&other.expected);
+        self.ends.extend(other.ends.iter().map(|end| begin + end));
     }
 
     /// Adds a command that has no key.
     pub(crate) fn with(mut self, words: &[&str], expected: Expected) -> Self {
         resp::command(words.len(), &mut self.packed);
         words.iter().for_each(|word| resp::bulk(word.as_bytes(), &mut self.packed));
-        self.expected.push(expected);
+        self.expect(expected);
         self
     }
 }

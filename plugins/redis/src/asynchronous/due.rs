@@ -40,6 +40,20 @@ impl Due {
         }
     }
 
+    /// Returns whether the command whose reply is next was sent. `written` is how many bytes of all requests are.
+    ///
+    /// A server replies to the first commands of a large request before it has received the last ones.
+    pub(super) fn may_be_replied(&self, written: u64) -> bool {
+        let unsent = match &self.what {
+            What::Call { call, replies, .. } => {
+                let (length, end) = (call.request.packed(false).len(), call.request.end_of(replies.len()));
+                end.map_or(0, |end| length - end)
+            }
+            What::Guard(_) => 0,
+        };
+        self.end - unsent as u64 <= written
+    }
+
     /// Adds a reply, and returns whether it was the last one.
     pub(super) fn add(&mut self, reply: Value) -> bool {
         match &mut self.what {

@@ -188,8 +188,8 @@ impl Link {
         self.received_at = Instant::now();
         let mut input = &self.buffer[..count];
         while !input.is_empty() {
-            // A request that was not fully sent has no reply.
-            let first = self.due.front_mut().filter(|first| first.end <= self.written);
+            // A command that was not fully sent has no reply.
+            let first = self.due.front_mut().filter(|first| first.may_be_replied(self.written));
             let first = first.ok_or(Invalid::Unread)?;
             let expected = first.expected().ok_or(Invalid::Unread)?;
             let Some(reply) = decode(&mut self.decoder, &mut input, expected, self.limits.value)? else {
