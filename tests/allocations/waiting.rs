@@ -33,5 +33,6 @@ fn waiting_task_takes_little_memory() {
         "{each} bytes in {allocations} allocations for each waiting task, and {} for its future",
         size_of_val(&*waiters[0])
     );
-    assert!(each < 2000, "{each} bytes for each waiting task");
+    // Most of it is the part of its future that is boxed on a miss, with the policy of the call.
+    assert!(each < 2300, "{each} bytes for each waiting task");
 }

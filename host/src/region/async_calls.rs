@@ -302,13 +302,18 @@ impl CallOptions<'_> {
             };
             asynchronous::drive(async {
                 let current = call.state().shared()?;
-                let mut policy = call.policy(&current);
                 let key = CallKey::new(&current, key, current.mangle(key)?);
                 let value = async {
-                    match current.read_first(&key.mangled, look, &mut policy).await? {
-                        Reading::Fresh(value) => Ok(value),
-                        reading => current.create(key, &policy, creator, reading).await,
+                    // A waiting task keeps only the policy within its call.
+                    let (reading, policy) = {
+                        let mut policy = call.policy(&current);
+                        (current.read_first(&key.mangled, look, &mut policy).await?, policy)
+                    };
+                    if let Reading::Fresh(value) = reading {
+                        return Ok(value);
                     }
+                    let mut call = Call::new(current.tasks(), &current, vec![key], policy, creator, None);
+                    call.run(vec![Slot::from(reading)]).await.map(one)
                 };
                 current.polling(pin!(value)).await
             })
@@ -358,22 +363,6 @@ impl Configured {
         }
     }
 
-    /// Creates the value of a key that was read.
-    pub(super) async fn create<T: CacheValue, C: Creator<T>>(
-        self: &Arc<Self>,
-        key: CallKey<'_>,
-        policy: &Policy,
-        creator: C,
-        reading: Reading<T>,
-    ) -> Result<T, CreateError<C::Error>>
-    where
-        C::Error: fmt::Display,
-    {
-        let mut call = Call::new(self.tasks(), self, vec![key], *policy, creator, None);
-        let values = call.run(vec![Slot::from(reading)]).await?;
-        Ok(values.into_iter().next().expect("a call for one key returns one value"))
-    }
-
     /// Returns the values of many keys, each once and in order.
     pub(super) async fn create_multi<T: CacheValue, C: Creator<T>>(
         self: &Arc<Self>,
@@ -389,4 +378,9 @@ impl Configured {
         let mut call = Call::new(self.tasks(), self, keys, policy, creator, None);
         call.run(readings.into_iter().map(Slot::from).collect()).await
     }
+}
+
+/// Returns the only value of a call for one key.
+pub(super) fn one<T>(values: Vec<T>) -> T {
+    values.into_iter().next().expect("a call for one key returns one value")
 }

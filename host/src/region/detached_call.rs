@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::async_calls::Look;
+use super::async_calls::{Look, one};
 use super::async_creator::{AsyncMulti, AsyncSingle};
 use super::background_task::{Ended, background_task};
 use super::call::Call;
@@ -362,11 +362,6 @@ impl Configured {
             None => Some(task.await),
         }
     }
-}
-
-/// Returns the only value of a call for one key.
-fn one<T>(values: Vec<T>) -> T {
-    values.into_iter().next().expect("a call for one key returns one value")
 }
 
 /// Returns one key or several keys, quoted and shortened.
