@@ -32,5 +32,5 @@ fn main() -> Result<(), Failure> {
 
 /// Returns our region and its rivals, each of them empty.
 fn subjects() -> Result<Vec<AsyncSubject>, Failure> {
-    Ok(vec![AsyncSubject::new(OURS_ASYNC, ours_async()?), versus::moka_future(), versus::hitbox()])
+    Ok(vec![AsyncSubject::new(OURS_ASYNC, ours_async()?), versus::moka_future()])
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dogpile_benches::rivals::verdict;
-use dogpile_benches::versus::{HITBOX, MOKA_FUTURE, async_rivals};
+use dogpile_benches::versus::{MOKA_FUTURE, async_rivals};
 use dogpile_benches::{
     Dice, Failure, LINKED, OURS_ASYNC, Subject, Summary, Team, Workload, linked, ours_async,
 };
@@ -23,7 +23,7 @@ const FULL: Effort = Effort { fillings: 3, rounds: 15, hits: 30_000 };
 const QUICK: Effort = Effort { fillings: 1, rounds: 1, hits: 5_000 };
 
 /// How many times as long as a hit of another cache an asynchronous hit may take.
-const TARGETS: [(&str, f64); 3] = [(LINKED, 1.3), (MOKA_FUTURE, 0.5), (HITBOX, 0.5)];
+const TARGETS: [(&str, f64); 2] = [(LINKED, 1.3), (MOKA_FUTURE, 0.5)];
 
 /// Of each cache, nanoseconds for a hit in each round.
 type Times = Vec<(&'static str, Vec<f64>)>;

@@ -4,7 +4,6 @@ mod bare_condvar;
 mod bare_files;
 mod bare_map;
 pub mod functions;
-mod hitbox;
 mod moka;
 mod moka_future;
 mod quick_cache;
@@ -13,7 +12,6 @@ mod std_map;
 pub use self::bare_condvar::BARE_CONDVAR;
 pub use self::bare_files::{BareLmdb, BareSqlite};
 pub use self::bare_map::BARE_MAP;
-pub use self::hitbox::HITBOX;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
 pub use self::moka_future::MOKA_FUTURE;
 pub use self::quick_cache::QUICK_CACHE;
@@ -49,18 +47,10 @@ pub fn moka() -> Subject {
 
 /// Returns the rivals whose hits tasks request.
 pub fn async_rivals() -> Vec<Subject> {
-    vec![
-        Subject::of_tasks(MOKA_FUTURE, moka_future::unbounded()),
-        Subject::of_tasks(HITBOX, hitbox::Hitbox::new()),
-    ]
+    vec![Subject::of_tasks(MOKA_FUTURE, moka_future::unbounded())]
 }
 
 /// Returns moka without limits, for tasks.
 pub fn moka_future() -> AsyncSubject {
     AsyncSubject::new(MOKA_FUTURE, moka_future::unbounded())
-}
-
-/// Returns hitbox on its moka backend.
-pub fn hitbox() -> AsyncSubject {
-    AsyncSubject::new(HITBOX, hitbox::Hitbox::new())
 }
