@@ -151,7 +151,7 @@ fn lmdb(folder: &Path, effort: Effort) -> Result<(), Failure> {
 }
 
 fn get<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
-    Rival::new(name, || assert!(backend.get(keys.next()).expect("it answers").is_some()))
+    Rival::new(name, || assert!(backend.get(keys.next()).expect("it works").is_some()))
 }
 
 fn set<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
@@ -160,7 +160,7 @@ fn set<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) ->
 
 fn get_multi<'a>(name: &'static str, backend: &'a dyn BytesBackend, keys: &'a Keys) -> Rival<'a> {
     Rival::new(name, || {
-        let found = backend.get_multi(&keys.many()).expect("it answers");
+        let found = backend.get_multi(&keys.many()).expect("it works");
         assert!(found.iter().all(Option::is_some));
     })
 }

@@ -101,8 +101,8 @@ fn clients(url: &str, kind: Kind, effort: Effort) -> Result<(), Failure> {
     let classic = memcache::connect(format!("memcache://{url}?timeout=1&tcp_nodelay=true"))?;
     let Effort { rounds, calls, .. } = effort;
     let gets = &mut [
-        Rival::new("memcache::exp: get", || assert!(exp.get::<Vec<u8>>(key).expect("it answers").is_some())),
-        Rival::new("memcache: get", || assert!(classic.get::<Vec<u8>>(key).expect("it answers").is_some())),
+        Rival::new("memcache::exp: get", || assert!(exp.get::<Vec<u8>>(key).expect("it works").is_some())),
+        Rival::new("memcache: get", || assert!(classic.get::<Vec<u8>>(key).expect("it works").is_some())),
         Rival::new("ours: get", || get(&ours, key)).at_most(MOST),
     ];
     compare(&format!("{kind:?} protocol, get of 200 bytes"), rounds, calls, gets);
@@ -115,11 +115,11 @@ fn clients(url: &str, kind: Kind, effort: Effort) -> Result<(), Failure> {
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
     let many = &mut [
         Rival::new("memcache::exp: get_many of 100", || {
-            let found = exp.get_many::<Vec<u8>, &str>(names.iter().copied()).expect("it answers");
+            let found = exp.get_many::<Vec<u8>, &str>(names.iter().copied()).expect("it works");
             assert_eq!(found.len(), MANY);
         }),
         Rival::new("memcache: gets of 100", || {
-            assert_eq!(classic.gets::<Vec<u8>>(&names).expect("it answers").len(), MANY);
+            assert_eq!(classic.gets::<Vec<u8>>(&names).expect("it works").len(), MANY);
         }),
         Rival::new("ours: get of 100", || {
             let gets: Vec<_> = names.iter().map(|key| Operation::Get { key }).collect();
@@ -144,7 +144,7 @@ fn hits(url: &str, effort: Effort) -> Result<(), Failure> {
         Rival::new("ours: get", || get(&ours, "text")),
         Rival::new("get_or_create", || {
             let found = region.get_or_create("text", || unreachable!("it is cached"));
-            black_box::<String>(found.expect("it answers"));
+            black_box::<String>(found.expect("it works"));
         })
         .at_most(MOST_OF_HIT),
     ];

@@ -115,7 +115,7 @@ fn one_key(asked: &Asked) -> Result<[Rival<'_>; 3], Failure> {
         }),
         Rival::new("get_or_create", move || {
             let found: User =
-                asked.region.get_or_create(key, || unreachable!("it is cached")).expect("it answers");
+                asked.region.get_or_create(key, || unreachable!("it is cached")).expect("it works");
             std::hint::black_box(found);
         })
         .at_most(MOST),
@@ -136,7 +136,7 @@ fn many_keys<'a, T: CacheValue + DeserializeOwned>(
             std::hint::black_box(query::<Vec<Vec<u8>>>(&mut bare, redis::cmd("MGET").arg(keys)));
         }),
         Rival::new("get_multi", move || {
-            let found = asked.region.get_multi::<T>(keys).expect("it answers");
+            let found = asked.region.get_multi::<T>(keys).expect("it works");
             assert!(found.iter().all(Option::is_some), "all are cached");
         })
         .at_most(MOST_OF_MANY),
@@ -148,7 +148,7 @@ fn kept(client: &redis::Client) -> Result<Connection, Failure> {
 }
 
 fn query<T: FromRedisValue>(connection: &mut Connection, command: &redis::Cmd) -> T {
-    command.query(connection).expect("the server answers")
+    command.query(connection).expect("the server replies")
 }
 
 /// What is behind the head of a stored value.

@@ -143,7 +143,7 @@ fn bare_tasks(runtime: &Runtime, connection: &MultiplexedConnection, count: usiz
                     .arg(KEY)
                     .query_async(&mut connection)
                     .await
-                    .expect("the server answers");
+                    .expect("the server replies");
                 black_box(found);
             }
         }
@@ -156,7 +156,7 @@ fn our_tasks(runtime: &Runtime, region: &Arc<CacheRegion>, count: usize, hits: u
         async move {
             for _ in 0..hits / count {
                 let found = region.get_or_create_async(KEY, async || String::new()).await;
-                assert!(!found.expect("it answers").is_empty(), "it is cached");
+                assert!(!found.expect("it works").is_empty(), "it is cached");
             }
         }
     });
@@ -168,7 +168,7 @@ fn our_threads(region: &CacheRegion, hits: usize) {
             scope.spawn(|| {
                 for _ in 0..hits / THREADS {
                     let found = region.get_or_create(KEY, String::new);
-                    assert!(!found.expect("it answers").is_empty(), "it is cached");
+                    assert!(!found.expect("it works").is_empty(), "it is cached");
                 }
             });
         }

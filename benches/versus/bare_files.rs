@@ -35,7 +35,7 @@ impl BareSqlite {
     /// If SQLite fails.
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         let mut statement = self.0.prepare_cached(GET).expect("it is SQL");
-        statement.query_row([key.as_bytes()], |row| row.get(0)).optional().expect("it answers")
+        statement.query_row([key.as_bytes()], |row| row.get(0)).optional().expect("it works")
     }
 
     /// Stores `value`.
@@ -97,7 +97,7 @@ impl BareLmdb {
     /// If LMDB fails.
     pub fn get(&self, key: &str) -> Option<Vec<u8>> {
         let transaction = self.env.read_txn().expect("it begins");
-        self.table.get(&transaction, key.as_bytes()).expect("it answers").map(<[u8]>::to_vec)
+        self.table.get(&transaction, key.as_bytes()).expect("it works").map(<[u8]>::to_vec)
     }
 
     /// Stores `value`.
@@ -116,7 +116,7 @@ impl BareLmdb {
     /// If LMDB fails, or a key is missing.
     pub fn get_multi(&self, keys: &[&str]) {
         let transaction = self.env.read_txn().expect("it begins");
-        let get = |key: &&str| self.table.get(&transaction, key.as_bytes()).expect("it answers");
+        let get = |key: &&str| self.table.get(&transaction, key.as_bytes()).expect("it works");
         let found: Vec<_> = keys.iter().map(|key| get(key).map(<[u8]>::to_vec)).collect();
         assert!(found.iter().all(Option::is_some));
     }

@@ -113,7 +113,7 @@ fn dropped_leader_is_followed_and_releases_its_mutex() {
             leader.set(region.get_or_create_async("a", std::future::pending::<u32>));
             assert_eq!(waiter.await.unwrap(), 1);
         }
-        // The next creation needs the mutex, whoever released it.
+        // The next creation needs the mutex, so that it shows that the mutex was released.
         region.delete_async("a").await.unwrap();
         assert_eq!(region.get_or_create_async("a", async || 2).await.unwrap(), 2);
         assert!(region.creations().unwrap().is_empty());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use dogpile::function::evaluate;
-use dogpile::sdk::{CacheBackend, Capabilities, ErrorKind};
+use dogpile::sdk::{CacheBackend, CacheMutex, Capabilities, ErrorKind};
 use dogpile::{
     BreakerConfig, BreakerState, CacheRegion, Configuration, OnBackendFailure, RegionConfig, RegionError,
 };
@@ -190,6 +190,29 @@ fn failing_mutex_of_a_degrading_region_counts_as_absent() {
         store.mutex("stale").fails.store(true, SeqCst);
         assert_eq!(region.get_or_create("stale", || 2_usize).unwrap(), 2);
     });
+}
+
+/// The lock could stay on a server that hangs until its lease ends, and callers would wait for it once the server works again.
+#[test]
+fn mutex_is_released_although_the_breaker_opened_during_the_creation() {
+    for is_task in [false, true] {
+        bounded(move || {
+            let store = Scripted::with_mutexes();
+            let region = degrading("released", &store, patient());
+            let create = || {
+                store.fail_all(ErrorKind::Unavailable);
+                (0..3).for_each(|_| assert_eq!(region.get::<u32>("other").unwrap(), None));
+                assert_eq!(region.backend_state().unwrap().breaker, BreakerState::Open);
+                1
+            };
+            let value = match is_task {
+                false => region.get_or_create("key", create),
+                true => block_on(region.get_or_create_async("key", async || create())),
+            };
+            assert_eq!(value.unwrap(), 1);
+            until("the mutex is released", || !store.mutex("key").locked().unwrap());
+        });
+    }
 }
 
 /// Thirty callers find the backend down. One creates at a time, and its value serves the others for a moment.

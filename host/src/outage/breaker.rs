@@ -124,7 +124,7 @@ impl Breaker {
         }
     }
 
-    /// Returns the right to a call, or `None` if it must fail at once. A call that may take long is no probe.
+    /// Returns the right to a call, or `None` if it must fail at once. A call that may take long is not a probe.
     pub(super) fn admit(&mut self, now: Instant, may_probe: bool) -> Option<Admission> {
         let Some((since, next)) = self.open_since().zip(self.next_probe()) else {
             return Some(Admission::Call(self.epoch));

@@ -146,7 +146,7 @@ impl Guard {
         (flags & 1 == 0).then_some(Permit { guard: self, admission: Some(Admission::Call(flags >> 1)) })
     }
 
-    /// Returns the right to a call. A call that may take long is no probe.
+    /// Returns the right to a call. A call that may take long is not a probe.
     ///
     /// # Errors
     /// If the breaker is open.
