@@ -32,10 +32,10 @@ pub(crate) fn measure(quick: bool) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let new = |subject| Measured { subject, creations: Vec::new(), last_tasks: Vec::new() };
     let mut measured: Vec<Measured> = subjects()?.into_iter().map(new).collect();
-    let (mut dice, mut order) = (Dice::default(), [0, 1, 2]);
+    let (mut dice, mut order) = (Dice::default(), Vec::from_iter(0..measured.len()));
     for round in 0..rounds {
         dice.shuffle(&mut order);
-        for place in order {
+        for &place in &order {
             let one = &mut measured[place];
             let (creations, last_task) = request_by_all(&runtime, &one.subject, &format!("cold:{round}"))?;
             one.creations.push(creations);
