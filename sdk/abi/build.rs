@@ -1,4 +1,4 @@
-//! Records the compiler's version, which a plugin library tells its host.
+//! Records the compiler's version, which a plugin library reports to its host.
 
 use std::env;
 use std::process::Command;

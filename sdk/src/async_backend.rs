@@ -42,7 +42,7 @@ use crate::options::StoreOptions;
 /// The rules and the defaults of [`BytesBackend`](crate::BytesBackend) hold here too. In addition:
 /// * Write plain `async fn`s. Their futures must be `Send`, so do not hold a guard of `std::sync::Mutex` across an
 ///   `.await`.
-/// * A call may be canceled: its future is then dropped at an `.await`. The next call must work all the same, so close
+/// * A call may be canceled: its future is then dropped at an `.await`. The next call must still work, so close
 ///   a connection on which only a part of an exchange has taken place.
 /// * Bound each wait, for example for a reply. A caller may wait for the call without a limit of its own.
 /// * Do not block the thread. Other calls run on it too.

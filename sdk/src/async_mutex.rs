@@ -17,7 +17,7 @@ use crate::options::Fence;
 /// The rules of [`CacheMutex`](crate::CacheMutex) hold here too. In addition:
 /// * A canceled attempt runs to its end, and the mutex is released if it was acquired.
 /// * An attempt that takes too long is dropped at an `.await`, and [`release`](Self::release) is called. The request may
-///   have reached the store all the same, so `release` must free the mutex then. Choose its token before the request.
+///   have reached the store nevertheless, so `release` must free the mutex then. Choose its token before the request.
 pub trait AsyncMutex: fmt::Debug + Send + Sync + 'static {
     /// See [`CacheMutex::try_acquire`](crate::CacheMutex::try_acquire).
     ///

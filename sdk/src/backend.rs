@@ -41,7 +41,7 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         Ok(found.is_some())
     }
 
-    /// Stores `value` under `key`, replacing any previous value. See [`StoreOptions`] for what `options` ask for.
+    /// Stores `value` under `key`, replacing any previous value. [`StoreOptions`] explains `options`.
     ///
     /// # Errors
     /// If the store fails, or does not accept the key or the value.
@@ -110,7 +110,7 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         Cow::Borrowed(key)
     }
 
-    /// Returns the features and limits of the store. A region asks once, when it is configured.
+    /// Returns the features and limits of the store. A region calls this once, when it is configured.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
@@ -133,7 +133,7 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Returns the asynchronous calls of the backend. A region asks for them when it is configured.
+    /// Returns the asynchronous calls of the backend. A region calls this when it is configured.
     ///
     /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own.
     fn operations(&self) -> Option<Arc<dyn Operations>> {

@@ -27,7 +27,7 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// If the store fails.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError>;
 
-    /// Stores `value` under `key`, replacing any previous value. See [`StoreOptions`] for what `options` ask for.
+    /// Stores `value` under `key`, replacing any previous value. [`StoreOptions`] explains `options`.
     ///
     /// # Errors
     /// If the store fails, or does not accept the key or the value. [`ErrorKind::Fenced`] if the fence no longer holds.

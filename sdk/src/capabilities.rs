@@ -21,7 +21,7 @@ pub struct Capabilities {
     pub max_key_bytes: Option<usize>,
     /// The bytes that a key may contain. Default: any.
     pub key_bytes: KeyBytes,
-    /// Prefixes of what the store keeps besides values, such as `_lock` for locks. Default: none.
+    /// Key prefixes that the store uses itself, such as `_lock` for locks. Default: none.
     ///
     /// A region stores no value under a key that begins with one of them.
     pub reserved_prefixes: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Capabilities {
     pub lock_timeout: bool,
     /// Whether `set` checks the [`fence`](crate::StoreOptions::fence) in the same step as it stores. Default: false.
     pub fencing: bool,
-    /// Whether no call ever blocks, so that an async caller may make it without another thread. Default: false.
+    /// Whether no call ever blocks, so that an async caller needs no other thread. Default: false.
     pub immediate: bool,
     /// The given arguments that have no effect. A region logs one warning that lists them. Default: none.
     ///
@@ -111,7 +111,7 @@ impl Capabilities {
         self
     }
 
-    /// Adds a prefix of what the store keeps besides values. An empty one is ignored.
+    /// Adds a prefix of keys that the store uses itself. An empty one is ignored.
     #[must_use]
     pub fn with_reserved_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.reserved_prefixes.extend(Some(prefix.into()).filter(|prefix| !prefix.is_empty()));
@@ -197,7 +197,7 @@ impl Capabilities {
         self
     }
 
-    /// Returns whether `key` begins with a reserved prefix, so that it cannot be the key of a value.
+    /// Returns whether `key` begins with a reserved prefix and so cannot have a value.
     pub fn reserves_key(&self, key: &str) -> bool {
         self.all_reserved().any(|prefix| key.starts_with(prefix))
     }
@@ -206,7 +206,7 @@ impl Capabilities {
         self.reserved_prefixes.iter().map(String::as_str).chain([Self::REPLACED_KEY_PREFIX])
     }
 
-    /// Returns whether the store accepts `key`: it is not too long, and has only bytes that are allowed.
+    /// Returns whether the store accepts the length and the bytes of `key`.
     pub fn admits_key(&self, key: &str) -> bool {
         let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
         let clean = match self.key_bytes {

@@ -1,4 +1,4 @@
-//! Entry points: one line that registers a backend or a proxy, for both doors.
+//! Entry points: one line registers a backend or a proxy, linked or loaded.
 
 use std::error::Error;
 use std::fmt;
@@ -77,7 +77,7 @@ impl fmt::Debug for ProxyEntry {
 
 /// Registers a backend under its entry-point name.
 ///
-/// `build` takes the `config`, read from the region's `arguments` (see [`Arguments::parse`]), and answers a
+/// `build` takes the `config`, read from the region's `arguments` (see [`Arguments::parse`]), and returns a
 /// `Result` of a [`CacheBackend`] or a [`BytesBackend`]; any error will do. See the crate's example. `foreign`, before
 /// `build`, is optional: the [`ForeignArguments`] that the entry point accepts.
 #[macro_export]
@@ -154,7 +154,7 @@ macro_rules! export_plugin {
     };
 }
 
-/// What a `build` may answer: a backend of either form. `Form` tells the two apart for the compiler.
+/// A type that `build` of a backend may return. `Form` distinguishes the two for the compiler.
 pub trait IntoBackend<Form> {
     /// The backend behind one interface.
     fn into_backend(self) -> Arc<dyn CacheBackend>;

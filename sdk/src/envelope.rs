@@ -36,7 +36,7 @@ pub fn read(stored: &[u8]) -> Option<(Metadata, usize)> {
     Some((metadata.with_attributes(Attributes::from_members(attributes)), bar + 1))
 }
 
-/// Returns the value in `stored`, or `None` if its header is invalid: such bytes are a miss.
+/// Returns the value in `stored`, or `None` if its header is invalid. Such bytes are a miss.
 pub fn open(stored: Vec<u8>) -> Option<CachedValue> {
     let stored = Bytes::from(stored);
     let (metadata, start) = read(&stored)?;
@@ -121,7 +121,7 @@ fn push_member(members: &mut String, name: &str, value: &str) {
     let _ = write!(members, "{separator}{name}: {value}");
 }
 
-/// Returns attributes that have the members of `attributes`, except that `name` is `value`, which is JSON text.
+/// Returns `attributes`, except that the member `name` is `value`, which is JSON text.
 pub fn with_member(attributes: &Attributes, name: &str, value: &str) -> Attributes {
     let mut members = String::new();
     for_each_member(attributes, |other, text| {
@@ -170,7 +170,7 @@ fn for_each_member(attributes: &Attributes, visit: impl FnMut(&str, &str)) {
     let _ = serde_json::Deserializer::from_str(&text).deserialize_map(Each(visit));
 }
 
-/// Writes `payload` in its envelope, with the spaces and the form of numbers that Python writes.
+/// Writes `payload` in its envelope, with the spaces and numbers that Python writes.
 pub fn write(metadata: &Metadata, payload: &[u8]) -> Vec<u8> {
     let header = header(metadata);
     let mut stored = Vec::with_capacity(header.len() + payload.len());

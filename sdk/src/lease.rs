@@ -16,8 +16,8 @@
 //! A lease is lost if no renewal succeeds in time, or if the server reports that the lock is gone.
 //! [`CacheMutex::is_lost`] then returns `true`, and a region does not store the value of the creator that held the mutex.
 //! The renewals go on:
-//! * If the server still has the lock with the token of its acquisition, then the lock never expired there, and nobody
-//!   else has held it. The mutex is no longer lost.
+//! * If the server still has the lock with the token of its acquisition, then the lock never expired there, and no
+//!   other holder has had it. The mutex is no longer lost.
 //! * If the lock is gone, another creator may have come, stored a newer value, and released the lock again. No trace of
 //!   that would be left, so the mutex stays lost. If the lock is free, it is acquired again, but with a new token. Others
 //!   thus wait for the creator that still runs, instead of creating beside it. A [fence](CacheMutex::fence) of the first

@@ -47,7 +47,7 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// another kind if the store fails.
     fn release(&self) -> Result<(), BackendError>;
 
-    /// Returns whether the mutex is held by anybody, without acquiring it.
+    /// Returns whether the mutex is held, without acquiring it.
     ///
     /// # Errors
     /// If the store fails.
@@ -57,7 +57,7 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     ///
     /// A mutex is lost when its lease ended, when somebody else took it, or when this process was forked while its parent
     /// held the mutex. A region asks before it stores a created value, and does not store the value under a lost mutex.
-    /// The answer may become `false` again only if the store proves that nobody else has held the mutex.
+    /// The result may become `false` again only if the store proves that no other holder has had the mutex.
     ///
     /// This call performs no I/O and never blocks. It returns `false` before the mutex is acquired and after it is
     /// released. The default is `false`, for mutexes that cannot be lost.

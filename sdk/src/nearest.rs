@@ -1,6 +1,6 @@
 //! "Did you mean": the known name that is nearest to a mistyped one.
 
-/// The one of `known` that is nearest to `name`, if any is near.
+/// Returns the known name that is nearest to `name`, if one is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -10,7 +10,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// `; did you mean "…"?` for the nearest of `known`, or nothing: for the end of an error's text.
+/// Returns `; did you mean "…"?` with the nearest of `known`, or nothing. It ends the text of an error.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |nearest| format!("; did you mean {nearest:?}?"))
 }

@@ -30,7 +30,8 @@ use crate::value::CachedValue;
 /// The time limit of a call unless another one is set.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An [`AsyncBytesBackend`] on a tokio runtime of its own, as a [`CacheBackend`] with blocking and asynchronous calls.
+/// An [`AsyncBytesBackend`] on a tokio runtime of its own, as a [`CacheBackend`]. It has blocking and asynchronous
+/// calls.
 ///
 /// It writes and reads the [envelope](crate::envelope), as [`Enveloped`](crate::Enveloped) does.
 ///

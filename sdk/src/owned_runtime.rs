@@ -90,7 +90,7 @@ impl OwnedRuntime {
         self
     }
 
-    /// Sets after how many turns of tasks a thread looks after timers and sockets, at least 1. Default: that of tokio.
+    /// Sets the number of task turns between polls of timers and sockets, at least 1. Default: that of tokio.
     ///
     /// A small number suits tasks whose turns are long.
     #[must_use]

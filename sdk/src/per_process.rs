@@ -55,13 +55,13 @@ impl<T> PerProcess<T> {
     /// Returns the value of this process.
     ///
     /// On Linux, this takes some nanoseconds, and the `fork` of the C library is what makes a child: a raw `clone` is not
-    /// noticed. Elsewhere, the system is asked for the process ID.
+    /// noticed. Elsewhere, each call gets the process ID from the system.
     #[inline]
     pub fn get(&self) -> &T {
         self.get_in(process_id())
     }
 
-    /// Returns the value of any process, for what is the same in all of them, such as settings.
+    /// Returns the value of any process, for state that all share, such as settings.
     pub fn any(&self) -> &T {
         &self.first.value
     }

@@ -30,7 +30,7 @@ impl Running {
         self.0.is_some()
     }
 
-    /// Asks for an early end of the call. A panic of the backend is contained and logged.
+    /// Requests an early end of the call. A panic of the backend is contained and logged.
     pub fn cancel(self) {
         let Some(cancel) = self.0 else { return };
         // A future cancels when it is dropped, perhaps during a panic. A second panic would end the process.

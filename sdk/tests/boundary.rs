@@ -1,7 +1,7 @@
-//! Everything that crosses the FFI boundary, through the real tables, in one process: for the sanitizers and Miri.
+//! Crossings of the FFI boundary, through the real tables, in one process. The sanitizers and Miri run them.
 //!
-//! Each backend crosses twice, so that objects of both sides meet on their way. At the end of each test, nothing may be
-//! left of what crossed.
+//! Each backend crosses twice, so that objects of both sides meet on their way. At the end of each test, everything
+//! that crossed must be gone.
 
 #[path = "boundary/completions.rs"]
 mod completions;

@@ -1,4 +1,4 @@
-//! How leases are renewed on several servers, what becomes of lost ones, and which waits are bounded.
+//! How leases on several servers are renewed and lost, and which waits are bounded.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -331,7 +331,7 @@ fn lease_that_ended_is_not_lost_if_the_server_kept_the_lock() {
 }
 
 #[test]
-fn lost_mutex_can_be_acquired_anew() {
+fn lost_mutex_can_be_acquired_again() {
     let servers = Arc::new(Servers::default());
     let leases = leases(&servers, LEASE * 10);
     for _ in 0..10 {

@@ -1,4 +1,4 @@
-//! A holder that is stopped by `SIGSTOP` for longer than its lease knows at once that it lost the mutex.
+//! A holder stopped by SIGSTOP for longer than its lease knows its mutex is lost.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
@@ -17,7 +17,7 @@ use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
 const LEASE: Duration = Duration::from_secs(2);
 const STOPPED_FOR: Duration = Duration::from_secs(3);
 
-/// Tells the child whether its lease is renewed. Its presence makes a process the child.
+/// The variable that states whether the child renews its lease. Its presence makes a process the child.
 const RENEWED: &str = "DOGPILE_SDK_TEST_RENEWED";
 
 /// Grants every request and counts them.

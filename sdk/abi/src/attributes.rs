@@ -91,7 +91,7 @@ impl Clone for Attributes {
     #[inline]
     fn clone(&self) -> Self {
         if !self.is_empty() {
-            // SAFETY: `self` owns a count of what `held` points to. Only its maker's function changes the count.
+            // SAFETY: `self` owns a count of the object behind `held`. Only its maker's function changes the count.
             unsafe { ((*self.held).retain)(self.held.cast()) };
         }
         Attributes { held: self.held }
@@ -102,7 +102,7 @@ impl Drop for Attributes {
     #[inline]
     fn drop(&mut self) {
         if !self.is_empty() {
-            // SAFETY: `self` owns a count of what `held` points to and gives it up, once.
+            // SAFETY: `self` owns a count of the object behind `held` and gives it up, once.
             unsafe { ((*self.held).release)(self.held.cast()) };
         }
     }

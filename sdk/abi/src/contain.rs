@@ -1,4 +1,4 @@
-//! Panics stop at the FFI boundary: every function that the other side may call runs inside [`contain`].
+//! Panics stop at the FFI boundary. Every function that the other side may call runs inside [`contain`].
 
 use std::any::Any;
 #[cfg(feature = "plugins")]

@@ -10,7 +10,7 @@ use crate::contain::contain_drop;
 #[repr(C)]
 #[derive(Debug, Clone, Copy, StableAbi)]
 pub struct LogRecord<'a> {
-    /// The level: 1 for errors, 2 for warnings, 3 for information, 4 for debugging, and 5 for tracing.
+    /// The level. 1 is error, 2 is warning, 3 is information, 4 is debugging, and 5 is tracing.
     pub level: u8,
     /// The source of the record, such as the path of a module.
     pub target: RStr<'a>,

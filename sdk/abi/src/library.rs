@@ -116,7 +116,7 @@ impl OpenLibrary {
         (self.root.entries())().into_result().map(Into::into)
     }
 
-    /// Builds the entry point `name` from `arguments`, a JSON object, around `proxied` if it is a proxy.
+    /// Builds the entry point `name` from `arguments`, a JSON object. A proxy is built around `proxied`.
     ///
     /// # Errors
     /// The error that the library returned, or its panic.
@@ -230,7 +230,7 @@ fn difference(what: &AbiInstability) -> String {
     }
 }
 
-/// Returns the first line of `text` that is not blank.
+/// Returns the first line of `text` that contains more than whitespace.
 fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("an unknown reason").to_owned()
 }

@@ -22,7 +22,7 @@ stable_interface! {
         fn acquire_within(nanoseconds: u64) -> bool;
         /// Releases the mutex.
         fn release() -> ();
-        /// Returns whether the mutex is held by anybody.
+        /// Returns whether the mutex is held.
         fn locked() -> bool;
         /// Returns whether this object acquired the mutex and is known to have lost it.
         fn is_lost() -> bool;

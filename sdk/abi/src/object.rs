@@ -104,7 +104,7 @@ impl Object {
         self.vtable.size
     }
 
-    /// Returns the name of the value's type, as the binary that made the handle calls it.
+    /// Returns the name of the value's type, as its binary spells it.
     pub fn type_name(&self) -> &'static str {
         let TypeName { start, len } = (self.vtable.type_name)();
         // SAFETY: `type_name` made both from a `&'static str`. A library is never unloaded, so that this holds for the
@@ -120,7 +120,7 @@ impl Object {
 
 impl Clone for Object {
     fn clone(&self) -> Self {
-        // SAFETY: `self` owns a count of what `held` points to, made with this vtable.
+        // SAFETY: `self` owns a count of the object behind `held`, made with this vtable.
         unsafe { (self.vtable.retain)(self.held) };
         Object { held: self.held, vtable: self.vtable }
     }
@@ -128,7 +128,7 @@ impl Clone for Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        // SAFETY: `self` owns a count of what `held` points to and gives it up once.
+        // SAFETY: `self` owns a count of the object behind `held` and gives it up once.
         unsafe { (self.vtable.release)(self.held) };
     }
 }

@@ -10,7 +10,7 @@ use crate::bytes::Bytes;
 use crate::contain::contain_drop;
 use crate::value::CachedValue;
 
-/// The store options of one side, which the other side reads through a table that can grow.
+/// The store options of one side. The other side reads them through a table that can grow.
 pub trait StableOptions {
     /// Returns the nanoseconds after which the store may drop the value.
     fn keep_for(&self) -> Option<u64>;
@@ -21,7 +21,7 @@ pub trait StableOptions {
     fn trial(&self) -> Option<u32>;
 }
 
-/// Borrows the store options of a value, for as long as one call of the other side takes.
+/// Borrows the store options of a value while a call of the other side runs.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 pub struct OptionsRef<'a> {

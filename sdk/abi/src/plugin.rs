@@ -1,4 +1,4 @@
-//! A library's root module: who it is, which entry points it has, and how one is built.
+//! A library's root module: its identity, its entry points, and how one is built.
 
 use abi_stable::library::{CheckTypeLayout, LibHeader, RootModule, RootModuleResult};
 use abi_stable::prefix_type::WithMetadata;

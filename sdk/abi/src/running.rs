@@ -12,7 +12,7 @@ stable_interface! {
     table RunningVtable, RunningVtableRef, RunningVtableFields;
     first {}
     last {
-        /// Asks for an early end of the call. Its completion still receives an outcome, or is dropped.
+        /// Requests an early end of the call. Its completion still receives an outcome, or is dropped.
         fn cancel() -> ();
     }
 }

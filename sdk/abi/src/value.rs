@@ -75,10 +75,10 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The version of the format that this library writes, and the only one that it serves.
+    /// The version of the format that this library writes. It serves no other version.
     pub const VERSION: i64 = 2;
 
-    /// Creates the metadata of a value made at `creation_time`, in the current format and without attributes.
+    /// Creates the metadata of a value made at `creation_time`. It has the current format and no attributes.
     pub fn new(creation_time: CreationTime) -> Self {
         Metadata { creation_time, version: Self::VERSION, attributes: Attributes::NONE }
     }

@@ -8,7 +8,7 @@ use abi_stable::StableAbi;
 
 use crate::value::CachedValue;
 
-/// Borrows a function of the caller, for as long as one call of the other side takes.
+/// Borrows a function of the caller while a call of the other side runs.
 ///
 /// A panic of the function never unwinds through the other side. The caller raises it again after the call.
 #[repr(C)]

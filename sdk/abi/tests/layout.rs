@@ -1,7 +1,7 @@
-//! The binary interface is frozen: `layout.txt` records the layout of everything that crosses, and this test fails if any of
-//! it changes.
+//! The binary interface is frozen. `layout.txt` records the layout of everything that crosses the FFI boundary, and
+//! this test fails if a layout changes.
 //!
-//! The layouts are those that abi_stable compares when a library is opened. `DOGPILE_TESTS_REWRITE=1` records them anew,
+//! The layouts are those that abi_stable compares when a library is opened. `DOGPILE_TESTS_REWRITE=1` records them again,
 //! which fails unless the version of the crate was raised as the change requires.
 
 #![cfg(target_pointer_width = "64")]

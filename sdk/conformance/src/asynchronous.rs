@@ -146,7 +146,7 @@ pub fn begun_set_multi_and_delete_multi_take_effect(setup: &Setup) -> Outcome {
     subject.delete_multi(&[])?.value(setup)
 }
 
-/// A key that `set` and `get` refuse is refused by `begin_set` and `begin_get`, with an error of the same kind.
+/// A key that `set` and `get` refuse is refused by `begin_set` and `begin_get`. The errors have the same kind.
 pub fn begun_calls_fail_as_blocking_calls_do(setup: &Setup) -> Outcome {
     let subject = Subject::new(setup)?;
     let value = setup.value(&*subject.backend, b"x");
@@ -186,7 +186,7 @@ pub fn each_call_completes_once(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A completion may begin the next call, because the backend holds none of its locks while it completes one.
+/// A completion may begin the next call. The backend holds none of its locks while it completes a call.
 pub fn completion_may_begin_the_next_call(setup: &Setup) -> Outcome {
     let (subject, key) = (Subject::new(setup)?, setup.fresh_key());
     let value = setup.value(&*subject.backend, b"x");

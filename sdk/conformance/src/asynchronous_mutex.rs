@@ -88,7 +88,7 @@ pub fn begun_release_of_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome
             format!("expected begin_release() {when} to complete with an error of kind NotHeld, got {kind:?}")
         })
     };
-    not_held("before anybody acquired it")?;
+    not_held("before it was acquired")?;
     try_acquire(&*subject.mutex, true, "of a free mutex")?;
     subject.release()?.value(setup)?;
     not_held("a second time")
@@ -159,7 +159,7 @@ pub fn canceled_wait_does_not_keep_the_mutex(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A call that is canceled while it acquires a free mutex does not keep the mutex.
+/// A call canceled while it acquires a free mutex does not keep the mutex.
 pub fn canceled_attempt_does_not_keep_the_mutex(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     for round in 0..20 {

@@ -47,12 +47,12 @@ pub fn keys_with_special_meaning_elsewhere_are_plain_keys(setup: &Setup) -> Outc
     each_is_refused_or_kept(setup, &marks.map(|mark| format!("{key}{mark}")))
 }
 
-/// A key that the backend does not admit is refused as an invalid key, or stored, and affects no other key.
+/// A key that the backend does not admit is refused or stored. It affects no other key.
 pub fn unadmitted_key_is_refused_or_kept(setup: &Setup) -> Outcome {
     each_is_refused_or_kept(setup, &not_admitted(setup)?)
 }
 
-/// Reading or deleting a key that the backend does not admit is refused, or finds nothing.
+/// Reading or deleting a key that is not admitted is refused or finds nothing.
 pub fn unadmitted_key_has_no_value(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     for key in not_admitted(setup)? {
@@ -66,7 +66,7 @@ pub fn unadmitted_key_has_no_value(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A request with one key that the backend does not admit is refused or succeeds for all keys.
+/// A request with one key that is not admitted fails or succeeds as a whole.
 ///
 /// The other keys keep their old values or have their new ones.
 pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {

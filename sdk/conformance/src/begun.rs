@@ -1,4 +1,4 @@
-//! [`Begun`]: an asynchronous call in progress, and the wait for its outcome, which has a time limit.
+//! [`Begun`]: an asynchronous call in progress, and the bounded wait for its outcome.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

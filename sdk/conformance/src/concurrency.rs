@@ -23,7 +23,7 @@ pub fn value_set_by_one_thread_is_read_by_others(setup: &Setup) -> Outcome {
     ensure_absent(&*backend, &key)
 }
 
-/// While threads overwrite a value, each read returns one of the values whole, with its own metadata.
+/// While threads overwrite a value, each read returns a whole value with its own metadata.
 pub fn value_is_never_torn(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();

@@ -38,7 +38,7 @@ pub fn deleting_never_panics(setup: &Setup) -> Outcome {
     })
 }
 
-/// The calls of a mutex may fail, but they do not panic, and the backend keeps working.
+/// The calls of a mutex may fail, but do not panic. The backend keeps working.
 pub fn mutex_calls_never_panic(setup: &Setup) -> Outcome {
     setup.mutex(&*setup.backend()?, &setup.fresh_key())?;
     never_panics(setup, |backend, key, _| {
@@ -76,7 +76,7 @@ pub fn key_mangler_never_panics(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// A value of the host that panics when it is dropped does not damage the backend.
+/// A value of the host that panics on drop does not damage the backend.
 pub fn value_that_panics_on_drop_does_no_harm(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if backend.capabilities().serializer.is_some() {
@@ -95,7 +95,8 @@ pub fn value_that_panics_on_drop_does_no_harm(setup: &Setup) -> Outcome {
     works_on(setup, &*backend)
 }
 
-/// After a thread panicked between two calls, others can use the backend and release a mutex that the thread held.
+/// A panic of a thread between two calls leaves the backend usable. Other threads can release a mutex that the thread
+/// held.
 pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let mutex = setup.mutex(&*backend, &key).ok();

@@ -41,7 +41,7 @@ pub fn value_is_stored_while_its_mutex_is_held(setup: &Setup) -> Outcome {
     Ok(mutex.release()?)
 }
 
-/// A mutex that is not held has no fence, so that nobody stores under a lock that they do not have.
+/// A mutex that is not held has no fence and cannot guard a store.
 pub fn mutex_that_is_not_held_has_no_fence(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let mutex = setup.mutex(&*backend, &key)?;

@@ -14,7 +14,7 @@ use crate::expect::{Outcome, Stop, ensure};
 /// The line that the child prints once it holds the mutex.
 const HELD: &str = "dogpile-conformance: held";
 
-/// The line that tells the child to release the mutex, and the lines with which it replies.
+/// The line that orders the child to release the mutex, and the lines with which it replies.
 const RELEASE: &str = "release";
 const RELEASED: &str = "dogpile-conformance: released";
 const NOT_HELD: &str = "dogpile-conformance: not held";
@@ -119,7 +119,7 @@ impl Drop for Holder {
     }
 }
 
-/// Acquires the mutex of `key` and holds it until the process ends, or until an order to release it comes.
+/// Acquires the mutex of `key` and holds it until the process ends or releases it.
 ///
 /// The program given to [`Setup::leased_by`](crate::Setup::leased_by) calls this function. It prints a line once it
 /// holds the mutex, and returns when the standard input ends.

@@ -48,7 +48,7 @@ pub fn mutex_of_another_process_cannot_be_released(setup: &Setup) -> Outcome {
     try_acquire(&*mutex, false, "after a release that failed")
 }
 
-/// A holder that was stopped for longer than its lease does not release the mutex of the next holder.
+/// A holder stopped for longer than its lease does not release the next holder's mutex.
 pub fn stopped_holder_leaves_the_next_holders_mutex_alone(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (mut holder, mutex) = held_elsewhere(setup, &*backend, &key)?;

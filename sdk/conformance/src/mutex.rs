@@ -25,12 +25,12 @@ const LATE: Duration = Duration::from_secs(5);
 pub fn new_mutex_is_unlocked(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
-    locked(&*mutex, false, "before anybody acquired it")?;
+    locked(&*mutex, false, "before it was acquired")?;
     acquire(&*mutex, "a free mutex")?;
     release(&*mutex)
 }
 
-/// While a mutex is held, trying to acquire it fails at once, even on the thread that holds it.
+/// Trying to acquire a held mutex fails at once, even on its holder's thread.
 ///
 /// Behaviour: `mutex-non-blocking-refused-while-held`
 pub fn held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
@@ -95,7 +95,7 @@ pub fn acquire_until_gives_up_at_its_deadline(setup: &Setup) -> Outcome {
     release(&*held)
 }
 
-/// If its deadline has passed, `acquire_until` acquires a free mutex and refuses a held one, as `try_acquire` does.
+/// After its deadline, `acquire_until` acquires a free mutex and refuses a held one. It behaves like `try_acquire`.
 pub fn acquire_until_past_deadline_tries_once(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (first, second) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
@@ -118,11 +118,11 @@ pub fn acquire_until_past_deadline_tries_once(setup: &Setup) -> Outcome {
     release(&*second)
 }
 
-/// A mutex is not lost before it is acquired, while it is held, or after it is released. Neither is its refused twin.
+/// A mutex is not lost before it is acquired, while held, or after its release. Neither is its refused twin.
 pub fn held_mutex_is_not_lost(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let (mutex, twin) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
-    not_lost(&*mutex, "before anybody acquired it")?;
+    not_lost(&*mutex, "before it was acquired")?;
     for _ in 0..2 {
         acquire(&*mutex, "a free mutex")?;
         not_lost(&*mutex, "while it is held")?;
@@ -134,7 +134,7 @@ pub fn held_mutex_is_not_lost(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-/// Threads that each have a mutex of their own for one key never hold it together.
+/// Threads with mutexes of their own for one key never hold it together.
 ///
 /// Behaviour: `mutex-excludes-threads`
 pub fn mutex_excludes_threads(setup: &Setup) -> Outcome {
@@ -216,11 +216,11 @@ pub fn waiting_thread_acquires_released_mutex(setup: &Setup) -> Outcome {
     })
 }
 
-/// Releasing a mutex that is not held is an error, so that the caller learns that its lock was lost.
+/// Releasing a mutex that is not held is an error. The caller learns from it that its lock was lost.
 pub fn releasing_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
-    not_held(&*mutex, "before anybody acquired it")?;
+    not_held(&*mutex, "before it was acquired")?;
     acquire(&*mutex, "a free mutex")?;
     release(&*mutex)?;
     not_held(&*mutex, "a second time")?;

@@ -42,7 +42,7 @@ impl Setup {
         }
     }
 
-    /// Shows the cases as ignored for the reason `why`, for example because a server is missing.
+    /// Shows the cases as ignored for the reason `why`, for example a missing server.
     #[must_use]
     pub fn ignored(mut self, why: impl Into<String>) -> Self {
         self.ignored = Some(why.into());
@@ -119,7 +119,7 @@ impl Setup {
         (0..count).map(|_| self.fresh_key()).collect()
     }
 
-    /// Returns a value of `bytes` in the form that `backend` stores by default: an object or bytes.
+    /// Returns a value of `bytes` in the form that `backend` stores by default. It is an object or bytes.
     pub fn value(&self, backend: &dyn CacheBackend, bytes: &[u8]) -> CachedValue {
         let metadata = Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456));
         let payload = match backend.capabilities().serializer {

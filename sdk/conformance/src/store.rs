@@ -10,7 +10,7 @@ use crate::setup::Setup;
 /// More bytes than the envelope around a payload takes.
 pub(crate) const ENVELOPE_BYTES: u64 = 256;
 
-/// A key that was never set has no value, and reading it is not an error.
+/// A key that was never set has no value. Reading it is not an error.
 ///
 /// Behaviour: `backend-miss-is-no-value`
 pub fn reading_an_absent_key_is_a_miss(setup: &Setup) -> Outcome {

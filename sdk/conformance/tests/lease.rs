@@ -1,4 +1,4 @@
-//! The lease level, run on mutexes that are files: correct ones, and ones with a planted fault.
+//! The lease level, run on mutexes that are files. Some are correct, and others have a planted fault.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

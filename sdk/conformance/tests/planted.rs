@@ -86,7 +86,7 @@ const FOUND: &[(Bug, Level, &str, &str)] = &[
         "acquire_until_past_deadline_tries_once",
         "to return true, got false",
     ),
-    (IsLostBeforeItIsHeld, Level::Mutex, "held_mutex_is_not_lost", "before anybody acquired it"),
+    (IsLostBeforeItIsHeld, Level::Mutex, "held_mutex_is_not_lost", "before it was acquired"),
     (IsLostWhileItIsHeld, Level::Mutex, "held_mutex_is_not_lost", "while it is held"),
     (IsNotExclusive, Level::Mutex, "two_mutexes_of_one_key_exclude_each_other", "while its twin is held"),
     (

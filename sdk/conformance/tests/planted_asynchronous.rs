@@ -75,7 +75,7 @@ const FOUND: &[(Bug, &str, &str)] = &[
     (LosesTheLastEntry, "begun_set_multi_and_delete_multi_take_effect", "got no value"),
     (DeletesOnlyTheFirstKey, "begun_set_multi_and_delete_multi_take_effect", "to return no value"),
     (RefusesKeysAsOther, "begun_calls_fail_as_blocking_calls_do", "with Some(InvalidKey), got Some(Other)"),
-    (CompletesTwice, "each_call_completes_once", "makes two outcomes: told to panic"),
+    (CompletesTwice, "each_call_completes_once", "makes two outcomes: a planted panic"),
     (NeverCompletes, "each_call_completes_once", "begin_delete() to complete within"),
     (DropsItsCompletion, "each_call_completes_once", "got an error (Dropped)"),
     (HoldsItsLockWhileCompleting, "completion_may_begin_the_next_call", "the last of 10 has not completed"),

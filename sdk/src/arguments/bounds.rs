@@ -37,7 +37,7 @@ pub fn between(
     Err(invalid(argument, format_args!("{given} is too {what}; use at {use_this} {bound}")))
 }
 
-/// Returns `given` if it is at least a millisecond, as every timeout must be, and at most [`LONGEST`].
+/// Returns `given` if it is at least a millisecond and at most [`LONGEST`]. Every timeout must be.
 ///
 /// ```
 /// use std::time::Duration;

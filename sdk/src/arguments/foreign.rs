@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::error::refused;
 use crate::error::BackendError;
 
-/// The arguments that an entry point accepts under the names of another program, such as oslo.cache.
+/// The arguments that an entry point accepts by another program's names, such as oslo.cache's.
 ///
 /// They are data: `register_backend!` takes them as `foreign`. An argument that means nothing to the entry point is
 /// accepted, and the region logs one warning that lists all of them. The entry point's own arguments need no row.
@@ -38,13 +38,14 @@ pub struct ForeignArguments {
 pub struct ForeignArgument {
     /// The name.
     pub name: &'static str,
-    /// The arguments that get the value, such as `url`, or `tls.cafile` for an entry of a table. None: no effect.
+    /// The arguments that get the value, such as `url` or `tls.cafile`. The latter is an entry of a table. Without
+    /// any, the name has no effect.
     pub paths: &'static [&'static str],
     /// The name of a foreign switch. Unless it is true, this argument has no effect.
     pub switch: Option<&'static str>,
     /// How the value is converted.
     pub conversion: Conversion,
-    /// Why the argument has no effect, or what else is to be said about it.
+    /// Why the argument has no effect, or another remark about it.
     pub note: &'static str,
 }
 
@@ -54,7 +55,7 @@ pub struct ForeignArgument {
 pub enum Conversion {
     /// It stays as it is.
     None,
-    /// A text is put before it.
+    /// A string is put before it.
     Prefix(&'static str),
     /// True becomes an empty table, and false nothing.
     Table,
@@ -95,7 +96,7 @@ impl ForeignArgument {
         ForeignArgument { conversion, ..self }
     }
 
-    /// Sets what else is to be said about the argument.
+    /// Sets the remark about the argument.
     #[must_use]
     pub const fn noted(self, note: &'static str) -> Self {
         ForeignArgument { note, ..self }
@@ -117,7 +118,7 @@ impl ForeignArguments {
         ForeignArguments { others, why_others: why, ..self }
     }
 
-    /// Returns the row of `name`. That of one of the `others` says that it has no effect.
+    /// Returns the row of `name`. The row of one of the `others` states that it has no effect.
     pub fn find(&self, name: &str) -> Option<ForeignArgument> {
         let row = self.rows().find(|row| row.name == name);
         let other = || self.others.iter().find(|other| **other == name);
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn switch_that_is_no_boolean_is_refused() {
+    fn switch_that_is_not_a_boolean_is_refused() {
         for given in [json!({ "tls_enabled": "yes" }), json!({ "tls_enabled": 1, "tls_cafile": "a" })] {
             let error = translate(&given).unwrap_err();
             assert!(

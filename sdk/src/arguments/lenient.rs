@@ -1,8 +1,8 @@
 //! [`Lenient`]: reads the values of a configuration as the types that an entry point expects.
 //!
-//! An ini file contains only strings. Python's dogpile.cache guesses their types before anything asks for one, so that the
-//! password `0123` becomes 123. Here, a string is converted only where a number, a boolean, or a list is
-//! expected.
+//! An ini file contains only strings. Python's dogpile.cache guesses their types before it knows which types are
+//! expected, so that the password `0123` becomes 123. Here, a string is converted only where a number, a boolean, or
+//! a list is expected.
 //
 // Source: dogpile.cache `util/__init__.py`, `coerce_string_conf`.
 

@@ -2,8 +2,8 @@
 
 /// The options of oslo.cache's section `[cache]` that concern servers, and the arguments that it makes of them.
 ///
-/// Keystone and the other programs of OpenStack have this section. `username`, `password`, and `url` are missing here: a
-/// store that has no such argument refuses them, because they are not to be lost unnoticed.
+/// Keystone and the other programs of OpenStack have this section. `username`, `password`, and `url` are missing
+/// here. A store without such an argument rejects them, so that they are not lost unnoticed.
 // Source: oslo.cache `_opts.py` and `core.py`, `_build_cache_config`; names that it no longer has are from older versions.
 pub const OSLO_CACHE: &[&str] = &[
     "backend_expiration_time",

@@ -73,7 +73,7 @@ impl<M: Leased> MutexOperations for LeasedOperations<M> {
         };
         let (mutex, token) = (Arc::clone(&self.mutex), ended.claim.token.clone());
         let receive = move |outcome| completion.complete(mutex.released(&ended, outcome));
-        // A release goes on even if nobody waits for its outcome.
+        // A release goes on even if its caller no longer waits for its outcome.
         drop(self.store.begin_release(self.mutex.key(), &token, Completion::new(receive)));
         Running::done()
     }

@@ -10,7 +10,7 @@ use super::token::new_token;
 
 /// An acquisition or its attempt: a token, and whether it is still wanted.
 ///
-/// A token is used for one acquisition. While the lock has it, nobody else has held the lock since.
+/// A token is used for one acquisition. While the lock has it, no other holder has had the lock since.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) token: String,
@@ -61,7 +61,7 @@ impl Claim {
 ///
 /// The lease can be *lost*. There are two kinds of loss:
 /// * The lease ended by our count, because no renewal succeeded in time. The server may have kept the lock all the same.
-///   If a later renewal finds it there with our token, then nobody else has held it, and the lease is no longer lost.
+///   If a later renewal finds it there with our token, no other holder has had it, and the lease is no longer lost.
 /// * The server reported that the lock is gone or has another token. Somebody else may have held it, and may have stored
 ///   a newer value. No server can rule that out afterwards: a released lock leaves no trace. This loss is final.
 ///

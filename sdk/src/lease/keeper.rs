@@ -247,7 +247,7 @@ impl Shared {
             }
             Task::Remove { key, claim, until } => self.remove(server, key, claim, until),
         }));
-        // Continue, because the other leases must be renewed all the same.
+        // Continue, because the other leases still need their renewals.
         if performed.is_err() {
             log::error!("{:?} panicked while it renewed a lease or removed a lock", self.store);
         }

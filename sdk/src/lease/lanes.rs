@@ -1,4 +1,4 @@
-//! [`Lanes`]: one queue of tasks for each server, of which one task is performed at a time.
+//! [`Lanes`]: one queue of tasks per server. One task of a queue is performed at a time.
 
 use std::collections::HashMap;
 use std::sync::Arc;

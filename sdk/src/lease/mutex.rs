@@ -92,7 +92,7 @@ impl Leased for LeasedMutex {
     ) -> Result<bool, BackendError> {
         let Shared { options, keeper, .. } = &*self.shared;
         let acquired = outcome.inspect_err(|_| {
-            // The server may have granted the lock although its reply was lost. Nobody else would release it.
+            // The server may have granted the lock although its reply was lost. No other caller would release it.
             keeper.get().remove(&self.key, claim);
         })?;
         if acquired {

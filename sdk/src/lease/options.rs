@@ -9,8 +9,8 @@ pub struct LeaseOptions {
     /// The time after which the lock of a dead holder expires. An acquisition is also given up after this time, because
     /// its lease would have ended. Default: 30 seconds.
     pub lease: Duration,
-    /// Whether a lease is renewed while its mutex is held, and acquired again after it was lost. Otherwise two creators
-    /// may overlap after it ends. Default: true.
+    /// Whether a lease is renewed while its mutex is held, and restored after a loss. Otherwise two creators may
+    /// overlap after it ends. Default: true.
     pub renewed: bool,
     /// The longest pause between two polls of a lock that another holder has. The first pause is 1 millisecond. A pause
     /// grows to at most a sixteenth of the time waited. Default: 100 milliseconds.

@@ -56,7 +56,7 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// If the server fails.
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError>;
 
-    /// Returns whether the lock of `key` is held by anybody. An expired lock is held by nobody.
+    /// Returns whether the lock of `key` is held. An expired lock is not.
     ///
     /// # Errors
     /// If the server fails.
@@ -75,7 +75,7 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// fewer connections while the server hangs.
     ///
     /// The leases on one server are renewed one after another, and those on different servers side by side, so that a
-    /// server that hangs endangers no lease on another one. The name is asked for at each renewal, because keys may move
+    /// server that hangs endangers no lease on another one. It is called at each renewal, because keys may move
     /// to another server. This call performs no I/O and never blocks. A wrong name costs time, and nothing else.
     fn server<'k>(&self, key: &'k str) -> Cow<'k, str> {
         Cow::Borrowed(key)

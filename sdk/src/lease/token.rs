@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 /// Returns 32 hexadecimal digits that no other call returned, in this process or another.
 pub(super) fn new_token() -> String {
-    // A forked child has a copy of its parent's random state. The process and the time tell them apart.
+    // A forked child has a copy of its parent's random state. The process ID and the time make the tokens differ.
     let digits = || RandomState::new().hash_one((process::id(), SystemTime::now()));
     format!("{:016x}{:016x}", digits(), digits())
 }

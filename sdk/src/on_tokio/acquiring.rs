@@ -62,7 +62,7 @@ impl Acquiring {
         outcome
     }
 
-    /// Returns whether the mutex is held by anybody.
+    /// Returns whether the mutex is held.
     pub(super) async fn locked(&self) -> Result<bool, BackendError> {
         self.mutex.locked().await
     }
@@ -82,7 +82,7 @@ impl Acquiring {
         outcome
     }
 
-    /// Releases a mutex that nobody waits for any more. A failure is logged.
+    /// Releases a mutex whose caller no longer waits for it. A failure is logged.
     async fn give_back(&self) {
         match self.release().await {
             Err(error) if error.kind() != ErrorKind::NotHeld => log_failure(&error),

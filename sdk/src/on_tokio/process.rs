@@ -1,4 +1,4 @@
-//! [`Processes`]: the runtime and the backend of each process, from the one that started to its forked children.
+//! [`Processes`]: the runtime and the backend of each process: the first, and its forked children.
 
 use std::fmt;
 use std::future::Future;

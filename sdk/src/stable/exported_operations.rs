@@ -1,4 +1,4 @@
-//! Our asynchronous calls, in the form that the other side calls, and the other side's completions.
+//! Our asynchronous calls in the other side's form, and the other side's completions as ours.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

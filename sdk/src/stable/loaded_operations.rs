@@ -1,4 +1,4 @@
-//! The other side's asynchronous calls, as implementations of our traits, and our completions as it calls them.
+//! The other side's asynchronous calls as ours, and our completions as it calls them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -112,7 +112,7 @@ static HOST: OnceLock<HostRef> = OnceLock::new();
 /// Gives this library's copy of the `log` crate a logger that hands everything to the host.
 fn forward_log_records() {
     if log::set_logger(&Forwarder).is_ok() {
-        // The host is asked for each record, so that a change of its level takes effect at once.
+        // Check with the host for each record, so that a change of its level takes effect at once.
         log::set_max_level(log::LevelFilter::Trace);
     }
 }

@@ -79,7 +79,7 @@ fn panic_is_an_error_with_its_message() {
     let begun = only(&begun(|done| calls.begin_get("panic", done)).1).unwrap_err();
     for error in [blocking, begun] {
         assert_eq!((error.kind(), error.operation()), (ErrorKind::Panicked, Some("get")));
-        assert_eq!(error.to_string(), "the backend panicked: told to panic by key panic");
+        assert_eq!(error.to_string(), "the backend panicked: panic requested by key panic");
     }
     assert_eq!(backend.get("a").unwrap(), None, "the thread works on");
 }

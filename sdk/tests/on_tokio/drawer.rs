@@ -103,7 +103,7 @@ impl Drawer {
         if key.starts_with("gate") {
             self.0.gate().await;
         }
-        assert!(!key.starts_with("panic"), "told to panic by key {key}");
+        assert!(!key.starts_with("panic"), "panic requested by key {key}");
     }
 }
 
@@ -166,7 +166,7 @@ impl AsyncMutex for DrawerMutex {
         if self.key.starts_with("gate_attempt") {
             self.control.gate().await;
         }
-        assert!(!self.key.starts_with("panic"), "told to panic by key {}", self.key);
+        assert!(!self.key.starts_with("panic"), "panic requested by key {}", self.key);
         Ok(acquired)
     }
 

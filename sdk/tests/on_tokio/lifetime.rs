@@ -25,9 +25,9 @@ fn error_of_the_constructor_is_returned() {
 
 #[test]
 fn panic_of_the_constructor_is_an_error() {
-    let error = failure(async || panic!("told to panic"));
+    let error = failure(async || panic!("a planted panic"));
     assert_eq!(error.kind(), ErrorKind::Panicked);
-    assert_eq!(error.to_string(), "the backend panicked: told to panic");
+    assert_eq!(error.to_string(), "the backend panicked: a planted panic");
 }
 
 #[test]

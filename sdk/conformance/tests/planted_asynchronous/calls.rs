@@ -123,7 +123,7 @@ impl Operations for Calls {
         match bug {
             CompletesTwice => {
                 completion.complete(self.store.set(&key, value));
-                panic!("told to panic");
+                panic!("a planted panic");
             }
             StoresAfterItsOutcome => {
                 completion.complete(Ok(()));
