@@ -1,5 +1,6 @@
-//! Links our own plugins, one line for each feature: a crate that is only named in a manifest is not linked, and
-//! its entry points would be missing without a word.
+//! Links our own plugins, one line for each feature.
+//!
+//! A crate that is only named in a manifest is not linked, and its entry points would silently be missing.
 
 #[cfg(feature = "dbm")]
 use dogpile_dbm as _;

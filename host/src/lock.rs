@@ -56,7 +56,7 @@ impl<V> From<Reading<V>> for decision::Reading<V> {
     }
 }
 
-/// Lets one caller of this process create a value, while the others keep the old one or wait for the new one.
+/// Lets one caller of this process create a value. The others keep the old one or wait for the new one.
 ///
 /// It holds no values, and works with any store: the caller says how to read and how to create. A region does the same
 /// for a backend, and excludes other processes as well.
@@ -83,7 +83,8 @@ impl DogpileLock {
         DogpileLock { gates: PerProcess::new(|| Arc::new(Gates::new(drop)), |_| {}), name: "".into() }
     }
 
-    /// Returns the value of `key`, creating it if it is missing or stale and no other caller creates it.
+    /// Returns the value of `key`, creating it if it is missing or stale. If another caller creates it, this call
+    /// waits or gets the old value.
     ///
     /// `read` returns the stored value, and is called again before `create`. `create` creates the value and stores it,
     /// and is called at most once. Blocks only if there is no old value and another caller creates one; waiters get the

@@ -69,7 +69,7 @@ struct State {
 }
 
 impl Registry {
-    /// Returns the registry of the process, which regions and configuration files use unless they are given another one.
+    /// Returns the registry of the process, the default of regions and configuration files.
     ///
     /// The first call creates it as [`new`](Self::new) does.
     pub fn global() -> Self {
@@ -77,7 +77,7 @@ impl Registry {
         GLOBAL.get_or_init(Registry::new).clone()
     }
 
-    /// Creates a registry with the entry points of linked crates and of the plugin folders in `DOGPILE_PLUGIN_PATH`.
+    /// Creates a registry of the linked crates' entry points and the folders in `DOGPILE_PLUGIN_PATH`.
     ///
     /// A folder that cannot be used is logged and listed in [`problems`](Self::problems).
     pub fn new() -> Self {

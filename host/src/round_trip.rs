@@ -1,4 +1,4 @@
-//! Round trips: a value is stored only if it is read back as the same value.
+//! Round trips: a value is stored only if it is read back unchanged.
 //!
 //! Every format loses something. JSON writes `Some(None)` and `None` alike. An untagged enum is read as its first variant
 //! that fits. A value that is lost in this way would come out of the cache as another value, or would be created at
@@ -46,7 +46,7 @@ const FIRST: u32 = 64;
 /// One in so many values is read back although its features are known.
 const SAMPLED: u32 = 1024;
 
-/// What is known about the round trips of one store: a list of the types of its values, which only grows.
+/// What is known about the round trips of one store. It is a list of the types of its values, which only grows.
 #[derive(Debug, Default)]
 pub struct RoundTrips {
     known: OnceLock<(TypeId, Known)>,

@@ -1,6 +1,6 @@
-//! [`Spy`]: a deserializer that looks at what a type asks for, and at what it gets.
+//! [`Spy`]: a deserializer that observes what a type requests and what it gets.
 //!
-//! Most types ask for what they expect. Untagged enums, flattened fields, and dynamic values take what the format has,
+//! Most types request what they expect. Untagged enums, flattened fields, and dynamic values take what the format has,
 //! by `deserialize_any`, and guess the type from it. A spy notes that. It also replaces strings that stand for numbers.
 
 use std::cell::Cell;

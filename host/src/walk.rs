@@ -1,4 +1,4 @@
-//! [`Walk`]: a serializer that writes nothing, and shows each part of a value to an [`Observer`].
+//! [`Walk`]: a serializer that writes nothing and shows a value's parts to an [`Observer`].
 
 use std::fmt;
 

@@ -274,7 +274,7 @@ fn invalid_pickles_are_refused_with_their_place() {
         (b"P1\n.", "byte 0: persistent IDs are not supported"),
         (b"\x82\x01.", "byte 0: extension codes are not supported"),
         (b"\x97.", "byte 0: out-of-band buffers are not supported"),
-        (b"{\"a\": 1}", "byte 0: unknown opcode 0x7b; these bytes may be no pickle"),
+        (b"{\"a\": 1}", "byte 0: unknown opcode 0x7b; these bytes may not be a pickle"),
     ];
     for (pickle, problem) in invalid {
         let expected = format!("cannot read the pickle at {problem}");

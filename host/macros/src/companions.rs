@@ -1,4 +1,4 @@
-//! The companions of a cached function, such as `get` and `invalidate`, and where they are placed.
+//! The companions of a cached function, such as `get` and `invalidate`, and their places.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};

@@ -1,4 +1,4 @@
-//! Durations such as `"5m"`, in the form of `dogpile_sdk::seconds`, which a macro crate should not depend on.
+//! Durations such as `"5m"`, in the form of `dogpile_sdk::seconds`. A macro crate should not depend on that.
 
 use std::time::Duration;
 

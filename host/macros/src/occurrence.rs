@@ -1,4 +1,4 @@
-//! [`occurrence`]: tells apart the functions that one attribute in a macro caches.
+//! [`occurrence`]: distinguishes the functions that one attribute in a macro caches.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

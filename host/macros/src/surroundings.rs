@@ -1,4 +1,4 @@
-//! Explains errors that come from the block around a function, which an attribute macro does not see.
+//! Explains errors from the block around a function, which an attribute macro does not see.
 //!
 //! The companions of a function in an `impl` are methods, and a trait cannot have them. The compiler would report one
 //! error per companion. This module reads the source file instead, and looks for the function there. It can only make

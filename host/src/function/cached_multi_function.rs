@@ -50,7 +50,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
         &self.function
     }
 
-    /// Returns the values for `arguments`, calling the closure once for those that are missing or stale.
+    /// Returns the values for `arguments`, calling the closure once for the missing or stale ones.
     ///
     /// If the region fails, this logs a warning and calls the closure as if it were not cached.
     pub fn call<K, R>(&self, arguments: &[K]) -> R

@@ -1,9 +1,9 @@
-//! Functions and methods within the body of another function: their full name alone is not unique.
+//! Functions and methods within the body of another function. Their full name alone is not unique.
 
 use super::function_call::Function;
 use super::place::Place;
 
-/// Returns `function` with an owner and its place if it is within the body of another function.
+/// Returns `function`, with an owner and its place if another function's body contains it.
 ///
 /// Another body, or another block of this one, may contain a function of the same name. `path` is the function's path,
 /// and `usual` the [`path_len`] that it has outside of bodies, directly in its module.
@@ -21,7 +21,7 @@ pub fn of_function_body<'a>(
     function.of(body).at(place)
 }
 
-/// Returns `function` as a method of `owner`, with its place if its `impl` is within the body of a function.
+/// Returns `function` as a method of `owner`. If the `impl` is in a function's body, it has a place.
 ///
 /// Another block of that body may contain a type of the same name. `path` is the path of an item within the method, and
 /// `module` the [`path_len`] of the module.
@@ -37,7 +37,7 @@ pub fn of_method<'a>(
     if is_in_body(path, module) { method.at(place) } else { method }
 }
 
-/// Returns the length that `path`, which a macro such as `module_path!` made, has in a type's name: without `r#`.
+/// Returns the length of `path` in a type's name, which omits `r#`. A macro such as `module_path!` made it.
 pub const fn path_len(path: &str) -> usize {
     let (bytes, mut at, mut raw) = (path.as_bytes(), 1, 0);
     while at < bytes.len() {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_in_bodies_are_told_from_others() {
+    fn methods_in_bodies_are_distinguished() {
         for path in [
             "m::T::f::I",
             "m::T<_>::f::I",

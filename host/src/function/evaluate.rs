@@ -51,7 +51,7 @@ fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     or_evaluate(found, region, &key, || progress.end(original).expect(CALLED_OR_RETURNED))
 }
 
-/// Returns what the cached function `original` returns, calling it with `arguments` if its value is missing or stale.
+/// Returns the result of `original`, a cached function. Calls it if the value is missing or stale.
 ///
 /// If the region fails, this logs a warning and calls the function as if it were not cached.
 #[inline]

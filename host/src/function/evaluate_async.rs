@@ -7,7 +7,7 @@ use super::should_cache::{FilteredCall, ShouldCache, decide};
 use crate::error::CreateError;
 use crate::value::CacheValue;
 
-/// Returns what the cached function `original` returns, awaiting it with `arguments` if its value is missing or stale.
+/// Returns the result of `original`, a cached function. Awaits it if the value is missing or stale.
 ///
 /// If the region fails, this logs a warning and awaits the function as if it were not cached.
 pub async fn evaluate_async_as<O, R, A, P, Fut>(
@@ -43,7 +43,8 @@ where
     }
 }
 
-/// Returns what the cached function `original` returns, awaiting it in a task of its own if its value is missing or stale.
+/// Returns the result of the cached function `original`. If its value is missing or stale, the function runs in a
+/// task of its own.
 ///
 /// The function runs to its end even if the caller is dropped. If the region fails, or if its runtime drops the task, this
 /// logs a warning and awaits the function as if it were not cached.

@@ -45,7 +45,7 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     Ok(M::found(arguments, found.into_iter().map(|Found(value)| value)))
 }
 
-/// Returns what the cached function `original` returns, calling it with the arguments whose values are missing or stale.
+/// Returns the results of the cached function `original`, calling it with missing or stale arguments.
 ///
 /// If the region fails, this logs a warning and calls the function as if it were not cached.
 pub fn evaluate_many_as<O, R, K, P>(

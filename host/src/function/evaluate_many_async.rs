@@ -19,7 +19,7 @@ use crate::error::{CreateError, RegionError};
 use crate::region::CallOptions;
 use crate::value::CacheValue;
 
-/// Returns what the cached function `original` returns, awaiting it with the keys whose values are missing or stale.
+/// Returns the results of the cached function `original`, awaiting it with missing or stale keys.
 ///
 /// If the region fails, this logs a warning and awaits the function as if it were not cached.
 pub async fn evaluate_many_async_as<O, R, K, V, A, P, Fut>(

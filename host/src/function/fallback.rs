@@ -1,4 +1,4 @@
-//! What a cached function does if its region fails: it is evaluated as if it were not cached.
+//! What a cached function does if its region fails. It is evaluated as if it were not cached.
 //!
 //! A function cannot return an error of its region. Under `on_backend_failure = "degrade"`, the region itself goes on
 //! without its backend, so that one caller evaluates at a time and the others get its value. Under `"error"`, and for all

@@ -139,7 +139,7 @@ impl<'a> Function<'a> {
         self.name
     }
 
-    /// Returns the type that it is a method of, or the function whose body contains it.
+    /// Returns the type whose method it is, or the function whose body contains it.
     pub fn owner(&self) -> Option<&'a str> {
         self.owner
     }
@@ -253,7 +253,7 @@ impl<'a> FunctionCall<'a> {
         FunctionCall { function, arguments, shared: &[] }
     }
 
-    /// Returns this call of a function of many keys with arguments that are part of every key.
+    /// Returns this call of a function of many keys. The arguments `shared` are part of every key.
     #[must_use]
     pub const fn with_shared(mut self, shared: &'a [Argument<'a>]) -> Self {
         self.shared = shared;
@@ -270,7 +270,7 @@ impl<'a> FunctionCall<'a> {
         self.arguments
     }
 
-    /// Returns the first arguments of every key of a function of many keys: those of `key_by`.
+    /// Returns the arguments of `key_by`, which come first in every key.
     ///
     /// It is empty for a function of one value, whose [`arguments`](Self::arguments) begin with them.
     pub fn shared(&self) -> &'a [Argument<'a>] {

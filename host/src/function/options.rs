@@ -101,7 +101,7 @@ impl<'r, G> FunctionOptions<'r, G> {
         self.with_predicate(predicate)
     }
 
-    /// Sets a predicate of key and value: values for which it returns false are not stored.
+    /// Sets a predicate of key and value. Values for which it returns false are not stored.
     ///
     /// The key is the one that the key generator made.
     pub fn should_cache_with_key<T, F: Fn(&str, &T) -> bool>(

@@ -1,4 +1,4 @@
-//! [`Outcome`]: which part of what a function returns is cached.
+//! [`Outcome`]: the part of a function's result that is cached.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! Recognizes a `Result` by its type, so that an alias of `Result` counts as one and a type of the same name does not.
+//! Recognizes a `Result` by its type. An alias of `Result` counts, and another type of the same name does not.
 //!
 //! The compiler prefers the inherent constant of [`Probe`] to the one of the trait [`NotAResult`]. It chooses while it
 //! knows the type, which is why generic parameters of a function cannot be recognized this way. The macros use it as

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use crate::created::Created;
 use crate::region::CallOptions;
 
-/// Decides which values of a cached function are stored: all, or those for which a predicate returns true.
+/// Decides which values of a cached function are stored. Without a predicate, all are.
 pub trait ShouldCache<T> {
     /// Returns whether `value` is stored under `key`.
     fn should_cache(&self, key: &str, value: &T) -> bool;
@@ -107,7 +107,8 @@ impl<'r, P> FilteredCall<'r, P> {
         FilteredCall { options, predicate }
     }
 
-    /// Creates a call that stores the values for which the closure `predicate` returns true, given key and value.
+    /// Creates a call that stores the values for which `predicate` returns true. The closure gets the key and the
+    /// value.
     pub fn by_key_and_value<T>(options: CallOptions<'r>, predicate: P) -> FilteredCall<'r, WithKey<P>>
     where
         P: Fn(&str, &T) -> bool,

@@ -50,7 +50,7 @@ impl ReadWriteMutex {
         ReadGuard { _guard: self.0.read() }
     }
 
-    /// Acquires the mutex for reading, or returns `None` if a writer holds it or waits for it.
+    /// Acquires the mutex for reading, or returns `None` if a writer holds or awaits it.
     pub fn try_read(&self) -> Option<ReadGuard<'_>> {
         Some(ReadGuard { _guard: self.0.try_read()? })
     }

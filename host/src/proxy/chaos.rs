@@ -34,7 +34,7 @@ register_proxy! {
     build: Chaos::new,
 }
 
-/// A proxy whose calls fail and take long on purpose, for tests of how an application bears an outage.
+/// A proxy whose calls fail or take long on purpose, for tests of outages.
 ///
 /// A failing call does not reach the backend, with two exceptions. Half of the writes that time out do, because a caller
 /// of a real server cannot know. A mutex is always released, because the host renews its lease as long as it is held.

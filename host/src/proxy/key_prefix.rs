@@ -1,4 +1,4 @@
-//! `dogpile.proxy.key_prefix`: a proxy that adds a prefix to every key, so that regions can share a store.
+//! `dogpile.proxy.key_prefix`: a proxy that prefixes every key, so that regions can share a store.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ register_proxy! {
     build: |config: KeyPrefixConfig, proxied| KeyPrefix::new(config.prefix, proxied),
 }
 
-/// A proxy that adds a prefix to every key and to the name of its mutex.
+/// A proxy that adds a prefix to every key and to its mutex's name.
 ///
 /// It receives mangled keys, so the prefix stays readable in the store.
 #[derive(Debug)]

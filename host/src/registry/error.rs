@@ -120,7 +120,7 @@ fn show_refused(
 }
 
 impl RegistryError {
-    /// Returns the setting of a region that names the entry point: `backend` or `wrap`, if it is known.
+    /// Returns the region's setting that names the entry point, if it is known. It is `backend` or `wrap`.
     pub fn setting(&self) -> Option<&str> {
         let kind = match self {
             RegistryError::Unknown(unknown) => unknown.kind,
@@ -134,7 +134,7 @@ impl RegistryError {
         })
     }
 
-    /// Returns the argument that the backend or proxy rejected, such as `max_entries`, if it is known.
+    /// Returns the argument that the backend or proxy rejected, if it is known. An example is `max_entries`.
     pub fn argument(&self) -> Option<&str> {
         match self {
             RegistryError::Refused { source, .. } => source.argument(),

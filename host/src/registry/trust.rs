@@ -53,7 +53,7 @@ impl Trust {
         Ok(self)
     }
 
-    /// Pins the library `file`, a file name or a whole path, to the hexadecimal SHA-256 `sha256`.
+    /// Pins the library `file`, a file name or a whole path, to a hexadecimal SHA-256.
     ///
     /// Once a library is pinned, libraries without a pin are not opened.
     ///

@@ -172,7 +172,7 @@ impl Observer for Outline<'_> {
     }
 
     fn add(parts: &mut String, part: String) {
-        // Only a key needs the text, to tell it apart from others.
+        // Only a key needs the text, to distinguish it from others.
         parts.push_str(&part);
         *parts = bounded(parts);
     }

@@ -2,7 +2,7 @@
 //!
 //! A *feature* is a kind of value at a place: "a string at the field `name` of an element". The place has the static
 //! steps from the outermost value: fields, variants, and positions in tuples, but neither the keys of maps nor the
-//! positions in lists. Kinds tell apart the values that formats treat differently, such as finite numbers and `NaN`.
+//! positions in lists. Kinds distinguish the values that formats treat differently, such as finite numbers and `NaN`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -172,7 +172,7 @@ impl Observer for Place<'_> {
     }
 }
 
-/// Mixes `more` into `hash`. Nobody from outside chooses what is mixed.
+/// Mixes `more` into `hash`. What is mixed is not chosen from outside.
 #[inline(always)]
 fn mix(hash: u64, more: u64) -> u64 {
     (hash.rotate_left(5) ^ more).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -195,7 +195,7 @@ fn unsigned_range(value: u128) -> u64 {
     i128::try_from(value).map_or(4, signed_range)
 }
 
-/// Tells apart usual strings, the empty one, and those that have a meaning of their own in JSON.
+/// Distinguishes usual strings, the empty one, and those that have a meaning of their own in JSON.
 #[inline(always)]
 fn class_of_str(value: &str) -> u64 {
     match value.as_bytes() {
@@ -207,7 +207,7 @@ fn class_of_str(value: &str) -> u64 {
     }
 }
 
-/// Tells apart finite numbers, the zeros, infinities, and `NaN`.
+/// Distinguishes finite numbers, the zeros, infinities, and `NaN`.
 #[inline(always)]
 fn class_of(value: f64) -> u64 {
     match value {

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_told_apart() {
+    fn formats_are_distinguished() {
         for (bytes, format) in [
             (&b"\x80\x02N."[..], Some("pickle")),
             (b"\x80\x05N", None),

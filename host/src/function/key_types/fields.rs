@@ -3,7 +3,7 @@
 use super::items::write_nested;
 use crate::function::cache_key::{CacheKey, KeyForm};
 
-/// The text of a struct or variant with fields, such as `Query(name='x', page=2)`, that is being written.
+/// The text of a struct or variant that is being written, such as `Query(name='x', page=2)`.
 #[derive(Debug)]
 pub struct KeyFields<'k> {
     key: &'k mut String,

@@ -27,11 +27,11 @@ pub struct ChaosConfig {
     ///
     /// Half of the writes among them reach the backend all the same.
     pub timeouts: f64,
-    /// Delay of each call, at most a minute: a duration, or a table of `min` and `max`. Default: none.
+    /// Delay of each call, at most a minute. It is a duration, or a table of `min` and `max`. Default: none.
     ///
     /// A call that waits for a mutex is delayed until its deadline at most.
     pub delay: ChaosDelay,
-    /// Times during which every call fails at once, as a list of tables of `from` and `to`. Default: none.
+    /// Times during which every call fails at once. They are a list of tables of `from` and `to`. Default: none.
     ///
     /// They count from the building of the proxy. Without `to`, the backend stays down.
     pub down: Vec<ChaosWindow>,
@@ -56,7 +56,7 @@ impl ChaosConfig {
         }
     }
 
-    /// Returns whether `other` asks for the same. The clock is not compared.
+    /// Returns whether `other` has the same settings. The clock is not compared.
     pub(super) fn agrees_with(&self, other: &ChaosConfig) -> bool {
         let same_seed = self.seed == other.seed && self.enabled == other.enabled;
         same_seed && self.name == other.name && self.script() == other.script()

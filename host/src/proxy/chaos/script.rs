@@ -49,7 +49,7 @@ pub(super) struct Decision {
 pub(super) struct Failure {
     pub(super) kind: ErrorKind,
     pub(super) cause: Cause,
-    /// Whether the call reaches the backend all the same, and only its reply is lost.
+    /// Whether the call still reaches the backend, and only its reply is lost.
     pub(super) reaches: bool,
 }
 
@@ -87,7 +87,7 @@ impl ChaosScript {
         self
     }
 
-    /// Sets how long each call is delayed, at most a minute: a duration, or a range from which each call gets its own.
+    /// Sets the delay of each call, at most a minute. It is a duration, or a range from which each call gets its own.
     /// Default: zero.
     pub fn delay(mut self, delay: impl Into<ChaosDelay>) -> Self {
         self.delay = delay.into();

@@ -1,4 +1,4 @@
-//! [`SteadyClock`]: a clock that nobody sets.
+//! [`SteadyClock`]: a clock that cannot be set.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! [`TracingHost`]: passes the log records of plugin libraries on as `tracing` events with their own targets.
+//! [`TracingHost`]: passes log records of plugin libraries on as `tracing` events with their own targets.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -11,7 +11,7 @@ use crate::registry::{EntryKind, RegistryError};
 /// The largest manifest that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The entry points of a plugin library, as listed in the file `<name>.dogpile.toml` in the library's folder.
+/// The entry points of a plugin library, listed in `<name>.dogpile.toml` in the library's folder.
 ///
 /// ```toml
 /// name = "acme-dogpile"

@@ -1,4 +1,5 @@
-//! Rejects files and folders that other users can write to: a user who can replace a library runs code in this process.
+//! Rejects files and folders that other users can write to. A user who can replace a library runs code in this
+//! process.
 
 use std::path::Path;
 

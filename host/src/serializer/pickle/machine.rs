@@ -346,7 +346,7 @@ impl<'a> Machine<'a> {
             op::NEXT_BUFFER | op::READONLY_BUFFER => {
                 self.input.error("out-of-band buffers are not supported")
             }
-            other => self.input.error(format!("unknown opcode {other:#04x}; these bytes may be no pickle")),
+            other => self.input.error(format!("unknown opcode {other:#04x}; these bytes may not be a pickle")),
         }
     }
 
