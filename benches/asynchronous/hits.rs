@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use dogpile_benches::rivals::verdict;
-use dogpile_benches::versus::{MOKA_FUTURE, async_rivals};
-use dogpile_benches::{
-    Dice, Failure, LINKED, OURS_ASYNC, Subject, Summary, Team, Workload, linked, ours_async,
-};
+use dogpile_benches::{Dice, Failure, OURS_ASYNC, Subject, Summary, Team, Workload};
+
+use super::{HIT_TARGETS, hit_subjects};
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -22,9 +21,6 @@ struct Effort {
 const FULL: Effort = Effort { fillings: 3, rounds: 15, hits: 30_000 };
 const QUICK: Effort = Effort { fillings: 1, rounds: 1, hits: 5_000 };
 
-/// How many times as long as a hit of another cache an asynchronous hit may take.
-const TARGETS: [(&str, f64); 2] = [(LINKED, 1.3), (MOKA_FUTURE, 0.5)];
-
 /// Of each cache, nanoseconds for a hit in each round.
 type Times = Vec<(&'static str, Vec<f64>)>;
 
@@ -38,20 +34,13 @@ pub(crate) fn measure(quick: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn subjects() -> Result<Vec<Subject>, Failure> {
-    let mut all = vec![Subject::of_tasks(OURS_ASYNC, ours_async()?)];
-    all.extend(linked()?.into_iter().filter(|subject| subject.name == LINKED));
-    all.extend(async_rivals());
-    Ok(all)
-}
-
 fn times(workload: Workload, effort: Effort) -> Result<Times, Failure> {
     let workload = Arc::new(workload);
     let team = Team::new(&workload);
     let mut dice = Dice::default();
     let mut times: Times = Vec::new();
     for _ in 0..effort.fillings {
-        let mut all: Vec<_> = subjects()?.into_iter().map(Arc::new).collect();
+        let mut all: Vec<Arc<Subject>> = hit_subjects()?.into_iter().map(Arc::new).collect();
         if times.is_empty() {
             times = all.iter().map(|subject| (subject.name, Vec::new())).collect();
         }
@@ -81,7 +70,7 @@ fn print(times: &Times) {
         let Summary { median, low, high, .. } = Summary::of(measured.iter().copied());
         println!("{name:48}{median:>7.0} {:>13}", format!("({low:.0}-{high:.0})"));
     }
-    for (name, most) in TARGETS {
+    for (name, most) in HIT_TARGETS {
         let theirs = times.iter().find(|(subject, _)| *subject == name);
         let (ours, theirs) = (&times[0].1, &theirs.expect("every cache was measured").1);
         let ratio = Summary::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs)).median;

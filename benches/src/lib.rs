@@ -34,6 +34,7 @@ pub use crate::workload::{KEYS, Workload};
 ///
 /// # Errors
 /// If the plugin library is not beside the bench, or a region cannot be configured.
+#[cfg(feature = "rivals")]
 pub fn subjects() -> Result<Vec<Subject>, Failure> {
     let mut all = ours()?;
     all.extend(versus::rivals());

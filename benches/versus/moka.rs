@@ -3,6 +3,7 @@
 use moka::sync::Cache as Moka;
 
 use crate::subject::{Cache, Value};
+#[cfg(feature = "rivals")]
 use crate::workload::KEYS;
 
 /// Without limits.
@@ -14,6 +15,7 @@ pub(super) fn unbounded() -> Moka<String, Value> {
     Moka::builder().build()
 }
 
+#[cfg(feature = "rivals")]
 pub(super) fn bounded() -> Moka<String, Value> {
     Moka::new(2 * KEYS as u64)
 }

@@ -1,19 +1,26 @@
 //! Caches of others, each used as its documentation shows it.
 
 mod bare_condvar;
+#[cfg(feature = "rivals")]
 mod bare_files;
+#[cfg(feature = "rivals")]
 mod bare_map;
+#[cfg(feature = "rivals")]
 pub mod functions;
 mod moka;
 mod moka_future;
+#[cfg(feature = "rivals")]
 mod quick_cache;
 mod std_map;
 
 pub use self::bare_condvar::BARE_CONDVAR;
+#[cfg(feature = "rivals")]
 pub use self::bare_files::{BareLmdb, BareSqlite};
+#[cfg(feature = "rivals")]
 pub use self::bare_map::BARE_MAP;
 pub use self::moka::{MOKA, MOKA_BOUNDED};
 pub use self::moka_future::MOKA_FUTURE;
+#[cfg(feature = "rivals")]
 pub use self::quick_cache::QUICK_CACHE;
 pub use self::std_map::STD_MAP;
 
@@ -21,6 +28,7 @@ use crate::async_subject::AsyncSubject;
 use crate::subject::Subject;
 
 /// Returns all rivals whose hits are measured.
+#[cfg(feature = "rivals")]
 pub fn rivals() -> Vec<Subject> {
     vec![
         Subject::new(MOKA, moka::unbounded()),
