@@ -5,8 +5,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "engine/absent.rs"]
+mod absent;
 #[path = "engine/background.rs"]
 mod background;
+#[path = "engine/borrowing.rs"]
+mod borrowing;
 #[path = "engine/failures.rs"]
 mod failures;
 #[path = "engine/handoff.rs"]
