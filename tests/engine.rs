@@ -21,6 +21,8 @@ mod lost;
 mod outage;
 #[path = "engine/pausing.rs"]
 mod pausing;
+#[path = "engine/recovery.rs"]
+mod recovery;
 #[path = "engine/timeouts.rs"]
 mod timeouts;
 #[path = "engine/waiting.rs"]

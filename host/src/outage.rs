@@ -3,7 +3,7 @@
 //! ```text
 //! Store ──> Guard ──> Breaker            is the backend called?
 //!             ├─────> PendingDeletions   keys that must not be read before they are deleted
-//!             └─────> RecentValues       values that could not be stored, for a moment
+//!             └─────> RecentValues       values that were created a moment ago
 //!
 //! replay: gives the backend the deletions that wait, on a thread that lives as long as there are any
 //! ```
@@ -16,11 +16,13 @@ mod deletions;
 mod guard;
 mod log;
 mod recent_values;
+mod refusal;
 mod replay;
 mod state;
 
-pub(crate) use self::guard::{Guard, Permit, is_outage, was_refused};
+pub(crate) use self::guard::{Guard, Permit};
 pub(crate) use self::log::RateLimit;
+pub(crate) use self::refusal::{is_outage, was_refused};
 pub(crate) use self::replay::queue_deletions;
 
 pub use self::breaker::BreakerState;

@@ -1,13 +1,11 @@
 //! [`Guard`]: what all calls of a store pass.
 
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Metadata, PerProcess};
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, Metadata, PerProcess};
 use parking_lot::{Condvar, Mutex};
 
 use super::breaker::{Admission, Breaker, BreakerState, Change, Ending};
@@ -15,7 +13,13 @@ use super::config::BreakerConfig;
 use super::deletions::{Batch, PendingDeletions};
 use super::log::{Event, RateLimit, TransitionLog};
 use super::recent_values::RecentValues;
+use super::refusal::{refusal, was_refused};
 use super::state::BackendState;
+
+/// The bits of a guard's flags.
+const ENGAGED: u64 = 1;
+const KEEPS_RECENT: u64 = 2;
+const EPOCH: u32 = 2;
 
 /// The guard of a store. All calls of the store pass it, and all regions over the store share it.
 ///
@@ -23,7 +27,8 @@ use super::state::BackendState;
 pub(crate) struct Guard {
     /// The backend, for logs and errors.
     pub(super) name: String,
-    /// Bit 0: whether there is anything to consider. The others: how often the breaker changed.
+    /// Bit 0: whether there is anything to consider. Bit 1: whether writes must be noted, because created values are kept
+    /// for a moment. The others: how often the breaker changed.
     flags: AtomicU64,
     config: ArcSwapOption<BreakerConfig>,
     /// Of this process: a forked child has none of its parent's threads.
@@ -42,6 +47,8 @@ pub(super) struct State {
     breaker: Breaker,
     pub(super) deletions: PendingDeletions,
     recent: RecentValues,
+    /// Whether created values were ever kept.
+    keeps_recent: bool,
     /// Values made before are missing, because some of them may have been deleted.
     lost_before: Option<CreationTime>,
     last_error: Option<String>,
@@ -64,26 +71,6 @@ struct Counts {
     dropped: u64,
     replayed: u64,
     lost: u64,
-}
-
-/// The cause of the error of a call that was not made: the last failure before the breaker opened.
-#[derive(Debug)]
-struct BreakerOpen(String);
-
-impl fmt::Display for BreakerOpen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the last call failed: {}", self.0)
-    }
-}
-
-impl Error for BreakerOpen {}
-
-/// Returns whether an error of this kind is one of the backend, after which a call may go on without it.
-///
-/// Other kinds concern the call: it would fail again.
-pub(crate) fn is_outage(kind: ErrorKind) -> bool {
-    use ErrorKind::{Dropped, Other, Panicked, Timeout, Unavailable};
-    matches!(kind, Unavailable | Timeout | Dropped | Panicked | Other)
 }
 
 /// The right to one call. Dropped without an end, the call tells nothing about the backend.
@@ -136,14 +123,21 @@ impl Guard {
     /// Returns whether there is anything to consider.
     #[inline(always)]
     pub(crate) fn is_engaged(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & 1 == 1
+        self.flags.load(Ordering::Acquire) & ENGAGED != 0
+    }
+
+    /// Returns whether a write must be noted, so that a value that it supersedes is not kept.
+    #[inline(always)]
+    pub(crate) fn notes_writes(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (ENGAGED | KEEPS_RECENT) != 0
     }
 
     /// Returns the right to a call, if there is nothing to consider.
     #[inline(always)]
     pub(crate) fn permit(&self) -> Option<Permit<'_>> {
         let flags = self.flags.load(Ordering::Acquire);
-        (flags & 1 == 0).then_some(Permit { guard: self, admission: Some(Admission::Call(flags >> 1)) })
+        let admission = Some(Admission::Call(flags >> EPOCH));
+        (flags & ENGAGED == 0).then_some(Permit { guard: self, admission })
     }
 
     /// Returns the right to a call. A call that may take long is not a probe.
@@ -166,13 +160,7 @@ impl Guard {
         });
         match admitted {
             Ok(admission) => Ok(Permit { guard: self, admission: Some(admission) }),
-            Err((failures, last)) => {
-                let message = format!(
-                    "backend {:?} was not called: its breaker is open after {failures} failed calls in a row",
-                    self.name
-                );
-                Err(BackendError::new(ErrorKind::Unavailable, message).with_source(BreakerOpen(last)))
-            }
+            Err((failures, last)) => Err(refusal(&self.name, failures, last)),
         }
     }
 
@@ -275,17 +263,27 @@ impl Guard {
 
     /// Returns a mark for [`keep`](Self::keep), to be taken before a created value of `key` is stored.
     pub(crate) fn mark(&self, key: &str) -> u64 {
-        self.with(|state| state.recent.mark(key))
+        self.with(|state| {
+            state.keeps_recent = true;
+            state.recent.mark(key)
+        })
     }
 
-    /// Keeps a created value that could not be stored for a moment, unless `key` was written since it had this `mark`.
-    pub(crate) fn keep(&self, key: &str, value: CachedValue, mark: u64) {
-        self.with(|state| state.recent.keep(key, value, mark, Instant::now()));
+    /// Keeps a created value for a moment, unless `key` was written since it had this `mark`.
+    pub(crate) fn keep(&self, key: &str, value: CachedValue, mark: u64, is_stored: bool) {
+        self.with(|state| state.recent.keep(key, value, mark, is_stored, Instant::now()));
     }
 
-    /// Returns the value of `key` that was created a moment ago and could not be stored.
+    /// Returns the value of `key` that was created a moment ago, for a call whose backend cannot be read.
     pub(crate) fn recent(&self, key: &str) -> Option<CachedValue> {
         self.with(|state| state.recent.get(key, Instant::now()))
+    }
+
+    /// Returns what a call reads of `key` in a backend that has `found`: a value that was created a moment ago and could not
+    /// be stored comes before an older one.
+    pub(crate) fn newest(&self, key: &str, found: Option<CachedValue>) -> Option<CachedValue> {
+        let newer = self.with(|state| state.recent.newer(key, found.as_ref(), Instant::now()));
+        newer.or(found)
     }
 
     /// Notes that a call of `region` goes on without the backend.
@@ -343,11 +341,6 @@ impl Guard {
     }
 }
 
-/// Returns whether a call failed because the breaker was open.
-pub(crate) fn was_refused(error: &BackendError) -> bool {
-    error.source().is_some_and(|source| source.is::<BreakerOpen>())
-}
-
 impl State {
     fn flags(&mut self) -> u64 {
         if !self.recent.is_empty() {
@@ -355,9 +348,10 @@ impl State {
         }
         let is_clear = self.breaker.is_clear()
             && self.deletions.is_empty()
-            && self.recent.is_empty()
+            && !self.recent.has_unstored()
             && self.lost_before.is_none();
-        self.breaker.epoch() << 1 | u64::from(!is_clear)
+        let keeps_recent = if self.keeps_recent { KEEPS_RECENT } else { 0 };
+        self.breaker.epoch() << EPOCH | keeps_recent | if is_clear { 0 } else { ENGAGED }
     }
 
     /// Returns what to log of a change of the breaker.
@@ -372,7 +366,6 @@ impl State {
             }
             Change::OpenedAgain => Some(Event::OpenedAgain),
             Change::Closed => {
-                self.recent.clear();
                 let (refused, dropped) = (
                     self.counts.refused - self.opened_with.refused,
                     self.counts.dropped - self.opened_with.dropped,

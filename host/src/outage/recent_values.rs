@@ -1,7 +1,10 @@
 //! [`RecentValues`]: values that were created while their backend could not store them.
 //!
-//! Without them, every call would create during an outage, one after the other. They are served only where the backend
-//! cannot be read, and only for a moment, because no other process can replace or delete them.
+//! Without them, every call would create during an outage, one after the other. Nor would a value be of use that was
+//! created just before the outage began or ended: its key would be created again at once. So values are kept for a second,
+//! whether or not they were stored. They are served where the backend cannot be read. One that could not be stored is also
+//! served where the backend works, unless the backend has a newer value: the outage may end within that second. Only for a
+//! moment, because no other process can replace or delete these values.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +28,8 @@ const SLOTS: usize = 256;
 #[derive(Debug)]
 pub(super) struct RecentValues {
     by_key: HashMap<String, Kept>,
+    /// How many of them could not be stored.
+    unstored: usize,
     /// The oldest first. Some were replaced or forgotten since.
     order: VecDeque<(u64, String)>,
     bytes: usize,
@@ -40,6 +45,7 @@ pub(super) struct RecentValues {
 struct Kept {
     number: u64,
     value: CachedValue,
+    is_stored: bool,
     until: Instant,
 }
 
@@ -47,6 +53,7 @@ impl Default for RecentValues {
     fn default() -> Self {
         RecentValues {
             by_key: HashMap::new(),
+            unstored: 0,
             order: VecDeque::new(),
             bytes: 0,
             next: 0,
@@ -62,6 +69,11 @@ impl RecentValues {
         self.by_key.is_empty()
     }
 
+    /// Returns whether a value is kept that could not be stored.
+    pub(super) fn has_unstored(&self) -> bool {
+        self.unstored > 0
+    }
+
     /// Returns a mark that changes when `key` is written.
     pub(super) fn mark(&self, key: &str) -> u64 {
         self.writes[self.slot(key)]
@@ -73,7 +85,7 @@ impl RecentValues {
     }
 
     /// Keeps a created value, unless `key` was written since it had this `mark`.
-    pub(super) fn keep(&mut self, key: &str, value: CachedValue, mark: u64, now: Instant) {
+    pub(super) fn keep(&mut self, key: &str, value: CachedValue, mark: u64, is_stored: bool, now: Instant) {
         self.prune(now);
         let size = key.len() + value.payload.size();
         if self.mark(key) != mark || size > BYTES {
@@ -93,11 +105,24 @@ impl RecentValues {
         self.next += 1;
         self.bytes += size;
         self.order.push_back((number, key.to_owned()));
-        self.by_key.insert(key.to_owned(), Kept { number, value, until: now + LIFETIME });
+        self.unstored += usize::from(!is_stored);
+        self.by_key.insert(key.to_owned(), Kept { number, value, is_stored, until: now + LIFETIME });
     }
 
+    /// Returns the value of `key`, for a call whose backend cannot be read.
     pub(super) fn get(&self, key: &str, now: Instant) -> Option<CachedValue> {
-        self.by_key.get(key).filter(|kept| now < kept.until).map(|kept| kept.value.clone())
+        self.kept(key, now).map(|kept| kept.value.clone())
+    }
+
+    /// Returns the value of `key` if it could not be stored and is newer than the one that the backend has.
+    pub(super) fn newer(&self, key: &str, found: Option<&CachedValue>, now: Instant) -> Option<CachedValue> {
+        let Kept { value, .. } = self.kept(key, now).filter(|kept| !kept.is_stored)?;
+        let is_newer = found.is_none_or(|found| value.metadata.creation_time > found.metadata.creation_time);
+        is_newer.then(|| value.clone())
+    }
+
+    fn kept(&self, key: &str, now: Instant) -> Option<&Kept> {
+        self.by_key.get(key).filter(|kept| now < kept.until)
     }
 
     /// Notes that `key` is written: what was created before is superseded.
@@ -110,13 +135,6 @@ impl RecentValues {
     /// Returns what was forgotten, to be dropped without a lock.
     pub(super) fn take_dropped(&mut self) -> Vec<CachedValue> {
         std::mem::take(&mut self.dropped)
-    }
-
-    /// Forgets all values.
-    pub(super) fn clear(&mut self) {
-        self.dropped.extend(self.by_key.drain().map(|(_, kept)| kept.value));
-        self.order.clear();
-        self.bytes = 0;
     }
 
     /// Forgets the values that are too old.
@@ -140,6 +158,7 @@ impl RecentValues {
     fn take(&mut self, key: &str) {
         if let Some(kept) = self.by_key.remove(key) {
             self.bytes -= key.len() + kept.value.payload.size();
+            self.unstored -= usize::from(!kept.is_stored);
             self.dropped.push(kept.value);
         }
     }
@@ -152,13 +171,17 @@ mod tests {
     use super::*;
 
     fn value(bytes: usize) -> CachedValue {
-        let metadata = Metadata::new(CreationTime::from_seconds(1.0));
+        created_at(1.0, bytes)
+    }
+
+    fn created_at(seconds: f64, bytes: usize) -> CachedValue {
+        let metadata = Metadata::new(CreationTime::from_seconds(seconds));
         CachedValue { payload: Payload::Bytes(vec![0; bytes].into()), metadata }
     }
 
     fn keep(values: &mut RecentValues, key: &str, bytes: usize, now: Instant) {
         let mark = values.mark(key);
-        values.keep(key, value(bytes), mark, now);
+        values.keep(key, value(bytes), mark, false, now);
     }
 
     #[test]
@@ -171,7 +194,7 @@ mod tests {
         values.prune(almost);
         assert!(!values.is_empty());
         values.prune(now + LIFETIME);
-        assert!(values.is_empty() && values.order.is_empty());
+        assert!(values.is_empty() && values.order.is_empty() && !values.has_unstored());
         assert_eq!(values.bytes, 0);
     }
 
@@ -182,7 +205,7 @@ mod tests {
         keep(&mut values, "key", 5, now);
         values.written("key");
         assert!(values.get("key", now).is_none());
-        values.keep("key", value(5), mark, now);
+        values.keep("key", value(5), mark, false, now);
         assert!(values.get("key", now).is_none(), "it was superseded while it was being stored");
     }
 
@@ -200,7 +223,29 @@ mod tests {
         assert!(values.get("large", now).is_some() && values.bytes <= BYTES);
         keep(&mut values, "too large", BYTES + 1, now);
         assert!(values.get("too large", now).is_none());
-        values.clear();
-        assert!(values.is_empty());
+        values.prune(now + LIFETIME);
+        assert!(values.is_empty() && values.bytes == 0 && !values.has_unstored());
+    }
+
+    /// The backend works again: another process may have stored a newer value, and an older one may have survived.
+    #[test]
+    fn unstored_value_is_preferred_to_none_and_to_an_older_one() {
+        let (mut values, now) = (RecentValues::default(), Instant::now());
+        let keep = |values: &mut RecentValues, is_stored| {
+            let mark = values.mark("key");
+            values.keep("key", created_at(5.0, 1), mark, is_stored, now);
+        };
+        keep(&mut values, false);
+        assert!(values.has_unstored());
+        for (found, expected) in [(None, true), (Some(4.0), true), (Some(5.0), false), (Some(6.0), false)] {
+            let found_value = found.map(|seconds| created_at(seconds, 1));
+            assert_eq!(values.newer("key", found_value.as_ref(), now).is_some(), expected, "{found:?}");
+        }
+        assert!(values.newer("key", None, now + LIFETIME).is_none(), "a second later");
+        // The backend had this one. If it has none now, it was deleted.
+        keep(&mut values, true);
+        assert!(!values.has_unstored());
+        assert!(values.newer("key", None, now).is_none());
+        assert!(values.get("key", now).is_some(), "where the backend cannot be read");
     }
 }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CacheBackend, CreationTime, ErrorKind};
 
 use super::deletions::Batch;
-use super::guard::{Guard, is_outage};
+use super::guard::Guard;
 use super::log::TARGET;
+use super::refusal::is_outage;
 
 /// The most keys of one call.
 const BATCH: usize = 256;

@@ -77,7 +77,8 @@ impl Store {
             return Ok(self.recent(mangled));
         }
         match self.guarded(true, front.get(&self.access, mangled)).await {
-            Ok(found) => Ok(found.filter(|found| self.guard.may_read(&found.metadata))),
+            Ok(found) if !self.guard.is_engaged() => Ok(found),
+            Ok(found) => Ok(self.newest(mangled, found)),
             Err(error) => {
                 self.go_on(policy, "get", &mangled, error)?;
                 Ok(self.recent(mangled))
@@ -111,8 +112,7 @@ impl Store {
         let asked: Vec<&str> = asked.map(|(mangled, _)| *mangled).collect();
         let mut found = self.get_multi_asked(front, &asked, policy).await?.into_iter();
         let merged = mangled.iter().zip(is_asked).map(|(mangled, is_asked)| {
-            let found = if is_asked { found.next().flatten() } else { return self.recent(mangled) };
-            found.filter(|found| self.guard.may_read(&found.metadata))
+            if is_asked { self.newest(mangled, found.next().flatten()) } else { self.recent(mangled) }
         });
         Ok(merged.collect())
     }
@@ -220,9 +220,17 @@ impl Store {
             || self.guard.is_engaged() && self.guard.pending(&self.backend.store_key(mangled)).is_some()
     }
 
+    /// Returns the value of `mangled` that was created a moment ago.
     #[cold]
     fn recent(&self, mangled: &str) -> Option<CachedValue> {
         self.guard.recent(&self.backend.store_key(mangled))
+    }
+
+    /// Returns what a call reads of `mangled`, of which the backend has `found`.
+    #[cold]
+    fn newest(&self, mangled: &str, found: Option<CachedValue>) -> Option<CachedValue> {
+        let found = found.filter(|found| self.guard.may_read(&found.metadata));
+        self.guard.newest(&self.backend.store_key(mangled), found)
     }
 
     /// Returns `value` in its stored form.

@@ -48,7 +48,7 @@ struct BegunWrite {
     /// The key as the store knows it.
     key: String,
     mangled: String,
-    /// The created value that is stored.
+    /// The created value that is stored, if it is kept for a moment.
     created: Option<CachedValue>,
     /// See [`Guard::keep`].
     mark: u64,
@@ -132,7 +132,7 @@ impl Store {
         keys: impl IntoIterator<Item = (&'k str, Option<&'k CachedValue>)>,
     ) -> Vec<BegunWrite> {
         // A region that returns errors of its backend pays nothing for those that do not.
-        if !write.policy.degrades() && !self.guard.is_engaged() {
+        if !write.policy.degrades() && !self.guard.notes_writes() {
             return Vec::new();
         }
         keys.into_iter().map(|(mangled, value)| self.begin_write_of(write, mangled, value)).collect()
@@ -161,10 +161,14 @@ impl Store {
     ) -> Result<(), RegionError> {
         match written {
             Ok(()) => {
-                for BegunWrite { key, pending, .. } in begun {
+                for BegunWrite { key, created, mark, pending, .. } in begun {
                     // The store has a newer value than the one that was to be deleted, or none.
                     if let Some(number) = pending {
                         self.guard.replaced(&key, number);
+                    }
+                    // The backend may go down at once, unless it is memory of this process.
+                    if let Some(created) = created.filter(|_| !self.capabilities.immediate) {
+                        self.guard.keep(&key, created, mark, true);
                     }
                 }
             }
@@ -185,7 +189,7 @@ impl Store {
         if write.creates {
             for BegunWrite { key, created, mark, .. } in begun {
                 if let Some(created) = created {
-                    self.guard.keep(&key, created, mark);
+                    self.guard.keep(&key, created, mark, false);
                 }
             }
             return;
