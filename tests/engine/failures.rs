@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
+use std::time::Duration;
 
 use dogpile::lock::LockError;
 use dogpile::sdk::ErrorKind;
-use dogpile::{CacheRegion, RegionConfig, RegionError};
+use dogpile::{CacheRegion, FailSafe, ManualClock, OnBackendFailure, OnStale, RegionConfig, RegionError};
 use dogpile_tests::events::{Events, Told};
-use dogpile_tests::regions::region_of;
+use dogpile_tests::front::Front;
+use dogpile_tests::regions::{START, region_of};
 use dogpile_tests::scripted::Scripted;
-use dogpile_tests::threads::{bounded, together, until};
+use dogpile_tests::threads::{block_on, bounded, together, until};
 
 fn with_stale_values(name: &'static str, store: &Arc<Scripted>) -> CacheRegion {
     let region = region_of(name, RegionConfig::from_instance(store.clone()));
@@ -37,6 +39,70 @@ fn stale_value_is_served_if_the_mutex_fails() {
         assert_eq!((&*warning.fields["key"], &*warning.fields["error"]), ("\"a\"", "scripted failure"));
     }
     assert_eq!(region.creations().unwrap(), []);
+}
+
+/// The server of the locks fails, and the one of the values works. With fail-safe, callers that would wait for a new value
+/// get the old one, stale or past `max_stale`.
+#[test]
+fn failing_mutex_serves_the_old_value_with_fail_safe() {
+    for (front, age) in
+        [Front::Blocking, Front::Asynchronous].into_iter().flat_map(|front| [(front, 120), (front, 500)])
+    {
+        let (store, clock) = (Scripted::with_mutexes(), Arc::new(ManualClock::at(START)));
+        let events = Events::of_region("no lock, but fail-safe");
+        let config = RegionConfig::from_instance(store.clone()).clock(clock.clone()).expiration_time(100);
+        let config =
+            config.stale(OnStale::Wait).max_stale(50).fail_safe(FailSafe::new(Duration::from_secs(1000)));
+        let region = region_of("no lock, but fail-safe", config);
+        region.set_multi([("a", 1), ("b", 1)]).unwrap();
+        clock.advance(Duration::from_secs(age));
+        ["a", "b", "missing"].iter().for_each(|key| store.mutex(key).fails.store(true, SeqCst));
+        assert_eq!(front.get_or_create(&region, "a", &2).unwrap(), 1);
+        let many = |keys: &[&str]| match front {
+            Front::Blocking => region.get_or_create_multi(keys, |keys| vec![2; keys.len()]),
+            Front::Asynchronous => block_on(
+                region
+                    .get_or_create_multi_async(keys, |keys: Vec<String>| async move { vec![2; keys.len()] }),
+            ),
+        };
+        assert_eq!(many(&["a", "b"]).unwrap(), [1, 1]);
+        let warnings = warnings(&events);
+        assert_eq!(warnings.len(), 3, "one for each key of each call: {warnings:?}");
+        assert!(
+            warnings.iter().all(|warning| warning.message == "the mutex failed; the old value is served")
+        );
+        // Without an old value, there is nothing to serve.
+        for error in
+            [front.get_or_create(&region, "missing", &2).unwrap_err(), many(&["a", "missing"]).unwrap_err()]
+        {
+            assert!(matches!(error, RegionError::Lock { source: LockError::Mutex(_), .. }), "{error:?}");
+        }
+        let exposed = region.options().fail_safe(FailSafe::OFF);
+        exposed.get_or_create("a", || 2).unwrap_err();
+        assert_eq!(region.creations().unwrap(), []);
+        // A call that goes on without its backend creates without the mutex.
+        let degrading = region.options().on_backend_failure(OnBackendFailure::Degrade);
+        assert_eq!(degrading.get_or_create("a", || 2).unwrap(), 2);
+    }
+}
+
+/// The scenarios of the engine order who waits.
+#[test]
+fn failing_mutex_serves_the_old_value_to_all_callers() {
+    bounded(|| {
+        let (store, clock) = (Scripted::with_mutexes(), Arc::new(ManualClock::at(START)));
+        let config = RegionConfig::from_instance(store.clone()).clock(clock.clone()).expiration_time(100);
+        let config = config.max_stale(50).fail_safe(FailSafe::new(Duration::from_secs(1000)));
+        let region = region_of("waiters without a lock", config);
+        region.set("key", 1).unwrap();
+        clock.advance(Duration::from_secs(500));
+        store.mutex("key").fails.store(true, SeqCst);
+        let call = |number: usize| {
+            [Front::Blocking, Front::Asynchronous][number % 2].get_or_create(&region, "key", &2)
+        };
+        assert!(together(8, call).into_iter().all(|value| value.unwrap() == 1));
+        assert_eq!(region.creations().unwrap(), []);
+    });
 }
 
 /// Nobody waits for a server that fails once for each caller.

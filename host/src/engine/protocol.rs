@@ -18,7 +18,7 @@ use super::gate::{Handed, HeldMutex, Outcome, Running};
 use super::led::Led;
 use super::patience::{Over, Patience};
 use super::port::{Port, Report};
-use super::rescue::{settle_for_rescue, settle_if_throttled};
+use super::rescue::{settle_for_rescue, settle_if_throttled, settle_without_mutex};
 use super::running::leave_all;
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
@@ -76,17 +76,20 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
             Arrival::Leads(leadership) if only_one && awaits => {
                 return Ok(Next::Lock(Led { place, leadership }));
             }
-            Arrival::Leads(leadership) => match try_lock(port, Led { place, leadership }, awaits).await {
-                Ok(Tried::Leads(leads)) => led.push(leads),
-                Ok(Tried::Busy(waits)) if awaits && blocked.is_none() => {
-                    blocked = Some(Next::Lock(waits));
+            Arrival::Leads(leadership) => {
+                match try_lock(port, slots, Led { place, leadership }, awaits).await {
+                    Ok(Tried::Leads(leads)) => led.push(leads),
+                    Ok(Tried::Settled) => {}
+                    Ok(Tried::Busy(waits)) if awaits && blocked.is_none() => {
+                        blocked = Some(Next::Lock(waits));
+                    }
+                    Ok(Tried::Busy(_)) => {}
+                    Err(error) => {
+                        P::apart(leave_all(port, led)).await;
+                        return Err(error);
+                    }
                 }
-                Ok(Tried::Busy(_)) => {}
-                Err(error) => {
-                    P::apart(leave_all(port, led)).await;
-                    return Err(error);
-                }
-            },
+            }
             Arrival::Closed(ticket) if awaits && blocked.is_none() => {
                 blocked = Some(Next::Wait(place, ticket));
             }
@@ -104,9 +107,16 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
 enum Tried {
     Leads(Led),
     Busy(Led),
+    /// The mutex failed, and the caller has its old value.
+    Settled,
 }
 
-async fn try_lock<P: Port>(port: &mut P, mut led: Led, awaits: bool) -> Result<Tried, P::Error> {
+async fn try_lock<P: Port>(
+    port: &mut P,
+    slots: &mut [Slot<P::Value>],
+    mut led: Led,
+    awaits: bool,
+) -> Result<Tried, P::Error> {
     let Some(mutex) = mutex_to_acquire(port, &led) else { return Ok(Tried::Leads(led)) };
     match P::apart(port.acquire(&mutex, None)).await {
         Ok(true) => {
@@ -116,7 +126,7 @@ async fn try_lock<P: Port>(port: &mut P, mut led: Led, awaits: bool) -> Result<T
         Ok(false) => Ok(Tried::Busy(led)),
         Err(error) => match port.go_on_without_mutex(error) {
             Ok(()) => Ok(Tried::Leads(led)),
-            Err(error) if awaits => Err(mutex_failed(port, led, error)),
+            Err(error) if awaits => mutex_failed(port, slots, led, error).map(|()| Tried::Settled),
             Err(error) => {
                 port.report(Report::MutexFailed { place: led.place, error: &error });
                 Ok(Tried::Busy(led))
@@ -130,11 +140,23 @@ fn mutex_to_acquire<P: Port>(port: &P, led: &Led) -> Option<HeldMutex> {
     if led.leadership.mutex().is_some() { None } else { port.mutex(led.place) }
 }
 
-/// Tells the waiters that the mutex failed, and returns the caller's error.
-fn mutex_failed<P: Port>(port: &P, mut led: Led, error: BackendError) -> P::Error {
-    let error = Arc::new(error);
+/// Tells the waiters that the mutex failed. Settles for the old value if it may be served then.
+///
+/// # Errors
+/// If there is no such value.
+fn mutex_failed<P: Port>(
+    port: &P,
+    slots: &mut [Slot<P::Value>],
+    mut led: Led,
+    error: BackendError,
+) -> Result<(), P::Error> {
+    let (place, error) = (led.place, Arc::new(error));
     led.leadership.share_mutex_failure(Arc::clone(&error));
-    port.lock_error(led.place, LockError::Mutex(error))
+    if settle_without_mutex(port, &mut slots[place], place) {
+        port.report(Report::MutexFailed { place, error: &error });
+        return Ok(());
+    }
+    Err(port.lock_error(place, LockError::Mutex(error)))
 }
 
 /// Waits for the mutex of a key that the caller leads.
@@ -168,7 +190,7 @@ async fn lock<P: Port>(
         }
         Err(error) => {
             if let Err(error) = port.go_on_without_mutex(error) {
-                return Err(mutex_failed(port, led, error));
+                return mutex_failed(port, slots, led, error).map(|()| Next::Done);
             }
         }
     }
@@ -290,7 +312,11 @@ async fn take<P: Port>(
             None => read_awaited(port, slots).await?,
         },
         Outcome::Failed(failure) => return Err(port.failure(failure)),
-        Outcome::MutexFailed(error) => return Err(port.lock_error(place, LockError::Mutex(error))),
+        Outcome::MutexFailed(error) => {
+            if !settle_without_mutex(port, &mut slots[place], place) {
+                return Err(port.lock_error(place, LockError::Mutex(error)));
+            }
+        }
         Outcome::Nothing => read_awaited(port, slots).await?,
     }
     Ok(Next::Done)

@@ -67,6 +67,16 @@ pub(super) fn settle_for_rescue<P: Port>(port: &P, slot: &mut Slot<P::Value>, pl
     }
 }
 
+/// Settles for the old value because nobody can create a new one: the mutex failed. Returns whether there is one that
+/// fail-safe lets the caller have.
+pub(super) fn settle_without_mutex<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) -> bool {
+    let is_valid = slot.metadata.as_ref().is_none_or(|metadata| port.may_rescue(place, metadata));
+    if is_valid && slot.has_old() && port.policy().fail_safe.is_on() {
+        slot.settle_for_old();
+    }
+    slot.is_settled()
+}
+
 /// Returns the value and the metadata of an old value, if it is needed should the creator fail.
 pub(super) fn keep<P: Port>(
     port: &P,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::coverage::Tag::*;
 use super::play::Play;
 use super::port::Call;
-use super::world::{Order, Point};
+use super::world::{Mutexes, Order, Point};
 use super::{End, Row};
 use crate::policy::{CreatorTimeout, FailSafe, OnStale, Share};
 
@@ -118,6 +118,42 @@ pub(super) const ROWS: &[Row] = &[
             stores: 1,
             stored: &[("k", 7)],
             reports: &[],
+        },
+    },
+    Row {
+        name: "failing_mutex_serves_the_old_value_to_all_with_fail_safe",
+        covers: &[Missing, Leader, Waiter, MutexFails, Success],
+        script: |play| {
+            play.stale("k", 1);
+            play.hold_elsewhere("k");
+            play.call(saved("a"));
+            play.at("a", Point::Locking);
+            play.waiting(saved("b"));
+            let mut strict = saved("c");
+            strict.policy.fail_safe = FailSafe::OFF;
+            play.waiting(strict);
+            play.mutexes(Mutexes::Failing);
+            play.release_elsewhere("k");
+            play.at("b", Point::Done);
+            play.at("c", Point::Done);
+            play.call(Call { keys: vec!["k", "other"], ..saved("d") });
+            play.at("d", Point::Done);
+            play.mutexes(Mutexes::Working);
+            play.creating(saved("e"));
+            play.succeed("e", 7);
+        },
+        ends: End {
+            callers: &[
+                ("a", "1", 1),
+                ("b", "1", 1),
+                ("c", "the backend's mutex failed", 1),
+                ("d", "the backend's mutex failed", 1),
+                ("e", "7", 2),
+            ],
+            created: &["k"],
+            stores: 1,
+            stored: &[("k", 7)],
+            reports: &["mutex failed: k", "mutex failed: k"],
         },
     },
     Row {
