@@ -1,5 +1,6 @@
-//! What the file backends cost beside the bare SQLite and LMDB, and how late the last of many processes has a value
-//! that one of them created.
+//! What the file backends cost, compared with bare SQLite and LMDB.
+//!
+//! Also measures how late the last of many processes gets a value that one of them created.
 //!
 //! `cargo bench -p dogpile-benches --bench dbm` (about a minute; `-- --quick`: some seconds, to see that it runs).
 
@@ -27,9 +28,9 @@ const LMDB: &str = "dogpile.cache.lmdb";
 const KEYS: usize = 1000;
 const MANY: usize = 100;
 const VALUE: [u8; 200] = [b'x'; 200];
-/// The most that a call may take beside the bare library's.
+/// The largest ratio of a call's time to that of the bare library.
 const MOST: f64 = 1.3;
-/// The part of Python's time that a hit may take.
+/// The largest ratio of a hit's time to that of Python.
 const OF_PYTHON: f64 = 0.1;
 
 /// How much is measured.
@@ -60,7 +61,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keys, asked for one after another.
+/// Keys that are requested one after another.
 struct Keys {
     all: Vec<String>,
     next: Cell<usize>,
@@ -185,7 +186,7 @@ fn stored(outcome: Result<(), dogpile::sdk::BackendError>) {
     outcome.expect("it stores");
 }
 
-/// A hit of Python's dbm backend, timed by Python: on its default dbm, and on that of version 3.13.
+/// A program in Python that times a hit of its dbm backend, on its default dbm or on that of version 3.13.
 const SCRIPT: &str = "
 import sys, time
 if sys.argv[1] == '3.13':
@@ -204,16 +205,16 @@ import dbm
 print(sorted(times)[len(times) // 2], dbm.whichdb(sys.argv[2]) or 'as Python 3.13')
 ";
 
-/// The faster of Python's hits, in microseconds.
+/// Returns the time of Python's faster hit, in microseconds.
 fn python_hit(folder: &Path, rounds: usize) -> Result<Option<f64>, Failure> {
     let Ok(python) = python() else { return Ok(None) };
     let mut times = Vec::new();
     for kind in ["default", "3.13"] {
         let mut script = Command::new(&python);
         script.args(["-c", SCRIPT, kind]).arg(folder.join(kind)).arg(rounds.to_string());
-        let told = script.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python")).output()?;
-        let told = String::from_utf8(told.stdout)?;
-        let (time, dbm) = told.trim().split_once(' ').ok_or("Python told nothing")?;
+        let output = script.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python")).output()?;
+        let output = String::from_utf8(output.stdout)?;
+        let (time, dbm) = output.trim().split_once(' ').ok_or("Python printed no times")?;
         println!("Python: {:36}{time:>9.7}", dbm);
         times.push(time.parse()?);
     }
@@ -246,7 +247,7 @@ fn beside_python(folder: &Path, effort: Effort) -> Result<(), Failure> {
     Ok(())
 }
 
-/// On a file of its own.
+/// Measures stampedes on `backend`, on a file of its own.
 fn stampedes(backend: &str, rounds: usize) -> Result<(), Failure> {
     let folder = TempDir::new()?;
     let configuration =

@@ -1,4 +1,4 @@
-//! What a hit of a cached function of two numbers costs, beside a hit with a ready-made key and beside rivals.
+//! What a hit of a cached function of two numbers costs, compared with a ready-made key and with rivals.
 //!
 //! `cargo bench -p dogpile-benches --bench functions` (half a minute; `-- --quick`: a second, to see that it runs). In
 //! each round every function is measured once, in a new order, and ratios are taken within a round.
@@ -21,7 +21,7 @@ const DECORATED_EXPIRING: &str = "dogpile, expiring";
 /// How many pairs of numbers there are.
 const PAIRS: [(&str, u32); 2] = [("one pair", 1), ("1,000 pairs", 1_000)];
 
-/// Whose times are compared, and the most that the first may take of the second.
+/// Two functions, and the largest ratio of the first one's time to the second one's.
 const RATIOS: [(&str, &str, Option<f64>); 7] = [
     (DECORATED, READY_MADE, Some(1.8)),
     (DECORATED, CACHED, None),
@@ -42,14 +42,14 @@ fn decorated_expiring(a: u32, b: u32) -> u64 {
     made_of(a, b)
 }
 
-/// The region itself, asked for keys that were made beforehand: as long as those of the function.
+/// Requests keys that were made beforehand from the region itself. They are as long as those of the function.
 fn ready_made(pairs: u32) -> impl Fn(u32, u32) -> u64 {
     let keys: Vec<String> =
         (0..pairs).map(|a| format!("ready:{}", decorated::key(a, number_of(a)))).collect();
     move |a, b| PLAIN.get_or_create(&keys[a as usize], || made_of(a, b)).expect("memory does not fail")
 }
 
-/// The second number of a pair.
+/// Returns the second number of a pair.
 fn number_of(a: u32) -> u32 {
     a.wrapping_mul(7919)
 }
@@ -68,7 +68,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The nanoseconds of a hit of each function, round by round.
+/// Returns the nanoseconds of a hit of each function, round by round.
 fn measure(pairs: u32, threads: usize, rounds: usize, calls: usize) -> Vec<(&'static str, Vec<f64>)> {
     let mut all = functions();
     all.push(Cached::new(READY_MADE, ready_made(pairs)));

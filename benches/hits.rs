@@ -1,4 +1,6 @@
-//! What a hit costs, by criterion: each cache, on a hot key and on 100,000 Zipf keys, on one thread and on two.
+//! What a hit costs, measured by criterion.
+//!
+//! Each cache is measured on a hot key and on 100,000 Zipf keys, on one thread and on two.
 //!
 //! `cargo bench -p dogpile-benches --bench hits`. Criterion measures one cache after the other; to compare them,
 //! `ratios` measures them by turns.

@@ -1,8 +1,10 @@
-//! What our memcached client costs beside the crate `memcache`, what a hit costs beside our client, how fast many tasks are
-//! beside many threads, and how late the last of many processes has a value that one of them created.
+//! What our memcached client costs, compared with the crate `memcache`.
+//!
+//! Also measures what a hit costs beside our client, how fast many tasks are beside many threads, and how late the
+//! last of many processes gets a value that one of them created.
 //!
 //! `cargo bench -p dogpile-benches --bench memcached` (about a minute; `-- --quick`: some seconds, to see that it runs).
-//! It starts its own server. Without one installed, it says so, and measures nothing.
+//! It starts its own server. If none is installed, it reports this and measures nothing.
 
 #[path = "memcached_tasks.rs"]
 mod memcached_tasks;
@@ -22,10 +24,11 @@ use serde_json::json;
 
 const MANY: usize = 100;
 const VALUE: [u8; 200] = [b'x'; 200];
-/// The most that our client may take beside the fastest rival: for a key, and for each of many at once.
+/// The largest ratio of our client's time to that of the fastest rival: for one key, and for each of many keys at
+/// once.
 const MOST: f64 = 1.0;
 const MOST_OF_MANY: f64 = 1.2;
-/// The most that a hit may take beside our client's get.
+/// The largest ratio of a hit's time to that of our client's get.
 const MOST_OF_HIT: f64 = 1.15;
 
 /// How much is measured.
@@ -86,7 +89,7 @@ fn set(client: &Client, key: &str) {
     assert!(matches!(&client.run(&[store])[..], [Ok(Reply::Done)]), "it stores");
 }
 
-/// The names of `MANY` values that are stored.
+/// Returns the names of `MANY` values that are stored.
 fn stored(client: &Client) -> Vec<String> {
     let keys: Vec<String> = (0..MANY).map(|number| format!("user:{number:06}")).collect();
     keys.iter().for_each(|key| set(client, key));

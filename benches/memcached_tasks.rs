@@ -1,4 +1,4 @@
-//! How fast many tasks read from a memcached server that share a connection, beside many threads that block.
+//! How fast many tasks read on one shared connection to memcached, compared with many blocking threads.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +14,7 @@ const TASKS: usize = 256;
 /// The number of reads that all threads, or all tasks, make in a round.
 const READS: usize = THREADS * TASKS;
 const KEYS: usize = 1000;
-/// The most that the tasks may take beside the threads: they are at least twice as fast.
+/// The largest ratio of the tasks' time to that of the threads. The tasks are at least twice as fast.
 const MOST: f64 = 0.5;
 
 /// Compares the tasks and the threads, with each protocol.

@@ -1,7 +1,7 @@
-//! A service whose Redis server is killed and frozen: what its users get, second by second.
+//! What the users of a service get, second by second, while its Redis server is killed and frozen.
 //!
 //! `cargo bench -p dogpile-benches --bench outage` (half a minute for each configuration; `-- --quick`: eight seconds for
-//! the last one, to see that it runs). It starts its own servers. Without one installed, it says so, and measures nothing.
+//! the last one, to see that it runs). It starts its own servers. If none is installed, it reports this and measures nothing.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -21,7 +21,7 @@ const KEYS: usize = 8;
 
 /// How long a creator works.
 const CREATION: Duration = Duration::from_millis(200);
-/// The most that a request may take, at the 99th percentile: twice as long.
+/// The longest time of a request at the 99th percentile: twice that of a creator.
 const LATEST: f64 = 400.0;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ struct Request {
 struct Service {
     region: CacheRegion,
     began: Instant,
-    /// When each creation of a key began.
+    /// For each key, the times at which its creations began.
     creations: Arc<Mutex<BTreeMap<usize, Vec<Duration>>>>,
 }
 
@@ -129,7 +129,7 @@ fn keys(worker: usize) -> impl Iterator<Item = usize> {
 /// The state of the server, and since when.
 type States = Vec<(Duration, &'static str)>;
 
-/// Kills and freezes the server, and returns when that was.
+/// Kills and freezes the server, and returns its states with their times.
 fn play(server: &mut RedisServer, phases: Phases, began: Instant) -> States {
     let mut states = vec![(Duration::ZERO, "up")];
     let mut note = |state| states.push((began.elapsed(), state));
@@ -238,7 +238,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the state of the server in a second: the worst one.
+/// Returns the worst state that the server had in a second.
 fn state_in(states: &States, second: u64) -> &'static str {
     let (from, to) = (Duration::from_secs(second), Duration::from_secs(second + 1));
     let before = states.iter().rfind(|(since, _)| *since <= from);
@@ -256,7 +256,7 @@ fn quantiles(requests: &[&Request]) -> [f64; 2] {
     })
 }
 
-/// Returns how many of these moments, which are in order, lie within one second at most.
+/// Returns the largest number of these ordered moments that lie within one second.
 fn most_within_a_second(moments: &[Duration]) -> usize {
     let within = |first: usize| {
         moments[first..].iter().take_while(|moment| **moment < moments[first] + SECOND).count()

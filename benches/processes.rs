@@ -1,4 +1,4 @@
-//! Processes of many threads that ask for a cold key, and how late the last has the value that one of them created.
+//! How late the last of many processes gets a value that one of them created, for a cold key.
 
 use std::env;
 use std::process::Command;
@@ -18,7 +18,7 @@ const CREATION: f64 = 0.05;
 /// The most that the last waiter may come after the creator's end, in milliseconds.
 const LATEST: f64 = 10.0;
 
-/// Whether the program is one of the processes; if so, it has done its work.
+/// Returns whether the program is one of the processes. It has then done its work.
 pub(crate) fn served() -> bool {
     let is_worker = env::args().nth(1).as_deref() == Some(WORKER);
     if is_worker {
@@ -27,8 +27,8 @@ pub(crate) fn served() -> bool {
     is_worker
 }
 
-/// `rounds` times, all threads of all processes ask for a cold key of a region that is configured so; `name` says how. Each
-/// call wants a store of its own, or keys that were not asked for yet.
+/// Measures `rounds` stampedes, in which all threads of all processes request a cold key. `configuration` configures
+/// the region, and `name` describes it. Each call needs a store of its own, or keys that were not requested before.
 pub(crate) fn stampedes(name: &str, configuration: &Value, rounds: usize) -> Result<(), Failure> {
     let program = env::current_exe()?;
     let process = |_| Peer::run(Command::new(&program).arg(WORKER), configuration);
@@ -46,7 +46,7 @@ pub(crate) fn stampedes(name: &str, configuration: &Value, rounds: usize) -> Res
     Ok(())
 }
 
-/// How many milliseconds after the creator's end the last thread had the value.
+/// Returns the milliseconds from the creator's end until the last thread had the value.
 fn stampede(processes: &[Peer], key: &str) -> f64 {
     let crowd = json!({ "do": "crowd", "key": key, "threads": THREADS, "takes": CREATION, "value": 1 });
     processes.iter().for_each(|process| process.tell(&crowd));

@@ -1,8 +1,8 @@
-//! What a hit costs us as a ratio to what it costs others, beside the targets.
+//! What a hit costs, as ratios to the cost of other caches, compared with the targets.
 //!
 //! `cargo bench -p dogpile-benches --bench ratios` (about a minute; `-- --quick`: some seconds, to see that it
-//! runs). In each round every cache is measured once, and ratios are taken within a round: whatever else the
-//! machine does hits all of them alike.
+//! runs). In each round, every cache is measured once, and ratios are taken within a round. Other load on the machine
+//! therefore affects all of them alike.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use dogpile_benches::{
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// For each filling.
+    /// In each filling.
     rounds: usize,
     /// For each thread, in each round.
     hits: usize,
@@ -25,8 +25,8 @@ struct Effort {
 const FULL: Effort = Effort { rounds: 10, hits: 150_000 };
 const QUICK: Effort = Effort { rounds: 1, hits: 10_000 };
 
-/// How often all caches are made and filled anew, each time in another order: where in memory a cache comes to lie
-/// is worth some nanoseconds.
+/// How often all caches are created and filled again, each time in another order. The place of a cache in memory
+/// makes a difference of some nanoseconds.
 const FILLINGS: usize = 5;
 
 /// What was measured of one workload.
@@ -47,7 +47,7 @@ impl Column {
         found.map(|(_, times)| times.as_slice()).expect("every cache was measured")
     }
 
-    /// `compare` of two caches, round by round.
+    /// Returns `compare` of two caches, round by round.
     fn compared(&self, ours: &str, theirs: &str, compare: fn(f64, f64) -> f64) -> Summary {
         let rounds = self.of(ours).iter().zip(self.of(theirs));
         Summary::of(rounds.map(|(ours, theirs)| compare(*ours, *theirs)))
@@ -70,7 +70,7 @@ const fn no_target(ours: &'static str, theirs: &'static str) -> Target {
     Target { ours, theirs, most: None }
 }
 
-/// How many times as long a hit may take.
+/// Pairs of caches, and how many times as long the first may take for a hit.
 const RATIOS: [Target; 9] = [
     target(LINKED, MOKA, [0.5, 0.42]),
     no_target(LINKED_EXPIRING, MOKA),
@@ -83,7 +83,7 @@ const RATIOS: [Target; 9] = [
     no_target(LOADED, BARE_MAP),
 ];
 
-/// How many nanoseconds more a hit may take.
+/// Pairs of caches, and how many nanoseconds more the first may take for a hit.
 const DIFFERENCES: [Target; 2] =
     [target(LOADED, LINKED, [20.0, 25.0]), target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 25.0])];
 
@@ -118,7 +118,7 @@ fn measure(workload: Workload, effort: Effort) -> Result<Column, Failure> {
         dice.shuffle(&mut all);
         all.iter().for_each(|subject| subject.fill(&workload.keys));
         for round in 0..=effort.rounds {
-            tell(&column.heading, filling * effort.rounds + round, FILLINGS * effort.rounds);
+            show_progress(&column.heading, filling * effort.rounds + round, FILLINGS * effort.rounds);
             dice.shuffle(&mut all);
             for subject in &all {
                 let time = team.time(subject, effort.hits).as_nanos() as f64 / effort.hits as f64;
@@ -132,10 +132,10 @@ fn measure(workload: Workload, effort: Effort) -> Result<Column, Failure> {
     Ok(column)
 }
 
-/// Says how far the measurement is: on a terminal in one line.
-fn tell(heading: &str, round: usize, rounds: usize) {
+/// Prints the progress of the measurement, on one line if it goes to a terminal.
+fn show_progress(heading: &str, round: usize, rounds: usize) {
     let mut out = std::io::stderr();
-    // That nobody reads it is no reason to stop.
+    // The output may be closed. The measurement continues.
     let _ = if out.is_terminal() {
         let end = if round == rounds { "\n" } else { "" };
         write!(out, "\r{heading} threads: round {round} of {rounds}{end}")

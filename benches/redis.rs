@@ -1,8 +1,9 @@
-//! What a hit on a Redis server costs threads and tasks beside the bare client, and how late the last of many processes
-//! has a value that one of them created.
+//! What a hit on a Redis server costs threads and tasks, compared with the bare client.
+//!
+//! Also measures how late the last of many processes gets a value that one of them created.
 //!
 //! `cargo bench -p dogpile-benches --bench redis` (about two minutes; `-- --quick`: some seconds, to see that it runs).
-//! It starts its own server. Without one installed, it says so, and measures nothing.
+//! It starts its own server. If none is installed, it reports this and measures nothing.
 
 #[path = "processes.rs"]
 mod processes;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 const KEYS: usize = 100;
-/// The most that a hit may take beside the bare command and deserialising; of one key, and of many.
+/// The largest ratio of a hit's time to that of the bare command and deserialization: for one key, and for many.
 const MOST: f64 = 1.05;
 const MOST_OF_MANY: f64 = 1.15;
 
@@ -74,7 +75,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What all rivals ask for.
+/// What all rivals read.
 struct Asked {
     region: Arc<CacheRegion>,
     client: redis::Client,
@@ -106,7 +107,7 @@ fn one_key(asked: &Asked) -> Result<[Rival<'_>; 3], Failure> {
     let (mut bare, mut first) = (kept(&asked.client)?, kept(&asked.client)?);
     let key = asked.keys[0].as_str();
     Ok([
-        Rival::new("bare GET, and deserialising", move || {
+        Rival::new("bare GET, and deserialization", move || {
             let found: Vec<u8> = query(&mut first, redis::cmd("GET").arg(key));
             std::hint::black_box(deserialized::<User>(&found));
         }),
@@ -128,7 +129,7 @@ fn many_keys<'a, T: CacheValue + DeserializeOwned>(
 ) -> Result<[Rival<'a>; 3], Failure> {
     let (mut bare, mut second) = (kept(&asked.client)?, kept(&asked.client)?);
     Ok([
-        Rival::new("bare MGET, and deserialising", move || {
+        Rival::new("bare MGET, and deserialization", move || {
             let found: Vec<Vec<u8>> = query(&mut second, redis::cmd("MGET").arg(keys));
             std::hint::black_box(found.iter().map(|found| deserialized(found)).collect::<Vec<T>>());
         }),
@@ -151,13 +152,13 @@ fn query<T: FromRedisValue>(connection: &mut Connection, command: &redis::Cmd) -
     command.query(connection).expect("the server replies")
 }
 
-/// What is behind the head of a stored value.
+/// Returns what follows the head of a stored value.
 fn deserialized<T: DeserializeOwned>(stored: &[u8]) -> T {
     let head = stored.iter().position(|byte| *byte == b'|').expect("it has a head");
     serde_json::from_slice(&stored[head + 1..]).expect("it is of the type")
 }
 
-/// The server notifies waiters of a release, or they only poll.
+/// Measures stampedes. The server notifies waiters of a release, or they only poll.
 fn stampedes(server: &RedisServer, is_notified: bool, rounds: usize) -> Result<(), Failure> {
     let arguments = json!({
         "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "lock_wakeup": is_notified,

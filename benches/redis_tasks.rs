@@ -1,4 +1,6 @@
-//! What a hit on a Redis server costs tasks, beside the multiplexed connection of the `redis` crate and blocking threads.
+//! What a hit on a Redis server costs tasks.
+//!
+//! It is compared with the multiplexed connection of the `redis` crate, and with blocking threads.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -15,7 +17,7 @@ const KEY: &str = "tasks";
 const TASKS: usize = 256;
 const THREADS: usize = 64;
 
-/// The most that a hit of the only task may take, beside one of the crate.
+/// The largest ratio of the time of a task's hit, when it is the only task, to that of the crate.
 const ALONE: f64 = 1.3;
 /// The least throughput of many tasks, as a share of that of the crate.
 const TOGETHER: f64 = 0.85;
@@ -109,7 +111,7 @@ fn compare(heading: &str, rounds: usize, hits: usize, ways: &mut [Way<'_>]) {
     }
 }
 
-/// Prints the ratio of two times, taken within each round, and whether it is as wished.
+/// Prints the ratio of two times, taken within each round, and whether it meets the target.
 fn ratio(name: &str, over: &Way<'_>, under: &Way<'_>, is_met: impl Fn(f64) -> bool, target: &str) {
     let ratio = median(over.times.iter().zip(&under.times).map(|(over, under)| over / under));
     println!("{name:44}{ratio:>9.2}  {target}: {}", if is_met(ratio) { "met" } else { "missed (!)" });

@@ -1,4 +1,4 @@
-//! A backend of one's own, found by its name: here a folder with a file for each key.
+//! A backend of the application's own, found by its name. It stores each key in a file of a folder.
 //!
 //! `cargo run --example custom_backend`
 
@@ -31,7 +31,7 @@ struct Folder {
 }
 
 impl Folder {
-    /// The key's file: its name is the key in hexadecimal digits, which any file system takes.
+    /// Returns the file of `key`. Its name is the key in hexadecimal digits, which every file system accepts.
     fn file(&self, key: &str) -> PathBuf {
         self.path.join(key.bytes().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
@@ -41,7 +41,7 @@ fn failed(error: io::Error) -> BackendError {
     BackendError::new(ErrorKind::Unavailable, "the folder cannot be used").with_source(error)
 }
 
-/// Values come as bytes: the SDK serialises them, and keeps their creation time beside them.
+/// The backend stores bytes. The SDK serializes the values and adds their creation times.
 impl BytesBackend for Folder {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         match fs::read(self.file(key)) {
@@ -52,7 +52,7 @@ impl BytesBackend for Folder {
     }
 
     fn set(&self, key: &str, value: &[u8], _options: &StoreOptions) -> Result<(), BackendError> {
-        // Written aside and moved into place, so that no reader sees half of it.
+        // Write another file first and rename it, so that no reader sees a part of the value.
         let file = self.file(key);
         let aside = file.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
         fs::write(&aside, value).and_then(|()| fs::rename(aside, file)).map_err(failed)

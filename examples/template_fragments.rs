@@ -1,4 +1,4 @@
-//! A page with a slow fragment, asked for by 64 requests at once: the fragment is made once.
+//! A page with a slow fragment. 64 requests need it at once, and it is rendered once.
 //!
 //! `cargo run --release --example template_fragments`
 
@@ -23,7 +23,7 @@ const PAGE: &str = r#"<h1>Hello {{ user }}</h1>
 {%- endcall %}
 "#;
 
-/// What a database would be asked for.
+/// Stands for a slow query.
 fn bestsellers() -> Vec<&'static str> {
     QUERIES.fetch_add(1, SeqCst);
     thread::sleep(SLOW);
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .collect::<Result<_, _>>()
     })?;
     println!("{}", pages[7]);
-    println!("{REQUESTS} requests took {:?}; the fragment was made {QUERIES:?} times", begun.elapsed());
+    println!("{REQUESTS} requests took {:?}; the fragment was rendered {QUERIES:?} times", begun.elapsed());
     assert_eq!(QUERIES.load(SeqCst), 1);
     assert!(pages.iter().all(|page| page.contains("<li>cups &amp; saucers</li>")));
 

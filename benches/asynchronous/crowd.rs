@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest time from the creator's end until the last task has the value, in milliseconds.
 const LAST_TASK: f64 = 15.0;
 
-/// What was measured of a cache in each round.
+/// What was measured of one cache, in each round.
 struct Measured {
     subject: AsyncSubject,
     creations: Vec<usize>,

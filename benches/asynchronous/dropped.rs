@@ -20,14 +20,14 @@ const DROPS: [usize; 2] = [200, 1000];
 const OTHERS: usize = 100;
 /// How long the last creator takes.
 const CREATION: Duration = Duration::from_millis(5);
-/// After which time without an event the tasks that still wait count as stuck.
+/// The time without an event after which the waiting tasks count as stuck.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// What became of the tasks that were not dropped.
+/// What happened to the tasks that were not dropped.
 #[derive(Default)]
 struct Outcome {
     creators: usize,
-    /// How many creators ran at a time, at most.
+    /// The largest number of creators that ran at a time.
     at_once: usize,
     values: usize,
     panics: usize,
@@ -79,7 +79,7 @@ fn drop_leaders(subject: &AsyncSubject, drops: usize) -> Result<Outcome, Failure
     Ok(outcome)
 }
 
-/// Drops each task whose creator begins, `drops` times, or until no creator begins any more.
+/// Drops each task whose creator begins, `drops` times, or until no creator begins.
 async fn drop_each(
     drops: usize,
     mut begun: UnboundedReceiver<Id>,

@@ -10,9 +10,9 @@ use super::{HIT_TARGETS, hit_subjects};
 /// How much is measured.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// How often all caches are made and filled anew, in another order.
+    /// How often all caches are created and filled again, each time in another order.
     fillings: usize,
-    /// For each filling.
+    /// In each filling.
     rounds: usize,
     /// For each thread, in each round.
     hits: usize,

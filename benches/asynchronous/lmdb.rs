@@ -1,4 +1,4 @@
-//! A read of LMDB in the task that needs it, beside one on a thread for blocking calls.
+//! A read of LMDB in the task that needs it, compared with one on a thread for blocking calls.
 
 use std::fs::File;
 use std::hint::black_box;

@@ -35,7 +35,7 @@ impl Cached {
         Cached { name, ask: Box::new(ask) }
     }
 
-    /// Returns the average time that each of `threads` takes for `calls` calls, which cycle through the arguments
+    /// Returns the average time in which each of `threads` makes `calls` calls. The calls cycle through the arguments
     /// `all`.
     ///
     /// # Panics

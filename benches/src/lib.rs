@@ -1,4 +1,4 @@
-//! Helpers of the benches: our caches, their rivals under `versus`, and the threads that call them.
+//! Helpers of the benches: our caches, their rivals in `versus`, and the calling threads.
 //!
 //! One loop calls all caches, with the same keys in the same order, and receives clones of an `Arc`.
 

@@ -27,7 +27,7 @@ impl<'a> Rival<'a> {
     }
 }
 
-/// Measures the `rivals` and prints the microseconds per call, and the ratio to the first rival.
+/// Measures the `rivals`, and prints microseconds per call and ratios to the first rival.
 ///
 /// Each round makes `calls` calls of each rival, in a new order. Ratios are taken within a round.
 pub fn compare(heading: &str, rounds: usize, calls: usize, rivals: &mut [Rival<'_>]) {
@@ -54,7 +54,7 @@ pub fn compare(heading: &str, rounds: usize, calls: usize, rivals: &mut [Rival<'
     }
 }
 
-/// Returns a text that says whether `measured` is at most `most`.
+/// Returns a text that states whether `measured` is at most `most`.
 pub fn verdict(measured: f64, most: f64) -> String {
     format!("  at most {most}: {}", if measured <= most { "met" } else { "missed (!)" })
 }

@@ -43,7 +43,7 @@ impl Team {
         Team { members, times }
     }
 
-    /// Returns the average time that each thread takes for `hits` hits, while all threads run at once.
+    /// Returns the average time in which each thread makes `hits` hits. All threads run at once.
     ///
     /// # Panics
     /// Panics if a thread panicked, because a key was not cached.

@@ -24,7 +24,7 @@ impl Workload {
         Workload { name: "hot key", keys: keys(1), orders: vec![vec![0; ORDER]; threads] }
     }
 
-    /// Creates a workload in which one thread requests `count` keys in turn, `hits` times in all.
+    /// Creates a workload in which one thread requests `count` keys in turn, `hits` times.
     pub fn in_turn(count: usize, hits: usize) -> Self {
         let order = (0..).take(count).cycle().take(hits).collect();
         Workload { name: "in turn", keys: keys(count), orders: vec![order] }

@@ -1,4 +1,5 @@
-//! A bare mutex and condition variable: the least that waiting threads need to share a value that one of them creates.
+//! A bare mutex and condition variable. Waiting threads need at least these to share a value that one of them
+//! creates.
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! SQLite and LMDB as their Rust libraries have them: a kept connection, statements compiled once, nothing around.
+//! SQLite and LMDB as their Rust libraries provide them, with a kept connection and statements that are compiled
+//! once.
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ const SET: &str = "REPLACE INTO Dict (key, value) VALUES (?1, ?2)";
 pub struct BareSqlite(Connection);
 
 impl BareSqlite {
-    /// A file with `entries`.
+    /// Creates a file with `entries`.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -29,7 +30,7 @@ impl BareSqlite {
         Ok(bare)
     }
 
-    /// The value of `key`.
+    /// Returns the value of `key`.
     ///
     /// # Panics
     /// If SQLite fails.
@@ -75,7 +76,7 @@ pub struct BareLmdb {
 }
 
 impl BareLmdb {
-    /// A file with `entries`.
+    /// Creates a file with `entries`.
     ///
     /// # Errors
     /// If it cannot be made.
@@ -91,7 +92,7 @@ impl BareLmdb {
         Ok(bare)
     }
 
-    /// The value of `key`.
+    /// Returns the value of `key`.
     ///
     /// # Panics
     /// If LMDB fails.

@@ -1,4 +1,4 @@
-//! A concurrent map and nothing else: no expiry, no creation once, no bounds. What a hit costs at the least.
+//! A concurrent map without expiry, bounds, or single creation. It shows the least that a hit costs.
 
 use foldhash::fast::RandomState;
 use papaya::HashMap;

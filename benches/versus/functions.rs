@@ -1,4 +1,4 @@
-//! Functions of two numbers, cached by others as their documentation shows it.
+//! Functions of two numbers, cached by other crates as their documentation shows.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::function::{Cached, made_of};
 
 /// `cached`, with one lock around the cache.
 pub const CACHED: &str = "cached";
-/// The same, with values that expire after an hour.
+/// `cached` with one lock, and with values that expire after an hour.
 pub const CACHED_EXPIRING: &str = "cached, expiring";
-/// The same, where a value is made by one caller at a time.
+/// `cached` with one lock and expiring values, where one caller at a time creates a value.
 pub const CACHED_ONCE: &str = "cached, expiring, made once";
 /// `cached`, with a lock for each of its parts.
 pub const CONCURRENT: &str = "cached, concurrent, expiring";
 /// `moka`, with the pair of numbers as its key.
 pub const MOKA: &str = "moka get_with";
-/// The same, with values that expire after an hour.
+/// `moka` with values that expire after an hour.
 pub const MOKA_EXPIRING: &str = "moka get_with, expiring";
 
 #[cached]
@@ -44,7 +44,7 @@ fn by_moka(cache: Moka<(u32, u32), u64>) -> impl Fn(u32, u32) -> u64 {
     move |a, b| cache.get_with((a, b), || made_of(a, b))
 }
 
-/// All of them.
+/// Returns all of them.
 pub fn functions() -> Vec<Cached> {
     let hour = Duration::from_secs(60 * 60);
     vec![

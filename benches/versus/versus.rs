@@ -1,4 +1,4 @@
-//! Caches of others, each used as its documentation shows it.
+//! Other caches, each used as its documentation shows.
 
 mod bare_condvar;
 #[cfg(feature = "rivals")]

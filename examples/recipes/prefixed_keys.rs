@@ -1,7 +1,8 @@
 //! A recipe: all keys of an application on a shared server begin with its name.
 //!
-//! A key mangler does it for every call, of cached functions too; the proxy `dogpile.proxy.key_prefix` does it from a
-//! configuration. dogpile.cache's documentation calls this "prefixing all keys in Redis".
+//! A key mangler adds the name in every call, including those of cached functions. The proxy
+//! `dogpile.proxy.key_prefix` does it in a configuration. dogpile.cache's documentation calls this "prefixing all
+//! keys in Redis".
 //!
 //! `cargo run --example prefixed_keys`
 

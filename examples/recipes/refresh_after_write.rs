@@ -1,7 +1,7 @@
-//! A recipe: after a write, the cached value is refreshed in the background, and readers never wait for it.
+//! A recipe: after a write, a thread refreshes the cached value, and readers never wait for it.
 //!
-//! What writes tells a thread which values it has changed; the thread refreshes them by the functions that are
-//! cached. dogpile.cache's documentation does this with the events of an ORM.
+//! The code that writes sends the changed items to a thread. The thread calls the cached functions' `refresh`.
+//! dogpile.cache's documentation does this with the events of an ORM.
 //!
 //! `cargo run --example refresh_after_write`
 
@@ -12,16 +12,16 @@ use std::thread;
 use dogpile::{CacheRegion, RegionConfig, RegionError, cache_on_arguments};
 
 static PRICES: CacheRegion = CacheRegion::new("prices");
-/// What a database would hold.
+/// The values of an imaginary database.
 static STORED: [AtomicU32; 3] = [AtomicU32::new(100), AtomicU32::new(200), AtomicU32::new(300)];
 
-/// Takes long, in earnest.
+/// Stands for a slow query.
 #[cache_on_arguments(region = PRICES)]
 fn price(item: usize) -> Option<u32> {
     STORED.get(item).map(|price| price.load(SeqCst))
 }
 
-/// Refreshes what it is told until nobody can tell it any more.
+/// Refreshes each item that is received, until all senders are gone.
 fn refresh(changed: &Receiver<usize>) -> Result<usize, RegionError> {
     let mut refreshed = 0;
     for item in changed {
@@ -39,7 +39,7 @@ fn main() -> Result<(), RegionError> {
 
     for (item, new) in [(0, 110), (2, 330)] {
         STORED[item].store(new, SeqCst);
-        // The thread is there until all senders are gone.
+        // The thread runs until all senders are gone.
         let _ = tell.send(item);
     }
     println!("meanwhile, old or new, and at once: {:?}", [price(0), price(1), price(2)]);

@@ -1,7 +1,7 @@
-//! A recipe: several functions cache something of a user, and all of it is invalidated together.
+//! A recipe: several functions cache data about a user, and all of it is invalidated together.
 //!
-//! A key generator of our own notes which functions have keys of a user. dogpile.cache's documentation calls this
-//! "invalidating a group of related keys".
+//! A key generator of the application records which functions have keys of a user. dogpile.cache's documentation
+//! calls this "invalidating a group of related keys".
 //!
 //! `cargo run --example related_keys`
 
@@ -17,7 +17,7 @@ static USERS: CacheRegion = CacheRegion::new("users");
 static FUNCTIONS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static EVALUATIONS: AtomicU32 = AtomicU32::new(0);
 
-/// Keys such as `user 7: recipes:name`. What follows the first argument must not tell values apart.
+/// Writes keys such as `user 7: recipes:name`. The first argument alone must distinguish the values.
 fn by_user(call: &FunctionCall<'_>, key: &mut String) {
     let name = call.function().name();
     let mut functions = FUNCTIONS.lock().unwrap_or_else(|broken| broken.into_inner());
@@ -31,7 +31,7 @@ fn key_of(user: &str, function: &str) -> String {
     format!("user {user}: {function}")
 }
 
-/// Removes what any of the functions has cached of a user.
+/// Removes everything that the functions have cached about a user.
 fn forget(user: u64) -> Result<(), RegionError> {
     let functions = FUNCTIONS.lock().unwrap_or_else(|broken| broken.into_inner());
     let keys: Vec<String> = functions.iter().map(|function| key_of(&user.to_string(), function)).collect();

@@ -6,7 +6,7 @@ use dogpile::{CreateError, RegionError};
 
 use crate::database::DatabaseBusy;
 
-/// Tells clients to retry after a second.
+/// The reply requests clients to retry after a second.
 const RETRY: [(HeaderName, &str); 1] = [(header::RETRY_AFTER, "1")];
 
 /// Why a request failed.

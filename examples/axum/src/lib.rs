@@ -1,4 +1,4 @@
-//! A web service on axum whose slow queries are cached by dogpile. `README.md` tells how to start it.
+//! A web service on axum whose slow queries are cached by dogpile. `README.md` explains how to start it.
 //!
 //! * `routes.rs`: the handlers, which show the calls of the cache.
 //! * `shop.rs`: what they share, with the regions and a cached function.

@@ -36,7 +36,7 @@ async fn rate(State(shop): State<Arc<Shop>>, Path(currency): Path<String>) -> Re
     shop.rate(&currency).await?.map(Json).ok_or(Failure::NotFound)
 }
 
-/// Removes a product from the cache. Requested after the product was changed in the database.
+/// Removes a product from the cache. Clients request it after the product was changed in the database.
 async fn forget_product(State(shop): State<Arc<Shop>>, Path(id): Path<u32>) -> Result<StatusCode, Failure> {
     shop.products.delete_async(&product_key(id)).await?;
     Ok(StatusCode::NO_CONTENT)

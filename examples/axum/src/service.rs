@@ -15,7 +15,7 @@ use crate::shop::Shop;
 /// How long requests and creations may go on once the service is to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves requests until `stop` has its output, and then ends those in progress, for at most [`GRACE`].
+/// Serves requests until `stop` completes. Requests in progress may then take at most [`GRACE`].
 ///
 /// # Errors
 /// If the server fails.

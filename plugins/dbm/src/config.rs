@@ -55,7 +55,7 @@ pub struct DbmConfig {
     /// Most values that are kept, at least 1. The values that were stored first are dropped first. Default: no limit.
     #[serde(default)]
     pub max_entries: Option<u64>,
-    /// Shrink the file when it is opened, if at least a quarter of it is empty. Default: false.
+    /// Shrink the file when it is opened, if at least a quarter is empty. Default: false.
     #[serde(default)]
     pub vacuum: bool,
 }

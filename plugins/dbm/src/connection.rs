@@ -194,7 +194,7 @@ fn connect(config: &DbmConfig, deadline: Deadline) -> Result<(Connection, Interr
     sqlite.busy_timeout(Duration::ZERO).map_err(failed)?;
     if !schema::is_ours(&sqlite).map_err(failed)? {
         let why = "it is the database of another application, or its table Dict is not exactly that of Python's dbm; \
-                   name another file, or remove it";
+                   name another file";
         return Err(unusable(&config.filename, ErrorKind::Configuration, why));
     }
     set_up(&sqlite, config).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Creates files that only the allowed users can open, and opens lock files without following symbolic links.
+//! Creates files that only the allowed users can open. Opens lock files without following symbolic links.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -109,7 +109,7 @@ fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }
 
-/// Creates a file that does not exist yet. Nobody else can open it before it has its mode.
+/// Creates a file that does not exist yet, with its mode. No other user can open it before.
 #[cfg(unix)]
 fn new_file(path: &Path, mode: u32) -> io::Result<File> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

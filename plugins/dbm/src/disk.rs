@@ -1,4 +1,4 @@
-//! The identity of files: whether a path still leads to the opened file, and which files are beside it.
+//! The identity of files: whether a path still leads to the opened file, and its companion files.
 
 use std::collections::HashMap;
 use std::fs;
@@ -181,7 +181,7 @@ fn is_open_in_this_process(identity: Identity) -> bool {
     descriptors.flatten().any(|descriptor| Identity::of(&descriptor.path()) == Some(identity))
 }
 
-/// Other systems do not tell.
+/// Other systems do not list the open files of a process.
 #[cfg(not(target_os = "linux"))]
 fn is_open_in_this_process(_identity: Identity) -> bool {
     false

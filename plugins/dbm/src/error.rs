@@ -46,7 +46,7 @@ fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             "the call took longer than its \"busy_timeout\"; raise it, or use fewer keys at a time",
         ),
         Some(ErrorCode::NotADatabase) => {
-            (ErrorKind::Configuration, "it is not a SQLite database; name another file, or remove it")
+            (ErrorKind::Configuration, "it is not a SQLite database; name another file")
         }
         Some(ErrorCode::DatabaseCorrupt) => (
             ErrorKind::Unavailable,
@@ -60,10 +60,9 @@ fn meaning(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
             (ErrorKind::Unavailable, "the system reported an error; check the disk")
         }
         Some(ErrorCode::TooBig) => (ErrorKind::InvalidValue, "the value is larger than SQLite accepts"),
-        _ if is_misfit(error) => (
-            ErrorKind::Configuration,
-            "its table Dict is missing or has other columns; name another file, or remove it",
-        ),
+        _ if is_misfit(error) => {
+            (ErrorKind::Configuration, "its table Dict is missing or has other columns; name another file")
+        }
         _ => (ErrorKind::Unavailable, "SQLite reported an error"),
     }
 }

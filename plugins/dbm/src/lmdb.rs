@@ -5,7 +5,7 @@ mod calls;
 #[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]
 mod check;
 mod environment;
-#[allow(unsafe_code, reason = "nobody can check what other processes do to a mapped file")]
+#[allow(unsafe_code, reason = "other processes may change a mapped file at any time")]
 mod map;
 mod operations;
 #[cfg(all(unix, target_pointer_width = "64", target_endian = "little"))]

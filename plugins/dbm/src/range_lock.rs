@@ -1,4 +1,4 @@
-//! [`RangeFile`]: the lock file with a byte for each stripe, which needs one descriptor for all stripes of a process.
+//! [`RangeFile`]: the lock file with a byte per stripe. All stripes of a process need only one descriptor.
 //!
 //! The file itself is held shared by flock, which excludes Python. A stripe is the byte of its number, locked by the
 //! open file (OFD locks), so that processes exclude each other. [`CreatorLocks`](crate::mutex::CreatorLocks) excludes

@@ -1,4 +1,4 @@
-//! The one schema that a SQLite file may have, and the settings that keep a hostile file harmless.
+//! The only schema that a SQLite file may have, and the settings against hostile files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

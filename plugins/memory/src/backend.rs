@@ -44,7 +44,7 @@ enum Store {
 }
 
 impl MemoryBackend {
-    /// The largest entry, in bytes of key and payload, that is kept under any limit `max_bytes` above 4 MiB.
+    /// The largest entry that every limit `max_bytes` above 4 MiB admits, in bytes of key and payload.
     ///
     /// Under a smaller limit, it is 97% of the limit. A larger value is not kept, and neither is the one that it
     /// replaces.

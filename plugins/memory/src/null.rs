@@ -127,7 +127,7 @@ mod tests {
 
     /// Behaviour: `null-mutex-does-not-exclude`
     #[test]
-    fn mutex_excludes_nobody() {
+    fn mutex_does_not_exclude() {
         let mutex = NullBackend.get_mutex("a").unwrap();
         assert!(mutex.acquire_until(Instant::now()).unwrap());
         assert!(mutex.try_acquire().unwrap());

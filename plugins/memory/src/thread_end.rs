@@ -1,7 +1,7 @@
 //! Whether the calling thread is ending, so that the map cannot keep anything for it.
 //!
-//! A destructor of a thread-local value may use the cache. What papaya keeps for a thread may be gone by then, and asking
-//! for it would end the process. Another thread then makes the call.
+//! A destructor of a thread-local value may use the cache. papaya's state of the thread may be gone by then, and
+//! using it would end the process. Another thread then makes the call.
 
 use std::cell::Cell;
 use std::thread;
@@ -39,7 +39,8 @@ pub(crate) fn is_ending(prepare: impl FnOnce()) -> bool {
     }
 }
 
-/// The values of a thread are destroyed in the reverse order of their making. The mark comes last, and goes first.
+/// The values of a thread are destroyed in the reverse order of their creation. The mark is created last and
+/// destroyed first.
 #[cold]
 fn begin(prepare: impl FnOnce()) -> bool {
     prepare();

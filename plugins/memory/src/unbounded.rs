@@ -20,7 +20,7 @@ const BATCH: usize = 8;
 /// papaya's default of 64, many maps of a thousand keys stayed so, and their hits took a fifth more instructions.
 const MOVED_TOGETHER: usize = 1024;
 
-/// A lock-free map. The seed of its hasher is random, so that nobody can choose keys that collide.
+/// A lock-free map. The seed of its hasher is random, so that attackers cannot choose keys that collide.
 ///
 /// Readers never wait. They write to nothing that they share, except to the reference counts of values. In return, a
 /// replaced value is freed a little later.

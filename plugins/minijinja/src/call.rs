@@ -9,7 +9,8 @@ use minijinja::{Environment, Error, ErrorKind, State, Value};
 use crate::fragment::Format;
 use crate::fragments::{Fragments, Region, check, text};
 
-/// Lets the templates of `env` cache in `regions`: pairs of a name and a `&'static CacheRegion` or `Arc<CacheRegion>`.
+/// Adds the function `cached` to `env`, whose templates then cache in `regions`. A region is a pair of a name and a
+/// `&'static CacheRegion` or `Arc<CacheRegion>`.
 ///
 /// A template contains `{% call cached("key", region="name", timeout=60) %}...{% endcall %}`. If the key has no fresh
 /// value in the region, one caller renders the body under the dogpile lock. `timeout` overrides the region's expiration

@@ -1,4 +1,4 @@
-//! [`AsyncStream`]: the bytes that are sent to a server and received from it, for tasks of tokio.
+//! [`AsyncStream`]: the bytes sent to a server and received from it, for tasks of tokio.
 
 use std::fmt;
 use std::io;

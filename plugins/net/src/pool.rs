@@ -97,7 +97,8 @@ impl<C> Pool<C> {
         drop(idle);
     }
 
-    /// Closes the idle connections of the parent process, unless a lock of the parent is in the way. Does not wait.
+    /// Closes the idle connections of the parent process, without waiting. If a lock of the parent is in the way,
+    /// they stay open.
     ///
     /// This is what a forked child does with the pool of its parent. See [`PerProcess`](dogpile_sdk::PerProcess).
     pub fn abandon(&self) {

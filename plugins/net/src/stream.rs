@@ -1,4 +1,4 @@
-//! [`Stream`]: the bytes that are sent to a server and received from it, each by a deadline.
+//! [`Stream`]: the bytes sent to a server and received from it, each by a deadline.
 
 use std::fmt;
 use std::io::{self, Read, Write};

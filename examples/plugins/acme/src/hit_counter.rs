@@ -10,9 +10,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HitCounterConfig {
-    /// What the log records are labelled with. Default: `cache`.
+    /// Label of the log records. Default: `cache`.
     pub label: String,
-    /// How many reads pass between two log records, at least 1. Default: 1000.
+    /// Number of reads between two log records, at least 1. Default: 1000.
     pub log_every: u64,
 }
 
@@ -28,7 +28,7 @@ register_proxy! {
     build: HitCounter::new,
 }
 
-/// Counts the reads of the backend that it wraps and those that found a value, and logs both at level info.
+/// Counts the reads of the wrapped backend and the hits among them. Logs both at level info.
 #[derive(Debug)]
 pub struct HitCounter {
     config: HitCounterConfig,
@@ -44,17 +44,17 @@ impl HitCounter {
     /// If `log_every` is 0.
     pub fn new(config: HitCounterConfig, proxied: Arc<dyn CacheBackend>) -> Result<Self, String> {
         if config.log_every == 0 {
-            return Err("argument \"log_every\" of the hit counter is 0, and must be at least 1".to_owned());
+            return Err("invalid argument \"log_every\": 0 is too low; use at least 1".to_owned());
         }
         Ok(HitCounter { config, reads: AtomicU64::new(0), hits: AtomicU64::new(0), proxied })
     }
 
-    /// How many reads found a value.
+    /// Returns the number of reads that found a value.
     pub fn hits(&self) -> u64 {
         self.hits.load(Relaxed)
     }
 
-    /// How many reads there were.
+    /// Returns the number of reads.
     pub fn reads(&self) -> u64 {
         self.reads.load(Relaxed)
     }
@@ -68,7 +68,7 @@ impl HitCounter {
     }
 }
 
-/// Only the reads are named; everything else goes on to the wrapped backend by itself.
+/// Override the reads only. All other calls are forwarded to the wrapped backend.
 impl ProxyBackend for HitCounter {
     fn proxied(&self) -> &dyn CacheBackend {
         &*self.proxied

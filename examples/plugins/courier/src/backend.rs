@@ -1,4 +1,4 @@
-//! `courier.shelf`: values in a map that replies after a while, as a server does.
+//! `courier.shelf`: values in a map that replies after a delay, as a server does.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ impl Courier {
         OnTokio::start(threads, move || Courier::connect(latency))
     }
 
-    /// Runs on the runtime, in each process, so that a real client could open its connections here.
+    /// Runs on the runtime, once in each process. A real client could open its connections here.
     async fn connect(latency: Duration) -> Result<Courier, BackendError> {
         Ok(Courier { latency, shelf: Mutex::default(), locks: Arc::default() })
     }

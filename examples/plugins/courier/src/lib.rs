@@ -1,4 +1,4 @@
-//! An asynchronous plugin as a third party writes one: the backend `courier.shelf`.
+//! An example of a third party's asynchronous plugin: the backend `courier.shelf`.
 //!
 //! An application links it with `use courier_dogpile as _;`, or loads the library that `dylib/` makes of it.
 

@@ -16,7 +16,7 @@ register_backend! {
     build: |config: MokaConfig| MokaBackend::new(&config),
 }
 
-/// Stores values in a bounded cache of this process, which drops those that are used least.
+/// Stores values in a bounded cache of this process. The values that are used least are dropped.
 ///
 /// Objects are stored as they are, without being serialized. There is no mutex, because the region excludes the creators
 /// of one process.
@@ -33,7 +33,7 @@ struct Stored {
     keep_for: Option<Duration>,
 }
 
-/// Gives each value the lifetime that it was stored with.
+/// Applies the lifetime with which each value was stored.
 struct OwnLifetime;
 
 impl Expiry<String, Stored> for OwnLifetime {

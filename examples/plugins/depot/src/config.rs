@@ -14,7 +14,7 @@ pub struct MokaConfig {
     /// Time after which a value is dropped. Default: never.
     #[serde(with = "dogpile_sdk::seconds")]
     pub time_to_live: Option<Duration>,
-    /// Time after which a value is dropped that nobody reads. Default: never.
+    /// Time without a read after which a value is dropped. Default: never.
     #[serde(with = "dogpile_sdk::seconds")]
     pub time_to_idle: Option<Duration>,
     /// Size of the largest serialized value, in bytes. Default: 16 MiB.

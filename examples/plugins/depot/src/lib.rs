@@ -1,4 +1,4 @@
-//! A plugin as a third party writes one over a crate of somebody else's: the backend `depot.moka`.
+//! An example of a third party's plugin over another crate: the backend `depot.moka`.
 //!
 //! An application links it with `use depot_dogpile as _;`, or loads the library that `dylib/` makes of it.
 

@@ -283,10 +283,9 @@ fn meaning(error: &Error) -> (ErrorKind, &'static str) {
         FileTooLarge, NotFound, OutOfMemory, PermissionDenied, ReadOnlyFilesystem, StorageFull,
     };
     match error {
-        Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch | MdbError::Incompatible) => (
-            ErrorKind::Configuration,
-            "it is not an LMDB file of keys and values; name another file, or remove it",
-        ),
+        Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch | MdbError::Incompatible) => {
+            (ErrorKind::Configuration, "it is not an LMDB file of keys and values; name another file")
+        }
         Error::Mdb(MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic) => (
             ErrorKind::Unavailable,
             "it is damaged or was cut off; stop its users, and remove it with its -lock file",

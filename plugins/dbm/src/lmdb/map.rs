@@ -1,4 +1,5 @@
-//! The unsafe calls of this crate: those of heed, because LMDB maps its file into memory, and one for its descriptor.
+//! The unsafe calls of this crate. heed's are unsafe because LMDB maps its file into memory, and one concerns LMDB's
+//! descriptor.
 
 use std::path::Path;
 

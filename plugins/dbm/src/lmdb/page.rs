@@ -1,4 +1,4 @@
-//! [`Page`]: the layout of a page of LMDB, read with bounds on a system with 64 bits and the low byte first.
+//! [`Page`]: the layout of a page of LMDB, read with bounds. The system has 64 bits and stores the low byte first.
 
 // Source: LMDB `mdb.c`, `MDB_page` and `MDB_node`.
 
@@ -7,7 +7,7 @@ const BRANCH: u16 = 1;
 const LEAF: u16 = 2;
 const LARGE: u16 = 4;
 
-/// The flags that say what a page is. The others have no meaning in a file.
+/// The flags that state the kind of a page. The others have no meaning in a file.
 const KIND: u16 = 0x6f;
 
 /// The length of a number in a list of free pages, and of the keys of such lists.

@@ -1,4 +1,4 @@
-//! [`Writers`]: the lock in front of LMDB's own lock for writers, which has no time limit.
+//! [`Writers`]: a lock with a time limit, before LMDB's own lock for writers, which has none.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
