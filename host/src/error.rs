@@ -129,7 +129,7 @@ pub enum RegionError {
         /// The number of values.
         made: usize,
     },
-    /// The async runtime dropped the task of a detached creation.
+    /// The task of a detached creation was dropped before its end, as by an async runtime that shuts down.
     #[non_exhaustive]
     TaskDropped {
         /// The name of the region.
@@ -146,7 +146,8 @@ impl RegionError {
             RegionError::Backend { source, .. } => source.is_transient(),
             RegionError::Lock { source: LockError::Mutex(source), .. } => source.is_transient(),
             RegionError::Lock { source: LockError::TimedOut { .. }, .. }
-            | RegionError::CreatorTimedOut { .. } => true,
+            | RegionError::CreatorTimedOut { .. }
+            | RegionError::TaskDropped { .. } => true,
             _ => false,
         }
     }
@@ -266,8 +267,8 @@ impl RegionError {
             ),
             RegionError::TaskDropped { key, .. } => write!(
                 f,
-                "region {region:?} created no value of key {key}: the async runtime dropped the task, because it is \
-                 shutting down"
+                "region {region:?} created no value of key {key}: the async runtime or the runner dropped the task before \
+                 its end, as a runtime does that shuts down; retry later"
             ),
         }
     }

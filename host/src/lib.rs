@@ -241,7 +241,7 @@ pub use crate::region::{
     Share, answer,
 };
 pub use crate::registry::Registry;
-pub use crate::runner::{Creation, PoolRunner, Runner, ThreadRunner};
+pub use crate::runner::{Creation, PoolRunner, Runner, TaskCreation, ThreadRunner};
 pub use crate::runtime::{Runtime, RuntimeFuture};
 pub use crate::value::{CacheValue, InMemory};
 

@@ -23,6 +23,7 @@ mod call_options;
 mod configured;
 mod creator;
 mod detached_call;
+mod detached_creation;
 mod front_end;
 mod gates;
 mod get_or_create;

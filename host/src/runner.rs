@@ -1,9 +1,10 @@
-//! Runners: they replace stale values in the background.
+//! Runners: they make the creations that their callers can leave.
 // Source: dogpile.cache `region.py`, `async_creation_runner`.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,16 +12,66 @@ use std::thread::JoinHandle;
 use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
-/// Runs creations for callers that got the old value.
+use crate::runtime::{Runtime, RuntimeFuture};
+
+/// Makes the creations that their callers can leave, for both front ends.
 ///
-/// Only calls made through [`background`](crate::CallOptions::background) are handed over, because their creators own
-/// their data. A creator that borrows cannot outlive its caller, so the caller runs it.
+/// [`RegionConfig::async_creation_runner`](crate::RegionConfig::async_creation_runner) sets it. Only calls made through
+/// [`background`](crate::CallOptions::background) and [`detach`](crate::CallOptions::detach) are handed over, because their
+/// creators own their data. A creator that borrows cannot outlive its caller, so the caller runs it.
+///
+/// A runner may refuse a creation: it drops it. Its keys are then free. A caller that waits for its value creates it instead,
+/// and one that got the old value does nothing. A panic of a runner is logged, and refuses the creation.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+///
+/// use dogpile::{CacheRegion, Creation, RegionConfig, Runner, Runtime, TaskCreation, ThreadRunner};
+///
+/// /// Counts the creations in the background.
+/// #[derive(Debug, Default)]
+/// struct Counting(AtomicUsize);
+///
+/// impl Runner for Counting {
+///     fn run(&self, creation: Creation) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         ThreadRunner.run(creation);
+///     }
+///
+///     fn spawn(&self, creation: TaskCreation, runtime: &dyn Runtime) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         runtime.spawn(creation.into_future());
+///     }
+/// }
+///
+/// let (region, counting) = (CacheRegion::new("reports"), Arc::new(Counting::default()));
+/// region.configure(RegionConfig::new("dogpile.cache.memory").async_creation_runner(counting.clone()))?;
+/// let report = region.options().detach().get_or_create_async("report", async || "of 2026".to_owned());
+/// assert_eq!(smol::block_on(report)?, "of 2026");
+/// assert_eq!(counting.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), dogpile::RegionError>(())
+/// ```
 pub trait Runner: fmt::Debug + Send + Sync + 'static {
-    /// Schedules `creation` to run on another thread. Dropping it instead releases its keys.
+    /// Schedules `creation`, which blocks, to run on another thread. Dropping it instead releases its keys.
     fn run(&self, creation: Creation);
+
+    /// Schedules `creation`, which is awaited, to run as a task. Dropping it instead releases its keys. The default is to
+    /// spawn it on `runtime`, which is that of the region or of the caller.
+    fn spawn(&self, creation: TaskCreation, runtime: &dyn Runtime) {
+        runtime.spawn(creation.into_future());
+    }
 }
 
-/// A creation that was handed over to a runner.
+/// Gives a creation of `region` to a runner with `hand_over`. A panic of the runner refuses the creation.
+pub(crate) fn contained(region: &str, hand_over: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(hand_over)) {
+        let panic = dogpile_abi::panic_message(payload);
+        tracing::error!(region, panic, "the runner of a region panicked, and made no creation");
+    }
+}
+
+/// A creation of a blocking call that was handed over to a runner.
 ///
 /// [`run`](Self::run) creates and stores the values and releases the keys. Dropping it only releases the keys.
 pub struct Creation {
@@ -49,7 +100,7 @@ impl Creation {
     /// Errors and panics of the creator are logged, because no caller waits for them.
     pub fn run(self) {
         let (region, work) = (self.region, self.work);
-        if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
             let panic = dogpile_abi::panic_message(payload);
             tracing::error!(region = &*region, keys = ?self.keys, panic, "a background creator panicked");
         }
@@ -65,7 +116,50 @@ impl fmt::Debug for Creation {
     }
 }
 
-/// A runner that runs each creation on a new thread, which ends with it.
+/// A creation of an asynchronous call that was handed over to a runner.
+///
+/// Awaiting it creates and stores the values and releases the keys. Dropping it only releases the keys. Errors and panics of
+/// the creator reach the caller, or are logged if it is gone.
+pub struct TaskCreation {
+    region: Arc<str>,
+    keys: Vec<String>,
+    future: RuntimeFuture,
+}
+
+impl TaskCreation {
+    pub(crate) fn new(region: Arc<str>, keys: Vec<String>, future: RuntimeFuture) -> Self {
+        TaskCreation { region, keys, future }
+    }
+
+    /// Returns the name of the region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Returns the keys to create, as the caller passed them.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// For [`Runtime::spawn`], and to await it.
+impl IntoFuture for TaskCreation {
+    type Output = ();
+    type IntoFuture = RuntimeFuture;
+
+    fn into_future(self) -> RuntimeFuture {
+        self.future
+    }
+}
+
+impl fmt::Debug for TaskCreation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("TaskCreation");
+        shown.field("region", &self.region).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+/// A runner that runs each creation on a new thread, which ends with it. Tasks are spawned on the runtime.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadRunner;
 
@@ -84,7 +178,7 @@ impl Runner for ThreadRunner {
     }
 }
 
-/// A runner with a fixed number of threads and a queue of bounded length.
+/// A runner with a fixed number of threads and a queue of bounded length. Tasks are spawned on the runtime.
 ///
 /// If all threads are busy, a creation waits in the queue. If the queue is full, the creation is dropped, and the next
 /// caller of its key tries again.

@@ -27,6 +27,8 @@ mod locked;
 mod play;
 #[path = "asynchronous/polling.rs"]
 mod polling;
+#[path = "asynchronous/runners.rs"]
+mod runners;
 #[path = "asynchronous/runtimes.rs"]
 mod runtimes;
 #[path = "asynchronous/scenarios.rs"]

@@ -8,20 +8,20 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use crate::runtime::Runtime;
+use crate::runtime::RuntimeFuture;
 
 /// How a task ended: with its output, or with a panic.
 pub(super) type Ended<T> = Result<T, Box<dyn Any + Send>>;
 
-/// Has `runtime` run `future` as a task, and returns what waits for its end: `None` if the runtime dropped the task. An
-/// end that nobody waits for goes to `unseen`.
+/// Has `future` run as a task by `spawn`, and returns what waits for its end: `None` if the task was dropped. An end that
+/// nobody waits for goes to `unseen`.
 pub(super) fn background_task<T: Send + 'static>(
-    runtime: &dyn Runtime,
+    spawn: impl FnOnce(RuntimeFuture),
     future: impl Future<Output = T> + Send + 'static,
     unseen: impl FnOnce(Ended<T>) + Send + 'static,
-) -> impl Future<Output = Option<Ended<T>>> + Send {
+) -> Waiting<T> {
     let (task, waiting) = one_shot();
-    runtime.spawn(Box::pin(async move {
+    spawn(Box::pin(async move {
         let ended = catch_panic(future).await;
         if let Some(ended) = task.end(ended) {
             unseen(ended);

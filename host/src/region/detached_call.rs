@@ -3,28 +3,20 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::panic::resume_unwind;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::async_calls::{Look, one};
 use super::async_creator::{AsyncMulti, AsyncSingle};
-use super::background_task::{Ended, background_task};
 use super::call::Call;
 use super::call_options::CallOptions;
-use super::configured::Configured;
-use super::front_end::FrontEnd;
 use super::get_or_create::{in_request_order, sorted};
 use super::in_hand::InHand;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::{Slot, asynchronous, unless};
+use crate::engine::{Slot, asynchronous};
 use crate::error::{CreateError, RegionError};
-use crate::policy::Policy;
-use crate::runtime::runtime_for;
-use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
 /// Asynchronous calls whose creations go on without their callers.
@@ -33,8 +25,11 @@ use crate::value::CacheValue;
 /// which the caller waits. If the caller is dropped, for example because a request timed out, the creator still runs to its
 /// end, its value is stored, and other callers get it. The creators own what they use.
 ///
-/// The task runs on the region's [runtime](crate::RegionConfig::runtime). A panic of the creator reaches the caller. If
-/// nobody waits, a failure is logged.
+/// The task runs on the region's [runtime](crate::RegionConfig::runtime), or as its [runner](crate::Runner::spawn) has it run.
+/// A panic of the creator reaches the caller. If nobody waits, a failure is logged.
+///
+/// If the task does not begin, because the runner refuses it or because it waits in a queue for longer than the
+/// [`creation_wait_timeout`](crate::RegionConfig::creation_wait_timeout), the caller creates by itself, as without `detach`.
 ///
 /// ```
 /// # fn main() -> Result<(), dogpile::RegionError> { smol::block_on(run()) }
@@ -64,7 +59,7 @@ impl DetachedCall<'_> {
     /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
     ///
     /// # Errors
-    /// [`RegionError::TaskDropped`] if the runtime shuts down. See
+    /// [`RegionError::TaskDropped`] if the task was dropped after it began, as by a runtime that shuts down. See
     /// [`CacheRegion::get_or_create`](crate::CacheRegion::get_or_create) for the others.
     pub async fn get_or_create_async<T, Kind, Fut>(
         self,
@@ -294,95 +289,5 @@ impl DetachedCall<'_> {
         };
         let values = current.wait_for(creation, names, &policy, in_hand).await?;
         Ok(in_request_order(keys, &sorted, &values))
-    }
-}
-
-impl Configured {
-    /// Has a task create the values of `keys`, and waits for it, unless the caller has something `in_hand` that it takes
-    /// by `policy`.
-    async fn wait_for<R, E>(
-        &self,
-        creation: impl Future<Output = Result<R, CreateError<E>>> + Send + 'static,
-        keys: Vec<String>,
-        policy: &Policy,
-        in_hand: InHand<R>,
-    ) -> Result<R, CreateError<E>>
-    where
-        R: Send + 'static,
-        E: fmt::Display + Send + 'static,
-    {
-        let runtime = runtime_for(self.runtime.as_ref());
-        let region = Arc::clone(&self.region);
-        let names = keys.clone();
-        let unseen = move |ended: Ended<Result<R, CreateError<E>>>| log_unseen(&region, &names, ended);
-        let began = self.tasks().now();
-        let mut task = pin!(background_task(&*runtime, creation, unseen));
-        let InHand { at_once, stale, old } = in_hand;
-        if let Some(value) = at_once {
-            return Ok(value);
-        }
-        let soft = policy
-            .stale_limit()
-            .zip(stale)
-            .filter(|(soft, _)| policy.creator_timeout.hard.is_none_or(|hard| *soft < hard));
-        let ended = match (soft, policy.creator_timeout.hard) {
-            (Some((soft, stale)), _) => match self.within(task.as_mut(), began, soft).await {
-                Some(ended) => ended,
-                None => return Ok(stale),
-            },
-            (None, Some(hard)) => match (self.within(task.as_mut(), began, hard).await, old) {
-                (Some(ended), _) => ended,
-                (None, Some(old)) => return Ok(old),
-                (None, None) => {
-                    let (region, key) = (self.region.to_string(), shown(&keys));
-                    return Err(RegionError::CreatorTimedOut { region, key, limit: hard }.into());
-                }
-            },
-            (None, None) => task.await,
-        };
-        match ended {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(panic)) => resume_unwind(panic),
-            None => {
-                Err(RegionError::TaskDropped { region: self.region.to_string(), key: shown(&keys) }.into())
-            }
-        }
-    }
-
-    /// Waits for `task` until `limit` after `began`.
-    async fn within<F: Future>(
-        &self,
-        task: Pin<&mut F>,
-        began: Instant,
-        limit: Duration,
-    ) -> Option<F::Output> {
-        let tasks = self.tasks();
-        match began.checked_add(limit) {
-            Some(until) => unless(task, tasks.sleep_until(until)).await,
-            None => Some(task.await),
-        }
-    }
-}
-
-/// Returns one key or several keys, quoted and shortened.
-fn shown(keys: &[String]) -> String {
-    match keys {
-        [key] => Shortened(key).to_string(),
-        keys => Shortened(keys).to_string(),
-    }
-}
-
-/// Logs the failure of a creation that nobody waits for.
-fn log_unseen<R, E: fmt::Display>(region: &str, keys: &[String], ended: Ended<Result<R, CreateError<E>>>) {
-    let key = shown(keys);
-    match ended {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => {
-            tracing::error!(region, key, error = format!("{error:#}"), "a detached creation failed");
-        }
-        Err(payload) => {
-            let panic = dogpile_abi::panic_message(payload);
-            tracing::error!(region, key, panic, "the creator of a detached creation panicked");
-        }
     }
 }

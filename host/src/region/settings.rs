@@ -242,9 +242,10 @@ impl RegionConfig {
         self
     }
 
-    /// Sets the runner that creates stale values for calls through [`background`](crate::CallOptions::background).
+    /// Sets the runner, which makes creations of calls through [`background`](crate::CallOptions::background) on its threads,
+    /// and those of calls through [`detach`](crate::CallOptions::detach) as tasks.
     ///
-    /// Default: none. The caller creates.
+    /// Default: none. The caller of a `background` call creates, and the creations of `detach` are spawned on the runtime.
     pub fn async_creation_runner(mut self, runner: Arc<dyn Runner>) -> Self {
         self.settings.async_creation_runner = Some(runner);
         self

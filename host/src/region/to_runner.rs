@@ -17,7 +17,7 @@ use crate::engine::blocking::drive;
 use crate::engine::{Batch, Elsewhere, Led, Queued, create_batch, create_queued, unless};
 use crate::error::CreateError;
 use crate::policy::Policy;
-use crate::runner::Creation;
+use crate::runner::{Creation, contained};
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
 
@@ -42,7 +42,7 @@ where
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + Send + 'static,
 {
-    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
+    let (Some(_), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
         return Elsewhere::Back(batch);
     };
     let (current, policy, places) = (Arc::clone(call.current), call.policy.without_limits(), batch.places());
@@ -51,8 +51,8 @@ where
     // Shared with the caller, which takes it back if the runner drops the creation.
     let parts = Arc::new(Mutex::new(Some((batch.with_places(0..), creator))));
     let (ending, waiting) = one_shot();
-    let (taken, region) = (Arc::clone(&parts), Arc::clone(&current.region));
-    runner.run(Creation::new(region, names.clone(), move || {
+    let taken = Arc::clone(&parts);
+    hand_over(call.current, names.clone(), move || {
         let Some((batch, creator)) = taken.lock().take() else { return };
         let ended = catch_unwind(AssertUnwindSafe(|| {
             let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning();
@@ -63,7 +63,7 @@ where
             Some(Err(panic)) => resume_unwind(panic),
             Some(Ok(Ok(_))) | None => {}
         }
-    }));
+    });
     match drive(unless(waiting, Blocking.sleep_until(until))) {
         None => Elsewhere::Left,
         Some(Some(Ok(values))) => Elsewhere::Ended(values),
@@ -85,7 +85,7 @@ where
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + Send + 'static,
 {
-    let (Some(runner), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
+    let (Some(_), Some(creator)) = (&call.current.runner, call.creator.get_mut().detach()) else {
         return;
     };
     let current = Arc::clone(call.current);
@@ -97,9 +97,14 @@ where
         queued.push(creation);
     }
     let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
-    runner.run(Creation::new(Arc::clone(&current.region), names, move || {
-        run_queued(&current, keys, policy, creator, queued);
-    }));
+    hand_over(call.current, names, move || run_queued(&current, keys, policy, creator, queued));
+}
+
+/// Gives the `work` that creates `keys` to the region's runner.
+fn hand_over(current: &Configured, keys: Vec<String>, work: impl FnOnce() + Send + 'static) {
+    let Some(runner) = &current.runner else { return };
+    let creation = Creation::new(Arc::clone(&current.region), keys, work);
+    contained(&current.region, || runner.run(creation));
 }
 
 /// Creates, on a runner's thread, the keys that no caller took over.

@@ -1,0 +1,173 @@
+//! Creations of detached calls: tasks of their own, for which their callers wait.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::background_task::{Ended, Waiting, background_task};
+use super::configured::Configured;
+use super::front_end::FrontEnd;
+use super::in_hand::InHand;
+use crate::engine::unless;
+use crate::error::{CreateError, RegionError};
+use crate::policy::Policy;
+use crate::runner::{TaskCreation, contained};
+use crate::runtime::{RuntimeFuture, runtime_for};
+use crate::shorten::Shortened;
+
+/// A creation that has not begun. The task takes it when it begins, and the caller if it does not.
+type Unbegun<F> = Arc<Mutex<Option<Pin<Box<F>>>>>;
+
+/// Waits for the end of a task, which is `Ok(None)` if the caller took the creation.
+type Task<R, E> = Waiting<Option<Result<R, CreateError<E>>>>;
+
+impl Configured {
+    /// Has a task create the values of `keys`, and waits for it, unless the caller has something `in_hand` that it takes
+    /// by `policy`.
+    pub(super) async fn wait_for<R, E, F>(
+        &self,
+        creation: F,
+        keys: Vec<String>,
+        policy: &Policy,
+        in_hand: InHand<R>,
+    ) -> Result<R, CreateError<E>>
+    where
+        R: Send + 'static,
+        E: fmt::Display + Send + 'static,
+        F: Future<Output = Result<R, CreateError<E>>> + Send + 'static,
+    {
+        let began = self.tasks().now();
+        let unbegun = Arc::new(Mutex::new(Some(Box::pin(creation))));
+        let task = self.begin_task(&unbegun, keys.clone());
+        let InHand { at_once, stale, old } = in_hand;
+        if let Some(value) = at_once {
+            return Ok(value);
+        }
+        let mut outcome = pin!(self.outcome(task, &unbegun, began, policy.creation_wait_timeout));
+        let soft = policy
+            .stale_limit()
+            .zip(stale)
+            .filter(|(soft, _)| policy.creator_timeout.hard.is_none_or(|hard| *soft < hard));
+        let ended = match (soft, policy.creator_timeout.hard) {
+            (Some((soft, stale)), _) => match self.within(outcome.as_mut(), began, soft).await {
+                Some(ended) => ended,
+                None => return Ok(stale),
+            },
+            (None, Some(hard)) => match (self.within(outcome.as_mut(), began, hard).await, old) {
+                (Some(ended), _) => ended,
+                (None, Some(old)) => return Ok(old),
+                (None, None) => {
+                    let (region, key) = (self.region.to_string(), shown(&keys));
+                    return Err(RegionError::CreatorTimedOut { region, key, limit: hard }.into());
+                }
+            },
+            (None, None) => outcome.await,
+        };
+        match ended {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => {
+                Err(RegionError::TaskDropped { region: self.region.to_string(), key: shown(&keys) }.into())
+            }
+        }
+    }
+
+    /// Gives a creation to the runner, or spawns it. Returns what waits for its end: `None` if the task was dropped, or if
+    /// the caller took the creation.
+    fn begin_task<R, E, F>(&self, unbegun: &Unbegun<F>, keys: Vec<String>) -> Task<R, E>
+    where
+        R: Send + 'static,
+        E: fmt::Display + Send + 'static,
+        F: Future<Output = Result<R, CreateError<E>>> + Send + 'static,
+    {
+        let (region, names) = (Arc::clone(&self.region), keys.clone());
+        let unseen = move |ended| log_unseen(&region, &names, ended);
+        let unbegun = Arc::clone(unbegun);
+        let creation = async move {
+            let creation = unbegun.lock().take();
+            match creation {
+                Some(creation) => Some(creation.await),
+                None => None,
+            }
+        };
+        let runtime = runtime_for(self.runtime.as_ref());
+        let spawn = |future: RuntimeFuture| match &self.runner {
+            Some(runner) => {
+                let creation = TaskCreation::new(Arc::clone(&self.region), keys, future);
+                contained(&self.region, || runner.spawn(creation, &*runtime));
+            }
+            None => runtime.spawn(future),
+        };
+        background_task(spawn, creation, unseen)
+    }
+
+    /// Waits for the end of `task`. If it was dropped before it began, or has not begun after `patience`, the caller creates.
+    async fn outcome<R, E, F>(
+        &self,
+        mut task: Task<R, E>,
+        unbegun: &Unbegun<F>,
+        began: Instant,
+        patience: Duration,
+    ) -> Option<Ended<Result<R, CreateError<E>>>>
+    where
+        F: Future<Output = Result<R, CreateError<E>>>,
+    {
+        // A runtime begins its tasks. A runner may have a queue, and the creation before this one may wait for this one.
+        let patience = if self.runner.is_some() { patience } else { Duration::MAX };
+        let ended = self.within(Pin::new(&mut task), began, patience).await;
+        if let Some(Some(ended)) = ended {
+            return ended.transpose();
+        }
+        let creation = unbegun.lock().take();
+        match (creation, ended) {
+            (Some(creation), _) => Some(Ok(creation.await)),
+            (None, None) => task.await?.transpose(),
+            (None, Some(_)) => None,
+        }
+    }
+
+    /// Waits for `future` until `limit` after `began`.
+    async fn within<F: Future>(
+        &self,
+        future: Pin<&mut F>,
+        began: Instant,
+        limit: Duration,
+    ) -> Option<F::Output> {
+        let tasks = self.tasks();
+        match began.checked_add(limit) {
+            Some(until) => unless(future, tasks.sleep_until(until)).await,
+            None => Some(future.await),
+        }
+    }
+}
+
+/// Returns one key or several keys, quoted and shortened.
+fn shown(keys: &[String]) -> String {
+    match keys {
+        [key] => Shortened(key).to_string(),
+        keys => Shortened(keys).to_string(),
+    }
+}
+
+/// Logs the failure of a creation that nobody waits for.
+fn log_unseen<R, E: fmt::Display>(
+    region: &str,
+    keys: &[String],
+    ended: Ended<Option<Result<R, CreateError<E>>>>,
+) {
+    let key = shown(keys);
+    match ended {
+        Ok(Some(Ok(_)) | None) => {}
+        Ok(Some(Err(error))) => {
+            tracing::error!(region, key, error = format!("{error:#}"), "a detached creation failed");
+        }
+        Err(payload) => {
+            let panic = dogpile_abi::panic_message(payload);
+            tracing::error!(region, key, panic, "the creator of a detached creation panicked");
+        }
+    }
+}
