@@ -43,7 +43,7 @@ mod wakeups;
 mod writing;
 
 pub(crate) use self::creating::create_queued;
-pub(crate) use self::creation::note_answer;
+pub(crate) use self::creation::{note_answer, note_shared};
 pub(crate) use self::elsewhere::create_batch;
 pub use self::failure::{LockError, SharedFailure};
 pub use self::gate::{CreationInfo, CreationStage};

@@ -326,6 +326,41 @@ impl<E> CreateError<E> {
             other => Err(other),
         }
     }
+
+    /// Returns the creator's error: that of this caller's creator, or that of the creator for which it waited, if that one marked
+    /// its error with [`shared`](crate::shared) and it is an `E`.
+    pub fn creator_error(&self) -> Option<&E>
+    where
+        E: 'static,
+    {
+        match self {
+            CreateError::Creator(error) => Some(error),
+            CreateError::Shared(failure) => failure.downcast_ref(),
+            CreateError::Region(_) => None,
+        }
+    }
+
+    /// Returns the [creator's error](Self::creator_error), or otherwise the region's.
+    ///
+    /// A service maps the first to the status of a source that failed, and the second by [`RegionError::is_transient`].
+    /// [`shared`](crate::shared) shows an example.
+    ///
+    /// # Errors
+    /// The region's error, if no creator failed. [`RegionError::SharedFailure`] if the creator of another caller failed with an
+    /// error that it did not share, or with one of another type.
+    pub fn into_creator_error(self) -> Result<E, RegionError>
+    where
+        E: Clone + 'static,
+    {
+        match self {
+            CreateError::Creator(error) => Ok(error),
+            CreateError::Shared(failure) => match failure.downcast_ref::<E>() {
+                Some(error) => Ok(error.clone()),
+                None => Err(RegionError::SharedFailure(failure)),
+            },
+            CreateError::Region(error) => Err(error),
+        }
+    }
 }
 
 impl CreateError<std::convert::Infallible> {

@@ -238,7 +238,7 @@ pub use crate::outage::{BackendState, BreakerConfig, BreakerState};
 pub use crate::region::{
     BackgroundCall, CacheRegion, CallOptions, CreatorTimeout, DetachedCall, FailSafe, InvalidJitter,
     InvalidOnStale, InvalidShare, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Preset, RegionConfig,
-    Share, answer,
+    Share, answer, shared,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, TaskCreation, ThreadRunner};

@@ -9,7 +9,6 @@
 //!
 //! Source: dogpile.cache `region.py`, `CacheRegion`.
 
-mod answer;
 mod async_calls;
 mod async_creator;
 mod async_region;
@@ -22,6 +21,7 @@ mod call_key;
 mod call_options;
 mod configured;
 mod creator;
+mod creator_errors;
 mod detached_call;
 mod detached_creation;
 mod front_end;
@@ -45,10 +45,10 @@ mod writes;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};
 
-pub use self::answer::answer;
 pub use self::background_call::BackgroundCall;
 pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;
+pub use self::creator_errors::{answer, shared};
 pub use self::detached_call::DetachedCall;
 pub use self::settings::RegionConfig;
 pub use crate::policy::{

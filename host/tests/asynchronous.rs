@@ -33,5 +33,7 @@ mod runners;
 mod runtimes;
 #[path = "asynchronous/scenarios.rs"]
 mod scenarios;
+#[path = "asynchronous/shared_failures.rs"]
+mod shared_failures;
 #[path = "asynchronous/sharing.rs"]
 mod sharing;

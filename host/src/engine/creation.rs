@@ -1,21 +1,27 @@
 //! [`Creation`]: one call of a creator, and the creation that is current where a creator runs.
 
+use std::any::Any;
 use std::cell::RefCell;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::sync::thread_local;
+use super::sync::{Mutex, thread_local};
+
+/// An error that a creator shares with the callers that wait for it.
+pub(super) type SharedError = Arc<dyn Any + Send + Sync>;
 
 /// One call of a creator.
-#[derive(Debug)]
 pub(super) struct Creation {
     /// The creation whose creator made this call.
     parent: Option<Arc<Creation>>,
     holds_mutex: bool,
     /// Whether the creator said that its error is an answer.
     is_answer: AtomicBool,
+    /// The error that the creator shares.
+    shared: Mutex<Option<SharedError>>,
 }
 
 thread_local! {
@@ -36,6 +42,14 @@ pub(crate) fn note_answer() {
     }
 }
 
+/// Shares the error with which the creator that is running here fails. Elsewhere, `error` is not called.
+pub(crate) fn note_shared(error: impl FnOnce() -> SharedError) {
+    if let Some(current) = Creation::current() {
+        let replaced = current.shared.lock().replace(error());
+        drop(replaced);
+    }
+}
+
 /// Makes a creation the current one until this is dropped.
 struct Entered(Option<Arc<Creation>>);
 
@@ -48,7 +62,8 @@ impl Drop for Entered {
 impl Creation {
     /// Begins a creation within the current one.
     pub(super) fn new(holds_mutex: bool) -> Arc<Self> {
-        Arc::new(Creation { parent: Creation::current(), holds_mutex, is_answer: AtomicBool::new(false) })
+        let (is_answer, shared) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Creation { parent: Creation::current(), holds_mutex, is_answer, shared })
     }
 
     /// Returns the creation whose creator is running here.
@@ -71,6 +86,11 @@ impl Creation {
         self.is_answer.load(Ordering::Relaxed)
     }
 
+    /// Takes the error that the creator shared.
+    pub(super) fn take_shared(&self) -> Option<SharedError> {
+        self.shared.lock().take()
+    }
+
     /// Runs `creator` as the creator of this creation.
     pub(super) async fn run<F: Future>(self: &Arc<Self>, creator: F) -> F::Output {
         let mut creator = pin!(creator);
@@ -89,5 +109,12 @@ impl Creation {
     /// Returns what identifies this creation while it exists.
     pub(super) fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+}
+
+impl fmt::Debug for Creation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Creation");
+        shown.field("parent", &self.parent).field("holds_mutex", &self.holds_mutex).finish_non_exhaustive()
     }
 }

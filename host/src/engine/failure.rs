@@ -1,5 +1,6 @@
 //! [`LockError`] and [`SharedFailure`]: why a caller got no value.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,9 +53,13 @@ impl fmt::Display for LockError {
 
 /// The failure of another caller's creator, shared with a caller that waited for it.
 ///
-/// A region shares failures if `on_creator_failure` is `"share"`. The caller whose creator failed gets its own error.
+/// A region shares failures if `on_creator_failure` is `"share"`. The caller whose creator failed gets its own error. The others
+/// get its text, and the error itself if the creator marks it with [`shared`](crate::shared).
 #[derive(Clone)]
-pub struct SharedFailure(Arc<Inner>);
+pub struct SharedFailure {
+    inner: Arc<Inner>,
+    error: Option<Arc<dyn Any + Send + Sync>>,
+}
 
 struct Inner {
     region: Arc<str>,
@@ -65,33 +70,44 @@ struct Inner {
 
 impl SharedFailure {
     pub(crate) fn new(region: &Arc<str>, key: String, message: String, age: Duration) -> Self {
-        SharedFailure(Arc::new(Inner { region: Arc::clone(region), key, message, age }))
+        let inner = Arc::new(Inner { region: Arc::clone(region), key, message, age });
+        SharedFailure { inner, error: None }
+    }
+
+    /// Adds the error that the creator shared.
+    pub(super) fn with_error(self, error: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+        SharedFailure { error, ..self }
+    }
+
+    /// Returns the creator's error, if the creator marked it with [`shared`](crate::shared) and it is an `E`.
+    pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
+        self.error.as_ref()?.downcast_ref()
     }
 
     /// Returns the name of the region.
     pub fn region(&self) -> &str {
-        &self.0.region
+        &self.inner.region
     }
 
     /// Returns the key or keys that could not be created, as text.
     pub fn key(&self) -> &str {
-        &self.0.key
+        &self.inner.key
     }
 
     /// Returns the text of the creator's error and its causes.
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.inner.message
     }
 
     /// Returns how long the creator ran until it failed.
     pub fn age(&self) -> Duration {
-        self.0.age
+        self.inner.age
     }
 }
 
 impl fmt::Display for SharedFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { region, key, message, age } = &*self.0;
+        let Inner { region, key, message, age } = &*self.inner;
         write!(
             f,
             "another caller's creator of key {key} in region {region:?} failed after {age:.1?}: {message}"
@@ -101,7 +117,7 @@ impl fmt::Display for SharedFailure {
 
 impl fmt::Debug for SharedFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { region, key, message, age } = &*self.0;
+        let Inner { region, key, message, age } = &*self.inner;
         let mut shown = f.debug_struct("SharedFailure");
         shown.field("region", region).field("key", key).field("message", message).field("age", age).finish()
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use dogpile_sdk::CreationTime;
 
+use super::creation::SharedError;
 use super::gate::Role;
 use super::leadership::Leadership;
 use super::led::Led;
@@ -65,20 +66,21 @@ pub(super) async fn run_creation<P: Port>(
         }
         Err(error) => {
             let rescued = rescue(port, &mut led, rescues, &error, creation.is_answer());
-            share_failure(port, &mut led, &error);
+            share_failure(port, &mut led, &error, creation.take_shared());
             leave_all(port, led).await;
             rescued.ok_or(error)
         }
     }
 }
 
-/// Hands the waiters the failure of the creator, if they are to share it and got no old value.
-fn share_failure<P: Port>(port: &P, led: &mut [Led], error: &P::Error) {
+/// Hands the waiters the failure of the creator, with the error that it shared, if they are to have it and got no old value.
+fn share_failure<P: Port>(port: &P, led: &mut [Led], error: &P::Error, shared: Option<SharedError>) {
     let left: Vec<&mut Led> = led.iter_mut().filter(|led| !led.leadership.is_over()).collect();
     let places: Vec<usize> = left.iter().map(|led| led.place).collect();
     let Some(first) = left.first() else { return };
     let age = first.leadership.age(port.now());
     if let Some(failure) = port.shared_failure(error, &places, age) {
+        let failure = failure.with_error(shared);
         left.into_iter().for_each(|led| led.leadership.share(failure.clone()));
     }
 }
