@@ -244,28 +244,3 @@ pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, TaskCreation, ThreadRunner};
 pub use crate::runtime::{Runtime, RuntimeFuture};
 pub use crate::value::{CacheValue, InMemory};
-
-/// Compiles the programs of the README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
-/// Compiles the programs of the guide to asynchronous calls.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/async.md")]
-struct AsyncGuide;
-
-/// Compiles the programs of the guide to old values and failures.
-#[cfg(all(doctest, feature = "memory"))]
-#[doc = include_str!("../../docs/failures.md")]
-struct FailuresGuide;
-
-/// Compiles the programs of the guide to proxies.
-#[cfg(all(doctest, feature = "memory", feature = "toml"))]
-#[doc = include_str!("../../docs/proxies.md")]
-struct ProxiesGuide;
-
-/// Compiles the program of the page on oslo.cache.
-#[cfg(all(doctest, feature = "memcached"))]
-#[doc = include_str!("../../docs/oslo-cache.md")]
-struct OsloCache;
