@@ -1,28 +1,56 @@
-//! A caching framework with plugins: regions, the dogpile lock, and backends and proxies by name.
+//! A caching framework that creates each value once, for any number of callers.
 //!
-//! An application names *regions*. A region sits on a *backend*, which is found by its entry-point name, under a stack of
-//! *proxies*. *Creators* make the values under the *dogpile lock*. One caller creates a value. The others get the old value
-//! at once or, if there is none, wait for the new one.
+//! An application names *regions*. A region stores values in a *backend*, which is found by its entry-point name, under a stack
+//! of *proxies*. *Creators* make the values under the *dogpile lock*. If a value is missing, one caller creates it and the
+//! others wait. If it is stale, one caller creates a new one and the others get the old value at once. This holds across tasks,
+//! threads, processes, and machines, and for Python programs that use dogpile.cache.
 //!
 //! ```
-//! use std::time::Duration;
-//!
-//! use dogpile::{CacheRegion, RegionConfig};
+//! use dogpile::{CacheRegion, RegionConfig, cache_on_arguments};
 //!
 //! static PRICES: CacheRegion = CacheRegion::new("prices");
 //!
-//! PRICES.configure(RegionConfig::new("dogpile.cache.memory").expiration_time(Duration::from_secs(60)))?;
-//! let price = PRICES.get_or_create("tea", || 350)?;
-//! assert_eq!(price, 350);
-//! # Ok::<(), dogpile::RegionError>(())
+//! #[cache_on_arguments(region = PRICES, expiration_time = "5m")]
+//! fn price(item: &str) -> Result<u32, String> {
+//!     match item {
+//!         "tea" => Ok(350),
+//!         _ => Err(format!("no price for {item}")),    // returned, and not cached
+//!     }
+//! }
+//!
+//! PRICES.configure(RegionConfig::new("dogpile.cache.memory"))?;
+//! assert_eq!(price("tea")?, 350);
+//! price::invalidate("tea")?;                           // the next call runs the function again
+//!
+//! let total = PRICES.get_or_create("total", || 7)?;    // the same with a key and a closure
+//! assert_eq!(total, 7);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`CacheRegion`] is what applications call. [`RegionConfig`] configures it in code.
-//! * [`Configuration`] reads a TOML file, and [`RegionConfig::from_flat`] the section of an ini file.
-//! * [`Registry`] finds entry points: in linked crates, in plugin libraries, and in code.
+//! # Where to find what
+//! * [`CacheRegion`] has the calls, each also with the suffix `_async`. [`CallOptions`] overrides settings for one call.
+//! * [`RegionConfig`] configures a region in code, [`Configuration`] from a TOML file, and [`RegionConfig::from_flat`] from the
+//!   section of an ini file.
 //! * [`macro@cache_on_arguments`] and [`macro@cache_multi_on_arguments`] cache functions. [`function`] makes their keys.
-//! * [`lock`] is the dogpile lock on its own.
-//! * [`sdk`] has the traits of backends and proxies.
+//! * [`Preset`], [`OnStale`], [`FailSafe`], [`CreatorTimeout`], and [`OnBackendFailure`] decide what callers get while values age and
+//!   things fail.
+//! * [`serializer`] converts values to bytes. [`proxy`] has proxies, and [`lock`] the dogpile lock on its own.
+//! * [`Registry`] finds entry points: in linked crates, in plugin libraries, and in code. [`sdk`] has the traits of backends and
+//!   proxies.
+//!
+//! The [book](https://github.com/dogpile-rs/dogpile/blob/main/docs/README.md) has a tutorial, every option, and the guarantees.
+//!
+//! # Features
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `memory` | yes | the backends in memory, and the one that stores nothing |
+//! | `toml` | yes | [`Configuration`] |
+//! | `macros` | yes | the attributes and the derive macro [`macro@CacheKey`] |
+//! | `msgpack`, `pickle` | yes | the serializers of those names; `json` is always included |
+//! | `plugins` | yes | plugin libraries |
+//! | `redis`, `memcached`, `dbm` | no | the backends of those names |
+//! | `tokio` | no | asynchronous calls use tokio's timers and threads. Redis and memcached share few connections among all tasks. |
+//! | `bytes1`, `chrono04`, `time03`, `uuid1` | no | types of those crates in the keys of cached functions |
 
 #![forbid(unsafe_code)]
 
