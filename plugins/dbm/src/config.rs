@@ -193,7 +193,7 @@ impl DbmConfig {
         check_stripes(self.lock_stripes)?;
         check_mode(self.file_mode)?;
         if let Some(bytes) = self.max_bytes.filter(|bytes| *bytes < LEAST_BYTES) {
-            let why = format_args!("{bytes} is too low; use at least 65536, or remove it for no limit");
+            let why = format!("{bytes} is too low; use at least 65536, or remove it for no limit");
             return Err(invalid("max_bytes", why));
         }
         if self.max_entries == Some(0) {
@@ -233,7 +233,7 @@ impl LmdbConfig {
         check_stripes(self.lock_stripes)?;
         check_mode(self.file_mode)?;
         if self.map_size < LEAST_BYTES {
-            let why = format_args!("{} is too low; use at least 65536", self.map_size);
+            let why = format!("{} is too low; use at least 65536", self.map_size);
             return Err(invalid("map_size", why));
         }
         self.filename = checked_path("filename", &self.filename)?;

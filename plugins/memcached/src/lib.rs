@@ -18,6 +18,7 @@
 // Source: dogpile.cache `backends/memcached.py`.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "tokio")]
 mod asynchronous;

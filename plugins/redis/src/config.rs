@@ -187,14 +187,13 @@ impl RedisConfig {
         let prefix = &self.lock_prefix;
         let known = |c: char| c.is_ascii_alphanumeric() || "_-.:".contains(c);
         if !(2..=10).contains(&prefix.len()) || !prefix.chars().all(known) {
-            let why = format_args!("{prefix:?} is not a valid prefix; use 2 to 10 letters, digits, or _-.:");
+            let why = format!("{prefix:?} is not a valid prefix; use 2 to 10 letters, digits, or _-.:");
             return Err(invalid("lock_prefix", why));
         }
         let replaced = Capabilities::REPLACED_KEY_PREFIX;
         if replaced.starts_with(prefix) || prefix.starts_with(replaced) {
-            let why = format_args!(
-                "{prefix:?} is how keys begin that replace others ({replaced:?}); use another one"
-            );
+            let why =
+                format!("{prefix:?} is how keys begin that replace others ({replaced:?}); use another one");
             return Err(invalid("lock_prefix", why));
         }
         if self.port == 0 {
@@ -227,7 +226,7 @@ impl RedisConfig {
             Err(invalid(argument, format_args!("it is missing; list the addresses, such as [{example:?}]")))
         };
         let only = |argument, suffix| {
-            let why = format_args!("only entry points whose names end in {suffix} have it; remove it");
+            let why = format!("only entry points whose names end in {suffix} have it; remove it");
             Err(invalid(argument, why))
         };
         match deployment {

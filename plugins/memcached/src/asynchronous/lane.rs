@@ -95,7 +95,9 @@ impl Lane {
     pub(super) fn take(&self, bytes: usize, waker: &Waker) -> Option<Call> {
         loop {
             let mut waiting = self.lock();
-            let Some(call) = waiting.calls.pop_front_if(|first| first.size() <= bytes) else {
+            let fits = waiting.calls.front().is_some_and(|first| first.size() <= bytes);
+            let first = if fits { waiting.calls.pop_front() } else { None };
+            let Some(call) = first else {
                 if waiting.calls.is_empty() {
                     waiting.earliest = None;
                 }

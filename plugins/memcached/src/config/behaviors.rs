@@ -88,7 +88,7 @@ impl Behaviors {
             Some(other) => {
                 let known =
                     "\"modula\", \"consistent\", or \"consistent ketama\", or set \"ketama_weighted\"";
-                let why = format_args!("unknown \"distribution\" {other:?}; use {known}");
+                let why = format!("unknown \"distribution\" {other:?}; use {known}");
                 Err(invalid("behaviors", why))
             }
         }

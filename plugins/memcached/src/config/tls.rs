@@ -54,7 +54,7 @@ impl TlsContext {
 
 fn read(name: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     fs::read(file).map_err(|error| {
-        let why = format_args!("cannot read {name:?} {}; check the path and its permissions", file.display());
+        let why = format!("cannot read {name:?} {}; check the path and its permissions", file.display());
         invalid("tls_context", why).with_source(error)
     })
 }

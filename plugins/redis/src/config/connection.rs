@@ -111,7 +111,7 @@ impl ConnectionOptions {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let db = self.db.unwrap_or(0);
         let db = u32::try_from(db).map_err(|_| {
-            let why = format_args!("{db} is not a valid database number; use 0 or more");
+            let why = format!("{db} is not a valid database number; use 0 or more");
             invalid("db", why)
         })?;
         Ok(Login { username: given(&self.username), password: given(&self.password), db })
@@ -154,7 +154,7 @@ impl ConnectionOptions {
         };
         let client = client.as_ref().map(|(certificate, key)| (&certificate[..], &key[..]));
         Tls::new(authorities.as_deref(), client, self.checks()?).map_err(|why| {
-            let why = format_args!("a certificate or key for TLS is not valid: {why}; use the PEM format");
+            let why = format!("a certificate or key for TLS is not valid: {why}; use the PEM format");
             invalid("connection_kwargs", why)
         })
     }
@@ -166,7 +166,7 @@ impl ConnectionOptions {
             None | Some("required") if self.ssl_check_hostname == Some(false) => Ok(Checks::Authority),
             None | Some("required") => Ok(Checks::Full),
             Some(other) => {
-                let why = format_args!("{other:?} is not a valid value; use \"required\" or \"none\"");
+                let why = format!("{other:?} is not a valid value; use \"required\" or \"none\"");
                 Err(invalid("ssl_cert_reqs", why))
             }
         }
@@ -196,7 +196,7 @@ impl fmt::Debug for ConnectionOptions {
 
 fn read(argument: &str, file: &Path) -> Result<Vec<u8>, BackendError> {
     fs::read(file).map_err(|error| {
-        let why = format_args!("cannot read {}; check the path and its permissions", file.display());
+        let why = format!("cannot read {}; check the path and its permissions", file.display());
         invalid(argument, why).with_source(error)
     })
 }
@@ -210,7 +210,7 @@ impl KeepaliveOptions {
         if let Some(count) = self.count
             && !(1..=Keepalive::MOST).contains(&count)
         {
-            let why = format_args!("{count} is not a valid number of probes; use 1 to {}", Keepalive::MOST);
+            let why = format!("{count} is not a valid number of probes; use 1 to {}", Keepalive::MOST);
             return Err(invalid(argument, why));
         }
         Ok(Keepalive { idle: time(self.idle)?, interval: time(self.interval)?, count: self.count })

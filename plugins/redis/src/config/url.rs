@@ -123,7 +123,7 @@ fn set(options: &mut ConnectionOptions, name: &str, value: Option<&str>) -> Resu
         "ssl_cert_reqs" => put(&mut options.ssl_cert_reqs, value, |text| Some(text.to_owned())),
         "ssl_check_hostname" => put(&mut options.ssl_check_hostname, value, |text| Some(boolean(text))),
         _ => {
-            let why = format_args!("it has an unsupported option after \"?\"; supported are {OPTIONS}");
+            let why = format!("it has an unsupported option after \"?\"; supported are {OPTIONS}");
             return Err(invalid("url", why));
         }
     };
