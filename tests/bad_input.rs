@@ -1,4 +1,4 @@
-//! What comes from outside and is wrong: an error that says what, where and what to do; or, for what is stored, a
+//! Invalid input from outside. An error states what is wrong, where it is, and what to do. Invalid stored bytes are a
 //! miss.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -15,6 +15,6 @@ mod use_of_a_region;
 /// Checks that `text` has all of `parts`.
 fn says(text: &str, parts: &[&str]) {
     for part in parts {
-        assert!(text.contains(part), "{part:?} is not said: {text}");
+        assert!(text.contains(part), "{part:?} is missing in: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The conformance suite on every backend of ours, through both doors.
+//! The conformance suite on all our backends, linked and loaded.
 //!
 //! Behaviour: `redis-generic-suite`, `redis-distributed-mutex`, `redis-distributed-mutex-prefix`, `valkey-generic-suite`,
 //! `valkey-distributed-mutex`, `valkey-distributed-mutex-prefix`, `sentinel-generic-suite`, `sentinel-distributed-mutex`,

@@ -1,7 +1,7 @@
-//! Every behaviour of the reference is shown by a test, or stands in `DIFFERENCES.md` or `LATER.md`.
+//! Every behavior of dogpile.cache is shown by a test, or listed in `DIFFERENCES.md` or `LATER.md`.
 //!
-//! A test shows a behaviour by naming it in its documentation, after the word that [`MARK`] is; a case of the
-//! conformance suite does the same, and so does the head of a file that runs the suite.
+//! The documentation of a test names the behaviors that it shows, after [`MARK`]. So does a case of the conformance
+//! suite, and the head of a file that runs the suite.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 
 const MARK: &str = "Behaviour:";
 
-/// Where in the sources behaviours are named.
+/// The places in the sources where behaviors are named.
 #[derive(Debug, Default, PartialEq)]
 struct Named {
-    /// By tests: the behaviour, and where.
+    /// The behaviors that tests name, each with its place.
     shown: BTreeMap<String, String>,
-    /// By what is no test.
+    /// The behaviors that are named by something other than a test.
     astray: Vec<String>,
 }
 
-/// The names in backquotes on a line.
+/// Returns the names in backquotes on a line.
 fn quoted(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// The behaviours that a block of documentation names: on the marked lines, and on those that go on with names.
+/// Returns the behaviors that a block of documentation names, on marked lines and on lines that continue with names.
 fn behaviours<'a>(docs: &[&'a str]) -> Vec<&'a str> {
     let mut within = false;
     let mut named = Vec::new();
@@ -38,7 +38,7 @@ fn behaviours<'a>(docs: &[&'a str]) -> Vec<&'a str> {
     named
 }
 
-/// Whether what follows a block of documentation is a test, or a case of the conformance suite.
+/// Returns whether a test or a case of the conformance suite follows a block of documentation.
 fn is_test<'a>(mut code: impl Iterator<Item = &'a str>) -> bool {
     let attributed = |line: &str| line.starts_with("#[") || line.starts_with("//");
     let mut test = false;
@@ -81,7 +81,7 @@ impl Named {
     }
 }
 
-/// All Rust sources under `folder`, but for what cargo built.
+/// Adds all Rust sources under `folder`, except what cargo built.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -98,19 +98,19 @@ fn here(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
 }
 
-/// The behaviours that a list names, one at the head of each item.
+/// Returns the behaviors that a list names, one at the head of each item.
 fn listed(file: &str) -> BTreeSet<String> {
     let text = here(file);
     let items = text.lines().filter(|line| line.starts_with("- `"));
     items.filter_map(|item| quoted(item).next().map(str::to_owned)).collect()
 }
 
-/// The behaviours of the reference.
+/// Returns the behaviors of dogpile.cache.
 fn all() -> BTreeSet<String> {
     let table = here("behaviours.tsv");
     let ids: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
     let unique: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    assert_eq!(ids.len(), unique.len(), "a behaviour stands in the table twice");
+    assert_eq!(ids.len(), unique.len(), "the table contains a behavior twice");
     unique
 }
 
@@ -126,17 +126,17 @@ fn in_the_sources() -> Named {
 }
 
 #[test]
-fn every_behaviour_is_shown_by_a_test_or_stands_in_a_list() {
+fn every_behavior_is_tested_or_listed() {
     let (shown, differences, later) = (in_the_sources().shown, listed("DIFFERENCES.md"), listed("LATER.md"));
     let nowhere: Vec<String> = all()
         .into_iter()
         .filter(|id| !shown.contains_key(id) && !differences.contains(id) && !later.contains(id))
         .collect();
-    assert!(nowhere.is_empty(), "no test names these, and no list: {nowhere:#?}");
+    assert!(nowhere.is_empty(), "neither a test nor a list names these: {nowhere:#?}");
 }
 
 #[test]
-fn every_behaviour_that_is_named_exists_and_is_named_by_a_test() {
+fn named_behaviors_exist_and_are_named_by_tests() {
     let (all, named) = (all(), in_the_sources());
     let unknown = |ids: BTreeSet<String>, place: &str| -> Vec<String> {
         ids.difference(&all).map(|id| format!("{id} in {place}")).collect()
@@ -147,11 +147,14 @@ fn every_behaviour_that_is_named_exists_and_is_named_by_a_test() {
     );
     wrong.extend(unknown(listed("DIFFERENCES.md"), "DIFFERENCES.md"));
     wrong.extend(unknown(listed("LATER.md"), "LATER.md"));
-    assert!(wrong.is_empty(), "no such behaviour, or named by what is no test: {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "unknown behaviors, or behaviors that something other than a test names: {wrong:#?}"
+    );
 }
 
 #[test]
-fn what_is_left_for_later_is_not_shown_yet() {
+fn behaviors_left_for_later_are_not_tested() {
     let (shown, differences) = (in_the_sources().shown, listed("DIFFERENCES.md"));
     let done: Vec<String> = listed("LATER.md")
         .into_iter()
@@ -160,7 +163,7 @@ fn what_is_left_for_later_is_not_shown_yet() {
     assert!(done.is_empty(), "take these out of LATER.md: {done:#?}");
 }
 
-/// What a source names, each place without its file.
+/// Returns the behaviors that a source names, each place without its file.
 fn named_in(lines: &[&str]) -> Named {
     let mut named = Named::default();
     named.read("", &lines.join("\n"));
@@ -168,7 +171,7 @@ fn named_in(lines: &[&str]) -> Named {
 }
 
 #[test]
-fn a_behaviour_counts_only_if_a_test_names_it() {
+fn behavior_counts_only_if_a_test_names_it() {
     let tested =
         named_in(&["/// It works.", "///", "/// Behaviour: `a`, `b`,", "/// `c`", "#[test]", "fn works() {"]);
     assert_eq!(tested.shown.keys().collect::<Vec<_>>(), ["a", "b", "c"]);

@@ -1,4 +1,4 @@
-//! Plugin libraries: opened, refused, side by side, older and newer than the host.
+//! Plugin libraries that are opened, refused, used side by side, and older or newer than the host.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -38,26 +38,26 @@ use dogpile_tests::libraries::library;
 
 const MEMORY: &str = "dogpile.cache.memory";
 
-/// A registry with nothing but the libraries of `packages`.
+/// Returns a registry with only the libraries of `packages`.
 fn registry_of(packages: &[&str]) -> Registry {
     let registry = Registry::empty();
     packages.iter().for_each(|package| registry.add_library(library(package)).unwrap());
     registry
 }
 
-/// The backend `name` of the library of `package`.
+/// Returns the backend `name` of the library of `package`.
 fn loaded(package: &str, name: &str) -> Arc<dyn CacheBackend> {
     registry_of(&[package]).build_backend(name, Arguments::default()).unwrap()
 }
 
-/// A region on the backend `name`, found in `registry`.
+/// Returns a region on the backend `name`, found in `registry`.
 fn region_on(registry: &Registry, name: &str) -> CacheRegion {
     let region = CacheRegion::new("tested");
     region.configure(RegionConfig::new(name).registry(registry.clone())).unwrap();
     region
 }
 
-/// What `error` and its causes say, a line each; checked to be of at most five lines.
+/// Returns the messages of `error` and its causes, a line each. They must have at most five lines.
 fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -69,7 +69,7 @@ fn told(error: &dyn Error) -> String {
     text
 }
 
-/// Why `path` is refused as a plugin library.
+/// Returns why `path` is refused as a plugin library.
 fn refusal(path: &Path) -> String {
     let error: RegistryError = Registry::empty().add_library(path).unwrap_err();
     told(&error)

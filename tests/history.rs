@@ -1,8 +1,8 @@
-//! Random calls of a region by many threads or tasks, whose history is compared with what the region promises.
+//! Random calls of a region by many threads or tasks. Their history is compared with the promises of the region.
 //!
-//! The rules are listed in `history/checker.rs`. `DOGPILE_TESTS_SECONDS` says how long the threads work on each
-//! backend (default: 1), and `DOGPILE_TESTS_SEED` repeats the operations of a run, although not the order in which
-//! threads met. The file has its own harness, because backends whose server is missing are shown as ignored.
+//! The rules are listed in `history/checker.rs`. `DOGPILE_TESTS_SECONDS` sets the time for each backend in seconds
+//! (default: 1). `DOGPILE_TESTS_SEED` repeats the operations of a run, although not the order in which threads met.
+//! The file has its own harness, because backends whose server is missing are shown as ignored.
 
 #[path = "history/checker.rs"]
 mod checker;

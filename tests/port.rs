@@ -1,4 +1,4 @@
-//! dogpile.cache's own behaviours, under its areas, and what we do better on purpose.
+//! The behaviors of dogpile.cache, by area, and the intended improvements.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,7 +1,7 @@
-//! No thread is left after a shutdown: once the regions and the runtime are dropped, all threads of the project end.
+//! No thread is left after a shutdown. Once the regions and the runtime are dropped, all threads of the project end.
 //!
-//! Each trial runs in a process of its own, which is this program again: the threads of another trial would be counted
-//! otherwise. The file has its own harness, because backends whose server is missing are shown as ignored.
+//! Each trial runs in a process of its own, which is this program again. Otherwise, the threads of another trial
+//! would be counted. The file has its own harness, because backends whose server is missing are shown as ignored.
 
 #[path = "shutdown/scenario.rs"]
 mod scenario;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         return Scenario::parse(&scenario).run();
     }
     let trials = BACKENDS.iter().flat_map(|backend| RUNTIMES.iter().map(|runtime| trial(backend, runtime)));
-    // Nearly all of the time, a trial waits for threads that are idle.
+    // A trial mostly waits for idle threads.
     let arguments = Arguments::from_args();
     let test_threads = arguments.test_threads.or(Some(32));
     run(&Arguments { test_threads, ..arguments }, trials.collect()).exit_code()

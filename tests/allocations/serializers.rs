@@ -171,7 +171,7 @@ fn read_as_all(bytes: &[u8], serializer: &dyn Serializer) -> (u64, u64, usize) {
     (most(|taken| taken.bytes_max), most(|taken| taken.count_total), read)
 }
 
-/// Checks the memory for reading mutations of `corpus`. `shared` is what shared objects may take besides.
+/// Checks the memory for reading mutations of `corpus`. `shared` is what shared objects may take in addition.
 fn check_mutations(serializer: &dyn Serializer, corpus: &[Vec<u8>], shared: u64) {
     let cases = env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000);
     let mut total = 0;
@@ -208,7 +208,7 @@ fn mutated_pickles_take_little_memory() {
     check_mutations(&Pickle, &corpus(&Pickle).into_iter().chain(python).collect::<Vec<_>>(), 1 << 20);
 }
 
-/// Lists that state a length of a billion items, in each other.
+/// Lists in each other that state a length of a billion items.
 #[test]
 fn nested_msgpack_lengths_reserve_little_memory() {
     for marker in [0xdd, 0xdf] {

@@ -1,4 +1,4 @@
-//! Bytes in the store that are not what a region put there: a miss that is replaced, never an error or a panic.
+//! Stored bytes that no region wrote. They are a miss and are replaced, and never cause an error or a panic.
 
 use dogpile::sdk::{CreationTime, Metadata, envelope};
 use dogpile::{CacheRegion, RegionConfig};
@@ -12,7 +12,7 @@ fn region_on(store: &ByteStore, serializer: &str) -> CacheRegion {
     region_of("damaged", RegionConfig::from_instance(store.backend()).serializer_named(serializer))
 }
 
-/// Checks that `bytes` under a key are a miss in every way of reading, and are replaced.
+/// Checks that `bytes` under a key are a miss for every form of reading, and are replaced.
 fn is_a_miss_and_is_replaced(bytes: &[u8]) {
     let store = ByteStore::default();
     let region = region_on(&store, "json");
@@ -37,20 +37,20 @@ fn sealed(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_whole_envelope_is_read() {
+fn whole_envelope_is_read() {
     let store = ByteStore::default();
     store.put_raw("key", br#"{"v": 2, "extra": {"a": [1]}, "ct": 1700000000}|[1, 2]"#);
     assert_eq!(region_on(&store, "json").get("key").unwrap(), Some(vec![1, 2]));
 }
 
 #[test]
-fn an_envelope_that_is_cut_anywhere_is_a_miss() {
+fn truncated_envelope_is_a_miss() {
     let whole = sealed(b"[1, 2]");
     (0..whole.len()).for_each(|length| is_a_miss_and_is_replaced(&whole[..length]));
 }
 
 #[test]
-fn what_is_no_envelope_is_a_miss() {
+fn bytes_without_an_envelope_are_a_miss() {
     let damaged: [&[u8]; 16] = [
         b"[1, 2]",
         b"|[1, 2]",
@@ -73,7 +73,7 @@ fn what_is_no_envelope_is_a_miss() {
 }
 
 #[test]
-fn a_value_of_another_version_is_a_miss() {
+fn value_of_another_version_is_a_miss() {
     for version in ["1", "3", "0", "-2", "9223372036854775807", "99999999999999999999", "\"2\"", "true"] {
         let stored = format!("{{\"ct\": 1700000000.0, \"v\": {version}}}|[1, 2]");
         is_a_miss_and_is_replaced(stored.as_bytes());
@@ -81,7 +81,7 @@ fn a_value_of_another_version_is_a_miss() {
 }
 
 #[test]
-fn what_is_huge_is_a_miss_and_takes_no_time_to_tell() {
+fn huge_header_is_a_miss_without_delay() {
     is_a_miss_and_is_replaced(&vec![b'{'; 64 << 20]);
     is_a_miss_and_is_replaced("[".repeat(1 << 20).as_bytes());
     let long = format!("{{\"ct\": 1.0, \"v\": 2, \"x\": \"{}\"}}|[1, 2]", "x".repeat(1 << 20));
@@ -89,13 +89,13 @@ fn what_is_huge_is_a_miss_and_takes_no_time_to_tell() {
 }
 
 #[test]
-fn a_payload_that_the_serializer_cannot_read_is_a_miss() {
+fn unreadable_payload_is_a_miss() {
     let damaged: [&[u8]; 7] =
         [b"", b"[1, 2", b"[1, \"two\"]", b"{\"a\": 1}", b"[1, 2] 3", b"[1e999]", b"\xff\xfe"];
     damaged.into_iter().for_each(|payload| is_a_miss_and_is_replaced(&sealed(payload)));
 }
 
-/// Lists in lists, `depth` deep, as each serializer writes them.
+/// Returns lists in lists, `depth` deep, as each serializer writes them.
 fn nested(serializer: &str, depth: usize) -> Vec<u8> {
     match serializer {
         "json" => [vec![b'['; depth], vec![b']'; depth]].concat(),
@@ -109,7 +109,7 @@ fn nested(serializer: &str, depth: usize) -> Vec<u8> {
 struct Nested(Vec<Nested>);
 
 #[test]
-fn values_nested_beyond_all_measure_are_misses_and_do_not_exhaust_the_stack() {
+fn deeply_nested_value_is_a_miss_and_spares_the_stack() {
     bounded(|| {
         for serializer in ["json", "msgpack", "pickle"] {
             for depth in [100, 1000, 100_000] {
@@ -129,7 +129,7 @@ fn values_nested_beyond_all_measure_are_misses_and_do_not_exhaust_the_stack() {
 }
 
 #[test]
-fn lengths_that_the_bytes_do_not_have_are_misses() {
+fn false_lengths_are_misses() {
     let store = ByteStore::default();
     let claims: [(&str, &[u8]); 9] = [
         ("msgpack", b"\xdd\xff\xff\xff\xff"),
@@ -152,7 +152,7 @@ fn lengths_that_the_bytes_do_not_have_are_misses() {
 }
 
 #[test]
-fn a_pickle_that_would_run_something_in_python_is_a_miss() {
+fn pickle_that_runs_code_in_python_is_a_miss() {
     let store = ByteStore::default();
     let region = region_on(&store, "pickle");
     let hostile: [&[u8]; 3] = [
@@ -168,7 +168,7 @@ fn a_pickle_that_would_run_something_in_python_is_a_miss() {
 }
 
 #[test]
-fn creation_times_beyond_all_measure_neither_panic_nor_overflow() {
+fn extreme_creation_times_do_not_panic_or_overflow() {
     let store = ByteStore::default();
     for ct in ["-1e300", "1e300", "-0.0", "0", "253402300800", "-1"] {
         let region = region_on(&store, "json");
@@ -183,7 +183,7 @@ fn creation_times_beyond_all_measure_neither_panic_nor_overflow() {
 }
 
 #[test]
-fn values_of_another_type_under_one_key_are_misses() {
+fn value_of_another_type_is_a_miss() {
     let store = ByteStore::default();
     for serializer in ["json", "msgpack", "pickle"] {
         let region = region_on(&store, serializer);
@@ -192,7 +192,7 @@ fn values_of_another_type_under_one_key_are_misses() {
         assert_eq!(region.get_or_create("key", || vec![1]).unwrap(), [1]);
         assert_eq!(region.get::<String>("key").unwrap(), None);
     }
-    // One region serialises with what another cannot read.
+    // One region stores a value in a format that the other cannot read.
     region_on(&store, "pickle").set("key", 5).unwrap();
     assert_eq!(region_on(&store, "json").get_or_create("key", || 6).unwrap(), 6);
 }

@@ -1,4 +1,4 @@
-//! Locks of the user's, and values in the user's form.
+//! Locks and serializers that the user provides.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 
 use super::{DBM, Place};
 
-/// The library's own mutex for readers and writers as a file's lock. It is released by the thread that acquired it, as
-/// every call of the backend does.
+/// The library's mutex for readers and writers, used as the lock of a file. The thread that acquired it releases it,
+/// as in every call of the backend.
 #[derive(Debug)]
 struct MutexLock {
     mutex: &'static ReadWriteMutex,
@@ -33,12 +33,12 @@ enum Guard {
 }
 
 thread_local! {
-    /// By the number of the holder.
+    /// The guards, by the number of the holder.
     static HELD: RefCell<HashMap<usize, Guard>> = RefCell::default();
 }
 
 impl MutexLock {
-    /// A holder of the mutex that is called `path`.
+    /// Returns a holder of the mutex called `path`.
     fn of(path: &Path) -> Self {
         static MUTEXES: Mutex<Option<HashMap<PathBuf, &'static ReadWriteMutex>>> = Mutex::new(None);
         static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -97,12 +97,12 @@ fn backend(path: PathBuf) -> Result<Arc<dyn CacheBackend>, BackendError> {
     Ok(Arc::new(Enveloped::new(DbmBackend::with_lock_factory(config, factory)?)))
 }
 
-/// DIFFERENCE: it is the lock of readers and writers only. The creators' lock may be released by another thread, which
-/// a guard cannot.
+/// DIFFERENCE: it is the lock of readers and writers only. Another thread may release the creators' lock, which a
+/// guard cannot do.
 ///
 /// Behaviour: `rwlock-as-dbm-lock`
 #[test]
-fn the_librarys_read_write_mutex_serves_as_a_files_lock() {
+fn read_write_mutex_of_the_library_serves_as_a_file_lock() {
     let place = Place::new(DBM);
     let (folder, built) = (place.folder.path().to_owned(), AtomicUsize::new(0));
     let setup =
@@ -119,7 +119,7 @@ fn the_librarys_read_write_mutex_serves_as_a_files_lock() {
 
 /// Behaviour: `rwlock-serialises-dbm-access-of-threads`
 #[test]
-fn threads_that_read_and_regenerate_a_key_over_the_mutex_never_collide() {
+fn threads_regenerating_a_key_over_the_mutex_exclude_each_other() {
     bounded(|| {
         let place = Place::new(DBM);
         let config = RegionConfig::from_instance(backend(place.file()).unwrap());
@@ -142,7 +142,7 @@ fn threads_that_read_and_regenerate_a_key_over_the_mutex_never_collide() {
 
 /// Behaviour: `dbm-custom-serializer`
 #[test]
-fn values_are_stored_as_the_regions_serializer_writes_them() {
+fn values_are_stored_in_the_form_of_the_serializer() {
     for serializer in ["json", "msgpack", "pickle"] {
         let place = Place::new(DBM);
         let arguments = serde_json::json!({ "filename": place.file() });

@@ -77,7 +77,7 @@ pub(crate) fn value(text: &str) -> CachedValue {
     CachedValue { payload, metadata: Metadata::new(CreationTime::from_seconds(1.0)) }
 }
 
-/// Returns the outcome that is there, without waiting.
+/// Returns the outcome that has arrived, without waiting.
 fn outcome<T>(pending: Pending<T>) -> Option<Result<T, BackendError>> {
     match pin!(pending).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),
@@ -137,7 +137,7 @@ fn error_of_the_backend_is_the_outcome() {
     on_both_copies(|copy| {
         let error = error_of(copy, "error");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(told(&error).contains("told to fail"), "{}", told(&error));
+        assert!(told(&error).contains("planted failure"), "{}", told(&error));
         assert_eq!(error.operation(), copy.is_loaded.then_some("get"));
     });
 }
@@ -158,7 +158,7 @@ fn panic_of_a_call_is_an_error_with_its_message() {
         let error = error_of(copy, "panic");
         assert_eq!(error.kind(), ErrorKind::Panicked, "{}", told(&error));
         let text = told(&error);
-        assert!(text.contains("told to panic at the call"), "{text}");
+        assert!(text.contains("planted panic at the call"), "{text}");
         assert_eq!(text.contains(PLUGIN), copy.is_loaded, "{text}");
     });
 }
@@ -180,7 +180,7 @@ fn second_outcome_is_ignored_and_logged() {
         assert_eq!(block_on(copy.get("twice")).unwrap(), Some(value("1")));
         let logged = lines.take();
         assert!(logged.contains("WARN") && logged.contains("second outcome"), "{logged}");
-        assert!(logged.contains("told to panic after the outcome"), "{logged}");
+        assert!(logged.contains("planted panic after the outcome"), "{logged}");
     });
 }
 
@@ -276,7 +276,7 @@ impl ValueProxy for Reversed {
 
     fn decode(&self, key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError> {
         let bytes = value.payload.as_bytes().map(|bytes| bytes.to_vec());
-        assert!(!bytes.unwrap_or_default().starts_with(b"!"), "told to panic while decoding");
+        assert!(!bytes.unwrap_or_default().starts_with(b"!"), "planted panic while decoding");
         self.encode(key, value).map(Some)
     }
 }

@@ -32,7 +32,7 @@ fn panic_in_any_operation_is_an_error_naming_the_plugin() {
         let text = told(&error);
         assert_eq!(error.kind(), ErrorKind::Panicked, "{text}");
         assert_eq!(error.operation(), Some(operation), "{text}");
-        assert!(text.contains(&format!("told to panic at {operation}")) && names_the_plugin(&text), "{text}");
+        assert!(text.contains(&format!("planted panic at {operation}")) && names_the_plugin(&text), "{text}");
     }
 }
 
@@ -44,7 +44,7 @@ fn panic_in_set_fails_set_but_not_get_or_create() {
     let region = CacheRegion::new("prices");
     region.configure(config).unwrap();
     let text = told(&region.set("tea", 350).unwrap_err());
-    for part in ["prices", "fixture.panicking", "set", "tea", "told to panic at set"] {
+    for part in ["prices", "fixture.panicking", "set", "tea", "planted panic at set"] {
         assert!(text.contains(part), "{part:?} is missing: {text}");
     }
     assert_eq!(region.get_or_create("tea", || 350).unwrap(), 350);
@@ -54,7 +54,7 @@ fn panic_in_set_fails_set_but_not_get_or_create() {
 #[test]
 fn panic_while_building_a_backend_is_an_error() {
     let text = told(&panicking("build").unwrap_err());
-    assert!(text.contains("told to panic at build") && names_the_plugin(&text), "{text}");
+    assert!(text.contains("planted panic at build") && names_the_plugin(&text), "{text}");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn panic_in_acquire_fails_creation_and_frees_the_key() {
     region.configure(config).unwrap();
     for _ in 0..2 {
         let text = told(&region.get_or_create("tea", || 350).unwrap_err());
-        assert!(text.contains("told to panic at acquire"), "{text}");
+        assert!(text.contains("planted panic at acquire"), "{text}");
     }
     assert!(!region.key_is_locked("tea").unwrap(), "the key stayed locked");
 }
@@ -87,7 +87,7 @@ fn panic_in_get_mutex_fails_creation() {
     let region = CacheRegion::new("unlocked");
     region.configure(config).unwrap();
     let text = told(&region.get_or_create("tea", || 350).unwrap_err());
-    assert!(text.contains("told to panic at get_mutex"), "{text}");
+    assert!(text.contains("planted panic at get_mutex"), "{text}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::told;
 
 const SHELF: &str = "acme.shelf";
 
-/// What is said when the shelf of the plugin in `folder` is built.
+/// Returns the error of building the shelf of the plugin in `folder`.
 fn refusal_of_shelf(folder: &Path) -> String {
     let registry = Registry::empty();
     registry.add_folder(folder).unwrap();
@@ -29,7 +29,7 @@ fn problems_of(folder: &Path) -> String {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_library_is_opened_when_a_name_in_it_is_first_used() {
+fn library_is_opened_on_first_use_of_its_name() {
     let folder = tempdir().unwrap();
     let copy = folder.path().join("libacme_copy.so");
     fs::copy(library("acme-dogpile-dylib"), &copy).unwrap();
@@ -47,7 +47,7 @@ fn a_library_is_opened_when_a_name_in_it_is_first_used() {
 }
 
 #[test]
-fn a_configuration_names_its_plugin_folders_from_where_it_lies() {
+fn plugin_folders_are_relative_to_the_configuration() {
     let folder = tempdir().unwrap();
     let plugins = folder.path().join("plugins");
     fs::create_dir(&plugins).unwrap();
@@ -61,7 +61,7 @@ fn a_configuration_names_its_plugin_folders_from_where_it_lies() {
 }
 
 #[test]
-fn the_environment_names_plugin_folders() {
+fn environment_variable_names_plugin_folders() {
     let (folder, empty) = (tempdir().unwrap(), tempdir().unwrap());
     install(&library("acme-dogpile-dylib"), folder.path());
     let path = std::env::join_paths([empty.path(), folder.path(), Path::new("/nowhere/plugins")]).unwrap();
@@ -76,12 +76,12 @@ fn the_environment_names_plugin_folders() {
 }
 
 #[test]
-fn nothing_is_searched_that_was_not_named() {
+fn unnamed_folders_are_not_searched() {
     assert_eq!(Registry::empty().folders(), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
-fn a_manifest_reads_as_it_was_written() {
+fn manifest_is_read_back_as_written() {
     let folder = tempdir().unwrap();
     let manifest = Manifest::describe(&library("acme-dogpile-dylib")).unwrap();
     assert_eq!(Manifest::read(&write_manifest(&manifest, folder.path())).unwrap(), manifest);
@@ -89,7 +89,7 @@ fn a_manifest_reads_as_it_was_written() {
 }
 
 #[test]
-fn a_library_of_another_hash_is_not_opened() {
+fn library_with_another_hash_is_not_opened() {
     let folder = tempdir().unwrap();
     let copy = install(&library("acme-dogpile-dylib"), folder.path());
     let mut bytes = fs::read(&copy).unwrap();
@@ -100,7 +100,7 @@ fn a_library_of_another_hash_is_not_opened() {
 }
 
 #[test]
-fn a_library_that_is_gone_is_reported_when_it_is_needed_and_found_once_it_is_back() {
+fn missing_library_is_reported_when_needed_and_found_later() {
     let folder = tempdir().unwrap();
     let copy = install(&library("acme-dogpile-dylib"), folder.path());
     let away = folder.path().join("away");
@@ -115,7 +115,7 @@ fn a_library_that_is_gone_is_reported_when_it_is_needed_and_found_once_it_is_bac
 }
 
 #[test]
-fn a_manifest_that_announces_what_is_not_inside_is_reported() {
+fn manifest_with_a_false_entry_point_is_reported() {
     let folder = tempdir().unwrap();
     let mut manifest = Manifest::describe(&library("dogpile-memory-dylib")).unwrap();
     fs::copy(library("dogpile-memory-dylib"), folder.path().join(&manifest.library)).unwrap();
@@ -127,7 +127,7 @@ fn a_manifest_that_announces_what_is_not_inside_is_reported() {
 }
 
 #[test]
-fn two_plugins_that_offer_one_name_are_both_named_and_neither_is_used() {
+fn name_provided_by_two_plugins_is_refused_naming_both() {
     let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
     install(&library("acme-dogpile-dylib"), one.path());
     install(&library("acme-dogpile-dylib"), two.path());
@@ -142,7 +142,7 @@ fn two_plugins_that_offer_one_name_are_both_named_and_neither_is_used() {
 }
 
 #[test]
-fn a_broken_manifest_is_passed_over_and_told_with_its_file_and_line() {
+fn broken_manifest_is_skipped_and_reported_with_its_line() {
     let folder = tempdir().unwrap();
     let broken = [
         ("syntax", "name = \n", "line 1"),
@@ -169,14 +169,14 @@ fn a_broken_manifest_is_passed_over_and_told_with_its_file_and_line() {
 }
 
 #[test]
-fn a_folder_that_is_missing_is_refused() {
+fn missing_folder_is_refused() {
     let told = told(&Registry::empty().add_folder("/nowhere/plugins").unwrap_err());
     assert!(told.contains("/nowhere/plugins") && told.contains("No such file"), "{told}");
 }
 
 #[test]
 #[cfg(unix)]
-fn a_folder_or_manifest_that_others_may_write_is_refused() {
+fn folder_or_manifest_writable_by_others_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempdir().unwrap();

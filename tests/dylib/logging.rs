@@ -1,4 +1,4 @@
-//! Log records of a plugin reach the host's `tracing`, at the levels that are enabled there.
+//! The log records of a plugin reach the host's `tracing`, at the levels that the host enables.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -74,5 +74,5 @@ fn panic_of_a_plugin_is_in_the_log_of_the_host() {
     let proxy = registry.build_proxy("fixture.panicking_proxy", Default::default(), memory).unwrap();
     proxy.get("key").unwrap_err();
     let logged = lines.take();
-    assert!(logged.contains("told to panic at key") && logged.contains("fixture-misbehaving"), "{logged}");
+    assert!(logged.contains("planted panic at key") && logged.contains("fixture-misbehaving"), "{logged}");
 }

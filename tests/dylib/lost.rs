@@ -1,4 +1,4 @@
-//! A host asks the mutex of a loaded backend whether it is lost, before it stores a created value.
+//! A host checks whether the mutex of a loaded backend is lost before it stores a created value.
 
 use std::sync::Arc;
 use std::thread;

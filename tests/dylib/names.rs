@@ -1,4 +1,4 @@
-//! Which names there are, who offers them, and what is said of those that nobody does.
+//! The names of entry points, their providers, and the errors for unknown names.
 
 use dogpile::registry::{EntryKind, Origin, RegistryError};
 use dogpile::sdk::{Arguments, NoArguments};
@@ -15,7 +15,7 @@ fn unknown(registry: &Registry, name: &str) -> String {
 fn entry_points_are_listed_with_kind_and_origin() {
     let registry = Registry::new();
     registry.add_library(library("acme-dogpile-dylib")).unwrap();
-    registry.register_backend("tests.coded", |_| unreachable!("nobody builds it")).unwrap();
+    registry.register_backend("tests.coded", |_| unreachable!("the test does not build it")).unwrap();
     let listed = registry.entry_points();
     let find = |name: &str| listed.iter().find(|entry| entry.name == name).unwrap();
 
@@ -31,7 +31,7 @@ fn entry_points_are_listed_with_kind_and_origin() {
 }
 
 #[test]
-fn an_unknown_name_is_answered_with_the_known_ones_the_nearest_and_the_folders() {
+fn unknown_name_error_lists_known_names_and_folders() {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::new();
     registry.add_folder(folder.path()).unwrap();
@@ -43,14 +43,14 @@ fn an_unknown_name_is_answered_with_the_known_ones_the_nearest_and_the_folders()
 }
 
 #[test]
-fn an_unknown_name_without_folders_says_how_to_name_some() {
+fn unknown_name_error_without_folders_explains_them() {
     let told = unknown(&registry_of(&["acme-dogpile-dylib"]), "acme.shelv");
     assert!(told.contains("did you mean \"acme.shelf\"?"), "{told}");
     assert!(told.contains("[plugins] path") && told.contains("DOGPILE_PLUGIN_PATH"), "{told}");
 }
 
 #[test]
-fn a_proxy_is_no_backend_and_says_where_it_belongs() {
+fn proxy_used_as_backend_is_refused_with_advice() {
     let told = unknown(&Registry::new(), "dogpile.proxy.logging");
     assert!(told.contains("it is a proxy; list it under `wrap`"), "{told}");
     let memory = Registry::new().build_backend(MEMORY, Arguments::default()).unwrap();
@@ -59,7 +59,7 @@ fn a_proxy_is_no_backend_and_says_where_it_belongs() {
 }
 
 #[test]
-fn a_library_that_offers_a_known_name_is_refused_naming_both_origins() {
+fn library_with_a_known_name_is_refused_naming_both_origins() {
     let registry = Registry::new();
     let before = registry.entry_points();
     let error = registry.add_library(library("dogpile-memory-dylib")).unwrap_err();
@@ -71,7 +71,7 @@ fn a_library_that_offers_a_known_name_is_refused_naming_both_origins() {
 }
 
 #[test]
-fn a_backend_registered_in_code_is_built_by_name_and_its_name_is_taken() {
+fn backend_registered_in_code_is_built_and_keeps_its_name() {
     let registry = Registry::empty();
     registry
         .register_backend("tests.coded", |arguments| {
@@ -88,8 +88,8 @@ fn a_backend_registered_in_code_is_built_by_name_and_its_name_is_taken() {
 }
 
 #[test]
-fn a_name_that_no_configuration_could_hold_is_refused() {
-    for name in ["", "with blank", "line\nbreak"] {
+fn invalid_entry_point_name_is_refused() {
+    for name in ["", "with space", "line\nbreak"] {
         let refused = Registry::empty().register_backend(name, |_| unreachable!("it is refused"));
         assert!(told(&refused.unwrap_err()).contains("invalid entry-point name"), "{name:?}");
     }

@@ -1,4 +1,5 @@
-//! Regions over loaded backends with asynchronous calls: no thread is blocked, callers may be dropped, and leases may end.
+//! Regions over loaded backends with asynchronous calls. No thread is blocked, callers may be dropped, and leases may
+//! end.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -73,7 +74,7 @@ impl Loaded {
     }
 }
 
-/// Polls `future` until `is_there`, and expects that it has not ended by then.
+/// Polls `future` until `is_there` returns true. The future must not have ended by then.
 async fn poll_until<F: Future>(future: &mut std::pin::Pin<&mut F>, is_there: impl Fn() -> bool) {
     while !is_there() {
         let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending()));

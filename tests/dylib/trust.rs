@@ -14,8 +14,8 @@ use super::{MEMORY, told};
 const SHELF: &str = "acme.shelf";
 const COUNTER: &str = "acme.hit_counter";
 
-/// A plugin folder with a copy of the shelf's library under a name of its own, so that nobody else opens it; and the
-/// copy's file name and SHA-256.
+/// Returns a plugin folder with a copy of the shelf's library, and the copy's SHA-256. The copy has a name of its
+/// own, so that no other test opens it.
 fn installed(file: &str) -> (TempDir, String) {
     let folder = tempdir().unwrap();
     fs::copy(library("acme-dogpile-dylib"), folder.path().join(file)).unwrap();
@@ -26,7 +26,7 @@ fn installed(file: &str) -> (TempDir, String) {
     (folder, sha256)
 }
 
-/// A registry that was told `trust`, with the plugins in `folder`.
+/// Returns a registry with the restrictions `trust` and the plugins in `folder`.
 fn trusting(trust: Trust, folder: &Path) -> Registry {
     let registry = Registry::empty();
     registry.restrict(trust);
@@ -44,7 +44,7 @@ fn is_open(file: &str) -> bool {
 }
 
 #[test]
-fn a_library_with_its_pin_is_opened() {
+fn pinned_library_is_opened() {
     let (folder, sha256) = installed("libpinned.so");
     let trust = Trust::default().pin("libpinned.so", &sha256.to_uppercase()).unwrap();
     trusting(trust, folder.path()).build_backend(SHELF, Arguments::default()).unwrap();
@@ -52,7 +52,7 @@ fn a_library_with_its_pin_is_opened() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_library_that_is_not_the_one_pinned_is_refused_before_it_is_opened() {
+fn library_with_another_pin_is_refused_unopened() {
     let (folder, sha256) = installed("libexchanged.so");
     let pinned = "0".repeat(64);
     let trust = Trust::default().pin("libexchanged.so", &pinned).unwrap();
@@ -67,7 +67,7 @@ fn a_library_that_is_not_the_one_pinned_is_refused_before_it_is_opened() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_manifest_that_was_rewritten_for_another_library_does_not_help_against_a_pin() {
+fn rewritten_manifest_does_not_override_a_pin() {
     let (folder, sha256) = installed("librewritten.so");
     let path = folder.path().join("librewritten.so");
     let mut bytes = fs::read(&path).unwrap();
@@ -82,7 +82,7 @@ fn a_manifest_that_was_rewritten_for_another_library_does_not_help_against_a_pin
 }
 
 #[test]
-fn once_a_library_is_pinned_others_are_refused() {
+fn unpinned_library_is_refused_if_others_are_pinned() {
     let (folder, sha256) = installed("libunpinned.so");
     let trust = Trust::default().pin("libother.so", &sha256).unwrap();
     let registry = trusting(trust.clone(), folder.path());
@@ -98,7 +98,7 @@ fn once_a_library_is_pinned_others_are_refused() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_name_that_is_denied_is_not_used_and_its_library_not_opened() {
+fn denied_name_is_refused_and_its_library_not_opened() {
     let (folder, _) = installed("libdenied.so");
     let registry = trusting(Trust::default().deny("acme.*").unwrap(), folder.path());
     let told = refusal(&registry, SHELF);
@@ -109,7 +109,7 @@ fn a_name_that_is_denied_is_not_used_and_its_library_not_opened() {
 }
 
 #[test]
-fn names_that_are_not_allowed_are_not_used_through_either_door() {
+fn name_that_is_not_allowed_is_refused_linked_or_loaded() {
     let (folder, _) = installed("liballowed.so");
     let trust = Trust::default().allow(SHELF).unwrap();
     let registry = Registry::new();
@@ -124,18 +124,18 @@ fn names_that_are_not_allowed_are_not_used_through_either_door() {
 }
 
 #[test]
-fn what_was_told_first_is_not_loosened_by_what_is_told_later() {
+fn later_restrictions_never_loosen_earlier_ones() {
     let registry = Registry::new();
     registry.restrict(Trust::default().allow("dogpile.cache.*").unwrap());
     registry.restrict(Trust::default().allow("*").unwrap().deny("dogpile.cache.null").unwrap());
     registry.build_backend(MEMORY, Arguments::default()).unwrap();
     assert!(refusal(&registry, "dogpile.cache.null").contains("`deny` contains \"dogpile.cache.null\""));
-    registry.register_backend("tests.coded", |_| unreachable!("nobody may build it")).unwrap();
+    registry.register_backend("tests.coded", |_| unreachable!("it is forbidden")).unwrap();
     assert!(refusal(&registry, "tests.coded").contains("of the application's code is forbidden"));
 }
 
 #[test]
-fn a_configuration_pins_allows_and_denies() {
+fn configuration_pins_allows_and_denies() {
     let (folder, sha256) = installed("libconfigured.so");
     let document = |more: &str| {
         let path = folder.path().display();
@@ -156,7 +156,7 @@ fn a_configuration_pins_allows_and_denies() {
 }
 
 #[test]
-fn a_mistake_in_what_is_trusted_is_told_with_its_place() {
+fn invalid_trust_setting_is_reported_with_its_place() {
     let mistakes = [
         ("[plugins]\nallow = ['a b']", "line 2, column 9: invalid entry-point name \"a b\""),
         ("[plugins]\ndeny = 'acme.*'", "line 2, column 8: "),
@@ -175,7 +175,7 @@ fn a_mistake_in_what_is_trusted_is_told_with_its_place() {
 
 #[test]
 #[cfg(unix)]
-fn a_pin_does_not_excuse_what_others_may_write() {
+fn pinned_library_writable_by_others_is_refused() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Each key can be read as one call only: all calls that a key could stand for have other keys.
+//! Each key can be read as one call only. All other calls that a key could stand for have other keys.
 
 use std::fmt::Debug;
 
@@ -25,7 +25,7 @@ fn unquoted(part: &str) -> Option<String> {
     Some(text)
 }
 
-/// An argument, and all values that a part of a key could stand for: too many rather than too few.
+/// An argument, and all values that a part of a key could stand for. There may be too many, but not too few.
 trait Read: CacheKey + Debug + PartialEq + Clone {
     fn readings(part: &str) -> Vec<Self>;
 }

@@ -1,4 +1,4 @@
-//! The keys that the key generators make.
+//! The keys that key generators make.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

@@ -212,7 +212,7 @@ fn methods_of_two_types_do_not_share_entries() {
     );
 }
 
-/// A shop that owns its region, and is itself owned by those who call it.
+/// A shop that owns its region. Its callers own the shop.
 struct Depot {
     region: CacheRegion,
     id: u32,

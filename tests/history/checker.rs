@@ -2,15 +2,15 @@
 //!
 //! The checker knows only the moments before and after each call, the moments inside creators, and the moments inside
 //! the store. Between them it assumes the order that excuses the region. A violation is therefore never a matter of
-//! timing: no order of the effects explains what was seen.
+//! timing, because no order of the effects explains the results.
 //!
 //! Two terms recur. A value is *made* by a `set` or by a creator. A *write* is a `set`, a `delete`, or an invalidation.
 //! A write is *over* once its call has returned; a write that failed or was dropped is never over, because the store may
 //! apply it at any later time.
 //!
-//! 1. [`Rule::Origin`]: a call returns only values that were made for the key that it asked for. The `set` began, or
-//!    the creator returned, before the call ended. A value that is not cacheable is returned only by the call that
-//!    created it and by calls that began before that call ended, and never by `get`.
+//! 1. [`Rule::Origin`]: a call returns only values that were made for the requested key. The `set` began, or the
+//!    creator returned, before the call ended. A value that is not cacheable is returned only by the call that created
+//!    it and by calls that began before that call ended, and never by `get`.
 //! 2. [`Rule::Superseded`]: a call never returns a value that a `set` or `delete` superseded before the call began.
 //!    * A created value is superseded by every write that was in progress at any moment after its creator was called.
 //!      If the write came before the store, the creation stores nothing; if it came after it, it wins anyway.
@@ -26,8 +26,8 @@
 //!    returned such a value after a soft invalidation that came after, or together with, the hard one.
 //! 4. [`Rule::Lost`]: a value that was stored is there. After a call that made and stored a value, a read that finds
 //!    nothing is a violation if no write of the key was in progress between the call of the creator (or the
-//!    beginning of the `set`) and the end of the read. A `delete` that was over when the creator was called is no
-//!    excuse. The moment that counts is the last one before the creator at which its call was in the store, because
+//!    beginning of the `set`) and the end of the read. A `delete` that was over when the creator was called does
+//!    not excuse it. The moment that counts is the last one before the creator at which its call was in the store, because
 //!    the thread may be held up between what the region notes before it calls a creator and the creator itself.
 //!    For the same reason, a later creation may replace the value by one that an invalidation of just that time rules
 //!    out.
@@ -103,7 +103,8 @@ fn hangs(history: &History) -> Vec<Violation> {
 }
 
 impl Violation {
-    /// A violation that `culprits` show. The explanation has the writes and creations of the same time besides.
+    /// Returns the violation that `culprits` show. The explanation also has the writes and creations of the same
+    /// time.
     fn new(rule: Rule, timeline: &Timeline<'_>, what: String, culprits: &[&Operation]) -> Self {
         let first = culprits.iter().map(|culprit| culprit.begin).min().unwrap_or(0);
         let last = culprits.iter().map(|culprit| end(culprit)).max().unwrap_or(Moment::MAX);

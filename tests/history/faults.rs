@@ -22,7 +22,7 @@ use super::checker::{Rule, violations};
 use super::regions::run;
 use super::subjects::{CoarseClock, Subject, paused};
 
-/// One trial for each fault.
+/// Returns one trial for each fault.
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name, rule, config: fn() -> RegionConfig| {
         Trial::test(format!("fault_is_found::{name}"), move || find(&Subject::new(name, config), rule, LIMIT))

@@ -1,6 +1,6 @@
-//! Histories written by hand: for each rule, some that keep it and some that break it.
+//! Histories written by hand. For each rule, some keep it and some break it.
 //!
-//! An operation is written with the moments of its beginning and its end. All concern key 0 unless `on` says otherwise.
+//! An operation has the moments of its beginning and its end. All concern key 0 unless `on` names other keys.
 
 #[path = "hand_written/calls.rs"]
 mod calls;
@@ -13,7 +13,7 @@ use super::operations::{History, Operation};
 
 macro_rules! trials {
     ($($name:ident),+ $(,)?) => {
-        /// One trial for each history.
+        /// Returns one trial for each history.
         pub(crate) fn trials() -> Vec<Trial> {
             vec![$(Trial::test(concat!("checker::", stringify!($name)), || { $name(); Ok(()) })),+]
         }

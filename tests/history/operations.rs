@@ -1,7 +1,7 @@
-//! [`History`]: the calls that threads made, the replies of the region, and the creators that ran.
+//! [`History`]: the calls that threads made, the results of the region, and the creators that ran.
 //!
-//! All moments are numbers of one counter that every event takes the next number of. A smaller number therefore
-//! means an earlier moment in real time, whatever the clocks of the machine say.
+//! All moments are numbers of one counter, from which every event takes the next number. A smaller number therefore
+//! means an earlier moment in real time, whatever the machine's clocks show.
 
 use std::fmt;
 
@@ -26,11 +26,11 @@ pub(crate) struct History {
 /// One call of the region.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    /// Which thread or task made the call.
+    /// The thread or task that made the call.
     pub(crate) thread: usize,
-    /// Which method was called.
+    /// The method that was called.
     pub(crate) call: Call,
-    /// Whether its creation goes on without it.
+    /// Whether its creation goes on without the call.
     pub(crate) detached: bool,
     /// The keys it was called with. Invalidations have none, and concern every key.
     pub(crate) keys: Vec<Key>,
@@ -96,12 +96,13 @@ pub(crate) struct Creation {
 }
 
 impl Call {
-    /// Whether the call changes what the store has, or what of it is valid.
+    /// Returns whether the call changes the values in the store, or which of them are valid.
     pub(crate) fn writes(self) -> bool {
         matches!(self, Call::Set | Call::Delete | Call::Invalidate | Call::InvalidateSoft)
     }
 
-    /// Whether its creator sees the old value, so that a write since that value was read supersedes the creation.
+    /// Returns whether its creator sees the old value, so that a write since that value was read supersedes the
+    /// creation.
     pub(crate) fn sees_old_values(self) -> bool {
         self == Call::GetOrCreateWith
     }
@@ -137,12 +138,12 @@ impl Operation {
         }
     }
 
-    /// Whether it reads, writes, or invalidates `key`.
+    /// Returns whether it reads, writes, or invalidates `key`.
     pub(crate) fn concerns(&self, key: Key) -> bool {
         self.keys.is_empty() || self.keys.contains(&key)
     }
 
-    /// The last moment of the operation, if its effects end with it.
+    /// Returns the last moment of the operation, if its effects end with it.
     pub(crate) fn settled(&self) -> Option<Moment> {
         match self.outcome {
             Outcome::Succeeded | Outcome::CreatorFailed => self.end,

@@ -58,7 +58,7 @@ impl ProxyBackend for Paused {
     }
 }
 
-/// Gives a store without mutexes some that take long to be acquired.
+/// Gives mutexes that are acquired slowly to a store without mutexes.
 #[derive(Debug)]
 pub(crate) struct SlowMutexes {
     backend: Arc<dyn CacheBackend>,

@@ -1,4 +1,4 @@
-//! [`Random`]: numbers that a seed determines, and the pauses that each thread makes by them.
+//! [`Random`]: numbers that a seed determines, and the pauses of threads.
 
 use std::cell::Cell;
 use std::thread;
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
-/// How a thread pauses: where its numbers are, and its longest pause in microseconds.
+/// The pauses of a thread: its numbers, and its longest pause in microseconds.
 #[derive(Clone, Copy)]
 struct Pace {
     state: u64,
@@ -20,14 +20,14 @@ thread_local! {
 }
 
 impl Random {
-    /// The numbers of `seed` for one of several users.
+    /// Returns the numbers of `seed` for one of several users.
     pub(crate) fn new(seed: u64, user: u64) -> Self {
         let mut random = Random(seed ^ user.wrapping_mul(0xD134_2543_DE82_EF95));
         random.next();
         random
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -35,17 +35,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// The next number, below `limit`.
+    /// Returns the next number, below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit.max(1)
     }
 
-    /// One of `all`, each as often as the others.
+    /// Returns one of `all`, each with the same probability.
     pub(crate) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u64) as usize]
     }
 
-    /// One of `all`, each as often as its weight says.
+    /// Returns one of `all`, each with a probability in proportion to its weight.
     pub(crate) fn weighted<T: Copy>(&mut self, all: &[(T, u64)]) -> T {
         let mut left = self.below(all.iter().map(|(_, weight)| weight).sum());
         for (one, weight) in all {
@@ -58,12 +58,12 @@ impl Random {
     }
 }
 
-/// Sets how the calling thread pauses: by the numbers of `seed`, and for at most `longest`.
+/// Sets the pauses of the calling thread, from the numbers of `seed` and for at most `longest`.
 pub(crate) fn set_pace(seed: u64, longest: Duration) {
     PACE.set(Pace { state: seed, longest: longest.as_micros() as u64 });
 }
 
-/// Pauses the calling thread: not at all, for an instant, or for up to `factor` times its longest pause.
+/// Pauses the calling thread. The pause is nothing, an instant, or up to `factor` times its longest pause.
 pub(crate) fn pause(factor: u64) {
     let Pace { state, longest } = PACE.get();
     let mut random = Random(state);

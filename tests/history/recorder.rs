@@ -1,4 +1,4 @@
-//! [`Recorder`]: writes down what threads do while they do it.
+//! [`Recorder`]: records what threads do while they do it.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ thread_local! {
     static AT_WORK: Cell<Moment> = const { Cell::new(0) };
 }
 
-/// The present moment, which no other event has.
+/// Returns the present moment, which no other event has.
 pub(crate) fn moment() -> Moment {
     NEXT.fetch_add(1, Ordering::SeqCst)
 }
 
-/// Notes that the calling thread's call is in the store.
+/// Records that the calling thread's call is in the store.
 pub(crate) fn at_work() {
     AT_WORK.set(moment());
 }
@@ -52,7 +52,7 @@ impl Recorder {
         Recording { log, index: operations.len() - 1 }
     }
 
-    /// What was recorded so far.
+    /// Returns the operations recorded so far.
     pub(crate) fn history(&self, evicts: bool) -> History {
         let operations = self.0.iter().flat_map(|log| log.lock().clone()).collect();
         History { operations, evicts }
@@ -103,7 +103,7 @@ impl Drop for Recording<'_> {
 
 /// An operation of a task that is being recorded. Its creations may go on after it was dropped.
 ///
-/// A task moves between threads, so that nothing is known of when it is in the store.
+/// A task moves between threads, so that the moments when it is in the store are unknown.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskRecording {
     recorder: Arc<Recorder>,

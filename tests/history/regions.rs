@@ -12,7 +12,7 @@ use super::checker::check;
 use super::subjects::{Subject, subjects};
 use super::workload::{Run, failure};
 
-/// One trial for each backend.
+/// Returns one trial for each backend.
 pub(crate) fn trials() -> Vec<Trial> {
     subjects().into_iter().map(trial).collect()
 }
@@ -42,22 +42,22 @@ fn keeps_its_promises(subject: &Subject) -> Result<(), Failed> {
     }
 }
 
-/// Rounds on the region of `subject`.
+/// Returns rounds on the region of `subject`.
 pub(crate) fn run(subject: &Subject, limit: Duration) -> Run {
     Run { region: subject.region(), evicts: subject.evicts, seed: seed(), limit }
 }
 
-/// What determines the operations.
+/// Returns the seed of the operations.
 pub(crate) fn seed() -> u64 {
     variable("DOGPILE_TESTS_SEED").unwrap_or_else(|| RandomState::new().hash_one(()))
 }
 
-/// For how long each trial performs rounds.
+/// Returns the time for which each trial performs rounds.
 pub(crate) fn seconds() -> Duration {
     Duration::from_secs(variable("DOGPILE_TESTS_SECONDS").unwrap_or(1))
 }
 
-/// The number that an environment variable has, if it is set.
+/// Returns the number in an environment variable, if it is set.
 fn variable(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("invalid {name} {text:?}: expected a whole number")))

@@ -1,4 +1,4 @@
-//! [`Subject`]: the regions that the workload runs on.
+//! [`Subject`]: the regions on which the workload runs.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,25 +12,25 @@ use tempfile::TempDir;
 use super::pauses::{Paused, SlowMutexes};
 use super::random::pause;
 
-/// A region to be: a name, and how it is configured.
+/// A region that is not built yet: its name and its configuration.
 #[derive(Clone)]
 pub(crate) struct Subject {
     /// The name.
     pub(crate) name: &'static str,
     /// Whether the store may drop values on its own.
     pub(crate) evicts: bool,
-    /// Why it cannot be tried here.
+    /// Why it cannot be tested here.
     pub(crate) missing: Option<String>,
     config: Arc<dyn Fn() -> RegionConfig + Send + Sync>,
 }
 
 impl Subject {
-    /// A region over a store of this process or over a file.
+    /// Returns a region over a store of this process or over a file.
     pub(crate) fn new(name: &'static str, config: impl Fn() -> RegionConfig + Send + Sync + 'static) -> Self {
         Subject { name, evicts: false, missing: None, config: Arc::new(config) }
     }
 
-    /// The same subject, which cannot be tried without `program`.
+    /// Returns the same subject, which cannot be tested without `program`.
     pub(crate) fn on_server(self, program: &str) -> Self {
         Subject { missing: installed(program).err(), ..self }
     }
@@ -39,7 +39,7 @@ impl Subject {
         Subject { evicts: true, ..self }
     }
 
-    /// The region, whose store pauses at random.
+    /// Returns the region, whose store pauses at random.
     pub(crate) fn region(&self) -> Arc<CacheRegion> {
         let region = CacheRegion::new(self.name);
         region.configure((self.config)()).expect("the region can be configured");
@@ -47,12 +47,12 @@ impl Subject {
     }
 }
 
-/// A configuration whose store pauses at random.
+/// Returns a configuration whose store pauses at random.
 pub(crate) fn paused(backend: &str) -> RegionConfig {
     RegionConfig::new(backend).wrap_in(Paused::new)
 }
 
-/// A region on each backend.
+/// Returns a region on each backend.
 pub(crate) fn subjects() -> Vec<Subject> {
     const MEMORY: &str = "dogpile.cache.memory";
     vec![
@@ -75,7 +75,7 @@ pub(crate) fn subjects() -> Vec<Subject> {
     ]
 }
 
-/// A file that no other subject has.
+/// Returns a file that no other subject has.
 pub(crate) fn file(name: &str) -> String {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER.get_or_init(folder).path().join(name).display().to_string()
@@ -84,7 +84,7 @@ pub(crate) fn file(name: &str) -> String {
 pub(crate) const REDIS_BACKEND: &str = "dogpile.cache.redis";
 pub(crate) const MEMCACHED_BACKEND: &str = "dogpile.cache.memcached";
 
-/// The same region on the Redis server of these tests.
+/// Returns the same region on the Redis server of these tests.
 pub(crate) fn on_redis(config: RegionConfig) -> RegionConfig {
     static SERVER: OnceLock<RedisServer> = OnceLock::new();
     let server = SERVER.get_or_init(|| RedisServer::start(&[]).expect("it is installed"));
@@ -92,15 +92,15 @@ pub(crate) fn on_redis(config: RegionConfig) -> RegionConfig {
     config.argument("socket_timeout", PATIENCE)
 }
 
-/// The same region on the memcached server of these tests.
+/// Returns the same region on the memcached server of these tests.
 pub(crate) fn on_memcached(config: RegionConfig) -> RegionConfig {
     static SERVER: OnceLock<MemcachedServer> = OnceLock::new();
     let server = SERVER.get_or_init(|| MemcachedServer::start(&[]).expect("it is installed"));
     config.argument("url", server.url()).argument("socket_timeout", PATIENCE)
 }
 
-/// How long a server may take to reply, in seconds. A busy machine is no fault of the region, and memcached drops
-/// writes that take too long.
+/// The time that a server may take to reply, in seconds. A busy machine is not a fault of the region, and memcached
+/// drops writes that take too long.
 const PATIENCE: u64 = 20;
 
 /// A clock that shows whole milliseconds, so that many events happen at one time.
@@ -113,7 +113,7 @@ impl Clock for CoarseClock {
     }
 }
 
-/// The system's clock, as a thread sees it that is held up between reading the time and using it.
+/// The system's clock, as seen by a thread that is held up between reading the time and using it.
 #[derive(Debug)]
 struct SlowClock;
 

@@ -42,7 +42,7 @@ enum Flavor {
 const FLAVORS: [(&str, Flavor); 2] =
     [("current_thread", Flavor::CurrentThread), ("multi_thread", Flavor::MultiThread)];
 
-/// One trial for each backend and each kind of runtime, and one for a planted fault.
+/// Returns one trial for each backend and each kind of runtime, and one for a planted fault.
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for subject in subjects() {

@@ -18,7 +18,7 @@ pub(crate) const NOT_CACHEABLE: Value = 2;
 /// A thread that calls the region.
 pub(crate) struct Worker {
     pub(crate) region: Arc<CacheRegion>,
-    /// What the keys of the round are called.
+    /// The names of the keys of the round.
     pub(crate) names: Arc<[String]>,
     pub(crate) recorder: Arc<Recorder>,
     /// Its number.
@@ -69,9 +69,9 @@ impl Worker {
         recording.end(outcome, found);
     }
 
-    /// Removes the keys, unrecorded.
+    /// Removes the keys without recording that.
     pub(crate) fn forget(&self) {
-        // It only saves room: the next round has other keys.
+        // This only saves memory, because the next round has other keys.
         let _ = self.region.delete_multi(&self.names);
     }
 

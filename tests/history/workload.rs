@@ -12,16 +12,16 @@ use super::random::{Random, pause, set_pace};
 use super::recorder::{Recorder, moment};
 use super::worker::Worker;
 
-/// How many threads take part in a round.
+/// The number of threads in a round.
 const THREADS: usize = 8;
-/// How many keys a round has.
+/// The number of keys of a round.
 pub(crate) const KEYS: usize = 3;
-/// How many operations each thread performs in a round.
+/// The number of operations of each thread in a round.
 pub(crate) const OPERATIONS: usize = 8;
 
 /// The longest pauses, in microseconds: one for each kind of round.
 const PAUSES: [u64; 4] = [0, 100, 200, 400];
-/// How often each call is made: one mix per kind of round.
+/// The weight of each call: one mix per kind of round.
 const MIXES: [&[(Call, u64)]; 4] = [
     // Everything.
     &[
@@ -44,7 +44,7 @@ const MIXES: [&[(Call, u64)]; 4] = [
         (Call::Invalidate, 2),
         (Call::InvalidateSoft, 3),
     ],
-    // Few writes, so that most creations are to be found afterwards.
+    // Few writes, so that most creations are still stored afterwards.
     &[(Call::Get, 8), (Call::Delete, 1), (Call::GetOrCreate, 8), (Call::GetOrCreateWith, 3)],
 ];
 
@@ -54,9 +54,9 @@ pub(crate) struct Run {
     pub(crate) region: Arc<CacheRegion>,
     /// Whether the store may drop values on its own.
     pub(crate) evicts: bool,
-    /// What determines the operations.
+    /// The source of the operations.
     pub(crate) seed: u64,
-    /// How long a round may take, before its calls count as hanging.
+    /// The longest time of a round, after which its calls count as hanging.
     pub(crate) limit: Duration,
 }
 
@@ -77,7 +77,7 @@ impl Run {
         ControlFlow::Continue(())
     }
 
-    /// Performs one round: the threads at once, and then one more, when all is quiet.
+    /// Performs one round: the threads at once, and then one more thread after they have ended.
     fn round(&self, round: u64) -> History {
         let recorder = Arc::new(Recorder::new(THREADS + 1));
         let mut workers = self.workers(&recorder);
@@ -88,7 +88,7 @@ impl Run {
         recorder.history(self.evicts)
     }
 
-    /// One worker for each log of `recorder`, on keys that no other round has.
+    /// Returns one worker for each log of `recorder`, on keys that no other round has.
     fn workers(&self, recorder: &Arc<Recorder>) -> Vec<Worker> {
         let round = moment();
         let names: Arc<[String]> = (0..KEYS).map(|key| format!("history-{round}-{key}")).collect();
@@ -104,7 +104,7 @@ impl Run {
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// What the threads of a round do, once all of them are there.
+/// What the threads of a round do once all of them have started.
 fn tasks(workers: Vec<Worker>, mut random: Random) -> Vec<Task> {
     let (mix, longest) = (random.one_of(&MIXES), Duration::from_micros(random.one_of(&PAUSES)));
     let start = Arc::new(Barrier::new(workers.len()));
@@ -123,7 +123,7 @@ fn task(task: impl FnOnce() + Send + 'static) -> Task {
     Box::new(task)
 }
 
-/// Runs each task on a thread of its own; returns whether all ended within `limit`. The others are left alone.
+/// Runs each task on a thread of its own, and returns whether all ended within `limit`. The others are left alone.
 fn all_end(tasks: Vec<Task>, limit: Duration) -> bool {
     let (deadline, count) = (Instant::now() + limit, tasks.len());
     let (ended, ends) = mpsc::channel();
@@ -131,7 +131,7 @@ fn all_end(tasks: Vec<Task>, limit: Duration) -> bool {
         let ended = ended.clone();
         thread::spawn(move || {
             task();
-            // Nobody listens any more if it took too long.
+            // The receiver is gone if the round took too long.
             let _ = ended.send(());
         });
     }
@@ -150,7 +150,7 @@ fn perform(worker: &Worker, mix: &[(Call, u64)], mut random: Random) {
     }
 }
 
-/// One key, or several in any order.
+/// Returns one key, or several in any order.
 pub(crate) fn some_keys(random: &mut Random) -> Vec<Key> {
     let first = random.below(KEYS as u64) as Key;
     let count = if random.below(3) == 0 { 2 + random.below(KEYS as u64 - 1) as usize } else { 1 };
@@ -158,7 +158,7 @@ pub(crate) fn some_keys(random: &mut Random) -> Vec<Key> {
     (0..count).map(|number| (first + number * step) % KEYS).collect()
 }
 
-/// Reads, creates, and reads again, when all is quiet. Then removes the keys.
+/// Reads, creates, and reads again, after all other threads have ended. Then removes the keys.
 fn look_after(worker: &Worker) {
     let mut random = Random::new(0, 0);
     set_pace(0, Duration::ZERO);
@@ -170,7 +170,7 @@ fn look_after(worker: &Worker) {
     worker.forget();
 }
 
-/// The first operation of a history that failed, though nothing was told to fail.
+/// Returns the first operation of a history that failed, although no failure was planted.
 pub(crate) fn failure(history: &History) -> Option<String> {
     let mut operations = history.operations.iter();
     operations.find(|operation| matches!(operation.outcome, Outcome::Failed(_))).map(ToString::to_string)

@@ -17,7 +17,7 @@ use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{LIMIT, block_on, bounded, until};
 use serde_json::{Value, json};
 
-/// A delay that no test waits for: it ends when the test says so.
+/// A delay that no test waits for. The test ends it.
 const LONG: Duration = Duration::from_secs(60);
 
 /// Returns a control, and a backend around `store` that it switches.
@@ -56,7 +56,7 @@ fn call(backend: &dyn CacheBackend, store: &Scripted, operation: ChaosOperation)
         ChaosOperation::DeleteMulti => backend.delete_multi(&["k"]),
         ChaosOperation::Acquire => mutex.try_acquire().and(mutex.acquire_until(Instant::now())).map(drop),
         ChaosOperation::Release => {
-            // Held or not, it is held then.
+            // In either case, the mutex is held afterwards.
             store.mutex("k").try_acquire().unwrap();
             mutex.release()
         }

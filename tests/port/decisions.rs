@@ -1,4 +1,4 @@
-//! Creators that see the old value and decide what becomes of it.
+//! Creators that see the old value and decide whether to replace it.
 
 use std::convert::Infallible;
 use std::io;
@@ -121,7 +121,7 @@ fn own_expiration_time_applies_without_one_of_the_region() {
         create_for(region, 1, SECOND);
         clock.advance(2 * SECOND);
         assert_eq!(region.get::<i32>("key").unwrap(), None);
-        // A plain value replaces it, and lasts as long as the region says.
+        // A plain value replaces it, and lasts for the expiration time of the region.
         assert_eq!(region.get_or_create("key", || 2).unwrap(), 2);
         clock.advance(100 * SECOND);
         assert_eq!(region.get("key").unwrap(), Some(2));
@@ -202,7 +202,7 @@ impl ProxyBackend for SetsAfterRead {
     }
 }
 
-/// The creator decided by a value that is no longer there. Its decision would undo the `set`.
+/// The creator decided on a value that no longer exists. Its decision would undo the `set`.
 #[test]
 fn set_after_the_old_value_was_read_supersedes() {
     let hook = Arc::new(OnceLock::new());

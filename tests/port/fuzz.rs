@@ -1,4 +1,4 @@
-//! Random bytes and texts where others write: they are read or refused, and nothing panics.
+//! Random bytes and strings as input. They are read or refused, and nothing panics.
 //!
 //! `PROPTEST_CASES=20000` makes many of them; `tests/deep` does.
 
@@ -8,7 +8,7 @@ use dogpile_tests::scripted::ByteStore;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A region over bytes that a stranger wrote under `key`.
+/// Returns a region over bytes that another program wrote under `key`.
 fn region_over(bytes: &[u8], serializer: &str) -> CacheRegion {
     let (store, region) = (ByteStore::default(), CacheRegion::new("fuzzed"));
     store.put_raw("key", bytes);
@@ -17,7 +17,7 @@ fn region_over(bytes: &[u8], serializer: &str) -> CacheRegion {
     region
 }
 
-/// Reads the bytes in every way that a region does; what is a miss is replaced, and then read.
+/// Reads the bytes in every way that a region does. A miss is replaced and then read.
 fn read_and_replaced(bytes: &[u8]) {
     for serializer in ["json", "msgpack", "pickle"] {
         let region = region_over(bytes, serializer);
@@ -36,7 +36,7 @@ fn envelope_of(payload: &[u8]) -> Vec<u8> {
     envelope::write(&Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456)), payload)
 }
 
-/// The same texts in JSON, MessagePack, and pickle of the protocols 0, 2 and 4.
+/// The same strings in JSON, MessagePack, and pickle of the protocols 0, 2, and 4.
 const PAYLOADS: &[&[u8]] = &[
     br#"["one", "two"]"#,
     b"\x92\xa3one\xa3two",
@@ -45,7 +45,7 @@ const PAYLOADS: &[&[u8]] = &[
     b"\x80\x04\x95\x10\0\0\0\0\0\0\0]\x94(\x8c\x03one\x94\x8c\x03two\x94e.",
 ];
 
-/// What is done to a valid envelope.
+/// A change to a valid envelope.
 #[derive(Clone, Debug)]
 enum Harm {
     Cut(usize),
@@ -81,7 +81,7 @@ fn harmed(mut bytes: Vec<u8>, harms: &[Harm]) -> Vec<u8> {
     bytes
 }
 
-/// What documents are made of; `¶` is the end of a line.
+/// The parts of documents. `¶` is the end of a line.
 const PIECES: &str = "[regions.r]¶|[regions.r.arguments]¶|[plugins]¶|backend|expiration_time|wrap|key_mangler
     serializer|arguments|mangle_invalid_keys|name|max_entries|prefix|path|'dogpile.cache.memory'|'json'|'sha1'
     'dogpile.proxy.logging'|'5m'|=|¶|[|]|{|}|,|-1|1e400|nan|inf|true|false|0|'|'''|#|.|\"";
@@ -93,7 +93,7 @@ const VALUES: &str =
     "dogpile.cache.memory|dogpile.cache.null|dogpile.proxy.logging dogpile.proxy.readonly|None|true
     600|-1|-5|nan|inf|1e400|5m|99999999999999999999y|sha1|json|";
 
-/// One of `words`, or now and then anything.
+/// Returns one of `words`, or sometimes an arbitrary string.
 fn one_of(words: &'static str) -> impl Strategy<Value = String> {
     let words: Vec<String> = words.split(['|', '\n']).map(|word| word.trim().replace('¶', "\n")).collect();
     prop_oneof![4 => prop::sample::select(words), 1 => any::<String>()]
@@ -105,7 +105,7 @@ fn document() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_are_read_as_a_value_or_are_a_miss(bytes in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_a_value_or_a_miss(bytes in vec(any::<u8>(), 0..300)) {
         if let Some((_, start)) = envelope::read(&bytes) {
             prop_assert_eq!(bytes[start - 1], b'|');
         }
@@ -113,12 +113,12 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_payloads_in_a_valid_envelope_are_read_as_a_value_or_are_a_miss(payload in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_payload_in_an_envelope_is_a_value_or_a_miss(payload in vec(any::<u8>(), 0..300)) {
         read_and_replaced(&envelope_of(&payload));
     }
 
     #[test]
-    fn harmed_envelopes_are_read_as_a_value_or_are_a_miss(
+    fn damaged_envelope_is_a_value_or_a_miss(
         payload in prop::sample::select(PAYLOADS),
         harms in vec(harm(), 1..4),
     ) {

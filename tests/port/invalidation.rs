@@ -10,7 +10,7 @@ use dogpile_tests::regions::{START, SeparateTimes, Subject, on_each, on_each_wit
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Creators whose values count up from 1.
+/// Returns creators whose values count up from 1.
 #[derive(Default)]
 struct Counter(Cell<i32>);
 
@@ -27,7 +27,7 @@ impl Counter {
 
 /// Behaviour: `hard-invalidate-get`
 #[test]
-fn a_hard_invalidated_value_is_not_served() {
+fn hard_invalidated_value_is_not_served() {
     on_each(|Subject { region, clock }| {
         region.set("key", 1).unwrap();
         clock.advance(SECOND / 10);
@@ -42,7 +42,7 @@ fn a_hard_invalidated_value_is_not_served() {
 
 /// Behaviour: `hard-invalidate-goc`
 #[test]
-fn a_hard_invalidated_value_is_created_again_once() {
+fn hard_invalidated_value_is_created_again_once() {
     on_each(|Subject { region, clock }| {
         let counter = Counter::default();
         for round in 1..=3 {
@@ -71,7 +71,7 @@ fn hard_invalidated_values_are_created_again_once_each() {
 
 /// Behaviour: `soft-invalidate-get`
 #[test]
-fn a_softly_invalidated_value_is_not_served_by_get() {
+fn softly_invalidated_value_is_not_served_by_get() {
     on_each_with(
         |config| config.expiration_time(SECOND),
         |Subject { region, clock }| {
@@ -85,7 +85,7 @@ fn a_softly_invalidated_value_is_not_served_by_get() {
 
 /// Behaviour: `soft-invalidate-goc`
 #[test]
-fn a_softly_invalidated_value_is_created_again() {
+fn softly_invalidated_value_is_created_again() {
     on_each_with(
         |config| config.expiration_time(SECOND),
         |Subject { region, clock }| {
@@ -121,13 +121,13 @@ fn softly_invalidated_values_are_created_again_by_one_call() {
     );
 }
 
-// DIFFERENCE: without an expiration time Python raises, after a soft invalidation, once the creator has run. Here
-// the invalidation says all that is needed: what was made before it is stale.
+// DIFFERENCE: without an expiration time, Python raises after a soft invalidation, once the creator has run. Here,
+// the invalidation is sufficient: values that were made before it are stale.
 
 /// Behaviour: `soft-invalidate-needs-expiration-absent`
 /// Behaviour: `soft-invalidate-needs-expiration-present`
 #[test]
-fn a_soft_invalidation_needs_no_expiration_time() {
+fn soft_invalidation_needs_no_expiration_time() {
     on_each(|Subject { region, clock }| {
         let counter = Counter::default();
         region.invalidate_soft().unwrap();
@@ -145,7 +145,7 @@ fn a_soft_invalidation_needs_no_expiration_time() {
 /// Behaviour: `soft-invalidate-needs-expiration-multi-absent`
 /// Behaviour: `soft-invalidate-needs-expiration-multi-present`
 #[test]
-fn a_soft_invalidation_of_many_keys_needs_no_expiration_time() {
+fn soft_invalidation_of_many_keys_needs_no_expiration_time() {
     on_each(|Subject { region, clock }| {
         let counter = Counter::default();
         let create = || region.get_or_create_multi(&["a", "b"], |keys| counter.all(keys)).unwrap();
@@ -159,7 +159,7 @@ fn a_soft_invalidation_of_many_keys_needs_no_expiration_time() {
 }
 
 #[test]
-fn the_last_invalidation_is_the_one_that_counts() {
+fn last_invalidation_overrides_earlier_ones() {
     on_each(|Subject { region, clock }| {
         region.set("key", 1).unwrap();
         clock.advance(SECOND);
@@ -167,7 +167,7 @@ fn the_last_invalidation_is_the_one_that_counts() {
         region.set("key", 2).unwrap();
         clock.advance(SECOND);
         region.invalidate_soft().unwrap();
-        // Served while another thread creates: the soft invalidation came after the hard one.
+        // A hit while another thread creates, because the soft invalidation came after the hard one.
         let old = region.get_or_create("key", || {
             std::thread::scope(|scope| {
                 scope.spawn(|| region.get_or_create("key", || 4).unwrap()).join().unwrap()

@@ -1,4 +1,4 @@
-//! What a region tells `tracing`.
+//! The log events of a region.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use dogpile_tests::events::{Events, Told};
 use dogpile_tests::scripted::Scripted;
 use tracing::Level;
 
-/// A region of that name, its store, its clock, and what it tells.
+/// Returns a region with the name `name`, its store, its clock, and its events.
 fn observed(name: &'static str) -> (CacheRegion, Arc<Scripted>, Arc<ManualClock>, Events) {
     let (region, store, clock) = (CacheRegion::new(name), Scripted::new(), Arc::new(ManualClock::at(50.0)));
     region.configure(RegionConfig::from_instance(store.clone()).clock(clock.clone())).unwrap();
@@ -22,7 +22,7 @@ fn debug(region: &str, field: &'static str, key: &str, message: &str) -> Told {
 
 /// Behaviour: `log-creation-time`
 #[test]
-fn a_creation_is_told_with_its_seconds_and_keys() {
+fn creation_is_logged_with_its_seconds_and_keys() {
     let (region, _, clock, events) = observed("log creation");
     let work = || clock.advance(Duration::from_secs(5));
     region.get_or_create("foo", work).unwrap();
@@ -42,12 +42,12 @@ fn a_creation_is_told_with_its_seconds_and_keys() {
 
 /// Behaviour: `log-key-list-truncated`
 #[test]
-fn a_long_list_of_keys_is_told_by_its_ends() {
+fn long_list_of_keys_is_logged_truncated() {
     let (region, _, _, events) = observed("log many");
     let keys: Vec<String> = (0..440).map(|number| format!("{number:06}")).collect();
     region.get_or_create_multi(&keys, |keys| vec![1; keys.len()]).unwrap();
     let told = events.take().pop().unwrap();
-    // Each key takes its quotes, a comma and a blank: 10 characters; 4400 in all, with the brackets.
+    // Each key takes 10 characters, with its quotes, a comma, and a space. All take 4400, with the brackets.
     let (head, tail) = ("[\"000000\", \"000001\"", "\"000438\", \"000439\"]");
     let shown = &told.fields["keys"];
     assert!(shown.starts_with(head) && shown.ends_with(tail), "{shown}");
@@ -57,7 +57,7 @@ fn a_long_list_of_keys_is_told_by_its_ends() {
 
 /// Behaviour: `log-miss`
 #[test]
-fn a_miss_is_told_with_its_key() {
+fn miss_is_logged_with_its_key() {
     let (region, _, _, events) = observed("log miss");
     assert_eq!(region.get::<u32>("foo").unwrap(), None);
     assert_eq!(events.take(), [debug("log miss", "key", "\"foo\"", "no value present for key")]);
@@ -66,7 +66,7 @@ fn a_miss_is_told_with_its_key() {
 }
 
 #[test]
-fn a_hit_is_not_told() {
+fn hit_is_not_logged() {
     let (region, _, _, events) = observed("log hit");
     region.set("foo", 1).unwrap();
     region.get::<i32>("foo").unwrap();
@@ -76,7 +76,7 @@ fn a_hit_is_not_told() {
 
 /// Behaviour: `log-version-miss`
 #[test]
-fn a_value_of_another_version_is_a_miss_before_invalidation_is_looked_at() {
+fn value_of_another_version_is_a_miss_before_invalidation() {
     let (region, store, clock, events) = observed("log version");
     region.set("foo", 1).unwrap();
     store.alter("foo", |value| value.metadata.version = 1);
@@ -90,7 +90,7 @@ fn a_value_of_another_version_is_a_miss_before_invalidation_is_looked_at() {
 
 /// Behaviour: `log-hard-invalidation`
 #[test]
-fn a_hard_invalidated_value_is_told_apart() {
+fn hard_invalidation_is_logged_as_such() {
     let (region, _, clock, events) = observed("log hard");
     region.set("foo", 1).unwrap();
     clock.advance(Duration::from_secs(1));
@@ -100,7 +100,7 @@ fn a_hard_invalidated_value_is_told_apart() {
 }
 
 #[test]
-fn a_value_that_cannot_be_read_is_told_with_the_reason() {
+fn unreadable_value_is_logged_with_the_reason() {
     let (region, _, _, events) = observed("log unreadable");
     region.set("foo", 1).unwrap();
     assert_eq!(region.get::<String>("foo").unwrap(), None);

@@ -1,4 +1,4 @@
-//! The backends that keep values in this process, and the one that keeps none, under a region.
+//! The backends that keep values in this process, and the null backend, under a region.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -23,7 +23,7 @@ fn memory_shares_the_values_themselves() {
 
 /// Behaviour: `memory-pickle-generic-suite`
 #[test]
-fn memory_pickle_keeps_a_copy_that_later_changes_do_not_reach() {
+fn memory_pickle_keeps_an_independent_copy() {
     let region = region_of("in memory", RegionConfig::new("dogpile.cache.memory_pickle"));
     let value = Arc::new(Mutex::new(vec![1]));
     region.set("key", value.clone()).unwrap();
@@ -34,7 +34,7 @@ fn memory_pickle_keeps_a_copy_that_later_changes_do_not_reach() {
 
 /// Behaviour: `memory-cache-dict-argument`
 #[test]
-fn regions_work_on_a_map_of_the_callers() {
+fn regions_work_on_the_callers_map() {
     let map = Arc::new(Mutex::new(HashMap::<String, CachedValue>::new()));
     let region =
         region_of("in memory", RegionConfig::from_instance(Arc::new(MemoryBackend::with_map(map.clone()))));
@@ -45,7 +45,7 @@ fn regions_work_on_a_map_of_the_callers() {
     assert_eq!(region.get("other").unwrap(), Some(InMemory(1)));
 }
 
-/// In Python each region has locks of its own, and both create.
+/// In Python, each region has its own locks, and both create.
 #[test]
 fn regions_over_one_map_wait_for_each_others_creators() {
     bounded(|| {
@@ -73,9 +73,9 @@ fn regions_over_one_map_wait_for_each_others_creators() {
     });
 }
 
-/// In Python memory never evicts.
+/// In Python, the memory backend never evicts.
 #[test]
-fn memory_with_a_limit_drops_what_is_used_least() {
+fn memory_with_a_limit_drops_the_least_used_values() {
     for name in ["dogpile.cache.memory", "dogpile.cache.memory_pickle"] {
         let region = region_of("in memory", RegionConfig::new(name).argument("max_entries", 100));
         for number in 0..1000 {
@@ -95,7 +95,7 @@ fn memory_with_a_limit_drops_what_is_used_least() {
 /// Behaviour: `null-multi-set-discards`
 /// Behaviour: `null-multi-delete`
 #[test]
-fn the_null_backend_takes_everything_and_keeps_nothing() {
+fn null_backend_stores_nothing() {
     let region = region_of("in memory", RegionConfig::new("dogpile.cache.null"));
     assert_eq!(region.get::<i32>("a").unwrap(), None);
     region.set("a", 1).unwrap();

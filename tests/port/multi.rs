@@ -9,7 +9,7 @@ use dogpile_tests::regions::{Subject, odd_only, on_each, on_each_with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A creator of many values that notes the keys of its calls. Its values count up from 1.
+/// A creator of many values that records the keys of its calls. Its values count up from 1.
 #[derive(Default)]
 struct Creator {
     asked: RefCell<Vec<Vec<String>>>,
@@ -73,7 +73,7 @@ fn no_keys_have_no_values_and_no_creator_is_called() {
 /// Behaviour: `multi-delete-then-get-no-value`
 /// Behaviour: `multi-delete-before-set-ok`
 #[test]
-fn deleting_together_removes_what_is_there_and_nothing_else() {
+fn delete_multi_removes_only_the_given_keys() {
     on_each(|Subject { region, .. }| {
         region.delete_multi(&["a", "b", "c", "d", "e"]).unwrap();
         region.set_multi([("a", 1), ("b", 2), ("c", 3)]).unwrap();
@@ -99,7 +99,7 @@ fn creator_gets_sorted_missing_keys_and_values_keep_their_order() {
 
 /// Behaviour: `multi-goc-creator-gets-keys`
 #[test]
-fn the_creator_is_never_called_without_a_key() {
+fn creator_is_never_called_without_a_key() {
     on_each(|Subject { region, .. }| {
         let creator = Creator::default();
         for _ in 0..3 {

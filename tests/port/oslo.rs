@@ -51,7 +51,7 @@ fn scope(region: &CacheRegion) -> String {
     region.backend().unwrap().capabilities().scope.unwrap()
 }
 
-/// The section is that of a Keystone with memcached, as its guides show it.
+/// The section is that of a Keystone with memcached, as in its guides.
 #[test]
 fn section_of_keystone_configures_a_region_with_one_warning() {
     let section = [

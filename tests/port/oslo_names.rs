@@ -1,4 +1,4 @@
-//! The tables of `docs/oslo-cache.md`, which are made of the data in the code.
+//! The tables of `docs/oslo-cache.md`, which are generated from the data in the code.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The serializer `pickle`: values that come back, and pickles that are refused.
+//! The serializer `pickle`: values that are read back, and pickles that are refused.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
@@ -213,7 +213,7 @@ enum Row {
 
 #[test]
 fn few_bytes_that_stand_for_many_values_are_refused() {
-    // A tuple with itself twice, forty times over; and a list of a long text, many times.
+    // A tuple that contains itself twice, forty times over, and a list of a long string, many times.
     let twice: Vec<u8> = (0..40).flat_map(|number| [0x86, b'q', number, b'h', number]).collect();
     let text = [&b"(X\0\0\x10\0"[..], &[b'x'; 1 << 20], b"q\0", &b"h\0".repeat(1000), b"t."].concat();
     for pickle in [[&b"]]"[..], &twice, b"\x86."].concat(), text] {

@@ -1,4 +1,4 @@
-//! The serializers beside the real Python: what one side writes, the other reads.
+//! The serializers compared with the real Python. Each side reads what the other one writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -38,10 +38,10 @@ impl Python {
         Some((0..hex.len()).step_by(2).map(byte).collect())
     }
 
-    /// Returns the `repr` of what Python reads from `bytes`.
+    /// Returns the `repr` of the value that Python reads from `bytes`.
     ///
     /// # Errors
-    /// Returns Python's reason to refuse them.
+    /// The reason of Python to refuse them.
     pub(crate) fn read(&self, serializer: &str, bytes: &[u8]) -> Result<String, String> {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let reply = self.0.ask(&json!({ "do": "read", "serializer": serializer, "written": hex }));

@@ -1,4 +1,4 @@
-//! The tables of types in `docs/types.md`, as the real Python and each serializer make them.
+//! The tables of types in `docs/types.md`, generated with the real Python and each serializer.
 //!
 //! `DOGPILE_TESTS_REWRITE=1` writes the tables to the file instead of comparing them.
 

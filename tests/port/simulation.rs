@@ -1,6 +1,6 @@
 //! Threads that use one value under the dogpile lock for a long, simulated time.
 //!
-//! The clock stands still while any thread runs. When all threads sleep or wait, it jumps to the time at which the
+//! The clock does not move while any thread runs. When all threads sleep or wait, it jumps to the time at which the
 //! next one wakes. Minutes therefore pass in milliseconds, and the bounds hold on slow machines too.
 
 // Source: dogpile.cache `tests/test_lock.py`, `ConcurrencyTest`.

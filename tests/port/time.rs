@@ -1,4 +1,4 @@
-//! The time of a region: clocks that stand still or step, invalidations, and values from the future.
+//! The time of a region: clocks that are frozen or step, invalidations, and values from the future.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn value_set_before_invalidation_is_never_served_by_frozen_clock() {
+fn value_set_before_invalidation_is_stale_by_frozen_clock() {
     on_each(|Subject { region, .. }| {
         for round in 0..10 {
             region.set("key", round).unwrap();
@@ -58,7 +58,7 @@ fn soft_invalidation_keeps_hard_one() {
 }
 
 #[test]
-fn invalidation_during_creation_covers_it_though_the_clock_steps_back() {
+fn invalidation_covers_creation_despite_clock_step_back() {
     on_each(|Subject { region, clock }| {
         let made = region.get_or_create("key", || {
             clock.set(START - 10.0);
@@ -144,7 +144,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an ideal region would know about its only key.
+/// The knowledge of an ideal region about its only key.
 #[derive(Debug, Default)]
 struct Model {
     value: Option<i32>,
@@ -166,8 +166,8 @@ impl Model {
 proptest! {
     /// Without an expiration time, only the order of the calls matters, not the clock.
     ///
-    /// The clock is never set back by more than a minute in all. Beyond that, a region gives up stamps from before, and
-    /// cannot tell them from new ones once the clock has caught up.
+    /// The clock is never set back by more than a minute in all. Beyond that, a region gives up stamps from before
+    /// the step. It cannot distinguish them from new ones once the clock has caught up.
     #[test]
     fn order_of_calls_alone_decides_what_is_served(steps in vec(step(), 0..60), custom in any::<bool>()) {
         let config = RegionConfig::new("dogpile.cache.memory");

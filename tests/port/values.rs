@@ -1,4 +1,4 @@
-//! What goes into a region comes out, or is refused.
+//! A stored value is read back unchanged, or is refused.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};

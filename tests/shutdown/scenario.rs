@@ -14,7 +14,7 @@ use super::threads_left::threads_left;
 /// The runtimes: none, two kinds of tokio's, and smol.
 pub(crate) const RUNTIMES: [&str; 4] = ["host", "tokio_current_thread", "tokio_multi_thread", "smol"];
 
-/// How long the threads may be idle, and more, since the machine may be busy.
+/// The longest time that the threads may be idle. It is generous, because the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A backend, and the runtime of the tasks that use it.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The threads of smol that are there for as long as the process: they belong to no region.
+/// The threads of smol that live as long as the process. They belong to no region.
 const OF_SMOL: [&str; 3] = ["smol-", "async-io", "blocking-"];
 
 /// Waits until all threads except the main one have ended, for at most `limit`. Returns the names of the others, which are

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 
 use crate::servers::folder;
 
-/// A private authority, and certificates that it signed for a client and for a server at `localhost` or 127.0.0.1.
+/// A private authority, and its certificates for a client and a server. The server is `localhost`
+/// or 127.0.0.1.
 ///
 /// They are files in PEM, which are removed when the value is dropped.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! [`Dialect`]: tells the replies of a protocol apart, and makes wrong ones.
+//! [`Dialect`]: distinguishes the replies of a protocol, and makes wrong ones.
 
 mod binary;
 mod layout;
@@ -42,7 +42,7 @@ impl Dialect {
         if self == Dialect::Classic && reply == b"MN\r\n" { b"ERROR\r\n".to_vec() } else { reply }
     }
 
-    /// Returns whether nothing but their place tells the replies apart.
+    /// Returns whether only their order distinguishes the replies.
     pub(crate) fn are_alike(self, one: &[u8], other: &[u8]) -> bool {
         self == Dialect::Resp && one.first() == other.first()
     }

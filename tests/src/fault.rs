@@ -1,4 +1,4 @@
-//! [`Fault`]: the table of what a network, a proxy, or a broken server can do to replies.
+//! [`Fault`]: what a network, a proxy, or a broken server does to replies.
 
 /// What happens to a reply between a server and its client.
 ///
@@ -9,11 +9,11 @@
 pub enum Fault {
     /// It arrives late, but well before the deadline.
     Delay,
-    /// It arrives after the deadline, when nobody waits for it.
+    /// It arrives after the deadline, when its caller no longer waits.
     Late,
     /// It does not arrive while the fault lasts. It is delivered afterwards, like a late reply.
     Freeze,
-    /// It arrives to its middle. The rest is delivered when the fault is over.
+    /// Its first half arrives. The rest is delivered when the fault is over.
     FreezeInside,
     /// It arrives byte by byte, with pauses that add up to more than the deadline for all but the shortest replies.
     Drip,
@@ -52,7 +52,7 @@ pub enum Fault {
     InsertAfter,
     /// Bytes that belong to no reply precede it.
     InsertBefore,
-    /// A reply that nobody asked for arrives on each new connection.
+    /// A reply without a request arrives on each new connection.
     Unrequested,
     /// Its length is too small by one.
     WrongLength,

@@ -1,4 +1,4 @@
-//! Threads that use a region while a [`FaultyRelay`] spoils replies, and what every call promises them.
+//! Threads that use a region while a [`FaultyRelay`] spoils replies, and checks of their results.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -23,16 +23,16 @@ const FAULTS: usize = 60;
 /// The longest time for which replies are spoiled.
 const LONGEST: Duration = Duration::from_millis(2500);
 
-/// The most attempts until replies are right again after a fault, with a pause after each that was not.
+/// The number of attempts within which replies are right again after a fault. A pause follows each that was not.
 const RECOVERY: usize = 200;
 
-/// How often in a row all keys must be right after a fault.
+/// The number of times in a row that all keys must be right after a fault.
 const ROUNDS: usize = 5;
 
-/// What is said about a call that a machine with few processors and many threads delays.
+/// The explanation of a call that a machine with few processors and many threads delays.
 const SLACK: Duration = Duration::from_millis(1500);
 
-/// What is stored: the key, and how often its thread stored something under it before.
+/// A stored value: the key, and the number of values that its thread stored under it before.
 type Stored = (String, u64);
 
 /// A region that is used through a relay.
@@ -44,7 +44,7 @@ pub struct Spoiled<'r> {
     pub relay: &'r FaultyRelay,
     /// The limit of one exchange with a server.
     pub timeout: Duration,
-    /// The time after which the lock of a creator whose release was lost is free again.
+    /// The time after which a lock is free whose release was lost.
     pub lock: Duration,
     /// Whether reads may fail. Otherwise, what cannot be read is a miss.
     pub fails: bool,
@@ -202,7 +202,7 @@ impl User<'_> {
         assert!(is_right || name.contains(VICTIM), "{:?}: {made} has {found:?}", self.fault);
     }
 
-    /// Makes a call of at most so many exchanges, and returns what it returned, or `None` if it failed.
+    /// Makes a call of at most so many exchanges. Returns its result, or `None` if it failed.
     fn call<T>(
         &mut self,
         what: &str,
@@ -222,7 +222,7 @@ impl User<'_> {
     fn failed(&mut self, what: &str, error: &RegionError) {
         let why = told(error);
         self.failures += 1;
-        // A value beyond the cap is an error in any case: it is the application that can raise the cap.
+        // A value beyond the cap is always an error, because the application can raise the cap.
         let is_expected =
             self.spoiled.fails || !["get", "get_multi"].contains(&what) || why.contains("max_value_bytes");
         assert!(is_expected, "{:?}: {what} failed: {why}", self.fault);
@@ -232,7 +232,7 @@ impl User<'_> {
     fn check(&self, key: &Key, found: Option<Stored>) {
         let Some((name, number)) = found else { return };
         let is_right = name == key.name && number <= key.tried.load(SeqCst);
-        // Nothing is said about the values whose bytes changed.
+        // The values whose bytes changed are not checked.
         let is_spoiled = self.fault == Fault::CorruptPayload && key.is_victim();
         assert!(is_right || is_spoiled, "{:?}: {} has ({name:?}, {number})", self.fault, key.name);
     }

@@ -1,4 +1,4 @@
-//! [`FaultyRelay`]: a relay between clients and their servers that does to replies what a [`Fault`] says.
+//! [`FaultyRelay`]: a relay between clients and their servers that applies a [`Fault`] to replies.
 
 mod delivery;
 mod state;
@@ -90,7 +90,7 @@ impl Drop for FaultyRelay {
     }
 }
 
-/// What passes requests and replies on.
+/// The part of the relay that passes requests and replies on.
 #[derive(Clone)]
 struct Passing(Arc<State>);
 
@@ -108,7 +108,7 @@ impl Passing {
     fn relay(&self, mut client: TcpStream, server: u16) {
         // If the server is not reachable, the client's connection ends, as it would without the relay.
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { return };
-        // Each piece of a reply is to arrive by itself.
+        // Each piece of a reply must arrive by itself.
         let _ = client.set_nodelay(true);
         let _ = server.set_nodelay(true);
         if self.0.spoiling.only.is_none() && self.0.fault() == Some(Fault::Unrequested) {

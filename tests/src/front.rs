@@ -1,4 +1,4 @@
-//! [`Front`]: the blocking or the asynchronous form of a region's calls, for tests that try both.
+//! [`Front`]: the blocking or the asynchronous calls of a region, for tests of both.
 
 use dogpile::{CacheRegion, CacheValue, RegionError};
 

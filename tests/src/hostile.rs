@@ -1,4 +1,4 @@
-//! [`HostileServer`]: a Redis server that sends anything but the reply that it was asked for.
+//! [`HostileServer`]: a Redis server that sends anything but the right reply.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 
 use crate::threads::{Signal, until};
 
-/// What a server does instead of replying.
+/// How a server behaves instead of replying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misbehavior {
-    /// Nothing: it replies as it should.
+    /// It replies as it should.
     None,
     /// It never replies.
     Freeze,
@@ -51,7 +51,7 @@ struct Shared {
     misbehavior: Mutex<Misbehavior>,
     /// The number of connections that were opened.
     connections: AtomicUsize,
-    /// Given when replies are to be sent again.
+    /// A signal to send replies again.
     repeat: Signal,
     /// The number of replies that were sent again later.
     repeated: AtomicUsize,

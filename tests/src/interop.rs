@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::peer::Peer;
 use crate::threads::{together, until};
 
-/// Each side sees the lock of the other on "key", which is `mangled` in the store, and is excluded by it.
+/// Each side sees the other's lock on "key", and is excluded by it. The key is `mangled` in the store.
 ///
 /// # Panics
 /// If the scene goes differently.
@@ -49,8 +49,7 @@ pub fn python_waits_for_our_creator(python: &Peer, region: &CacheRegion, it_wait
     assert!(!python.key_is_locked("key"));
 }
 
-/// Eight of our threads request "key" while Python's creator runs, and get the value that it creates. `they_wait`
-/// returns whether they wait.
+/// Eight of our threads get the value of "key" from Python's running creator. `they_wait` returns whether they wait.
 ///
 /// # Panics
 /// If the scene goes differently.
@@ -62,7 +61,7 @@ pub fn we_wait_for_pythons_creator(python: &Peer, region: &CacheRegion, they_wai
         let waiting = scope.spawn(|| together(8, |_| ask()));
         until("we wait for the lock", they_wait);
         assert_eq!(python.end_creation(), json!({ "value": "python's", "created": true }));
-        assert_eq!(waiting.join().expect("nobody panics"), ["python's"; 8]);
+        assert_eq!(waiting.join().expect("no thread panics"), ["python's"; 8]);
     });
     assert!(!region.key_is_locked("key").expect("the store replies"));
 }

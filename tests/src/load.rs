@@ -1,4 +1,4 @@
-//! Threads that use a region without pause while its server is disturbed, and the results of their calls.
+//! Threads that use a region while its server is disturbed, and the calls' results.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -99,7 +99,7 @@ impl Load {
         });
     }
 
-    /// Blocks until each thread has made some rounds of calls since the server's state last changed.
+    /// Blocks until each thread has made some rounds of calls in the present state.
     ///
     /// # Panics
     /// Panics if that does not happen in time.

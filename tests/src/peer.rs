@@ -1,4 +1,4 @@
-//! [`Peer`]: a process over the same servers and files as the test, in Rust or in Python with the real dogpile.cache.
+//! [`Peer`]: a process over the same servers and files, in Rust or in Python.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -93,7 +93,7 @@ impl Peer {
         self.hear()
     }
 
-    /// Returns the value of `key` in the process's region, or `None` if the key is missing.
+    /// Returns the process's value of `key`, or `None` if the key is missing.
     ///
     /// # Panics
     /// See [`ask`](Self::ask).

@@ -1,4 +1,4 @@
-//! [`Relay`]: a relay between a client and its server that delays and cuts replies, as a network may.
+//! [`Relay`]: a relay between a client and its server that delays and cuts replies.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -61,7 +61,7 @@ impl Relay {
         self.port
     }
 
-    /// Returns the number of round trips: how often clients sent something, first or after a reply.
+    /// Returns the number of round trips. A client begins one when it sends something first or after a reply.
     pub fn turns(&self) -> usize {
         self.shared.turns.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! [`Process`]: a real server in a process of its own, which ends when the test does, however that ends.
+//! [`Process`]: a real server in its own process. It ends when the test does, however that ends.
 
 use std::env;
 use std::ffi::OsStr;

@@ -19,7 +19,7 @@ fn wrong_read(timeline: &Timeline<'_>, read: &Read<'_>) -> Option<Violation> {
 }
 
 fn unknown(timeline: &Timeline<'_>, read: &Read<'_>) -> Violation {
-    let what = format!("k{}: {} was returned, which nobody made for this key", timeline.key, read.value);
+    let what = format!("k{}: {} was returned, which was not made for this key", timeline.key, read.value);
     Violation::new(Rule::Origin, timeline, what, &[read.by])
 }
 
@@ -65,7 +65,7 @@ fn invalidated(timeline: &Timeline<'_>, read: &Read<'_>, made: &Made<'_>) -> Opt
     }
 }
 
-/// The last write for which `wanted` that ruled the value out before the read began.
+/// Returns the last write for which `wanted` holds and that ruled the value out before the read began.
 fn ruling_out<'h>(
     timeline: &Timeline<'h>,
     read: &Read<'_>,
@@ -76,7 +76,7 @@ fn ruling_out<'h>(
     writes.filter(|write| made.is_ruled_out_by(write)).max_by_key(|write| write.begin)
 }
 
-/// A soft invalidation that may have replaced `hard` before the read.
+/// Returns a soft invalidation that may have replaced `hard` before the read.
 fn weakening<'h>(timeline: &Timeline<'h>, read: &Read<'_>, hard: &Operation) -> Option<&'h Operation> {
     let soft = timeline.writes.iter().copied().filter(|write| write.call == Call::InvalidateSoft);
     let mut later = soft.filter(|soft| soft.end.is_none_or(|end| end > hard.begin) && soft.begin < read.end);

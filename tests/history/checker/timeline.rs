@@ -1,4 +1,4 @@
-//! [`Timeline`]: what a history says about one key.
+//! [`Timeline`]: the events of one key in a history.
 
 use super::super::operations::{Call, Creation, History, Key, Moment, Operation, Outcome, Value};
 
@@ -42,7 +42,7 @@ pub(super) struct Miss<'h> {
 }
 
 impl<'h> Timeline<'h> {
-    /// The timeline of `key`.
+    /// Returns the timeline of `key`.
     pub(super) fn of(history: &'h History, key: Key) -> Self {
         let mut timeline = Timeline {
             key,
@@ -96,7 +96,7 @@ impl<'h> Timeline<'h> {
         }
     }
 
-    /// Whether another creation may have replaced what `made` stored by `end` with a value that an earlier
+    /// Returns whether another creation may have replaced what `made` stored by `end` with a value that an earlier
     /// invalidation rules out.
     pub(super) fn is_replaced(&self, made: &Made<'_>, end: Moment) -> bool {
         let later =
@@ -112,19 +112,19 @@ impl<'h> Timeline<'h> {
         self.writes.iter().copied().filter(move |write| is_invalidation(write.call))
     }
 
-    /// What made the value that `read` returned.
+    /// Returns what made the value that `read` returned.
     pub(super) fn origin(&self, read: &Read<'_>) -> Option<&Made<'h>> {
         self.made.iter().find(|made| made.value == read.value)
     }
 }
 
 impl Made<'_> {
-    /// Whether the call that made the value stores it.
+    /// Returns whether the call that made the value stores it.
     pub(super) fn is_cacheable(&self) -> bool {
         self.creation.is_none_or(|creation| creation.cacheable)
     }
 
-    /// Whether the value is ruled out once `write` is over.
+    /// Returns whether the value is ruled out once `write` is over.
     pub(super) fn is_ruled_out_by(&self, write: &Operation) -> bool {
         match (self.creation, self.by.settled()) {
             // A creation that was dropped is stored before a newer write, or not at all.
@@ -136,31 +136,31 @@ impl Made<'_> {
         }
     }
 
-    /// The earliest moment from which on a write may excuse that the value is missing.
+    /// Returns the earliest moment from which a write may excuse that the value is missing.
     pub(super) fn since(&self) -> Moment {
         let own_creation = self.creation.filter(|_| !self.by.call.sees_old_values());
         own_creation.map_or(self.by.begin, |creation| creation.ready)
     }
 
-    /// Whether `write` may excuse that the value is missing at `end`.
+    /// Returns whether `write` may excuse that the value is missing at `end`.
     pub(super) fn is_disturbed_by(&self, write: &Operation, end: Moment) -> bool {
         write.begin != self.by.begin && is_in_progress(write, self.since(), end)
     }
 }
 
 impl Read<'_> {
-    /// Whether the call returns fresh values only.
+    /// Returns whether the call returns fresh values only.
     pub(super) fn is_fresh_only(&self) -> bool {
         self.by.call == Call::Get
     }
 
-    /// Whether `write` was over when the call began.
+    /// Returns whether `write` was over when the call began.
     pub(super) fn is_after(&self, write: &Operation) -> bool {
         write.settled().is_some_and(|over| over < self.by.begin)
     }
 }
 
-/// Whether `write` may have been in progress at any moment from `since` until `end`.
+/// Returns whether `write` may have been in progress at any moment from `since` until `end`.
 fn is_in_progress(write: &Operation, since: Moment, end: Moment) -> bool {
     write.settled().unwrap_or(Moment::MAX) > since && write.begin < end
 }

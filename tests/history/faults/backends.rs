@@ -16,7 +16,7 @@ use super::super::worker::is_created;
 type Stored = Result<(), BackendError>;
 type Found = Result<Option<CachedValue>, BackendError>;
 
-/// Whether a creator made what is stored: the store keeps objects.
+/// Returns whether a creator made the stored value. The store keeps objects.
 fn was_created(value: &CachedValue) -> bool {
     match &value.payload {
         Payload::Object(object) => u64::from_object(object).is_some_and(is_created),
@@ -43,7 +43,7 @@ impl Replaying {
         }
     }
 
-    /// Stores what is due. Calls come all the time, so that no thread is needed that waits.
+    /// Stores the values that are due. Calls come all the time, so no waiting thread is needed.
     fn replay(&self) -> Stored {
         let mut late = self.late.lock();
         let now = Instant::now();
@@ -139,7 +139,7 @@ impl ProxyBackend for CreatesSideBySide {
     }
 }
 
-/// Returns the value of key 1 to those who ask for key 0.
+/// Returns the value of key 1 to calls that request key 0.
 #[derive(Debug)]
 pub(super) struct Swapped(pub(super) Arc<dyn CacheBackend>);
 

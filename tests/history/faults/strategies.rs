@@ -23,8 +23,8 @@ impl RegionInvalidationStrategy for SoftReplacesHard {
     }
 }
 
-/// E5: values that were stamped just before the invalidation stay valid. A region invalidates just after its last stamp,
-/// so that this strategy has to put the invalidation back to that stamp.
+/// E5: values that were stamped just before the invalidation stay valid. A region invalidates just after its last
+/// stamp, so this strategy moves the invalidation back to that stamp.
 #[derive(Debug, Default)]
 pub(super) struct EqualTimesAreValid {
     hard: Mutex<Option<CreationTime>>,

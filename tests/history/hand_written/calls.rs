@@ -6,7 +6,7 @@ pub(super) fn get(begin: Moment, end: Moment, found: Option<Value>) -> Operation
     ended(begin, end, Operation { found: vec![found], ..begun(Call::Get, begin) })
 }
 
-/// A `get_or_create` that runs no creator.
+/// Returns a `get_or_create` that runs no creator.
 pub(super) fn hit(begin: Moment, end: Moment, found: Value) -> Operation {
     ended(begin, end, Operation { found: vec![Some(found)], ..begun(Call::GetOrCreate, begin) })
 }
@@ -27,14 +27,14 @@ pub(super) fn invalidate_soft(begin: Moment, end: Moment) -> Operation {
     ended(begin, end, begun(Call::InvalidateSoft, begin).on([]))
 }
 
-/// A `get_or_create` that creates, with the first and the last moment of the creator.
+/// Returns a `get_or_create` that creates, with the first and the last moment of the creator.
 pub(super) fn create(begin: Moment, end: Moment, creator: (Moment, Moment), value: Value) -> Operation {
     let mut operation = hit(begin, end, value);
     operation.creations.push(creation(0, creator, value));
     operation
 }
 
-/// A `get_or_create_multi` that creates keys 0 and 1 at once.
+/// Returns a `get_or_create_multi` that creates keys 0 and 1 at once.
 pub(super) fn create_multi(
     begin: Moment,
     end: Moment,
@@ -60,7 +60,7 @@ fn creation(key: Key, (called, returned): (Moment, Moment), value: Value) -> Cre
 }
 
 impl Operation {
-    /// The same operation on other keys.
+    /// Returns the same operation on other keys.
     pub(super) fn on<const N: usize>(mut self, keys: [Key; N]) -> Self {
         self.keys = keys.into();
         let moved = self.creations.iter_mut().zip(keys);
@@ -68,40 +68,40 @@ impl Operation {
         self
     }
 
-    /// The same write, seen in the store until `moment`.
+    /// Returns the same write, seen in the store until `moment`.
     pub(super) fn in_store_until(self, moment: Moment) -> Self {
         Operation { at_work: moment, ..self }
     }
 
-    /// The same creation, which was last seen before its creator at `moment`.
+    /// Returns the same creation, last seen before its creator at `moment`.
     pub(super) fn ready_at(mut self, moment: Moment) -> Self {
         self.creations[0].ready = moment;
         self
     }
 
-    /// The same creation, of a value that is not cacheable.
+    /// Returns the same creation, of a value that is not cacheable.
     pub(super) fn uncacheable(mut self) -> Self {
         self.creations[0].cacheable = false;
         self
     }
 
-    /// The same creation, whose creator fails.
+    /// Returns the same creation, whose creator fails.
     pub(super) fn creator_failed(mut self) -> Self {
         self.creations[0].value = None;
         Operation { outcome: Outcome::CreatorFailed, found: Vec::new(), ..self }
     }
 
-    /// The same operation, which the store fails.
+    /// Returns the same operation, which the store fails.
     pub(super) fn failed(self) -> Self {
         Operation { outcome: Outcome::Failed("the store is down".to_owned()), found: Vec::new(), ..self }
     }
 
-    /// The same operation, whose future was dropped at its end.
+    /// Returns the same operation, whose future was dropped at its end.
     pub(super) fn dropped(self) -> Self {
         Operation { outcome: Outcome::Dropped, found: Vec::new(), ..self }
     }
 
-    /// The same operation, before it ends.
+    /// Returns the same operation, before it ends.
     pub(super) fn unfinished(self) -> Self {
         Operation { outcome: Outcome::Unfinished, found: Vec::new(), end: None, ..self }
     }

@@ -15,7 +15,7 @@ use super::dropping::Drops;
 /// A task that calls the region.
 pub(super) struct Caller {
     pub(super) region: Arc<CacheRegion>,
-    /// What the keys of the round are called.
+    /// The names of the keys of the round.
     pub(super) names: Arc<[String]>,
     pub(super) recorder: Arc<Recorder>,
     /// Its number.
@@ -25,7 +25,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Performs and records one call, which is dropped when `drops` says so. With several keys, it is the multi form.
+    /// Performs and records one call, which is dropped when `drops` requires it. With several keys, it is the multi
+    /// form.
     pub(super) async fn call(&self, call: Call, keys: &[Key], drops: Drops, random: &mut Random) {
         let keys = if matches!(call, Call::Invalidate | Call::InvalidateSoft) { &[] } else { keys };
         let sets = if call == Call::Set { keys } else { &[] };
@@ -65,9 +66,9 @@ impl Caller {
         }
     }
 
-    /// Removes the keys, unrecorded.
+    /// Removes the keys without recording that.
     pub(super) async fn forget(&self) {
-        // It only saves room: the next round has other keys.
+        // This only saves memory, because the next round has other keys.
         let _ = self.region.delete_multi_async(&self.names).await;
     }
 

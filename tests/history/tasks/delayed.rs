@@ -1,4 +1,4 @@
-//! [`Delayed`]: the asynchronous calls of a store whose own calls block, each after a random pause.
+//! [`Delayed`]: asynchronous calls of a store that blocks, each after a random pause.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::super::random::{pause, set_pace};
 use super::super::recorder::moment;
 
-/// How many threads perform the calls of a store.
+/// The number of threads that perform the calls of a store.
 const THREADS: usize = 3;
 
 /// The longest pause before and after a call.

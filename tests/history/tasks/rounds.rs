@@ -17,10 +17,10 @@ use super::creators::rest;
 use super::dropping::Drops;
 use super::left_behind::left_behind;
 
-/// How many tasks take part in a round.
+/// The number of tasks in a round.
 const TASKS: usize = 8;
 
-/// How often each call is made: one mix per kind of round.
+/// The weight of each call: one mix per kind of round.
 const MIXES: [&[(Call, u64)]; 4] = [
     // Everything.
     &[
@@ -43,7 +43,7 @@ const MIXES: [&[(Call, u64)]; 4] = [
         (Call::Invalidate, 1),
         (Call::InvalidateSoft, 2),
     ],
-    // Few writes, so that most creations are to be found afterwards.
+    // Few writes, so that most creations are still stored afterwards.
     &[(Call::Get, 8), (Call::Delete, 1), (Call::GetOrCreate, 8), (Call::GetOrCreateWith, 3)],
 ];
 
@@ -53,9 +53,9 @@ pub(super) struct Run {
     pub(super) region: Arc<CacheRegion>,
     /// Whether the store may drop values on its own.
     pub(super) evicts: bool,
-    /// What determines the operations.
+    /// The source of the operations.
     pub(super) seed: u64,
-    /// How long a round may take, before its calls count as hanging.
+    /// The longest time of a round, after which its calls count as hanging.
     pub(super) limit: Duration,
     /// The runtime that polls the tasks.
     pub(super) runtime: Runtime,
@@ -111,7 +111,7 @@ impl Run {
     }
 }
 
-/// Lets all tasks perform their operations, once all of them are there.
+/// Lets all tasks perform their operations, once all of them have started.
 async fn all_end(callers: Vec<Caller>, mut random: Random) {
     let (mix, keeps_writes) = (random.one_of(&MIXES), random.below(2) == 0);
     let start = Arc::new(Barrier::new(callers.len()));
@@ -129,8 +129,8 @@ async fn all_end(callers: Vec<Caller>, mut random: Random) {
     }
 }
 
-/// Performs the operations of one task. If it `keeps_writes`, no `set` or `delete` is dropped: a write that was dropped
-/// excuses much of what comes after it.
+/// Performs the operations of one task. If it `keeps_writes`, no `set` or `delete` is dropped. A write that was
+/// dropped excuses many later results.
 async fn perform(caller: &Caller, mix: &[(Call, u64)], keeps_writes: bool, mut random: Random) {
     for _ in 0..OPERATIONS {
         let (call, keys) = (random.weighted(mix), some_keys(&mut random));
@@ -141,7 +141,7 @@ async fn perform(caller: &Caller, mix: &[(Call, u64)], keeps_writes: bool, mut r
     }
 }
 
-/// Reads, creates, and reads again, when all is quiet. Then removes the keys.
+/// Reads, creates, and reads again, after all other tasks have ended. Then removes the keys.
 async fn look_after(caller: Caller) {
     let mut random = Random::new(0, 0);
     for key in 0..KEYS {

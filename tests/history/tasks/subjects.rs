@@ -18,7 +18,7 @@ use super::delayed::Delayed;
 
 const MEMORY: &str = "dogpile.cache.memory";
 
-/// A region on each backend: those that never block, those that block, and those with asynchronous calls.
+/// Returns a region on each backend: those that never block, those that block, and those with asynchronous calls.
 pub(super) fn subjects() -> Vec<Subject> {
     vec![
         Subject::new("memory", || RegionConfig::new(MEMORY)),
@@ -51,12 +51,12 @@ pub(super) fn subjects() -> Vec<Subject> {
     ]
 }
 
-/// A region whose store has a fault: a `set` reports its end before it begins.
+/// Returns a region whose store has a fault: a `set` reports its end before it begins.
 pub(super) fn fault() -> Subject {
     Subject::new("late_store", || RegionConfig::new(MEMORY).wrap_in(Delayed::reporting_early))
 }
 
-/// The same region, whose calls block and pause at random.
+/// Returns the same region, whose calls block and pause at random.
 fn offloaded(config: RegionConfig) -> RegionConfig {
     config.wrap_in(Offloaded)
 }

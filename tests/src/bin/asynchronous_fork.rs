@@ -1,5 +1,6 @@
-//! Forks after asynchronous calls to the server on the port that is given, and calls in both processes at once. A second
-//! argument is the backend, by default Redis.
+//! Forks after asynchronous calls to a server, and makes calls in both processes at once.
+//!
+//! The first argument is the server's port. The second is the backend, by default Redis.
 
 use std::error::Error;
 
@@ -25,7 +26,7 @@ fn main() -> Outcome {
     match fork::fork()? {
         Fork::Child => {
             let mut called = calls(&region, "child");
-            // Dropping what belongs to the parent must not wait for it.
+            // Dropping the parent's state must not wait for it.
             drop(region);
             if let Err(error) = &mut called {
                 println!("failed in the child: {}", told(&**error));

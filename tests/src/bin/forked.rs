@@ -1,7 +1,7 @@
-//! A process that uses a region, forks, and uses the region in parent and child at once.
+//! A process that uses a region, forks, and uses the region in both processes.
 //!
-//! `forked CONFIGURATION`: the configuration is a JSON object with `backend` and `arguments`. The server must be empty. Prints
-//! what went wrong, and fails if anything did.
+//! `forked CONFIGURATION`: the configuration is a JSON object with `backend` and `arguments`. The server must be
+//! empty. Prints each failure, and fails if there is one.
 
 use std::error::Error;
 use std::process::ExitCode;

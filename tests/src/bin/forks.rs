@@ -1,4 +1,4 @@
-//! A process that forks while it holds locks, creates values, or has threads in the background.
+//! A process that forks while it holds locks, creates values, or has background threads.
 //!
 //! * `forks lease` forks while a lease is renewed.
 //! * `forks creator PORT` forks inside a creator, over the Redis server on that port.
@@ -25,7 +25,7 @@ use fork::{Fork, WEXITSTATUS, WIFEXITED};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// A wait that is too long for anything that this program does.
+/// A wait that exceeds everything that this program does.
 const LONG: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
@@ -222,10 +222,10 @@ fn leader(port: &str) -> Outcome {
         creating.1.recv()?;
         let child = forked(|| {
             check(in_memory.creations()?.is_empty(), "no creation is in progress in the child")?;
-            check(!in_memory.key_is_locked("key")?, "nobody creates in the child")?;
+            check(!in_memory.key_is_locked("key")?, "no caller creates in the child")?;
             check(in_memory.get_or_create("key", || 2)? == 2, "the child creates its own value")?;
             in_memory.set("key", 3)?;
-            // The lock on the server is another matter: the parent holds it.
+            // The lock on the server is different: the parent holds it.
             let begun = Instant::now();
             let waited = shared.get_or_create("key", || 2);
             check(waited.is_err(), "the child waits for its parent's lock")?;

@@ -1,4 +1,4 @@
-//! A host in a process of its own, for tests that need another environment or another build.
+//! A host in its own process, for tests that need another environment or build.
 //!
 //! * `probe names` prints the entry points and problems of [`Registry::new`].
 //! * `probe use LIBRARY BACKEND` stores a value through a library and reads it back.

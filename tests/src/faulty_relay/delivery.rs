@@ -1,4 +1,4 @@
-//! [`Delivery`]: delivers the replies of one connection, and does to them what a fault says.
+//! [`Delivery`]: delivers the replies of one connection, and applies faults to them.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -45,7 +45,7 @@ impl<'s> Delivery<'s> {
         Delivery { state, client, held: None, is_silent: false, turn: 0 }
     }
 
-    /// Delivers `reply`, after `fault` has happened to it.
+    /// Delivers `reply`, after `fault` was applied to it.
     pub(super) fn deliver(&mut self, reply: Vec<u8>, fault: Option<Fault>) -> io::Result<Next> {
         if self.is_silent {
             return Ok(Next::Open);

@@ -1,4 +1,4 @@
-//! [`State`]: what a relay does to replies at the moment.
+//! [`State`]: how a relay treats replies at the moment.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Spoiling {
     pub only: Option<&'static str>,
 }
 
-/// The current fault, and what it has done so far.
+/// The current fault, and its effects so far.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) dialect: Dialect,
@@ -61,7 +61,7 @@ impl State {
         *self.fault.lock()
     }
 
-    /// Returns what happens to `reply`.
+    /// Returns the fault that applies to `reply`.
     pub(super) fn next_fault(&self, reply: &[u8]) -> Option<Fault> {
         let mut current = self.fault.lock();
         let fault = (*current)?;
@@ -108,7 +108,7 @@ impl State {
     }
 }
 
-/// Returns whether `fault` can happen to `reply`.
+/// Returns whether `fault` can apply to `reply`.
 fn can_spoil(dialect: Dialect, fault: Fault, reply: &[u8]) -> bool {
     match fault {
         Fault::Unrequested => false,

@@ -54,7 +54,7 @@ impl ClusterServers {
         self.nodes.iter_mut().find(|node| node.port() == port).expect("it is a node")
     }
 
-    /// Returns the ports and names of the masters that are up, according to the node on `asked`.
+    /// Returns the ports and names of the running masters, according to the node on `asked`.
     pub fn masters(&self, asked: u16) -> Vec<(u16, String)> {
         let nodes = super::say(asked, &["CLUSTER", "NODES"]);
         nodes.lines().filter_map(master).collect()

@@ -77,7 +77,7 @@ fn of_cluster(servers: &ClusterServers, more: &str) -> String {
     format!("startup_nodes = ['127.0.0.1:{}', '127.0.0.1:{}']\n{more}", ports[0], ports[5])
 }
 
-/// Starts servers when they are first asked for.
+/// Starts servers when they are first needed.
 macro_rules! servers {
     ($($name:ident: $servers:ty = $start:expr;)*) => {$(
         fn $name() -> &'static $servers {

@@ -25,7 +25,7 @@ pub fn is_whole(value: &[u64]) -> bool {
     value.first().is_some_and(|number| value == self::value(*number))
 }
 
-/// Returns all keys that the process `name` stores with this number of `threads`, including those of all processes.
+/// Returns all keys of the process `name` with this number of `threads`. They include those that all processes share.
 pub fn keys(name: &str, threads: u64) -> Vec<String> {
     let own = (0..threads).flat_map(|thread| (0..OWN).map(move |number| own_key(name, thread, number)));
     own.chain((0..SHARED).map(shared_key)).collect()

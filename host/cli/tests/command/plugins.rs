@@ -338,7 +338,7 @@ fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
     let case =
         store.as_array().unwrap().iter().find(|case| case["name"] == "stored_value_is_read_back").unwrap();
     assert_eq!((code, &case["outcome"]), (1, &"failed".into()));
-    assert!(case["reason"].as_str().unwrap().contains("told to panic at set"), "{case}");
+    assert!(case["reason"].as_str().unwrap().contains("planted panic at set"), "{case}");
     assert!(place.run(&verify).out.contains("fails"));
 }
 
