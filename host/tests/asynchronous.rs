@@ -1,5 +1,5 @@
-//! Asynchronous calls of regions and asynchronous cached functions: with stores of each kind, on several runtimes, and when
-//! callers are dropped.
+//! Asynchronous calls of regions and asynchronous cached functions. The stores are of each kind, several runtimes are
+//! used, and callers are dropped.
 
 #[path = "asynchronous/backends.rs"]
 mod backends;

@@ -1,6 +1,6 @@
-//! Code with cached functions gets no warning, neither from the compiler nor from clippy with its pedantic lints.
+//! Code with cached functions gets no warning from the compiler, or from clippy with its pedantic lints.
 //!
-//! A warning is an error in this file. CI runs clippy on all targets, and thereby on this file.
+//! A warning is an error in this file. CI runs clippy on all targets, which include this file.
 
 #![deny(warnings, missing_docs, rust_2018_idioms, unreachable_pub, unused, unused_qualifications)]
 #![deny(let_underscore_drop, single_use_lifetimes, trivial_casts, trivial_numeric_casts, unsafe_code)]
@@ -359,7 +359,7 @@ fn cached_functions_without_warnings_return_their_values() {
 }
 
 #[test]
-fn cached_asynchronous_functions_without_warnings_return_their_values() {
+fn quiet_asynchronous_functions_return_their_values() {
     smol::block_on(async {
         assert_eq!((price_async("tea", 1).await, one_line_async(1).await, never_waits(2).await), (5, 1, 2));
         assert_eq!((unused_and_ignored_async(2, "").await, within_an_asynchronous_body().await), (1, 1));

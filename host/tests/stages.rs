@@ -1,4 +1,4 @@
-//! The stages through which a value passes as it ages: what callers get at each age, whatever becomes of the creator.
+//! The stages of an aging value: what callers get at each age, however the creator ends.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

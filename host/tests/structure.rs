@@ -188,7 +188,7 @@ fn planted_cycle_with_the_parent_is_printed() {
 }
 
 #[test]
-fn parent_that_only_exports_its_children_is_no_cycle() {
+fn parent_that_only_exports_its_children_is_not_a_cycle() {
     let child = ("a/one.rs", "use super::{Parent, Two}; use super::two::sub::Deep;");
     let parent = "mod one; mod two; pub use self::{one::One, two::Two}; pub struct Parent;";
     assert_eq!(cycles(&[("a.rs", parent), child, ("a/two.rs", "pub struct Two;")]), [""; 0]);

@@ -1,4 +1,4 @@
-//! Each misuse of the macros is one error, at the right place, that says what to do.
+//! Each misuse of the macros is one error at the right place, with a hint.
 
 #[test]
 fn misuse_of_the_macros_is_one_error_with_a_hint() {

@@ -1,4 +1,4 @@
-//! Stores of each kind: one that never blocks, one that blocks, and one with asynchronous calls.
+//! Stores of each kind: one never blocks, one blocks, and one has asynchronous calls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use dogpile_sdk::{
 };
 use parking_lot::{Condvar, Mutex};
 
-/// How long a test waits for what must happen.
+/// The time within which an expected event must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Keeps those who pass it waiting while it is closed.
+/// Makes its callers wait while it is closed.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     closed: Mutex<bool>,
@@ -45,7 +45,7 @@ impl Gate {
         }
     }
 
-    /// Waits until `count` callers, in all, have come while it was closed.
+    /// Waits until `count` callers, in all, have arrived while it was closed.
     pub(crate) fn await_callers(&self, count: usize) {
         let mut closed = self.closed.lock();
         while *self.waiting.lock() < count {
@@ -86,7 +86,7 @@ impl Store {
         *self.held.lock()
     }
 
-    /// Takes the mutex as another process does.
+    /// Acquires the mutex as another process does.
     pub(crate) fn lock_elsewhere(&self) {
         *self.held.lock() = true;
     }
@@ -96,7 +96,7 @@ impl Store {
         self.freed.notify_all();
     }
 
-    /// Does `work` while nobody else can ask whether the mutex is held.
+    /// Does `work` while no other caller can check whether the mutex is held.
     pub(crate) fn while_locked(&self, work: impl FnOnce()) {
         let _held = self.held.lock();
         work();

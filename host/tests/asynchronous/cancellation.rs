@@ -163,7 +163,7 @@ fn mutex_that_is_acquired_too_late_is_released() {
         let creator = async || began.send(()).expect("the test receives");
         region.get_or_create_async("a", creator).await
     });
-    // The second read of the leader ends before it asks for the mutex.
+    // The second read of the leader ends before it requests the mutex.
     while region.creations().unwrap().is_empty() {
         assert!(leader.poll().is_none());
         thread::yield_now();
@@ -171,7 +171,7 @@ fn mutex_that_is_acquired_too_late_is_released() {
     assert!(leader.poll().is_none());
     drop(leader);
     backend.store.unlock();
-    // Whether or not a thread had begun to wait: in the end nobody holds the mutex, and another call gets it.
+    // A thread may have begun to wait or not. In the end, the mutex is free, and another call gets it.
     assert_eq!(smol::block_on(region.get_or_create_async("a", async || 1)).unwrap(), 1);
     backend.store.await_unlocked();
     assert!(begun.try_recv().is_err(), "the dropped caller does not create");

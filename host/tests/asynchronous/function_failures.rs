@@ -5,7 +5,7 @@ use std::fmt;
 
 use dogpile::{CacheRegion, RegionConfig, cache_multi_on_arguments, cache_on_arguments};
 
-/// An error whose text is all that is known of it.
+/// An error that only has a text.
 #[derive(Clone, Debug, PartialEq)]
 struct Refused(String);
 

@@ -1,4 +1,4 @@
-//! What asynchronous functions may look like, and where their futures may go.
+//! The forms that asynchronous functions may have, and the threads that may poll their futures.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ async fn parsed(region: &CacheRegion, text: &str) -> Result<u32, Box<dyn Error +
     Ok(text.parse()?)
 }
 
-/// What a handler of a web framework returns.
+/// The return type of a web framework's handler.
 #[expect(clippy::manual_async_fn, reason = "it states that the future is `Send`")]
 fn handler(region: Arc<CacheRegion>, item: String) -> impl Future<Output = usize> + Send + 'static {
     async move { length(&region, &item).await }
@@ -273,7 +273,7 @@ mod asynchronous {
 }
 
 #[test]
-fn blocking_and_asynchronous_function_of_one_key_name_share_values() {
+fn blocking_and_asynchronous_forms_of_a_name_share_values() {
     let region = Backend::new(Kind::Immediate).region();
     assert_eq!(
         asynchronous::price::key(&region, "a b", Some(1)),
@@ -306,7 +306,7 @@ fn keys_have_the_names_that_blocking_functions_have() {
 }
 
 #[test]
-fn functions_in_the_bodies_of_asynchronous_functions_have_entries_of_their_own() {
+fn functions_in_asynchronous_bodies_have_their_own_entries() {
     async fn both(region: &CacheRegion) -> (u32, u32) {
         let one = {
             #[cache_on_arguments(region = region, ignore(region))]

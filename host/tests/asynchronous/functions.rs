@@ -1,4 +1,4 @@
-//! Cached asynchronous functions of one value: who evaluates them, and which values are stored.
+//! Cached asynchronous functions of one value: which callers evaluate them, and which values are stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ impl Desk {
         Arc::new(Desk { begun: AtomicUsize::new(0), sender, orders })
     }
 
-    /// Evaluates to what the test orders.
+    /// Evaluates to the value that the test orders.
     pub(crate) async fn evaluate(&self) -> u32 {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.orders.recv().await.expect("the test orders a value")
@@ -49,7 +49,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Runs all tasks to their ends. They wait for each other, so that none can be finished alone.
+/// Runs all tasks to their ends. They wait for each other, so that none can finish alone.
 pub(crate) fn finish_all<T>(mut calls: Vec<Task<'_, T>>) -> Vec<T> {
     let mut outputs: Vec<Option<T>> = calls.iter().map(|_| None).collect();
     until(|| {

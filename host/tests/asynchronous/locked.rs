@@ -1,4 +1,4 @@
-//! Whether a key is locked, asked by tasks.
+//! Tasks that check whether a key is locked.
 
 use super::backends::{Backend, KINDS, Kind};
 use super::polling::Task;

@@ -36,7 +36,7 @@ pub(crate) struct Play {
     set: Option<Task<'static, ()>>,
 }
 
-/// Whose creators run, and how many were called.
+/// The calls whose creators run, and the number of creators that were called.
 #[derive(Default)]
 struct Creating {
     names: BTreeSet<&'static str>,
@@ -113,7 +113,7 @@ impl Play {
         self.until("a creator runs", |play| play.creating.lock().names.contains(name));
     }
 
-    /// Waits until somebody leads the key.
+    /// Waits until a caller leads the key.
     pub(crate) fn at_gate(&mut self) {
         self.until("a caller leads", |play| !play.creations().is_empty());
     }
@@ -126,7 +126,7 @@ impl Play {
         self.backend.store.writes.await_callers(count);
     }
 
-    /// Tells the creator of a call how to end.
+    /// Orders how the creator of a call ends.
     pub(crate) fn order(&mut self, name: &'static str, order: Order) {
         self.creating.lock().names.remove(name);
         self.orders[name].send_blocking(order).expect("the creator runs");
@@ -188,18 +188,18 @@ impl Play {
         self.creations().iter().map(|creation| creation.waiters).sum()
     }
 
-    /// Waits until a call has ended, and returns what it got.
+    /// Waits until a call has ended, and returns its result.
     pub(crate) fn outcome(&mut self, name: &'static str) -> String {
         self.done(name);
         self.outcomes[name].clone()
     }
 
-    /// Returns how many creators were called.
+    /// Returns the number of creators that were called.
     pub(crate) fn created(&self) -> usize {
         self.creating.lock().called
     }
 
-    /// Returns what is stored, whether fresh or not.
+    /// Returns the stored value, fresh or not.
     pub(crate) fn stored(&self) -> Option<u32> {
         smol::block_on(self.region.options().ignore_expiration().get_async(KEY)).expect("the store works")
     }

@@ -8,7 +8,7 @@ use dogpile::{Runtime, RuntimeFuture};
 
 use super::backends::{Backend, Kind};
 
-/// smol as a runtime, which counts what is asked of it.
+/// smol as a runtime, which counts its calls.
 #[derive(Debug, Default)]
 struct Smol {
     spawned: AtomicUsize,

@@ -1,9 +1,10 @@
-//! Scenarios of the engine, played by tasks through the public calls of a region: over a store that never blocks, one that
-//! blocks, and one with asynchronous calls.
+//! Scenarios of the engine, played by tasks through the public calls of a region.
 //!
-//! The names are those of the engine's own table, which tries many more with a scripted store. A script begins calls, waits
-//! until each is at a point, and tells its creator how to end. The tasks are polled by hand, so that each scenario has one
-//! order of events.
+//! The stores are one that never blocks, one that blocks, and one with asynchronous calls.
+//!
+//! The names are those of the engine's own table, which runs many more with a scripted store. A script begins calls,
+//! waits until each is at a point, and orders how its creator ends. The tasks are polled by hand, so that each
+//! scenario has one order of events.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -15,11 +16,11 @@ use super::play::{Order, Play};
 struct Row {
     name: &'static str,
     script: fn(&mut Play),
-    /// What each caller gets.
+    /// The result of each caller.
     callers: &'static [(&'static str, &'static str)],
-    /// How often a creator is called.
+    /// The number of calls of a creator.
     created: usize,
-    /// What is stored in the end.
+    /// The value that is stored in the end.
     stored: Option<u32>,
 }
 

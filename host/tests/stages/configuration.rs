@@ -1,4 +1,4 @@
-//! The settings in TOML, and what is wrong with them.
+//! The settings in TOML, and the errors of invalid ones.
 
 use dogpile::{CacheRegion, Configuration, RegionConfig};
 

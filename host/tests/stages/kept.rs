@@ -9,7 +9,7 @@ use dogpile::{Created, FailSafe, RegionConfig, Share};
 
 use super::setup::{plain, region, seconds};
 
-/// Keeps what it was told to keep, and for how long.
+/// Records the values that it stores, and their lifetimes.
 #[derive(Debug, Default)]
 struct Keeping(Mutex<Vec<Option<Duration>>>);
 

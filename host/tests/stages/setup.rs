@@ -1,4 +1,4 @@
-//! Regions over memory with a clock that stands still.
+//! Regions over memory with a manual clock.
 
 use std::fmt;
 use std::sync::Arc;

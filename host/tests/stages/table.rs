@@ -55,13 +55,13 @@ fn call(region: &CacheRegion, how: End, is_task: bool, calls: &Cell<usize>) -> G
     }
 }
 
-/// What callers get if the creator is called, and its end alone counts.
+/// The results if the creator is called, and only its end counts.
 const CREATED: [Got; 4] = [New, Outage, Answer, Panic];
-/// What callers get if the creator is not called.
+/// The results if the creator is not called.
 const SERVED: [Got; 4] = [Old; 4];
-/// What callers get if an outage is bridged.
+/// The results if an outage is bridged.
 const BRIDGED: [Got; 4] = [New, Old, Answer, Panic];
-/// What callers get if the creator makes an early refresh.
+/// The results if the creator makes an early refresh.
 const REFRESHED: [Got; 4] = [New, Old, Old, Panic];
 
 type Row = (Option<u64>, [Got; 4]);

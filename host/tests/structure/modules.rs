@@ -1,4 +1,4 @@
-//! [`Modules`]: the modules of a crate and the paths that they name, read from the text of its files.
+//! [`Modules`]: the modules of a crate and the paths that they name, read from its files.
 //!
 //! Reads tokens instead of a syntax tree, so that paths inside macro calls count, too. Skips items that are compiled
 //! only for tests.
@@ -12,11 +12,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// A path such as `crate::lock::Gates`, one segment per entry.
 pub(crate) type Segments = Vec<String>;
 
-/// Keywords that are followed by the name of what they define.
+/// Keywords that a defined name follows.
 const DEFINING: [&str; 9] =
     ["const", "enum", "fn", "static", "struct", "trait", "type", "union", "macro_rules"];
 
-/// How many exports and globs a path is followed through. Globs may lead in circles.
+/// The most exports and globs through which a path is followed. Globs may lead in circles.
 const DEEPEST: usize = 6;
 
 /// A module: a file, or a `mod` block within one.
@@ -28,7 +28,7 @@ pub(crate) struct Module {
     pub(crate) paths: Vec<Segments>,
     /// What `pub use` names, by the name that it exports.
     pub(crate) exports: BTreeMap<String, Segments>,
-    /// Each name that stands in code outside of imports.
+    /// Each name that occurs in code outside of imports.
     pub(crate) words: BTreeSet<String>,
     imports: BTreeMap<String, Segments>,
     globs: Vec<Segments>,

@@ -1,4 +1,4 @@
-//! A detached function cannot call itself by its own name: the compiler must know that its future is `Send` to find out.
+//! A detached function cannot call itself by its own name: whether its future is `Send` depends on itself.
 
 use dogpile::{CacheRegion, cache_on_arguments};
 
