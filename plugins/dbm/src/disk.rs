@@ -1,4 +1,4 @@
-//! The identity of files: whether a path still leads to the opened file, and its companion files.
+//! The identity of files: whether a path leads to the opened file, and its companions.
 
 use std::collections::HashMap;
 use std::fs;

@@ -44,7 +44,8 @@ enum Store {
 }
 
 impl MemoryBackend {
-    /// The largest entry that every limit `max_bytes` above 4 MiB admits, in bytes of key and payload.
+    /// The largest entry, in bytes, that every limit `max_bytes` above 4 MiB admits. It counts the key and the
+    /// payload.
     ///
     /// Under a smaller limit, it is 97% of the limit. A larger value is not kept, and neither is the one that it
     /// replaces.

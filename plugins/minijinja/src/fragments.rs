@@ -22,8 +22,8 @@ impl Fragments {
         Fragments(Arc::new(regions))
     }
 
-    /// Returns the text of a whole template, rendering it if the region has no fresh text. The text is cached under
-    /// `key` in the region named `region`.
+    /// Returns the text of a whole template, rendering it if there is no fresh text. The text is cached under `key`
+    /// in the region named `region`.
     ///
     /// # Errors
     /// If the template fails, the region is unknown, or `key` is empty.

@@ -1,4 +1,4 @@
-//! [`Writers`]: a lock with a time limit, before LMDB's own lock for writers, which has none.
+//! [`Writers`]: a lock with a time limit before LMDB's own lock for writers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
