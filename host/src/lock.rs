@@ -58,7 +58,8 @@ impl<V> From<Reading<V>> for decision::Reading<V> {
 
 /// Lets one caller of this process create a value. The others keep the old one or wait for the new one.
 ///
-/// It holds no values, and works with any store: the caller says how to read and how to create. A region does the same
+/// It holds no values, and works with any store: the caller provides how to read and how to create. A region does the
+/// same
 /// for a backend, and excludes other processes as well.
 ///
 /// ```

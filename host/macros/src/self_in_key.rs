@@ -16,7 +16,7 @@ const CONTRADICTORY: &str = "`self` is both in `key_by` and in `ignore`: the key
 const NO_RECEIVER: &str = "this function has no `self`: it is not a method; name its arguments instead, or add a \
                            `self` receiver";
 
-/// Refuses a method whose key ignores `self` without saying so, and contradictory settings.
+/// Refuses contradictory settings, and a method whose key ignores `self` without stating it.
 pub(crate) fn check(receiver: Option<&Receiver>, settings: &Settings) -> Result<()> {
     let ignored = settings.ignore.iter().find(|name| *name == "self");
     let used = settings.key_by.iter().find(|given| mentions(given.to_token_stream(), "self"));

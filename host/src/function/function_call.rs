@@ -1,4 +1,4 @@
-//! [`FunctionCall`]: the call that a key generator makes a key of.
+//! [`FunctionCall`]: a call, from which a key generator makes a key.
 
 use std::fmt;
 

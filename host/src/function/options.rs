@@ -167,7 +167,7 @@ impl<G, P> FunctionOptions<'_, G, P> {
         FilteredCall { options: self.call(), predicate: By(&self.predicate) }
     }
 
-    /// Returns what `generate` makes of a call with `arguments`.
+    /// Returns the key that `generate` makes for a call with `arguments`.
     pub(super) fn keys<R>(
         &self,
         arguments: &[Argument<'_>],

@@ -1,4 +1,4 @@
-//! [`Chaos`]: the proxy `dogpile.proxy.chaos`, whose calls fail and take long on purpose.
+//! [`Chaos`]: the proxy `dogpile.proxy.chaos`, whose calls fail or take long on purpose.
 
 mod call;
 mod config;

@@ -25,7 +25,7 @@ pub struct ChaosConfig {
     pub errors: f64,
     /// Share of calls, from 0 to 1, that fail with [`ErrorKind::Timeout`](dogpile_sdk::ErrorKind). Default: 0.
     ///
-    /// Half of the writes among them reach the backend all the same.
+    /// Half of the writes among them still reach the backend.
     pub timeouts: f64,
     /// Delay of each call, at most a minute. It is a duration, or a table of `min` and `max`. Default: none.
     ///

@@ -69,7 +69,7 @@ impl ChaosOperation {
         [single, multi, delete, deletes].contains(&self)
     }
 
-    /// Returns whether a call that fails reaches the backend all the same.
+    /// Returns whether a call that fails still reaches the backend.
     ///
     /// A mutex that is never released would be held, and its lease renewed, until the process ends. After a real failure,
     /// the lease ends.

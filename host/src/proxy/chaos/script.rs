@@ -81,7 +81,7 @@ impl ChaosScript {
 
     /// Sets the share of calls, from 0 to 1, that fail with [`ErrorKind::Timeout`]. Default: 0.
     ///
-    /// Half of the writes among them reach the backend all the same: a caller cannot know.
+    /// Half of the writes among them still reach the backend, because a caller of a real server cannot know.
     pub fn timeouts(mut self, share: f64) -> Self {
         self.timeouts = share;
         self

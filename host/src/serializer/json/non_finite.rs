@@ -1,8 +1,8 @@
 //! The tokens of numbers that are not finite: `NaN`, `Infinity`, and `-Infinity`, as in Python.
 //!
-//! The JSON library writes `null` for such a number, and reads none of the tokens. When a value has such numbers, a list
-//! of all its nulls says which token to write for each. For reading, the tokens are replaced by strings that no program
-//! uses, and these by the numbers again.
+//! The JSON library writes `null` for such a number, and reads none of the tokens. When a value has such numbers, a
+//! list of all its nulls states which token to write for each. For reading, the tokens are replaced by strings that
+//! no program uses, and these by the numbers again.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

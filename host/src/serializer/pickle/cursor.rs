@@ -306,7 +306,7 @@ impl<'a> VariantAccess<'a> for Variant<'_, 'a> {
     }
 }
 
-/// Says that the type needs fewer items than there are.
+/// The part of an error that states how many items are too many.
 struct Fewer(usize);
 
 impl Expected for Fewer {

@@ -346,7 +346,9 @@ impl<'a> Machine<'a> {
             op::NEXT_BUFFER | op::READONLY_BUFFER => {
                 self.input.error("out-of-band buffers are not supported")
             }
-            other => self.input.error(format!("unknown opcode {other:#04x}; these bytes may not be a pickle")),
+            other => {
+                self.input.error(format!("unknown opcode {other:#04x}; these bytes may not be a pickle"))
+            }
         }
     }
 
