@@ -52,7 +52,7 @@ pub(crate) use self::leadership::Queued;
 pub(crate) use self::led::Led;
 pub(crate) use self::port::{Found, Made, Port, Report, Storing, Wanted};
 pub(crate) use self::protocol::settle;
-pub(crate) use self::slot::{Need, Slot};
+pub(crate) use self::slot::{Need, Settled, Slot};
 pub(crate) use self::store_in_progress::StoreInProgress;
 pub(crate) use self::task::{Batch, Elsewhere, Old};
 pub(crate) use self::waiting::unless;

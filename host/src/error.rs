@@ -204,6 +204,15 @@ impl RegionError {
         }
     }
 
+    /// Returns whether a creator, or the wait for one, took too long.
+    pub(crate) fn is_creation_timeout(&self) -> bool {
+        matches!(
+            self,
+            RegionError::CreatorTimedOut { .. }
+                | RegionError::Lock { source: LockError::TimedOut { .. }, .. }
+        )
+    }
+
     /// Returns the backend's error, if the backend or its mutex failed.
     pub fn backend_error(&self) -> Option<&BackendError> {
         match self {

@@ -68,7 +68,9 @@ pub mod function;
 mod invalidation;
 mod key;
 pub mod lock;
+mod observe;
 mod outage;
+mod outcome;
 mod policy;
 pub mod proxy;
 mod region;
@@ -262,11 +264,13 @@ pub use crate::invalidation::{
     DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
 };
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
+pub use crate::observe::{BackendStatistics, Event, EventKind, Histogram, Observer, RegionStatistics};
 pub use crate::outage::{BackendState, BreakerConfig, BreakerState};
+pub use crate::outcome::{Outcome, Served};
 pub use crate::region::{
-    BackgroundCall, CacheRegion, CallOptions, CreatorTimeout, DetachedCall, FailSafe, InvalidJitter,
-    InvalidOnStale, InvalidShare, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Preset, RegionConfig,
-    Share, answer, shared,
+    BackgroundCall, CacheRegion, CallOptions, CreatorTimeout, DetachedCall, DetachedOutcomeCall, FailSafe,
+    InvalidJitter, InvalidOnStale, InvalidShare, Jitter, OnBackendFailure, OnCreatorFailure, OnStale,
+    OutcomeCall, Preset, RegionConfig, Share, answer, shared,
 };
 pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, TaskCreation, ThreadRunner};

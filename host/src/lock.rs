@@ -109,7 +109,7 @@ impl DogpileLock {
         let mut call = Call { lock: self, gates, key, leader, policy, read, create: Some(create) };
         drive(settle(&mut call, &mut slots))?;
         match slots {
-            [Slot { need: Need::Settled(value), .. }] => Ok(value),
+            [Slot { need: Need::Settled(value, _), .. }] => Ok(value),
             _ => unreachable!("the protocol settles all slots"),
         }
     }

@@ -24,11 +24,13 @@ mod creator;
 mod creator_errors;
 mod detached_call;
 mod detached_creation;
+mod ending;
 mod front_end;
 mod gates;
 mod get_or_create;
 mod guards;
 mod in_hand;
+mod outcome_call;
 mod plain_value;
 mod reads;
 mod release;
@@ -50,6 +52,7 @@ pub use self::cache_region::CacheRegion;
 pub use self::call_options::CallOptions;
 pub use self::creator_errors::{answer, shared};
 pub use self::detached_call::DetachedCall;
+pub use self::outcome_call::{DetachedOutcomeCall, OutcomeCall};
 pub use self::settings::RegionConfig;
 pub use crate::policy::{
     CreatorTimeout, FailSafe, InvalidJitter, InvalidOnStale, InvalidShare, Jitter, OnBackendFailure,

@@ -26,6 +26,7 @@ use parking_lot::RwLock;
 use self::environment::plugin_folders;
 use self::offers::{Make, Offer, Offers};
 use self::trust::Rules;
+use crate::observe::Observer;
 
 pub use self::entry_point::{EntryKind, EntryPoint, Origin};
 pub use self::environment::PLUGIN_PATH;
@@ -66,6 +67,7 @@ struct State {
     offers: Offers,
     folders: Vec<PathBuf>,
     problems: Vec<Arc<RegistryError>>,
+    observers: Vec<Arc<dyn Observer>>,
 }
 
 impl Registry {
@@ -121,6 +123,18 @@ impl Registry {
     /// [global registry](Self::global) affects every region of the process that uses it.
     pub fn restrict(&self, trust: Trust) {
         self.rules.add(trust);
+    }
+
+    /// Adds an observer for all regions that are configured with this registry from now on.
+    ///
+    /// [`RegionConfig::observer`](crate::RegionConfig::observer) adds one for a single region.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.state.write().observers.push(observer);
+    }
+
+    /// Returns the observers of regions that are configured now.
+    pub(crate) fn observers(&self) -> Vec<Arc<dyn Observer>> {
+        self.state.read().observers.clone()
     }
 
     /// Adds the plugins whose manifests lie in `folder`. Manifests are files that end in `.dogpile.toml`.

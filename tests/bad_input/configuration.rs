@@ -125,7 +125,7 @@ fn errors_in_flat_settings_include_the_prefix() {
     assert_eq!(
         flat_error("p.expiraton_time", "5"),
         "p.expiraton_time = \"5\": unknown name (known: backend, expiration_time, key_mangler, serializer, \
-         mangle_invalid_keys, creation_wait_timeout, wrap, arguments.NAME, preset, jitter, early_refresh, max_stale, stale, \
+         mangle_invalid_keys, creation_wait_timeout, statistics, wrap, arguments.NAME, preset, jitter, early_refresh, max_stale, stale, \
          stale.wait_at_most, fail_safe.max_age, fail_safe.throttle, creator_timeout.soft, creator_timeout.hard, \
          on_creator_failure, on_backend_failure, breaker.failures, breaker.open_for); did you mean \"expiration_time\"?"
     );

@@ -62,6 +62,7 @@ pub(super) struct RegionTable {
     stale: Option<OnStale>,
     fail_safe: Option<FailSafe>,
     creator_timeout: Option<CreatorTimeout>,
+    statistics: Option<bool>,
     wrap: Option<Vec<WrapItem>>,
 }
 
@@ -93,6 +94,7 @@ impl RegionTable {
         config.settings.on_backend_failure = self.on_backend_failure;
         config.settings.breaker = self.breaker;
         config.settings.preset = self.preset;
+        config.settings.statistics = self.statistics;
         config.settings.lifetimes = Lifetimes {
             jitter: self.jitter,
             early_refresh: self.early_refresh,

@@ -12,13 +12,14 @@ use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
 
 /// The names that may follow the prefix.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "backend",
     "expiration_time",
     "key_mangler",
     "serializer",
     "mangle_invalid_keys",
     "creation_wait_timeout",
+    "statistics",
     "wrap",
     "arguments.NAME",
 ];
@@ -98,6 +99,7 @@ impl RegionConfig {
         match name {
             name if flat_policy::NAMES.contains(&name) => flat_policy::set(&mut self, name, value)?,
             "expiration_time" => self.settings.expiration_time = Some(expiration(value)?),
+            "statistics" => self.settings.statistics = Some(boolean(value)?),
             "mangle_invalid_keys" => self.settings.mangle_invalid_keys = Some(boolean(value)?),
             "creation_wait_timeout" => {
                 let limit = seconds::parse(value).map_err(|error| error.to_string())?;

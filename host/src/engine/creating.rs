@@ -5,11 +5,12 @@ use dogpile_sdk::Metadata;
 use super::elsewhere::{Tried, try_elsewhere};
 use super::led::Led;
 use super::patience::Patience;
-use super::port::{Found, Port, erase};
+use super::port::{Found, Port, Report, erase};
 use super::running::{leave_all, run_creation, task_of, unlock};
 use super::slot::Slot;
 use super::task::{Batch, Task};
 use crate::decision::Reading;
+use crate::outcome::Outcome;
 
 /// Creates the values of the keys that the caller leads, or has them created in the background.
 pub(super) async fn create<P: Port>(
@@ -24,15 +25,21 @@ pub(super) async fn create<P: Port>(
     for (led, found) in read_again(port, led).await? {
         // A caller that found no fresh value before does not refresh the one that another caller has created since.
         let refreshes = slots[led.place].is_early() && matches!(found.reading, Reading::Early(_));
+        if refreshes {
+            port.report(Report::RefreshesEarly { place: led.place });
+        }
         match found.reading {
             Reading::Fresh(value) | Reading::Early(value) if !refreshes => {
-                slots[led.place].settle(value.clone());
+                let outcome = if patience.has_waited() { Outcome::Waited } else { Outcome::Fresh };
+                slots[led.place].metadata.clone_from(&found.metadata);
+                slots[led.place].settle(value.clone(), outcome);
                 hand_over_found(port, led, value, found.metadata).await;
             }
             Reading::Early(old) | Reading::Stale(old)
                 if port.creates_in_background() && (refreshes || !waits) =>
             {
-                slots[led.place].settle(old);
+                let outcome = if refreshes { Outcome::Fresh } else { Outcome::Stale };
+                slots[led.place].settle(old, outcome);
                 queued.push((led.place, led.leadership.queue()));
             }
             _ => {
@@ -58,8 +65,8 @@ pub(super) async fn create<P: Port>(
         Tried::Left => return Ok(()),
         Tried::Back(batch) => run_creation(port, batch, patience.hard()).await?,
     };
-    for (place, value) in places.into_iter().zip(values) {
-        slots[place].settle(value);
+    for (place, (value, outcome)) in places.into_iter().zip(values) {
+        slots[place].settle_created(value, outcome);
     }
     Ok(())
 }
@@ -68,7 +75,10 @@ pub(super) async fn create<P: Port>(
 ///
 /// # Errors
 /// If the creator fails, or if its old values cannot be read.
-pub(crate) async fn create_queued<P: Port>(port: &mut P, led: Vec<Led>) -> Result<Vec<P::Value>, P::Error> {
+pub(crate) async fn create_queued<P: Port>(
+    port: &mut P,
+    led: Vec<Led>,
+) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
     let tasks = if P::SEES_OLD || port.policy().fail_safe.is_on() {
         read_queued(port, led).await?
     } else {

@@ -8,6 +8,7 @@ use super::rescue::settle_for_rescue;
 use super::running::run_creation;
 use super::slot::Slot;
 use super::task::{Batch, Elsewhere};
+use crate::outcome::Outcome;
 
 /// Creates a batch. Its caller may have left.
 ///
@@ -16,14 +17,14 @@ use super::task::{Batch, Elsewhere};
 pub(crate) async fn create_batch<P: Port>(
     port: &mut P,
     batch: Batch<P::Value>,
-) -> Result<Vec<P::Value>, P::Error> {
+) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
     run_creation(port, batch, None).await
 }
 
 /// What came of having keys created without the caller.
 pub(super) enum Tried<V> {
     /// The values were created in time.
-    Created(Vec<V>),
+    Created(Vec<(V, Outcome)>),
     /// The creation goes on, and the caller took its old values.
     Left,
     /// The caller creates.

@@ -55,6 +55,11 @@ impl Patience {
         }
     }
 
+    /// Returns whether the call has waited for other callers.
+    pub(super) fn has_waited(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// Returns how long the call has waited.
     pub(super) fn waited(&self, now: Instant) -> Duration {
         self.wait.map(|wait| now.saturating_duration_since(wait.began)).unwrap_or_default()

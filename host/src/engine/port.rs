@@ -206,6 +206,10 @@ pub(crate) enum Report<'a> {
     Superseded { place: usize },
     /// A caller has waited for some seconds.
     LongWait { creation: &'a CreationInfo },
+    /// A caller's wait at a gate ended.
+    Waited { place: usize, took: Duration },
+    /// A fresh value is about to be created again, because it is due for an early refresh.
+    RefreshesEarly { place: usize },
 }
 
 /// Erases the type of a value, so that a gate can carry it.

@@ -50,7 +50,10 @@ pub(crate) async fn settle<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) 
     loop {
         let mut next = lead_free(port, slots).await?;
         if let Next::Wait(place, ticket) = next {
-            next = wait(port, slots, place, ticket, &mut patience).await?;
+            let began = port.now();
+            let waited = wait(port, slots, place, ticket, &mut patience).await;
+            port.report(Report::Waited { place, took: port.now().saturating_duration_since(began) });
+            next = waited?;
         }
         if let Next::Lock(led) = next {
             next = lock(port, slots, led, &mut patience).await?;
@@ -237,7 +240,7 @@ async fn read_awaited<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Re
     let policy = port.policy();
     let awaited: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].awaits(policy)).collect();
     for (place, found) in awaited.iter().zip(P::apart(port.read(&awaited)).await?) {
-        slots[*place] = Slot::from(found);
+        slots[*place] = Slot::after_wait(found);
     }
     Ok(())
 }
@@ -308,7 +311,7 @@ async fn take<P: Port>(
 ) -> Result<Next, P::Error> {
     match outcome {
         Outcome::Value(handed) => match accept(port, place, &handed, refused) {
-            Some(value) => slots[place].settle(value),
+            Some(value) => slots[place].settle_handed(value, handed.found.clone(), handed.is_old),
             None => read_awaited(port, slots).await?,
         },
         Outcome::Failed(failure) => return Err(port.failure(failure)),

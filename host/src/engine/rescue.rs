@@ -4,6 +4,7 @@ use super::led::Led;
 use super::port::{Port, erase};
 use super::slot::Slot;
 use super::task::{Old, Rescue};
+use crate::outcome::Outcome;
 
 /// Gives the waiters the old values of the keys whose creator failed with `error`, as far as they may be served. Returns the
 /// values if each key has one.
@@ -13,7 +14,7 @@ pub(super) fn rescue<P: Port>(
     rescues: Vec<Option<Rescue<P::Value>>>,
     error: &P::Error,
     is_answer: bool,
-) -> Option<Vec<P::Value>> {
+) -> Option<Vec<(P::Value, Outcome)>> {
     let fail_safe = port.policy().fail_safe;
     let is_outage = fail_safe.is_on() && !is_answer && port.is_outage(error);
     let now = port.now();
@@ -34,7 +35,7 @@ pub(super) fn rescue<P: Port>(
         } else {
             led.leadership.open_empty();
         }
-        values.push(value);
+        values.push((value, if is_early { Outcome::Fresh } else { Outcome::FailSafe }));
     }
     if values.len() < led.len() {
         return None;

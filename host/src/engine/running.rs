@@ -13,6 +13,7 @@ use super::port::{Found, Made, Port, Report, Storing, Wanted, erase};
 use super::rescue::{forget_failures, keep, rescue};
 use super::task::{Batch, Old, Task};
 use crate::decision::Reading;
+use crate::outcome::Outcome;
 
 /// Returns the task to create a key of which this was `found`.
 pub(super) fn task_of<P: Port>(port: &P, led: Led, found: Found<P::Value>) -> Task<P::Value> {
@@ -37,7 +38,7 @@ pub(super) async fn run_creation<P: Port>(
     port: &mut P,
     batch: Batch<P::Value>,
     until: Option<Instant>,
-) -> Result<Vec<P::Value>, P::Error> {
+) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
     let Batch { tasks, creation } = batch;
     let began = port.began();
     let (mut led, mut wanted, mut rescues) = (Vec::new(), Vec::new(), Vec::new());
@@ -62,7 +63,7 @@ pub(super) async fn run_creation<P: Port>(
             for led in &mut led {
                 unlock(port, led).await;
             }
-            Ok(made.into_iter().map(|made| made.value).collect())
+            Ok(made.into_iter().map(|made| (made.value, Outcome::Created)).collect())
         }
         Err(error) => {
             let rescued = rescue(port, &mut led, rescues, &error, creation.is_answer());

@@ -4,21 +4,22 @@ use dogpile_sdk::Metadata;
 
 use super::port::Found;
 use crate::decision::Reading;
+use crate::outcome::Outcome;
 use crate::policy::Policy;
 
 /// A key of a call, by its place, and what the caller has of it.
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) need: Need<V>,
-    /// The metadata of the value, if it was read under the lock or after a wait.
-    pub(super) metadata: Option<Metadata>,
+    /// The metadata of the value, if it was read under the lock or after a wait, or if the call asked for it.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 /// What a caller has of a key, and still needs.
 #[derive(Debug)]
 pub(crate) enum Need<V> {
-    /// The value to return.
-    Settled(V),
+    /// The value to return, and where it came from.
+    Settled(V, Outcome),
     /// A fresh value. A new one is created unless another caller does.
     Early(V),
     /// A stale value. The policy decides whether the caller waits for the new one.
@@ -29,10 +30,19 @@ pub(crate) enum Need<V> {
     Missing,
 }
 
+/// The value of a key, and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Settled<V> {
+    pub(crate) value: V,
+    pub(crate) outcome: Outcome,
+    /// The metadata of a value that was found, if it is known.
+    pub(crate) metadata: Option<Metadata>,
+}
+
 impl<V> From<Reading<V>> for Slot<V> {
     fn from(reading: Reading<V>) -> Self {
         let need = match reading {
-            Reading::Fresh(value) => Need::Settled(value),
+            Reading::Fresh(value) => Need::Settled(value, Outcome::Fresh),
             Reading::Early(value) => Need::Early(value),
             Reading::Stale(old) => Need::Stale(old),
             Reading::Grace(old) => Need::Grace(old),
@@ -49,8 +59,16 @@ impl<V> From<Found<V>> for Slot<V> {
 }
 
 impl<V> Slot<V> {
+    /// Returns the value, once the protocol has settled the key.
+    pub(crate) fn into_settled(self) -> Option<Settled<V>> {
+        match self.need {
+            Need::Settled(value, outcome) => Some(Settled { value, outcome, metadata: self.metadata }),
+            _ => None,
+        }
+    }
+
     pub(super) fn is_settled(&self) -> bool {
-        matches!(self.need, Need::Settled(_))
+        matches!(self.need, Need::Settled(..))
     }
 
     pub(super) fn is_early(&self) -> bool {
@@ -69,20 +87,44 @@ impl<V> Slot<V> {
     /// Returns whether the caller waits for a new value if another caller creates it.
     pub(super) fn awaits(&self, policy: &Policy) -> bool {
         match self.need {
-            Need::Settled(_) | Need::Early(_) => false,
+            Need::Settled(..) | Need::Early(_) => false,
             Need::Stale(_) => policy.stale.waits(),
             Need::Grace(_) | Need::Missing => true,
         }
     }
 
-    pub(super) fn settle(&mut self, value: V) {
-        self.need = Need::Settled(value);
+    pub(super) fn settle(&mut self, value: V, outcome: Outcome) {
+        self.need = Need::Settled(value, outcome);
+    }
+
+    /// Settles for a value that another caller handed over, with its metadata if it was not created just now.
+    pub(super) fn settle_handed(&mut self, value: V, metadata: Option<Metadata>, is_old: bool) {
+        self.metadata = metadata;
+        self.settle(value, if is_old { Outcome::FailSafe } else { Outcome::Waited });
+    }
+
+    /// Settles for a value that was created. An old value keeps its metadata.
+    pub(super) fn settle_created(&mut self, value: V, outcome: Outcome) {
+        if outcome == Outcome::Created {
+            self.metadata = None;
+        }
+        self.settle(value, outcome);
+    }
+
+    /// What a caller has that read the key again after it waited. A fresh value is another caller's.
+    pub(super) fn after_wait(found: Found<V>) -> Self {
+        let mut slot = Slot::from(found);
+        if let Need::Settled(_, outcome) = &mut slot.need {
+            *outcome = Outcome::Waited;
+        }
+        slot
     }
 
     /// Settles for the stale value, if there is one.
     pub(super) fn settle_for_stale(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) | Need::Stale(old) => Need::Settled(old),
+            Need::Early(old) => Need::Settled(old, Outcome::Fresh),
+            Need::Stale(old) => Need::Settled(old, Outcome::Stale),
             other => other,
         };
     }
@@ -90,7 +132,8 @@ impl<V> Slot<V> {
     /// Settles for the old value, whatever its stage.
     pub(super) fn settle_for_old(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) | Need::Stale(old) | Need::Grace(old) => Need::Settled(old),
+            Need::Early(old) => Need::Settled(old, Outcome::Fresh),
+            Need::Stale(old) | Need::Grace(old) => Need::Settled(old, Outcome::FailSafe),
             other => other,
         };
     }

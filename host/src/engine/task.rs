@@ -6,6 +6,7 @@ use dogpile_sdk::Metadata;
 
 use super::creation::Creation;
 use super::led::Led;
+use crate::outcome::Outcome;
 
 /// A value that is to be replaced.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) struct Batch<V> {
 /// How a creation went on without the caller.
 pub(crate) enum Elsewhere<V, E> {
     /// It ended while the caller waited.
-    Ended(Result<Vec<V>, E>),
+    Ended(Result<Vec<(V, Outcome)>, E>),
     /// It goes on, and the caller has waited long enough.
     Left,
     /// It did not begin. The caller has it back.

@@ -33,7 +33,12 @@ pub(crate) struct Guard {
     config: ArcSwapOption<BreakerConfig>,
     /// Of this process: a forked child has none of its parent's threads.
     own: PerProcess<Own>,
+    /// Called when the breaker changes. Those that return false are dropped.
+    observers: Mutex<Vec<OnChange>>,
 }
+
+/// Is called with the new state of a breaker. Returns false if it is needed no longer.
+type OnChange = Arc<dyn Fn(BreakerState) -> bool + Send + Sync>;
 
 #[derive(Default)]
 pub(super) struct Own {
@@ -105,7 +110,25 @@ impl Guard {
     /// Creates the guard of the store of `backend`, which is its name.
     pub(crate) fn new(backend: &str) -> Self {
         let (name, flags, config) = (backend.to_owned(), AtomicU64::new(0), ArcSwapOption::empty());
-        Guard { name, flags, config, own: PerProcess::new(Own::default, |_| {}) }
+        let own = PerProcess::new(Own::default, |_| {});
+        Guard { name, flags, config, own, observers: Mutex::default() }
+    }
+
+    /// Has `on_change` called, without a lock, with the new state whenever the breaker changes, until it returns false.
+    pub(crate) fn observe(&self, on_change: impl Fn(BreakerState) -> bool + Send + Sync + 'static) {
+        self.observers.lock().push(Arc::new(on_change));
+    }
+
+    fn tell(&self, change: Change) {
+        let state = match change {
+            Change::Opened | Change::OpenedAgain => BreakerState::Open,
+            Change::Closed => BreakerState::Closed,
+        };
+        let observers = self.observers.lock().clone();
+        let gone: Vec<_> = observers.into_iter().filter(|observer| !observer(state)).collect();
+        if !gone.is_empty() {
+            self.observers.lock().retain(|kept| !gone.iter().any(|gone| Arc::ptr_eq(kept, gone)));
+        }
     }
 
     /// Sets when the breaker opens. The settings of the region that was configured last apply.
@@ -167,7 +190,7 @@ impl Guard {
     fn end(&self, admission: Admission, ending: Ending, error: Option<&BackendError>) {
         let (now, error) = (Instant::now(), error.map(|error| format!("{error:#}")));
         let own = self.own.get();
-        let event = self.change(own, |state| {
+        let (change, event) = self.change(own, |state| {
             if let Some(error) = error {
                 state.last_error = Some(error);
             }
@@ -176,10 +199,13 @@ impl Guard {
                 state.retry_at = None;
                 own.works.notify_all();
             }
-            change.and_then(|change| state.changed(change, now))
+            (change, change.and_then(|change| state.changed(change, now)))
         });
         if let Some(event) = event {
             event.log(&self.name);
+        }
+        if let Some(change) = change {
+            self.tell(change);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use super::async_creator::{AsyncMulti, AsyncSingle};
@@ -11,13 +11,15 @@ use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::creator::Creator;
+use super::ending::{end, end_one, fresh};
 use super::front_end::{Polling, Tasks};
 use super::get_or_create::{in_request_order, sorted};
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::{Slot, asynchronous};
+use crate::engine::{Found, Settled, Slot, asynchronous};
 use crate::error::{CreateError, RegionError};
+use crate::observe::Request;
 use crate::policy::Policy;
 use crate::value::CacheValue;
 
@@ -37,7 +39,7 @@ impl CallOptions<'_> {
         let current = self.state().current()?;
         if current.stores.are_immediate() {
             let access = &current.stores.bottom.access;
-            let otherwise = |_: &_, _: &_, _, reading: Reading<T>| Ok(reading.into_fresh());
+            let otherwise = |current: &Arc<Configured>, _: &_, _, reading| Ok(current.found(key, reading));
             return access.without_blocking(|| self.fresh_in(&current, key, Some, otherwise));
         }
         drop(current);
@@ -58,9 +60,8 @@ impl CallOptions<'_> {
         keys: &[impl AsRef<str>],
     ) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().shared()?;
-        let mangled = current.mangle_multi(keys)?;
         let mut policy = self.policy(&current);
-        current.polling(pin!(current.get_multi(current.tasks(), &mangled, &mut policy))).await
+        current.polling(pin!(current.get_multi(current.tasks(), keys, &mut policy))).await
     }
 
     /// See [`CacheRegion::get_value_metadata_async`](crate::CacheRegion::get_value_metadata_async).
@@ -300,25 +301,43 @@ impl CallOptions<'_> {
                 Look::Found(Reading::Fresh(value)) => return Ok(value),
                 look => look,
             };
-            asynchronous::drive(async {
-                let current = call.state().shared()?;
-                let key = CallKey::new(&current, key, current.mangle(key)?);
-                let value = async {
-                    // A waiting task keeps only the policy within its call.
-                    let (reading, policy) = {
-                        let mut policy = call.policy(&current);
-                        (current.read_first(&key.mangled, look, &mut policy).await?, policy)
-                    };
-                    if let Reading::Fresh(value) = reading {
-                        return Ok(value);
-                    }
-                    let mut call = Call::new(current.tasks(), &current, vec![key], policy, creator, None);
-                    call.run(vec![Slot::from(reading)]).await.map(one)
-                };
-                current.polling(pin!(value)).await
-            })
-            .await
+            call.settle_async(key, look, creator, |_, settled| settled.value).await
         }
+    }
+
+    /// Returns what `returned` makes of the value of a key that a look did not find fresh.
+    // Not an `async fn`: the future of its caller then has a pointer to this one.
+    pub(super) fn settle_async<T: CacheValue, C: Creator<T>, R>(
+        self,
+        key: &str,
+        look: Look<T>,
+        creator: C,
+        returned: fn(&Configured, Settled<T>) -> R,
+    ) -> Pin<Box<impl Future<Output = Result<R, CreateError<C::Error>>>>>
+    where
+        C::Error: fmt::Display,
+    {
+        let call = self;
+        asynchronous::drive(async move {
+            let current = call.state().shared()?;
+            let keys = [key];
+            let request = Request::begin(&current.watch, &keys);
+            let settled = async {
+                let key = CallKey::new(&current, key, current.mangle(key)?);
+                // A waiting task keeps only the policy within its call.
+                let (found, policy) = {
+                    let mut policy = call.policy(&current);
+                    (current.read_first(&key.mangled, look, &mut policy).await?, policy)
+                };
+                if let Reading::Fresh(value) = found.reading {
+                    return Ok(fresh(value, found.metadata, policy.skips_backend));
+                }
+                let mut call = Call::new(current.tasks(), &current, vec![key], policy, creator, None);
+                call.run(vec![Slot::from(found)]).await.map(one)
+            };
+            let settled = end_one(request, current.polling(pin!(settled)).await)?;
+            Ok(returned(&current, settled))
+        })
     }
 
     /// Reads many keys, and creates those that are missing or stale in one go.
@@ -333,9 +352,12 @@ impl CallOptions<'_> {
         let current = self.state().shared()?;
         let policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let call_keys = current.call_keys(&sorted)?;
-        let values = current.polling(pin!(current.create_multi(call_keys, policy, creator))).await?;
-        Ok(in_request_order(keys, &sorted, &values))
+        let request = Request::begin(&current.watch, &sorted);
+        let settled = async {
+            let call_keys = current.call_keys(&sorted)?;
+            current.polling(pin!(current.create_multi(call_keys, policy, creator))).await
+        };
+        Ok(in_request_order(keys, &sorted, &end(request, settled.await)?))
     }
 }
 
@@ -350,16 +372,16 @@ impl Configured {
         self.stores.bottom.access.polling(future)
     }
 
-    /// Returns the reading of a look, or reads now.
+    /// Returns what a look found, or reads now.
     pub(super) async fn read_first<T: CacheValue>(
         &self,
         mangled: &str,
         look: Look<T>,
         policy: &mut Policy,
-    ) -> Result<Reading<T>, RegionError> {
+    ) -> Result<Found<T>, RegionError> {
         match look {
-            Look::Found(reading) => Ok(reading),
-            Look::NotRead => Ok(self.find(self.tasks(), mangled, policy).await?.reading),
+            Look::Found(reading) => Ok(Found { reading, metadata: None }),
+            Look::NotRead => self.find(self.tasks(), mangled, policy).await,
         }
     }
 
@@ -369,7 +391,7 @@ impl Configured {
         keys: Vec<CallKey<'_>>,
         mut policy: Policy,
         creator: C,
-    ) -> Result<Vec<T>, CreateError<C::Error>>
+    ) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {

@@ -15,6 +15,7 @@ use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
+use crate::observe::{EventKind, Recorder, Watch};
 use crate::outage::BreakerConfig;
 use crate::policy::Policy;
 use crate::registry::{Registry, RegistryError};
@@ -28,9 +29,11 @@ pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, 
     let builder = Builder { region, settings: &settings };
     let (name, actual) = builder.actual_backend()?;
     let backend = builder.wrapped(Arc::clone(&actual))?;
-    let bottom = builder.store(name, actual, backend)?;
+    let (recorder, watch) = builder.watch(&name);
+    let bottom = builder.store(name, actual, backend, &watch)?;
+    settings.recorder = recorder;
     ignored.extend(bottom.capabilities.ignored_arguments.iter().cloned());
-    let configured = assemble(region, settings, bottom)?;
+    let configured = assemble(region, settings, bottom, watch)?;
     if !ignored.is_empty() {
         let names = ignored.join(", ");
         tracing::warn!(region, names, "these settings have no effect: {names}; remove them");
@@ -41,16 +44,23 @@ pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, 
 /// Builds the region `present` again, with `backend` as its outermost proxy.
 pub(super) fn rewrap(
     present: &Configured,
-    settings: Settings,
+    mut settings: Settings,
     backend: Arc<dyn CacheBackend>,
 ) -> Result<Configured, RegionError> {
     let (region, bottom) = (&present.region, &present.stores.bottom);
     let builder = Builder { region, settings: &settings };
-    let bottom = builder.store(bottom.name.clone(), Arc::clone(&bottom.actual_backend), backend)?;
-    assemble(region, settings, bottom)
+    let (recorder, watch) = builder.watch(&bottom.name);
+    let bottom = builder.store(bottom.name.clone(), Arc::clone(&bottom.actual_backend), backend, &watch)?;
+    settings.recorder = recorder;
+    assemble(region, settings, bottom, watch)
 }
 
-fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Configured, RegionError> {
+fn assemble(
+    region: &str,
+    mut settings: Settings,
+    bottom: Store,
+    watch: Arc<Watch>,
+) -> Result<Configured, RegionError> {
     let policy = policy(region, &settings)?;
     let key_mangler = Builder { region, settings: &settings }.key_mangler(&*bottom.backend)?;
     let strategy = settings.region_invalidator.take();
@@ -66,8 +76,12 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
         None if policy.degrades() => bottom.guard.configure_by_default(),
         None => {}
     }
+    if watch.is_on() {
+        watch_breaker(&watch, &bottom);
+    }
     Ok(Configured {
         region: region.into(),
+        watch,
         stored_keys: StoredKeys::new(key_mangler, &bottom.capabilities, replaces),
         policy,
         strategy,
@@ -78,6 +92,18 @@ fn assemble(region: &str, mut settings: Settings, bottom: Store) -> Result<Confi
         has_warned: AtomicBool::new(false),
         settings,
     })
+}
+
+/// Has the changes of the breaker passed on, as long as the region is configured like this.
+fn watch_breaker(watch: &Arc<Watch>, store: &Store) {
+    let (watch, backend) = (Arc::downgrade(watch), store.name.clone());
+    store.guard.observe(move |state| {
+        let watch = watch.upgrade();
+        if let Some(watch) = &watch {
+            watch.note(&[], EventKind::Breaker { backend: &backend, state });
+        }
+        watch.is_some()
+    });
 }
 
 /// Returns what a call without options goes by.
@@ -115,6 +141,17 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn registry(&self) -> Registry {
         self.settings.registry.clone().unwrap_or_else(Registry::global)
+    }
+
+    /// Returns the watch of the region over the backend `name`, and its statistics if it keeps any.
+    fn watch(&self, name: &str) -> (Option<Arc<Recorder>>, Arc<Watch>) {
+        let recorder = self.settings.statistics.unwrap_or_default().then(|| {
+            // Counts outlive the backend.
+            self.settings.recorder.clone().unwrap_or_default()
+        });
+        let own = self.settings.observers.iter().flatten().cloned();
+        let observers = self.registry().observers().into_iter().chain(own);
+        (recorder.clone(), Arc::new(Watch::new(self.region, name, recorder, observers)))
     }
 
     fn problem(&self, setting: &'static str, problem: String) -> RegionError {
@@ -158,9 +195,10 @@ impl Builder<'_> {
         name: String,
         actual_backend: Arc<dyn CacheBackend>,
         backend: Arc<dyn CacheBackend>,
+        watch: &Arc<Watch>,
     ) -> Result<Store, RegionError> {
         let serializer = self.serializer(&*backend)?;
-        Ok(Store::new(self.region, name, [backend, actual_backend], serializer))
+        Ok(Store::new(self.region, name, [backend, actual_backend], serializer).measured_by(watch))
     }
 
     fn key_mangler(&self, backend: &dyn CacheBackend) -> Result<Option<KeyMangler>, RegionError> {

@@ -18,6 +18,7 @@ use crate::engine::CreationInfo;
 use crate::engine::blocking::drive;
 use crate::error::{CreateError, RegionError};
 use crate::invalidation::Invalidation;
+use crate::observe::RegionStatistics;
 use crate::outage::BackendState;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
@@ -318,6 +319,20 @@ impl CacheRegion {
     /// If the region is not configured.
     pub fn backend_state(&self) -> Result<BackendState, RegionError> {
         Ok(self.state.current()?.stores.bottom.guard.state())
+    }
+
+    /// Returns what the region counted so far, or `None` if it keeps no statistics. See
+    /// [`RegionConfig::statistics`](crate::RegionConfig::statistics).
+    ///
+    /// # Errors
+    /// If the region is not configured.
+    pub fn statistics(&self) -> Result<Option<RegionStatistics>, RegionError> {
+        let current = self.state.current()?;
+        let backends = || {
+            let stores = &current.stores;
+            stores.top_down().map(|store| store.statistics(!stores.is_bottom(store))).collect()
+        };
+        Ok(current.watch.recorder().map(|recorder| RegionStatistics::new(self.name(), recorder, backends())))
     }
 
     /// Returns the key that the backend gets for `key`.

@@ -21,11 +21,13 @@ use super::store_writes::Write;
 use super::stores::Encoded;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{
-    Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Need, Port, Queued, Report,
-    Role, SharedFailure, Slot, Storing, Wanted, settle, unless,
+    Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Port, Queued, Report, Role,
+    Settled, SharedFailure, Slot, Storing, Wanted, settle, unless,
 };
 use crate::error::{CreateError, RegionError};
+use crate::observe::EventKind;
 use crate::outage::was_refused;
+use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -110,7 +112,10 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
 
     /// Returns the values of all keys, for a caller that found `slots`.
     #[cold]
-    pub(super) async fn run(&mut self, mut slots: Vec<Slot<T>>) -> Result<Vec<T>, CreateError<C::Error>>
+    pub(super) async fn run(
+        &mut self,
+        mut slots: Vec<Slot<T>>,
+    ) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
@@ -119,18 +124,29 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             // The backend stores nothing, so waiting for another creator cannot help. Create right away.
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
             let until = self.policy.creator_timeout.hard.map(|limit| self.front.now() + limit);
-            return Ok(F::apart(self.create(wanted, until))
-                .await?
-                .into_iter()
-                .map(|made| made.value)
-                .collect());
+            let made = F::apart(self.create(wanted, until)).await?;
+            let created =
+                |made: Made<T>| Settled { value: made.value, outcome: Outcome::Created, metadata: None };
+            return Ok(made.into_iter().map(created).collect());
         }
         settle(self, &mut slots).await?;
-        let values = slots.into_iter().map(|slot| match slot.need {
-            Need::Settled(value) => value,
-            _ => unreachable!("the protocol settles all slots"),
+        let is_degraded = self.policy.skips_backend;
+        let values = slots.into_iter().map(|slot| {
+            let mut settled = slot.into_settled().expect("the protocol settles all slots");
+            if is_degraded && !matches!(settled.outcome, Outcome::Stale | Outcome::FailSafe) {
+                settled.outcome = Outcome::Degraded;
+            }
+            settled
         });
         Ok(values.collect())
+    }
+
+    /// Passes on something that concerns the keys at `places`.
+    fn note(&self, places: &[usize], kind: EventKind<'_>) {
+        if self.current.watch.is_on() {
+            let keys: Vec<&str> = places.iter().map(|place| &*self.keys[*place].key).collect();
+            self.current.watch.note(&keys, kind);
+        }
     }
 
     async fn call_creator(&mut self, wanted: Vec<Wanted<T>>) -> Result<Vec<Made<T>>, CreateError<C::Error>> {
@@ -181,7 +197,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
                     entries.push((mangled, encoded));
                     in_progress.extend(storing.in_progress);
                 }
-                Err(error) => self.log_not_stored(&error),
+                Err(error) => self.log_not_stored(&[storing.place], &error),
             }
         }
         let stores = &self.current.stores;
@@ -214,7 +230,8 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     }
 
     #[cold]
-    fn log_not_stored(&self, error: &RegionError) {
+    fn log_not_stored(&self, places: &[usize], error: &RegionError) {
+        self.note(places, EventKind::NotStored);
         if error.backend_error().is_some_and(was_refused) {
             return;
         }
@@ -335,18 +352,24 @@ where
                 None => pending().await,
             }
         };
+        let began = self.current.watch.is_on().then(Instant::now);
         let created = {
             let mut creating = pin!(self.call_creator(wanted));
             unless(creating.as_mut(), limit).await
         };
+        if let Some(began) = began {
+            let succeeded = matches!(created, Some(Ok(_)));
+            self.note(&places, EventKind::Creation { took: began.elapsed(), succeeded });
+        }
         let limit = self.policy.creator_timeout.hard.unwrap_or_default();
         created.unwrap_or_else(|| Err(self.timed_out_all(&places, limit).into()))
     }
 
     async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
+        let places: Vec<usize> = values.iter().map(|storing| storing.place).collect();
         if let Err(error) = self.store_all(values, began).await {
             self.note_timeout(error.backend_error());
-            self.log_not_stored(&error);
+            self.log_not_stored(&places, &error);
         }
     }
 
@@ -424,6 +447,8 @@ where
     fn report(&self, report: Report<'_>) {
         let region = &*self.current.region;
         match report {
+            Report::Waited { place, took } => self.note(&[place], EventKind::Wait { took }),
+            Report::RefreshesEarly { place } => self.note(&[place], EventKind::Early),
             Report::MutexFailed { error, .. } if was_refused(error) => {}
             Report::MutexFailed { place, error } => {
                 let error = error as &(dyn std::error::Error + 'static);
@@ -435,16 +460,22 @@ where
                 "a creator requested a key that another process is creating; it creates the key as well, because the \
                  other process may be waiting for it"
             ),
-            Report::LeaseLost { place } => tracing::warn!(
-                region,
-                key = %self.shown(place),
-                "the lock of a creator expired while it ran; its value is returned but not stored"
-            ),
-            Report::Superseded { place } => tracing::debug!(
-                region,
-                key = %self.shown(place),
-                "the key was set or deleted during its creation; the created value is returned but not stored"
-            ),
+            Report::LeaseLost { place } => {
+                self.note(&[place], EventKind::LeaseLost);
+                tracing::warn!(
+                    region,
+                    key = %self.shown(place),
+                    "the lock of a creator expired while it ran; its value is returned but not stored"
+                );
+            }
+            Report::Superseded { place } => {
+                self.note(&[place], EventKind::Superseded);
+                tracing::debug!(
+                    region,
+                    key = %self.shown(place),
+                    "the key was set or deleted during its creation; the created value is returned but not stored"
+                );
+            }
             Report::LongWait { creation } => tracing::warn!(
                 region,
                 key = %Shortened(&creation.key),

@@ -17,6 +17,7 @@ use crate::engine::blocking::drive;
 use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
+use crate::observe::Watch;
 use crate::outage::Permit;
 use crate::policy::Policy;
 use crate::runner::Runner;
@@ -38,6 +39,8 @@ pub(crate) enum Unread {
 /// The configuration that a region's calls work with.
 pub(crate) struct Configured {
     pub(crate) region: Arc<str>,
+    /// What passes on what happens in the region.
+    pub(crate) watch: Arc<Watch>,
     pub(crate) settings: Settings,
     pub(crate) stores: Stores,
     /// What a call without options goes by.
@@ -113,7 +116,7 @@ impl Configured {
     #[inline(always)]
     pub(crate) fn read<T: CacheValue>(&self, mangled: &str, policy: &Policy) -> Result<Reading<T>, Unread> {
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
-        let permit = store.guard.permit().filter(|_| !self.stores.has_tiers()).ok_or(Unread::NotRead)?;
+        let permit = store.guard.permit().filter(|_| !self.stores.reads_closely()).ok_or(Unread::NotRead)?;
         // Not `get`: its clone of the stored value would take longer than all of the judging.
         let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
         let found = store.access.on_this_thread().get_with(mangled, &mut visit);
@@ -147,6 +150,9 @@ impl Configured {
         permit: Permit<'_>,
     ) -> Result<(), Unread> {
         permit.end(&found);
+        if let Err(error) = &found {
+            self.stores.bottom.note_failure("get", error);
+        }
         found.map_err(Unread::Failed)?;
         self.log_absent(mangled);
         Ok(())

@@ -3,20 +3,23 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use super::async_calls::{Look, one};
 use super::async_creator::{AsyncMulti, AsyncSingle};
 use super::call::Call;
 use super::call_options::CallOptions;
+use super::configured::Configured;
+use super::ending::{end, end_one, fresh};
 use super::get_or_create::{in_request_order, sorted};
 use super::in_hand::InHand;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::{Slot, asynchronous};
+use crate::engine::{Found, Settled, Slot, asynchronous};
 use crate::error::{CreateError, RegionError};
+use crate::observe::Request;
 use crate::value::CacheValue;
 
 /// Asynchronous calls whose creations go on without their callers.
@@ -219,39 +222,63 @@ impl DetachedCall<'_> {
         F: FnOnce(Option<Aged<T>>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
     {
-        let call = self.0.creating();
-        let look = match call.look(key)? {
+        let look = match self.0.creating().look(key)? {
             Look::Found(Reading::Fresh(value)) => return Ok(value),
             look => look,
         };
-        asynchronous::drive(async {
+        self.settle(key, look, creator, |_, settled| settled.value).await
+    }
+
+    /// Returns what `returned` makes of the value of a key that a look did not find fresh.
+    pub(super) fn settle<T, E, F, Fut, R, const SEES_OLD: bool>(
+        self,
+        key: &str,
+        look: Look<T>,
+        creator: impl FnOnce() -> AsyncSingle<F, SEES_OLD>,
+        returned: fn(&Configured, Settled<T>) -> R,
+    ) -> Pin<Box<impl Future<Output = Result<R, CreateError<E>>>>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        F: FnOnce(Option<Aged<T>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
+    {
+        let call = self.0.creating();
+        asynchronous::drive(async move {
             let current = call.state().shared()?;
-            let mut policy = call.policy(&current);
-            let mangled = current.mangle(key)?;
-            let reading = current.polling(pin!(current.read_first(&mangled, look, &mut policy))).await?;
-            let reading = match reading {
-                Reading::Fresh(value) => return Ok(value),
-                reading => reading,
+            let keys = [key];
+            let request = Request::begin(&current.watch, &keys);
+            let settled = async {
+                let mut policy = call.policy(&current);
+                let mangled = current.mangle(key)?;
+                let found = current.polling(pin!(current.read_first(&mangled, look, &mut policy))).await?;
+                let found = match found {
+                    Found { reading: Reading::Fresh(value), metadata } => {
+                        return Ok(fresh(value, metadata, policy.skips_backend));
+                    }
+                    found => found,
+                };
+                let in_hand = InHand::of(std::slice::from_ref(&found), &policy).map(one);
+                if let Some(settled) = &in_hand.at_once
+                    && current.stores.gates.get().is_closed(&current.store_key(&mangled))
+                {
+                    // It is being created. A task could do nothing about it.
+                    return Ok(settled.clone());
+                }
+                let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
+                let names = vec![key.clone()];
+                let creation = async move {
+                    let keys = region.call_keys(&[&key])?;
+                    let slots = vec![Slot::from(found)];
+                    let policy = policy.without_limits();
+                    let mut call = Call::new(region.tasks(), &region, keys, policy, creator, None).owning();
+                    region.polling(pin!(call.run(slots))).await.map(one)
+                };
+                current.wait_for(creation, names, &policy, in_hand).await
             };
-            let in_hand = InHand::of(std::slice::from_ref(&reading), &policy).map(one);
-            if let Some(value) = &in_hand.at_once
-                && current.stores.gates.get().is_closed(&current.store_key(&mangled))
-            {
-                // It is being created. A task could do nothing about it.
-                return Ok(value.clone());
-            }
-            let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
-            let names = vec![key.clone()];
-            let creation = async move {
-                let keys = region.call_keys(&[&key])?;
-                let slots = vec![Slot::from(reading)];
-                let mut call =
-                    Call::new(region.tasks(), &region, keys, policy.without_limits(), creator, None).owning();
-                region.polling(pin!(call.run(slots))).await.map(one)
-            };
-            current.wait_for(creation, names, &policy, in_hand).await
+            let settled = end_one(request, settled.await)?;
+            Ok(returned(&current, settled))
         })
-        .await
     }
 
     async fn create_multi<T, E, F, Fut, const SEES_OLD: bool>(
@@ -268,26 +295,30 @@ impl DetachedCall<'_> {
         let current = self.0.state().shared()?;
         let mut policy = self.0.creating().policy(&current);
         let sorted = sorted(keys);
-        let mangled = current.mangle_multi(&sorted)?;
-        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        let readings =
-            current.polling(pin!(current.read_multi(current.tasks(), &mangled, &mut policy))).await?;
-        if readings.iter().all(|reading| matches!(reading, Reading::Fresh(_))) {
-            let values: Vec<T> = readings.into_iter().filter_map(Reading::into_fresh).collect();
-            return Ok(in_request_order(keys, &sorted, &values));
-        }
-        let in_hand = InHand::of(&readings, &policy);
-        let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
-        let names: Vec<String> = names.collect();
-        let owned = names.clone();
-        let creation = async move {
-            let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-            let (keys, slots) = (region.call_keys(&owned)?, readings.into_iter().map(Slot::from).collect());
-            let mut call =
-                Call::new(region.tasks(), &region, keys, policy.without_limits(), creator, None).owning();
-            region.polling(pin!(call.run(slots))).await
+        let request = Request::begin(&current.watch, &sorted);
+        let settled = async {
+            let mangled = current.mangle_multi(&sorted)?;
+            let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
+            let readings =
+                current.polling(pin!(current.read_multi(current.tasks(), &mangled, &mut policy))).await?;
+            if readings.iter().all(|reading| matches!(reading, Reading::Fresh(_))) {
+                let values = readings.into_iter().filter_map(Reading::into_fresh);
+                return Ok(values.map(|value| fresh(value, None, policy.skips_backend)).collect());
+            }
+            let found: Vec<_> =
+                readings.into_iter().map(|reading| Found { reading, metadata: None }).collect();
+            let in_hand = InHand::of(&found, &policy);
+            let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
+            let names: Vec<String> = names.collect();
+            let (owned, limitless) = (names.clone(), policy.without_limits());
+            let creation = async move {
+                let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
+                let (keys, slots) = (region.call_keys(&owned)?, found.into_iter().map(Slot::from).collect());
+                let mut call = Call::new(region.tasks(), &region, keys, limitless, creator, None).owning();
+                region.polling(pin!(call.run(slots))).await
+            };
+            current.wait_for(creation, names, &policy, in_hand).await
         };
-        let values = current.wait_for(creation, names, &policy, in_hand).await?;
-        Ok(in_request_order(keys, &sorted, &values))
+        Ok(in_request_order(keys, &sorted, &end(request, settled.await)?))
     }
 }

@@ -8,12 +8,14 @@ use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::creator::{Creator, Multi, Single};
+use super::ending::end;
 use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
-use crate::engine::Slot;
 use crate::engine::blocking::drive;
+use crate::engine::{Settled, Slot};
 use crate::error::{CreateError, RegionError};
+use crate::observe::Request;
 use crate::value::CacheValue;
 
 impl CallOptions<'_> {
@@ -150,10 +152,12 @@ impl CallOptions<'_> {
         C::Error: fmt::Display,
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
+            let keys = [key];
+            let request = Request::begin(&current.watch, &keys);
             let key = CallKey::new(current, key, Cow::Borrowed(mangled));
             let mut call = Call::new(Blocking, current, vec![key], policy, creator, owned);
-            let values = drive(call.run(vec![found.into()]))?;
-            Ok(values.into_iter().next().expect("a call for one key returns one value"))
+            let settled = end(request, drive(call.run(vec![found.into()])))?;
+            Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
         })
     }
 
@@ -170,12 +174,15 @@ impl CallOptions<'_> {
         let current = self.state().current()?;
         let mut policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let call_keys = current.call_keys(&sorted)?;
-        let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
-        let readings = drive(current.read_multi(Blocking, &mangled, &mut policy))?;
-        let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned);
-        let values = drive(call.run(readings.into_iter().map(Slot::from).collect()))?;
-        Ok(in_request_order(keys, &sorted, &values))
+        let request = Request::begin(&current.watch, &sorted);
+        let settled = drive(async {
+            let call_keys = current.call_keys(&sorted)?;
+            let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
+            let readings = current.read_multi(Blocking, &mangled, &mut policy).await?;
+            let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned);
+            call.run(readings.into_iter().map(Slot::from).collect()).await
+        });
+        Ok(in_request_order(keys, &sorted, &end(request, settled)?))
     }
 }
 
@@ -188,8 +195,13 @@ pub(super) fn sorted(keys: &[impl AsRef<str>]) -> Vec<&str> {
 }
 
 /// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
-pub(super) fn in_request_order<T: Clone>(keys: &[impl AsRef<str>], sorted: &[&str], values: &[T]) -> Vec<T> {
-    let value =
-        |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
+pub(super) fn in_request_order<T: Clone>(
+    keys: &[impl AsRef<str>],
+    sorted: &[&str],
+    values: &[Settled<T>],
+) -> Vec<T> {
+    let value = |key: &_| {
+        sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].value.clone())
+    };
     keys.iter().filter_map(value).collect()
 }

@@ -1,6 +1,8 @@
 //! [`InHand`]: what a caller has while a task creates, and when it takes that.
 
 use crate::decision::Reading;
+use crate::engine::{Found, Settled};
+use crate::outcome::Outcome;
 use crate::policy::{OnStale, Policy};
 
 /// What a caller has while a task creates.
@@ -13,11 +15,15 @@ pub(super) struct InHand<R> {
     pub(super) old: Option<R>,
 }
 
-impl<T: Clone> InHand<Vec<T>> {
+impl<T: Clone> InHand<Vec<Settled<T>>> {
     /// Returns what a caller has that read these values and goes by `policy`.
-    pub(super) fn of(readings: &[Reading<T>], policy: &Policy) -> Self {
-        let all = |accepts: fn(&Reading<T>) -> Option<&T>| {
-            readings.iter().map(|reading| accepts(reading).cloned()).collect::<Option<Vec<T>>>()
+    pub(super) fn of(found: &[Found<T>], policy: &Policy) -> Self {
+        let all = |accepts: fn(&Reading<T>) -> Option<(&T, Outcome)>| {
+            let settled = |found: &Found<T>| {
+                let (value, outcome) = accepts(&found.reading)?;
+                Some(Settled { value: value.clone(), outcome, metadata: found.metadata.clone() })
+            };
+            found.iter().map(settled).collect::<Option<Vec<_>>>()
         };
         let serves_all = policy.stale == OnStale::ServeAll;
         let at_once = if serves_all { all(stale) } else { all(fresh) };
@@ -34,14 +40,20 @@ impl<R> InHand<R> {
     }
 }
 
-fn fresh<T>(reading: &Reading<T>) -> Option<&T> {
-    if let Reading::Fresh(value) | Reading::Early(value) = reading { Some(value) } else { None }
+fn fresh<T>(reading: &Reading<T>) -> Option<(&T, Outcome)> {
+    match reading {
+        Reading::Fresh(value) | Reading::Early(value) => Some((value, Outcome::Fresh)),
+        _ => None,
+    }
 }
 
-fn stale<T>(reading: &Reading<T>) -> Option<&T> {
-    if let Reading::Stale(value) = reading { Some(value) } else { fresh(reading) }
+fn stale<T>(reading: &Reading<T>) -> Option<(&T, Outcome)> {
+    if let Reading::Stale(value) = reading { Some((value, Outcome::Stale)) } else { fresh(reading) }
 }
 
-fn old<T>(reading: &Reading<T>) -> Option<&T> {
-    if let Reading::Grace(value) = reading { Some(value) } else { stale(reading) }
+fn old<T>(reading: &Reading<T>) -> Option<(&T, Outcome)> {
+    match reading {
+        Reading::Stale(value) | Reading::Grace(value) => Some((value, Outcome::FailSafe)),
+        other => fresh(other),
+    }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::call_options::CallOptions;
 use super::configured::Configured;
+use super::ending::end_read;
 use super::front_end::{Blocking, FrontEnd};
 use crate::created::Aged;
 use crate::decision::Reading;
 use crate::engine::blocking::drive;
 use crate::error::RegionError;
+use crate::observe::Request;
 use crate::policy::Policy;
 use crate::value::CacheValue;
 
@@ -39,7 +41,7 @@ impl CallOptions<'_> {
         let mangled = if current.keeps(key) {
             key
         } else {
-            changed = current.mangle(key)?;
+            changed = current.mangle(key).map_err(|error| current.note_failed(key, error))?;
             &*changed
         };
         let own;
@@ -51,12 +53,25 @@ impl CallOptions<'_> {
             &own
         };
         match current.read(mangled, policy) {
-            Ok(Reading::Fresh(value)) => Ok(fresh(value)),
+            Ok(Reading::Fresh(value)) => {
+                current.watch.hit(key);
+                Ok(fresh(value))
+            }
             Ok(other) => otherwise(current, mangled, *policy, other),
-            Err(unread) => match current.read_closely(mangled, *policy, unread)? {
-                (_, Reading::Fresh(value)) => Ok(fresh(value)),
-                (policy, other) => otherwise(current, mangled, policy, other),
-            },
+            Err(unread) => {
+                let read = current.read_closely(mangled, *policy, unread);
+                match read.map_err(|error| current.note_failed(key, error))? {
+                    (Policy { skips_backend: true, .. }, Reading::Fresh(value)) => {
+                        current.note_degraded(key);
+                        Ok(fresh(value))
+                    }
+                    (_, Reading::Fresh(value)) => {
+                        current.watch.hit(key);
+                        Ok(fresh(value))
+                    }
+                    (policy, other) => otherwise(current, mangled, policy, other),
+                }
+            }
         }
     }
 
@@ -65,7 +80,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
-        self.fresh_or(key, Some, |_, _, _, reading| Ok(reading.into_fresh()))
+        self.fresh_or(key, Some, |current, _, _, reading| Ok(current.found(key, reading)))
     }
 
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
@@ -74,7 +89,7 @@ impl CallOptions<'_> {
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
     pub fn get_multi<T: CacheValue>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>, RegionError> {
         let current = self.state().current()?;
-        drive(current.get_multi(Blocking, &current.mangle_multi(keys)?, &mut self.policy(&current)))
+        drive(current.get_multi(Blocking, keys, &mut self.policy(&current)))
     }
 
     /// See [`CacheRegion::get_value_metadata`](crate::CacheRegion::get_value_metadata).
@@ -88,6 +103,14 @@ impl CallOptions<'_> {
 }
 
 impl Configured {
+    /// Notes and returns what a call without a creator found.
+    #[cold]
+    pub(super) fn found<T>(&self, key: &str, reading: Reading<T>) -> Option<T> {
+        let found = reading.into_fresh();
+        self.note_read(key, found.is_some());
+        found
+    }
+
     /// Returns the fresh value of `key`.
     pub(super) async fn get<T: CacheValue>(
         &self,
@@ -95,19 +118,32 @@ impl Configured {
         key: &str,
         policy: &mut Policy,
     ) -> Result<Option<T>, RegionError> {
-        let mangled = self.mangle(key)?;
-        Ok(self.find(front, &mangled, policy).await?.reading.into_fresh())
+        let keys = [key];
+        let request = Request::begin(&self.watch, &keys);
+        let read = async {
+            let mangled = self.mangle(key)?;
+            Ok(vec![self.find(front, &mangled, policy).await?.reading.into_fresh()])
+        };
+        Ok(end_read(request, read.await)?.pop().flatten())
     }
 
-    /// Returns the fresh values of many mangled keys.
+    /// Returns the fresh values of many keys.
     pub(super) async fn get_multi<T: CacheValue>(
         &self,
         front: impl FrontEnd,
-        mangled: &[Cow<'_, str>],
+        keys: &[impl AsRef<str>],
         policy: &mut Policy,
     ) -> Result<Vec<Option<T>>, RegionError> {
-        let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-        Ok(self.read_multi(front, &mangled, policy).await?.into_iter().map(Reading::into_fresh).collect())
+        let is_noted = self.watch.is_on();
+        let names: Vec<&str> = keys.iter().filter(|_| is_noted).map(AsRef::as_ref).collect();
+        let request = Request::begin(&self.watch, &names);
+        let read = async {
+            let mangled = self.mangle_multi(keys)?;
+            let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
+            let readings = self.read_multi(front, &mangled, policy).await?;
+            Ok(readings.into_iter().map(Reading::into_fresh).collect())
+        };
+        end_read(request, read.await)
     }
 
     /// Returns the fresh value of `key` with its age.
@@ -117,13 +153,18 @@ impl Configured {
         key: &str,
         policy: &mut Policy,
     ) -> Result<Option<Aged<T>>, RegionError> {
-        let mangled = self.mangle(key)?;
-        let found = self.find(front, &mangled, policy).await?;
-        let (Some(value), Some(metadata)) = (found.reading.into_fresh(), found.metadata) else {
-            return Ok(None);
+        let keys = [key];
+        let request = Request::begin(&self.watch, &keys);
+        let read = async {
+            let mangled = self.mangle(key)?;
+            let found = self.find(front, &mangled, policy).await?;
+            let (Some(value), Some(metadata)) = (found.reading.into_fresh(), found.metadata) else {
+                return Ok(vec![None]);
+            };
+            let creation_time = metadata.creation_time;
+            Ok(vec![Some(Aged { value, age: creation_time.age(self.clock.present()), creation_time })])
         };
-        let creation_time = metadata.creation_time;
-        Ok(Some(Aged { value, age: creation_time.age(self.clock.present()), creation_time }))
+        Ok(end_read(request, read.await)?.pop().flatten())
     }
 
     /// Returns whether `key` is being created, by this process or, if the store has mutexes, by any.

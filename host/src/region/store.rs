@@ -12,6 +12,7 @@ use super::guards::guard_of;
 use super::unreadable::Unreadable;
 use crate::engine::HeldMutex;
 use crate::error::RegionError;
+use crate::observe::{BackendStatistics, Meter, Watch};
 use crate::outage::{Guard, is_outage};
 use crate::policy::Policy;
 use crate::round_trip::RoundTrips;
@@ -35,6 +36,8 @@ pub(crate) struct Store {
     pub(crate) guard: Arc<Guard>,
     /// The codec. Without one, values are stored as they are.
     pub(crate) serializer: Option<Arc<dyn Serializer>>,
+    /// What times and counts the calls of the backend, if anything does.
+    meter: Option<Box<Meter>>,
     round_trips: RoundTrips,
     unreadable: Unreadable,
 }
@@ -60,8 +63,34 @@ impl Store {
             access,
             guard,
             serializer,
+            meter: None,
             round_trips,
             unreadable,
+        }
+    }
+
+    /// Has the calls of the backend passed on to `watch`.
+    pub(crate) fn measured_by(mut self, watch: &Arc<Watch>) -> Self {
+        self.meter = Meter::new(watch, &self.name, self.access.is_immediate()).map(Box::new);
+        self
+    }
+
+    /// Returns what was counted about the backend.
+    pub(crate) fn statistics(&self, is_tier: bool) -> BackendStatistics {
+        let (errors, call) = self.meter.as_ref().map(|meter| meter.counted()).unwrap_or_default();
+        BackendStatistics { backend: self.name.clone(), is_tier, errors, call, state: self.guard.state() }
+    }
+
+    /// Returns whether calls of the backend are timed.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.is_timing())
+    }
+
+    /// Notes the failure of a call that was made without [`guarded`](Self::guarded).
+    #[cold]
+    pub(crate) fn note_failure(&self, operation: &'static str, error: &BackendError) {
+        if let Some(meter) = &self.meter {
+            meter.note(operation, None, Some(error));
         }
     }
 
@@ -76,7 +105,7 @@ impl Store {
         if self.is_skipped(mangled, policy) {
             return Ok(self.recent(mangled));
         }
-        match self.guarded(true, front.get(&self.access, mangled)).await {
+        match self.guarded("get", true, front.get(&self.access, mangled)).await {
             Ok(found) if !self.guard.is_engaged() => Ok(found),
             Ok(found) => Ok(self.newest(mangled, found)),
             Err(error) => {
@@ -126,7 +155,7 @@ impl Store {
         if mangled.is_empty() {
             return Ok(Vec::new());
         }
-        let found = match self.guarded(true, front.get_multi(&self.access, mangled)).await {
+        let found = match self.guarded("get_multi", true, front.get_multi(&self.access, mangled)).await {
             Ok(found) => found,
             Err(error) => {
                 self.go_on(policy, "get_multi", &mangled, error)?;
@@ -148,12 +177,12 @@ impl Store {
         until: Option<Instant>,
     ) -> Result<bool, BackendError> {
         // A wait for another process may take minutes, in which no other call could probe the backend.
-        self.guarded(until.is_none(), front.acquire(&self.access, mutex, until)).await
+        self.guarded("acquire", until.is_none(), front.acquire(&self.access, mutex, until)).await
     }
 
     /// Releases a mutex.
     pub(crate) async fn release(&self, front: impl FrontEnd, mutex: HeldMutex) -> Result<(), BackendError> {
-        self.guarded(false, front.release(&self.access, mutex)).await
+        self.guarded("release", false, front.release(&self.access, mutex)).await
     }
 
     /// Returns whether a mutex of `mangled` is held. A mutex of a backend that fails counts as absent, if the call goes on
@@ -165,7 +194,7 @@ impl Store {
         mangled: &str,
         policy: &mut Policy,
     ) -> Result<bool, RegionError> {
-        let locked = self.guarded(true, front.locked(&self.access, mutex)).await;
+        let locked = self.guarded("locked", true, front.locked(&self.access, mutex)).await;
         locked.or_else(|error| {
             self.go_on(policy, "check the mutex of", &mangled, error)?;
             Ok(false)
@@ -175,11 +204,15 @@ impl Store {
     /// Makes a call of the backend, unless the breaker is open.
     pub(super) async fn guarded<R>(
         &self,
+        operation: &'static str,
         may_probe: bool,
         call: impl Future<Output = Result<R, BackendError>>,
     ) -> Result<R, BackendError> {
         let permit = self.guard.admit(may_probe)?;
-        let outcome = call.await;
+        let outcome = match &self.meter {
+            None => call.await,
+            Some(meter) => meter.measure(operation, operation == "acquire" && !may_probe, call).await,
+        };
         permit.end(&outcome);
         outcome
     }

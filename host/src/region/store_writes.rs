@@ -74,7 +74,8 @@ impl Store {
             self.drop_write(write, begun);
             return Ok(());
         }
-        let set = self.guarded(true, front.set(&self.access, mangled, value, options, in_progress)).await;
+        let set =
+            self.guarded("set", true, front.set(&self.access, mangled, value, options, in_progress)).await;
         self.end_write(write, begun, set, "set", &mangled)
     }
 
@@ -96,7 +97,7 @@ impl Store {
             return Ok(());
         }
         let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        let set = self.guarded(true, front.set_multi(&self.access, entries, in_progress)).await;
+        let set = self.guarded("set_multi", true, front.set_multi(&self.access, entries, in_progress)).await;
         self.end_write(write, begun, set, "set_multi", &keys)
     }
 
@@ -108,7 +109,7 @@ impl Store {
         write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
         let begun = self.begin_write(write, [(mangled, None)]);
-        let deleted = self.guarded(true, front.delete(&self.access, mangled)).await;
+        let deleted = self.guarded("delete", true, front.delete(&self.access, mangled)).await;
         self.end_write(write, begun, deleted, "delete", &mangled)
     }
 
@@ -120,7 +121,7 @@ impl Store {
         write: &mut Write<'_>,
     ) -> Result<(), RegionError> {
         let begun = self.begin_write(write, mangled.iter().map(|mangled| (*mangled, None)));
-        let deleted = self.guarded(true, front.delete_multi(&self.access, mangled)).await;
+        let deleted = self.guarded("delete_multi", true, front.delete_multi(&self.access, mangled)).await;
         self.end_write(write, begun, deleted, "delete_multi", &mangled)
     }
 

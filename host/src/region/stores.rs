@@ -26,6 +26,8 @@ pub(crate) struct Stores {
     tiers: Vec<Store>,
     /// The gates of the bottom store. A tier has none of its own.
     pub(crate) gates: Arc<StoreGates>,
+    /// Whether a read has more to do than to call the bottom store.
+    reads_closely: bool,
 }
 
 /// A value in the form of each store.
@@ -41,11 +43,17 @@ impl Stores {
     /// Creates the stores of a region: `bottom`, and `tiers` above it, the uppermost first.
     pub(crate) fn new(bottom: Store, tiers: Vec<Store>) -> Self {
         let gates = gates_of(&bottom.actual_backend);
-        Stores { bottom, tiers, gates }
+        let reads_closely = !tiers.is_empty() || bottom.is_timed();
+        Stores { bottom, tiers, gates, reads_closely }
+    }
+
+    /// Returns whether a read has more to do than to call the bottom store: there are tiers, or calls are timed.
+    #[inline(always)]
+    pub(crate) fn reads_closely(&self) -> bool {
+        self.reads_closely
     }
 
     /// Returns whether there are tiers above the bottom store.
-    #[inline(always)]
     pub(crate) fn has_tiers(&self) -> bool {
         !self.tiers.is_empty()
     }

@@ -75,7 +75,7 @@ impl<const IS_TASK: bool> ModelPort<IS_TASK> {
         let mut slots: Vec<Slot<u32>> = found.into_iter().map(|found| Slot::from(found.reading)).collect();
         settle(&mut self, &mut slots).await?;
         match slots.pop().map(|slot| slot.need) {
-            Some(Need::Settled(value)) => Ok(value),
+            Some(Need::Settled(value, _)) => Ok(value),
             _ => unreachable!("the protocol settles all slots"),
         }
     }

@@ -140,7 +140,7 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
             self.world.change(|state| state.see(Waiter));
         }
         let settled = slots.into_iter().map(|slot| match slot.need {
-            Need::Settled(value) => value,
+            Need::Settled(value, _) => value,
             _ => unreachable!("the protocol settles all slots"),
         });
         Ok(settled.collect())
@@ -409,6 +409,7 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
             Report::WithoutMutex { place } => format!("without mutex: {}", key(place)),
             Report::LeaseLost { place } => format!("lease lost: {}", key(place)),
             Report::Superseded { place } => format!("superseded: {}", key(place)),
+            Report::Waited { .. } | Report::RefreshesEarly { .. } => return,
             Report::LongWait { creation } => {
                 let CreationInfo { key, leader, age, waiters, .. } = creation;
                 format!("long wait: {leader} creates {key} for {age:?}, {waiters} wait")

@@ -1,0 +1,65 @@
+//! [`Request`]: the keys of a call, each of which gets one ending.
+
+use std::fmt;
+
+use super::event::EventKind;
+use super::watch::Watch;
+use crate::outcome::Outcome;
+
+/// The keys of a call that did not end with a hit at once. Dropped without an ending, the call was canceled.
+#[must_use = "a request that is dropped counts as canceled"]
+pub(crate) struct Request<'w>(Option<Open<'w>>);
+
+struct Open<'w> {
+    watch: &'w Watch,
+    keys: &'w [&'w str],
+}
+
+impl<'w> Request<'w> {
+    #[inline]
+    pub(crate) fn begin(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
+        Request(watch.is_on().then_some(Open { watch, keys }))
+    }
+
+    /// Ends each key with its outcome.
+    pub(crate) fn served(mut self, outcomes: impl IntoIterator<Item = Outcome>) {
+        let Some(Open { watch, keys }) = self.0.take() else { return };
+        for (key, outcome) in keys.iter().zip(outcomes) {
+            watch.note(&[key], ending(outcome));
+        }
+    }
+
+    /// Ends each key of a call that does not create: with a value, or without one.
+    pub(crate) fn read(mut self, found: impl IntoIterator<Item = bool>) {
+        let Some(Open { watch, keys }) = self.0.take() else { return };
+        for (key, is_found) in keys.iter().zip(found) {
+            watch.note(&[key], if is_found { EventKind::Hit } else { EventKind::Miss });
+        }
+    }
+
+    /// Ends all keys with an error.
+    pub(crate) fn failed(mut self, error: &dyn fmt::Display, is_timeout: bool) {
+        let Some(Open { watch, keys }) = self.0.take() else { return };
+        let ending = if is_timeout { EventKind::TimedOut { error } } else { EventKind::Failed { error } };
+        watch.note(keys, ending);
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        if let Some(Open { watch, keys }) = self.0.take() {
+            watch.note(keys, EventKind::Canceled);
+        }
+    }
+}
+
+fn ending(outcome: Outcome) -> EventKind<'static> {
+    match outcome {
+        Outcome::Fresh => EventKind::Hit,
+        Outcome::Stale => EventKind::StaleServed,
+        Outcome::Created => EventKind::Created,
+        Outcome::Waited => EventKind::Waited,
+        Outcome::FailSafe => EventKind::FailSafe,
+        Outcome::Degraded => EventKind::Degraded,
+    }
+}

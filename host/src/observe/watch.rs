@@ -1,0 +1,112 @@
+//! [`Watch`]: passes on what happens in a region.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::counter::Counter;
+use super::event::{Event, EventKind};
+use super::observer::Observer;
+use super::recorder::Recorder;
+
+/// Passes on what happens in a region, to its statistics and its observers.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    region: Arc<str>,
+    recorder: Option<Arc<Recorder>>,
+    observers: Vec<Arc<dyn Observer>>,
+    /// Those of the observers that want hits.
+    of_hits: Vec<Arc<dyn Observer>>,
+    /// Whether hits are noted.
+    notes_hits: bool,
+}
+
+impl Watch {
+    /// Creates the watch of a region whose backend is called `backend`.
+    pub(crate) fn new(
+        region: &str,
+        backend: &str,
+        recorder: Option<Arc<Recorder>>,
+        observers: impl IntoIterator<Item = Arc<dyn Observer>>,
+    ) -> Self {
+        let own = |observer: Arc<dyn Observer>| {
+            let own = contained(region, || observer.for_region(region, backend)).flatten();
+            own.unwrap_or(observer)
+        };
+        let observers: Vec<Arc<dyn Observer>> = observers.into_iter().map(own).collect();
+        let wants_hits =
+            |observer: &&Arc<dyn Observer>| contained(region, || observer.wants_hits()) == Some(true);
+        let of_hits: Vec<_> = observers.iter().filter(wants_hits).cloned().collect();
+        let notes_hits = recorder.is_some() || !of_hits.is_empty();
+        Watch { region: region.into(), recorder, observers, of_hits, notes_hits }
+    }
+
+    /// Returns whether anything is passed on.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.recorder.is_some() || !self.observers.is_empty()
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.recorder.as_ref()
+    }
+
+    /// Notes a fresh value of `key`.
+    #[inline(always)]
+    pub(crate) fn hit(&self, key: &str) {
+        if self.notes_hits {
+            self.note_hit(key);
+        }
+    }
+
+    #[inline(never)]
+    fn note_hit(&self, key: &str) {
+        if let Some(recorder) = &self.recorder {
+            recorder.add(Counter::FreshHits, 1);
+        }
+        if !self.of_hits.is_empty() {
+            self.tell(&self.of_hits, &[key], EventKind::Hit);
+        }
+    }
+
+    /// Notes something that concerns `keys`.
+    #[cold]
+    pub(crate) fn note(&self, keys: &[&str], kind: EventKind<'_>) {
+        if let Some(recorder) = &self.recorder {
+            if let Some(counter) = Counter::of(&kind) {
+                // Endings concern each key, and a failed creator is one, however many keys it was to make.
+                let count = if let EventKind::Creation { .. } = kind { 1 } else { keys.len() as u64 };
+                recorder.add(counter, count);
+            }
+            match kind {
+                EventKind::Creation { took, .. } => recorder.add_creation(took),
+                EventKind::Wait { took } => recorder.add_wait(took),
+                _ => {}
+            }
+        }
+        let observers = if let EventKind::Hit = kind { &self.of_hits } else { &self.observers };
+        self.tell(observers, keys, kind);
+    }
+
+    fn tell(&self, observers: &[Arc<dyn Observer>], keys: &[&str], kind: EventKind<'_>) {
+        let event = Event::new(&self.region, keys, kind);
+        for observer in observers {
+            contained(&self.region, || observer.event(&event));
+        }
+    }
+}
+
+/// Calls an observer of `region`. A panic is logged, and concerns nobody else.
+fn contained<R>(region: &str, call: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(returned) => Some(returned),
+        Err(payload) => {
+            log_panic(region, &dogpile_abi::panic_message(payload));
+            None
+        }
+    }
+}
+
+#[cold]
+fn log_panic(region: &str, panic: &str) {
+    tracing::error!(region, panic, "an observer panicked; the call goes on without it");
+}

@@ -1,0 +1,16 @@
+//! What regions count, and what they tell observers.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "observe/backend.rs"]
+mod backend;
+#[path = "observe/counts.rs"]
+mod counts;
+#[path = "observe/events.rs"]
+mod events;
+#[path = "observe/load.rs"]
+mod load;
+#[path = "observe/outcomes.rs"]
+mod outcomes;
+#[path = "observe/setup.rs"]
+mod setup;
