@@ -219,9 +219,10 @@ mod tests {
         let recorder = Arc::new(Recorder::default());
         for round in 1..=5 {
             thread::scope(|scope| {
-                for _ in 0..20 {
-                    scope.spawn(|| (0..100).for_each(|_| recorder.add(Counter::FreshHits, 1)));
-                }
+                let count = || (0..100).for_each(|_| recorder.add(Counter::FreshHits, 1));
+                let threads: Vec<_> = (0..20).map(|_| scope.spawn(count)).collect();
+                // The end of the scope does not wait until the threads have dropped their thread-local values.
+                threads.into_iter().for_each(|thread| thread.join().unwrap());
             });
             assert_eq!(hits(&recorder), round * 2_000);
         }
