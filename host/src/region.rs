@@ -29,6 +29,7 @@ mod front_end;
 mod gates;
 mod get_or_create;
 mod guards;
+mod idle;
 mod in_hand;
 mod outcome_call;
 mod plain_value;
@@ -43,6 +44,7 @@ mod stored_keys;
 mod stores;
 mod to_runner;
 mod unreadable;
+mod work;
 mod writes;
 
 pub(crate) use self::settings::{BackendChoice, Wrap};

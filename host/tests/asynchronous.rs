@@ -21,6 +21,8 @@ mod functions;
 #[cfg(feature = "macros")]
 #[path = "asynchronous/functions_of_many.rs"]
 mod functions_of_many;
+#[path = "asynchronous/idle.rs"]
+mod idle;
 #[path = "asynchronous/locked.rs"]
 mod locked;
 #[path = "asynchronous/play.rs"]

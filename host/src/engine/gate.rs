@@ -29,7 +29,7 @@ const SHARDS: usize = if cfg!(dogpile_loom) { 1 } else { 64 };
 pub(crate) type HeldMutex = Arc<dyn CacheMutex>;
 
 /// Releases, in the background, a mutex whose leader was dropped.
-pub(crate) type ReleaseLater = fn(HeldMutex);
+type ReleaseLater = Box<dyn Fn(HeldMutex) + Send + Sync>;
 
 type Hasher = foldhash::fast::RandomState;
 
@@ -203,9 +203,10 @@ pub enum CreationStage {
 
 impl Gates {
     /// Creates the gates of a store. Mutexes of leaders that are dropped go to `release_later`.
-    pub(crate) fn new(release_later: ReleaseLater) -> Self {
+    pub(crate) fn new(release_later: impl Fn(HeldMutex) + Send + Sync + 'static) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Gates { shards, hasher: Hasher::default(), release_later, failures: RecentFailures::default() }
+        let (release_later, failures) = (Box::new(release_later), RecentFailures::default());
+        Gates { shards, hasher: Hasher::default(), release_later, failures }
     }
 
     pub(super) fn hash(&self, store_key: &str) -> u64 {

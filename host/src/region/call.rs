@@ -19,6 +19,7 @@ use super::front_end::FrontEnd;
 use super::release::release_later;
 use super::store_writes::Write;
 use super::stores::Encoded;
+use super::work::Working;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{
     Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Port, Queued, Report, Role,
@@ -49,6 +50,7 @@ pub(super) struct Call<'a, T, C: Creator<T>, F> {
     /// Whether the backend timed out during this call. Its mutexes are then released in the background.
     has_timed_out: bool,
     values: PhantomData<fn() -> T>,
+    _working: Working,
 }
 
 /// What a call can do whose creator owns what it uses.
@@ -87,6 +89,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             leader,
             has_timed_out: false,
             values: PhantomData,
+            _working: current.stores.bottom.access.work.begin(),
         }
     }
 
@@ -324,7 +327,7 @@ where
     async fn unlock(&mut self, place: usize, mutex: HeldMutex) {
         if self.has_timed_out || self.policy.skips_backend || self.current.stores.bottom.guard.is_open() {
             // The caller has waited long enough.
-            return release_later(mutex);
+            return release_later(mutex, self.current.stores.bottom.access.work.begin());
         }
         if let Err(error) = self.current.stores.bottom.release(self.front, mutex).await {
             self.note_timeout(Some(&error));

@@ -86,8 +86,9 @@ impl Configured {
     {
         let (region, names) = (Arc::clone(&self.region), keys.clone());
         let unseen = move |ended| log_unseen(&region, &names, ended);
-        let unbegun = Arc::clone(unbegun);
+        let (unbegun, working) = (Arc::clone(unbegun), self.stores.bottom.access.work.begin());
         let creation = async move {
+            let _working = working;
             let creation = unbegun.lock().take();
             match creation {
                 Some(creation) => Some(creation.await),

@@ -6,10 +6,33 @@ use dogpile_sdk::{CacheBackend, PerProcess, WeakRegistry};
 
 use super::release::release_later;
 use super::store_identity::StoreIdentity;
+use super::work::Work;
 use crate::engine::Gates;
 
-/// The gates of a store. A forked child has its own: no leader of its parent exists there.
-pub(crate) type StoreGates = PerProcess<Arc<Gates>>;
+/// The gates of a store.
+pub(crate) struct StoreGates {
+    /// A forked child has its own: no leader of its parent exists there.
+    gates: PerProcess<Arc<Gates>>,
+    /// The mutexes of dropped leaders, which are released in the background.
+    pub(super) releases: Arc<Work>,
+}
+
+impl StoreGates {
+    fn new() -> Self {
+        let releases = Arc::new(Work::new());
+        let counted = Arc::clone(&releases);
+        let build = move || {
+            let counted = Arc::clone(&counted);
+            Arc::new(Gates::new(move |mutex| release_later(mutex, counted.begin())))
+        };
+        StoreGates { gates: PerProcess::new(build, |_| {}), releases }
+    }
+
+    /// Returns the gates of this process.
+    pub(crate) fn get(&self) -> &Arc<Gates> {
+        self.gates.get()
+    }
+}
 
 /// Returns the gates of the store `actual`, which all regions over that store share.
 ///
@@ -17,8 +40,7 @@ pub(crate) type StoreGates = PerProcess<Arc<Gates>>;
 pub(super) fn gates_of(actual: &Arc<dyn CacheBackend>) -> Arc<StoreGates> {
     static GATES: WeakRegistry<StoreIdentity, StoreGates> = WeakRegistry::new();
 
-    let new = || StoreGates::new(|| Arc::new(Gates::new(release_later)), |_| {});
-    GATES.get_or_create(StoreIdentity::of(actual), new)
+    GATES.get_or_create(StoreIdentity::of(actual), StoreGates::new)
 }
 
 #[cfg(all(test, not(dogpile_loom)))]

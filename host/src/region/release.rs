@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use dogpile_sdk::PerProcess;
 
+use super::work::Working;
 use crate::engine::HeldMutex;
 use crate::runtime::Threads;
 
@@ -19,9 +20,13 @@ const THREADS: usize = 4;
 static RELEASER: LazyLock<PerProcess<Threads>> =
     LazyLock::new(|| PerProcess::new(|| Threads::new("dogpile-release", THREADS), |_| {}));
 
-/// Has `mutex` released soon, on another thread. If no thread can be started, its lease ends by itself.
-pub(super) fn release_later(mutex: HeldMutex) {
-    RELEASER.get().run(Box::new(move || release(&mutex)));
+/// Has `mutex` released soon, on another thread. If no thread can be started, its lease ends by itself. `working` is dropped
+/// when it was released.
+pub(super) fn release_later(mutex: HeldMutex, working: Working) {
+    RELEASER.get().run(Box::new(move || {
+        release(&mutex);
+        drop(working);
+    }));
 }
 
 /// Releases `mutex`, and logs a failure. A panic of the backend does not end the thread.
@@ -52,6 +57,7 @@ mod tests {
     use dogpile_sdk::{BackendError, CacheMutex};
 
     use super::*;
+    use crate::region::work::Work;
 
     /// Signals its release, or panics without a receiver to signal to.
     #[derive(Debug)]
@@ -79,9 +85,10 @@ mod tests {
 
     #[test]
     fn mutexes_are_released_after_others_panicked() {
-        (0..2 * THREADS).for_each(|_| release_later(Arc::new(Signaling(None))));
+        let work = Work::new();
+        (0..2 * THREADS).for_each(|_| release_later(Arc::new(Signaling(None)), work.begin()));
         let (sender, receiver) = channel();
-        release_later(Arc::new(Signaling(Some(sender))));
+        release_later(Arc::new(Signaling(Some(sender))), work.begin());
         receiver.recv_timeout(Duration::from_secs(30)).expect("the mutex is released");
     }
 }

@@ -13,6 +13,7 @@ use super::call_key::CallKey;
 use super::configured::Configured;
 use super::creator::OwnedCreator;
 use super::front_end::{Blocking, FrontEnd};
+use super::work::Working;
 use crate::engine::blocking::drive;
 use crate::engine::{Batch, Elsewhere, Led, Queued, create_batch, create_queued, unless};
 use crate::error::CreateError;
@@ -103,8 +104,21 @@ where
 /// Gives the `work` that creates `keys` to the region's runner.
 fn hand_over(current: &Configured, keys: Vec<String>, work: impl FnOnce() + Send + 'static) {
     let Some(runner) = &current.runner else { return };
-    let creation = Creation::new(Arc::clone(&current.region), keys, work);
+    let counted = Counted { work, _working: current.stores.bottom.access.work.begin() };
+    let creation = Creation::new(Arc::clone(&current.region), keys, move || counted.run());
     contained(&current.region, || runner.run(creation));
+}
+
+/// Work that a runner has. Dropped without having run, it releases its keys first, and then no longer counts.
+struct Counted<F> {
+    work: F,
+    _working: Working,
+}
+
+impl<F: FnOnce()> Counted<F> {
+    fn run(self) {
+        (self.work)();
+    }
 }
 
 /// Creates, on a runner's thread, the keys that no caller took over.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dogpile_sdk::{CacheBackend, Capabilities, Operations, WeakRegistry};
 
 use super::super::store_identity::StoreIdentity;
+use super::super::work::Work;
 use super::offload::Offload;
 use super::polling::{self, Mark, Polling};
 
@@ -21,6 +22,8 @@ pub(crate) struct Access {
     backend: Arc<dyn CacheBackend>,
     pub(super) kind: Kind,
     pub(super) threads: Arc<StoreThreads>,
+    /// Calls with a creator, and what goes on although its caller was dropped.
+    pub(crate) work: Work,
 }
 
 pub(super) enum Kind {
@@ -54,7 +57,7 @@ impl Access {
         };
         let create = || StoreThreads { calls: Offload::new(CALLS).into(), locks: Offload::new(LOCKS).into() };
         let threads = THREADS.get_or_create(StoreIdentity::of(actual), create);
-        Access { backend: Arc::clone(backend), kind, threads }
+        Access { backend: Arc::clone(backend), kind, threads, work: Work::new() }
     }
 
     /// Returns whether a task may make all calls itself.

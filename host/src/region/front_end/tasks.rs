@@ -79,7 +79,11 @@ impl<'r> Tasks<'r> {
         access: &Access,
         call: impl FnOnce() -> Result<(), BackendError> + Send + 'static,
     ) -> Pin<Box<impl Future<Output = Result<(), BackendError>>>> {
-        let deadline = self.now() + PLACE_WAIT;
+        let (deadline, working) = (self.now() + PLACE_WAIT, access.work.begin());
+        let call = move || {
+            let _working = working;
+            call()
+        };
         Box::pin(self.offload(&access.threads.calls, deadline, WhenDropped::Completed, call))
     }
 }
@@ -94,18 +98,18 @@ fn no_place(offload: &Offload) -> BackendError {
 /// Begins a write that goes on even if the caller is dropped: half of it may have reached the store. `in_progress` is
 /// dropped when it has ended.
 fn begin_write(
+    access: &Access,
     in_progress: Vec<StoreInProgress>,
     begin: impl FnOnce(Completion<()>) -> Running,
 ) -> Pending<()> {
+    let working = access.work.begin();
     Pending::begin(|completion| {
-        let completion = if in_progress.is_empty() {
-            completion
-        } else {
-            Completion::new(move |outcome| {
-                drop(in_progress);
-                completion.complete(outcome);
-            })
-        };
+        let completion = Completion::new(move |outcome| {
+            drop(in_progress);
+            // The caller may wait until nothing is in progress.
+            drop(working);
+            completion.complete(outcome);
+        });
         let _not_canceled = begin(completion);
         Running::done()
     })
@@ -185,7 +189,7 @@ impl FrontEnd for Tasks<'_> {
             Kind::Immediate => access.on_this_thread().set(key, value, options),
             Kind::Operations(operations) => {
                 let begin = |completion| operations.begin_set(key, value, options, completion);
-                begin_write(in_progress, begin).await
+                begin_write(access, in_progress, begin).await
             }
             Kind::Offloaded => {
                 let (backend, key, options) = (access.for_another_thread(), key.to_owned(), options.clone());
@@ -208,7 +212,7 @@ impl FrontEnd for Tasks<'_> {
             Kind::Immediate => access.on_this_thread().set_multi(entries),
             Kind::Operations(operations) => {
                 let begin = |completion| operations.begin_set_multi(entries, completion);
-                begin_write(in_progress, begin).await
+                begin_write(access, in_progress, begin).await
             }
             Kind::Offloaded => {
                 let backend = access.for_another_thread();
@@ -225,7 +229,7 @@ impl FrontEnd for Tasks<'_> {
         match &access.kind {
             Kind::Immediate => access.on_this_thread().delete(key),
             Kind::Operations(operations) => {
-                begin_write(Vec::new(), |completion| operations.begin_delete(key, completion)).await
+                begin_write(access, Vec::new(), |completion| operations.begin_delete(key, completion)).await
             }
             Kind::Offloaded => {
                 let (backend, key) = (access.for_another_thread(), key.to_owned());
@@ -238,7 +242,8 @@ impl FrontEnd for Tasks<'_> {
         match &access.kind {
             Kind::Immediate => access.on_this_thread().delete_multi(keys),
             Kind::Operations(operations) => {
-                begin_write(Vec::new(), |completion| operations.begin_delete_multi(keys, completion)).await
+                begin_write(access, Vec::new(), |completion| operations.begin_delete_multi(keys, completion))
+                    .await
             }
             Kind::Offloaded => {
                 let (backend, keys) = (access.for_another_thread(), owned(keys));
@@ -253,10 +258,10 @@ impl FrontEnd for Tasks<'_> {
         mutex: &HeldMutex,
         until: Option<Instant>,
     ) -> Result<bool, BackendError> {
-        let late = Arc::clone(mutex);
+        let (late, working) = (Arc::clone(mutex), access.work.begin());
         let release_late = move |acquired| {
             if acquired {
-                release_later(late);
+                release_later(late, working);
             }
         };
         if let Some(operations) = mutex.operations() {
@@ -300,7 +305,7 @@ impl FrontEnd for Tasks<'_> {
     async fn release(self, access: &Access, mutex: HeldMutex) -> Result<(), BackendError> {
         match mutex.operations() {
             Some(operations) => {
-                begin_write(Vec::new(), |completion| operations.begin_release(completion)).await
+                begin_write(access, Vec::new(), |completion| operations.begin_release(completion)).await
             }
             None if access.is_immediate() => mutex.release(),
             None => self.write(access, move || mutex.release()).await,
