@@ -46,6 +46,8 @@ mod round_trips;
 mod secrets;
 #[path = "redis/service.rs"]
 mod service;
+#[path = "redis/stages.rs"]
+mod stages;
 #[path = "redis/tls.rs"]
 mod tls;
 #[path = "redis/waiting.rs"]

@@ -6,6 +6,7 @@ use super::elsewhere::{Tried, try_elsewhere};
 use super::led::Led;
 use super::patience::Patience;
 use super::port::{Found, Port, Report, erase};
+use super::rescue::keep_of_slot;
 use super::running::{leave_all, run_creation, task_of, unlock};
 use super::slot::Slot;
 use super::task::{Batch, Task};
@@ -41,6 +42,11 @@ pub(super) async fn create<P: Port>(
                 let outcome = if refreshes { Outcome::Fresh } else { Outcome::Stale };
                 slots[led.place].settle(old, outcome);
                 queued.push((led.place, led.leadership.queue()));
+            }
+            // The backend failed since the caller read the key: what it read then is all that there is.
+            Reading::Missing if port.policy().skips_backend => {
+                let rescue = keep_of_slot(port, &slots[led.place]);
+                tasks.push(Task { rescue, ..task_of(port, led, found) });
             }
             _ => {
                 if leaves_creator {

@@ -128,6 +128,8 @@ async fn try_lock<P: Port>(
         }
         Ok(false) => Ok(Tried::Busy(led)),
         Err(error) => match port.go_on_without_mutex(error) {
+            // The value is fresh. Its refresh is not worth a creation by each process.
+            Ok(()) if slots[led.place].is_early() => Ok(Tried::Busy(led)),
             Ok(()) => Ok(Tried::Leads(led)),
             Err(error) if awaits => mutex_failed(port, slots, led, error).map(|()| Tried::Settled),
             Err(error) => {

@@ -1,19 +1,21 @@
 //! Serving old values because their creator failed.
 
+use dogpile_sdk::CreationTime;
+
 use super::led::Led;
 use super::port::{Port, erase};
-use super::slot::Slot;
+use super::slot::{Need, Slot};
 use super::task::{Old, Rescue};
 use crate::outcome::Outcome;
 
-/// Gives the waiters the old values of the keys whose creator failed with `error`, as far as they may be served. Returns the
-/// values if each key has one.
+/// Gives the waiters the old values of the keys whose creator failed with `error`, as far as they may be served. The creation
+/// began at `began`. Returns the values if each key has one.
 pub(super) fn rescue<P: Port>(
     port: &P,
     led: &mut [Led],
     rescues: Vec<Option<Rescue<P::Value>>>,
-    error: &P::Error,
-    is_answer: bool,
+    began: CreationTime,
+    (error, is_answer): (&P::Error, bool),
 ) -> Option<Vec<(P::Value, Outcome)>> {
     let fail_safe = port.policy().fail_safe;
     let is_outage = fail_safe.is_on() && !is_answer && port.is_outage(error);
@@ -26,14 +28,21 @@ pub(super) fn rescue<P: Port>(
         }
         let until = now.checked_add(fail_safe.throttle).unwrap_or(now);
         port.gates().failures.note(port.key(led.place).store_key, now, until);
-        let Some(Rescue { old: Old { value, metadata }, .. }) = rescue else { continue };
-        if !port.may_rescue(led.place, &metadata) {
+        let Some(Rescue { value, metadata, .. }) = rescue else { continue };
+        let may_serve = match &metadata {
+            Some(metadata) => port.may_rescue(led.place, metadata),
+            // It could be served when it was read, before the creation began.
+            None => port.is_valid(led.place, began),
+        };
+        if !may_serve {
             continue;
         }
-        if led.leadership.has_waiters() {
-            led.leadership.hand_over_old(erase(value.clone()), metadata);
-        } else {
-            led.leadership.open_empty();
+        match metadata {
+            Some(metadata) if led.leadership.has_waiters() => {
+                led.leadership.hand_over_old(erase(value.clone()), metadata);
+            }
+            // Those who wait have old values of their own.
+            _ => led.leadership.open_empty(),
         }
         values.push((value, if is_early { Outcome::Fresh } else { Outcome::FailSafe }));
     }
@@ -88,5 +97,15 @@ pub(super) fn keep<P: Port>(
         return None;
     }
     let Old { value, metadata } = old?;
-    Some(Rescue { old: Old { value: value.clone(), metadata: metadata.clone() }, is_early })
+    Some(Rescue { value: value.clone(), metadata: Some(metadata.clone()), is_early })
+}
+
+/// Returns what the caller read before its backend failed, if it is needed should the creator fail.
+pub(super) fn keep_of_slot<P: Port>(port: &P, slot: &Slot<P::Value>) -> Option<Rescue<P::Value>> {
+    let (value, is_early) = match &slot.need {
+        Need::Early(value) => (value, true),
+        Need::Stale(value) | Need::Grace(value) if port.policy().fail_safe.is_on() => (value, false),
+        _ => return None,
+    };
+    Some(Rescue { value: value.clone(), metadata: None, is_early })
 }

@@ -66,7 +66,7 @@ pub(super) async fn run_creation<P: Port>(
             Ok(made.into_iter().map(|made| (made.value, Outcome::Created)).collect())
         }
         Err(error) => {
-            let rescued = rescue(port, &mut led, rescues, &error, creation.is_answer());
+            let rescued = rescue(port, &mut led, rescues, began, (&error, creation.is_answer()));
             share_failure(port, &mut led, &error, creation.take_shared());
             leave_all(port, led).await;
             rescued.ok_or(error)

@@ -18,7 +18,9 @@ pub(crate) struct Old<V> {
 /// An old value that callers get if the creator fails.
 #[derive(Debug)]
 pub(super) struct Rescue<V> {
-    pub(super) old: Old<V>,
+    pub(super) value: V,
+    /// Unknown if the backend failed since the value was read.
+    pub(super) metadata: Option<Metadata>,
     /// Whether the creation is an early refresh. The value is fresh then.
     pub(super) is_early: bool,
 }
