@@ -12,6 +12,8 @@ mod faults;
 mod hand_written;
 #[path = "history/operations.rs"]
 mod operations;
+#[path = "history/outages.rs"]
+mod outages;
 #[path = "history/pauses.rs"]
 mod pauses;
 #[path = "history/random.rs"]
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
     trials.extend(faults::trials());
     trials.extend(regions::trials());
     trials.extend(tasks::trials());
+    trials.extend(outages::trials());
     run(&Arguments::from_args(), trials).exit_code()
 }

@@ -3,8 +3,10 @@
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use dogpile::CacheRegion;
 use dogpile_tests::threads::LIMIT;
 use libtest_mimic::{Completion, Failed, Trial};
 
@@ -26,20 +28,24 @@ fn trial(subject: Subject) -> Trial {
 }
 
 fn keeps_its_promises(subject: &Subject) -> Result<(), Failed> {
-    let run = run(subject, LIMIT);
-    let broken = run.rounds(seconds(), |round, history| {
-        let wrong = check(history).err().map(|violation| violation.to_string());
-        match wrong.or_else(|| failure(history)) {
-            Some(wrong) => ControlFlow::Break((round, wrong)),
-            None => ControlFlow::Continue(()),
-        }
-    });
-    match broken {
-        ControlFlow::Break((round, wrong)) => {
-            Err(format!("DOGPILE_TESTS_SEED={}, round {round}\n{wrong}", run.seed).into())
-        }
+    match keep_promises(subject.region(), subject.evicts) {
+        ControlFlow::Break(wrong) => Err(wrong.into()),
         ControlFlow::Continue(()) => Ok(()),
     }
+}
+
+/// Performs rounds on `region`, until one breaks a promise.
+pub(crate) fn keep_promises(region: Arc<CacheRegion>, evicts: bool) -> ControlFlow<String> {
+    let run = Run { region, evicts, seed: seed(), limit: LIMIT };
+    run.rounds(seconds(), |round, history| {
+        let wrong = check(history).err().map(|violation| violation.to_string());
+        match wrong.or_else(|| failure(history)) {
+            Some(wrong) => {
+                ControlFlow::Break(format!("DOGPILE_TESTS_SEED={}, round {round}\n{wrong}", run.seed))
+            }
+            None => ControlFlow::Continue(()),
+        }
+    })
 }
 
 /// Returns rounds on the region of `subject`.

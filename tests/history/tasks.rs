@@ -20,7 +20,9 @@ mod rounds;
 mod subjects;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use dogpile::CacheRegion;
 use dogpile_tests::threads::LIMIT;
 use libtest_mimic::{Completion, Failed, Trial};
 use tokio::runtime::{Builder, Runtime};
@@ -70,36 +72,37 @@ fn runtime(flavor: Flavor) -> Runtime {
     builder.worker_threads(2).enable_time().build().expect("a runtime starts")
 }
 
-fn run(subject: &Subject, flavor: Flavor) -> Run {
-    Run {
-        region: subject.region(),
-        evicts: subject.evicts,
-        seed: seed(),
-        limit: LIMIT,
-        runtime: runtime(flavor),
-    }
+fn run(region: Arc<CacheRegion>, evicts: bool, flavor: Flavor) -> Run {
+    Run { region, evicts, seed: seed(), limit: LIMIT, runtime: runtime(flavor) }
 }
 
 fn keeps_its_promises(subject: &Subject, flavor: Flavor) -> Result<(), Failed> {
-    let run = run(subject, flavor);
-    let broken = run.rounds(seconds(), |round, ended| {
-        let wrong = check(&ended.history).err().map(|violation| violation.to_string());
-        match wrong.or_else(|| failure(&ended.history)).or_else(|| ended.left.clone()) {
-            Some(wrong) => ControlFlow::Break((round, wrong)),
-            None => ControlFlow::Continue(()),
-        }
-    });
-    match broken {
-        ControlFlow::Break((round, wrong)) => {
-            Err(format!("DOGPILE_TESTS_SEED={}, round {round}\n{wrong}", run.seed).into())
-        }
+    match keep_promises_on(&run(subject.region(), subject.evicts, flavor)) {
+        ControlFlow::Break(wrong) => Err(wrong.into()),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
+/// Performs rounds on `region`, until one breaks a promise.
+pub(crate) fn keep_promises(region: Arc<CacheRegion>, evicts: bool) -> ControlFlow<String> {
+    keep_promises_on(&run(region, evicts, Flavor::MultiThread))
+}
+
+fn keep_promises_on(run: &Run) -> ControlFlow<String> {
+    run.rounds(seconds(), |round, ended| {
+        let wrong = check(&ended.history).err().map(|violation| violation.to_string());
+        match wrong.or_else(|| failure(&ended.history)).or_else(|| ended.left.clone()) {
+            Some(wrong) => {
+                ControlFlow::Break(format!("DOGPILE_TESTS_SEED={}, round {round}\n{wrong}", run.seed))
+            }
+            None => ControlFlow::Continue(()),
+        }
+    })
+}
+
 /// A store that reports the end of a `set` before it stores the value overwrites newer values.
 fn late_store() -> Result<(), Failed> {
-    let run = run(&fault(), Flavor::MultiThread);
+    let run = run(fault().region(), false, Flavor::MultiThread);
     let found = run.rounds(LIMIT, |_, ended| {
         let found =
             violations(&ended.history).into_iter().any(|violation| violation.rule == Rule::Superseded);
