@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dogpile_tests::crowd::one_of_all_creates;
 use dogpile_tests::peer::Peer;
+use dogpile_tests::refresh::one_process_refreshes;
 use dogpile_tests::threads::bounded;
 use dogpile_tests::worker::mixed;
 use rusqlite::Connection;
@@ -114,6 +115,13 @@ fn killed_writer_of_sqlite_leaves_whole_values() {
 #[test]
 fn killed_writer_of_lmdb_leaves_whole_values() {
     writers_are_killed(LMDB, 100);
+}
+
+#[test]
+fn one_process_refreshes_early_and_the_other_does_not_wait() {
+    for backend in [DBM, LMDB] {
+        bounded(move || one_process_refreshes(&Place::new(backend).configuration(json!({}))));
+    }
 }
 
 #[test]

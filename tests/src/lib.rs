@@ -19,6 +19,7 @@ pub mod load;
 pub mod memcached;
 pub mod peer;
 pub mod redis;
+pub mod refresh;
 pub mod regions;
 pub mod relay;
 pub mod scripted;

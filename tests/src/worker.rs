@@ -2,7 +2,7 @@
 //!
 //! The worker reads one JSON object per line and replies to each with another, like `tests/python/peer.py`. The first
 //! object configures a region. It has `backend` and `arguments`, and optionally `serializer` (a name),
-//! `expiration_time`, and `mangled` (store keys as SHA-1). Every other object is a command, and its `do` names one of
+//! `expiration_time`, `early_refresh` (in percent), and `mangled` (store keys as SHA-1). Every other object is a command, and its `do` names one of
 //! the commands in `Worker::obey`. The worker ends when its standard input does.
 
 pub mod mixed;
@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dogpile::sdk::CacheMutex;
-use dogpile::{CacheRegion, RegionConfig, sha1_mangle_key};
+use dogpile::{CacheRegion, RegionConfig, Share, sha1_mangle_key};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -49,6 +49,9 @@ impl Worker {
         let mut config = RegionConfig::new(backend).arguments(&configuration["arguments"]);
         if let Some(seconds) = configuration["expiration_time"].as_f64() {
             config = config.expiration_time(Duration::try_from_secs_f64(seconds)?);
+        }
+        if let Some(percent) = configuration["early_refresh"].as_u64() {
+            config = config.early_refresh(Share::percent(u8::try_from(percent)?));
         }
         if let Some(serializer) = configuration["serializer"].as_str() {
             config = config.serializer_named(serializer);
