@@ -51,3 +51,8 @@ fn child_subscribes_to_releases_by_itself() {
 fn child_has_its_own_runner_and_releaser() {
     succeeds_on_a_server("background");
 }
+
+#[test]
+fn child_has_its_own_queue_of_deletions_and_its_own_breaker() {
+    succeeds_on_a_server("outage");
+}

@@ -5,6 +5,7 @@
 //! * `forks leader PORT` forks while another thread creates a value.
 //! * `forks waiter PORT` forks while another thread waits for a lock.
 //! * `forks background PORT` forks after a runner and a releaser of mutexes have run.
+//! * `forks outage PORT` forks while deletions wait for a backend that is down.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -16,9 +17,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile::proxy::{Chaos, ChaosConfig, ChaosControl, ChaosScript};
 use dogpile::sdk::lease::{LeaseOptions, LeaseStore, Leases};
 use dogpile::sdk::{BackendError, ErrorKind, Fence};
-use dogpile::{CacheRegion, ManualClock, PoolRunner, RegionConfig};
+use dogpile::{
+    BreakerConfig, BreakerState, CacheRegion, ManualClock, OnBackendFailure, PoolRunner, RegionConfig,
+};
 use dogpile_tests::redis::say;
 use dogpile_tests::threads::{Signal, until};
 use fork::{Fork, WEXITSTATUS, WIFEXITED};
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         ["leader", port] => leader(port),
         ["waiter", port] => waiter(port),
         ["background", port] => background(port),
+        ["outage", port] => outage(port),
         _ => Err("unknown arguments".into()),
     };
     ended(done)
@@ -298,4 +303,47 @@ fn background(port: &str) -> Outcome {
     wait_for(child)?;
     clock.advance(Duration::from_secs(11));
     create_in_background(3)
+}
+
+/// Deletions that wait belong to the process that made them. The child has its own queue, breaker, and thread.
+fn outage(port: &str) -> Outcome {
+    let chaos = ChaosControl::new(ChaosConfig::default())?;
+    let (control, breaker) =
+        (chaos.clone(), BreakerConfig::default().failures(3).open_for(Duration::from_millis(20)));
+    let config = config(port).wrap_in(move |proxied| Chaos::controlled(&control, proxied));
+    let region = region(config.on_backend_failure(OnBackendFailure::Degrade).breaker(breaker))?;
+    let exists = |key: &str| port.parse().is_ok_and(|port| say(port, &["EXISTS", key]) == "1");
+    let goes_down = || chaos.set_script(ChaosScript::new().errors(1.0));
+    let replays = || -> Outcome {
+        chaos.set_script(ChaosScript::new())?;
+        until("the deletions are made", || {
+            region.backend_state().is_ok_and(|state| state.queued_deletions == 0)
+        });
+        Ok(())
+    };
+    region.set_multi([("of parent", 1), ("of child", 1)])?;
+    goes_down()?;
+    region.delete("of parent")?;
+    check(region.get_or_create("made", || 1)? == 1, "the parent creates")?;
+    until("the breaker opens", || {
+        region.get::<i32>("of parent").is_ok_and(|found| found.is_none())
+            && region.backend_state().is_ok_and(|state| state.breaker != BreakerState::Closed)
+    });
+    let child = forked(|| {
+        let state = region.backend_state()?;
+        check(state.queued_deletions == 0, "the child has no deletions of its parent")?;
+        check(state.breaker == BreakerState::Closed, "the child has its own breaker")?;
+        check(region.get_or_create("made", || 2)? == 2, "the child does not have what its parent created")?;
+        region.delete("of child")?;
+        check(region.backend_state()?.queued_deletions == 1, "the child queues its own deletion")?;
+        replays()?;
+        check(!exists("of child"), "the child's deletion is made")?;
+        check(exists("of parent"), "the child does not make its parent's deletion")?;
+        check(region.get("of parent")? == Some(1), "the child sees the old value until its parent deletes it")
+    })?;
+    wait_for(child)?;
+    check(region.backend_state()?.queued_deletions == 1, "the parent's deletion still waits")?;
+    check(region.get::<i32>("of parent")?.is_none(), "the parent does not see the old value")?;
+    replays()?;
+    check(!exists("of parent"), "the parent's deletion is made")
 }
