@@ -53,6 +53,7 @@
 //! | `bytes1`, `chrono04`, `time03`, `uuid1` | no | types of those crates in the keys of cached functions |
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bundled;
 mod caller;
@@ -276,3 +277,8 @@ pub use crate::registry::Registry;
 pub use crate::runner::{Creation, PoolRunner, Runner, TaskCreation, ThreadRunner};
 pub use crate::runtime::{Runtime, RuntimeFuture};
 pub use crate::value::{CacheValue, InMemory};
+
+/// Compiles the program of the README of this crate.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../README.md")]
+struct CrateReadme;

@@ -41,6 +41,7 @@
 //! contract.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod arguments;
 mod async_backend;
@@ -116,3 +117,8 @@ pub mod __private {
     #[cfg(feature = "plugins")]
     pub use crate::stable::{Exported, ExportedPlugin};
 }
+
+/// Compiles the program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

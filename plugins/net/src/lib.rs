@@ -5,6 +5,7 @@
 //! connector also opens connections for tasks of tokio.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "tokio")]
 mod async_stream;

@@ -22,6 +22,7 @@
 //! `layout.txt` records the layouts, and a test fails if they differ.
 
 #![deny(unsafe_op_in_unsafe_fn)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![allow(unreachable_pub, reason = "the StableAbi derive makes public companions of the tables")]
 
 mod attributes;

@@ -1,6 +1,7 @@
 //! The lease level, run on mutexes that are files. Some are correct, and others have a planted fault.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::incompatible_msrv, reason = "tests are built with the stable toolchain only")]
 
 use std::collections::HashMap;
 use std::env;
