@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_popular_key_gets_its_share_in_every_thread() {
+    fn most_popular_key_gets_its_share_in_every_thread() {
         let workload = Workload::zipf(2);
         assert_eq!(workload.keys.len(), KEYS);
         // The sum of 1/n up to 100,000 is 12.09.

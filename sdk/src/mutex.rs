@@ -55,7 +55,7 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
 
     /// Returns whether this object acquired the mutex and is known to have lost it since.
     ///
-    /// A mutex is lost when its lease ended, when somebody else took it, or when this process was forked while its parent
+    /// A mutex is lost when its lease ended, when another holder took it, or when this process was forked while its parent
     /// held the mutex. A region asks before it stores a created value, and does not store the value under a lost mutex.
     /// The result may become `false` again only if the store proves that no other holder has had the mutex.
     ///

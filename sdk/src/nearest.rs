@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_suggested_and_a_far_one_is_not() {
+    fn nearest_name_is_suggested_unless_it_is_far() {
         let known = ["dogpile.cache.memory", "dogpile.cache.null"];
         assert_eq!(nearest("dogpile.cache.memroy", known), Some("dogpile.cache.memory"));
         assert_eq!(did_you_mean("acme", known), "");

@@ -60,9 +60,9 @@ impl Claim {
 /// A lock that a mutex of this process acquired, until the mutex is released.
 ///
 /// The lease can be *lost*. There are two kinds of loss:
-/// * The lease ended by our count, because no renewal succeeded in time. The server may have kept the lock all the same.
+/// * The lease ended by our count, because no renewal succeeded in time. The server may still have kept the lock.
 ///   If a later renewal finds it there with our token, no other holder has had it, and the lease is no longer lost.
-/// * The server reported that the lock is gone or has another token. Somebody else may have held it, and may have stored
+/// * The server reported that the lock is gone or has another token. Another holder may have had it, and may have stored
 ///   a newer value. No server can rule that out afterwards: a released lock leaves no trace. This loss is final.
 ///
 /// After a final loss, the lock is acquired again with a new token if it is free, so that others wait for the creator

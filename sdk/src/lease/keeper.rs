@@ -317,7 +317,7 @@ impl Shared {
                 log::info!("acquired the lock of key {key:?} again, so that others wait for its creator");
                 Some(after(asked, self.lease / 3))
             }
-            // Somebody else creates.
+            // Another holder creates.
             Ok(false) => None,
             Err(error) => {
                 log::debug!("cannot acquire the lock of key {key:?} again yet: {error}");

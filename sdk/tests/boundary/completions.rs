@@ -113,7 +113,7 @@ fn panic_of_the_receiver_is_contained() {
         .expect("the key plants no failure");
 }
 
-/// The call is canceled, the cancellation panics, and the value arrives all the same.
+/// The call is canceled, the cancellation panics, and the value still arrives.
 #[test]
 fn late_value_is_handed_over() {
     let (operations, shared): (_, Arc<str>) = (operations(), "tea".into());

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_argument_is_refused_by_name() {
+    fn wrong_argument_is_refused_by_name() {
         let entry = ProxyEntry::linked().find(|entry| entry.name == "acme.hit_counter").unwrap();
         let build = |name: &str| {
             let arguments = std::collections::HashMap::from([(name, 0)]);
