@@ -1,4 +1,4 @@
-//! The dogpile protocol: which caller creates a value, which callers wait, and which values are stored and handed over.
+//! The dogpile protocol: it decides which caller creates, which ones wait, and what is stored.
 //!
 //! The protocol exists once, for a set of keys; one key is a set of one. It performs no I/O, starts no threads, and
 //! reads no clock. It asks its [`Port`] for all of these, and a driver runs it: [`blocking`] parks the calling

@@ -1,4 +1,4 @@
-//! The blocking driver: runs the protocol on the calling thread, which is parked while it waits.
+//! The blocking driver: runs the protocol on the calling thread and parks it to wait.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

@@ -1,4 +1,4 @@
-//! Creating the values of keys that a caller leads: by the caller, or in the background.
+//! Creates the values of keys that a caller leads, in place or in the background.
 
 use dogpile_sdk::Metadata;
 

@@ -1,4 +1,4 @@
-//! [`Creation`]: one call of a creator, and the creation that is current where a creator runs.
+//! [`Creation`]: one call of a creator. Also tracks which creation is current where a creator runs.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ pub(super) struct Creation {
     /// The creation whose creator made this call.
     parent: Option<Arc<Creation>>,
     holds_mutex: bool,
-    /// Whether the creator said that its error is an answer.
+    /// Whether the creator marked its error as an answer.
     is_answer: AtomicBool,
     /// The error that the creator shares.
     shared: Mutex<Option<SharedError>>,
@@ -35,7 +35,7 @@ fn replace_current(creation: Option<Arc<Creation>>) -> Option<Arc<Creation>> {
     CURRENT.try_with(|current| current.replace(creation)).unwrap_or_default()
 }
 
-/// Notes that the error with which the creator that is running here fails is an answer.
+/// Records that the running creator fails with an error that is an answer.
 pub(crate) fn note_answer() {
     if let Some(current) = Creation::current() {
         current.note_answer();
@@ -76,12 +76,12 @@ impl Creation {
         Creation::current().is_some_and(|current| current.line().any(|creation| creation.holds_mutex))
     }
 
-    /// Notes that the error of this creator is an answer.
+    /// Records that the error of this creator is an answer.
     pub(super) fn note_answer(&self) {
         self.is_answer.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether the creator said that its error is an answer.
+    /// Returns whether the creator marked its error as an answer.
     pub(super) fn is_answer(&self) -> bool {
         self.is_answer.load(Ordering::Relaxed)
     }

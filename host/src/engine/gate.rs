@@ -1,4 +1,4 @@
-//! [`Gates`]: one gate for each key of a store that is being created in this process.
+//! [`Gates`]: one gate for each key of a store that this process is creating.
 //!
 //! A gate exists from the moment a caller leads its key until the last leader is done: a million keys that were
 //! created leave nothing behind. A caller that finds the gate of its key waits at it, and gets the value that the leader hands
@@ -124,7 +124,7 @@ pub(super) enum Stage {
     Creating,
     /// The value is being stored: `set` and `delete` wait.
     Storing,
-    /// Nobody leads it. A caller that needs the key leads it, and gets the mutex with it.
+    /// It has no leader. A caller that needs the key leads it, and gets the mutex with it.
     Free { mutex: Option<HeldMutex>, queued: bool },
     /// It is open, and no longer among the gates.
     Open { outcome: Outcome, wakeups: Arc<Wakeups> },

@@ -157,7 +157,7 @@ impl Leadership {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Leaves the gate to the waiter that came first, or closes it for good if nobody waits.
+    /// Leaves the gate to the waiter that came first, or closes it for good if there is none.
     ///
     /// If the value is being stored, the end of the store does so. Otherwise a value that is set by then could be
     /// overwritten.

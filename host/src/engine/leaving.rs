@@ -32,7 +32,7 @@ fn wake_all(first: Option<Waker>, others: Vec<Waker>) {
     first.into_iter().chain(others).for_each(Waker::wake);
 }
 
-/// Leaves a gate if it is still free: somebody may have led it since.
+/// Leaves a gate if it is still free. Another caller may lead it by now.
 pub(super) fn leave_if_free(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldMutex>) {
     let mut shard = gates.shard(gate.hash);
     let mut state = gate.lock();
@@ -62,7 +62,7 @@ pub(super) fn leave_if_free(gates: &Gates, gate: &Arc<Gate>, mutex: Option<HeldM
 }
 
 impl State {
-    /// Takes out those who wait for the end of a store.
+    /// Takes out the waiters for the end of a store.
     fn take_writers(&mut self) -> Vec<Waker> {
         let writers: Vec<u64> = self
             .waiters

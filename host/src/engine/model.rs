@@ -51,7 +51,7 @@ fn task(port: ModelPort<true>) -> Task {
     super::asynchronous::drive(port.get())
 }
 
-/// Polls `task`, which must wait, without waking anybody later.
+/// Polls `task`, which must wait, with a waker that does nothing.
 fn poll_once<F: Future + ?Sized>(task: Pin<&mut F>) {
     assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_pending(), "the task must wait");
 }
@@ -61,6 +61,6 @@ fn lead(gates: &Arc<Gates>, store: &Arc<Store>) -> Leadership {
     let port = ModelPort::<false>::new(gates, store);
     match gates.arrive(&port.key(0), Instant::now(), true) {
         Arrival::Leads(leadership) => leadership,
-        Arrival::Closed(_) => unreachable!("nobody else leads"),
+        Arrival::Closed(_) => unreachable!("no other caller leads"),
     }
 }

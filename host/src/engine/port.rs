@@ -51,7 +51,7 @@ pub(crate) trait Port {
     /// Waits until `time`.
     fn sleep_until(&self, time: Instant) -> impl Future<Output = ()>;
 
-    /// Returns what the call goes by.
+    /// Returns the policy of the call.
     fn policy(&self) -> &Policy;
 
     /// Reads and judges the keys at `places`.
@@ -85,7 +85,7 @@ pub(crate) trait Port {
         until: Option<Instant>,
     ) -> Result<Vec<Made<Self::Value>>, Self::Error>;
 
-    /// Stores created values. A failure is logged: the caller gets its values all the same.
+    /// Stores created values. A failure is logged, and the caller still gets its values.
     async fn store(&mut self, values: Vec<Storing<'_, Self::Value>>, began: CreationTime);
 
     /// Returns whether a value of the key at `place` whose creation began at `began` may be served, however old it is.

@@ -1,8 +1,8 @@
 //! The protocol itself, for a set of keys.
 //!
-//! No caller waits for one key while it leads another. First it leads every key that nobody else does, and creates
-//! their values in one go. Then it waits for the others. So callers whose keys overlap never wait for each other, and
-//! their creators run side by side.
+//! No caller waits for one key while it leads another. First it leads every key without a leader, and creates their
+//! values in one go. Then it waits for the others. So callers whose keys overlap never wait for each other, and their
+//! creators run side by side.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ enum Next {
     Wait(usize, Ticket),
 }
 
-/// Settles all `slots`: creates what is missing or stale, or waits for those who do.
+/// Settles all `slots`: creates missing or stale values, or waits for the callers that create them.
 ///
 /// # Errors
 /// If the port, the creator, or the lock fails. All keys that the caller led are left then.
@@ -66,7 +66,7 @@ pub(crate) async fn settle<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) 
     }
 }
 
-/// Leads every unsettled key that nobody else does. A stale value that somebody else renews is served, unless the policy
+/// Leads every unsettled key without a leader. A stale value that another caller renews is served, unless the policy
 /// is to wait.
 async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Result<Next, P::Error> {
     slots.iter_mut().enumerate().for_each(|(place, slot)| settle_if_throttled(port, slot, place));

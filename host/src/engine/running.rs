@@ -108,7 +108,7 @@ async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], bega
     }
 }
 
-/// Opens the gate, with the value if anybody waits for it.
+/// Opens the gate, with the value if callers wait for it.
 fn hand_over<V: Clone + Send + Sync + 'static>(leadership: &mut Leadership, value: &V) {
     if leadership.has_waiters() {
         leadership.hand_over(erase(value.clone()), None);

@@ -1,8 +1,9 @@
 //! The protocol as a table of scenarios, each of which runs through both drivers.
 //!
-//! A scripted port stands for the backend and the creators, and time is manual. A script begins calls, waits until each
-//! is at a point (at a gate, in its creator, …), and tells it how to go on. So each scenario has one order of events,
-//! whether its callers are threads or tasks. The orders that a script cannot force are tried by the loom models.
+//! A scripted port stands for the backend and the creators, and time is manual. A script begins calls, waits until
+//! each is at a point (at a gate, in its creator, …), and orders how it continues. So each scenario has one order of
+//! events, whether its callers are threads or tasks. The orders that a script cannot force are tried by the loom
+//! models.
 
 mod background;
 mod coverage;

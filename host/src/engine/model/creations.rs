@@ -94,7 +94,7 @@ fn canceled_leader_is_followed_by_one_of_its_waiting_tasks() {
 }
 
 #[test]
-fn waiter_that_is_canceled_while_the_value_is_handed_over_leaves_no_trace() {
+fn waiter_canceled_during_the_handoff_leaves_no_trace() {
     bounded_model(|gates, store| {
         let mut leadership = lead(gates, store);
         let (mut canceled, mut other) =
@@ -128,7 +128,7 @@ fn canceled_waiter_that_was_to_lead_passes_it_on() {
 }
 
 #[test]
-fn canceled_waiters_leave_the_gate_to_nobody() {
+fn canceled_waiters_leave_no_gate() {
     bounded_model(|gates, store| {
         let leadership = lead(gates, store);
         let (mut first, mut second) =

@@ -44,7 +44,7 @@ fn queued_creation_dropped_during_a_takeover_is_created() {
 }
 
 #[test]
-fn queued_creation_dropped_and_taken_over_by_two_is_created_once() {
+fn queued_creation_dropped_and_taken_over_twice_runs_once() {
     bounded_model(|gates, store| {
         let queued = lead(gates, store).queue();
         let callers = [(); 2].map(|()| {
@@ -68,7 +68,7 @@ fn canceled_waiter_leaves_a_queued_creation_to_the_next() {
         let canceling = thread::spawn(|| drop(chosen));
         let queued = leadership.queue();
         canceling.join().unwrap();
-        // The runner may wait for this very caller: nobody runs the job before it is done.
+        // The runner may wait for this very caller. Nothing runs the job before it is done.
         assert_eq!(next.join().unwrap(), Ok(10));
         drop(queued);
     });

@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
-        name: "job_dropped_after_a_takeover_disturbs_nobody",
+        name: "job_dropped_after_a_takeover_disturbs_no_caller",
         covers: &[Stale, Missing, Leader, Waiter, TakenOver, Dropped],
         script: |play| {
             take_over(play);

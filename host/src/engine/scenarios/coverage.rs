@@ -1,4 +1,4 @@
-//! Which values of which dimensions a row covers, and the test that all pairs of values are covered.
+//! The dimensions' values that a row covers, and the test that all pairs are covered.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Creations that end badly while a key is disturbed, while other callers time out, and while something else fails.
+//! Creations that end badly while a key is disturbed, callers time out, or something fails.
 //!
 //! The rows cover each pair of such events; see [`coverage`](super::coverage).
 

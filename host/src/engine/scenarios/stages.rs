@@ -1,4 +1,4 @@
-//! Values that pass through stages: early refreshes, waits for stale values, fail-safe, and limits of calls.
+//! Values in stages: early refreshes, waits for stale values, fail-safe, and limits of calls.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! [`World`]: what a scenario's callers share: a store, mutexes, manual clocks, and what the script ordered.
+//! [`World`]: what a scenario's callers share: store, mutexes, manual clocks, and the script's orders.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -49,7 +49,7 @@ pub(super) enum Point {
     Done,
 }
 
-/// What the script tells a caller that is held at a point.
+/// An order of the script to a caller that is held at a point.
 #[derive(Debug)]
 pub(super) enum Order {
     Go,
