@@ -134,7 +134,7 @@ fn created_value_is_returned_if_the_store_fails() {
     let keys = ["\"a\"", "[\"a\", \"b\"]"];
     assert_eq!(warnings.len(), keys.len());
     for (warning, key) in warnings.iter().zip(keys) {
-        assert_eq!(warning.message, "a created value was not stored; its caller gets it all the same");
+        assert_eq!(warning.message, "a created value was not stored; its caller still gets it");
         assert!(warning.fields["error"].contains(key), "{warning:?}");
     }
     store.heal();

@@ -188,7 +188,7 @@ fn value_that_cannot_be_serialized_is_returned_but_not_stored() {
     assert_eq!(region.get_or_create("some key", || InMemory(1)).unwrap(), InMemory(1));
     assert!(!region.key_is_locked("some key").unwrap());
     let warning = events.take().into_iter().find(|event| event.level == tracing::Level::WARN).unwrap();
-    assert_eq!(warning.message, "a created value was not stored; its caller gets it all the same");
+    assert_eq!(warning.message, "a created value was not stored; its caller still gets it");
     assert!(warning.fields["error"].contains("some key"), "{warning:?}");
 }
 

@@ -23,7 +23,7 @@ use crate::observe::Request;
 use crate::policy::Policy;
 use crate::value::CacheValue;
 
-/// What a call can tell of a key without waiting.
+/// What a call can find out about a key without waiting.
 pub(super) enum Look<T> {
     Found(Reading<T>),
     /// The store may block, so that it was not read.
@@ -171,7 +171,7 @@ impl CallOptions<'_> {
         self.create_async(key, AsyncSingle::<_, false>::new(|_| creator())).await
     }
 
-    /// Awaits a creator that sees the old value and decides what becomes of it. See
+    /// Awaits a creator that sees the old value and decides whether to replace it. See
     /// [`get_or_create_with`](Self::get_or_create_with).
     ///
     /// # Errors
@@ -246,7 +246,7 @@ impl CallOptions<'_> {
         self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await
     }
 
-    /// Awaits a creator that sees the old values of many keys and decides what becomes of them. See
+    /// Awaits a creator that sees the old values of many keys. It decides whether to replace them. See
     /// [`get_or_create_multi_with`](Self::get_or_create_multi_with). The creator gets owned keys.
     ///
     /// # Errors

@@ -178,8 +178,7 @@ impl CacheRegion {
         self.options().try_get_or_create_multi_async(keys, creator).await
     }
 
-    /// Returns whether `key` is being created, by this process or, if the backend has mutexes, by any. See
-    /// [`key_is_locked`](Self::key_is_locked).
+    /// Returns whether `key` is being created, as [`key_is_locked`](Self::key_is_locked) does.
     ///
     /// A mutex is checked on another thread, even if the backend has asynchronous calls.
     ///

@@ -1,4 +1,4 @@
-//! [`background_task`]: a task that a caller waits for but that does not need it.
+//! [`background_task`]: a task that goes on even if its caller stops waiting for it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +44,7 @@ enum State<T> {
     Ended(Ended<T>),
     /// The task was dropped, or its end was taken.
     Over,
-    /// Nobody waits.
+    /// The caller no longer waits.
     Unseen,
 }
 
@@ -68,11 +68,11 @@ fn wake<T>(last: State<T>) {
     }
 }
 
-/// Owned by the task. Tells the caller if the task is dropped.
+/// Owned by the task. Notifies the caller if the task is dropped.
 pub(super) struct TaskSide<T>(Arc<Slot<T>>);
 
 impl<T> TaskSide<T> {
-    /// Leaves the end to the caller, and returns it if nobody waits.
+    /// Leaves the end to the caller, and returns it if the caller no longer waits.
     pub(super) fn end(&self, ended: Ended<T>) -> Option<Ended<T>> {
         self.0.end(ended)
     }

@@ -1,4 +1,4 @@
-//! Builds a [`Configured`] from the settings of a region, or returns what is wrong with them.
+//! Builds a [`Configured`] from the settings of a region, or returns the problem.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -106,7 +106,7 @@ fn watch_breaker(watch: &Arc<Watch>, store: &Store) {
     });
 }
 
-/// Returns what a call without options goes by.
+/// Returns the policy of a call without options.
 ///
 /// # Errors
 /// If settings contradict each other.

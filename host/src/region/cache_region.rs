@@ -23,7 +23,7 @@ use crate::outage::BackendState;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
-/// A named front end over one backend, created first (as a `static`, for example) and configured later.
+/// A named front end over one backend. It is created first, for example as a `static`, and configured later.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig};
@@ -145,7 +145,7 @@ impl CacheRegion {
         self.options().get(key)
     }
 
-    /// Returns the values of many keys, in the order of the keys, read in one call of the backend.
+    /// Returns the values of many keys, in order, read in one call of the backend.
     ///
     /// # Errors
     /// See [`get`](Self::get).
@@ -227,7 +227,7 @@ impl CacheRegion {
         self.options().get_or_create(key, creator)
     }
 
-    /// Returns the value of `key`, calling a creator that may fail if it is missing or stale.
+    /// Returns the value of `key`, calling a fallible creator if it is missing or stale.
     ///
     /// If the creator fails, nothing is stored. What callers get that waited for it depends on
     /// [`on_creator_failure`](RegionConfig::on_creator_failure). By default, the next of them creates.
@@ -275,9 +275,9 @@ impl CacheRegion {
         self.options().try_get_or_create_multi(keys, creator)
     }
 
-    /// Returns whether `key` is being created, by this process or, if the backend has mutexes, by any.
+    /// Returns whether `key` is being created by this process or, with mutexes, by any. A backend has mutexes or not.
     ///
-    /// Blocks while a server is asked for the mutex. Await [`key_is_locked_async`](Self::key_is_locked_async) in a task.
+    /// Blocks while the backend checks the mutex. Await [`key_is_locked_async`](Self::key_is_locked_async) in a task.
     ///
     /// # Errors
     /// If the backend fails, or the region is not configured.
@@ -304,7 +304,7 @@ impl CacheRegion {
         Ok(self.state.current()?.stores.gates.get().creations(self.name(), Instant::now()))
     }
 
-    /// Returns the state of the backend, as this process sees it: its breaker, and what could not be written.
+    /// Returns the state of the backend, as this process sees it. It includes the breaker and the lost writes.
     ///
     /// ```
     /// use dogpile::{BreakerState, CacheRegion, RegionConfig};

@@ -41,7 +41,7 @@ pub(super) struct Call<'a, T, C: Creator<T>, F> {
     gates: &'a Arc<Gates>,
     pub(super) keys: Vec<CallKey<'a>>,
     pub(super) policy: Policy,
-    /// Never locked. A task that waits shares its call with nobody, but the compiler does not know.
+    /// Never locked. No other code has the call of a waiting task, but the compiler does not know.
     pub(super) creator: Mutex<C>,
     owned: Option<Owned<T, C, F>>,
     /// Whether the creator owns what it uses, so that its caller can leave it.
@@ -93,7 +93,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         }
     }
 
-    /// Notes that the caller can leave the creator, because another one waits for it.
+    /// Records that the caller can leave the creator, because another caller waits for it.
     pub(super) fn owning(mut self) -> Self {
         self.is_owned = true;
         self
@@ -162,7 +162,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         Ok(made)
     }
 
-    /// Notes whether the backend timed out.
+    /// Records whether the backend timed out.
     fn note_timeout(&mut self, error: Option<&BackendError>) {
         self.has_timed_out |= error.is_some_and(|error| error.kind() == ErrorKind::Timeout);
     }
@@ -239,7 +239,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             return;
         }
         let (region, error) = (&*self.current.region, error as &(dyn std::error::Error + 'static));
-        tracing::warn!(region, error, "a created value was not stored; its caller gets it all the same");
+        tracing::warn!(region, error, "a created value was not stored; its caller still gets it");
     }
 }
 

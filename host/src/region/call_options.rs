@@ -146,13 +146,13 @@ impl<'r> CallOptions<'r> {
         self.state
     }
 
-    /// Returns what the call goes by.
+    /// Returns the policy of the call.
     #[inline]
     pub(super) fn policy(&self, current: &Configured) -> Policy {
         self.overrides.resolve(&current.policy)
     }
 
-    /// Returns whether the call goes by the region's policy.
+    /// Returns whether the region's policy applies to the call.
     #[inline]
     pub(super) fn is_default(&self) -> bool {
         self.overrides.is_empty()

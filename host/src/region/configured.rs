@@ -43,7 +43,7 @@ pub(crate) struct Configured {
     pub(crate) watch: Arc<Watch>,
     pub(crate) settings: Settings,
     pub(crate) stores: Stores,
-    /// What a call without options goes by.
+    /// The policy of a call without options.
     pub(crate) policy: Policy,
     pub(crate) stored_keys: StoredKeys,
     pub(crate) strategy: Arc<dyn RegionInvalidationStrategy>,
@@ -98,7 +98,7 @@ impl Configured {
         self.strategy.judge(mangled, &Metadata::new(made)) == Validity::Valid
     }
 
-    /// Returns whether a value of `mangled` with this `metadata` is fresh for a call that goes by `policy`.
+    /// Returns whether a value of `mangled` with this `metadata` is fresh under `policy`.
     pub(crate) fn is_fresh(&self, mangled: &str, metadata: &Metadata, policy: &Policy) -> bool {
         matches!(judge(mangled, metadata, policy, &self.clock), Verdict::Fresh | Verdict::Early)
     }
@@ -126,7 +126,7 @@ impl Configured {
         Ok(reading)
     }
 
-    /// Returns the value of a key that [`read`](Self::read) did not read, and what the rest of the call goes by.
+    /// Returns the value of a key that [`read`](Self::read) did not read, and the policy of the rest of the call.
     #[cold]
     pub(crate) fn read_closely<T: CacheValue>(
         &self,

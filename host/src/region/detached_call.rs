@@ -209,7 +209,7 @@ impl DetachedCall<'_> {
         self.create_multi(keys, AsyncMulti::<_, true>::new(creator)).await
     }
 
-    // The two functions below name the kinds of their creators, so that the compiler can tell that the tasks are `Send`.
+    // The two functions below name the kinds of their creators, so that the compiler can infer that the tasks are `Send`.
 
     async fn create<T, E, F, Fut, const SEES_OLD: bool>(
         self,

@@ -80,7 +80,7 @@ pub(crate) trait FrontEnd: Copy {
         until: Option<Instant>,
     ) -> Result<bool, BackendError>;
 
-    /// Returns whether anybody holds a mutex.
+    /// Returns whether a mutex is held.
     async fn locked(self, access: &Access, mutex: &HeldMutex) -> Result<bool, BackendError>;
 
     /// Releases a mutex. The release goes on if the call is dropped before its end.

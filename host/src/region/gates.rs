@@ -1,4 +1,4 @@
-//! One set of gates per store, so that regions over one store wait for each other's creators.
+//! One set of gates per store. Regions over one store wait for each other's creators.
 
 use std::sync::Arc;
 

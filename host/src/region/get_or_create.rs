@@ -55,7 +55,8 @@ impl CallOptions<'_> {
         self.create(key, Single::<_, false>::new(|_| creator()), None)
     }
 
-    /// Returns the value of `key`, calling a creator that sees the old value and decides what becomes of it.
+    /// Returns the value of `key`, calling a creator that sees the old value. The creator decides whether to replace
+    /// it.
     ///
     /// `creator` gets the stale value, if there is one, as it was read under the dogpile lock. It gets `None` for a
     /// value that is missing or hard-invalidated. Nothing is stored if the key is set or deleted since that value was
@@ -124,7 +125,8 @@ impl CallOptions<'_> {
         self.create_multi(keys, Multi::<_, false>::new(creator), None)
     }
 
-    /// Returns the values of many keys, calling a creator that sees the old values and decides what becomes of them.
+    /// Returns the values of many keys, calling a creator that sees the old values. The creator decides whether to
+    /// replace them.
     ///
     /// `creator` gets the sorted keys that this caller creates, and the old value of each. It returns one decision for
     /// each key. See [`get_or_create_with`](Self::get_or_create_with).

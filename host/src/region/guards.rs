@@ -1,4 +1,4 @@
-//! One guard per store, so that regions over one store share what they know of its backend.
+//! One guard per store. Regions over one store share their knowledge of its backend.
 
 use std::sync::Arc;
 

@@ -16,7 +16,7 @@ pub(super) struct InHand<R> {
 }
 
 impl<T: Clone> InHand<Vec<Settled<T>>> {
-    /// Returns what a caller has that read these values and goes by `policy`.
+    /// Returns what a caller that read these values has under `policy`.
     pub(super) fn of(found: &[Found<T>], policy: &Policy) -> Self {
         let all = |accepts: fn(&Reading<T>) -> Option<(&T, Outcome)>| {
             let settled = |found: &Found<T>| {

@@ -10,7 +10,7 @@ pub trait PlainValue<Kind> {}
 #[derive(Debug)]
 pub enum AnyValue {}
 
-/// Named so that the compiler's error says what to do.
+/// Named so that the compiler's error states what to do.
 mod use_try_get_or_create {
     /// The kind that makes a `Result` ambiguous.
     ///

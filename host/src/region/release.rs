@@ -1,5 +1,6 @@
-//! Releases mutexes in the background: those of leaders that were dropped before they could, and those whose backend
-//! has just timed out.
+//! Releases mutexes in the background.
+//!
+//! They belong to leaders that were dropped before they could release them, or to backends that have just timed out.
 //!
 //! A destructor performs no I/O. It hands its mutex to a few threads, which start when needed and end when idle.
 

@@ -326,7 +326,7 @@ impl RegionConfig {
         self
     }
 
-    /// Sets by how much at most the expiration times of values are shortened, each by its own part of that. Default: none.
+    /// Sets how much of a value's expiration time is cut off at most. Each value gets its own part. Default: none.
     ///
     /// Values that were created together then do not all expire at once.
     pub fn jitter(mut self, jitter: impl Into<Jitter>) -> Self {
@@ -334,12 +334,12 @@ impl RegionConfig {
         self
     }
 
-    /// Sets the share of a value's lifetime after which one caller refreshes it, while all callers get it. Default: all of it,
-    /// which turns early refreshes off.
+    /// Sets the share of a value's lifetime after which one caller refreshes it. All callers get the value meanwhile.
+    /// Default: the whole lifetime, which turns early refreshes off.
     ///
     /// A creator that owns what it uses refreshes in the background: see [`background`](crate::CallOptions::background) and
     /// [`detach`](crate::CallOptions::detach). Otherwise the one caller waits for its creator. If an early refresh fails, the
-    /// caller gets the value all the same, and a warning is logged.
+    /// caller still gets the value, and a warning is logged.
     pub fn early_refresh(mut self, share: Share) -> Self {
         self.settings.lifetimes.early_refresh = Some(share);
         self
@@ -360,7 +360,7 @@ impl RegionConfig {
     /// Sets when an old value is served because its creator failed or timed out. Default: never.
     ///
     /// It is served even if it is older than [`max_stale`](Self::max_stale). A creator marks errors
-    /// that are no failures with [`answer`](crate::answer).
+    /// that are not failures with [`answer`](crate::answer).
     pub fn fail_safe(mut self, fail_safe: FailSafe) -> Self {
         self.settings.lifetimes.fail_safe = Some(fail_safe);
         self

@@ -43,7 +43,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Creates a store. The backend is asked for its capabilities.
+    /// Creates a store. Reads the capabilities of the backend.
     pub(crate) fn new(
         region: &str,
         name: String,
@@ -128,7 +128,7 @@ impl Store {
         self.get_multi_asked(front, mangled, policy).await
     }
 
-    /// Asks only for those keys that may be read.
+    /// Reads only the keys that may be read.
     #[cold]
     async fn get_multi_closely(
         &self,

@@ -1,4 +1,4 @@
-//! [`StoreIdentity`]: what tells whether two backends use one store.
+//! [`StoreIdentity`]: whether two backends use one store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Writes of a [`Store`], and what becomes of them while its backend fails.
+//! Writes of a [`Store`], and their handling while its backend fails.
 
 use std::fmt::Debug;
 
@@ -125,7 +125,7 @@ impl Store {
         self.end_write(write, begun, deleted, "delete_multi", &mangled)
     }
 
-    /// Notes what must be known if the write of `keys` fails, before it begins.
+    /// Records what must be known if the write of `keys` fails, before it begins.
     #[inline]
     fn begin_write<'k>(
         &self,

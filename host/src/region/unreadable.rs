@@ -36,7 +36,7 @@ pub(crate) struct Unreadable {
     /// When an own value was reported.
     own: Mutex<Option<Instant>>,
     is_foreign_reported: AtomicBool,
-    /// The types of values that were found where the second type was asked for.
+    /// Pairs of types: the type of a value that was found, and the requested type.
     mismatches: Mutex<HashSet<(&'static str, &'static str)>>,
 }
 

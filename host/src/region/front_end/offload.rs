@@ -1,4 +1,4 @@
-//! [`Offload`]: the blocking calls of one store on behalf of tasks, a bounded number at a time.
+//! [`Offload`]: makes one store's blocking calls for tasks, a bounded number at a time.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +32,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) enum WhenDropped {
     /// It is not made, unless it has begun.
     Canceled,
-    /// It is made all the same.
+    /// It is still made.
     Completed,
 }
 
@@ -135,7 +135,7 @@ impl Drop for Worker {
         }
         let mut state = self.offload.state.get().lock();
         state.working -= 1;
-        // Without another thread, nobody would make the calls that wait. Dropped, they report an error.
+        // Without another thread, no thread would make the calls that wait. Dropped, they report an error.
         let left = if state.working == 0 { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
         drop(state);
         drop(left);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn call_that_is_dropped_before_its_place_is_not_made_unless_it_must() {
+    fn call_dropped_while_it_waits_is_made_only_if_it_must_be() {
         let (offload, runtime) = (Arc::new(Offload::new(1)), runtime_for(None));
         let (began, begun) = channel();
         let (go, first) = gated(0, &began);

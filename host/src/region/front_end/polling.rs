@@ -1,4 +1,4 @@
-//! [`Polling`]: marks the thread that polls an asynchronous call, so that debug builds notice a blocking call in it.
+//! [`Polling`]: marks the thread that polls an asynchronous call. Debug builds then notice a blocking call in it.
 //!
 //! A call that a task awaits must never enter its store by a call that blocks: that would block the runtime's thread. While
 //! such a call is polled, its store is marked on this thread. A blocking call of that store then panics, in debug builds
