@@ -1,4 +1,4 @@
-//! [`Policy`]: what a call goes by, resolved once from the region's settings and the options of the call.
+//! [`Policy`]: the settings of a call, resolved once from its region and its options.
 //!
 //! The policy is plain data. It is passed on whole: to reading and judging, to the engine's port, to writing, and to
 //! creations in the background.
@@ -33,7 +33,7 @@ use crate::expiration::Expiration;
 /// How much longer a store keeps a value than any call can use it. It covers clocks that differ between processes.
 const KEEP_MARGIN: Duration = Duration::from_secs(60);
 
-/// What a call goes by.
+/// The settings that apply to a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     /// The age past which a value is stale. `None` means never.
@@ -109,7 +109,7 @@ impl Policy {
         self.settled()
     }
 
-    /// Computes what follows from the other fields. A hit goes by it.
+    /// Computes what follows from the other fields, for use by hits.
     #[inline]
     fn settled(mut self) -> Self {
         self.surely_fresh_until = self.surely_fresh_until(self.expiration);

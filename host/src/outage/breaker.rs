@@ -23,7 +23,7 @@ pub(super) enum Ending {
     Succeeded,
     /// The backend could not be reached, or did not reply in time.
     Failed,
-    /// It tells nothing about the backend: the call was dropped, or failed for a reason of its own.
+    /// It says nothing about the backend: the call was dropped, or failed for another reason.
     Unknown,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Breaker {
     state: State,
     /// Failed calls in a row.
     failures: u32,
-    /// How often the breaker opened or closed. What became of a call from before says nothing about the present.
+    /// How often the breaker opened or closed. The outcome of an earlier call says nothing about the present.
     epoch: u64,
     probes: u64,
 }

@@ -1,4 +1,4 @@
-//! [`Guard`]: what all calls of a store pass.
+//! [`Guard`]: the part of a store that all its calls pass.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,7 +85,7 @@ pub(crate) struct Permit<'g> {
 }
 
 impl Permit<'_> {
-    /// Notes how the call ended.
+    /// Records how the call ended.
     pub(crate) fn end<T>(mut self, outcome: &Result<T, BackendError>) {
         let Some(admission) = self.admission.take() else { return };
         match outcome {
@@ -325,7 +325,7 @@ impl Guard {
         }
     }
 
-    /// Returns what a region tells about the backend.
+    /// Returns what a region reports about the backend.
     pub(crate) fn state(&self) -> BackendState {
         let now = Instant::now();
         self.with(|state| BackendState {

@@ -1,4 +1,4 @@
-//! What is logged about backends that fail: a line when a breaker opens and closes, and a bounded number of others.
+//! The log of failing backends. A breaker logs when it opens and closes, and all other events are bounded.
 
 use std::time::{Duration, Instant};
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_event_passes_in_ten_seconds_with_the_number_of_the_others() {
+    fn one_event_passes_in_ten_seconds_and_counts_the_others() {
         let (mut limit, start) = (RateLimit::default(), Instant::now());
         let passed: Vec<_> =
             [0, 1, 9, 10, 19, 20].map(|second| limit.pass(start + Duration::from_secs(second))).to_vec();

@@ -1,4 +1,4 @@
-//! Gives a backend the deletions that wait for it, on a thread that lives as long as there are any.
+//! Makes a backend's queued deletions, on a thread that ends when none are left.
 //!
 //! The thread also probes the backend, so that the deletions are made soon after it works again, whether or not the
 //! application calls it.

@@ -1,4 +1,4 @@
-//! [`BackendState`]: what a region tells about its backend.
+//! [`BackendState`]: what a region reports about its backend.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct BackendState {
     pub breaker: BreakerState,
     /// How long the breaker has not been closed, if it is not.
     pub open_for: Option<Duration>,
-    /// The number of calls that failed one after the other, because the backend was unreachable or did not reply in time.
+    /// The number of consecutive calls that failed because the backend was unreachable or too slow.
     pub consecutive_failures: u32,
     /// The last such failure, with its causes.
     pub last_error: Option<String>,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use dogpile_sdk::seconds;
 use serde::Deserialize;
 
-/// How long a call takes at most, from the moment at which it found no fresh value. In a configuration, it is a table such
-/// as `{ soft = "500ms", hard = "10s" }`.
+/// The longest time of a call, counted from when it found no fresh value. In a configuration, it is a table such as
+/// `{ soft = "500ms", hard = "10s" }`.
 ///
 /// After either limit, the creation goes on if its creator owns what it uses: with
 /// [`background`](crate::CallOptions::background) and a runner, or with [`detach`](crate::CallOptions::detach). It keeps its
@@ -36,7 +36,7 @@ impl CreatorTimeout {
         self
     }
 
-    /// Sets the time after which a caller gets an error or, with fail-safe, the old value.
+    /// Sets the time after which a caller gets an error. With fail-safe, it gets the old value instead.
     #[must_use]
     pub const fn hard(mut self, limit: Duration) -> Self {
         self.hard = Some(limit);

@@ -28,8 +28,8 @@ pub struct FailSafe {
     /// The age up to which an old value is served, counted from its creation. Zero turns fail-safe off.
     #[serde(with = "seconds")]
     pub max_age: Duration,
-    /// For how long after a failure calls of the key in this process get the old value without calling the creator.
-    /// Default: one second.
+    /// The time after a failure without further calls of the creator. Calls of the key in this process get the old
+    /// value. Default: one second.
     #[serde(default = "default_throttle", with = "seconds")]
     pub throttle: Duration,
 }
@@ -42,7 +42,7 @@ impl FailSafe {
     /// Old values are never served because of a failure.
     pub const OFF: FailSafe = FailSafe { max_age: Duration::ZERO, throttle: THROTTLE };
 
-    /// Creates a fail-safe that serves values up to the age `max_age`, with a throttle of one second.
+    /// Creates a fail-safe for values up to the age `max_age`. Its throttle is one second.
     pub const fn new(max_age: Duration) -> Self {
         FailSafe { max_age, throttle: THROTTLE }
     }

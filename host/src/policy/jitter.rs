@@ -1,4 +1,4 @@
-//! [`Jitter`]: by how much the lifetimes of values differ, so that they do not all end at once.
+//! [`Jitter`]: how much the lifetimes of values differ, so that they do not end together.
 
 use std::fmt;
 use std::time::Duration;

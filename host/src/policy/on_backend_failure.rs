@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// What a call does if its backend fails: if it is unreachable, does not reply in time, or is broken.
+/// What a call does if its backend fails. The backend is unreachable, does not reply in time, or is broken.
 ///
 /// This is one policy for regions, cached functions, and templates. Invalid keys and values, and what a backend refuses on
 /// purpose, are errors under both.

@@ -31,7 +31,7 @@ pub enum Preset {
     ///   noticed within a second, and a source that is down is not flooded meanwhile.
     /// * `stale = "serve_all"` and `early_refresh = 0.8`: no caller pays for a refresh, if its creator owns what it uses.
     /// * `jitter = "10%"`: values that were created together do not expire together.
-    /// * `creator_timeout = { soft = "1s", hard = "30s" }`: nobody waits long for a slow source if there is a stale value,
+    /// * `creator_timeout = { soft = "1s", hard = "30s" }`: no caller waits long for a slow source if there is a stale value,
     ///   and no caller waits longer than the clients of most services do.
     /// * `on_creator_failure = "share"`: if there is no old value, all callers that waited get the failure at once.
     /// * `on_backend_failure = "degrade"`: calls go on without a backend that is down.
