@@ -1,4 +1,4 @@
-//! [`Clock`]: the source of the present time, either the system's clock or one that a test moves.
+//! [`Clock`]: the source of the present time. It is the system's clock, or one that a test moves.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,7 +62,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests of expiration without sleeping.
+/// A clock that does not move by itself, for tests of expiration without sleeping.
 ///
 /// ```
 /// use std::time::Duration;

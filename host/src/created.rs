@@ -16,7 +16,7 @@ pub struct Aged<T> {
     pub creation_time: CreationTime,
 }
 
-/// What a creator decided: the value, whether it is stored, and for how long it is fresh.
+/// What a creator decided: the value, whether it is stored, and its expiration time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -84,7 +84,7 @@ impl<T> Created<T> {
         Created { value: Some(value), terms: Terms { is_stored: false, expires_after: None } }
     }
 
-    /// Creates a decision to confirm the old value: it is stored again with a new creation time, and returned.
+    /// Creates a decision to confirm the old value. It is stored again with a new creation time, and returned.
     ///
     /// It keeps its own expiration time, if it has one and [`expires_after`](Self::expires_after) sets no other. If
     /// there is no old value, the call fails with [`RegionError::NothingToConfirm`](crate::RegionError::NothingToConfirm).
@@ -94,7 +94,7 @@ impl<T> Created<T> {
 
     /// Sets the age past which this value is stale. Default: the region's expiration time.
     ///
-    /// It is stored with the value, so that every later call goes by it, except one with an
+    /// It is stored with the value, so that it applies to every later call, except one with an
     /// [`expiration_time`](crate::CallOptions::expiration_time) of its own.
     pub fn expires_after(mut self, age: Duration) -> Self {
         self.terms.expires_after = Some(age);

@@ -1,4 +1,4 @@
-//! The decisions of the dogpile: what a reading means, and which stamp a created value gets.
+//! The decisions of the dogpile: the meaning of a reading, and a created value's stamp.
 //!
 //! They neither block nor perform I/O, so that every front end of a region can share them.
 //
@@ -37,7 +37,7 @@ impl<V> Reading<V> {
     }
 }
 
-/// Returns the verdict on a value of `key` with this `metadata` for a call that goes by `policy`.
+/// Returns the verdict of `policy` on a value of `key` with this `metadata`.
 #[inline]
 pub(crate) fn judge(key: &str, metadata: &Metadata, policy: &Policy, time: &RegionTime) -> Verdict {
     if metadata.version != Metadata::VERSION {
@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(stamp(began).as_seconds(), 100.0 + moved as f64);
             time.invalidate(Invalidation::Hard);
             assert_eq!(stamp(began), began);
-            // Begun after the invalidation, though the clock stands still.
+            // Begun after the invalidation, although the clock did not move.
             let began = time.stamp();
             let made = stamp(began);
             assert!(made >= began, "{made:?} {began:?}");

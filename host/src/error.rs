@@ -172,7 +172,7 @@ impl RegionError {
         }
     }
 
-    /// Returns the key or keys as text, quoted and shortened, or `None` if the failure concerns no key.
+    /// Returns the key or keys as text, quoted and shortened. It is `None` if the failure concerns no key.
     pub fn key(&self) -> Option<&str> {
         match self {
             RegionError::Backend { key, .. }
@@ -196,7 +196,7 @@ impl RegionError {
         }
     }
 
-    /// Returns the invalid argument of a backend or proxy, such as `max_entries`, if it is known.
+    /// Returns the invalid argument of a backend or proxy, if it is known. An example is `max_entries`.
     pub fn argument(&self) -> Option<&str> {
         match self {
             RegionError::EntryPoint { source, .. } => source.argument(),

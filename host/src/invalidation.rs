@@ -43,7 +43,7 @@ pub trait RegionInvalidationStrategy: Any + fmt::Debug + Send + Sync {
     /// Invalidates all values made before `now`.
     ///
     /// The region chooses `now`. It lies after every stamp that the region gave to a value before, and is later than
-    /// the previous invalidation even if the clock stands still or was set back.
+    /// the previous invalidation even if the clock does not move or was set back.
     fn invalidate(&self, kind: Invalidation, now: CreationTime);
 
     /// Returns the validity of the value with this `metadata` that is stored under `key`, which is mangled.

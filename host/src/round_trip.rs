@@ -13,8 +13,8 @@
 //! A type that lets the format choose what it reads, as untagged enums and flattened fields do, is read back each time
 //! (see [`crate::spy`]). So are the first values of each type ([`FIRST`]), and one in [`SAMPLED`] later ones.
 //!
-//! A serializer of an application may decline to read before it looks at a value. Such a value is stored all the same:
-//! that it cannot be read is on purpose.
+//! A serializer of an application may decline to read before it looks at a value. Such a value is still stored,
+//! because it is meant to be unreadable.
 //!
 //! What serde does not show cannot be compared: for example, a skipped field, or two variants of an untagged enum with
 //! equal contents.

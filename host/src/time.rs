@@ -1,7 +1,7 @@
-//! [`RegionTime`]: a region's clock and its invalidations, from which values get their stamps and their verdicts.
+//! [`RegionTime`]: a region's clock and its invalidations, which stamp and judge values.
 //!
 //! The invariant is that an invalidation separates the values made before it from those made after it, although the
-//! clock may stand still, step back, or be too coarse to tell two moments apart:
+//! clock may be frozen, step back, or be too coarse to distinguish two moments:
 //! * A region's time never lies at its last invalidation or before it.
 //! * An invalidation lies at or after every reading of the region's time that was returned before it. Only a reading
 //!   that lies more than a minute ahead of the region's time is left behind: the clock was set back since.
@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     HardInvalidated,
 }
 
-/// The time that a region goes by.
+/// The time of a region.
 #[derive(Debug)]
 pub(crate) struct RegionTime {
     clock: Arc<dyn Clock>,

@@ -109,7 +109,7 @@ impl ConfigurationError {
         }
     }
 
-    /// Returns the invalid argument of the backend or proxy, such as `max_entries`, if it is known.
+    /// Returns the invalid argument of the backend or proxy, if it is known. An example is `max_entries`.
     pub fn argument(&self) -> Option<&str> {
         match self {
             ConfigurationError::Document { setting, .. } => {

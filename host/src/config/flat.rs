@@ -40,7 +40,7 @@ impl FlatError {
         &self.name
     }
 
-    /// Returns the invalid value, or an empty string if the entry is missing or its value may be secret.
+    /// Returns the invalid value. It is empty if the entry is missing or its value may be secret.
     pub fn value(&self) -> &str {
         self.value.as_deref().unwrap_or_default()
     }

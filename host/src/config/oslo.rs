@@ -4,8 +4,8 @@
 
 use dogpile_sdk::OSLO_CACHE;
 
-/// The options of oslo.cache's section `[cache]`, and of Keystone's other sections, that concern a region, and what
-/// [`RegionConfig::from_flat`](crate::RegionConfig::from_flat) makes of them.
+/// The options of oslo.cache's section `[cache]` that concern a region, with their meaning here. Keystone has them in
+/// other sections as well. [`RegionConfig::from_flat`](crate::RegionConfig::from_flat) reads them.
 pub const OSLO_CACHE_REGION: [(&str, &str); 8] = [
     ("backend_argument", "`name:value`: the backend's argument `name`; may be given several times"),
     ("proxies", "like `wrap`, except that the last one is the outermost"),
@@ -28,7 +28,7 @@ pub const OSLO_CACHE_BACKENDS: [(&str, &str); 4] = [
     ("keystone.common.cache.noop", "dogpile.cache.null"),
 ];
 
-/// What the options of a section ask for, besides the backend's arguments.
+/// What the options of a section request, besides the backend's arguments.
 #[derive(Default)]
 pub(super) struct OsloSection {
     /// Whether caching is turned off.
@@ -40,7 +40,7 @@ pub(super) struct OsloSection {
 }
 
 impl OsloSection {
-    /// Takes the option `name`. Returns false if the section does not have it, or it is none of these.
+    /// Takes the option `name`. Returns false if the section does not have it, or if it is another option.
     ///
     /// # Errors
     /// If `value` is invalid. The text is the reason.

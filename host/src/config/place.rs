@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     const DOCUMENT: &str = "\
-colour = 1
+color = 1
 [plugins]
 allow = ['x', 'y']
 [regions.a]
@@ -82,7 +82,7 @@ three = 3
     fn innermost_setting_is_found() {
         let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
         let setting = |text: &str| Some(text.to_owned());
-        assert_eq!(place("colour"), (1, None, setting("colour")));
+        assert_eq!(place("color"), (1, None, setting("color")));
         assert_eq!(place("'y'"), (3, None, setting("plugins.allow")));
         assert_eq!(place("a]"), (4, a.clone(), None));
         assert_eq!(place("'b'"), (5, a.clone(), setting("backend")));

@@ -45,7 +45,7 @@ impl Observer for Digest {
             Leaf::Bool(value) => mix(self.0, 1, value.into()),
             Leaf::Signed(bits, value) => mix(self.0, 256 + u64::from(bits), of_wide(value as u128)),
             Leaf::Unsigned(bits, value) => mix(self.0, 512 + u64::from(bits), of_wide(value)),
-            // There are many forms of "not a number". They are all the same value.
+            // There are many forms of "not a number". All of them count as one value.
             Leaf::Float32(value) if value.is_nan() => mix(self.0, 2, 0),
             Leaf::Float32(value) => mix(self.0, 3, value.to_bits().into()),
             Leaf::Float64(value) if value.is_nan() => mix(self.0, 4, 0),

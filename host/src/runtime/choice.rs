@@ -19,7 +19,7 @@ pub(crate) fn runtime_for(configured: Option<&Arc<dyn Runtime>>) -> Arc<dyn Runt
     Arc::clone(&HOST)
 }
 
-/// Returns whether this thread is polling a task of a runtime, as far as that can be told.
+/// Returns whether this thread is polling a task of a runtime, as far as that can be determined.
 pub(crate) fn is_polling_task() -> bool {
     #[cfg(feature = "tokio")]
     return super::tokio::is_polling();

@@ -40,7 +40,7 @@ pub type RuntimeFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// }
 /// ```
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// Runs `future` to its end, as a task that nobody waits for. A runtime that shuts down may drop it.
+    /// Runs `future` to its end, as a task that no caller waits for. A runtime that shuts down may drop it.
     fn spawn(&self, future: RuntimeFuture);
 
     /// Returns the present time of [`sleep_until`](Self::sleep_until). The default is the system's.

@@ -39,7 +39,7 @@ impl Threads {
 
     /// Returns the threads of this process for blocking calls. A forked child starts its own.
     ///
-    /// Those who hand them work bound their number: each store has a limit.
+    /// The callers bound their number: each store has a limit.
     pub(super) fn of_process() -> &'static Self {
         static THREADS: LazyLock<PerProcess<Threads>> =
             LazyLock::new(|| PerProcess::new(|| Threads::new("dogpile-blocking", usize::MAX), |_| {}));
@@ -61,7 +61,7 @@ impl Threads {
         if let Err(error) = started {
             let mut queue = self.queue.lock();
             queue.threads -= 1;
-            // Other threads take the work when they are free. Without any, nobody would.
+            // Other threads take the work when they are free. Without any, it would never run.
             let lost = if queue.threads == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() };
             drop(queue);
             let error = &error as &(dyn std::error::Error + 'static);

@@ -22,7 +22,8 @@ pub(super) fn current() -> Option<Arc<dyn Runtime>> {
 
 /// Returns whether this thread is polling a task of a runtime, which must not be blocked.
 ///
-/// Tokio does not tell. Its threads for blocking calls have a current runtime and a task ID, too. But only a task that is
+/// Tokio does not report it. Its threads for blocking calls have a current runtime and a task ID, too. But only a
+/// task that is
 /// being polled has a budget, after which tokio's own futures make it yield.
 pub(super) fn is_polling() -> bool {
     Handle::try_current().is_ok() && has_budget()
