@@ -14,25 +14,16 @@ const RETRY: [(HeaderName, &str); 1] = [(header::RETRY_AFTER, "1")];
 pub(crate) enum Failure {
     #[error("not found")]
     NotFound,
-    #[error("{0}")]
-    Database(String),
+    #[error(transparent)]
+    Database(#[from] DatabaseBusy),
     #[error(transparent)]
     Cache(#[from] RegionError),
 }
 
-impl From<DatabaseBusy> for Failure {
-    fn from(busy: DatabaseBusy) -> Self {
-        Failure::Database(busy.to_string())
-    }
-}
-
 impl From<CreateError<DatabaseBusy>> for Failure {
     fn from(error: CreateError<DatabaseBusy>) -> Self {
-        match error {
-            CreateError::Region(error) => Failure::Cache(error),
-            // The query of this request failed, or the query of another request for which this one waited.
-            query => Failure::Database(query.to_string()),
-        }
+        // The query of this request failed, or the query of another request for which this one waited.
+        error.into_creator_error().map_or_else(Failure::Cache, Failure::Database)
     }
 }
 
@@ -42,7 +33,7 @@ impl IntoResponse for Failure {
         match &self {
             Failure::NotFound => (StatusCode::NOT_FOUND, "not found").into_response(),
             Failure::Database(error) => {
-                tracing::warn!(error, "a query failed");
+                tracing::warn!(%error, "a query failed");
                 (StatusCode::SERVICE_UNAVAILABLE, RETRY, "the database is busy").into_response()
             }
             Failure::Cache(error) if error.is_transient() => {

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
+use dogpile::shared;
 
 use crate::database::Product;
 use crate::failure::Failure;
@@ -26,7 +27,8 @@ pub(crate) fn routes(shop: Arc<Shop>) -> Router {
 /// Caches with a call of the region. If the client goes away, the query still ends, and its result is cached.
 async fn product(State(shop): State<Arc<Shop>>, Path(id): Path<u32>) -> Result<Json<Product>, Failure> {
     let database = Arc::clone(&shop.database);
-    let query = async move || database.product(id).await;
+    // Requests that wait for this query get its error, if it fails.
+    let query = async move || database.product(id).await.map_err(shared);
     let product = shop.products.options().detach().try_get_or_create_async(&product_key(id), query).await?;
     product.map(Json).ok_or(Failure::NotFound)
 }

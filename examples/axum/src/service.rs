@@ -15,7 +15,7 @@ use crate::shop::Shop;
 /// How long requests and creations may go on once the service is to stop.
 pub const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves requests until `stop` completes. Requests in progress may then take at most [`GRACE`].
+/// Serves requests until `stop` completes. Requests and creations in progress may then take at most [`GRACE`].
 ///
 /// # Errors
 /// If the server fails.
@@ -34,19 +34,19 @@ pub async fn serve(
     let server = axum::serve(listener, routes(Arc::clone(&shop))).with_graceful_shutdown(stop);
     let all = async {
         server.into_future().await?;
-        // Detached creations have no request.
-        shop.creations_ended().await;
-        Ok(())
+        // Detached creations have no request, and the last request may have left a lock to be released.
+        shop.wait_until_idle(GRACE).await.map_err(io::Error::other)
     };
     let limit = async {
         let _ = stopped.await;
         sleep(GRACE).await;
     };
-    tokio::select! {
-        ended = all => ended,
-        () = limit => {
-            tracing::warn!("requests or creations are still in progress after {GRACE:?}");
-            Ok(())
-        }
+    let is_idle = tokio::select! {
+        ended = all => ended?,
+        () = limit => false,
+    };
+    if !is_idle {
+        tracing::warn!("requests or creations are still in progress after {GRACE:?}");
     }
+    Ok(())
 }

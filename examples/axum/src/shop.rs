@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::{CacheRegion, Configuration, ConfigurationError, cache_on_arguments};
-use tokio::time::sleep;
+use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionError, cache_on_arguments};
 
 use crate::database::{Database, DatabaseBusy};
 
@@ -36,10 +35,10 @@ impl Shop {
         self.database.rate(currency).await
     }
 
-    /// Waits until no detached creation is in progress.
-    pub(crate) async fn creations_ended(&self) {
-        while self.products.creations().is_ok_and(|creations| !creations.is_empty()) {
-            sleep(Duration::from_millis(20)).await;
-        }
+    /// Waits until the regions have nothing in progress, for at most `limit`, and returns whether that is so.
+    pub(crate) async fn wait_until_idle(&self, limit: Duration) -> Result<bool, RegionError> {
+        let (products, rates) =
+            tokio::join!(self.products.wait_until_idle_async(limit), self.rates.wait_until_idle_async(limit));
+        Ok(products? && rates?)
     }
 }

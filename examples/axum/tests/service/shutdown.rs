@@ -71,12 +71,19 @@ fn query_without_a_client_is_ended(server: &mut RedisServer) {
         let connection = send(instance.address(), "GET", "/products/7").await;
         instance.until_queries(1).await;
         drop(connection);
+        assert_eq!(locks(server), 1);
         instance.signal(Signal::TERM);
         assert_eq!(instance.end(QUERY + SLACK).code(), Some(0));
+        assert_eq!(locks(server), 0, "the lock was released");
         let next = Instance::over(server);
         assert_eq!(get(next.address(), "/products/7").await.status, 200);
         assert_eq!(next.queries().await, 0, "the value was stored");
     });
+}
+
+/// Returns the number of locks on the server.
+fn locks(server: &RedisServer) -> usize {
+    server.say(&["KEYS", "_lock*"]).lines().count()
 }
 
 /// A client that never ends its request would hold up the service forever.
