@@ -25,8 +25,31 @@ const OURS: &[(&str, &str, bool)] = &[
     ("dogpile.cache.valkey", "redis", cfg!(feature = "redis")),
 ];
 
-/// The feature that would bring the entry point `name`, if it is one of ours that is not linked.
-pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
-    let ours = OURS.iter().find(|(start, _, linked)| name.starts_with(start) && !linked);
-    ours.map(|(_, feature, _)| *feature)
+/// Returns the feature that would link the entry point `name`, if `name` is one of ours and is not linked.
+///
+/// The name may be a short one, such as `redis`. The full name is returned, too.
+pub(crate) fn missing_feature(name: &str) -> Option<(String, &'static str)> {
+    missing_among(OURS, name)
+}
+
+fn missing_among(ours: &[(&str, &'static str, bool)], name: &str) -> Option<(String, &'static str)> {
+    [name.to_owned(), format!("dogpile.cache.{name}")].into_iter().find_map(|name| {
+        let (_, feature, _) = ours.iter().find(|(start, _, linked)| name.starts_with(start) && !linked)?;
+        Some((name, *feature))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feature_of_an_entry_point_that_is_not_linked_is_found() {
+        let ours = [("dogpile.cache.memory", "memory", true), ("dogpile.cache.redis", "redis", false)];
+        let found = |name| missing_among(&ours, name);
+        let redis = |name: &str| Some((name.to_owned(), "redis"));
+        assert_eq!(found("dogpile.cache.redis"), redis("dogpile.cache.redis"));
+        assert_eq!(found("redis_cluster"), redis("dogpile.cache.redis_cluster"));
+        assert_eq!((found("memory"), found("acme.redis")), (None, None));
+    }
 }

@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod flat;
 mod flat_policy;
+mod names;
 mod oslo;
 #[cfg(feature = "toml")]
 mod place;

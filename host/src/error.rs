@@ -12,7 +12,7 @@ use crate::registry::RegistryError;
 use crate::serializer::SerializerError;
 
 /// Why a call of a region failed. A missing value is `Ok(None)`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum RegionError {
     /// The region is not configured.
@@ -230,6 +230,20 @@ impl fmt::Display for RegionError {
     }
 }
 
+impl Error for RegionError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            RegionError::Arguments { source, .. } => Some(&**source),
+            RegionError::EntryPoint { source, .. } => Some(&**source),
+            RegionError::Backend { source, .. } => Some(source),
+            RegionError::Serialize { source, .. } => Some(&**source),
+            // The message includes the reason.
+            RegionError::Lock { source, .. } => source.source(),
+            _ => None,
+        }
+    }
+}
+
 impl RegionError {
     /// Writes this error without its causes.
     fn fmt_alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,7 +271,9 @@ impl RegionError {
             RegionError::InvalidKey { key, problem, .. } => {
                 write!(f, "invalid key {key} for region {region:?}: {problem}")
             }
-            RegionError::Lock { key, .. } => write!(f, "region {region:?} could not lock {key}"),
+            RegionError::Lock { key, source, .. } => {
+                write!(f, "region {region:?} could not lock {key}: {source}")
+            }
             RegionError::CreatorTimedOut { key, limit, .. } => write!(
                 f,
                 "region {region:?} timed out creating {key}: there was no value after {limit:?}, the \"hard\" limit of \

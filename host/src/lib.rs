@@ -74,6 +74,7 @@ mod outage;
 mod outcome;
 mod policy;
 pub mod proxy;
+mod python_names;
 mod region;
 pub mod registry;
 mod round_trip;

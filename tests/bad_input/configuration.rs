@@ -24,7 +24,7 @@ fn malformed_document_is_rejected_with_line_and_column() {
         &["line 3, column 1: ", "duplicate key"],
     );
     says(&document_error("\u{0}"), &["line 1, column "]);
-    says(&document_error("regions = 5"), &["line 1, column 11: ", "integer `5`", "expected a map"]);
+    says(&document_error("regions = 5"), &["line 1, column 11: ", "integer `5`", "expected a table"]);
 }
 
 #[test]
@@ -33,8 +33,8 @@ fn value_of_the_wrong_type_is_rejected_with_the_expected_type() {
         ("key_mangler = 5", "expected a string"),
         ("serializer = [1]", "expected a string"),
         ("mangle_invalid_keys = \"yes\"", "expected a boolean"),
-        ("arguments = 5", "expected a map"),
-        ("wrap = \"dogpile.proxy.logging\"", "expected a sequence"),
+        ("arguments = 5", "expected a table"),
+        ("wrap = 5", "expected a proxy, or a list of proxies"),
         ("wrap = [5]", "expected the name of a proxy, or a table of `name` and `arguments`"),
         ("wrap = [{ arguments = {} }]", "expected the name of a proxy, or a table of `name` and `arguments`"),
         (
@@ -51,7 +51,7 @@ fn value_of_the_wrong_type_is_rejected_with_the_expected_type() {
         says(&region_error(settings), &["the configuration, line 3, column ", expected]);
     }
     says(&document_error("[regions.users]\nbackend = 5"), &["line 2, column 11: ", "expected a string"]);
-    says(&document_error("[plugins]\npath = 5"), &["line 2, column 8: ", "expected a sequence"]);
+    says(&document_error("[plugins]\npath = 5"), &["line 2, column 8: ", "expected a list"]);
 }
 
 #[test]
@@ -66,7 +66,10 @@ fn unknown_name_is_rejected_with_a_suggestion() {
         &document_error("[plugins]\npaths = []"),
         &["line 2, column 1: ", "unknown field `paths`", "`path`"],
     );
-    says(&document_error("[regions.users]\nwrap = []"), &["line 1, column 1: ", "missing field `backend`"]);
+    says(
+        &document_error("[regions.users]\nwrap = []"),
+        &["line 1, column 1: ", "missing field `backend`; add it, such as backend = "],
+    );
 }
 
 #[test]
@@ -99,6 +102,35 @@ fn unreadable_or_malformed_file_is_named_in_the_error() {
     std::fs::write(&malformed, b"\xff\xfe").unwrap();
     says(&told(&Configuration::from_file(&malformed).unwrap_err()), &["malformed.toml", "UTF-8"]);
     says(&told(&Configuration::from_file(folder.path()).unwrap_err()), &["cannot be read"]);
+}
+
+/// An ini file has one string for all proxies, too.
+#[test]
+fn wrap_accepts_one_string() {
+    let document = "[regions.a]\nbackend = 'dogpile.cache.memory'\nwrap = 'dogpile.proxy.readonly, dogpile.proxy.logging'";
+    let regions = Configuration::from_toml(document).unwrap().regions().unwrap();
+    assert!(format!("{:?}", regions["a"].backend().unwrap()).contains("ReadOnly"));
+    let error = told(
+        &Configuration::from_toml(&document.replace("logging", "loging")).unwrap().regions().unwrap_err(),
+    );
+    says(&error, &["line 3: region \"a\"", "did you mean \"dogpile.proxy.logging\"?"]);
+}
+
+/// The line is that of the argument or setting, not of the region.
+#[test]
+fn rejected_region_is_reported_with_the_line_of_its_argument() {
+    let rejected = |settings: &str| {
+        let document = format!("[regions.a]\nbackend = \"dogpile.cache.memory\"\n{settings}");
+        let error = Configuration::from_toml(&document).unwrap().regions().unwrap_err();
+        (error.line(), error.argument().map(str::to_owned), told(&error))
+    };
+    for settings in ["\narguments = { max_entries = -5 }", "[regions.a.arguments]\nmax_entries = -5"] {
+        let (line, argument, text) = rejected(settings);
+        assert_eq!((line, argument.as_deref()), (Some(4), Some("max_entries")), "{text}");
+        says(&text, &["the configuration, line 4: region \"a\"", "found -5"]);
+    }
+    assert_eq!(rejected("serializer = \"yaml\"").0, Some(3));
+    assert_eq!(rejected("\nwrap = [\n\"dogpile.proxy.key_prefix\"]").0, Some(4));
 }
 
 /// The error lists the regions that the document configures.
@@ -155,9 +187,12 @@ fn memory() -> RegionConfig {
 #[test]
 fn invalid_backend_arguments_are_rejected() {
     let built = "backend \"dogpile.cache.memory\" of the linked crate dogpile-memory";
-    for (given, expected) in
-        [("many", "\"many\" is not a number"), ("-1", "-1"), ("1.5", "1.5"), ("", "\"\"")]
-    {
+    for (given, expected) in [
+        ("many", "\"many\" is not a number"),
+        ("-1", "found -1; expected a whole number, 0 or more"),
+        ("1.5", "found 1.5; expected a whole number, 0 or more"),
+        ("", "\"\""),
+    ] {
         let flat = [("backend", "dogpile.cache.memory"), ("arguments.max_entries", given)];
         let error = refused(RegionConfig::from_flat(flat, "").unwrap());
         says(&error, &[built, "could not be built", "invalid argument \"max_entries\": ", expected]);
@@ -165,7 +200,7 @@ fn invalid_backend_arguments_are_rejected() {
     says(&refused(memory().argument("max_entries", 0)), &[built, "\"max_entries\"", "use at least 1"]);
     says(
         &refused(memory().argument("max_entries", [1])),
-        &["invalid argument \"max_entries\": ", "sequence"],
+        &["invalid argument \"max_entries\": found a list; expected a whole number, 0 or more"],
     );
     says(&refused(memory().arguments(5)), &["invalid arguments 5: expected a table of names and values"]);
     let null = refused(RegionConfig::new("dogpile.cache.null").argument("max_entries", 1));
@@ -186,6 +221,18 @@ fn unknown_entry_points_and_other_names_are_rejected() {
     says(&mixed_up, &["\"dogpile.cache.null\"", "it is a backend; name it as `backend`"]);
     let mangler = refused(memory().key_mangler_named("sha2"));
     says(&mangler, &["unknown key mangler \"sha2\" (known: [\"sha1\"]); did you mean \"sha1\"?"]);
+    let python = refused(memory().key_mangler_named("dogpile.cache.util.sha1_mangle_key"));
+    says(&python, &["did you mean \"sha1\"?"]);
+    let python = refused(memory().key_mangler_named("myapp.length_conditional_mangler"));
+    says(&python, &["keys that are too long are mangled by default"]);
+    says(&refused(memory().serializer_named("json.dumps")), &["did you mean \"json\"?"]);
+    says(&refused(memory().wrap("myapp.LoggingProxy")), &["did you mean \"dogpile.proxy.logging\"?"]);
+    says(
+        &refused(memory().wrap("myapp.MyProxy")),
+        &["a class of Python cannot be used: write the proxy in Rust"],
+    );
+    let short = refused(RegionConfig::new("redis"));
+    says(&short, &["unknown backend \"redis\"; did you mean \"dogpile.cache.redis\"?"]);
     let serializer = refused(memory().serializer_named("jsno"));
     says(&serializer, &["unknown serializer \"jsno\"", "msgpack", "did you mean \"json\"?"]);
     says(&refused(RegionConfig::default()), &["no backend is named; set \"backend\" to an entry point"]);
@@ -193,7 +240,12 @@ fn unknown_entry_points_and_other_names_are_rejected() {
 
 #[test]
 fn invalid_proxy_arguments_are_rejected() {
-    says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &["key_prefix", "missing argument \"prefix\""]);
+    says(
+        &refused(memory().wrap("dogpile.proxy.key_prefix")),
+        &["key_prefix", "missing argument \"prefix\"; add it, such as"],
+    );
+    let form = "write it as { name = \"dogpile.proxy.key_prefix\", arguments = { prefix = ... } }";
+    says(&refused(memory().wrap("dogpile.proxy.key_prefix")), &[form]);
     let empty = memory().wrap_with("dogpile.proxy.key_prefix", [("prefix", "")].into_iter().collect::<Map>());
     says(&refused(empty), &["invalid argument \"prefix\": it is empty; set at least one character"]);
     let unknown = memory().wrap_with("dogpile.proxy.logging", [("lable", "x")].into_iter().collect::<Map>());

@@ -334,7 +334,7 @@ fn document_uses_the_global_registry() {
     assert!(regions["coded"].is_configured());
     let other = Configuration::from_toml_with(document, dogpile::Registry::new()).unwrap();
     let error = other.regions().unwrap_err();
-    assert_eq!((error.region(), error.setting(), error.line()), (Some("coded"), Some("backend"), Some(1)));
+    assert_eq!((error.region(), error.setting(), error.line()), (Some("coded"), Some("backend"), Some(2)));
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn rejected_argument_is_a_field_of_the_error() {
     let document =
         "\n[regions.a]\nbackend = \"dogpile.cache.memory\"\narguments = { max_entries = \"many\" }";
     let error = Configuration::from_toml(document).unwrap().regions().unwrap_err();
-    assert_eq!((error.region(), error.argument(), error.line()), (Some("a"), Some("max_entries"), Some(2)));
+    assert_eq!((error.region(), error.argument(), error.line()), (Some("a"), Some("max_entries"), Some(4)));
     let error = Configuration::from_toml("[regions.a]\nbackend = \"x\"\nwrap = 5").unwrap_err();
     assert_eq!((error.region(), error.setting(), error.line()), (Some("a"), Some("wrap"), Some(3)));
 }

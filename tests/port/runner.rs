@@ -215,7 +215,9 @@ fn background_creator_requesting_its_own_key_fails() {
         };
         assert_eq!(region.options().background().get_or_create("key", creator).unwrap(), 1);
         desk.take().into_iter().for_each(Creation::run);
-        assert_eq!(error.lock().as_deref(), Some("region \"circle\" could not lock \"key\""));
+        let expected = "region \"circle\" could not lock \"key\": deadlock avoided: the creator requested a key that it, or \
+                        a creator waiting for it, is already creating; request that key before this creator runs";
+        assert_eq!(error.lock().as_deref(), Some(expected));
     });
 }
 

@@ -1,13 +1,15 @@
 //! The tables of a configuration document.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dogpile_sdk::{Arguments, seconds};
-use serde::Deserialize;
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::names::names;
 use crate::expiration::Expiration;
 use crate::outage::BreakerConfig;
 use crate::policy::Lifetimes;
@@ -17,7 +19,7 @@ use crate::region::{
 };
 use crate::registry::{NamePattern, Pin, Registry};
 
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Document {
     #[serde(default)]
@@ -26,7 +28,7 @@ pub(super) struct Document {
     pub(super) regions: BTreeMap<Spanned<String>, RegionTable>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PluginsTable {
     /// The folders to search. Relative paths start at the folder of the document.
@@ -40,7 +42,7 @@ pub(super) struct PluginsTable {
 }
 
 /// A `[regions.NAME]` table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegionTable {
     backend: String,
@@ -63,18 +65,50 @@ pub(super) struct RegionTable {
     fail_safe: Option<FailSafe>,
     creator_timeout: Option<CreatorTimeout>,
     statistics: Option<bool>,
-    wrap: Option<Vec<WrapItem>>,
+    wrap: Option<WrapList>,
+}
+
+/// The proxies, the outermost first: a list, or a string of names as in an ini file.
+#[derive(Clone, Debug)]
+struct WrapList(Vec<WrapItem>);
+
+impl<'de> Deserialize<'de> for WrapList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrapVisitor)
+    }
+}
+
+struct WrapVisitor;
+
+impl<'de> Visitor<'de> for WrapVisitor {
+    type Value = WrapList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a proxy, or a list of proxies")
+    }
+
+    fn visit_str<E: de::Error>(self, list: &str) -> Result<WrapList, E> {
+        Ok(WrapList(names(list).map(|name| WrapItem::Name(name.to_owned())).collect()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<WrapList, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(WrapList(items))
+    }
 }
 
 /// A proxy, given as its name or as a table with its name and arguments.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(untagged, expecting = "expected the name of a proxy, or a table of `name` and `arguments`")]
 enum WrapItem {
     Name(String),
     Table(WrapTable),
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrapTable {
     name: String,
@@ -109,7 +143,7 @@ impl RegionTable {
         if let Some(name) = &self.serializer {
             config = config.serializer_named(name);
         }
-        for item in self.wrap.iter().flatten() {
+        for item in self.wrap.iter().flat_map(|WrapList(items)| items) {
             let (name, arguments) = match item.clone() {
                 WrapItem::Name(name) => (name, Arguments::default()),
                 WrapItem::Table(WrapTable { name, arguments }) => (name, arguments),

@@ -62,7 +62,7 @@ pub enum ConfigurationError {
     Region {
         /// The path of the file, or a description of the string.
         origin: String,
-        /// The line of the region's table, counted from 1.
+        /// The line of the invalid argument or setting, or that of the region's table, counted from 1.
         line: usize,
         /// The name of the region.
         region: String,

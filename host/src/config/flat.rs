@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use dogpile_sdk::{Arguments, OSLO_CACHE, did_you_mean, seconds};
+use dogpile_sdk::{Arguments, OSLO_CACHE, did_you_mean, nearest, seconds};
 
 use super::flat_policy;
+use super::names::names;
 use super::oslo::{OSLO_CACHE_REGION, OsloSection, boolean, entry_point, is_argument};
 use crate::expiration::Expiration;
 use crate::region::{BackendChoice, RegionConfig, Wrap};
@@ -32,15 +33,36 @@ pub struct FlatError {
     /// None for a value that may be secret.
     value: Option<String>,
     problem: String,
+    /// The most similar name, if the name is unknown.
+    unknown: Option<Option<&'static str>>,
 }
 
 impl FlatError {
+    fn new(name: &str, value: Option<&str>, problem: impl Into<String>) -> Self {
+        FlatError {
+            name: name.to_owned(),
+            value: value.map(str::to_owned),
+            problem: problem.into(),
+            unknown: None,
+        }
+    }
+
     /// Returns the name of the invalid entry, with its prefix.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the invalid value. It is empty if the entry is missing or its value may be secret.
+    /// Returns the known name that is similar to this one, if the name is unknown.
+    pub fn similar_name(&self) -> Option<&'static str> {
+        self.unknown.flatten()
+    }
+
+    /// Returns whether the name is unknown.
+    pub fn is_unknown_name(&self) -> bool {
+        self.unknown.is_some()
+    }
+
+    /// Returns the invalid value, or an empty string if the entry is missing or its value may be secret.
     pub fn value(&self) -> &str {
         self.value.as_deref().unwrap_or_default()
     }
@@ -89,10 +111,8 @@ impl RegionConfig {
     }
 
     fn flat_setting(mut self, name: &str, given: Option<&str>) -> Result<Self, String> {
-        let known = || KNOWN.into_iter().chain(flat_policy::NAMES);
-        if !known().any(|known| known == name) {
-            let oslo = OSLO_CACHE_REGION.iter().map(|(name, _)| *name).chain(OSLO_CACHE.iter().copied());
-            let hint = did_you_mean(name, known().chain(oslo));
+        if !is_known(name) {
+            let hint = did_you_mean(name, all_names());
             return Err(format!("unknown name (known: {}){hint}", known().collect::<Vec<_>>().join(", ")));
         }
         let Some(value) = given else { return Ok(self) };
@@ -142,10 +162,9 @@ impl Flat {
             }
             _ if is_argument(name) => return self.argument(full_name, name, given),
             _ => {
-                return self.setting(name, given).map_err(|problem| FlatError {
-                    name: full_name.to_owned(),
-                    value: Some(given.unwrap_or("None").to_owned()),
-                    problem,
+                return self.setting(name, given).map_err(|problem| {
+                    let unknown = (!is_known(name)).then(|| nearest(name, all_names()));
+                    FlatError { unknown, ..FlatError::new(full_name, Some(given.unwrap_or("None")), problem) }
                 });
             }
         }
@@ -169,11 +188,7 @@ impl Flat {
         for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let Some((name, value)) = line.split_once(':') else {
                 let problem = "expected \"name:value\", the name and the value of an argument";
-                return Err(FlatError {
-                    name: full_name.to_owned(),
-                    value: None,
-                    problem: problem.to_owned(),
-                });
+                return Err(FlatError::new(full_name, None, problem));
             };
             self.argument(full_name, name.trim(), Some(value.trim()).filter(|value| *value != "None"))?;
         }
@@ -186,7 +201,7 @@ impl Flat {
             // Two entries would be in no certain order.
             Some((other, Some(_))) if other != full_name => {
                 let problem = format!("{other:?} sets the argument {name:?}, too; remove one of them");
-                Err(FlatError { name: full_name.to_owned(), value: None, problem })
+                Err(FlatError::new(full_name, None, problem))
             }
             _ => Ok(()),
         }
@@ -211,6 +226,19 @@ impl Flat {
     }
 }
 
+fn known() -> impl Iterator<Item = &'static str> {
+    KNOWN.into_iter().chain(flat_policy::NAMES)
+}
+
+fn is_known(name: &str) -> bool {
+    known().any(|known| known == name) || OSLO_CACHE_REGION.iter().any(|(theirs, _)| *theirs == name)
+}
+
+/// Returns all names, including those of oslo.cache.
+fn all_names() -> impl Iterator<Item = &'static str> {
+    known().chain(OSLO_CACHE_REGION.iter().map(|(name, _)| *name)).chain(OSLO_CACHE.iter().copied())
+}
+
 /// Returns the backend of a region whose caching is turned off.
 fn null() -> BackendChoice {
     BackendChoice::Named { name: "dogpile.cache.null".to_owned(), arguments: Arguments::default() }
@@ -220,15 +248,7 @@ fn expiration(value: &str) -> Result<Expiration, String> {
     value.parse().map_err(|error| format!("{error}"))
 }
 
-/// Returns names that commas or whitespace separate.
-fn names(list: &str) -> impl Iterator<Item = &str> {
-    list.split([',', ' ', '\t', '\n']).filter(|name| !name.is_empty())
-}
-
 fn missing_backend(prefix: &str) -> FlatError {
-    FlatError {
-        name: format!("{prefix}backend"),
-        value: Some(String::new()),
-        problem: "the entry is missing; set it to the entry point of a backend".to_owned(),
-    }
+    let problem = "the entry is missing; set it to the entry point of a backend";
+    FlatError::new(&format!("{prefix}backend"), Some(""), problem)
 }

@@ -1,6 +1,10 @@
-//! [`Place`]: the line, region, and setting of a position in a TOML document.
+//! Positions in a TOML document: [`Place`] is where an error is, and [`Lines`] are those of the settings.
 
-use toml::de::DeTable;
+use std::collections::BTreeMap;
+
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::error::RegionError;
 
 /// A position in a TOML document.
 #[derive(Debug, PartialEq)]
@@ -28,6 +32,42 @@ impl Place {
             region,
             setting,
         }
+    }
+}
+
+/// The lines of a region's settings and of its backend's arguments.
+#[derive(Debug, Default)]
+pub(super) struct Lines(BTreeMap<String, usize>);
+
+impl Lines {
+    /// Returns the lines of each region of `document`, by its name.
+    pub(super) fn of_regions(document: &str) -> BTreeMap<String, Lines> {
+        let Ok(table) = DeTable::parse(document) else { return BTreeMap::new() };
+        let regions = table.get_ref().get("regions").and_then(|regions| regions.get_ref().as_table());
+        let lines = |(name, region): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+            let region = region.get_ref().as_table()?;
+            let mut lines = Lines::default();
+            lines.add(document, "", region);
+            let arguments = region.get("arguments").and_then(|arguments| arguments.get_ref().as_table());
+            arguments.into_iter().for_each(|arguments| lines.add(document, "arguments.", arguments));
+            let name: &DeString<'_> = name.get_ref();
+            Some((name.to_string(), lines))
+        };
+        regions.into_iter().flatten().filter_map(lines).collect()
+    }
+
+    fn add(&mut self, document: &str, prefix: &str, table: &DeTable<'_>) {
+        let line = |name: &toml::Spanned<DeString<'_>>| line_of(document, name.span().start);
+        self.0.extend(table.keys().map(|name| (format!("{prefix}{}", name.get_ref()), line(name))));
+    }
+
+    /// Returns the line of the argument or setting that is wrong according to `error`, if it is in the document.
+    pub(super) fn of(&self, error: &RegionError) -> Option<usize> {
+        let of_backend = error.setting() == Some("backend");
+        let argument =
+            error.argument().filter(|_| of_backend).map(|argument| format!("arguments.{argument}"));
+        let line = |name: &str| self.0.get(name).copied();
+        argument.as_deref().and_then(line).or_else(|| line(error.setting()?))
     }
 }
 

@@ -7,8 +7,8 @@ use dogpile_sdk::did_you_mean;
 
 use super::document::{Document, PluginsTable, RegionTable};
 use super::error::ConfigurationError;
-use super::place::{Place, line_of};
-use super::spelling::with_suggestion;
+use super::place::{Lines, Place, line_of};
+use super::spelling::explained;
 use crate::error::RegionError;
 use crate::region::{CacheRegion, RegionConfig};
 use crate::registry::{Registry, Trust};
@@ -55,11 +55,12 @@ pub struct Configuration {
     registry: Registry,
 }
 
-/// The table of a region, and its line.
+/// The table of a region, its line, and the lines of its settings.
 #[derive(Debug)]
 struct Region {
     table: RegionTable,
     line: usize,
+    lines: Lines,
 }
 
 /// Regions created from a configuration, by name.
@@ -124,11 +125,14 @@ impl Configuration {
                 |source| ConfigurationError::Plugins { origin: origin.to_owned(), source: Box::new(source) };
             added.map_err(refused)?;
         }
-        let region = |(name, table): (toml::Spanned<String>, _)| {
+        let mut lines = Lines::of_regions(document);
+        let mut region = |(name, table): (toml::Spanned<String>, _)| {
             let line = line_of(document, name.span().start);
-            (name.into_inner(), Region { table, line })
+            let name = name.into_inner();
+            let lines = lines.remove(&name).unwrap_or_default();
+            (name, Region { table, line, lines })
         };
-        let regions = regions.into_iter().map(region).collect();
+        let regions = regions.into_iter().map(&mut region).collect();
         Ok(Configuration { origin: origin.to_owned(), regions, registry })
     }
 
@@ -183,7 +187,7 @@ impl Configuration {
     fn configure_with(&self, region: &CacheRegion, found: &Region) -> Result<(), ConfigurationError> {
         let rejected = |error: RegionError| ConfigurationError::Region {
             origin: self.origin.clone(),
-            line: found.line,
+            line: found.lines.of(&error).unwrap_or(found.line),
             region: region.name().to_owned(),
             source: Box::new(error),
         };
@@ -217,6 +221,6 @@ impl std::ops::Index<&str> for Regions {
 fn invalid(document: &str, origin: &str, error: &toml::de::Error) -> ConfigurationError {
     let start = error.span().map_or(0, |span| span.start);
     let Place { line, column, region, setting } = Place::of(document, start);
-    let (origin, problem) = (origin.to_owned(), with_suggestion(error.message()));
+    let (origin, problem) = (origin.to_owned(), explained(error.message()));
     ConfigurationError::Document { origin, line, column, region, setting, problem }
 }

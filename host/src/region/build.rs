@@ -18,6 +18,7 @@ use crate::key::{NAMED_MANGLERS, named_mangler};
 use crate::observe::{EventKind, Recorder, Watch};
 use crate::outage::BreakerConfig;
 use crate::policy::Policy;
+use crate::python_names::meant;
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
 use crate::time::RegionTime;
@@ -206,11 +207,9 @@ impl Builder<'_> {
             None => Ok(backend.key_mangler()),
             Some(Choice::Given(mangler)) => Ok(Some(mangler.clone())),
             Some(Choice::Named(name)) => named_mangler(name).map(Some).ok_or_else(|| {
-                let hint = did_you_mean(name, NAMED_MANGLERS);
-                self.problem(
-                    "key_mangler",
-                    format!("unknown key mangler {name:?} (known: {NAMED_MANGLERS:?}){hint}"),
-                )
+                let problem =
+                    format!("unknown key mangler {name:?} (known: {NAMED_MANGLERS:?}){}", mangler_hint(name));
+                self.problem("key_mangler", problem)
             }),
         }
     }
@@ -225,5 +224,19 @@ impl Builder<'_> {
             },
         };
         serializer::find(&name).map(Some).map_err(|problem| self.problem("serializer", problem))
+    }
+}
+
+/// Returns what `name` may mean, which is no key mangler of ours.
+fn mangler_hint(name: &str) -> String {
+    let similar = did_you_mean(name, NAMED_MANGLERS);
+    match meant(name, NAMED_MANGLERS) {
+        _ if !similar.is_empty() => similar,
+        Some(meant) => format!("; did you mean {meant:?}?"),
+        None if name.contains("length_conditional") => {
+            "; remove it: keys that are too long are mangled by default, see \"mangle_invalid_keys\""
+                .to_owned()
+        }
+        None => String::new(),
     }
 }

@@ -13,6 +13,7 @@ use super::environment::PLUGIN_PATH;
 use super::library_error::LibraryError;
 use crate::bundled;
 use crate::causes::with_causes;
+use crate::python_names::{is_class, meant};
 
 /// Why an entry point, a manifest, or a plugin folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +117,17 @@ fn show_refused(
     source: &BackendError,
     f: &mut fmt::Formatter<'_>,
 ) -> fmt::Result {
-    with_causes(f, format_args!("{kind} {name:?} of {origin} could not be built"), source)
+    match source.argument().filter(|_| *kind == EntryKind::Proxy) {
+        None => with_causes(f, format_args!("{kind} {name:?} of {origin} could not be built"), source),
+        Some(argument) => {
+            let form = format_args!("{{ name = {name:?}, arguments = {{ {argument} = ... }} }}");
+            with_causes(
+                f,
+                format_args!("{kind} {name:?} of {origin} could not be built; write it as {form}"),
+                source,
+            )
+        }
+    }
 }
 
 impl RegistryError {
@@ -173,18 +184,45 @@ impl UnknownEntryPoint {
         self.folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    fn advice(&self) -> String {
-        match (bundled::missing_feature(&self.name), self.problems.first()) {
-            (Some(feature), _) => format!("enable the feature {feature:?} of the crate dogpile"),
-            (None, Some(problem)) => {
-                let more = self.problems.len() - 1;
-                format!("skipped: {} (and {more} more)", error_chain(&**problem))
+    /// Returns what is wrong, and what to do if that is known.
+    fn problem(&self) -> (String, Option<String>) {
+        let UnknownEntryPoint { kind, name, .. } = self;
+        let feature = bundled::missing_feature(name).filter(|_| *kind == EntryKind::Backend);
+        let enable = |feature| format!("enable the feature {feature:?} of the crate dogpile");
+        match feature {
+            Some((full, feature)) if full == *name => {
+                (format!("{kind} {name:?} is not compiled in"), Some(format!("; {}", enable(feature))))
             }
-            (None, None) => {
-                "a crate that provides it must be named in code to be linked: `use its_crate as _;`"
-                    .to_owned()
+            Some((full, feature)) => {
+                let advice = format!("; did you mean {full:?}? It is not compiled in: {}", enable(feature));
+                (format!("unknown {kind} {name:?}"), Some(advice))
             }
+            None => (format!("unknown {kind} {name:?}"), self.hint()),
         }
+    }
+
+    /// Returns the known name that is meant: one that is similar, the full form of a short one, or ours of a class.
+    fn hint(&self) -> Option<String> {
+        let known = || self.known.iter().map(String::as_str);
+        let similar = did_you_mean(&self.name, known());
+        let (is_class, is_short) = (is_class(&self.name), !self.name.contains('.'));
+        let meant = meant(&self.name, known()).filter(|_| is_class || is_short);
+        match meant {
+            _ if !similar.is_empty() => Some(similar),
+            Some(meant) => Some(format!("; did you mean {meant:?}?")),
+            None if is_class => Some(format!(
+                "; a class of Python cannot be used: write the {} in Rust, and register it under this name",
+                self.kind
+            )),
+            None => None,
+        }
+    }
+
+    /// Returns the first plugin that was skipped.
+    fn skipped(&self) -> Option<String> {
+        let problem = self.problems.first()?;
+        let more = self.problems.len() - 1;
+        Some(format!("skipped: {} (and {more} more)", error_chain(&**problem)))
     }
 }
 
@@ -192,11 +230,68 @@ impl Error for UnknownEntryPoint {}
 
 impl fmt::Display for UnknownEntryPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hint = did_you_mean(&self.name, self.known.iter().map(String::as_str));
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-        writeln!(f, "unknown {} {:?}{hint}", self.kind, self.name)?;
+        let (problem, advice) = self.problem();
+        writeln!(f, "{problem}{}", advice.as_deref().unwrap_or_default())?;
         writeln!(f, "known: {known}")?;
-        writeln!(f, "plugin folders searched: {}", self.folders())?;
-        f.write_str(&self.advice())
+        write!(f, "plugin folders searched: {}", self.folders())?;
+        match (self.skipped(), advice) {
+            (Some(skipped), _) => write!(f, "\n{skipped}"),
+            (None, Some(_)) => Ok(()),
+            (None, None) => f.write_str(
+                "\na crate that provides it must be named in code to be linked: `use its_crate as _;`",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_line(kind: EntryKind, name: &str) -> String {
+        let known =
+            ["dogpile.cache.memory", "dogpile.cache.shelf", "dogpile.proxy.logging"].map(str::to_owned);
+        let (folders, problems) = (Vec::new(), Vec::new());
+        let unknown =
+            UnknownEntryPoint { kind, name: name.to_owned(), known: known.to_vec(), folders, problems };
+        unknown.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn short_and_python_names_are_suggested() {
+        for (kind, name, expected) in [
+            (EntryKind::Backend, "shelf", "unknown backend \"shelf\"; did you mean \"dogpile.cache.shelf\"?"),
+            (
+                EntryKind::Proxy,
+                "myapp.LoggingProxy",
+                "unknown proxy \"myapp.LoggingProxy\"; did you mean \"dogpile.proxy.logging\"?",
+            ),
+            (
+                EntryKind::Proxy,
+                "myapp.RetryProxy",
+                "unknown proxy \"myapp.RetryProxy\"; a class of Python cannot be used: write the proxy in Rust, and \
+                 register it under this name",
+            ),
+            (EntryKind::Backend, "acme.shelf", "unknown backend \"acme.shelf\""),
+        ] {
+            assert_eq!(first_line(kind, name), expected);
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[test]
+    fn missing_feature_comes_first() {
+        let enable = "enable the feature \"redis\" of the crate dogpile";
+        assert_eq!(
+            first_line(EntryKind::Backend, "dogpile.cache.redis"),
+            format!("backend \"dogpile.cache.redis\" is not compiled in; {enable}")
+        );
+        assert_eq!(
+            first_line(EntryKind::Backend, "redis"),
+            format!(
+                "unknown backend \"redis\"; did you mean \"dogpile.cache.redis\"? It is not compiled in: {enable}"
+            )
+        );
     }
 }

@@ -8,6 +8,7 @@ use dogpile_sdk::did_you_mean;
 use parking_lot::Mutex;
 
 use super::{Json, Serializer};
+use crate::python_names::meant;
 
 /// The names of the serializers that are features of this crate.
 const OPTIONAL: [&str; 2] = ["msgpack", "pickle"];
@@ -92,8 +93,14 @@ fn unknown(name: &str) -> String {
         );
     }
     let known = names();
-    let hint = did_you_mean(name, known.iter().map(String::as_str));
-    format!("unknown serializer {name:?} (known: {known:?}){hint}")
+    let all = || known.iter().map(String::as_str).chain(OPTIONAL);
+    let similar = did_you_mean(name, all());
+    match meant(name, all()) {
+        Some(meant) if similar.is_empty() => {
+            format!("unknown serializer {name:?} (known: {known:?}); did you mean {meant:?}?")
+        }
+        _ => format!("unknown serializer {name:?} (known: {known:?}){similar}"),
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +131,12 @@ mod tests {
         let error = find("jsn").unwrap_err();
         assert!(error.starts_with("unknown serializer \"jsn\" (known: [\"json\""), "{error}");
         assert!(error.ends_with("; did you mean \"json\"?"), "{error}");
+        for (name, meant) in
+            [("json.dumps", "json"), ("pickle.loads", "pickle"), ("msgpack.packb", "msgpack")]
+        {
+            let error = find(name).unwrap_err();
+            assert!(error.ends_with(&format!("; did you mean {meant:?}?")), "{error}");
+        }
     }
 
     #[test]

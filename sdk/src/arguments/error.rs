@@ -17,6 +17,11 @@ pub(super) struct ArgumentError {
 #[derive(Debug)]
 enum Problem {
     Missing(&'static str),
+    /// A value of another type or out of range.
+    Unexpected {
+        found: String,
+        expected: String,
+    },
     Other(String),
 }
 
@@ -44,14 +49,24 @@ impl ArgumentError {
 impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.argument, &self.problem) {
-            (None, Problem::Missing(name)) => write!(f, "missing argument {name:?}"),
-            (None, Problem::Other(problem)) => write!(f, "invalid arguments: {problem}"),
-            (Some(argument), Problem::Missing(name)) => {
-                write!(f, "invalid argument {argument:?}: missing field `{name}`")
+            (None, Problem::Missing(name)) => {
+                write!(f, "missing argument {name:?}; add it, such as arguments = {{ {name} = ... }}")
             }
-            (Some(argument), Problem::Other(problem)) => {
-                write!(f, "invalid argument {argument:?}: {problem}")
+            (None, problem) => write!(f, "invalid arguments: {problem}"),
+            (Some(argument), Problem::Unexpected { expected, .. }) if argument.contains("password") => {
+                write!(f, "invalid argument {argument:?}: expected {expected}")
             }
+            (Some(argument), problem) => write!(f, "invalid argument {argument:?}: {problem}"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Missing(name) => write!(f, "missing entry {name:?}; write it as {{ {name} = ... }}"),
+            Problem::Unexpected { found, expected } => write!(f, "found {found}; expected {expected}"),
+            Problem::Other(problem) => f.write_str(problem),
         }
     }
 }
@@ -66,6 +81,48 @@ impl de::Error for ArgumentError {
     fn missing_field(field: &'static str) -> Self {
         ArgumentError { problem: Problem::Missing(field), argument: None }
     }
+
+    fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let problem = Problem::Unexpected { found: shown(found), expected: plain(&expected.to_string()) };
+        ArgumentError { problem, argument: None }
+    }
+
+    fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+}
+
+/// Returns a value as a configuration would contain it. Lists and tables may be long, and are only named.
+fn shown(found: de::Unexpected<'_>) -> String {
+    use de::Unexpected::{Bool, Float, Map, Option, Seq, Signed, Str, Unit, Unsigned};
+    match found {
+        Bool(given) => given.to_string(),
+        Unsigned(given) => given.to_string(),
+        Signed(given) => given.to_string(),
+        Float(given) => given.to_string(),
+        Str(given) => format!("{given:?}"),
+        Seq => "a list".to_owned(),
+        Map => "a table".to_owned(),
+        Unit | Option => "an empty value".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns what serde expects, without types of Rust.
+fn plain(expected: &str) -> String {
+    let text = match expected.trim_start_matches("a nonzero ") {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "u128" | "usize" => "a whole number, 0 or more",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        _ if expected.starts_with("struct ") => "a table",
+        _ => expected,
+    };
+    if expected.starts_with("a nonzero ") { format!("{text}, and not 0") } else { text.to_owned() }
 }
 
 impl From<serde_json::Error> for ArgumentError {

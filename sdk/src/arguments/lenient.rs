@@ -68,7 +68,7 @@ impl<'de> IntoDeserializer<'de, ArgumentError> for Lenient<'_> {
 macro_rules! as_number {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
-            Ok(self.number()?.$method(visitor)?)
+            any(self.number()?, visitor)
         }
     )*};
 }
@@ -83,11 +83,11 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
-        Ok(self.boolean()?.deserialize_bool(visitor)?)
+        any(self.boolean()?, visitor)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
-        Ok(self.value.deserialize_any(visitor)?)
+        any(self.value, visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
@@ -111,7 +111,7 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
                 let elements = list::split(&text).map(|element| Lenient::inner(element.into()));
                 SeqDeserializer::new(elements).deserialize_seq(visitor)
             }
-            other => Ok(other.deserialize_seq(visitor)?),
+            other => any(other, visitor),
         }
     }
 
@@ -122,7 +122,7 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
                 let entries = map.into_iter().map(|(name, value)| (name, Lenient::inner(value)));
                 MapDeserializer::new(entries).deserialize_map(visitor)
             }
-            other => Ok(other.deserialize_map(visitor)?),
+            other => any(other, visitor),
         }
     }
 
@@ -149,6 +149,27 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
 
     forward_to_deserialize_any! {
         char str string bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+/// Passes `value` to `visitor` as it is. The visitor reports a wrong type as an [`ArgumentError`], without types of Rust.
+fn any<'de, V: Visitor<'de>>(value: Value, visitor: V) -> Result<V::Value, ArgumentError> {
+    match value {
+        Value::Null => visitor.visit_unit(),
+        Value::Bool(given) => visitor.visit_bool(given),
+        Value::String(text) => visitor.visit_string(text),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), ..) => visitor.visit_u64(number),
+            (_, Some(number), _) => visitor.visit_i64(number),
+            (_, _, number) => visitor.visit_f64(number.unwrap_or(f64::NAN)),
+        },
+        Value::Array(items) => {
+            SeqDeserializer::new(items.into_iter().map(Lenient::inner)).deserialize_any(visitor)
+        }
+        Value::Object(map) => {
+            let entries = map.into_iter().map(|(name, value)| (name, Lenient::inner(value)));
+            MapDeserializer::new(entries).deserialize_any(visitor)
+        }
     }
 }
 
@@ -191,6 +212,7 @@ mod tests {
     #[serde(default)]
     struct Expected {
         port: Option<i64>,
+        level: Option<u8>,
         ratio: Option<f64>,
         distributed: Option<bool>,
         password: Option<String>,
@@ -254,12 +276,30 @@ mod tests {
             (
                 json!({ "ratio": 1, "port": true }),
                 "port",
-                "invalid argument \"port\": invalid type: boolean `true`",
+                "invalid argument \"port\": found true; expected a whole number",
             ),
+            (
+                json!({ "level": -5 }),
+                "level",
+                "invalid argument \"level\": found -5; expected a whole number from 0 to 255",
+            ),
+            (json!({ "port": 1.5 }), "port", "invalid argument \"port\": found 1.5; expected a whole number"),
+            (
+                json!({ "port": [1] }),
+                "port",
+                "invalid argument \"port\": found a list; expected a whole number",
+            ),
+            (json!({ "names": 5 }), "names", "invalid argument \"names\": found 5; expected a list"),
+            (json!({ "node": 5 }), "node", "invalid argument \"node\": found 5; expected a table"),
+            (json!({ "password": 12345 }), "password", "invalid argument \"password\": expected a string"),
             (json!({ "distributed": "yes" }), "distributed", "\"yes\" is neither true nor false"),
             (json!({ "sleeps": [1, "x"] }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
             (json!({ "sleeps": "1,x" }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
-            (json!({ "node": {} }), "node", "invalid argument \"node\": missing field `host`"),
+            (
+                json!({ "node": {} }),
+                "node",
+                "invalid argument \"node\": missing entry \"host\"; write it as { host = ... }",
+            ),
         ] {
             let error = parse(given).unwrap_err();
             assert_eq!(error.argument(), Some(argument), "{error}");
@@ -272,7 +312,7 @@ mod tests {
         let error = Arguments::default().parse::<Node>().unwrap_err();
         assert_eq!(
             (error.argument(), error.to_string().as_str()),
-            (Some("host"), "missing argument \"host\"")
+            (Some("host"), "missing argument \"host\"; add it, such as arguments = { host = ... }")
         );
     }
 }

@@ -285,7 +285,7 @@ mod tests {
             assert!(error.contains(&format!("invalid duration {text}: expected seconds")), "{error}");
         }
         let error = read(serde_json::json!({ "connect": true })).unwrap_err();
-        assert!(error.contains("boolean `true`, expected a duration"), "{error}");
+        assert!(error.contains("found true; expected a duration"), "{error}");
         assert!(from_number(f64::NAN).is_err() && from_number(f64::INFINITY).is_err());
     }
 
