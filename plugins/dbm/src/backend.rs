@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::config::{DbmConfig, FOREIGN};
 use crate::connection::Access;
+use crate::create;
 use crate::disk;
 use crate::limits::{Limits, vacuum};
 use crate::lock_factory::LockFactory;
@@ -81,6 +82,7 @@ impl DbmBackend {
         factory: LockFactory,
         locks: Option<Arc<CreatorLocks>>,
     ) -> Result<Self, BackendError> {
+        create::check_folder(&config.filename)?;
         let limits = Limits::of(&config);
         let shrink = config.vacuum;
         let pool = Pool::open(config, factory, |first| {

@@ -6,14 +6,25 @@ use std::path::Path;
 
 use dogpile_sdk::{BackendError, ErrorKind};
 
-use crate::error::{NOT_ACCESSIBLE, unusable};
+use crate::error::{NOT_ACCESSIBLE, folder_of, inaccessible, unusable};
 
 /// The reason for a refused symbolic link.
-const LINK: &str =
-    "it is a symbolic link, and lock files do not follow those; remove it, or name another file";
+const LINK: &str = "it is a symbolic link, and lock files do not follow those; name another file";
 
 /// How often opening a lock file is tried, because another process may remove and create it.
 const TRIES: usize = 8;
+
+/// Returns an error if the directory of the cache file `path` is missing.
+///
+/// Check it before a lock file is opened, so that the error names the cache file.
+pub(crate) fn check_folder(path: &Path) -> Result<(), BackendError> {
+    match fs::metadata(folder_of(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(unusable(path, ErrorKind::Unavailable, NOT_ACCESSIBLE).with_source(error))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Creates the cache file `path` with the given mode if it is missing.
 ///
@@ -69,13 +80,11 @@ pub(crate) fn companion(path: &Path, mode: u32) -> Result<(), BackendError> {
 pub(crate) fn lock_file(path: &Path, mode: u32) -> Result<File, BackendError> {
     match open_or_create(path, mode) {
         Ok(file) if file.metadata().is_ok_and(|found| found.is_file()) => Ok(file),
-        Ok(_) => Err(lock_failed(path, "it is not a regular file; remove it, or name another file")),
+        Ok(_) => Err(lock_failed(path, "it is not a regular file; name another file")),
         Err(error) if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) => {
-            let why =
-                "it is a symbolic link, and lock files do not follow those; remove it, or name another file";
-            Err(lock_failed(path, why).with_source(error))
+            Err(lock_failed(path, LINK).with_source(error))
         }
-        Err(error) => Err(lock_failed(path, NOT_ACCESSIBLE).with_source(error)),
+        Err(error) => Err(lock_failed(path, &inaccessible(path)).with_source(error)),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Converts the errors of SQLite to a [`BackendError`].
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use dogpile_sdk::{BackendError, ErrorKind};
 use rusqlite::ErrorCode;
 
-/// The reason and the advice for a file that cannot be opened.
-pub(crate) const NOT_ACCESSIBLE: &str =
-    "the file or its directory is missing or not writable; create the directory and check the permissions";
+/// Stands for the reason why a file cannot be opened. A message has what [`inaccessible`] finds out instead.
+pub(crate) const NOT_ACCESSIBLE: &str = "it is not accessible";
 
 /// Returns `error`, which SQLite reported for the file `path`, as the error of a backend.
 pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> BackendError {
@@ -17,8 +18,29 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> BackendError {
 
 /// Returns the error for the cache file `path`. `why` is the reason, and may include what to do.
 pub(crate) fn unusable(path: &Path, kind: ErrorKind, why: &str) -> BackendError {
-    let verb = if why == NOT_ACCESSIBLE { "open" } else { "use" };
+    let (verb, why) =
+        if why == NOT_ACCESSIBLE { ("open", inaccessible(path)) } else { ("use", why.to_owned()) };
     BackendError::new(kind, format!("cannot {verb} cache file {path:?}: {why}"))
+}
+
+/// Returns why the file `path` cannot be opened, and what to do.
+pub(crate) fn inaccessible(path: &Path) -> String {
+    let folder = folder_of(path);
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("the directory {folder:?} does not exist; create it")
+        }
+        Ok(found) if !found.is_dir() => format!("{folder:?} is not a directory; name another file"),
+        _ if path.exists() => {
+            "the file or its directory is not writable for this user; check their permissions".to_owned()
+        }
+        _ => format!("the directory {folder:?} is not writable for this user; check its permissions"),
+    }
+}
+
+/// Returns the directory of the file `path`.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Returns whether a connection that returned `error` can still be used.

@@ -136,8 +136,7 @@ mod tests {
         let error = FileLock::open("/nowhere/lock").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "cannot open lock file \"/nowhere/lock\": the file or its directory is missing or not writable; create the \
-             directory and check the permissions"
+            "cannot open lock file \"/nowhere/lock\": the directory \"/nowhere\" does not exist; create it"
         );
         assert!(error.is_transient());
     }
