@@ -62,7 +62,8 @@ mod tests {
         assert_eq!((error.kind(), error.server()), (ErrorKind::Unavailable, Some("cache1:11211")));
         assert_eq!(
             error.to_string(),
-            "cannot reach memcached server cache1:11211: the connection failed or was closed"
+            "cannot reach memcached server cache1:11211: the connection failed or was closed; check that it runs at this \
+             address"
         );
         assert_eq!(error.source().unwrap().to_string(), "refused");
     }

@@ -47,7 +47,9 @@ pub(crate) fn of(failure: Failure, server: &str) -> BackendError {
         ),
         Failure::Broken(_) => (
             ErrorKind::Unavailable,
-            format!("cannot reach Redis server {server}: the connection failed or was closed"),
+            format!(
+                "cannot reach Redis server {server}: the connection failed or was closed; check that it runs at this address"
+            ),
         ),
         Failure::Tls(_) => (
             ErrorKind::Configuration,

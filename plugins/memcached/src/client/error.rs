@@ -12,7 +12,9 @@ use super::protocol::{Invalid, Refusal, Reply};
 #[non_exhaustive]
 pub enum Error {
     /// The server cannot be reached, or the connection broke.
-    #[error("cannot reach memcached server {server}: the connection failed or was closed")]
+    #[error(
+        "cannot reach memcached server {server}: the connection failed or was closed; check that it runs at this address"
+    )]
     Unreachable {
         /// The server.
         server: Arc<str>,
