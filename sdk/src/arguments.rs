@@ -98,6 +98,15 @@ impl Arguments {
         Ok((config, ignored, renamed))
     }
 
+    /// Returns the arguments with the names of `C` instead of those of `foreign`, and the given names without effect.
+    pub(crate) fn translated<C: DeserializeOwned>(
+        self,
+        foreign: &ForeignArguments,
+    ) -> Result<(Self, Vec<String>), BackendError> {
+        let Translated { arguments, ignored, .. } = foreign.translate(self.0, Self::names_of::<C>())?;
+        Ok((Arguments(arguments), ignored))
+    }
+
     /// Converts the arguments as [`parse`](Self::parse) does. An unknown name may be a mistyped one of `foreign`.
     fn parse_beside<C: DeserializeOwned>(self, foreign: &ForeignArguments) -> Result<C, BackendError> {
         let fields = FieldNames::new(None);
@@ -118,7 +127,7 @@ impl Arguments {
     }
 
     /// Returns the names of the arguments of `C`, if it is a struct.
-    fn names_of<C: DeserializeOwned>() -> &'static [&'static str] {
+    pub(crate) fn names_of<C: DeserializeOwned>() -> &'static [&'static str] {
         let fields = FieldNames::new(None);
         // The result is of no interest: a struct states its fields before it reads them.
         let _ = C::deserialize(Lenient { value: Value::Object(Map::new()), fields: Some(&fields) });

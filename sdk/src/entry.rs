@@ -28,7 +28,16 @@ pub struct BackendEntry {
     pub version: &'static str,
     /// Builds the backend.
     pub build: BuildBackend,
+    /// Returns the names of its own arguments.
+    pub arguments: fn() -> &'static [&'static str],
+    /// The arguments of other programs that it accepts.
+    pub foreign: &'static ForeignArguments,
+    /// Replaces the foreign names of arguments by its own.
+    pub translate: TranslateArguments,
 }
+
+/// Replaces the foreign names of arguments by those of the entry point. Also returns the names without effect.
+pub type TranslateArguments = fn(Arguments) -> Result<(Arguments, Vec<String>), BackendError>;
 
 /// Builds a proxy around the backend that it wraps.
 pub type BuildProxy = fn(Arguments, Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>;
@@ -99,6 +108,9 @@ macro_rules! register_backend {
                 build: |arguments| {
                     $crate::__private::build_backend::<$config, _, _, _>(arguments, &const { $foreign }, $build)
                 },
+                arguments: $crate::__private::argument_names::<$config>,
+                foreign: &const { $foreign },
+                translate: |arguments| $crate::__private::translate::<$config>(arguments, &const { $foreign }),
             }
         }
     };
@@ -219,6 +231,21 @@ where
         Ok(backend) => Ok(ignoring(ignored, backend.into_backend())),
         Err(error) => Err(renamed.explain(build_error(error.into()))),
     }
+}
+
+/// What `register_backend!` calls for the names of the arguments.
+#[doc(hidden)]
+pub fn argument_names<C: DeserializeOwned>() -> &'static [&'static str] {
+    Arguments::names_of::<C>()
+}
+
+/// What `register_backend!` calls to replace foreign names.
+#[doc(hidden)]
+pub fn translate<C: DeserializeOwned>(
+    arguments: Arguments,
+    foreign: &ForeignArguments,
+) -> Result<(Arguments, Vec<String>), BackendError> {
+    arguments.translated::<C>(foreign)
 }
 
 /// What `register_proxy!` calls.

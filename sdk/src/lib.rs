@@ -83,7 +83,7 @@ pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};
 pub use crate::completion::Completion;
-pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry};
+pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry, TranslateArguments};
 pub use crate::error::{BackendError, ErrorKind};
 pub use crate::error_chain::{ErrorChain, error_chain};
 pub use crate::mutex::CacheMutex;
@@ -113,7 +113,7 @@ pub mod __private {
     pub use dogpile_abi as abi;
     pub use inventory;
 
-    pub use crate::entry::{build_backend, build_proxy};
+    pub use crate::entry::{argument_names, build_backend, build_proxy, translate};
     #[cfg(feature = "plugins")]
     pub use crate::stable::{Exported, ExportedPlugin};
 }
