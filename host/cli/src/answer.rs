@@ -1,13 +1,13 @@
 //! [`Answer`]: what a subcommand found, as text for people or JSON for programs.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page};
+use crate::page::{Colour, Page, safe_json};
 
 /// What a subcommand found.
 pub(crate) trait Answer {
@@ -16,6 +16,11 @@ pub(crate) trait Answer {
 
     /// For people.
     fn show(&self, page: &mut Page);
+
+    /// What a program reads that does not ask for JSON: the text as it is, if there is one.
+    fn raw(&self) -> Option<&str> {
+        None
+    }
 
     /// Whether it is what one hopes for; the exit code is 1 if not.
     fn is_good(&self) -> bool {
@@ -35,14 +40,16 @@ pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Value {
 pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     match answered {
         Ok(answer) => {
-            let text = if json {
-                format!("{:#}\n", answer.json())
-            } else {
-                let mut page = Page::new(Page::colours_on(&std::io::stdout()));
-                answer.show(&mut page);
-                page.into_text()
-            };
-            write_out(&text);
+            match answer.raw().filter(|_| !std::io::stdout().is_terminal()) {
+                _ if json => write_json(&answer.json()),
+                Some(raw) => write_to(&mut std::io::stdout().lock(), &format!("{raw}\n")),
+                None => {
+                    let mut page = Page::new();
+                    answer.show(&mut page);
+                    // It removes the colors unless a terminal shows them.
+                    write_to(&mut anstream::stdout().lock(), &page.into_text());
+                }
+            }
             if answer.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
@@ -52,9 +59,12 @@ pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     }
 }
 
-/// Whoever read the output may have seen enough, as `head` does: that is no error.
-fn write_out(text: &str) {
-    let mut out = std::io::stdout().lock();
+fn write_json(json: &serde_json::Value) {
+    write_to(&mut std::io::stdout().lock(), &safe_json(&format!("{json:#}\n")));
+}
+
+/// Writes `text`. The reader may have read enough, as `head` does, which is no error.
+fn write_to(out: &mut impl Write, text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
@@ -62,9 +72,9 @@ fn complain(error: &CommandError, json: bool) {
     let said = causes(error);
     if json {
         let object = json!({ "error": said.first(), "causes": said.get(1..) });
-        return write_out(&format!("{object:#}\n"));
+        return write_json(&object);
     }
-    let mut page = Page::new(Page::colours_on(&std::io::stderr()));
+    let mut page = Page::new();
     let mark = page.paint(Colour::Red, "error");
     for (number, text) in said.iter().enumerate() {
         for (line, text) in text.lines().enumerate() {
@@ -74,5 +84,5 @@ fn complain(error: &CommandError, json: bool) {
             }
         }
     }
-    let _ = std::io::stderr().write_all(page.into_text().as_bytes());
+    write_to(&mut anstream::stderr().lock(), &page.into_text());
 }

@@ -1,11 +1,29 @@
-//! [`Page`]: text of at most 80 columns, with colours where a terminal shows them.
+//! [`Page`]: text of at most 80 columns, in colors.
 
-use std::io::IsTerminal;
+use std::fmt::Write;
 
-/// How many columns a line has. Only what cannot be broken, such as a path, is longer.
+use anstyle::{AnsiColor, Style};
+use unicode_width::UnicodeWidthChar;
+
+/// The most columns of a line. Only what cannot be broken, such as a path, is longer.
 pub(crate) const WIDTH: usize = 80;
 
-/// The colours in use, by what they say.
+/// The colors, and what stands for each of them in a line until it is written.
+///
+/// They are characters for private use. A value from a cache that contains one can change a color, and nothing else.
+const MARKS: [(char, Style); 6] = [
+    ('\u{F8F0}', AnsiColor::Green.on_default()),
+    ('\u{F8F1}', AnsiColor::Yellow.on_default()),
+    ('\u{F8F2}', AnsiColor::Red.on_default()),
+    ('\u{F8F3}', AnsiColor::Cyan.on_default()),
+    ('\u{F8F4}', Style::new().dimmed()),
+    ('\u{F8F5}', Style::new().bold()),
+];
+
+/// Ends a color.
+const END: char = '\u{F8FF}';
+
+/// The colors, by their use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
     Green,
@@ -16,54 +34,37 @@ pub(crate) enum Colour {
     Bold,
 }
 
-impl Colour {
-    fn code(self) -> &'static str {
-        match self {
-            Colour::Green => "32",
-            Colour::Yellow => "33",
-            Colour::Red => "31",
-            Colour::Blue => "36",
-            Colour::Dim => "2",
-            Colour::Bold => "1",
-        }
-    }
-}
-
 /// Text under construction, line by line.
-#[derive(Debug)]
-pub(crate) struct Page {
-    coloured: bool,
-    text: String,
-}
+///
+/// Control characters are escaped, so that keys, values, and errors of servers cannot control the terminal.
+#[derive(Debug, Default)]
+pub(crate) struct Page(String);
 
 impl Page {
-    pub(crate) fn new(coloured: bool) -> Self {
-        Page { coloured, text: String::new() }
+    pub(crate) fn new() -> Self {
+        Page::default()
     }
 
-    /// Whether colours belong on `stream`: it is a terminal that knows them, and `NO_COLOR` is not set.
-    pub(crate) fn colours_on(stream: &impl IsTerminal) -> bool {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
-        stream.is_terminal() && !set("NO_COLOR") && !dumb
-    }
-
+    /// Returns the text, with the colors as escape sequences. The stream removes them where they do not belong.
     pub(crate) fn into_text(self) -> String {
-        self.text
+        self.0
     }
 
-    /// `text` in a colour, if there are any.
+    /// Returns `text` in a color.
     pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
-        if self.coloured { format!("\u{1b}[{}m{text}\u{1b}[0m", colour.code()) } else { text.to_owned() }
+        let (mark, _) = MARKS[colour as usize];
+        format!("{mark}{text}{END}")
     }
 
-    /// One line, as it is.
+    /// Adds `text`, which may have several lines.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) {
-        self.text.push_str(text.as_ref().trim_end());
-        self.text.push('\n');
+        for line in text.as_ref().trim_end().split('\n') {
+            rendered(&mut self.0, line);
+            self.0.push('\n');
+        }
     }
 
-    /// `text` behind `first`, broken between words; the lines after the first begin with `rest`.
+    /// Adds `text` after `first`, broken between words. The lines after the first begin with `rest`.
     pub(crate) fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
         let mut line = first.to_owned();
         let mut is_empty = true;
@@ -82,7 +83,7 @@ impl Page {
         self.line(line);
     }
 
-    /// Rows whose cells stand below each other, two blanks apart.
+    /// Adds rows whose cells are aligned, with two spaces between them.
     pub(crate) fn table(&mut self, rows: &[Vec<String>]) {
         let count = rows.iter().map(Vec::len).max().unwrap_or(0);
         let width_of =
@@ -95,37 +96,93 @@ impl Page {
     }
 }
 
-/// `text`, filled up with blanks to `width` columns.
+/// Appends `line` to `text`, with escape sequences for the colors only.
+fn rendered(text: &mut String, line: &str) {
+    let mut painted = Style::new();
+    for character in line.chars() {
+        // Writing to a string cannot fail.
+        let _ = match MARKS.iter().find(|(mark, _)| *mark == character) {
+            Some((_, style)) => {
+                painted = *style;
+                write!(text, "{}", style.render())
+            }
+            None if character == END => {
+                write!(text, "{}", std::mem::take(&mut painted).render_reset())
+            }
+            None if is_unsafe(character) => write!(text, "{}", character.escape_default()),
+            None => text.write_char(character),
+        };
+    }
+    let _ = write!(text, "{}", painted.render_reset());
+}
+
+/// Returns whether a terminal may act on `character`: a control character, or one that changes the direction of text.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns JSON that no terminal acts on. Unsafe characters can only be in its strings.
+pub(crate) fn safe_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        // Writing to a string cannot fail.
+        let _ = match character {
+            '\n' => safe.write_char(character),
+            _ if is_unsafe(character) => write!(safe, "\\u{:04x}", character as u32),
+            _ => safe.write_char(character),
+        };
+    }
+    safe
+}
+
+/// Returns `text`, filled up with spaces to `width` columns.
 pub(crate) fn padded(text: &str, width: usize) -> String {
     let missing = width.saturating_sub(columns(text));
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// `text`, its middle left out if it has more than `width` columns.
+/// Returns `text` without its middle, if it has more than `width` columns.
 pub(crate) fn shortened(text: &str, width: usize) -> String {
-    let characters: Vec<char> = text.chars().collect();
-    if characters.len() <= width {
+    if columns(text) <= width {
         return text.to_owned();
     }
-    let (head, tail) = (width.saturating_sub(3).div_ceil(2), width.saturating_sub(3) / 2);
-    let head: String = characters[..head].iter().collect();
-    let tail: String = characters[characters.len() - tail..].iter().collect();
+    let kept = width.saturating_sub(3);
+    let head = beginning(text.chars(), kept.div_ceil(2));
+    let tail: String = beginning(text.chars().rev(), kept / 2).chars().rev().collect();
     format!("{head}...{tail}")
 }
 
-/// How many columns `text` takes, its colours left out.
+/// Returns the first `characters` that fit into `width` columns.
+fn beginning(characters: impl Iterator<Item = char>, width: usize) -> String {
+    let mut left = width;
+    let fits = |character: &char| {
+        let fitting = left.checked_sub(columns_of(*character));
+        left = fitting.unwrap_or(0);
+        fitting.is_some()
+    };
+    characters.take_while(fits).collect()
+}
+
+/// Returns how many columns `text` takes on a terminal, without its colors.
 pub(crate) fn columns(text: &str) -> usize {
-    let mut count = 0;
-    let mut in_escape = false;
-    for character in text.chars() {
-        match character {
-            '\u{1b}' => in_escape = true,
-            'm' if in_escape => in_escape = false,
-            _ if in_escape => {}
-            _ => count += 1,
-        }
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(character: char) -> usize {
+    match character {
+        _ if character == END || MARKS.iter().any(|(mark, _)| *mark == character) => 0,
+        _ if is_unsafe(character) => character.escape_default().count(),
+        _ => character.width().unwrap_or(0),
     }
-    count
+}
+
+/// Returns the text of a page that `write` writes, without its colors.
+#[cfg(test)]
+pub(crate) fn plain(write: impl FnOnce(&mut Page)) -> String {
+    let mut page = Page::new();
+    write(&mut page);
+    anstream::adapter::strip_str(&page.into_text()).to_string()
 }
 
 #[cfg(test)]
@@ -134,9 +191,8 @@ mod tests {
 
     #[test]
     fn words_are_broken_at_eighty_columns_and_long_ones_kept_whole() {
-        let mut page = Page::new(false);
-        page.wrapped("- ", "  ", &format!("{} {}", "word ".repeat(30), "p".repeat(100)));
-        let text = page.into_text();
+        let text =
+            plain(|page| page.wrapped("- ", "  ", &format!("{} {}", "word ".repeat(30), "p".repeat(100))));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[..2].iter().all(|line| line.len() <= WIDTH), "{text}");
@@ -144,9 +200,37 @@ mod tests {
     }
 
     #[test]
-    fn colours_take_no_column_and_are_left_out_where_there_are_none() {
-        assert_eq!(columns(&Page::new(true).paint(Colour::Red, "ab")), 2);
-        assert_eq!(Page::new(false).paint(Colour::Red, "ab"), "ab");
+    fn colors_take_no_column() {
+        let mut page = Page::new();
+        let painted = page.paint(Colour::Red, "ab");
+        assert_eq!(columns(&painted), 2);
+        page.line(painted);
+        assert_eq!(page.into_text(), "\u{1b}[31mab\u{1b}[0m\n");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!((columns("茶e\u{301}"), padded("茶", 3)), (3, "茶 ".to_owned()));
+        assert_eq!(shortened("茶茶茶茶", 7), "茶...茶");
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let attack = "\u{1b}[2Jx\u{7}\r\u{9b}31m\u{202e}\u{7f}";
+        let text = plain(|page| page.line(attack));
+        assert_eq!(text, "\\u{1b}[2Jx\\u{7}\\r\\u{9b}31m\\u{202e}\\u{7f}\n");
+        assert_eq!(columns(attack), text.len() - 1);
+        let json = serde_json::json!({ "value": attack }).to_string();
+        let safe = safe_json(&json);
+        assert!(!safe.chars().any(is_unsafe), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap()["value"], attack);
+    }
+
+    #[test]
+    fn color_of_a_value_ends_with_its_line() {
+        let mut page = Page::new();
+        page.line("\u{F8F2}red");
+        assert_eq!(page.into_text(), "\u{1b}[31mred\u{1b}[0m\n");
     }
 
     #[test]

@@ -19,6 +19,10 @@ impl Answer for Written {
     fn show(&self, page: &mut Page) {
         self.0.lines().for_each(|line| page.line(line));
     }
+
+    fn raw(&self) -> Option<&str> {
+        Some(self.0.trim_end_matches('\n'))
+    }
 }
 
 /// The manual page: the command itself, then each subcommand.

@@ -9,7 +9,7 @@ mod settings;
 use serde::Serialize;
 
 use self::case::Case;
-use crate::page::{Colour, Page, padded};
+use crate::page::{Colour, Page, columns, padded};
 
 pub(super) use self::backend::ServerExpiry;
 pub(super) use self::settings::Settings;
@@ -55,7 +55,7 @@ impl Explanation {
             page.line(page.paint(Colour::Bold, title));
             for Case { when, what } in cases {
                 let indented = format!("  {}", padded(when, CASES));
-                if when.chars().count() > CASES {
+                if columns(when) > CASES {
                     page.line(indented);
                     page.wrapped(&" ".repeat(CASES + 4), &" ".repeat(CASES + 4), what);
                 } else {
@@ -73,9 +73,7 @@ mod tests {
     /// Returns the explanation of a region with these settings, which are TOML.
     fn explained(settings: &str) -> String {
         let table = toml::from_str(settings).unwrap();
-        let mut page = Page::new(false);
-        explain(&Settings::of("prices", &table)).write(&mut page);
-        page.into_text()
+        crate::page::plain(|page| explain(&Settings::of("prices", &table)).write(page))
     }
 
     #[test]

@@ -174,10 +174,11 @@ mod tests {
         tally.count(&plan, at(3_050), at(3), Served::Stale);
         tally.count(&plan, at(3_060), at(3), Served::Fresh);
         tally.count_creations(&plan, &[(0, at(0)), (1, at(10))]);
-        let mut page = Page::new(false);
-        begin(&mut page, &plan);
-        region(&mut page, "default", "", &tally);
-        end(&mut page, &plan, [("default", &tally)].into_iter());
+        let text = crate::page::plain(|page| {
+            begin(page, &plan);
+            region(page, "default", "", &tally);
+            end(page, &plan, [("default", &tally)].into_iter());
+        });
         let blank = |count| " ".repeat(count);
         let expected = [
             "seconds     0         1         2         3         4         5".to_owned(),
@@ -198,6 +199,6 @@ mod tests {
             "         requests  fresh  stale  errors  creations  per key and s  slowest".to_owned(),
             "default  4         2      1      1       2          at most 1      3 ms".to_owned(),
         ];
-        assert_eq!(page.into_text().lines().collect::<Vec<_>>(), expected);
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
     }
 }
