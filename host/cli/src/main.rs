@@ -4,6 +4,7 @@
 
 mod answer;
 mod arguments;
+mod axis;
 mod commands;
 mod dice;
 mod document;

@@ -29,6 +29,31 @@ impl Svg {
         self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>"));
     }
 
+    /// A text that ends at `at`.
+    pub(crate) fn text_before(&mut self, at: (f64, f64), text: &str) {
+        let ((x, y), text) = (at, escaped(text));
+        self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">{text}</text>"));
+    }
+
+    /// A text whose middle is at `at`.
+    pub(crate) fn text_around(&mut self, at: (f64, f64), text: &str) {
+        let ((x, y), text) = (at, escaped(text));
+        self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{text}</text>"));
+    }
+
+    /// A title that begins at `at`.
+    pub(crate) fn title(&mut self, at: (f64, f64), text: &str) {
+        let ((x, y), text) = (at, escaped(text));
+        self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\" font-weight=\"bold\">{text}</text>"));
+    }
+
+    /// A thin vertical line.
+    pub(crate) fn vertical(&mut self, x: f64, from: f64, to: f64) {
+        self.push(&format!(
+            "<line x1=\"{x:.1}\" y1=\"{from:.1}\" x2=\"{x:.1}\" y2=\"{to:.1}\" stroke=\"lightgray\"/>"
+        ));
+    }
+
     fn push(&mut self, element: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.content, "{element}");

@@ -34,17 +34,26 @@ pub(crate) fn rough(seconds: f64) -> String {
     }
 }
 
-/// `time` with three digits that tell: `850 ns`, `12.3 us`, `4.56 ms`, `1.23 s`.
+/// `time` with three digits that tell: `850 ns`, `12.3 µs`, `4.56 ms`, `1.23 s`.
 pub(crate) fn short(time: Duration) -> String {
     let nanoseconds = time.as_secs_f64() * 1e9;
     let (value, unit) = match nanoseconds {
         n if n < 1e3 => return format!("{n:.0} ns"),
-        n if n < 1e6 => (n / 1e3, "us"),
+        n if n < 1e6 => (n / 1e3, "µs"),
         n if n < 1e9 => (n / 1e6, "ms"),
         n => (n / 1e9, "s"),
     };
     let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.digits$} {unit}")
+}
+
+/// `time` without digits that say nothing: `50 ms`, `1.5 s`.
+pub(crate) fn round(time: Duration) -> String {
+    let text = short(time);
+    let Some((number, unit)) = text.split_once(' ') else { return text };
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number} {unit}")
 }
 
 #[cfg(test)]
@@ -66,7 +75,9 @@ mod tests {
             [3.25, 200.0, 7500.0, 349_200.0].map(rough),
             ["3.2 s", "3 min 20 s", "2 h 5 min", "4 d 1 h"]
         );
+        let milliseconds = [50, 1_500, 2_000].map(Duration::from_millis);
+        assert_eq!(milliseconds.map(round), ["50 ms", "1.5 s", "2 s"]);
         let nanoseconds = [850, 12_340, 4_560_000, 1_230_000_000].map(Duration::from_nanos);
-        assert_eq!(nanoseconds.map(short), ["850 ns", "12.3 us", "4.56 ms", "1.23 s"]);
+        assert_eq!(nanoseconds.map(short), ["850 ns", "12.3 µs", "4.56 ms", "1.23 s"]);
     }
 }

@@ -15,8 +15,10 @@ use crate::page::{Colour, Page, padded};
 use crate::svg::Svg;
 use crate::{times, workplace};
 
-/// How many columns the longest bar has.
+/// How many columns a bar of the whole axis has. A multiple of 4.
 const LONGEST_BAR: usize = 40;
+/// How many columns the durations of a bar have.
+const RANGE: usize = 20;
 
 /// What was measured.
 #[derive(Serialize)]
@@ -90,24 +92,23 @@ impl Measured {
         sorts.into_iter().filter_map(|(name, latencies)| Some((name, latencies.as_ref()?)))
     }
 
+    fn heading(&self) -> String {
+        let threads =
+            if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        format!("{:.0} calls a second on {threads}, in {:.2} s", self.per_second, self.seconds)
+    }
+
     fn drawing(&self) -> String {
-        let rows: usize = self.sorts().map(|(_, latencies)| latencies.bars.len() + 3).sum();
-        let mut svg = Svg::new(760.0, 40.0 + 16.0 * rows as f64);
-        svg.text(
-            (20.0, 24.0),
-            &format!("{}: {:.0} calls a second on {} threads", self.region, self.per_second, self.threads),
-        );
-        let mut y = 56.0;
-        for (name, latencies) in self.sorts() {
-            svg.text((20.0, y), &format!("{name}: {}", latencies.summary()));
-            for bar in &latencies.bars {
-                y += 16.0;
-                let width = 400.0 * bar.count as f64 / latencies.tallest() as f64;
-                svg.text((20.0, y + 10.0), &range(bar));
-                svg.rectangle((220.0, y), (width, 12.0), "steelblue", &format!("{} calls", bar.count));
-                svg.text((228.0 + width, y + 10.0), &latencies.share(bar));
-            }
-            y += 48.0;
+        let rows: usize = self.sorts().map(|(_, latencies)| latencies.bars.len() + 5).sum();
+        let mut svg = Svg::new(800.0, 60.0 + 16.0 * rows as f64);
+        svg.title((20.0, 24.0), &format!("Durations of calls of region {:?}", self.region));
+        svg.text((20.0, 42.0), &self.heading());
+        let mut y = 76.0;
+        for ((name, latencies), colour) in self.sorts().zip(["steelblue", "goldenrod"]) {
+            svg.rectangle((20.0, y - 10.0), (12.0, 12.0), colour, name);
+            svg.text((38.0, y), &format!("{name}: {}", latencies.summary()));
+            latencies.draw(&mut svg, y + 34.0, colour);
+            y += 16.0 * (latencies.bars.len() + 5) as f64;
         }
         svg.finish()
     }
@@ -132,7 +133,7 @@ impl Latencies {
     fn summary(&self) -> String {
         let short = |us: f64| times::short(Duration::from_secs_f64(us / 1e6));
         let [p50, p90, p99, longest] = [self.p50, self.p90, self.p99, self.longest].map(short);
-        format!("{}, half within {p50}, 90% {p90}, 99% {p99}, longest {longest}", self.count)
+        format!("{} calls, half within {p50}, 90% {p90}, 99% {p99}, longest {longest}", self.count)
     }
 
     fn tallest(&self) -> u64 {
@@ -140,14 +141,55 @@ impl Latencies {
     }
 
     fn share(&self, bar: &Bar) -> String {
-        format!("{:.1}%", 100.0 * bar.count as f64 / self.count as f64)
+        format!("{:.1}%", self.percent(bar))
+    }
+
+    /// Draws the histogram below `y`. Its axis is the share of the calls.
+    fn draw(&self, svg: &mut Svg, y: f64, colour: &str) {
+        let (left, wide) = (200.0, 480.0);
+        let bottom = y + 16.0 * self.bars.len() as f64;
+        let all = self.axis();
+        svg.text_before((left - 10.0, y - 8.0), "took");
+        for number in 0..=4 {
+            let x = left + wide * f64::from(number) / 4.0;
+            svg.vertical(x, y - 4.0, bottom + 4.0);
+            svg.text_around((x, y - 8.0), &format!("{:.0}%", all * f64::from(number) / 4.0));
+        }
+        svg.text((left + wide + 24.0, y - 8.0), "of calls");
+        for (number, bar) in self.bars.iter().enumerate() {
+            let y = y + 16.0 * number as f64;
+            let width = wide * self.percent(bar) / all;
+            svg.text_before((left - 10.0, y + 12.0), &range(bar));
+            svg.rectangle((left, y + 2.0), (width, 12.0), colour, &format!("{} calls", bar.count));
+            svg.text((left + width + 6.0, y + 12.0), &self.share(bar));
+        }
+    }
+
+    /// Returns the end of the axis: a round percentage that no bar exceeds.
+    fn axis(&self) -> f64 {
+        let tallest = 100.0 * self.tallest() as f64 / self.count as f64;
+        [20.0, 40.0, 60.0, 80.0].into_iter().find(|end| tallest <= *end).unwrap_or(100.0)
+    }
+
+    fn percent(&self, bar: &Bar) -> f64 {
+        100.0 * bar.count as f64 / self.count as f64
     }
 
     fn show(&self, page: &mut Page) {
+        let all = self.axis();
+        let marks: String = (1..=4)
+            .map(|number| format!("{:>10}", format!("{:.0}%", all * f64::from(number) / 4.0)))
+            .collect();
+        page.line(format!("  {}  0{}", padded("took", RANGE), &marks[1..]));
+        page.line(format!(
+            "  {}  |{}",
+            " ".repeat(RANGE),
+            format!("{}|", " ".repeat(LONGEST_BAR / 4 - 1)).repeat(4)
+        ));
         for bar in &self.bars {
-            let length = (bar.count as f64 / self.tallest() as f64 * LONGEST_BAR as f64).ceil() as usize;
+            let length = (self.percent(bar) / all * LONGEST_BAR as f64).ceil() as usize;
             let drawn = page.paint(Colour::Blue, &"#".repeat(length));
-            page.line(format!("  {}  {drawn} {}", padded(&range(bar), 18), self.share(bar)));
+            page.line(format!("  {}  {drawn} {}", padded(&range(bar), RANGE), self.share(bar)));
         }
     }
 }
@@ -162,8 +204,8 @@ impl Answer for Measured {
     }
 
     fn show(&self, page: &mut Page) {
-        let rate = page.paint(Colour::Bold, &format!("{:.0} calls a second", self.per_second));
-        page.line(format!("{rate} on {} threads, in {:.2} s", self.threads, self.seconds));
+        let region = page.paint(Colour::Bold, &format!("{:?}", self.region));
+        page.line(format!("region {region}: {}", self.heading()));
         for (name, latencies) in self.sorts() {
             page.line("");
             page.wrapped(&format!("{name}: "), "  ", &latencies.summary());

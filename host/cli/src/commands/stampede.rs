@@ -54,7 +54,8 @@ fn processes(asked: &Stampede, named: &Region) -> Answered {
     region.delete(&key)?;
     let happened = Happened::of(asked, &named.region, &heard?);
     if let Some(path) = &asked.svg {
-        let drawing = timeline::drawing(&happened.summary(), &happened.rows, happened.length_us);
+        let drawing =
+            timeline::drawing(&happened.region, &happened.summary(), &happened.rows, happened.length_us);
         workplace::write(path, drawing)?;
     }
     Ok(Box::new(happened))
@@ -145,11 +146,17 @@ impl Answer for Happened {
     }
 
     fn show(&self, page: &mut Page) {
+        let region = page.paint(Colour::Bold, &format!("{:?}", self.region));
+        page.line(format!("stampede on one key of region {region}"));
+        page.line("");
         timeline::show(page, &self.rows, self.length_us);
         page.line("");
         page.wrapped("", "  ", &self.summary());
         if let Some(after) = self.after_creation_us {
-            page.line(format!("the last answer came {:.1} ms after the creation", after as f64 / 1e3));
+            page.line(format!(
+                "the last thread got its value {:.1} ms after the creation",
+                after as f64 / 1e3
+            ));
         }
         if self.created > 1 && self.got_old_value == 0 {
             let told = "more than one created: the region has no lock across processes, or the store keeps nothing \

@@ -51,6 +51,20 @@ fn a_bench_counts_every_call_and_draws_its_histogram() {
     assert!(on_a_terminal.contains("\r[#") && on_a_terminal.contains("100 %"), "{on_a_terminal}");
     let svg = fs::read_to_string(place.path("bench.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("steelblue") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(
+        drawn.starts_with("region \"a\": ") && drawn.contains("\n  took  ") && drawn.contains("%\n"),
+        "{drawn}"
+    );
+    for text in [
+        "Durations of calls of region &quot;a&quot;",
+        "calls a second on 2 threads",
+        ">reads: ",
+        ">took<",
+        ">0%<",
+        ">of calls<",
+    ] {
+        assert!(svg.contains(text), "{text} in {svg}");
+    }
 }
 
 #[test]
@@ -130,6 +144,22 @@ fn a_stampede_is_drawn_as_a_time_line() {
     assert!(answer.contains("note: more than one created"), "{answer}");
     let svg = fs::read_to_string(place.path("stampede.svg")).unwrap();
     assert!(svg.contains(">1.2</text>") && svg.contains("seagreen"), "{svg}");
+    for text in [
+        "Stampede on one key of region &quot;a&quot;",
+        "6 threads of 2 processes: 2 created",
+        ">created (2)<",
+        ">thick: the creator runs<",
+        ">process.thread<",
+        ">0<",
+        " ms<",
+    ] {
+        assert!(svg.contains(text), "{text} in {svg}");
+    }
+    assert!(answer.starts_with("stampede on one key of region \"a\"\n\ntime           0 "), "{answer}");
+    assert!(
+        answer.contains("\nprocess.thread |") && answer.contains(" . waits   # creates   | gets its value\n"),
+        "{answer}"
+    );
 }
 
 #[test]

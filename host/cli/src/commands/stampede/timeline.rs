@@ -2,11 +2,18 @@
 
 use serde::Serialize;
 
+use crate::axis::Axis;
 use crate::page::{Colour, Page, padded};
 use crate::svg::Svg;
 
 /// How many columns the time takes.
 const COLUMNS: u64 = 54;
+/// How many columns the names of the threads have.
+const NAMES: usize = 14;
+/// The most marks of the axis, besides that of zero.
+const MARKS: u64 = 5;
+/// The width of the thinnest bar of a drawing, so that it can be seen.
+const THINNEST: f64 = 6.0;
 /// How many threads are shown in a terminal; a drawing shows them all.
 const ROWS: usize = 64;
 
@@ -53,69 +60,102 @@ impl Role {
         match self {
             Role::Created => (Colour::Green, "seagreen"),
             Role::Waited => (Colour::Yellow, "goldenrod"),
-            Role::GotOldValue | Role::Hit => (Colour::Blue, "steelblue"),
+            Role::GotOldValue => (Colour::Blue, "steelblue"),
+            Role::Hit => (Colour::Dim, "slategray"),
             Role::Failed => (Colour::Red, "firebrick"),
         }
     }
 }
 
-/// One line for each thread, below a scale of `length` microseconds.
+/// The roles, in the order of the legend.
+const ROLES: [Role; 5] = [Role::Created, Role::Waited, Role::GotOldValue, Role::Hit, Role::Failed];
+
+/// One line for each thread, below an axis of `length` microseconds.
 pub(super) fn show(page: &mut Page, rows: &[Row], length: u64) {
-    let end = format!("{:.1} ms", length as f64 / 1e3);
-    page.line(format!("process.thread 0{end:>width$}", width = COLUMNS as usize - 2));
+    let axis = Axis::new(length, MARKS);
+    for (name, line) in ["time", "process.thread"].into_iter().zip(axis.lines(COLUMNS)) {
+        page.line(format!("{} {line}", padded(name, NAMES)));
+    }
     for row in rows.iter().take(ROWS) {
         let (colour, _) = row.role.look();
         let role = page.paint(colour, row.role.text());
-        let name = format!("{:>7}.{:<5}", row.process, row.thread);
-        let drawn = page.paint(colour, &drawn(row, length));
-        page.line(format!("{name} {} {role}", padded(&drawn, COLUMNS as usize)));
+        let name = format!("{:>7}.{}", row.process, row.thread);
+        let drawn = page.paint(colour, &drawn(row, &axis));
+        page.line(format!("{} {} {role}", padded(&name, NAMES), padded(&drawn, COLUMNS as usize)));
     }
     if rows.len() > ROWS {
-        page.line(format!("       and {} more; --svg draws them all", rows.len() - ROWS));
+        page.line(format!("{} and {} more; --svg draws them all", " ".repeat(NAMES), rows.len() - ROWS));
     }
-    page.line(format!("{}. waits   # creates   | is answered", " ".repeat(14)));
+    page.line(format!("{} . waits   # creates   | gets its value", " ".repeat(NAMES)));
 }
 
-/// The thread's line: blank before it asks and after it was answered.
-fn drawn(row: &Row, length: u64) -> String {
-    let column = |us: u64| (us * (COLUMNS - 1)).checked_div(length).unwrap_or(0).min(COLUMNS - 1);
+/// The thread's line: blank before its call and after its end.
+fn drawn(row: &Row, axis: &Axis) -> String {
+    let column = |us: u64| axis.part(us, COLUMNS);
     let answered = column(row.answered_us);
     let creates = row.created_us.map(|(from, to)| column(from)..=column(to));
-    let at = |number: u64| match number {
+    let at = |number: usize| match number {
         _ if number == answered => '|',
         _ if number < column(row.asked_us) || number > answered => ' ',
         _ if creates.as_ref().is_some_and(|creates| creates.contains(&number)) => '#',
         _ => '.',
     };
-    (0..COLUMNS).map(at).collect()
+    (0..COLUMNS as usize).map(at).collect()
 }
 
-/// The same as a drawing.
-pub(super) fn drawing(title: &str, rows: &[Row], length: u64) -> String {
-    let (left, wide, high) = (90.0, 560.0, 14.0);
-    let mut svg = Svg::new(780.0, 60.0 + high * rows.len() as f64);
-    svg.text((20.0, 24.0), title);
-    let x = |us: u64| left + wide * us as f64 / length.max(1) as f64;
+/// The same as a drawing, which is understood without other text.
+pub(super) fn drawing(region: &str, summary: &str, rows: &[Row], length: u64) -> String {
+    let (left, wide, high, top) = (130.0, 540.0, 14.0, 104.0);
+    let bottom = top + high * rows.len() as f64;
+    let mut svg = Svg::new(800.0, bottom + 34.0);
+    svg.title((20.0, 24.0), &format!("Stampede on one key of region {region:?}"));
+    svg.text((20.0, 42.0), summary);
+    legend(&mut svg, rows, (left, 66.0));
+    let axis = Axis::new(length, MARKS);
+    let x = |us: u64| left + wide * axis.share(us);
+    svg.text_before((left - 10.0, top - 10.0), "process.thread");
+    for (time, text) in axis.marks() {
+        svg.vertical(x(time), top - 4.0, bottom + 4.0);
+        svg.text_around((x(time), top - 10.0), &text);
+        svg.text_around((x(time), bottom + 20.0), &text);
+    }
     for (number, row) in rows.iter().enumerate() {
-        let y = 40.0 + high * number as f64;
+        let y = top + high * number as f64;
         let (_, colour) = row.role.look();
-        let told = format!("asked at {} us, answered at {} us", row.asked_us, row.answered_us);
-        svg.text((20.0, y + 10.0), &format!("{}.{}", row.process, row.thread));
-        let mut bar = |from: u64, to: u64, colour: &str, high: f64| {
-            svg.rectangle(
-                (x(from), y + (10.0 - high) / 2.0),
-                ((x(to) - x(from)).max(2.0), high),
-                colour,
-                &told,
-            );
+        let told = format!(
+            "{}: called at {} µs, got its value at {} µs",
+            row.role.text(),
+            row.asked_us,
+            row.answered_us
+        );
+        svg.text_before((left - 10.0, y + 10.0), &format!("{}.{}", row.process, row.thread));
+        let mut bar = |from: u64, to: u64, high: f64| {
+            let width = (x(to) - x(from)).max(THINNEST);
+            svg.rectangle((x(from), y + (10.0 - high) / 2.0), (width, high), colour, &told);
         };
-        bar(row.asked_us, row.answered_us, colour, 4.0);
+        // A short mark is high, so that it is seen.
+        let is_short = x(row.answered_us) - x(row.asked_us) < THINNEST;
+        bar(row.asked_us, row.answered_us, if is_short { 10.0 } else { 5.0 });
         if let Some((from, to)) = row.created_us {
-            bar(from, to, colour, 10.0);
+            bar(from, to, 10.0);
         }
-        svg.text((left + wide + 12.0, y + 10.0), row.role.text());
+        svg.text((left + wide + 20.0, y + 10.0), row.role.text());
     }
     svg.finish()
+}
+
+/// Draws what the colors mean, and how many threads have each of them.
+fn legend(svg: &mut Svg, rows: &[Row], at: (f64, f64)) {
+    let (mut x, y) = at;
+    for role in ROLES {
+        let count = rows.iter().filter(|row| row.role == role).count();
+        if count > 0 {
+            svg.rectangle((x, y - 9.0), (12.0, 10.0), role.look().1, role.text());
+            svg.text((x + 18.0, y), &format!("{} ({count})", role.text()));
+            x += 140.0;
+        }
+    }
+    svg.text((x, y), "thick: the creator runs");
 }
 
 #[cfg(test)]
@@ -133,9 +173,14 @@ mod tests {
             created_us,
             error: None,
         };
+        let drawn = |row: &Row, length| drawn(row, &Axis::new(length, MARKS));
         assert_eq!(drawn(&row(None), 53).trim_end(), format!("{}{}|", " ".repeat(10), ".".repeat(30)));
         let created = drawn(&row(Some((20, 39))), 53);
         assert_eq!(created.trim_end(), format!("{}{}{}|", " ".repeat(10), ".".repeat(10), "#".repeat(20)));
-        assert_eq!(drawn(&row(None), 0).trim_end(), "|", "a stampede of no length is drawn all the same");
+        assert_eq!(
+            drawn(&row(None), 0).trim_end().len(),
+            54,
+            "a stampede of no length is drawn all the same"
+        );
     }
 }
