@@ -1,6 +1,6 @@
 //! What the command takes on its command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -22,7 +22,9 @@ pub(crate) enum Command {
     /// Entry points and the plugins that offer them
     #[command(subcommand)]
     Plugins(Plugins),
-    /// Open every region of a configuration, and tell all that is wrong with it
+    /// Open every region of a configuration, and report all its problems
+    ///
+    /// Opening a region may load plugin libraries of the configuration, whose code runs in this process.
     Check(Check),
     /// Read the value of a key
     Get(Key),
@@ -54,13 +56,19 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugins {
     /// List every entry point, and open the libraries to see whether they can be used
+    ///
+    /// Opening a library runs its code in this process. Use trusted libraries only.
     List(Folders),
-    /// Open a plugin library, and tell what it says of itself
+    /// Open a plugin library, and show its description of itself
+    ///
+    /// Opening a library runs its code in this process. Use trusted libraries only.
     Inspect {
         /// The library, or its manifest
         file: PathBuf,
     },
-    /// Tell why a plugin is not found, or is refused
+    /// Report why a plugin is not found, or is refused
+    ///
+    /// Opening a library runs its code in this process. Use trusted libraries only.
     Doctor {
         /// The entry point that is missed
         name: Option<String>,
@@ -70,8 +78,12 @@ pub(crate) enum Plugins {
     /// Write a crate with a backend and a proxy to start from
     New(New),
     /// Make a folder or an archive of a library and its manifest
+    ///
+    /// The library is opened to read its entry points, which runs its code in this process. Use trusted libraries only.
     Pack(Pack),
     /// Run the conformance suite on a plugin library
+    ///
+    /// This runs the code of the library in this process. Use trusted libraries only.
     Verify(Verify),
 }
 
@@ -143,9 +155,26 @@ pub(crate) struct Hold {
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
+    /// The configuration [default: that of --config]
+    pub(crate) file: Option<PathBuf>,
     /// The configuration
-    #[arg(default_value = "regions.toml")]
-    pub(crate) file: PathBuf,
+    #[arg(long, value_name = "FILE", env = "DOGPILE_CONFIG", default_value = "regions.toml")]
+    pub(crate) config: PathBuf,
+    /// The regions have flat names that begin with this prefix, as in an ini file of Python
+    ///
+    /// With it, or if the name of the file ends in .ini or .conf, the file is read as an ini file. Give the prefix with its
+    /// last dot, such as `cache.`. It may be empty.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<String>,
+    /// The section of the ini file [default: the one that has names with the prefix]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) section: Option<String>,
+    /// Write the configuration of an ini file as TOML into this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["peek", "explain"])]
+    pub(crate) write: Option<PathBuf>,
+    /// Overwrite the file of --write
+    #[arg(long, requires = "write")]
+    pub(crate) force: bool,
     /// Look at the value of this key in each region, and report one that another serializer wrote
     ///
     /// Give the key as the application does. It can be given several times.
@@ -157,6 +186,13 @@ pub(crate) struct Check {
     /// How long the regions may take to open and reply, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) time_limit: u64,
+}
+
+impl Check {
+    /// Returns the file of the configuration.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(&self.config)
+    }
 }
 
 /// A region of a configuration.

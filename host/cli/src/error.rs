@@ -34,6 +34,15 @@ pub(crate) enum CommandError {
         /// The reason.
         source: std::io::Error,
     },
+    /// There is no configuration at this path.
+    #[error(
+        "the configuration {path:?} does not exist; name another file with --config, or in the environment variable \
+         DOGPILE_CONFIG"
+    )]
+    NoConfiguration {
+        /// The path.
+        path: PathBuf,
+    },
     /// Any other failure.
     #[error("{0}")]
     Other(String),
@@ -51,9 +60,9 @@ impl CommandError {
     }
 }
 
-/// Returns the messages of `error` and its causes. A repeated message is left out.
+/// Returns the messages of `error` and its causes. One that repeats the message before it is left out.
 pub(crate) fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut messages: Vec<String> = error_chain(error).messages().collect();
-    messages.dedup();
+    messages.dedup_by(|cause, message| cause.ends_with(message.as_str()));
     messages
 }

@@ -1,18 +1,48 @@
 //! Opens what a subcommand works on: a region of a configuration, or the plugins of a registry.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::Path;
 
-use dogpile::{CacheRegion, Configuration, RegionConfig, Registry};
+use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Registry};
 
 use crate::arguments::{Folders, Region};
 use crate::error::CommandError;
 
 /// Opens the region given on the command line.
 pub(crate) fn open(asked: &Region) -> Result<CacheRegion, CommandError> {
-    let configuration = Configuration::from_file(&asked.config)?;
+    let configuration = configuration(&asked.config)?;
     let region = CacheRegion::with_defaults(&asked.region, RegionConfig::default());
     configuration.configure(&region)?;
     Ok(region)
+}
+
+/// Returns the configuration in the file at `path`.
+pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> {
+    Configuration::from_file(path).map_err(|error| match error {
+        ConfigurationError::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            CommandError::NoConfiguration { path }
+        }
+        error => error.into(),
+    })
+}
+
+/// Returns the text of the configuration at `path`.
+pub(crate) fn read_configuration(path: &Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => CommandError::NoConfiguration { path: path.to_owned() },
+        _ => CommandError::File { path: path.to_owned(), operation: "read", source },
+    })
+}
+
+/// What is said of a region whose values end with the process.
+pub(crate) const IN_PROCESS: &str = ": the backend of the region keeps values in its process only, so that this command has none of those of others";
+
+/// Returns whether the values of `region` are only in this process. Other stores have a name that processes share.
+pub(crate) fn is_in_process(region: &CacheRegion) -> Result<bool, CommandError> {
+    let capabilities = region.actual_backend()?.capabilities();
+    let is_in_memory = capabilities.scope.is_none_or(|scope| scope.starts_with("memory:"));
+    Ok(!capabilities.stores || capabilities.immediate && is_in_memory)
 }
 
 /// Returns a registry with the linked crates and the plugin folders of the command line and the environment.
@@ -42,4 +72,27 @@ pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
 /// Writes `text` to the file at `path`.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), CommandError> {
     std::fs::write(path, text).map_err(CommandError::file("written", path))
+}
+
+/// Writes `text`, which may contain passwords, to the file at `path`, which only its owner can read.
+///
+/// # Errors
+/// If the file exists and `overwrites` is false, or it cannot be written.
+pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result<(), CommandError> {
+    let mut options = OpenOptions::new();
+    if overwrites {
+        options.write(true).create(true).truncate(true);
+    } else {
+        options.write(true).create_new(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(CommandError::other(format!(
+            "{path:?} exists, and nothing was written; overwrite it with --force, or name another file"
+        ))),
+        opened => opened
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(CommandError::file("written", path)),
+    }
 }

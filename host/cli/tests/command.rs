@@ -6,6 +6,8 @@
 mod checks;
 #[path = "command/load.rs"]
 mod load;
+#[path = "command/migration.rs"]
+mod migration;
 #[path = "command/new_plugin.rs"]
 mod new_plugin;
 #[path = "command/outage.rs"]

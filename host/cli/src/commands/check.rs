@@ -1,7 +1,9 @@
 //! `dogpile check regions.toml`.
 
 mod explain;
+mod migration;
 mod opened;
+mod probe;
 mod problem;
 mod settings;
 mod warnings;
@@ -14,7 +16,8 @@ use serde::Serialize;
 use toml::Value;
 
 use self::explain::{Explanation, Settings, explain};
-use self::opened::{Opened, Visit};
+use self::migration::Converted;
+use self::opened::{Opened, Valid, Visit};
 use self::problem::Problem;
 use self::settings::Inspection;
 use crate::answer::{Answer, Answered, to_json};
@@ -35,17 +38,25 @@ struct Checked {
     warnings: Vec<Problem>,
     /// The regions without a problem in the file, opened.
     regions: Vec<Opened>,
+    /// The file to which the configuration was written.
+    written: Option<PathBuf>,
+}
+
+/// A configuration as TOML, and where it comes from.
+struct Source {
+    toml: String,
+    /// The ini file that was converted, if it is one.
+    converted: Option<Converted>,
 }
 
 /// Reports all problems of a configuration, and opens every region that has none. Or explains a region.
 pub(super) fn run(asked: &Check) -> Answered {
-    let text = workplace::read(&asked.file)?;
+    let source = Source::read(asked)?;
     if let Some(region) = &asked.explain {
-        return Ok(Box::new(explained(asked, &text, region)?));
+        return Ok(Box::new(explained(asked, &source, region)?));
     }
-    let (problems, warnings, regions) = Default::default();
-    let mut checked = Checked { file: asked.file.clone(), problems, warnings, regions };
-    match Document::read(&text) {
+    let mut checked = Checked::new(asked.path());
+    match Document::read(&source.toml) {
         Ok(document) => {
             let limit = Duration::from_secs(asked.time_limit);
             checked.look_into(&document, Visit { peek: &asked.peek, limit });
@@ -55,36 +66,71 @@ pub(super) fn run(asked: &Check) -> Answered {
             checked.problems = errors.into_iter().map(problem).collect();
         }
     }
+    if let Some(converted) = source.converted {
+        checked.place_in(converted, &source.toml);
+    }
+    if let Some(path) = &asked.write {
+        checked.write(path, &source.toml, asked.force)?;
+    }
     checked.problems.sort();
     checked.warnings.sort();
+    // The defaults of several regions are in one line.
+    checked.warnings.dedup_by(|this, other| (this.place, &this.problem) == (other.place, &other.problem));
     Ok(Box::new(checked))
 }
 
-/// Explains the region `name` of the configuration `text`.
-fn explained(asked: &Check, text: &str, name: &str) -> Result<Explanation, CommandError> {
+impl Source {
+    fn read(asked: &Check) -> Result<Self, CommandError> {
+        let text = workplace::read_configuration(asked.path())?;
+        if !migration::is_ini(asked) {
+            let problem = "--write converts an ini file: name one, or give the --prefix of its names";
+            return match asked.write {
+                Some(_) => Err(CommandError::other(problem)),
+                None => Ok(Source { toml: text, converted: None }),
+            };
+        }
+        let converted = migration::convert(asked, &text);
+        Ok(Source { toml: converted.toml.clone(), converted: Some(converted) })
+    }
+}
+
+/// Explains the region `name` of the configuration.
+fn explained(asked: &Check, source: &Source, name: &str) -> Result<Explanation, CommandError> {
     // The library reports what is invalid, and whether there is such a region. Nothing is opened.
-    let _valid = Configuration::from_file_with(&asked.file, Registry::new())?.region_config(name)?;
-    let document: toml::Table = toml::from_str(text).unwrap_or_default();
+    let registry = Registry::new();
+    let configuration = match &source.converted {
+        None => Configuration::from_file_with(asked.path(), registry),
+        Some(_) => Configuration::from_toml_with(&source.toml, registry),
+    };
+    let _valid = configuration?.region_config(name)?;
+    let document: toml::Table = toml::from_str(&source.toml).unwrap_or_default();
     let regions = document.get("regions").and_then(Value::as_table);
     let table = regions.and_then(|regions| regions.get(name)).and_then(Value::as_table);
     Ok(explain(&Settings::of(name, table.unwrap_or(&toml::Table::new()))))
 }
 
 impl Checked {
+    fn new(file: &Path) -> Self {
+        let (problems, warnings, regions) = Default::default();
+        Checked { file: file.to_owned(), problems, warnings, regions, written: None }
+    }
+
     fn look_into(&mut self, document: &Document<'_>, visit: Visit<'_>) {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let mut inspection = Inspection::of(document, folder, visit.limit);
         let mut right = Vec::new();
         for (name, value) in document.table.get("regions").and_then(Value::as_table).into_iter().flatten() {
             if let Some(configuration) = inspection.region(name, value) {
-                let backend = value.get("backend").and_then(Value::as_str).unwrap_or_default();
-                right.push((name.clone(), backend.to_owned(), configuration));
+                let backend = value.get("backend").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let arguments = value.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
+                right.push(Valid { region: name.clone(), backend, arguments, configuration });
             }
         }
         inspection.whole(document.table.get("regions"));
         self.problems = inspection.problems;
-        self.warnings = warnings::of(document);
+        self.warnings = warnings::of(document, right.iter().map(|valid| &*valid.region));
         self.regions = opened::open_all(right, visit);
+        self.warnings.extend(warnings::shared_keys(document, &self.regions));
         for region in self.regions.iter().filter(|region| !region.problem.is_empty()) {
             self.problems.push(Problem {
                 place: document.place(&[Name("regions"), Name(&region.region)]),
@@ -94,12 +140,40 @@ impl Checked {
         }
     }
 
+    /// Moves all places to the ini file that was converted, and adds what was wrong with it.
+    fn place_in(&mut self, converted: Converted, toml: &str) {
+        for problem in self.problems.iter_mut().chain(&mut self.warnings) {
+            problem.place = converted.place(problem.place);
+        }
+        if toml.is_empty() {
+            // Without a region, there is a reason for it.
+            self.warnings.clear();
+        }
+        self.problems.extend(converted.problems);
+        self.warnings.extend(converted.warnings);
+    }
+
+    /// Writes the configuration to `path`, unless something else is wrong than a region that cannot be opened.
+    ///
+    /// # Errors
+    /// If it is not written.
+    fn write(&mut self, path: &Path, toml: &str, overwrites: bool) -> Result<(), CommandError> {
+        let unopened = self.regions.iter().filter(|region| !region.problem.is_empty()).count();
+        if self.problems.len() > unopened {
+            return Ok(());
+        }
+        let text = format!("# Converted from {:?} by dogpile check.\n\n{}\n", self.file, toml.trim_end());
+        workplace::write_private(path, &text, overwrites)?;
+        self.written = Some(path.to_owned());
+        Ok(())
+    }
+
     fn show_problem(&self, page: &mut Page, problem: &Problem, mark: &str) {
         let Place { line, column } = problem.place;
         let place = page.paint(Colour::Bold, &format!("{}:{line}:{column}", self.file.display()));
         page.line(match &problem.region {
             Some(region) => format!("{place}: {mark}region {region:?}"),
-            None => format!("{place}:{}", mark.trim_end()),
+            None => format!("{place}: {mark}").trim_end().to_owned(),
         });
         for text in problem.problem.iter().flat_map(|text| text.lines()) {
             page.wrapped("    ", "      ", text);
@@ -130,7 +204,7 @@ impl Answer for Checked {
             page.table(&rows);
         }
         self.problems.iter().for_each(|problem| self.show_problem(page, problem, ""));
-        let mark = page.paint(Colour::Yellow, "warning: ");
+        let mark = format!("{}: ", page.paint(Colour::Yellow, "warning"));
         self.warnings.iter().for_each(|warning| self.show_problem(page, warning, &mark));
         let works = |region: &&Opened| region.problem.is_empty();
         let (regions, problems) = (self.regions.iter().filter(works).count(), self.problems.len());
@@ -145,6 +219,9 @@ impl Answer for Checked {
             many => page.paint(Colour::Yellow, &format!("; {many} warnings")),
         };
         page.line(format!("regions that work: {regions}; {verdict}{warnings}"));
+        if let Some(path) = &self.written {
+            page.line(format!("wrote {}", path.display()));
+        }
     }
 
     fn is_good(&self) -> bool {

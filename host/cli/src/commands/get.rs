@@ -1,12 +1,17 @@
 //! `dogpile get REGION KEY`.
 
+use dogpile::sdk::CreationTime;
+use dogpile::serializer::name_of;
+use dogpile::{CacheRegion, CacheValue};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::peek;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Key;
+use crate::error::CommandError;
 use crate::page::{Colour, Page};
-use crate::workplace;
+use crate::{times, workplace};
 
 /// What was found under a key.
 #[derive(Serialize)]
@@ -15,9 +20,11 @@ struct Found {
     found: bool,
     value: Option<Value>,
     age_seconds: Option<f64>,
+    /// Why there is no value.
+    reason: Option<String>,
 }
 
-/// Reads the value of a key, as an application would: one that is too old is none.
+/// Reads the value of a key as an application would: one that is too old is missing.
 pub(super) fn run(asked: &Key) -> Answered {
     let region = workplace::open(&asked.region)?;
     let value = region.get_value_metadata::<Value>(&asked.key)?;
@@ -25,8 +32,31 @@ pub(super) fn run(asked: &Key) -> Answered {
         key: asked.key.clone(),
         found: value.is_some(),
         age_seconds: value.as_ref().map(|value| value.age.as_secs_f64()),
+        reason: if value.is_none() { Some(reason(&region, &asked.key)?) } else { None },
         value: value.map(|value| value.value),
     }))
+}
+
+/// Returns why the region serves no value of `key`.
+fn reason(region: &CacheRegion, key: &str) -> Result<String, CommandError> {
+    let backend = region.backend()?;
+    let Some(found) = backend.get(&region.mangled_key(key)?)? else {
+        let kept_here = if workplace::is_in_process(region)? { workplace::IN_PROCESS } else { "" };
+        return Ok(format!("nothing is stored under this key{kept_here}"));
+    };
+    let age = times::rough(found.metadata.creation_time.age(CreationTime::now()).as_secs_f64());
+    let (bytes, serializer) = match (found.payload.as_bytes(), region.serializer()?) {
+        (Some(bytes), Some(serializer)) => (bytes, serializer),
+        _ => return Ok(format!("the value is {age} old, which is too old, or it is not JSON")),
+    };
+    let own = name_of(&serializer).unwrap_or_else(|| format!("{serializer:?}"));
+    if let Some(format) = peek::foreign_format(&found, &*serializer) {
+        return Ok(peek::advice(format, &own));
+    }
+    if let Err(error) = Value::deserialize(bytes, &*serializer) {
+        return Ok(format!("the value has {} bytes and cannot be read as {own}: {error}", bytes.len()));
+    }
+    Ok(format!("the value is too old: it was created {age} ago, or the region was invalidated since then"))
 }
 
 impl Answer for Found {
@@ -36,14 +66,18 @@ impl Answer for Found {
 
     fn show(&self, page: &mut Page) {
         match &self.value {
-            // A text as it is, for the shell to go on with.
             Some(Value::String(text)) => page.line(text),
             Some(value) => page.line(format!("{value:#}")),
             None => {
                 let none = page.paint(Colour::Yellow, "no value");
-                page.line(format!("{none} (none is stored, or it is too old, or it is of no JSON form)"));
+                page.wrapped(&format!("{none}: "), "  ", self.reason.as_deref().unwrap_or_default());
             }
         }
+    }
+
+    /// A string as it is, for the shell.
+    fn raw(&self) -> Option<&str> {
+        self.value.as_ref().and_then(Value::as_str)
     }
 
     fn is_good(&self) -> bool {

@@ -19,6 +19,13 @@ pub(super) fn run(asked: &Set) -> Answered {
         _ => Value::String(given),
     };
     region.set(&asked.key.key, value)?;
+    if workplace::is_in_process(&region)? {
+        return Err(CommandError::other(format!(
+            "{:?} is not stored: the backend of region {:?} keeps values in its process only, and this one ends; use a \
+             backend with a server or a file",
+            asked.key.key, asked.key.region.region
+        )));
+    }
     Ok(Box::new(Done::new("stored", &asked.key)))
 }
 

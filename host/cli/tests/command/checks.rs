@@ -1,6 +1,8 @@
 //! Tests of `dogpile check`.
 
 use dogpile::{CacheRegion, Configuration, RegionConfig};
+use dogpile_tests::memcached::MemcachedServer;
+use dogpile_tests::redis::RedisServer;
 use serde_json::Value;
 
 use crate::{Place, fits_a_terminal};
@@ -215,4 +217,157 @@ fn server_that_keeps_keys_forever_is_a_warning() {
     place.write("regions.toml", &expiring);
     let (code, checked) = place.json(&["check"]);
     assert_eq!((code, &checked["warnings"]), (0, &Value::Array(vec![])), "{checked}");
+}
+
+/// A port on which nobody listens.
+fn closed_port() -> u16 {
+    // The listener is dropped at once, so that connections to its port are refused.
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Returns the messages of the problems.
+fn problems(checked: &Value) -> Vec<String> {
+    let problems = checked["problems"].as_array().unwrap().iter();
+    problems.map(|problem| problem["problem"].as_array().unwrap()[0].as_str().unwrap().to_owned()).collect()
+}
+
+/// Its clients treat a server that is down as empty, so that a read succeeds.
+#[test]
+fn memcached_server_that_is_down_is_a_problem() {
+    let place = Place::new();
+    let port = closed_port();
+    for backend in ["memcached", "pymemcache", "pylibmc", "bmemcached"] {
+        let regions = format!(
+            "[regions.a]\nbackend = 'dogpile.cache.{backend}'\narguments = {{ url = '127.0.0.1:{port}', \
+             memcached_expire_time = 60 }}\n"
+        );
+        place.write("regions.toml", &regions);
+        let (code, checked) = place.json(&["check"]);
+        assert_eq!((code, problems(&checked).len()), (1, 1), "{checked:#}");
+        let expected = format!("cannot reach memcached server 127.0.0.1:{port}: Connection refused");
+        assert!(problems(&checked)[0].starts_with(&expected), "{checked:#}");
+    }
+}
+
+#[test]
+fn server_of_another_kind_is_a_problem() {
+    let redis = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}"));
+    let memcached = MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}"));
+    let (Ok(redis), Ok(memcached)) = (redis, memcached) else { return };
+    let place = Place::new();
+    let regions = format!(
+        "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\nexpiration_time = 60\nmax_stale = 0\n\
+         arguments = {{ url = '127.0.0.1:{}' }}\n\
+         [regions.b]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
+         arguments = {{ host = '127.0.0.1', port = {}, socket_timeout = 0.5 }}\n\
+         [regions.c]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
+         arguments = {{ url = 'rediss://127.0.0.1:{}', socket_timeout = 0.5 }}\n",
+        redis.port(),
+        memcached.port(),
+        redis.port()
+    );
+    place.write("regions.toml", &regions);
+    let (code, checked) = place.json(&["check"]);
+    let found = problems(&checked);
+    assert_eq!((code, found.len()), (1, 3), "{checked:#}");
+    assert!(
+        found[0].contains("replied as Redis does, but backend \"dogpile.cache.pylibmc\" needs memcached"),
+        "{found:?}"
+    );
+    assert!(
+        found[1].contains("replied as memcached does, but backend \"dogpile.cache.redis\" needs Redis"),
+        "{found:?}"
+    );
+    assert!(
+        found[2].contains("replied without TLS, but the region uses TLS; is this the port for TLS?"),
+        "{found:?}"
+    );
+
+    let right =
+        regions.replace(&format!("port = {},", memcached.port()), &format!("port = {},", redis.port()));
+    let right = right
+        .replace(&format!("url = '127.0.0.1:{}'", redis.port()), &format!("url = '{}'", memcached.url()));
+    place.write("regions.toml", right.split("[regions.c]").next().unwrap());
+    let (code, checked) = place.json(&["check"]);
+    assert_eq!((code, problems(&checked)), (0, vec![]), "{checked:#}");
+}
+
+#[test]
+fn regions_that_share_keys_are_a_warning() {
+    let place = Place::new();
+    let region = |name: &str, more: &str| {
+        format!(
+            "[regions.{name}]\nbackend = 'dogpile.cache.dbm'\nexpiration_time = 5\narguments = {{ filename = 'kept' }}\n{more}\n"
+        )
+    };
+    let warnings = |regions: &str| {
+        place.write("regions.toml", regions);
+        let (code, checked) = place.json(&["check"]);
+        assert_eq!(code, 0, "{checked:#}");
+        let warnings = checked["warnings"].as_array().unwrap().clone();
+        let told = warnings.iter().map(|warning| {
+            (
+                warning["region"].as_str().unwrap().to_owned(),
+                warning["problem"][0].as_str().unwrap().to_owned(),
+            )
+        });
+        told.collect::<Vec<_>>()
+    };
+    let shared = warnings(&[region("orders", ""), region("users", "")].concat());
+    assert_eq!((shared.len(), shared[0].0.as_str()), (1, "users"), "{shared:?}");
+    let text = &shared[0].1;
+    assert!(text.starts_with("its keys are also those of region \"orders\": both are in "), "{text}");
+    assert!(
+        text.contains("arguments = { prefix = \"users:\" }") && !text.contains("serializers differ"),
+        "{text}"
+    );
+    let differing = warnings(&[region("orders", ""), region("users", "serializer = 'pickle'")].concat());
+    assert!(
+        differing[0].1.ends_with("their serializers differ, so that each replaces the values of the other")
+    );
+    let prefix = "wrap = [{ name = \"dogpile.proxy.key_prefix\", arguments = { prefix = \"users:\" } }]";
+    for different in [prefix, "key_mangler = 'sha1'"] {
+        assert_eq!(warnings(&[region("orders", ""), region("users", different)].concat()), []);
+    }
+}
+
+#[test]
+fn empty_configuration_is_a_warning() {
+    let place = Place::new();
+    place.write("regions.toml", "");
+    let answer = place.run(&["check"]).good();
+    let expected = "regions.toml:1:1: warning:\n    no region is configured; add a table, such as [regions.users]\n\
+                    regions that work: 0; nothing is wrong; 1 warning\n";
+    assert_eq!(answer, expected);
+}
+
+#[test]
+fn invalid_argument_is_one_problem() {
+    let place = Place::new();
+    place.write(
+        "regions.toml",
+        "[regions.a]\nbackend = 'dogpile.cache.memcached'\nexpiration_time = 5\narguments = { url = 'redis://h:1' }\n",
+    );
+    let (code, checked) = place.json(&["check"]);
+    let problem = &checked["problems"][0];
+    assert_eq!((code, problems(&checked).len(), &problem["line"]), (1, 1, &4.into()), "{checked:#}");
+    let text = "invalid argument \"url\": a server is \"host:port\" or \"unix:/path\", not a URL";
+    assert_eq!(problem["problem"][1], text);
+}
+
+/// As for the other commands.
+#[test]
+fn file_can_be_given_in_three_ways() {
+    let place = Place::new();
+    place.write("other.toml", "[regions.a]\nbackend = 'dogpile.cache.null'\n");
+    place.run(&["check", "other.toml"]).good();
+    place.run(&["check", "--config", "other.toml"]).good();
+    let answer = place.command(&["check"]).env("DOGPILE_CONFIG", "other.toml").output().unwrap();
+    assert!(answer.status.success());
+    let answer = place.run(&["check"]);
+    assert_eq!(answer.code, 1);
+    let error = answer.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = "error: the configuration \"regions.toml\" does not exist; name another file with --config, or in the \
+                    environment variable DOGPILE_CONFIG";
+    assert_eq!(error, expected);
 }

@@ -123,7 +123,7 @@ fn the_guide_leads_from_an_empty_folder_to_a_library_that_is_found() {
 }
 
 fn missing(key: &str) -> Value {
-    json!({ "key": key, "found": false, "value": null, "age_seconds": null })
+    json!({ "key": key, "found": false, "reason": "nothing is stored under this key", "value": null, "age_seconds": null })
 }
 
 #[test]

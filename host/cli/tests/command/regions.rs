@@ -168,3 +168,77 @@ fn help_is_readable_at_eighty_columns() {
         fits_a_terminal(&place.run(arguments).good());
     }
 }
+
+/// A terminal would act on them: they could set its title or hide what follows.
+#[test]
+fn control_characters_are_escaped() {
+    let place = kept();
+    let attack = "\u{1b}]0;pwned\u{7}\u{1b}[2J\u{9b}31m";
+    place.run(&["set", "a", "k", attack, "--text"]).good();
+    place.run(&["set", "a", "list", &json!([attack]).to_string()]).good();
+    for arguments in [
+        &["get", "a", "list"][..],
+        &["inspect", "a", "k"],
+        &["inspect", "a", attack],
+        &["delete", "a", attack],
+    ] {
+        let answer = place.run(arguments);
+        assert!(!answer.out.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{arguments:?}: {}", answer.out);
+        let (_, told) = place.json(arguments);
+        assert!(!told.is_null());
+    }
+    let json = place.run(&["--json", "get", "a", "k"]).good();
+    assert!(!json.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{json}");
+    let shown = place.on_a_terminal("get a k", "");
+    assert!(shown.contains("\\u{1b}]0;pwned\\u{7}"), "{shown}");
+    assert_eq!(
+        place.run(&["get", "a", "k"]).good(),
+        format!("{attack}\n"),
+        "a program gets the value as it is"
+    );
+}
+
+#[test]
+fn value_of_an_in_process_backend_is_not_stored() {
+    let place = Place::new();
+    place.write("regions.toml", "[regions.a]\nbackend = 'dogpile.cache.memory'\n");
+    let answer = place.run(&["set", "a", "k", "1"]);
+    assert_eq!((answer.code, answer.out.as_str()), (1, ""));
+    assert!(
+        answer.err.starts_with("error: \"k\" is not stored: the backend of region \"a\" keeps values"),
+        "{}",
+        answer.err
+    );
+}
+
+#[test]
+fn missing_value_is_explained() {
+    let place = kept();
+    let reason = |place: &Place| {
+        let (code, found) = place.json(&["get", "a", "k"]);
+        assert_eq!((code, &found["found"]), (1, &json!(false)));
+        found["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(reason(&place), "nothing is stored under this key");
+    let region = "[regions.a]\nbackend = 'dogpile.cache.dbm'\nkey_mangler = 'sha1'\narguments = { filename = 'kept' }\n";
+    place.run(&["set", "a", "k", "[1]"]).good();
+    place.write("regions.toml", &region.replace("arguments", "expiration_time = '1us'\narguments"));
+    assert!(reason(&place).starts_with("the value is too old: it was created "), "{}", reason(&place));
+    place.write("regions.toml", &region.replace("arguments", "serializer = 'pickle'\narguments"));
+    assert!(
+        reason(&place).contains("the value seems to be json, but the region reads pickle"),
+        "{}",
+        reason(&place)
+    );
+}
+
+#[test]
+fn help_says_which_commands_run_the_code_of_libraries() {
+    let place = Place::new();
+    for command in ["list", "inspect", "doctor", "pack", "verify"] {
+        let help = place.run(&["plugins", command, "--help"]).good();
+        fits_a_terminal(&help);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains("in this process. Use trusted libraries only."), "{command}: {help}");
+    }
+}

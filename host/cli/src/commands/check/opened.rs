@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use dogpile::serializer::name_of;
 use dogpile::{CacheRegion, Configuration, RegionConfig};
 use serde::Serialize;
+use toml::Table;
 
 use super::super::peek;
+use super::probe::{Findings, Servers};
 use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, shortened};
 use crate::times;
@@ -27,6 +29,19 @@ pub(super) struct Opened {
     pub(super) ping_ms: Option<f64>,
     /// The reason why it does not work, and its causes.
     pub(super) problem: Vec<String>,
+    /// Where it keeps values, if other regions can use the same store.
+    #[serde(skip)]
+    pub(super) stored: Option<Stored>,
+}
+
+/// Where a region keeps values. Regions in which all of it is equal share their keys.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// The store, such as `redis://localhost:6379/0`.
+    pub(super) scope: String,
+    /// The key in the store, for one key of the application.
+    pub(super) key: String,
+    pub(super) serializer: Option<String>,
 }
 
 impl Opened {
@@ -45,6 +60,14 @@ impl Opened {
     }
 }
 
+/// A region whose settings are valid.
+pub(super) struct Valid {
+    pub(super) region: String,
+    pub(super) backend: String,
+    pub(super) arguments: Table,
+    pub(super) configuration: Configuration,
+}
+
 /// What is done with each region.
 #[derive(Clone, Copy)]
 pub(super) struct Visit<'a> {
@@ -55,17 +78,17 @@ pub(super) struct Visit<'a> {
 }
 
 /// Opens each region on a thread of its own. A region that takes too long is reported, and left behind.
-pub(super) fn open_all(regions: Vec<(String, String, Configuration)>, visit: Visit<'_>) -> Vec<Opened> {
+pub(super) fn open_all(regions: Vec<Valid>, visit: Visit<'_>) -> Vec<Opened> {
     let deadline = Instant::now() + visit.limit;
     let started: Vec<_> = regions
         .into_iter()
-        .map(|(region, backend, configuration)| {
-            let opened = Opened { region, backend, open_ms: None, ping_ms: None, problem: Vec::new() };
+        .map(|valid| {
+            let opened = valid.unopened();
             let (sender, receiver) = mpsc::channel();
             let (started, peek) = (opened.clone(), visit.peek.to_vec());
             thread::spawn(move || {
                 // The receiver is gone if it took too long.
-                let _ = sender.send(open(started, &configuration, &peek));
+                let _ = sender.send(open(started, &valid, &peek, deadline));
             });
             (opened, receiver)
         })
@@ -79,25 +102,60 @@ pub(super) fn open_all(regions: Vec<(String, String, Configuration)>, visit: Vis
     started.into_iter().map(finish).collect()
 }
 
-fn open(mut opened: Opened, configuration: &Configuration, peek: &[String]) -> Opened {
-    if let Err(error) = try_open(&mut opened, configuration, peek) {
-        opened.problem = causes(&error);
+impl Valid {
+    fn unopened(&self) -> Opened {
+        let (region, backend) = (self.region.clone(), self.backend.clone());
+        Opened { region, backend, open_ms: None, ping_ms: None, problem: Vec::new(), stored: None }
+    }
+}
+
+fn open(mut opened: Opened, valid: &Valid, peek: &[String], deadline: Instant) -> Opened {
+    let region = CacheRegion::with_defaults(&opened.region, RegionConfig::default());
+    let worked = try_open(&mut opened, &region, &valid.configuration, peek);
+    let found = query(&region, valid, deadline);
+    // A server of the wrong kind explains the other errors.
+    opened.problem.extend(found.wrong);
+    match worked {
+        Err(error) => opened.problem.extend(causes(&error)),
+        Ok(()) => opened.problem.extend(found.unreachable),
     }
     opened
 }
 
-fn try_open(opened: &mut Opened, configuration: &Configuration, peek: &[String]) -> Result<(), CommandError> {
-    let region = CacheRegion::with_defaults(&opened.region, RegionConfig::default());
+/// Queries the servers of `region` directly, if it could be configured and has servers.
+fn query(region: &CacheRegion, valid: &Valid, deadline: Instant) -> Findings {
+    let scope = region.actual_backend().ok().and_then(|backend| backend.capabilities().scope);
+    let servers = scope.and_then(|scope| Servers::of(&scope, &valid.arguments));
+    servers.map(|servers| servers.query(&valid.backend, deadline)).unwrap_or_default()
+}
+
+fn try_open(
+    opened: &mut Opened,
+    region: &CacheRegion,
+    configuration: &Configuration,
+    peek: &[String],
+) -> Result<(), CommandError> {
     let began = Instant::now();
-    configuration.configure(&region)?;
+    configuration.configure(region)?;
     opened.open_ms = Some(began.elapsed().as_secs_f64() * 1e3);
+    opened.stored = stored(region)?;
     let began = Instant::now();
-    region.backend()?.get(&region.mangled_key(KEY)?)?;
+    let backend = region.backend()?;
+    backend.get(&region.mangled_key(KEY)?)?;
     opened.ping_ms = Some(began.elapsed().as_secs_f64() * 1e3);
+    backend.health()?;
     for key in peek {
-        opened.problem.extend(foreign_value(&region, key)?);
+        opened.problem.extend(foreign_value(region, key)?);
     }
     Ok(())
+}
+
+/// Returns where `region` keeps values, if the store has a name.
+fn stored(region: &CacheRegion) -> Result<Option<Stored>, CommandError> {
+    let scope = region.actual_backend()?.capabilities().scope;
+    let key = region.backend()?.store_key(&region.mangled_key(KEY)?).into_owned();
+    let serializer = region.serializer()?.and_then(|serializer| name_of(&serializer));
+    Ok(scope.map(|scope| Stored { scope, key, serializer }))
 }
 
 /// Returns the problem with the value of `key`, if another serializer wrote it.

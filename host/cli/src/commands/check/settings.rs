@@ -156,6 +156,12 @@ impl<'d> Inspection<'d> {
             match (name.as_str(), value) {
                 ("backend" | "arguments", _) => {}
                 ("wrap", Value::Array(proxies)) => self.proxies(region, &backend, proxies),
+                ("wrap", _) => {
+                    let alone = with(backend.clone(), name, value);
+                    if let Err(rejection) = self.configured(region, alone, &self.registry) {
+                        self.report(Some(region), &path_to(region, name), rejection.messages);
+                    }
+                }
                 _ => {
                     // The document's restrictions do not concern this setting.
                     let alone = with(any_backend.clone(), name, value);
@@ -173,14 +179,19 @@ impl<'d> Inspection<'d> {
     fn backend(&mut self, region: &str, valid: &Table) -> Option<Table> {
         let backend = table("backend", valid.get("backend")?.clone());
         let mut arguments = valid.get("arguments").and_then(Value::as_table).cloned().unwrap_or_default();
-        let before = self.problems.len();
+        let (before, mut reported) = (self.problems.len(), Vec::new());
         let alone = loop {
             let alone = with(backend.clone(), "arguments", &Value::Table(arguments.clone()));
             let Err(rejection) = self.configured(region, alone.clone(), &self.registry) else { break alone };
+            // Without an invalid argument, it is missing. It was reported already.
+            if rejection.argument.as_ref().is_some_and(|name| reported.contains(name)) {
+                return None;
+            }
             let Some(argument) = rejection.argument.filter(|name| arguments.remove(name).is_some()) else {
                 self.report(Some(region), &path_to(region, "backend"), rejection.messages);
                 return None;
             };
+            reported.push(argument.clone());
             let here = [Name("regions"), Name(region), Name("arguments"), Name(&argument)];
             self.report(Some(region), &here, rejection.messages);
         };

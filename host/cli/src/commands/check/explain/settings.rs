@@ -157,6 +157,11 @@ impl Settings {
         }
     }
 
+    /// Returns whether the backend keeps values at all.
+    pub(in crate::commands::check) fn keeps_values(&self) -> bool {
+        self.backend != "dogpile.cache.null"
+    }
+
     /// Returns whether another process can take a lock while its holder runs.
     pub(super) fn locks_can_be_lost(&self) -> bool {
         let has_server = self.server_expiry != ServerExpiry::NoServer;
