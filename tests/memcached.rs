@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "memcached/answers.rs"]
-mod answers;
 #[path = "memcached/asynchronous.rs"]
 mod asynchronous;
 #[path = "memcached/asynchronous_faults.rs"]
@@ -30,6 +28,8 @@ mod processes;
 mod python;
 #[path = "memcached/relay.rs"]
 mod relay;
+#[path = "memcached/replies.rs"]
+mod replies;
 #[path = "memcached/settings.rs"]
 mod settings;
 
