@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use dogpile_benches::rivals::verdict;
 use dogpile_benches::versus::{BARE_MAP, MOKA, MOKA_BOUNDED, MOKA_FUTURE, QUICK_CACHE, STD_MAP};
 use dogpile_benches::{
-    Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, OURS_ASYNC, Subject, Workload, is_quick, linked,
-    ours_async, versus,
+    Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LINKED_STAGED, OURS_ASYNC, Subject, Workload, is_quick,
+    linked, ours_async, versus,
 };
 
 /// The first argument of a run under callgrind.
@@ -24,10 +24,11 @@ const FULL: [usize; 2] = [10 * KEYS, 60 * KEYS];
 const QUICK: [usize; 2] = [KEYS, 2 * KEYS];
 
 /// The caches, and the most instructions that a hit may take.
-const SUBJECTS: [(&str, Option<f64>); 10] = [
+const SUBJECTS: [(&str, Option<f64>); 11] = [
     (LINKED, Some(380.0)),
     (OURS_ASYNC, None),
     (LINKED_EXPIRING, None),
+    (LINKED_STAGED, None),
     (LINKED_BOUNDED, None),
     (MOKA, None),
     (MOKA_BOUNDED, None),

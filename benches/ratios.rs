@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use dogpile_benches::versus::{BARE_MAP, MOKA, MOKA_BOUNDED, QUICK_CACHE};
 use dogpile_benches::{
-    Dice, Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, Summary, Team, Workload,
-    is_quick, subjects,
+    Dice, Failure, LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LINKED_STAGED, LOADED, LOADED_EXPIRING, Summary,
+    Team, Workload, is_quick, subjects,
 };
 
 /// How much is measured.
@@ -84,8 +84,11 @@ const RATIOS: [Target; 9] = [
 ];
 
 /// Pairs of caches, and how many nanoseconds more the first may take for a hit.
-const DIFFERENCES: [Target; 2] =
-    [target(LOADED, LINKED, [20.0, 25.0]), target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 25.0])];
+const DIFFERENCES: [Target; 3] = [
+    target(LOADED, LINKED, [20.0, 25.0]),
+    target(LOADED_EXPIRING, LINKED_EXPIRING, [20.0, 25.0]),
+    target(LINKED_STAGED, LINKED_EXPIRING, [3.0, 3.0]),
+];
 
 fn main() -> Result<(), Failure> {
     let effort = if is_quick()? { QUICK } else { FULL };

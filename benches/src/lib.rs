@@ -22,8 +22,8 @@ pub use crate::command_line::is_quick;
 pub use crate::dice::Dice;
 pub use crate::function::{Cached, made_of};
 pub use crate::ours::{
-    LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LOADED, LOADED_EXPIRING, OURS_ASYNC, linked, linked_config,
-    loaded_config, ours, ours_async,
+    LINKED, LINKED_BOUNDED, LINKED_EXPIRING, LINKED_STAGED, LOADED, LOADED_EXPIRING, OURS_ASYNC, linked,
+    linked_config, loaded_config, ours, ours_async,
 };
 pub use crate::subject::{Cache, Failure, Subject, Value};
 pub use crate::summary::Summary;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile::{CacheRegion, RegionConfig, Registry};
+use dogpile::{CacheRegion, RegionConfig, Registry, Share};
 
 use crate::async_subject::{AsyncCache, AsyncCreator};
 use crate::subject::{Cache, Failure, Subject, Value};
@@ -15,6 +15,8 @@ use crate::workload::KEYS;
 pub const LINKED: &str = "dogpile, linked";
 /// The linked backend, in a region whose values expire after an hour.
 pub const LINKED_EXPIRING: &str = "dogpile, linked, expiring";
+/// The linked backend, in a region whose values expire after an hour with jitter, and are refreshed early.
+pub const LINKED_STAGED: &str = "dogpile, linked, early refresh";
 /// The linked backend, with room for twice the keys.
 pub const LINKED_BOUNDED: &str = "dogpile, linked, bounded";
 /// The backend, in a plugin library.
@@ -34,9 +36,12 @@ const EXPIRATION: Duration = Duration::from_secs(60 * 60);
 /// If a region cannot be configured.
 pub fn linked() -> Result<Vec<Subject>, Failure> {
     let bounded = linked_config().arguments(BTreeMap::from([("max_entries", 2 * KEYS)]));
+    let staged = linked_config().expiration_time(EXPIRATION).jitter(Share::percent(10));
+    let staged = staged.early_refresh(Share::percent(80));
     Ok(vec![
         subject(LINKED, linked_config())?,
         subject(LINKED_EXPIRING, linked_config().expiration_time(EXPIRATION))?,
+        subject(LINKED_STAGED, staged)?,
         subject(LINKED_BOUNDED, bounded)?,
     ])
 }
