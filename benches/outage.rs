@@ -1,7 +1,11 @@
 //! What the users of a service get, second by second, while its Redis server is killed and frozen.
 //!
-//! `cargo bench -p dogpile-benches --bench outage` (half a minute for each configuration; `-- --quick`: eight seconds for
-//! the last one, to see that it runs). It starts its own servers. If none is installed, it reports this and measures nothing.
+//! `cargo bench -p dogpile-benches --bench outage` (half a minute for each configuration, and half a minute for the last one
+//! under `wrk`, if it is installed; `-- --quick`: a quarter of a minute for the last one, to see that it runs). It starts its
+//! own servers. If none is installed, it reports this and measures nothing.
+
+#[path = "outage/wrk.rs"]
+mod wrk;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -60,15 +64,16 @@ fn main() -> Result<(), Failure> {
         (FULL, CONFIGURATIONS)
     };
     for settings in measured {
-        match RedisServer::start(&[]) {
-            Ok(server) => measure(settings, phases, server)?,
-            Err(why) => {
-                println!("ignored: {why}");
-                return Ok(());
-            }
-        }
+        let Some(server) = server() else { return Ok(()) };
+        measure(settings, phases, server)?;
     }
-    Ok(())
+    let Some((settings, server)) = measured.last().zip(server()) else { return Ok(()) };
+    wrk::measure(settings, phases, server)
+}
+
+/// Starts a server, or prints why there is none.
+fn server() -> Option<RedisServer> {
+    RedisServer::start(&[]).inspect_err(|why| println!("ignored: {why}")).ok()
 }
 
 /// A request: when it began, how long it took, and its error.
@@ -211,25 +216,27 @@ impl Service {
                 "{second:6}  {state:6}  {count:8}  {errors:6}  {p50:6.1}  {p99:6.1}  {all:9}  {most:15}"
             );
         }
-        self.print_totals(requests, creations.values());
+        let created: usize = creations.values().map(Vec::len).sum();
+        drop(creations);
+        self.print_totals(requests, created);
     }
 
-    fn print_totals<'c>(
-        &self,
-        requests: &[Request],
-        creations: impl Iterator<Item = &'c Vec<Duration>> + Clone,
-    ) {
+    fn print_totals(&self, requests: &[Request], created: usize) {
         let errors = requests.iter().filter(|request| request.error.is_some()).count();
         let [p50, p99] = quantiles(&requests.iter().collect::<Vec<_>>());
-        let created: usize = creations.clone().map(Vec::len).sum();
-        let most = creations.map(|began| most_within_a_second(began)).max().unwrap_or(0);
         println!("{} requests, {created} creations, p50 {p50:.1} ms", requests.len());
         println!("errors {errors}{}", verdict(errors as f64, 0.0));
         println!("p99 {p99:.1} ms{}", verdict(p99, LATEST));
-        println!("creations of a key within a second: at most {most}{}", verdict(most as f64, 1.0));
+        self.print_most();
         if let Some(error) = requests.iter().find_map(|request| request.error.as_ref()) {
             println!("the first error: {error}");
         }
+    }
+
+    /// Prints how often a key was created within a second.
+    fn print_most(&self) {
+        let most = lock(&self.creations).values().map(|began| most_within_a_second(began)).max().unwrap_or(0);
+        println!("creations of a key within a second: at most {most}{}", verdict(most as f64, 1.0));
     }
 }
 
