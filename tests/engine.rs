@@ -27,5 +27,7 @@ mod recovery;
 mod timeouts;
 #[path = "engine/waiting.rs"]
 mod waiting;
+#[path = "engine/warnings.rs"]
+mod warnings;
 #[path = "engine/writers.rs"]
 mod writers;

@@ -204,6 +204,11 @@ impl RegionError {
         }
     }
 
+    /// Returns the server that failed, if it is known.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.backend_error().and_then(BackendError::server)
+    }
+
     /// Returns whether a creator, or the wait for one, took too long.
     pub(crate) fn is_creation_timeout(&self) -> bool {
         matches!(

@@ -65,10 +65,14 @@ mod decision;
 mod engine;
 mod error;
 mod expiration;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod export;
 pub mod function;
 mod invalidation;
 mod key;
 pub mod lock;
+pub mod log_targets;
+pub mod metric_names;
 mod observe;
 mod outage;
 mod outcome;
@@ -261,12 +265,18 @@ pub use crate::created::{Aged, Created};
 pub use crate::engine::{CreationInfo, CreationStage, SharedFailure};
 pub use crate::error::{CreateError, RegionError};
 pub use crate::expiration::{Expiration, InvalidExpiration};
+#[cfg(feature = "metrics")]
+pub use crate::export::MetricsObserver;
+#[cfg(feature = "opentelemetry")]
+pub use crate::export::OpenTelemetryObserver;
 pub use crate::function::CacheKey;
 pub use crate::invalidation::{
     DefaultInvalidationStrategy, Invalidation, RegionInvalidationStrategy, Validity,
 };
 pub use crate::key::{length_conditional_mangler, sha1_mangle_key};
-pub use crate::observe::{BackendStatistics, Event, EventKind, Histogram, Observer, RegionStatistics};
+pub use crate::observe::{
+    BackendStatistics, CallSpan, Event, EventKind, Histogram, Observer, RegionStatistics, prometheus_text,
+};
 pub use crate::outage::{BackendState, BreakerConfig, BreakerState};
 pub use crate::outcome::{Outcome, Served};
 pub use crate::region::{

@@ -23,6 +23,7 @@ use crate::engine::{
     Found, GateKey, Gates, HeldMutex, Leader, Made, Need, Port, Report, Role, SharedFailure, Slot, Storing,
     Wanted, settle,
 };
+use crate::log_targets::CREATION;
 use crate::policy::Policy;
 
 /// The outcome of reading a value.
@@ -239,7 +240,7 @@ where
     fn report(&self, report: Report<'_>) {
         if let Report::LongWait { creation } = report {
             let (key, leader, waiters) = (&creation.key, &creation.leader, creation.waiters);
-            tracing::warn!(key, leader, age = ?creation.age, waiters, "callers have been waiting for a creation for some seconds");
+            tracing::warn!(target: CREATION, key, leader, age = ?creation.age, waiters, "callers have been waiting for a creation for some seconds");
         }
     }
 }

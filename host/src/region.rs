@@ -42,8 +42,10 @@ mod store_identity;
 mod store_writes;
 mod stored_keys;
 mod stores;
+mod task_spans;
 mod to_runner;
 mod unreadable;
+mod warnings;
 mod work;
 mod writes;
 

@@ -26,6 +26,7 @@ use parking_lot::RwLock;
 use self::environment::plugin_folders;
 use self::offers::{Make, Offer, Offers};
 use self::trust::Rules;
+use crate::log_targets::REGISTRY;
 use crate::observe::Observer;
 
 pub use self::entry_point::{EntryKind, EntryPoint, Origin};
@@ -295,7 +296,7 @@ impl Registry {
     }
 
     fn note(&self, problem: RegistryError) {
-        tracing::warn!(target: "dogpile::registry", "skipped: {}", error_chain(&problem));
+        tracing::warn!(target: REGISTRY, "skipped: {}", error_chain(&problem));
         self.state.write().problems.push(Arc::new(problem));
     }
 }

@@ -8,10 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
+use crate::log_targets::{CREATION, RUNTIME};
+use crate::outage::RateLimit;
 use crate::runtime::{Runtime, RuntimeFuture};
 
 /// Makes the creations that their callers can leave, for both front ends.
@@ -67,7 +70,7 @@ pub trait Runner: fmt::Debug + Send + Sync + 'static {
 pub(crate) fn contained(region: &str, hand_over: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hand_over)) {
         let panic = dogpile_abi::panic_message(payload);
-        tracing::error!(region, panic, "the runner of a region panicked, and made no creation");
+        tracing::error!(target: CREATION, region, panic, "the runner of a region panicked, and made no creation");
     }
 }
 
@@ -102,7 +105,7 @@ impl Creation {
         let (region, work) = (self.region, self.work);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
             let panic = dogpile_abi::panic_message(payload);
-            tracing::error!(region = &*region, keys = ?self.keys, panic, "a background creator panicked");
+            tracing::error!(target: CREATION, region = &*region, keys = ?self.keys, panic, "a background creator panicked");
         }
     }
 }
@@ -170,6 +173,7 @@ impl Runner for ThreadRunner {
         if let Err(error) = thread.spawn(move || creation.run()) {
             // The creation was dropped with the closure, which released its keys.
             tracing::warn!(
+                target: RUNTIME,
                 region = &*region,
                 error = &error as &dyn std::error::Error,
                 "cannot start a thread for a background creation"
@@ -213,6 +217,8 @@ struct Pool {
 struct Queue {
     waiting: VecDeque<Creation>,
     closed: bool,
+    /// The limit of warnings about creations that were dropped.
+    dropped: RateLimit,
 }
 
 impl PoolRunner {
@@ -277,6 +283,7 @@ impl Runner for PoolRunner {
         if let Err(error) = workers.start() {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(
+                target: RUNTIME,
                 region = creation.region(),
                 error,
                 "cannot start a thread for background creations"
@@ -292,8 +299,10 @@ impl Runner for PoolRunner {
             pool.changed.notify_one();
             return;
         }
+        let passed = queue.dropped.pass(Instant::now());
         drop(queue);
-        tracing::warn!(region = creation.region(), keys = ?creation.keys(), "dropped a background creation: the queue of its pool is full");
+        let Some(suppressed) = passed else { return };
+        tracing::warn!(target: CREATION, region = creation.region(), keys = ?creation.keys(), suppressed, "dropped a background creation: the queue of its pool is full");
     }
 }
 

@@ -10,6 +10,10 @@ mod counts;
 mod events;
 #[path = "observe/load.rs"]
 mod load;
+#[path = "observe/log_targets.rs"]
+mod log_targets;
+#[path = "observe/metrics.rs"]
+mod metrics;
 #[path = "observe/outcomes.rs"]
 mod outcomes;
 #[path = "observe/setup.rs"]

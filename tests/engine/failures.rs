@@ -14,11 +14,19 @@ use dogpile_tests::regions::{START, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{block_on, bounded, together, until};
 
-fn with_stale_values(name: &'static str, store: &Arc<Scripted>) -> CacheRegion {
-    let region = region_of(name, RegionConfig::from_instance(store.clone()));
+/// After which time a warning of the same kind is logged again.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
+
+fn with_stale_values(name: &'static str, store: &Arc<Scripted>) -> (CacheRegion, Arc<ManualClock>) {
+    let (region, clock) = with_clock(name, store);
     region.set_multi([("a", 1), ("b", 1)]).unwrap();
     region.invalidate_soft().unwrap();
-    region
+    (region, clock)
+}
+
+fn with_clock(name: &'static str, store: &Arc<Scripted>) -> (CacheRegion, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::at(START));
+    (region_of(name, RegionConfig::from_instance(store.clone()).clock(clock.clone())), clock)
 }
 
 fn warnings(events: &Events) -> Vec<Told> {
@@ -28,9 +36,10 @@ fn warnings(events: &Events) -> Vec<Told> {
 #[test]
 fn stale_value_is_served_if_the_mutex_fails() {
     let (store, events) = (Scripted::with_mutexes(), Events::of_region("stale"));
-    let region = with_stale_values("stale", &store);
+    let (region, clock) = with_stale_values("stale", &store);
     store.mutex("a").fails.store(true, SeqCst);
     assert_eq!(region.get_or_create("a", || 2).unwrap(), 1);
+    clock.advance(WARNING_PAUSE);
     assert_eq!(region.get_or_create_multi(&["a", "b"], |keys| vec![2; keys.len()]).unwrap(), [1, 2]);
     let warnings = warnings(&events);
     assert_eq!(warnings.len(), 2);
@@ -125,10 +134,11 @@ fn failing_mutex_fails_all_waiters_at_once() {
 #[test]
 fn created_value_is_returned_if_the_store_fails() {
     let (store, events) = (Scripted::new(), Events::of_region("refused"));
-    let region = region_of("refused", RegionConfig::from_instance(store.clone()));
+    let (region, clock) = with_clock("refused", &store);
     store.fail("set", ErrorKind::Unavailable);
     assert_eq!(region.get_or_create("a", || 1).unwrap(), 1);
     store.fail("set_multi", ErrorKind::InvalidValue);
+    clock.advance(WARNING_PAUSE);
     assert_eq!(region.get_or_create_multi(&["a", "b"], |keys| vec![2; keys.len()]).unwrap(), [2, 2]);
     let warnings = warnings(&events);
     let keys = ["\"a\"", "[\"a\", \"b\"]"];

@@ -186,7 +186,7 @@ fn background_errors_and_panics_are_logged_and_release_the_key() {
         (event.level, event.message.as_str()),
         (tracing::Level::ERROR, "a creation in the background failed")
     );
-    assert!(event.fields["error"].contains("out of tea") && event.fields["key"] == "key", "{event:?}");
+    assert!(event.fields["error"].contains("out of tea") && event.fields["key"] == "\"key\"", "{event:?}");
     assert!(!region.key_is_locked("key").unwrap());
 
     let panicking = region.options().background().get_or_create("key", || -> i32 { panic!("out of cups") });

@@ -9,9 +9,11 @@ use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
+use dogpile_sdk::error_chain;
 use parking_lot::Mutex;
 
 use crate::error::CreateError;
+use crate::log_targets::FUNCTION;
 use crate::outage::RateLimit;
 use crate::shorten::Shortened;
 
@@ -43,18 +45,18 @@ pub(super) fn unless_failed<T, E>(
     match result {
         Ok(value) => return Some(Ok(value)),
         Err(CreateError::Creator(error)) => return Some(Err(error)),
-        Err(CreateError::Region(error)) => log_failure(region, keys, &error),
-        Err(CreateError::Shared(failure)) => log_failure(region, keys, &failure),
+        Err(CreateError::Region(error)) => log_failure(region, keys, error.server(), &error),
+        Err(CreateError::Shared(failure)) => log_failure(region, keys, None, &failure),
     }
     None
 }
 
 /// Logs that a function is evaluated without its region, once in ten seconds for each region.
 #[cold]
-fn log_failure(region: &str, keys: &dyn fmt::Debug, error: &(dyn Error + 'static)) {
+fn log_failure(region: &str, keys: &dyn fmt::Debug, server: Option<&str>, error: &(dyn Error + 'static)) {
     let Some(suppressed) = pass(&mut WARNINGS.lock(), region, Instant::now()) else { return };
-    let key = Shortened(keys);
-    tracing::warn!(region, %key, error, suppressed, "the cache failed; evaluating the function without it");
+    let (key, error) = (Shortened(keys), error_chain(error));
+    tracing::warn!(target: FUNCTION, region, %key, server, %error, suppressed, "the cache failed; evaluating the function without it");
 }
 
 /// Returns how many warnings of `region` were suppressed before this one, or `None` to suppress this one too.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::event::Event;
+use super::span::CallSpan;
 
 /// Receives the [events](Event) of regions, for metrics, traces, or tests.
 ///
@@ -49,6 +50,12 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// it at each event.
     fn for_region(&self, region: &str, backend: &str) -> Option<Arc<dyn Observer>> {
         let _ = (region, backend);
+        None
+    }
+
+    /// Begins a span for a call with a creator, of `keys` in the region `region`. Default: none.
+    fn begin(&self, region: &str, keys: &[&str]) -> Option<Arc<dyn CallSpan>> {
+        let _ = (region, keys);
         None
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::event::EventKind;
+use super::span::Spans;
 use super::watch::Watch;
 use crate::outcome::Outcome;
 
@@ -13,25 +14,44 @@ pub(crate) struct Request<'w>(Option<Open<'w>>);
 struct Open<'w> {
     watch: &'w Watch,
     keys: &'w [&'w str],
+    spans: Option<Spans>,
 }
 
 impl<'w> Request<'w> {
-    #[inline]
-    pub(crate) fn begin(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
-        Request(watch.is_on().then_some(Open { watch, keys }))
+    /// Begins a call without a creator.
+    pub(crate) fn reading(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
+        Request(watch.is_on().then_some(Open { watch, keys, spans: None }))
+    }
+
+    /// Begins a call with a creator.
+    pub(crate) fn creating(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
+        Request(watch.is_on().then(|| Open { watch, keys, spans: watch.begin(keys) }))
+    }
+
+    /// Returns the spans of the call, if there are any.
+    pub(crate) fn spans(&self) -> Option<Spans> {
+        self.0.as_ref().and_then(|open| open.spans.clone())
     }
 
     /// Ends each key with its outcome.
     pub(crate) fn served(mut self, outcomes: impl IntoIterator<Item = Outcome>) {
-        let Some(Open { watch, keys }) = self.0.take() else { return };
+        let Some(Open { watch, keys, spans }) = self.0.take() else { return };
+        let mut whole = EventKind::Hit;
         for (key, outcome) in keys.iter().zip(outcomes) {
-            watch.note(&[key], ending(outcome));
+            let ending = ending(outcome);
+            if let EventKind::Hit = whole {
+                whole = ending;
+            }
+            watch.note(&[key], ending);
+        }
+        if let Some(spans) = spans {
+            spans.end(&whole);
         }
     }
 
     /// Ends each key of a call that does not create: with a value, or without one.
     pub(crate) fn read(mut self, found: impl IntoIterator<Item = bool>) {
-        let Some(Open { watch, keys }) = self.0.take() else { return };
+        let Some(Open { watch, keys, .. }) = self.0.take() else { return };
         for (key, is_found) in keys.iter().zip(found) {
             watch.note(&[key], if is_found { EventKind::Hit } else { EventKind::Miss });
         }
@@ -39,17 +59,21 @@ impl<'w> Request<'w> {
 
     /// Ends all keys with an error.
     pub(crate) fn failed(mut self, error: &dyn fmt::Display, is_timeout: bool) {
-        let Some(Open { watch, keys }) = self.0.take() else { return };
-        let ending = if is_timeout { EventKind::TimedOut { error } } else { EventKind::Failed { error } };
+        self.end(if is_timeout { EventKind::TimedOut { error } } else { EventKind::Failed { error } });
+    }
+
+    fn end(&mut self, ending: EventKind<'_>) {
+        let Some(Open { watch, keys, spans }) = self.0.take() else { return };
         watch.note(keys, ending);
+        if let Some(spans) = spans {
+            spans.end(&ending);
+        }
     }
 }
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
-        if let Some(Open { watch, keys }) = self.0.take() {
-            watch.note(keys, EventKind::Canceled);
-        }
+        self.end(EventKind::Canceled);
     }
 }
 

@@ -1,12 +1,13 @@
 //! [`Watch`]: passes on what happens in a region.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::contained::contained;
 use super::counter::Counter;
 use super::event::{Event, EventKind};
 use super::observer::Observer;
 use super::recorder::Recorder;
+use super::span::Spans;
 
 /// Passes on what happens in a region, to its statistics and its observers.
 #[derive(Debug)]
@@ -16,8 +17,6 @@ pub(crate) struct Watch {
     observers: Vec<Arc<dyn Observer>>,
     /// Those of the observers that want hits.
     of_hits: Vec<Arc<dyn Observer>>,
-    /// Whether hits are noted.
-    notes_hits: bool,
 }
 
 impl Watch {
@@ -36,8 +35,7 @@ impl Watch {
         let wants_hits =
             |observer: &&Arc<dyn Observer>| contained(region, || observer.wants_hits()) == Some(true);
         let of_hits: Vec<_> = observers.iter().filter(wants_hits).cloned().collect();
-        let notes_hits = recorder.is_some() || !of_hits.is_empty();
-        Watch { region: region.into(), recorder, observers, of_hits, notes_hits }
+        Watch { region: region.into(), recorder, observers, of_hits }
     }
 
     /// Returns whether anything is passed on.
@@ -50,16 +48,19 @@ impl Watch {
         self.recorder.as_ref()
     }
 
-    /// Notes a fresh value of `key`.
-    #[inline(always)]
-    pub(crate) fn hit(&self, key: &str) {
-        if self.notes_hits {
-            self.note_hit(key);
-        }
+    /// Begins the spans of a call with a creator.
+    pub(super) fn begin(&self, keys: &[&str]) -> Option<Spans> {
+        Spans::begin(&self.region, &self.observers, keys)
     }
 
+    /// Returns whether hits are noted.
+    pub(crate) fn notes_hits(&self) -> bool {
+        self.recorder.is_some() || !self.of_hits.is_empty()
+    }
+
+    /// Notes a fresh value of `key`. Without statistics or an observer of hits, it has no effect.
     #[inline(never)]
-    fn note_hit(&self, key: &str) {
+    pub(crate) fn hit(&self, key: &str) {
         if let Some(recorder) = &self.recorder {
             recorder.add(Counter::FreshHits, 1);
         }
@@ -93,20 +94,4 @@ impl Watch {
             contained(&self.region, || observer.event(&event));
         }
     }
-}
-
-/// Calls an observer of `region`. A panic is logged, and concerns nobody else.
-fn contained<R>(region: &str, call: impl FnOnce() -> R) -> Option<R> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(returned) => Some(returned),
-        Err(payload) => {
-            log_panic(region, &dogpile_abi::panic_message(payload));
-            None
-        }
-    }
-}
-
-#[cold]
-fn log_panic(region: &str, panic: &str) {
-    tracing::error!(region, panic, "an observer panicked; the call goes on without it");
 }

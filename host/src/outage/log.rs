@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::breaker::Change;
 
 /// The target of these events.
-pub(crate) const TARGET: &str = "dogpile::outage";
+pub(crate) const TARGET: &str = crate::log_targets::OUTAGE;
 
 /// The least time between two events of one kind.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, Entry, ProxyBackend, StoreOptions, register_proxy,
+    BackendError, CacheBackend, CachedValue, Entry, ProxyBackend, StoreOptions, error_chain, register_proxy,
 };
 use serde::Deserialize;
 
+use crate::log_targets::PROXY;
 use crate::shorten::Shortened;
 
 /// The arguments of the `dogpile.proxy.logging` entry point.
@@ -60,14 +61,14 @@ impl Logging {
         let (label, keys, micros) = (&*self.label, Shortened(keys), began.elapsed().as_micros());
         match &result {
             // Check the level first: most hits are not logged and should not pay for formatting.
-            Ok(value) if tracing::enabled!(tracing::Level::DEBUG) => {
+            Ok(value) if tracing::enabled!(target: PROXY, tracing::Level::DEBUG) => {
                 let outcome = outcome(value);
-                tracing::debug!(label, operation, %keys, outcome, micros, "backend called");
+                tracing::debug!(target: PROXY, label, operation, %keys, outcome, micros, "backend called");
             }
             Ok(_) => {}
             Err(error) => {
-                let error = error as &dyn std::error::Error;
-                tracing::warn!(label, operation, %keys, error, micros, "backend failed");
+                let (server, error) = (error.server(), error_chain(error));
+                tracing::warn!(target: PROXY, label, operation, %keys, server, %error, micros, "backend failed");
             }
         }
         result

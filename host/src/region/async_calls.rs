@@ -19,7 +19,7 @@ use crate::created::{Aged, Created};
 use crate::decision::Reading;
 use crate::engine::{Found, Settled, Slot, asynchronous};
 use crate::error::{CreateError, RegionError};
-use crate::observe::Request;
+use crate::observe::{Request, Spans};
 use crate::policy::Policy;
 use crate::value::CacheValue;
 
@@ -321,7 +321,8 @@ impl CallOptions<'_> {
         asynchronous::drive(async move {
             let current = call.state().shared()?;
             let keys = [key];
-            let request = Request::begin(&current.watch, &keys);
+            let request = Request::creating(&current.watch, &keys);
+            let spans = request.spans();
             let settled = async {
                 let key = CallKey::new(&current, key, current.mangle(key)?);
                 // A waiting task keeps only the policy within its call.
@@ -332,7 +333,8 @@ impl CallOptions<'_> {
                 if let Reading::Fresh(value) = found.reading {
                     return Ok(fresh(value, found.metadata, policy.skips_backend));
                 }
-                let mut call = Call::new(current.tasks(), &current, vec![key], policy, creator, None);
+                let mut call =
+                    Call::new(current.tasks(), &current, vec![key], policy, creator, None).within(spans);
                 call.run(vec![Slot::from(found)]).await.map(one)
             };
             let settled = end_one(request, current.polling(pin!(settled)).await)?;
@@ -352,10 +354,11 @@ impl CallOptions<'_> {
         let current = self.state().shared()?;
         let policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::begin(&current.watch, &sorted);
+        let request = Request::creating(&current.watch, &sorted);
+        let spans = request.spans();
         let settled = async {
             let call_keys = current.call_keys(&sorted)?;
-            current.polling(pin!(current.create_multi(call_keys, policy, creator))).await
+            current.polling(pin!(current.create_multi(call_keys, policy, creator, spans))).await
         };
         Ok(in_request_order(keys, &sorted, &end(request, settled.await)?))
     }
@@ -391,13 +394,14 @@ impl Configured {
         keys: Vec<CallKey<'_>>,
         mut policy: Policy,
         creator: C,
+        spans: Option<Spans>,
     ) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         let mangled: Vec<&str> = keys.iter().map(|key| &*key.mangled).collect();
         let readings = self.read_multi(self.tasks(), &mangled, &mut policy).await?;
-        let mut call = Call::new(self.tasks(), self, keys, policy, creator, None);
+        let mut call = Call::new(self.tasks(), self, keys, policy, creator, None).within(spans);
         call.run(readings.into_iter().map(Slot::from).collect()).await
     }
 }

@@ -10,11 +10,13 @@ use super::settings::{BackendChoice, Choice, Settings, Wrap};
 use super::store::Store;
 use super::stored_keys::StoredKeys;
 use super::stores::Stores;
+use super::warnings::Warnings;
 use crate::clock::SystemClock;
 use crate::error::RegionError;
 use crate::expiration::Expiration;
 use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
+use crate::log_targets::REGION;
 use crate::observe::{EventKind, Recorder, Watch};
 use crate::outage::BreakerConfig;
 use crate::policy::Policy;
@@ -37,7 +39,7 @@ pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, 
     let configured = assemble(region, settings, bottom, watch)?;
     if !ignored.is_empty() {
         let names = ignored.join(", ");
-        tracing::warn!(region, names, "these settings have no effect: {names}; remove them");
+        tracing::warn!(target: REGION, region, names, "these settings have no effect: {names}; remove them");
     }
     Ok(configured)
 }
@@ -82,6 +84,7 @@ fn assemble(
     }
     Ok(Configured {
         region: region.into(),
+        notes_hits: watch.notes_hits(),
         watch,
         stored_keys: StoredKeys::new(key_mangler, &bottom.capabilities, replaces),
         policy,
@@ -91,6 +94,7 @@ fn assemble(
         clock,
         stores: Stores::new(bottom, Vec::new()),
         has_warned: AtomicBool::new(false),
+        warnings: Warnings::default(),
         settings,
     })
 }

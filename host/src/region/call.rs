@@ -19,6 +19,7 @@ use super::front_end::FrontEnd;
 use super::release::release_later;
 use super::store_writes::Write;
 use super::stores::Encoded;
+use super::warnings::{Concerns, Warning};
 use super::work::Working;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{
@@ -26,7 +27,8 @@ use crate::engine::{
     Settled, SharedFailure, Slot, Storing, Wanted, settle, unless,
 };
 use crate::error::{CreateError, RegionError};
-use crate::observe::EventKind;
+use crate::log_targets::{CREATION, REGION};
+use crate::observe::{EventKind, Spans, within};
 use crate::outage::was_refused;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
@@ -49,6 +51,8 @@ pub(super) struct Call<'a, T, C: Creator<T>, F> {
     pub(super) leader: Leader,
     /// Whether the backend timed out during this call. Its mutexes are then released in the background.
     has_timed_out: bool,
+    /// The spans within which the creator runs.
+    pub(super) spans: Option<Spans>,
     values: PhantomData<fn() -> T>,
     _working: Working,
 }
@@ -88,6 +92,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             owned,
             leader,
             has_timed_out: false,
+            spans: None,
             values: PhantomData,
             _working: current.stores.bottom.access.work.begin(),
         }
@@ -99,6 +104,12 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         self
     }
 
+    /// Has the creator run within `spans`.
+    pub(super) fn within(mut self, spans: Option<Spans>) -> Self {
+        self.spans = spans;
+        self
+    }
+
     /// Warns once if the region has a setting that this call cannot honor.
     fn warn_if_borrowing(&self) {
         let is_task = F::ROLE == Role::Task;
@@ -106,6 +117,7 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         if !self.current.has_warned.swap(true, Relaxed) {
             let call = if is_task { "detach()" } else { "background(), and set async_creation_runner" };
             tracing::warn!(
+                target: REGION,
                 region = &*self.current.region,
                 setting,
                 "{setting} has less effect on a creator that borrows: the call waits for it; use options().{call}"
@@ -238,8 +250,9 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         if error.backend_error().is_some_and(was_refused) {
             return;
         }
-        let (region, error) = (&*self.current.region, error as &(dyn std::error::Error + 'static));
-        tracing::warn!(region, error, "a created value was not stored; its caller still gets it");
+        let key = self.shown_all(places);
+        let concerns = Concerns::key(&key).because(error, error.backend_error());
+        self.current.warn(Warning::NotStored, concerns);
     }
 }
 
@@ -332,8 +345,8 @@ where
         if let Err(error) = self.current.stores.bottom.release(self.front, mutex).await {
             self.note_timeout(Some(&error));
             // The value is stored. A failed release deserves a warning, but the caller still gets the value.
-            let (region, error) = (&*self.current.region, &error as &(dyn std::error::Error + 'static));
-            tracing::warn!(region, key = %self.shown(place), error, "the mutex of a creator could not be released");
+            let key = self.shown(place);
+            self.current.warn(Warning::NotReleased, Concerns::key(&key).because(&error, Some(&error)));
         }
     }
 
@@ -356,9 +369,10 @@ where
             }
         };
         let began = self.current.watch.is_on().then(Instant::now);
+        let spans = self.spans.clone();
         let created = {
             let mut creating = pin!(self.call_creator(wanted));
-            unless(creating.as_mut(), limit).await
+            unless(within(spans.as_ref(), creating.as_mut()), limit).await
         };
         if let Some(began) = began {
             let succeeded = matches!(created, Some(Ok(_)));
@@ -396,8 +410,8 @@ where
     }
 
     fn report_rescue(&self, places: &[usize], error: &Self::Error) {
-        let (region, key, error) = (&*self.current.region, self.shown_all(places), format!("{error:#}"));
-        tracing::warn!(region, key, error, "a creator failed; the old value is served");
+        let key = self.shown_all(places);
+        self.current.warn(Warning::OldValueServed, Concerns::key(&key).because_of(error));
     }
 
     fn creates_in_background(&self) -> bool {
@@ -454,39 +468,38 @@ where
             Report::RefreshesEarly { place } => self.note(&[place], EventKind::Early),
             Report::MutexFailed { error, .. } if was_refused(error) => {}
             Report::MutexFailed { place, error } => {
-                let error = error as &(dyn std::error::Error + 'static);
-                tracing::warn!(region, key = %self.shown(place), error, "the mutex failed; the old value is served");
+                let key = self.shown(place);
+                self.current.warn(Warning::MutexFailed, Concerns::key(&key).because(error, Some(error)));
             }
-            Report::WithoutMutex { place } => tracing::warn!(
-                region,
-                key = %self.shown(place),
-                "a creator requested a key that another process is creating; it creates the key as well, because the \
-                 other process may be waiting for it"
-            ),
+            Report::WithoutMutex { place } => {
+                self.current.warn(Warning::WithoutMutex, Concerns::key(&self.shown(place)));
+            }
             Report::LeaseLost { place } => {
                 self.note(&[place], EventKind::LeaseLost);
-                tracing::warn!(
-                    region,
-                    key = %self.shown(place),
-                    "the lock of a creator expired while it ran; its value is returned but not stored"
-                );
+                self.current.warn(Warning::LeaseLost, Concerns::key(&self.shown(place)));
             }
             Report::Superseded { place } => {
                 self.note(&[place], EventKind::Superseded);
                 tracing::debug!(
+                    target: CREATION,
                     region,
                     key = %self.shown(place),
                     "the key was set or deleted during its creation; the created value is returned but not stored"
                 );
             }
-            Report::LongWait { creation } => tracing::warn!(
-                region,
-                key = %Shortened(&creation.key),
-                leader = creation.leader,
-                age = ?creation.age,
-                waiters = creation.waiters,
-                "callers have been waiting for a creation for some seconds"
-            ),
+            Report::LongWait { creation } => {
+                let Some(suppressed) = self.current.may_warn(Warning::LongWait) else { return };
+                tracing::warn!(
+                    target: CREATION,
+                    region,
+                    key = %Shortened(&creation.key),
+                    leader = creation.leader,
+                    age = ?creation.age,
+                    waiters = creation.waiters,
+                    suppressed,
+                    "callers have been waiting for a creation for some seconds"
+                );
+            }
         }
     }
 }

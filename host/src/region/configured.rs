@@ -12,11 +12,13 @@ use super::settings::Settings;
 use super::store::Store;
 use super::stored_keys::StoredKeys;
 use super::stores::Stores;
+use super::warnings::Warnings;
 use crate::decision::{Reading, judge};
 use crate::engine::blocking::drive;
 use crate::engine::{Found, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
+use crate::log_targets::{CREATION, REGION};
 use crate::observe::Watch;
 use crate::outage::Permit;
 use crate::policy::Policy;
@@ -41,6 +43,8 @@ pub(crate) struct Configured {
     pub(crate) region: Arc<str>,
     /// What passes on what happens in the region.
     pub(crate) watch: Arc<Watch>,
+    /// Whether hits are passed on: kept here, so that a hit has it at hand.
+    pub(crate) notes_hits: bool,
     pub(crate) settings: Settings,
     pub(crate) stores: Stores,
     /// The policy of a call without options.
@@ -54,6 +58,8 @@ pub(crate) struct Configured {
     pub(crate) clock: Arc<RegionTime>,
     /// Whether a warning named a setting that a call could not honor.
     pub(crate) has_warned: AtomicBool,
+    /// The limits of the other warnings.
+    pub(crate) warnings: Warnings,
 }
 
 impl Configured {
@@ -336,15 +342,15 @@ impl Configured {
             Verdict::Stale => as_reading(Reading::Stale),
             Verdict::Grace => as_reading(Reading::Grace),
             Verdict::TooOld => {
-                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "the value for key is too old to be served");
+                tracing::debug!(target: REGION, region = &*self.region, key = %Shortened(mangled), "the value for key is too old to be served");
                 Reading::Missing
             }
             Verdict::OtherVersion => {
-                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "dogpile version update for key");
+                tracing::debug!(target: REGION, region = &*self.region, key = %Shortened(mangled), "dogpile version update for key");
                 Reading::Missing
             }
             Verdict::HardInvalidated => {
-                tracing::debug!(region = &*self.region, key = %Shortened(mangled), "hard invalidation detected for key");
+                tracing::debug!(target: REGION, region = &*self.region, key = %Shortened(mangled), "hard invalidation detected for key");
                 Reading::Missing
             }
         }
@@ -352,13 +358,13 @@ impl Configured {
 
     #[cold]
     fn log_absent(&self, key: &str) {
-        tracing::debug!(region = &*self.region, key = %Shortened(key), "no value present for key");
+        tracing::debug!(target: REGION, region = &*self.region, key = %Shortened(key), "no value present for key");
     }
 
     /// Logs how long a creation took.
     pub(crate) fn log_created(&self, began: CreationTime, keys: &dyn std::fmt::Debug) {
         let seconds = began.age(self.clock.present()).as_secs_f64();
         let keys = Shortened(keys);
-        tracing::debug!(region = &*self.region, keys = %keys, "cache value generated in {seconds:.3} seconds");
+        tracing::debug!(target: CREATION, region = &*self.region, keys = %keys, "cache value generated in {seconds:.3} seconds");
     }
 }

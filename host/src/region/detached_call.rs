@@ -15,6 +15,7 @@ use super::ending::{end, end_one, fresh};
 use super::get_or_create::{in_request_order, sorted};
 use super::in_hand::InHand;
 use super::plain_value::PlainValue;
+use super::task_spans::TaskSpans;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
 use crate::engine::{Found, Settled, Slot, asynchronous};
@@ -247,7 +248,8 @@ impl DetachedCall<'_> {
         asynchronous::drive(async move {
             let current = call.state().shared()?;
             let keys = [key];
-            let request = Request::begin(&current.watch, &keys);
+            let request = Request::creating(&current.watch, &keys);
+            let spans = request.spans();
             let settled = async {
                 let mut policy = call.policy(&current);
                 let mangled = current.mangle(key)?;
@@ -267,12 +269,15 @@ impl DetachedCall<'_> {
                 }
                 let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
                 let names = vec![key.clone()];
+                let spans = TaskSpans::of(spans, in_hand.at_once.is_some(), &[&key]);
                 let creation = async move {
                     let keys = region.call_keys(&[&key])?;
                     let slots = vec![Slot::from(found)];
                     let policy = policy.without_limits();
-                    let mut call = Call::new(region.tasks(), &region, keys, policy, creator, None).owning();
-                    region.polling(pin!(call.run(slots))).await.map(one)
+                    let mut call = Call::new(region.tasks(), &region, keys, policy, creator, None)
+                        .owning()
+                        .within(spans.current());
+                    spans.end(region.polling(pin!(call.run(slots))).await).map(one)
                 };
                 current.wait_for(creation, names, &policy, in_hand).await
             };
@@ -295,7 +300,8 @@ impl DetachedCall<'_> {
         let current = self.0.state().shared()?;
         let mut policy = self.0.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::begin(&current.watch, &sorted);
+        let request = Request::creating(&current.watch, &sorted);
+        let spans = request.spans();
         let settled = async {
             let mangled = current.mangle_multi(&sorted)?;
             let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
@@ -310,12 +316,15 @@ impl DetachedCall<'_> {
             let in_hand = InHand::of(&found, &policy);
             let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
             let names: Vec<String> = names.collect();
+            let spans = TaskSpans::of(spans, in_hand.at_once.is_some(), &sorted);
             let (owned, limitless) = (names.clone(), policy.without_limits());
             let creation = async move {
                 let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
                 let (keys, slots) = (region.call_keys(&owned)?, found.into_iter().map(Slot::from).collect());
-                let mut call = Call::new(region.tasks(), &region, keys, limitless, creator, None).owning();
-                region.polling(pin!(call.run(slots))).await
+                let mut call = Call::new(region.tasks(), &region, keys, limitless, creator, None)
+                    .owning()
+                    .within(spans.current());
+                spans.end(region.polling(pin!(call.run(slots))).await)
             };
             current.wait_for(creation, names, &policy, in_hand).await
         };

@@ -12,6 +12,7 @@ use super::background_task::{Ended, Waiting, background_task};
 use super::configured::Configured;
 use super::front_end::FrontEnd;
 use super::in_hand::InHand;
+use super::warnings::{Concerns, Warning};
 use crate::engine::unless;
 use crate::error::{CreateError, RegionError};
 use crate::policy::Policy;
@@ -29,7 +30,7 @@ impl Configured {
     /// Has a task create the values of `keys`, and waits for it, unless the caller has something `in_hand` that it takes
     /// by `policy`.
     pub(super) async fn wait_for<R, E, F>(
-        &self,
+        self: &Arc<Self>,
         creation: F,
         keys: Vec<String>,
         policy: &Policy,
@@ -78,14 +79,14 @@ impl Configured {
 
     /// Gives a creation to the runner, or spawns it. Returns what waits for its end: `None` if the task was dropped, or if
     /// the caller took the creation.
-    fn begin_task<R, E, F>(&self, unbegun: &Unbegun<F>, keys: Vec<String>) -> Task<R, E>
+    fn begin_task<R, E, F>(self: &Arc<Self>, unbegun: &Unbegun<F>, keys: Vec<String>) -> Task<R, E>
     where
         R: Send + 'static,
         E: fmt::Display + Send + 'static,
         F: Future<Output = Result<R, CreateError<E>>> + Send + 'static,
     {
-        let (region, names) = (Arc::clone(&self.region), keys.clone());
-        let unseen = move |ended| log_unseen(&region, &names, ended);
+        let (current, names) = (Arc::clone(self), keys.clone());
+        let unseen = move |ended| log_unseen(&current, &names, ended);
         let (unbegun, working) = (Arc::clone(unbegun), self.stores.bottom.access.work.begin());
         let creation = async move {
             let _working = working;
@@ -156,7 +157,7 @@ fn shown(keys: &[String]) -> String {
 
 /// Logs the failure of a creation that nobody waits for.
 fn log_unseen<R, E: fmt::Display>(
-    region: &str,
+    current: &Configured,
     keys: &[String],
     ended: Ended<Option<Result<R, CreateError<E>>>>,
 ) {
@@ -164,11 +165,11 @@ fn log_unseen<R, E: fmt::Display>(
     match ended {
         Ok(Some(Ok(_)) | None) => {}
         Ok(Some(Err(error))) => {
-            tracing::error!(region, key, error = format!("{error:#}"), "a detached creation failed");
+            current.warn(Warning::DetachedFailed, Concerns::key(&key).because_of(&error));
         }
         Err(payload) => {
             let panic = dogpile_abi::panic_message(payload);
-            tracing::error!(region, key, panic, "the creator of a detached creation panicked");
+            current.warn(Warning::DetachedPanicked, Concerns::key(&key).because(&panic, None));
         }
     }
 }

@@ -66,11 +66,19 @@ impl Configured {
         Served { value, outcome, age: age.unwrap_or_default() }
     }
 
+    /// Notes a fresh value of `key`.
+    #[inline(always)]
+    pub(super) fn note_hit(&self, key: &str) {
+        if self.notes_hits {
+            self.watch.hit(key);
+        }
+    }
+
     /// Notes that a call without a creator found a value, or none.
     #[cold]
     pub(super) fn note_read(&self, key: &str, is_found: bool) {
         if is_found {
-            self.watch.hit(key);
+            self.note_hit(key);
         } else if self.watch.is_on() {
             self.watch.note(&[key], EventKind::Miss);
         }

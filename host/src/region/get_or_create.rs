@@ -155,9 +155,10 @@ impl CallOptions<'_> {
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
             let keys = [key];
-            let request = Request::begin(&current.watch, &keys);
+            let request = Request::creating(&current.watch, &keys);
             let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let mut call = Call::new(Blocking, current, vec![key], policy, creator, owned);
+            let mut call =
+                Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.spans());
             let settled = end(request, drive(call.run(vec![found.into()])))?;
             Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
         })
@@ -176,12 +177,13 @@ impl CallOptions<'_> {
         let current = self.state().current()?;
         let mut policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::begin(&current.watch, &sorted);
+        let request = Request::creating(&current.watch, &sorted);
+        let spans = request.spans();
         let settled = drive(async {
             let call_keys = current.call_keys(&sorted)?;
             let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
             let readings = current.read_multi(Blocking, &mangled, &mut policy).await?;
-            let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned);
+            let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned).within(spans);
             call.run(readings.into_iter().map(Slot::from).collect()).await
         });
         Ok(in_request_order(keys, &sorted, &end(request, settled)?))

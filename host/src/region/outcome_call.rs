@@ -168,14 +168,15 @@ impl OutcomeCall<'_> {
         let current = self.0.state().current()?;
         let mut policy = self.0.policy(&current);
         let keys = [key];
-        let request = Request::begin(&current.watch, &keys);
+        let request = Request::creating(&current.watch, &keys);
+        let spans = request.spans();
         let settled = drive(async {
             let key = CallKey::new(&current, key, current.mangle(key)?);
             let found = current.find(Blocking, &key.mangled, &mut policy).await?;
             if let Reading::Fresh(value) = found.reading {
                 return Ok(fresh(value, found.metadata, policy.skips_backend));
             }
-            let mut call = Call::new(Blocking, &current, vec![key], policy, creator, None);
+            let mut call = Call::new(Blocking, &current, vec![key], policy, creator, None).within(spans);
             let settled = call.run(vec![Slot::from(found)]).await?;
             Ok(settled.into_iter().next().expect("a call for one key returns one value"))
         });

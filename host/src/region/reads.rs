@@ -54,7 +54,7 @@ impl CallOptions<'_> {
         };
         match current.read(mangled, policy) {
             Ok(Reading::Fresh(value)) => {
-                current.watch.hit(key);
+                current.note_hit(key);
                 Ok(fresh(value))
             }
             Ok(other) => otherwise(current, mangled, *policy, other),
@@ -66,7 +66,7 @@ impl CallOptions<'_> {
                         Ok(fresh(value))
                     }
                     (_, Reading::Fresh(value)) => {
-                        current.watch.hit(key);
+                        current.note_hit(key);
                         Ok(fresh(value))
                     }
                     (policy, other) => otherwise(current, mangled, policy, other),
@@ -119,7 +119,7 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Option<T>, RegionError> {
         let keys = [key];
-        let request = Request::begin(&self.watch, &keys);
+        let request = Request::reading(&self.watch, &keys);
         let read = async {
             let mangled = self.mangle(key)?;
             Ok(vec![self.find(front, &mangled, policy).await?.reading.into_fresh()])
@@ -136,7 +136,7 @@ impl Configured {
     ) -> Result<Vec<Option<T>>, RegionError> {
         let is_noted = self.watch.is_on();
         let names: Vec<&str> = keys.iter().filter(|_| is_noted).map(AsRef::as_ref).collect();
-        let request = Request::begin(&self.watch, &names);
+        let request = Request::reading(&self.watch, &names);
         let read = async {
             let mangled = self.mangle_multi(keys)?;
             let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
@@ -154,7 +154,7 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Option<Aged<T>>, RegionError> {
         let keys = [key];
-        let request = Request::begin(&self.watch, &keys);
+        let request = Request::reading(&self.watch, &keys);
         let read = async {
             let mangled = self.mangle(key)?;
             let found = self.find(front, &mangled, policy).await?;

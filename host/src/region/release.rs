@@ -4,14 +4,17 @@
 //!
 //! A destructor performs no I/O. It hands its mutex to a few threads, which start when needed and end when idle.
 
-use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
+use std::time::Instant;
 
-use dogpile_sdk::PerProcess;
+use dogpile_sdk::{PerProcess, error_chain};
+use parking_lot::Mutex;
 
 use super::work::Working;
 use crate::engine::HeldMutex;
+use crate::log_targets::CREATION;
+use crate::outage::RateLimit;
 use crate::runtime::Threads;
 
 /// How many threads there are at most. A server that hangs keeps one of them busy.
@@ -30,19 +33,37 @@ pub(super) fn release_later(mutex: HeldMutex, working: Working) {
     }));
 }
 
+/// Returns how many warnings were suppressed before this one, or `None` to suppress this one too.
+fn pass() -> Option<u64> {
+    static WARNINGS: LazyLock<Mutex<RateLimit>> = LazyLock::new(Mutex::default);
+
+    WARNINGS.lock().pass(Instant::now())
+}
+
 /// Releases `mutex`, and logs a failure. A panic of the backend does not end the thread.
 fn release(mutex: &HeldMutex) {
     match catch_unwind(AssertUnwindSafe(|| mutex.release())) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            let error = &error as &(dyn Error + 'static);
-            tracing::warn!(?mutex, error, "the mutex of a creator could not be released in the background");
+            let Some(suppressed) = pass() else { return };
+            let (server, error) = (error.server(), error_chain(&error));
+            tracing::warn!(
+                target: CREATION,
+                ?mutex,
+                server,
+                %error,
+                suppressed,
+                "the mutex of a creator could not be released in the background"
+            );
         }
         Err(payload) => {
             let panic = dogpile_abi::panic_message(payload);
+            let Some(suppressed) = pass() else { return };
             tracing::warn!(
+                target: CREATION,
                 ?mutex,
                 panic,
+                suppressed,
                 "the backend panicked while a mutex was released in the background"
             );
         }

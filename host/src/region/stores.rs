@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
-use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions};
+use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions, error_chain};
+use parking_lot::Mutex;
 
 use super::front_end::FrontEnd;
 use super::gates::{StoreGates, gates_of};
@@ -14,6 +16,8 @@ use super::store::Store;
 use super::store_writes::Write;
 use crate::engine::StoreInProgress;
 use crate::error::RegionError;
+use crate::log_targets::REGION;
+use crate::outage::RateLimit;
 use crate::policy::Policy;
 use crate::shorten::Shortened;
 use crate::time::RegionTime;
@@ -28,6 +32,8 @@ pub(crate) struct Stores {
     pub(crate) gates: Arc<StoreGates>,
     /// Whether a read has more to do than to call the bottom store.
     reads_closely: bool,
+    /// The limit of warnings about tiers that are not filled.
+    fills: Mutex<RateLimit>,
 }
 
 /// A value in the form of each store.
@@ -44,7 +50,7 @@ impl Stores {
     pub(crate) fn new(bottom: Store, tiers: Vec<Store>) -> Self {
         let gates = gates_of(&bottom.actual_backend);
         let reads_closely = !tiers.is_empty() || bottom.is_timed();
-        Stores { bottom, tiers, gates, reads_closely }
+        Stores { bottom, tiers, gates, reads_closely, fills: Mutex::default() }
     }
 
     /// Returns whether a read has more to do than to call the bottom store: there are tiers, or calls are timed.
@@ -194,8 +200,9 @@ impl Stores {
                 Err(error) => Err(error),
             };
             if let Err(error) = filled {
-                let (region, error) = (&*tier.region, &error as &(dyn std::error::Error + 'static));
-                tracing::warn!(region, key = %Shortened(mangled), error, "a value was not copied into a local tier");
+                let Some(suppressed) = self.fills.lock().pass(Instant::now()) else { continue };
+                let (region, error) = (&*tier.region, error_chain(&error));
+                tracing::warn!(target: REGION, region, key = %Shortened(mangled), %error, suppressed, "a value was not copied into a local tier");
             }
         }
     }
@@ -207,7 +214,6 @@ mod tests {
     use std::time::Duration;
 
     use dogpile_sdk::{BackendError, CacheBackend, Payload};
-    use parking_lot::Mutex;
 
     use super::*;
     use crate::clock::ManualClock;

@@ -13,6 +13,8 @@ use super::call_key::CallKey;
 use super::configured::Configured;
 use super::creator::OwnedCreator;
 use super::front_end::{Blocking, FrontEnd};
+use super::task_spans::TaskSpans;
+use super::warnings::{Concerns, Warning};
 use super::work::Working;
 use crate::engine::blocking::drive;
 use crate::engine::{Batch, Elsewhere, Led, Queued, create_batch, create_queued, unless};
@@ -52,15 +54,15 @@ where
     // Shared with the caller, which takes it back if the runner drops the creation.
     let parts = Arc::new(Mutex::new(Some((batch.with_places(0..), creator))));
     let (ending, waiting) = one_shot();
-    let taken = Arc::clone(&parts);
+    let (taken, spans) = (Arc::clone(&parts), call.spans.clone());
     hand_over(call.current, names.clone(), move || {
         let Some((batch, creator)) = taken.lock().take() else { return };
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning();
+            let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning().within(spans);
             drive(create_batch(&mut call, batch))
         }));
         match ending.end(ended) {
-            Some(Ok(Err(error))) => log_failed(&current.region, &names, &error),
+            Some(Ok(Err(error))) => log_failed(&current, &names, &error),
             Some(Err(panic)) => resume_unwind(panic),
             Some(Ok(Ok(_))) | None => {}
         }
@@ -97,8 +99,10 @@ where
         keys.push(call.keys[place].to_owned());
         queued.push(creation);
     }
-    let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
-    hand_over(call.current, names, move || run_queued(&current, keys, policy, creator, queued));
+    let names: Vec<&str> = keys.iter().map(|key| &*key.key).collect();
+    let spans = TaskSpans::of(call.spans.clone(), true, &names);
+    let names = names.into_iter().map(str::to_owned).collect();
+    hand_over(call.current, names, move || run_queued(&current, keys, policy, creator, queued, &spans));
 }
 
 /// Gives the `work` that creates `keys` to the region's runner.
@@ -128,32 +132,31 @@ fn run_queued<T, C>(
     policy: Policy,
     creator: C,
     queued: Vec<Queued>,
+    spans: &TaskSpans,
 ) where
     T: CacheValue,
     C: OwnedCreator<T>,
     C::Error: fmt::Debug + fmt::Display + Send + 'static,
 {
-    let mut call = Call::new(Blocking, current, keys, policy, creator, None).owning();
+    let mut call = Call::new(Blocking, current, keys, policy, creator, None).owning().within(spans.current());
     let leads = |(place, queued): (usize, Queued)| {
         queued.begin(&call.leader, Instant::now()).map(|leadership| Led { place, leadership })
     };
     let led: Vec<Led> = queued.into_iter().enumerate().filter_map(leads).collect();
     let names: Vec<String> = led.iter().map(|led| call.keys[led.place].key.to_string()).collect();
-    if let Err(error) = drive(create_queued(&mut call, led)) {
-        log_failed(&current.region, &names, &error);
+    if let Err(error) = spans.end(drive(create_queued(&mut call, led))) {
+        log_failed(current, &names, &error);
     }
 }
 
 fn log_failed<E: fmt::Debug + fmt::Display + 'static>(
-    region: &str,
+    current: &Configured,
     names: &[String],
     error: &CreateError<E>,
 ) {
-    let error = error as &(dyn std::error::Error + 'static);
-    match names {
-        [key] => tracing::error!(region, key, error, "a creation in the background failed"),
-        keys => {
-            tracing::error!(region, keys = %Shortened(keys), error, "a creation in the background failed");
-        }
-    }
+    let key = match names {
+        [key] => Shortened(key).to_string(),
+        keys => Shortened(keys).to_string(),
+    };
+    current.warn(Warning::BackgroundFailed, Concerns::key(&key).because_of(error));
 }

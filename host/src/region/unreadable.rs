@@ -16,6 +16,7 @@ use dogpile_sdk::{CachedValue, Payload};
 use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 
+use crate::log_targets::REGION;
 use crate::serializer::{Serializer, guess_format, shown_name};
 use crate::shorten::Shortened;
 
@@ -78,9 +79,9 @@ impl Unreadable {
         // The reason may contain the value, which may be large.
         let error = error.map(|error| tracing::field::display(Shortened(Reason(error))));
         if let Some(problem) = self.problem(mangled, found, serializer, value_type) {
-            tracing::warn!(region, key = %key, value_type, error, "{problem}");
+            tracing::warn!(target: REGION, region, key = %key, value_type, error, "{problem}");
         } else {
-            tracing::debug!(region, key = %key, value_type, error, "the value for key cannot be read");
+            tracing::debug!(target: REGION, region, key = %key, value_type, error, "the value for key cannot be read");
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex};
 
+use crate::log_targets::RUNTIME;
+
 /// How long a thread waits for more work before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -65,7 +67,7 @@ impl Threads {
             let lost = if queue.threads == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() };
             drop(queue);
             let error = &error as &(dyn std::error::Error + 'static);
-            tracing::error!(error, lost = lost.len(), "cannot start a thread called {}", self.name);
+            tracing::error!(target: RUNTIME, error, lost = lost.len(), "cannot start a thread called {}", self.name);
             drop(lost);
         }
     }
@@ -74,7 +76,7 @@ impl Threads {
         while let Some(work) = self.next() {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
                 let panic = dogpile_abi::panic_message(payload);
-                tracing::error!(panic, "work on a thread called {} panicked", self.name);
+                tracing::error!(target: RUNTIME, panic, "work on a thread called {} panicked", self.name);
             }
         }
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::PerProcess;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::log_targets::RUNTIME;
+
 /// How long the thread waits for another timer before it ends.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -67,7 +69,7 @@ impl Timers {
             let waiting = std::mem::take(&mut entries.due);
             drop(entries);
             let error = &error as &(dyn std::error::Error + 'static);
-            tracing::error!(error, "cannot start the thread for timers");
+            tracing::error!(target: RUNTIME, error, "cannot start the thread for timers");
             waiting.into_values().for_each(Waker::wake);
         }
     }

@@ -13,6 +13,7 @@ use super::operation::ChaosOperation;
 use super::script::{Cause, ChaosScript, Decision, Failure};
 use super::steady::SteadyClock;
 use crate::clock::Clock;
+use crate::log_targets::PROXY;
 
 /// The named controls whose proxies are in use.
 static NAMED: WeakRegistry<String, Shared> = WeakRegistry::new();
@@ -214,6 +215,7 @@ impl Shared {
         };
         let name = config.name.as_deref();
         tracing::warn!(
+            target: PROXY,
             name,
             seed,
             "calls of a backend fail on purpose; set seed = {seed} to repeat this run"

@@ -19,7 +19,7 @@ pub(super) struct TracingHost;
 const MAX_TARGETS: usize = 1024;
 
 /// The target of records whose own target is one too many.
-const OTHER_TARGETS: &str = "dogpile::plugins";
+const OTHER_TARGETS: &str = crate::log_targets::PLUGINS;
 
 const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 

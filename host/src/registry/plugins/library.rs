@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::host_log::TracingHost;
 use super::inspect;
 use super::manifest::{Manifest, ManifestEntry};
+use crate::log_targets::REGISTRY;
 use crate::registry::offers::{Built, Offer};
 use crate::registry::trust::{NotPinned, Rules};
 use crate::registry::{EntryKind, LibraryError, LibraryProblem, Origin};
@@ -77,7 +78,7 @@ pub(super) fn open(
     inspect::check(path, announced, &pins)?;
     let library = OpenLibrary::open(path, HostRef::of::<TracingHost>())?;
     tracing::debug!(
-        target: "dogpile::registry",
+        target: REGISTRY,
         path = %path.display(),
         package = library.package(),
         version = library.version(),

@@ -1,0 +1,174 @@
+//! [`Warnings`]: warnings about creations, of which one of each kind is logged in ten seconds.
+
+use std::fmt;
+use std::time::Duration;
+
+use dogpile_sdk::{BackendError, CreationTime};
+use parking_lot::Mutex;
+
+use super::configured::Configured;
+use crate::error::CreateError;
+use crate::log_targets::CREATION;
+
+/// The least time between two warnings of one kind.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// A kind of warning about creations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Warning {
+    NotStored,
+    NotReleased,
+    OldValueServed,
+    MutexFailed,
+    WithoutMutex,
+    LeaseLost,
+    LongWait,
+    BackgroundFailed,
+    DetachedFailed,
+    DetachedPanicked,
+}
+
+const KINDS: usize = Warning::DetachedPanicked as usize + 1;
+
+impl Warning {
+    fn message(self) -> &'static str {
+        match self {
+            Warning::NotStored => "a created value was not stored; its caller gets it all the same",
+            Warning::NotReleased => "the mutex of a creator could not be released",
+            Warning::OldValueServed => "a creator failed; the old value is served",
+            Warning::MutexFailed => "the mutex failed; the old value is served",
+            Warning::WithoutMutex => {
+                "a creator requested a key that another process is creating; it creates the key as well, because the \
+                 other process may be waiting for it"
+            }
+            Warning::LeaseLost => {
+                "the lock of a creator expired while it ran; its value is returned but not stored"
+            }
+            Warning::LongWait => "callers have been waiting for a creation for some seconds",
+            Warning::BackgroundFailed => "a creation in the background failed",
+            Warning::DetachedFailed => "a detached creation failed",
+            Warning::DetachedPanicked => "the creator of a detached creation panicked",
+        }
+    }
+
+    /// Returns whether nobody but the log gets to know it.
+    fn is_error(self) -> bool {
+        matches!(self, Warning::BackgroundFailed | Warning::DetachedFailed | Warning::DetachedPanicked)
+    }
+}
+
+/// What a warning is about.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Concerns<'a> {
+    /// The key or keys, in quotes.
+    pub(super) key: Option<&'a dyn fmt::Display>,
+    /// The error. Its alternate form includes the causes.
+    pub(super) error: Option<&'a dyn fmt::Display>,
+    /// The server that failed.
+    pub(super) server: Option<&'a str>,
+}
+
+impl<'a> Concerns<'a> {
+    pub(super) fn key(key: &'a dyn fmt::Display) -> Self {
+        Concerns { key: Some(key), ..Concerns::default() }
+    }
+
+    pub(super) fn because(
+        self,
+        error: &'a dyn fmt::Display,
+        backend_error: Option<&'a BackendError>,
+    ) -> Self {
+        Concerns { error: Some(error), server: backend_error.and_then(BackendError::server), ..self }
+    }
+
+    pub(super) fn because_of<E: fmt::Display>(self, error: &'a CreateError<E>) -> Self {
+        let region = if let CreateError::Region(error) = error { error.backend_error() } else { None };
+        self.because(error, region)
+    }
+}
+
+/// Lets one warning of each kind pass in ten seconds of the region's clock, and counts the others.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings(Mutex<[Limit; KINDS]>);
+
+#[derive(Debug, Default)]
+struct Limit {
+    last: Option<CreationTime>,
+    suppressed: u64,
+}
+
+impl Limit {
+    fn pass(&mut self, now: CreationTime) -> Option<u64> {
+        // The clock may have been set back.
+        if self.last.is_some_and(|last| last <= now && last.age(now) < PAUSE) {
+            self.suppressed += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+impl Warnings {
+    /// Returns how many warnings of this kind were suppressed before this one, or `None` to suppress this one too.
+    fn pass(&self, warning: Warning, now: CreationTime) -> Option<u64> {
+        self.0.lock()[warning as usize].pass(now)
+    }
+}
+
+/// An error with its causes.
+struct WithCauses<'a>(&'a dyn fmt::Display);
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl Configured {
+    /// Returns how many warnings of this kind were suppressed before this one, or `None` to suppress this one too.
+    pub(super) fn may_warn(&self, warning: Warning) -> Option<u64> {
+        self.warnings.pass(warning, self.clock.present())
+    }
+
+    /// Logs a warning, unless one of its kind was logged less than ten seconds ago.
+    #[cold]
+    pub(super) fn warn(&self, warning: Warning, concerns: Concerns<'_>) {
+        let Some(suppressed) = self.may_warn(warning) else { return };
+        let Concerns { key, error, server } = concerns;
+        let (region, message) = (&*self.region, warning.message());
+        let key = key.map(tracing::field::display);
+        let error = error.map(|error| tracing::field::display(WithCauses(error)));
+        if warning.is_error() {
+            tracing::error!(target: CREATION, region, key, server, error, suppressed, "{message}");
+        } else {
+            tracing::warn!(target: CREATION, region, key, server, error, suppressed, "{message}");
+        }
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_warning_of_a_kind_passes_in_ten_seconds() {
+        let warnings = Warnings::default();
+        let pass = |warning, second| warnings.pass(warning, CreationTime::from_seconds(1000.0 + second));
+        let passed = [0.0, 1.0, 9.9, 10.0, 19.0, 20.5].map(|second| pass(Warning::NotStored, second));
+        assert_eq!(passed, [Some(0), None, None, Some(2), None, Some(1)]);
+        assert_eq!(pass(Warning::LeaseLost, 20.5), Some(0), "each kind has a limit of its own");
+        assert_eq!(pass(Warning::NotStored, -50.0), Some(0), "the clock was set back");
+    }
+
+    #[test]
+    fn all_messages_differ() {
+        use Warning::*;
+        let all = [NotStored, NotReleased, OldValueServed, MutexFailed, WithoutMutex, LeaseLost, LongWait];
+        let mut messages: Vec<_> = all.map(Warning::message).into();
+        messages.extend([BackgroundFailed, DetachedFailed, DetachedPanicked].map(Warning::message));
+        messages.sort_unstable();
+        messages.dedup();
+        assert_eq!(messages.len(), KINDS);
+    }
+}
