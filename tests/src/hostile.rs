@@ -18,7 +18,7 @@ pub enum Misbehavior {
     None,
     /// It never replies.
     Freeze,
-    /// It replies to scripts that the lock is held by another holder, and to nothing else.
+    /// It replies to scripts that the lock is held by another holder, to `ECHO` as it should, and to nothing else.
     Hold,
     /// It sends the bytes, and then nothing.
     Send(&'static [u8]),
@@ -143,6 +143,7 @@ impl Shared {
         };
         match misbehavior {
             Misbehavior::None | Misbehavior::Answer(..) => client.write_all(&reply),
+            Misbehavior::Hold if is("ECHO") => client.write_all(&reply),
             Misbehavior::Hold if is("EVAL") => client.write_all(b":0\r\n"),
             Misbehavior::Freeze | Misbehavior::Hold => Ok(()),
             Misbehavior::Send(bytes) => client.write_all(bytes),

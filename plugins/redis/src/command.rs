@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dogpile_sdk::BackendError;
 
 use crate::error;
-use crate::resp::{self, Expected, Value};
+use crate::resp::{self, Expected, Likeness, Value};
 
 /// A command, and the key that selects its server.
 pub(crate) struct Command<'k> {
@@ -48,14 +48,14 @@ impl<'k> Command<'k> {
     /// Creates a command that runs `script` with `key` as its only key. The script returns an integer.
     pub(crate) fn script(script: &'static str, key: &'k str) -> Self {
         let arguments = vec!["EVAL".into(), script.into(), Argument::Number(1), key.into()];
-        Command { key, arguments, expected: Expected::Integer }
+        Command { key, arguments, expected: Expected::Verdict }
     }
 
     /// Creates a command that runs `script` with pairs of keys. `key` selects its server.
     pub(crate) fn script_of(script: &'static str, key: &'k str, keys: &[(&'k str, &'k str)]) -> Self {
         let mut arguments = vec!["EVAL".into(), script.into(), Argument::Number(keys.len() as u64 * 2)];
         arguments.extend(keys.iter().flat_map(|(first, second)| [Argument::from(*first), (*second).into()]));
-        Command { key, arguments, expected: Expected::Integer }
+        Command { key, arguments, expected: Expected::Verdict }
     }
 
     pub(crate) fn arg(mut self, argument: impl Into<Argument<'k>>) -> Self {
@@ -113,6 +113,9 @@ struct Guard {
     reply: Expected,
     /// Whether the request has several values, which could be mistaken for each other.
     is_of_a_batch: bool,
+    /// What a surplus reply could be mistaken for.
+    has_value: bool,
+    has_verdict: bool,
 }
 
 impl Request {
@@ -122,19 +125,21 @@ impl Request {
         request.guarded()
     }
 
-    /// Adds a guard if the request reads values.
+    /// Adds a guard if the request reads values, or a number on which the caller acts.
     pub(crate) fn guarded(mut self) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let values = self.expected.iter().filter(|expected| expected.is_value()).count();
-        if values == 0 {
+        let is_value = |expected: &&Expected| expected.likeness() == Some(Likeness::Value);
+        let values = self.expected.iter().filter(is_value).count();
+        let has_verdict = self.expected.contains(&Expected::Verdict);
+        if values == 0 && !has_verdict {
             return self;
         }
         let (begin, number) = (self.packed.len(), NEXT.fetch_add(1, Ordering::Relaxed));
         resp::command(2, &mut self.packed);
         resp::bulk(b"ECHO", &mut self.packed);
         resp::number(number, &mut self.packed);
-        let (reply, is_of_a_batch) = (Expected::Echo(number), values > 1);
-        Request { guard: Some(Guard { begin, reply, is_of_a_batch }), ..self }
+        let (reply, is_of_a_batch, has_value) = (Expected::Echo(number), values > 1, values > 0);
+        Request { guard: Some(Guard { begin, reply, is_of_a_batch, has_value, has_verdict }), ..self }
     }
 
     /// Returns the packed commands, without the guard unless `is_guarded`.
@@ -145,11 +150,16 @@ impl Request {
         }
     }
 
-    /// Returns the kind of the guard's reply, if the request needs a guard. A request for one value needs it only if it
-    /// follows another value.
-    pub(crate) fn guard(&self, follows_value: bool) -> Option<Expected> {
-        let guard = self.guard.as_ref().filter(|guard| guard.is_of_a_batch || follows_value);
-        guard.map(|guard| guard.reply)
+    /// Returns the kind of the guard's reply, if the request needs a guard. A request for one value or number needs it only
+    /// if it follows another one.
+    pub(crate) fn guard(&self, follows: Option<Likeness>) -> Option<Expected> {
+        let guard = self.guard.as_ref()?;
+        let is_confusable = match follows {
+            Some(Likeness::Value) => guard.has_value,
+            Some(Likeness::Number) => guard.has_verdict,
+            None => false,
+        };
+        (guard.is_of_a_batch || is_confusable).then_some(guard.reply)
     }
 
     pub(crate) fn add(&mut self, command: &Command<'_>) {
@@ -269,26 +279,35 @@ mod tests {
         assert_eq!(request.packed(false).escape_ascii().to_string(), expected.escape_ascii().to_string());
         assert_eq!(request.expected, [Expected::Done, Expected::Values(2), Expected::Done]);
         let writes = Request::new([&Command::new("DEL", "key", Expected::Integer)]);
-        assert_eq!((writes.guard(true), writes.packed(true)), (None, writes.packed(false)));
+        for follows in [None, Some(Likeness::Value), Some(Likeness::Number)] {
+            assert_eq!((writes.guard(follows), writes.packed(true)), (None, writes.packed(false)));
+        }
     }
 
     #[test]
     fn request_of_one_value_has_a_guard_after_another_value() {
         let get = Request::new(&[Command::new("GET", "key", Expected::Value)]);
-        assert_eq!(get.guard(false), None);
-        assert!(get.guard(true).is_some());
+        assert_eq!((get.guard(None), get.guard(Some(Likeness::Number))), (None, None));
+        assert!(get.guard(Some(Likeness::Value)).is_some());
         assert!(get.packed(true).starts_with(get.packed(false)));
+    }
+
+    #[test]
+    fn script_has_a_guard_after_another_number() {
+        let script = Request::new(&[Command::script("return 1", "key")]);
+        assert_eq!((script.guard(None), script.guard(Some(Likeness::Value))), (None, None));
+        assert!(script.guard(Some(Likeness::Number)).is_some());
     }
 
     #[test]
     fn request_of_several_values_has_a_guard() {
         let gets = ["a", "b"].map(|key| Command::new("GET", key, Expected::Value));
         let (one, two) = (Request::new(&gets), Request::new(&gets));
-        assert!(one.guard(false).is_some() && one.guard(false) != two.guard(false));
+        assert!(one.guard(None).is_some() && one.guard(None) != two.guard(None));
         assert_eq!(one.expected, [Expected::Value; 2]);
         let gets = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n";
         assert_eq!(one.packed(false), gets);
-        let Some(Expected::Echo(number)) = one.guard(false) else { panic!("it has a guard") };
+        let Some(Expected::Echo(number)) = one.guard(None) else { panic!("it has a guard") };
         let number = number.to_string();
         let guard = format!("*2\r\n$4\r\nECHO\r\n${}\r\n{number}\r\n", number.len());
         assert_eq!(one.packed(true), [&gets[..], guard.as_bytes()].concat());

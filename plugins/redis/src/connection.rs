@@ -15,7 +15,7 @@ use self::handshake::{Step, steps};
 #[cfg(feature = "tokio")]
 pub(crate) use self::handshake::{Step, steps};
 pub(crate) use self::server::{Address, Login, Profile, Server};
-use crate::resp::{Decoder, Expected, Invalid, Value};
+use crate::resp::{Decoder, Expected, Invalid, Likeness, Value};
 
 /// A connection to a server. After a failure, it must be closed: its next bytes may belong to an earlier command.
 pub(crate) struct Connection {
@@ -23,8 +23,8 @@ pub(crate) struct Connection {
     decoder: Decoder,
     /// The most bytes of a value.
     value_limit: usize,
-    /// Whether the last reply was the value of a key.
-    has_read_value: bool,
+    /// What the last reply could be mistaken for, guards aside.
+    last_read: Option<Likeness>,
 }
 
 /// The moments by which a new connection must be open and logged in.
@@ -44,8 +44,7 @@ impl Connection {
         value_limit: usize,
     ) -> Result<Self, Failure> {
         let stream = connector.connect(deadlines.connected)?;
-        let mut connection =
-            Connection { stream, decoder: Decoder::default(), value_limit, has_read_value: false };
+        let mut connection = Connection { stream, decoder: Decoder::default(), value_limit, last_read: None };
         connection.set_deadline(deadlines.ready);
         connection.shake_hands(&steps(login, purpose))?;
         Ok(connection)
@@ -90,7 +89,9 @@ impl Connection {
                 Some(Value::Push(_)) if expected != Expected::Message => {}
                 Some(reply) => {
                     expected.check(&reply)?;
-                    self.has_read_value = expected.is_value();
+                    if !matches!(expected, Expected::Echo(_)) {
+                        self.last_read = expected.likeness();
+                    }
                     return Ok(reply);
                 }
                 None => self.stream.fill(self.decoder.missing())?,
@@ -98,9 +99,9 @@ impl Connection {
         }
     }
 
-    /// Returns whether the last reply was the value of a key, for which a surplus reply could be mistaken.
-    pub(crate) fn has_read_value(&self) -> bool {
-        self.has_read_value
+    /// Returns what a surplus reply could be mistaken for, which repeats the last one.
+    pub(crate) fn last_read(&self) -> Option<Likeness> {
+        self.last_read
     }
 
     /// Ends an exchange whose replies were all received.

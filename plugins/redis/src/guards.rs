@@ -2,7 +2,7 @@
 //!
 //! Replies of Redis do not say to which command they belong. A proxy that sends a reply twice thereby gives each key the
 //! value of the one before, and nothing else shows it as long as the next request is sent before the surplus bytes
-//! arrive. A guard is an `ECHO` of a number that no earlier request had. If its reply is not at its place, the others may
+//! arrive. A lock would seem to be acquired in the same way. A guard is an `ECHO` of a number that no earlier request had. If its reply is not at its place, the others may
 //! not be either.
 
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Guards {
             return None;
         }
         // A surplus reply of another type is noticed anyway.
-        request.guard(connection.has_read_value())
+        request.guard(connection.last_read())
     }
 
     /// Receives the reply to a guard.
@@ -63,5 +63,57 @@ impl Guards {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+    use std::time::Duration;
+
+    use dogpile_sdk::BytesBackend;
+
+    use crate::RedisBackend;
+
+    /// Longer than any step of a test takes.
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// Receives what the client sends at once.
+    fn receive(stream: &mut TcpStream) -> String {
+        let mut space = [0; 4096];
+        let count = stream.read(&mut space).unwrap();
+        String::from_utf8(space[..count].into()).unwrap()
+    }
+
+    /// A proxy repeats the reply to one lock script when the next one has been sent.
+    #[test]
+    fn repeated_reply_to_a_lock_script_acquires_no_other_lock() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(LIMIT)).unwrap();
+            assert!(receive(&mut stream).contains("EVAL"));
+            stream.write_all(b":1\r\n").unwrap();
+            let request = receive(&mut stream);
+            stream.write_all(b":1\r\n").unwrap();
+            // Its own reply arrives late. Without a guard, the client would not wait for it.
+            if let Some((_, number)) = request.split_once("ECHO\r\n") {
+                stream.write_all(format!(":0\r\n{number}").as_bytes()).unwrap();
+            }
+        });
+        let config = format!(r#"{{"host": "127.0.0.1", "port": {port}, "distributed_lock": true}}"#);
+        let backend = RedisBackend::new(&serde_json::from_str(&config).unwrap()).unwrap();
+        let lock = |key| backend.get_mutex(key).unwrap();
+        // It stays acquired, so that nothing else is sent on the connection.
+        let first = lock("first");
+        assert!(first.try_acquire().unwrap());
+        let error = lock("second").try_acquire().unwrap_err();
+        assert!(error.to_string().contains("bytes that belong to no command"), "{error}");
+        server.join().unwrap();
+        std::mem::forget(first);
     }
 }

@@ -101,7 +101,7 @@ impl LeaseStore for RedisLocks {
     }
 
     fn locked(&self, key: &str) -> Result<bool, BackendError> {
-        self.run(Command::new("EXISTS", &self.name(key), Expected::Integer), Repeat::Harmless)
+        self.run(Command::new("EXISTS", &self.name(key), Expected::Verdict), Repeat::Harmless)
     }
 
     fn fence(&self, key: &str, token: &str) -> Option<Fence> {

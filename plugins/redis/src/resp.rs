@@ -14,6 +14,6 @@ mod value;
 
 pub(crate) use self::decode::Decoder;
 pub(crate) use self::encode::{bulk, command, number};
-pub(crate) use self::expected::Expected;
+pub(crate) use self::expected::{Expected, Likeness};
 pub(crate) use self::limits::Invalid;
 pub(crate) use self::value::{ErrorReply, Value};

@@ -10,7 +10,10 @@ pub(crate) enum Expected {
     Value,
     /// An array with this many strings or nils.
     Values(usize),
+    /// An integer that hardly matters.
     Integer,
+    /// An integer on which the caller acts, such as whether a lock was acquired.
+    Verdict,
     /// The status `OK`.
     Done,
     /// An array, a map, or nil, whose parts the caller checks.
@@ -20,6 +23,15 @@ pub(crate) enum Expected {
     Echo(u64),
     /// A push message, or anything that a server sends while it is only listened to.
     Message,
+}
+
+/// What a reply could be mistaken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Likeness {
+    /// The value of a key.
+    Value,
+    /// The number that a command returns.
+    Number,
 }
 
 impl Expected {
@@ -40,7 +52,7 @@ impl Expected {
                 let total = value.saturating_mul(count).min(Self::TOTAL.max(value));
                 Limits { elements: count.saturating_add(Self::MORE), string: value, total }
             }
-            Expected::Integer | Expected::Done | Expected::Echo(_) => {
+            Expected::Integer | Expected::Verdict | Expected::Done | Expected::Echo(_) => {
                 Limits { elements: Self::MORE, ..Limits::PUSH }
             }
             Expected::List => Limits { elements: Self::ELEMENTS, string: Self::TEXT, total: Self::TOTAL / 8 },
@@ -48,9 +60,13 @@ impl Expected {
         }
     }
 
-    /// Returns whether it is the value of a key, or the echo after one.
-    pub(crate) fn is_value(self) -> bool {
-        matches!(self, Expected::Value | Expected::Values(_) | Expected::Echo(_))
+    /// Returns what it could be mistaken for, if it is one of many replies that look alike.
+    pub(crate) fn likeness(self) -> Option<Likeness> {
+        match self {
+            Expected::Value | Expected::Values(_) => Some(Likeness::Value),
+            Expected::Integer | Expected::Verdict => Some(Likeness::Number),
+            Expected::Done | Expected::List | Expected::Echo(_) | Expected::Message => None,
+        }
     }
 
     /// Returns an error unless `value` is the expected reply or an error reply.
@@ -58,7 +74,8 @@ impl Expected {
         let is_value = |value: &Value| matches!(value, Value::Bulk(_) | Value::Nil);
         let kind = |expected| Err(Invalid::Kind { given: value.kind(), expected });
         match (self, value) {
-            (_, Value::Error(_)) | (Expected::Integer, Value::Integer(_)) | (Expected::Message, _) => Ok(()),
+            (_, Value::Error(_)) | (Expected::Message, _) => Ok(()),
+            (Expected::Integer | Expected::Verdict, Value::Integer(_)) => Ok(()),
             (Expected::Value, value) if is_value(value) => Ok(()),
             (Expected::Values(expected), Value::Array(values)) if values.len() != expected => {
                 Err(Invalid::Count { given: values.len(), expected })
@@ -71,7 +88,7 @@ impl Expected {
             (Expected::Echo(_), _) => Err(Invalid::Unread),
             (Expected::Value, _) => kind("a value"),
             (Expected::Values(_), _) => kind("an array of values"),
-            (Expected::Integer, _) => kind("an integer"),
+            (Expected::Integer | Expected::Verdict, _) => kind("an integer"),
             (Expected::Done, _) => kind("the status OK"),
             (Expected::List, _) => kind("an array or map"),
         }

@@ -210,6 +210,7 @@ proptest! {
             Expected::Value,
             Expected::Values(2),
             Expected::Integer,
+            Expected::Verdict,
             Expected::Done,
             Expected::List,
             Expected::Message,
