@@ -4,17 +4,15 @@
 //! by the numbers that the server repeats. A connection is closed as soon as they do not match. Every wait ends by the
 //! deadline of its call.
 //!
-//! Calls wait in the [`Lane`](lane::Lane) of a connection. A task of the [`Driver`](driver::Driver) sends them over a
+//! Calls wait in the [`Lane`](dogpile_net::Lane) of a connection. A task of the [`Driver`](driver::Driver) sends them over a
 //! [`Link`](link::Link) and completes them.
 
-mod alarm;
 mod call;
 mod client;
 mod driver;
 mod due;
 mod failure;
 mod handshake;
-mod lane;
 mod link;
 mod locks;
 mod multiplexer;

@@ -1,8 +1,9 @@
 //! [`Call`]: operations that wait for their replies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
+
+use dogpile_net::{Cancellation, Place, Queued};
 
 use super::owned::Owned;
 use crate::client::{Error, Operation, Outcome};
@@ -49,11 +50,6 @@ impl Call {
         }
     }
 
-    /// Returns about how many bytes the requests have.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Returns the number of operations.
     pub(super) fn len(&self) -> usize {
         self.operations.len()
@@ -96,16 +92,6 @@ impl Call {
         }
     }
 
-    /// Returns whether nobody waits for the outcomes.
-    pub(super) fn is_over(&self) -> bool {
-        self.receive.is_none() || self.cancellation.is_canceled()
-    }
-
-    /// Returns whether the deadline has passed at `now` and no outcome was delivered.
-    pub(super) fn is_expired(&self, now: Instant) -> bool {
-        self.receive.is_some() && self.deadline <= now
-    }
-
     /// Returns whether the operations without a reply may be sent once more, on another connection.
     pub(super) fn may_be_repeated(&self, now: Instant) -> bool {
         let is_harmless = |operation: &Arc<Owned>| operation.operation().is_harmless();
@@ -114,33 +100,20 @@ impl Call {
     }
 }
 
-/// Whether the caller has lost interest in a call. Its operations are not sent then, unless they already were.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cancellation(Arc<AtomicBool>);
-
-impl Cancellation {
-    pub(super) fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Queued for Call {
+    fn size(&self) -> usize {
+        self.size
     }
 
-    fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn deadline(&self) -> Instant {
+        self.deadline
     }
-}
 
-/// Counts a call among those of its connection, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    pub(super) fn among(calls: &Arc<AtomicUsize>) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Place(Arc::clone(calls))
+    fn is_over(&self) -> bool {
+        self.receive.is_none() || self.cancellation.is_canceled()
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    fn is_expired(&self, now: Instant) -> bool {
+        self.receive.is_some() && self.deadline <= now
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::alarm::Alarm;
-use super::lane::Lane;
+use dogpile_net::{Alarm, Lane};
+
+use super::call::Call;
 use super::link::Link;
-use crate::client::{Deadlines, Failure, Invalid, Target};
+use crate::client::{Deadlines, Error, Failure, Invalid, Target};
 
 /// The time after which an unused connection is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -18,14 +19,14 @@ const IDLE: Duration = Duration::from_secs(60);
 ///
 /// Dropping it early ends the lane's calls, so that none waits for a task that is gone.
 pub(super) struct Driver {
-    lane: Arc<Lane>,
+    lane: Arc<Lane<Call>>,
     target: Arc<Target>,
     /// Whether the lane is idle. Another driver may serve it from then on.
     has_ended: bool,
 }
 
 impl Driver {
-    pub(super) fn new(lane: Arc<Lane>, target: Arc<Target>) -> Self {
+    pub(super) fn new(lane: Arc<Lane<Call>>, target: Arc<Target>) -> Self {
         Driver { lane, target, has_ended: false }
     }
 
@@ -34,7 +35,11 @@ impl Driver {
         while !self.lane.end() {
             match self.connect().await {
                 Ok(link) => self.serve(link).await,
-                Err(failure) => self.lane.fail(&Arc::new(self.target.failed(&failure))),
+                Err(failure) => {
+                    // Record it before any caller goes on.
+                    let error = self.target.failed(&failure);
+                    end(self.lane.drain(), error);
+                }
             }
         }
         self.has_ended = true;
@@ -62,7 +67,7 @@ impl Driver {
                 if is_any_expired && now.saturating_duration_since(begun) >= options.timeout / 2 {
                     return Poll::Ready(Err(Failure::TimedOut));
                 }
-                self.lane.expire(now, || self.target.error(&Failure::TimedOut));
+                self.expire(now);
             }
             Poll::Pending
         })
@@ -86,7 +91,7 @@ impl Driver {
                 if let Err(failure) = link.expire(now) {
                     return Poll::Ready(Some(failure));
                 }
-                self.lane.expire(now, || self.target.error(&Failure::TimedOut));
+                self.expire(now);
                 // The alarm may have been set for a call that has ended since, and then only tells the time.
                 if !link.is_idle() || link.has_received_since(idle_since) {
                     idle_since = now;
@@ -98,6 +103,14 @@ impl Driver {
         .await;
         if let Some(failure) = failure {
             self.close(link, &failure);
+        }
+    }
+
+    /// Ends the waits of calls that were not sent by their deadline.
+    fn expire(&self, now: Instant) {
+        let expired = self.lane.expire(now);
+        if !expired.is_empty() {
+            end(expired, self.target.error(&Failure::TimedOut));
         }
     }
 
@@ -116,4 +129,10 @@ impl Drop for Driver {
             self.lane.abandon();
         }
     }
+}
+
+/// Ends the waits of calls that were not sent.
+fn end(calls: impl IntoIterator<Item = Call>, error: Error) {
+    let error = Arc::new(error);
+    calls.into_iter().for_each(|mut call| call.fail(&error));
 }

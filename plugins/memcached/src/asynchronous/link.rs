@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use dogpile_net::AsyncStream;
+use dogpile_net::{AsyncStream, Lane, Queued};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::call::Call;
 use super::due::Due;
 use super::failure::{broken, of_another_call};
 use super::handshake;
-use super::lane::Lane;
 use crate::client::{Awaited, Codec, Deadlines, Error, Failure, Invalid, Response, TOTAL, Target};
 
 /// The most bytes that are read at a time.
@@ -78,7 +77,7 @@ impl Link {
     }
 
     /// Receives what has arrived, sends what is waiting in `lane`, and returns the failure that ends the connection.
-    pub(super) fn poll(&mut self, lane: &Lane, context: &mut Context<'_>) -> Poll<Failure> {
+    pub(super) fn poll(&mut self, lane: &Lane<Call>, context: &mut Context<'_>) -> Poll<Failure> {
         let mut steps = STEPS;
         while steps > 0 {
             // Read first. Bytes that arrived before a request was sent are not its reply.
@@ -154,7 +153,7 @@ impl Link {
     }
 
     /// Writes requests to `out`, as long as there is room, and takes further calls from `lane`.
-    fn gather(&mut self, lane: &Lane, waker: &Waker) {
+    fn gather(&mut self, lane: &Lane<Call>, waker: &Waker) {
         if self.at == self.out.len() {
             self.at = 0;
             self.out.clear();

@@ -6,12 +6,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use dogpile_net::{Added, Cancellation, Lane};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::call::{Call, Cancellation};
+use super::call::Call;
 use super::driver::Driver;
-use super::lane::{Added, Lane};
 use super::owned::Owned;
 use crate::client::{Error, Failure, Outcome, Target, Urgency};
 
@@ -32,8 +32,8 @@ const MAX_BYTES: [usize; 2] = [16 << 20, 256 << 20];
 pub(super) struct Multiplexer {
     target: Arc<Target>,
     runtime: Handle,
-    small: Vec<Arc<Lane>>,
-    large: Vec<Arc<Lane>>,
+    small: Vec<Arc<Lane<Call>>>,
+    large: Vec<Arc<Lane<Call>>>,
 }
 
 /// How operations are sent.
@@ -104,7 +104,7 @@ impl Multiplexer {
     }
 
     /// Returns the lane with the fewest calls for operations of this size.
-    fn lane_for(&self, operations: &[Arc<Owned>]) -> &Arc<Lane> {
+    fn lane_for(&self, operations: &[Arc<Owned>]) -> &Arc<Lane<Call>> {
         let size: usize = operations.iter().map(|operation| operation.size()).sum();
         let lanes = if size > LARGE || operations.len() >= MANY { &self.large } else { &self.small };
         // There is at least one.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dogpile_net::Cancellation;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use super::call::Cancellation;
 use super::multiplexer::{Multiplexer, Terms};
 use super::owned::Owned;
 use crate::calls::Calls;

@@ -1,8 +1,8 @@
 //! [`Call`]: a request that waits for its replies.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
+
+use dogpile_net::{Cancellation, Place, Queued};
 
 use crate::command::{Repeat, Request};
 use crate::connection::Failure;
@@ -54,20 +54,23 @@ impl Call {
         drop(self.place);
         self.outcome.map(|receive| Delivery { receive, outcome: Ok(replies) })
     }
+}
 
-    /// Returns whether nobody waits for the outcome.
-    pub(super) fn is_over(&self) -> bool {
+impl Queued for Call {
+    fn size(&self) -> usize {
+        self.request.packed(false).len()
+    }
+
+    fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn is_over(&self) -> bool {
         self.outcome.is_none() || self.cancellation.is_canceled()
     }
 
-    /// Returns whether an outcome is still due at `now`, because the deadline has not passed and there was none.
-    pub(super) fn is_expired(&self, now: Instant) -> bool {
+    fn is_expired(&self, now: Instant) -> bool {
         self.outcome.is_some() && self.deadline <= now
-    }
-
-    /// Returns the number of bytes that the request has.
-    pub(super) fn size(&self) -> usize {
-        self.request.packed(false).len()
     }
 }
 
@@ -81,36 +84,5 @@ impl Delivery {
     /// Delivers the outcome. It runs code of the caller, so no lock may be held.
     pub(super) fn run(self) {
         (self.receive)(self.outcome);
-    }
-}
-
-/// Whether the caller has lost interest in a call. Its request is not sent then, unless it already was.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cancellation(Arc<AtomicBool>);
-
-impl Cancellation {
-    pub(super) fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_canceled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Counts a call among those of its connection, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    pub(super) fn among(calls: &Arc<AtomicUsize>) -> Self {
-        calls.fetch_add(1, Ordering::Relaxed);
-        Place(Arc::clone(calls))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -7,10 +7,10 @@ use std::process;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use dogpile_net::Cancellation;
 use dogpile_sdk::{BackendError, OwnedRuntime, PerProcess, Running};
 use tokio::time::sleep;
 
-use super::call::Cancellation;
 use super::channels::Membership;
 use super::cluster::ToCluster;
 use super::multiplexer::Terms;

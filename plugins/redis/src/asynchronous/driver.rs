@@ -1,16 +1,15 @@
 //! [`Driver`]: the task that carries the calls of a lane to a server.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use dogpile_net::Connector;
-use tokio::time::{Sleep, sleep_until};
+use dogpile_net::{Alarm, Connector};
 
-use super::call::Delivery;
+use super::call::{Call, Delivery};
 use super::link::Link;
 use super::route::{Open, Route};
 use crate::connection::{Deadlines, Failure, Login};
@@ -38,7 +37,7 @@ impl Driver {
         while !self.route.lane.end() {
             match self.connect().await {
                 Ok(link) => self.serve(link).await,
-                Err(failure) => self.route.lane.fail(&failure),
+                Err(failure) => end(self.route.lane.drain(), &failure),
             }
         }
         self.has_ended = true;
@@ -60,7 +59,7 @@ impl Driver {
             }
             let next = || self.route.lane.earliest().unwrap_or_else(|| Instant::now() + self.limits.timeout);
             while alarm.poll(next(), context).is_ready() {
-                self.route.lane.expire(Instant::now());
+                end(self.route.lane.expire(Instant::now()), &Failure::TimedOut);
             }
             Poll::Pending
         })
@@ -108,11 +107,11 @@ impl Driver {
             let next = link.earliest().into_iter().chain(lane.earliest()).min().unwrap_or(idle_until);
             if alarm.poll(next, context).is_pending() {
                 open.driver.clone_from(context.waker());
-                open.alarm = alarm.at;
+                open.alarm = alarm.at();
                 return Poll::Pending;
             }
             let now = Instant::now();
-            lane.expire(now);
+            end(lane.expire(now), &Failure::TimedOut);
             if let Err(failure) = link.expire(now) {
                 return Poll::Ready(Some(failure));
             }
@@ -141,33 +140,9 @@ impl Drop for Driver {
     }
 }
 
-/// A timer that is set again only for an earlier time, because setting it takes longer than ignoring it.
-struct Alarm {
-    sleep: Pin<Box<Sleep>>,
-    at: Instant,
-}
-
-impl Alarm {
-    fn new(at: Instant) -> Self {
-        Alarm { sleep: Box::pin(sleep_until(at.into())), at }
-    }
-
-    /// Returns `Ready` if the time has come. That may be before `next`. The alarm is then set for `next`.
-    fn poll(&mut self, next: Instant, context: &mut Context<'_>) -> Poll<()> {
-        if next < self.at {
-            self.set(next);
-        }
-        // Look at the clock as well: the runtime does not look after its timers while its tasks are busy.
-        if self.at > Instant::now() && self.sleep.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
-        // The caller acts now, and asks again for the time after that.
-        self.set(next.max(Instant::now()));
-        Poll::Ready(())
-    }
-
-    fn set(&mut self, at: Instant) {
-        self.at = at;
-        self.sleep.as_mut().reset(at.into());
+/// Ends the waits of calls that were not sent.
+fn end(calls: impl IntoIterator<Item = Call>, failure: &Failure) {
+    for mut call in calls {
+        call.complete(Err(failure.clone()));
     }
 }

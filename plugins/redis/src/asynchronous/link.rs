@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use dogpile_net::{AsyncStream, Connector};
+use dogpile_net::{AsyncStream, Connector, Lane, Queued};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::call::{Call, Delivery};
 use super::due::{Due, What};
 use super::failure::{broken, of_others};
-use super::lane::Lane;
 use super::opened::{Opened, decode};
 use crate::command::Repeat;
 use crate::connection::{Deadlines, Failure, Login, Purpose};
@@ -112,7 +111,7 @@ impl Link {
     }
 
     /// Receives what has arrived, sends what is waiting in `lane`, and returns the failure that ends the connection.
-    pub(super) fn poll(&mut self, lane: &Lane, context: &mut Context<'_>) -> Poll<Failure> {
+    pub(super) fn poll(&mut self, lane: &Lane<Call>, context: &mut Context<'_>) -> Poll<Failure> {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(failure);
         }
@@ -222,7 +221,7 @@ impl Link {
     }
 
     /// Moves calls from `lane` to those that are sent.
-    fn gather(&mut self, lane: &Lane, waker: &Waker) {
+    fn gather(&mut self, lane: &Lane<Call>, waker: &Waker) {
         self.clear_written();
         let before = self.due.len();
         while let Some(call) = lane.take(self.room(), waker) {

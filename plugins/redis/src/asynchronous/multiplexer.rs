@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use dogpile_net::Connector;
+use dogpile_net::{Added, Cancellation, Connector, Lane};
 use dogpile_sdk::{BackendError, ErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::call::{Call, Cancellation};
+use super::call::Call;
 use super::driver::Driver;
-use super::lane::{Added, Lane};
 use super::route::Route;
 use super::subscriptions::Subscriptions;
 use crate::command::{Repeat, Reply, Request};

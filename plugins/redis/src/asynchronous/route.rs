@@ -4,8 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use dogpile_net::{Added, Lane};
+
 use super::call::Call;
-use super::lane::{Added, Lane};
 use super::link::Link;
 
 /// The way of calls to a server over one connection: they wait in its lane, and are sent on its link.
@@ -14,7 +15,7 @@ use super::link::Link;
 /// by its caller, which saves waking the driver.
 #[derive(Debug)]
 pub(super) struct Route {
-    pub(super) lane: Lane,
+    pub(super) lane: Lane<Call>,
     /// `None` while there is no connection. Callers only try to lock it.
     open: Mutex<Option<Open>>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Open {
 }
 
 impl Route {
-    pub(super) fn new(lane: Lane) -> Self {
+    pub(super) fn new(lane: Lane<Call>) -> Self {
         Route { lane, open: Mutex::new(None) }
     }
 

@@ -1,4 +1,4 @@
-//! [`Alarm`]: the timer of a driver.
+//! [`Alarm`]: the timer of a task that carries calls.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,18 +8,20 @@ use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 
 /// A timer that is set again only for an earlier time, because setting it takes longer than ignoring it.
-pub(super) struct Alarm {
+#[derive(Debug)]
+pub struct Alarm {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
 }
 
 impl Alarm {
-    pub(super) fn new(at: Instant) -> Self {
+    /// Creates a timer, in a runtime of tokio that has timers enabled.
+    pub fn new(at: Instant) -> Self {
         Alarm { sleep: Box::pin(sleep_until(at.into())), at }
     }
 
     /// Returns `Ready` if the time has come. That may be before `next`. The alarm is then set for `next`.
-    pub(super) fn poll(&mut self, next: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, next: Instant, context: &mut Context<'_>) -> Poll<()> {
         if next < self.at {
             self.set(next);
         }
@@ -30,6 +32,11 @@ impl Alarm {
         // The caller acts now, and asks again for the time after that.
         self.set(next.max(Instant::now()));
         Poll::Ready(())
+    }
+
+    /// Returns the time for which it is set.
+    pub fn at(&self) -> Instant {
+        self.at
     }
 
     fn set(&mut self, at: Instant) {
