@@ -19,14 +19,15 @@ use super::{DBM, LMDB, Place, configuration, region_over};
 struct Disk(TempDir);
 
 impl Disk {
-    /// Mounts a disk, or prints that the test is ignored and returns `None` if this process may not mount anything.
-    fn mount() -> Option<Self> {
+    /// Mounts a disk.
+    fn mount() -> Self {
+        Disk::try_mount().expect("this process may mount a disk")
+    }
+
+    /// Mounts a disk. Returns `None` if this process may not mount anything.
+    fn try_mount() -> Option<Self> {
         let folder = dogpile_tests::servers::folder();
-        if run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder.path()) {
-            return Some(Disk(folder));
-        }
-        eprintln!("ignored: this process may not mount a small disk");
-        None
+        run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder.path()).then(|| Disk(folder))
     }
 
     fn path(&self) -> &Path {
@@ -46,11 +47,12 @@ fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+#[cfg_attr(missing_mount, ignore = "needs the right to mount a disk")]
 #[test]
 fn full_disk_fails_writes_and_is_still_read() {
     bounded(|| {
         for backend in [DBM, LMDB] {
-            let Some(disk) = Disk::mount() else { return };
+            let disk = Disk::mount();
             let region = region_over(backend, &disk.path().join("cache"));
             region.set("first", "kept".to_owned()).unwrap();
             let long = "x".repeat(50_000);
@@ -66,11 +68,12 @@ fn full_disk_fails_writes_and_is_still_read() {
     });
 }
 
+#[cfg_attr(missing_mount, ignore = "needs the right to mount a disk")]
 #[test]
 fn disk_with_room_again_is_written_again() {
     bounded(|| {
         for backend in [DBM, LMDB] {
-            let Some(disk) = Disk::mount() else { return };
+            let disk = Disk::mount();
             let filler = disk.path().join("filler");
             let region = region_over(backend, &disk.path().join("cache"));
             // Take all the room that is left.
@@ -84,7 +87,7 @@ fn disk_with_room_again_is_written_again() {
     });
 }
 
-/// Makes the folder and everything in it read-only. The superuser needs a disk for this.
+/// Makes the folder and everything in it read-only. The superuser needs the right to mount a disk for this.
 fn make_read_only(folder: &Path) {
     if run("mount", &["-o", "remount,ro"], folder) {
         return;
@@ -96,7 +99,7 @@ fn make_read_only(folder: &Path) {
 fn read_only_folder_is_reported() {
     for (backend, exists) in [(DBM, false), (DBM, true), (LMDB, false), (LMDB, true)] {
         // Without a disk, this process is not the superuser, so that the permissions of a folder suffice.
-        let (disk, folder) = (Disk::mount(), dogpile_tests::servers::folder());
+        let (disk, folder) = (Disk::try_mount(), dogpile_tests::servers::folder());
         let folder = disk.as_ref().map_or(folder.path(), Disk::path);
         let file = folder.join("cache");
         if exists {

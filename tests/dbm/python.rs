@@ -14,28 +14,28 @@ use serde_json::{Value, json};
 
 use super::{DBM, Place};
 
-/// Starts a Python process with a region over the file of `place`, or prints that the test is ignored and returns `None`
-/// if Python is not installed.
-fn peer(place: &Place, more: Value) -> Option<Peer> {
-    let python = python().inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+/// Starts a Python process with a region over the file of `place`.
+fn peer(place: &Place, more: Value) -> Peer {
+    let python = python().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/sqlite_peer.py");
     let mut configuration = place.configuration(json!({}));
     if let (Value::Object(configuration), Value::Object(more)) = (&mut configuration, more) {
         configuration.extend(more);
     }
-    Some(Peer::run(Command::new(python).arg(script), &configuration))
+    Peer::run(Command::new(python).arg(script), &configuration)
 }
 
-fn with_json(place: &Place) -> Option<Peer> {
+fn with_json(place: &Place) -> Peer {
     peer(place, json!({ "serializer": "json" }))
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn json_values_are_read_by_both() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
-        let Some(peer) = with_json(&place) else { return };
+        let peer = with_json(&place);
         region.set("ours", vec![1, 2]).unwrap();
         assert_eq!(peer.get("ours"), Some(json!([1, 2])));
         peer.set("theirs", &json!([3, 4]));
@@ -49,11 +49,12 @@ fn json_values_are_read_by_both() {
     });
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn pickled_values_in_a_file_of_python_are_read_by_both() {
     bounded(|| {
         let place = Place::new(DBM);
-        let Some(peer) = peer(&place, json!({})) else { return };
+        let peer = peer(&place, json!({}));
         peer.set("theirs", &json!({ "a": [1, null] }));
         let arguments = json!({ "filename": place.file() });
         let config = RegionConfig::new(DBM).arguments(arguments).serializer_named("pickle");
@@ -65,12 +66,13 @@ fn pickled_values_in_a_file_of_python_are_read_by_both() {
 }
 
 /// A Rust process locks the stripe of a key. Python locks the whole file.
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn locks_of_python_and_rust_exclude_each_other() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
-        let Some(peer) = with_json(&place) else { return };
+        let peer = with_json(&place);
         let mutexes = ["a", "b"].map(|key| region.backend().unwrap().get_mutex(key).unwrap());
         assert!(mutexes[0].try_acquire().unwrap());
         let acquire = json!({ "do": "acquire", "key": "other", "wait": false });
@@ -90,12 +92,13 @@ fn locks_of_python_and_rust_exclude_each_other() {
     });
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn python_waits_for_a_creator_in_rust() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
-        let Some(peer) = with_json(&place) else { return };
+        let peer = with_json(&place);
         let made = region.get_or_create("key", || {
             peer.tell(&json!({ "do": "get_or_create", "key": "key", "value": 99 }));
             11
@@ -105,12 +108,13 @@ fn python_waits_for_a_creator_in_rust() {
     });
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn rust_waits_for_a_creator_in_python() {
     bounded(|| {
         let place = Place::new(DBM);
         let region = place.region();
-        let Some(peer) = with_json(&place) else { return };
+        let peer = with_json(&place);
         peer.begin_to_create("key", &json!(12));
         assert!(region.key_is_locked("key").unwrap());
         thread::scope(|scope| {
@@ -121,12 +125,13 @@ fn rust_waits_for_a_creator_in_python() {
     });
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn concurrent_writes_of_both_are_kept() {
     bounded(|| {
         let place = Place::new(DBM);
         let region: CacheRegion = place.region();
-        let Some(peer) = with_json(&place) else { return };
+        let peer = with_json(&place);
         together(3, |thread| {
             for number in 0..100 {
                 match thread {

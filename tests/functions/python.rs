@@ -93,9 +93,10 @@ fn ours(generator: &str, namespace: Option<&str>, values: &[Both]) -> Value {
     json!(key)
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn generated_keys_equal_pythons_byte_for_byte() {
-    let Ok(python) = python() else { return };
+    let python = python().unwrap();
     let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
     let (mut runner, values) = (TestRunner::deterministic(), proptest::collection::vec(argument(), 0..=4));
     let (mut calls, mut expected) = (Vec::new(), Vec::new());
@@ -114,9 +115,10 @@ fn generated_keys_equal_pythons_byte_for_byte() {
     }
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn kwarg_key_fills_in_defaults_like_python() {
-    let Ok(python) = python() else { return };
+    let python = python().unwrap();
     let peer = Peer::start(&python, &json!({ "backend": "dogpile.cache.memory", "arguments": {} }));
     let call = |args: &str, kwargs: &str| {
         json!({
@@ -144,10 +146,11 @@ fn price(region: &CacheRegion, item: &str, year: u32) -> Vec<u32> {
     vec![u32::try_from(item.len()).unwrap(), year]
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn cached_function_shares_values_with_python() {
     bounded(|| {
-        let (Ok(server), Ok(python)) = (RedisServer::start(&[]), python()) else { return };
+        let (server, python) = (RedisServer::start(&[]).unwrap(), python().unwrap());
         let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
         let region = region_of("shared", config);
         let arguments = json!({ "host": "127.0.0.1", "port": server.port() });

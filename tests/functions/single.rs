@@ -63,18 +63,17 @@ fn on_shared_stores(test: fn(&CacheRegion)) {
         let filename = folder.path().join("cache.db");
         let config = RegionConfig::new("dogpile.cache.dbm").argument("filename", filename);
         test(&region_of("in a file", config));
-        if let Ok(server) = RedisServer::start(&[]) {
-            let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
-            test(&region_of("on Redis", config));
-        }
-        if let Ok(server) = MemcachedServer::start(&[]) {
-            let config = RegionConfig::new("dogpile.cache.pymemcache").argument("url", server.url());
-            test(&region_of("on memcached", config));
-        }
+        let server = RedisServer::start(&[]).unwrap();
+        let config = RegionConfig::new("dogpile.cache.redis").argument("port", server.port());
+        test(&region_of("on Redis", config));
+        let server = MemcachedServer::start(&[]).unwrap();
+        let config = RegionConfig::new("dogpile.cache.pymemcache").argument("url", server.url());
+        test(&region_of("on memcached", config));
     });
 }
 
 /// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
+#[cfg_attr(any(missing_redis, missing_memcached), ignore = "needs redis-server and memcached")]
 #[test]
 fn shared_stores_evaluate_once_per_tuple_of_arguments() {
     on_shared_stores(each_pair_is_evaluated_once);

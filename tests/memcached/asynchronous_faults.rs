@@ -30,7 +30,7 @@ fn hurried(backend: &Impatient, port: u16) -> RegionConfig {
 fn with_each(test: impl Fn(&Impatient, MemcachedServer) + Send + 'static) {
     bounded(move || {
         for backend in impatient() {
-            let Some(server) = counting_server() else { return };
+            let server = counting_server();
             eprintln!("with {}", backend.0);
             test(&backend, server);
         }
@@ -48,6 +48,7 @@ async fn until_all_are_found(region: &Arc<CacheRegion>, count: usize) {
     panic!("the server is not used again");
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
     with_each(|backend, server| {
@@ -89,6 +90,7 @@ fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn keys_of_an_unreachable_server_are_misses_and_a_restart_costs_no_call() {
     with_each(|backend, mut server| {
@@ -114,11 +116,12 @@ fn keys_of_an_unreachable_server_are_misses_and_a_restart_costs_no_call() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn server_down_costs_only_its_own_keys() {
     bounded(|| {
         for (name, mut more) in impatient() {
-            let Some(mut servers) = (0..3).map(|_| server()).collect::<Option<Vec<_>>>() else { return };
+            let mut servers = (0..3).map(|_| server()).collect::<Vec<_>>();
             let urls: Vec<_> = servers.iter().map(MemcachedServer::url).collect();
             if name == "dogpile.cache.pymemcache" {
                 // It is tried again a few times before its keys are others'.
@@ -138,10 +141,11 @@ fn server_down_costs_only_its_own_keys() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn retries_of_pymemcache_share_the_deadline() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         let more = json!({ "enable_retry_client": true, "retry_attempts": 3, "retry_delay": 0.01 });
         let region = shared(hurried(&("dogpile.cache.pymemcache", more), server.port()));
         on_one_thread(async {
@@ -155,6 +159,7 @@ fn retries_of_pymemcache_share_the_deadline() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn cut_reply_is_asked_for_again_on_a_new_connection() {
     with_each(|backend, server| {
@@ -172,6 +177,7 @@ fn cut_reply_is_asked_for_again_on_a_new_connection() {
 }
 
 /// The reply arrives slowly, and its call does not wait for the end. The rest of it is dropped.
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn late_reply_is_dropped_and_its_connection_kept() {
     with_each(|backend, server| {
@@ -194,6 +200,7 @@ fn late_reply_is_dropped_and_its_connection_kept() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn canceled_calls_disturb_no_others() {
     with_each(|backend, server| {
@@ -217,6 +224,7 @@ fn canceled_calls_disturb_no_others() {
 }
 
 /// Futures of all kinds are dropped at any moment. Afterwards, every key has its own value, on the same connections.
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn storm_of_cancellations_leaves_every_key_its_own_value() {
     const KEYS: usize = 64;
@@ -257,6 +265,7 @@ fn storm_of_cancellations_leaves_every_key_its_own_value() {
     with_each(move |backend, server| [false, true].into_iter().for_each(|is| storm(backend, &server, is)));
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn threads_of_the_runtime_end_with_the_region() {
     /// Returns the number of threads of a memcached backend's runtime. The system cuts their names.
@@ -275,7 +284,7 @@ fn threads_of_the_runtime_end_with_the_region() {
         return;
     }
     bounded(|| {
-        let Some(server) = counting_server() else { return };
+        let server = counting_server();
         let region = shared(config(&impatient()[0], server.port()));
         region.set("key", 1).unwrap();
         assert_eq!(threads(), 0);

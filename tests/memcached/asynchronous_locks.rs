@@ -42,11 +42,12 @@ fn is_locked(server: &MemcachedServer, key: &str) -> bool {
     say(server.port(), &format!("get _lock{key}")).starts_with("VALUE")
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn tasks_of_several_regions_run_one_creator() {
     bounded(|| {
         for backend in impatient() {
-            let Some(server) = server() else { return };
+            let server = server();
             let regions: Vec<_> = (0..4).map(|_| shared(with_locks(&backend, &server))).collect();
             let created = Arc::new(AtomicUsize::new(0));
             on_one_thread(async {
@@ -69,11 +70,12 @@ fn tasks_of_several_regions_run_one_creator() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn mutex_is_acquired_waited_for_and_released() {
     bounded(|| {
         for backend in impatient() {
-            let Some(server) = server() else { return };
+            let server = server();
             let region = || shared(with_locks(&backend, &server));
             let (ours, theirs) = (mutex(&region(), "key"), mutex(&region(), "key"));
             on_one_thread(async {
@@ -94,11 +96,12 @@ fn mutex_is_acquired_waited_for_and_released() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn lock_of_another_holder_is_not_released() {
     bounded(|| {
         for backend in impatient() {
-            let Some(server) = server() else { return };
+            let server = server();
             let region = shared(with_locks(&backend, &server));
             let mutex = mutex(&region, "key");
             on_one_thread(async {
@@ -112,11 +115,12 @@ fn lock_of_another_holder_is_not_released() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn canceled_waiter_acquires_nothing() {
     bounded(|| {
         for backend in impatient() {
-            let Some(server) = server() else { return };
+            let server = server();
             let region = || shared(with_locks(&backend, &server));
             let (ours, theirs) = (mutex(&region(), "key"), mutex(&region(), "key"));
             on_one_thread(async {
@@ -136,11 +140,12 @@ fn canceled_waiter_acquires_nothing() {
 }
 
 /// Behaviour as for blocking calls: a lock whose server is down excludes nobody, and the value is created.
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn creation_goes_on_without_the_server_of_its_lock() {
     bounded(|| {
         for backend in impatient() {
-            let Some(mut server) = server() else { return };
+            let mut server = server();
             let region = shared(with_locks(&backend, &server));
             server.kill();
             on_one_thread(async {
@@ -155,10 +160,11 @@ fn creation_goes_on_without_the_server_of_its_lock() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn value_of_a_creator_that_lost_its_lock_is_not_stored() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         let region = shared(with_locks(&impatient()[0], &server).argument("lock_timeout", 1));
         on_one_thread(async {
             let creator = async || {

@@ -76,6 +76,7 @@ pub(super) const SLOW: [Misbehavior; 6] = [
     Misbehavior::Drip(b"\x81\0\0\0\x04\0\0\0\0\x01\0\0"),
 ];
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn every_call_to_a_slow_server_ends_at_its_deadline() {
     bounded(|| {
@@ -101,6 +102,7 @@ fn every_call_to_a_slow_server_ends_at_its_deadline() {
 }
 
 /// With the default arguments, the other parts of a call do not wait for a server that just timed out.
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn whole_creation_on_a_slow_server_takes_one_timeout() {
     bounded(|| {
@@ -119,6 +121,7 @@ fn whole_creation_on_a_slow_server_takes_one_timeout() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn slow_servers_of_one_call_share_its_deadline() {
     bounded(|| {
@@ -153,6 +156,7 @@ fn slow_servers_of_one_call_share_its_deadline() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn wait_for_a_pooled_connection_counts_toward_the_deadline() {
     bounded(|| {
@@ -165,6 +169,7 @@ fn wait_for_a_pooled_connection_counts_toward_the_deadline() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn retries_count_toward_the_deadline() {
     bounded(|| {
@@ -177,6 +182,7 @@ fn retries_count_toward_the_deadline() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn connect_timeout_limits_opening_a_connection() {
     bounded(|| {
@@ -190,6 +196,7 @@ fn connect_timeout_limits_opening_a_connection() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn duplicated_reply_reaches_no_other_key() {
     bounded(|| {
@@ -210,6 +217,7 @@ fn duplicated_reply_reaches_no_other_key() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn reply_duplicated_after_the_call_reaches_no_other_key() {
     bounded(|| {
@@ -231,6 +239,7 @@ fn reply_duplicated_after_the_call_reaches_no_other_key() {
 }
 
 /// A reply that arrives one request late has the right type, and in the second case even the right key.
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn reply_to_the_previous_request_is_refused() {
     bounded(|| {
@@ -267,6 +276,7 @@ pub(super) const NO_VALUES: [Misbehavior; 14] = [
     Misbehavior::Stream(b"", b"VERSION 1.6.18\r\n"),
 ];
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn hostile_reply_is_no_value_and_later_ones_are_right() {
     bounded(|| {
@@ -294,10 +304,11 @@ fn hostile_reply_is_no_value_and_later_ones_are_right() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn value_beyond_max_value_bytes_is_refused() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         for backend in super::BACKENDS {
             let config = || {
                 let config = RegionConfig::new(backend).argument("url", server.url());
@@ -324,10 +335,11 @@ fn value_beyond_max_value_bytes_is_refused() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn decompressed_value_beyond_its_limit_is_refused() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
             let config =
                 || RegionConfig::new(backend).argument("url", server.url()).argument("min_compress_len", 100);

@@ -14,7 +14,7 @@ use super::{BACKENDS, count, say, server};
 /// The value has 1,000 bytes. It is set once by `set` and twice by `set_multi`. Each item is returned as its remaining lifetime in seconds
 /// (-1 for no limit), its flags, and its size.
 fn stored_items(backend: &str, more: &Value) -> Vec<[i64; 3]> {
-    let server = server().unwrap();
+    let server = server();
     let config = RegionConfig::new(backend).arguments(more).argument("url", server.url());
     let region = region_of("settings", config);
     let value = "a value ".repeat(125);
@@ -30,12 +30,10 @@ fn stored_items(backend: &str, more: &Value) -> Vec<[i64; 3]> {
 }
 
 /// Behaviour: `python-memcached-expire-time`, `pymemcache-expire-time`, `pylibmc-expire-time`
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn memcached_expire_time_sets_item_lifetime() {
     bounded(|| {
-        if server().is_none() {
-            return;
-        }
         for backend in BACKENDS {
             for (time, left) in [(20, 10..=20), (40 * 86_400, 40 * 86_400 - 10..=40 * 86_400 + 1)] {
                 let items = stored_items(backend, &json!({ "memcached_expire_time": time }));
@@ -46,12 +44,10 @@ fn memcached_expire_time_sets_item_lifetime() {
 }
 
 /// Behaviour: `python-memcached-min-compress-len`, `pylibmc-min-compress-len`
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn min_compress_len_compresses_long_values() {
     bounded(|| {
-        if server().is_none() {
-            return;
-        }
         for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
             let items = stored_items(backend, &json!({ "min_compress_len": 20 }));
             let is_compressed =
@@ -62,12 +58,10 @@ fn min_compress_len_compresses_long_values() {
 }
 
 /// Behaviour: `pylibmc-no-set-arguments`
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn default_arguments_store_plain_items_without_expiry() {
     bounded(|| {
-        if server().is_none() {
-            return;
-        }
         for backend in &BACKENDS[..3] {
             let items = stored_items(backend, &json!({}));
             let is_plain = |[expiry, flags, size]: &[i64; 3]| (*expiry, *flags) == (-1, 0) && *size > 1000;
@@ -76,10 +70,11 @@ fn default_arguments_store_plain_items_without_expiry() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn oversized_value_is_an_error_or_skipped() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         for backend in BACKENDS {
             let config = || {
                 let config = RegionConfig::new(backend).argument("url", server.url());
@@ -115,10 +110,11 @@ fn oversized_value_is_an_error_or_skipped() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn default_noreply_still_stores_all_values() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         let config = RegionConfig::new("dogpile.cache.pymemcache")
             .argument("url", server.url())
             .argument("default_noreply", true);
@@ -133,10 +129,11 @@ fn default_noreply_still_stores_all_values() {
     });
 }
 
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn invalid_unmangled_key_is_rejected_before_sending() {
     bounded(|| {
-        let Some(server) = server() else { return };
+        let server = server();
         let region = region_of("bare", RegionConfig::new(BACKENDS[0]).argument("url", server.url()));
         let backend = region.backend().unwrap();
         for key in ["a b", "a\r\nb", &"k".repeat(251)] {

@@ -21,11 +21,11 @@ use crate::serializer_blob::ByteBuf;
 pub(crate) struct Python(Peer);
 
 impl Python {
-    /// Starts Python. Returns `None` if it is not installed.
-    pub(crate) fn start() -> Option<Self> {
-        let python = python().inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+    /// Starts Python.
+    pub(crate) fn start() -> Self {
+        let python = python().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/serializers.py");
-        Some(Python(Peer::run(Command::new(python).arg(script), &json!({}))))
+        Python(Peer::run(Command::new(python).arg(script), &json!({})))
     }
 
     /// Returns the bytes of the Python expression `value`, unless Python refuses to write it.
@@ -68,9 +68,10 @@ fn is_read_as<T: CacheValue + DeserializeOwned + PartialEq + Debug>(
     }
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn plain_values_of_all_pickle_protocols_are_read() {
-    let Some(python) = Python::start() else { return };
+    let python = Python::start();
     is_read_as(&python, "[None, True, False]", &vec![None, Some(true), Some(false)]);
     for integer in [0, 1, -1, 255, 256, 65_536, i64::MAX.into(), i64::MIN.into(), 1 << 64, i128::MIN] {
         is_read_as(&python, &integer.to_string(), &integer);
@@ -90,9 +91,10 @@ fn plain_values_of_all_pickle_protocols_are_read() {
     }
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn containers_of_all_pickle_protocols_are_read() {
-    let Some(python) = Python::start() else { return };
+    let python = Python::start();
     let numbers = |count: u32| (0..count).collect::<Vec<_>>();
     for count in [0, 1, 2, 3, 4, 1000, 1001, 2500] {
         is_read_as(&python, &format!("list(range({count}))"), &numbers(count));
@@ -110,9 +112,10 @@ fn containers_of_all_pickle_protocols_are_read() {
     is_read_as(&python, "{(1, 'a'): [{'b': ()}]}", &BTreeMap::from([((1, 'a'), vec![json!({ "b": [] })])]));
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn shared_objects_of_all_pickle_protocols_are_read() {
-    let Some(python) = Python::start() else { return };
+    let python = Python::start();
     let shared = "(lambda d: [d, d, [d, d]])";
     is_read_as(&python, &format!("{shared}({{'k': 'v'}})[:2]"), &vec![json!({ "k": "v" }); 2]);
     is_read_as(&python, &format!("{shared}(['a'])"), &json!([["a"], ["a"], [["a"], ["a"]]]));
@@ -127,9 +130,10 @@ fn shared_objects_of_all_pickle_protocols_are_read() {
     is_read_as(&python, rows, &rows_read);
 }
 
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn python_objects_of_all_pickle_protocols_are_refused() {
-    let Some(python) = Python::start() else { return };
+    let python = Python::start();
     let objects = [
         "Point(1)",
         "Pair(1, 2)",
@@ -197,9 +201,10 @@ fn value() -> impl Strategy<Value = (String, Value)> {
 }
 
 /// Arbitrary values are read from what Python writes, and Python reads what we write.
+#[cfg_attr(missing_python, ignore = "needs Python")]
 #[test]
 fn arbitrary_values_are_shared_with_python() {
-    let Some(python) = Python::start() else { return };
+    let python = Python::start();
     let (mut runner, values) = (TestRunner::deterministic(), value());
     for _ in 0..300 {
         let (source, value) = values.new_tree(&mut runner).unwrap().current();

@@ -89,10 +89,11 @@ fn last_commands(server: &RedisServer) -> Vec<String> {
     connections(server).into_iter().map(|(_, command)| command).collect()
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn thousand_calls_share_few_connections() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         for count in [1, 3] {
             let region = shared(config(server.port()).argument("async_connections", count));
             runtime().block_on(async {
@@ -107,6 +108,7 @@ fn thousand_calls_share_few_connections() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn number_of_connections_is_one_to_four() {
     for (count, problem) in [(0, "0 is too low; use at least 1"), (5, "5 is too high; use at most 4")] {
@@ -117,10 +119,11 @@ fn number_of_connections_is_one_to_four() {
 }
 
 /// Each value is a command of its own, because it expires. The server replies to the first ones while the last ones are sent.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn replies_to_the_beginning_of_a_large_request_are_accepted() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(config(server.port()).argument("redis_expiration_time", 100));
         let entry = |number: usize| (number.to_string(), number.to_string().repeat(1 << 19));
         let entries: Vec<(String, String)> = (0..32).map(entry).collect();
@@ -134,10 +137,11 @@ fn replies_to_the_beginning_of_a_large_request_are_accepted() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn asynchronous_and_blocking_calls_share_values() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(config(server.port()).argument("redis_expiration_time", 100));
         on_one_thread(async {
             region.set_async("one", 1).await.unwrap();
@@ -166,10 +170,11 @@ fn asynchronous_and_blocking_calls_share_values() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn large_value_has_a_connection_of_its_own() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(config(server.port()));
         let large = "v".repeat(10 << 20);
         on_one_thread(async {
@@ -184,10 +189,11 @@ fn large_value_has_a_connection_of_its_own() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn too_large_value_is_refused() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let large = shared(config(server.port()));
         let small = shared(config(server.port()).argument("max_value_bytes", 1000));
         on_one_thread(async {
@@ -202,10 +208,11 @@ fn too_large_value_is_refused() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(impatient(server.port()));
         on_one_thread(async {
             all(&region, 300, store).await;
@@ -237,10 +244,11 @@ fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn call_to_an_unreachable_server_names_it_and_the_next_one_connects() {
     bounded(|| {
-        let Some(mut server) = server(&[]) else { return };
+        let mut server = server(&[]);
         let region = shared(config(server.port()));
         on_one_thread(async {
             server.kill();
@@ -259,10 +267,11 @@ fn call_to_an_unreachable_server_names_it_and_the_next_one_connects() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn cut_reply_is_asked_for_again_on_a_new_connection() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let relay = Relay::before(server.port());
         let region = shared(config(relay.port()));
         on_one_thread(async {
@@ -283,10 +292,11 @@ fn cut_reply_is_asked_for_again_on_a_new_connection() {
 }
 
 /// The reply arrives slowly, and its call does not wait for the end. The rest of it is dropped.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn late_reply_is_dropped_and_its_connection_kept() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let relay = Relay::before(server.port());
         let region = shared(impatient(relay.port()).argument("async_connections", 1));
         on_one_thread(async {
@@ -307,10 +317,11 @@ fn late_reply_is_dropped_and_its_connection_kept() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn canceled_calls_disturb_no_others() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(config(server.port()).argument("socket_timeout", 10));
         on_one_thread(async {
             all(&region, 100, store).await;
@@ -330,6 +341,7 @@ fn canceled_calls_disturb_no_others() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn threads_of_the_runtime_end_with_the_region() {
     /// Returns whether a thread of a Redis backend's runtime exists.
@@ -348,7 +360,7 @@ fn threads_of_the_runtime_end_with_the_region() {
         return;
     }
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = shared(config(server.port()));
         region.set("key", 1).unwrap();
         assert_eq!(threads(), 0);

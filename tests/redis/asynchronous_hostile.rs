@@ -45,6 +45,7 @@ const NO_VALUES: [Misbehavior; 14] = [
     Misbehavior::Cut(3),
 ];
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn hostile_reply_is_an_error_in_time_and_later_ones_are_right() {
     bounded(|| {
@@ -72,6 +73,7 @@ fn hostile_reply_is_an_error_in_time_and_later_ones_are_right() {
 }
 
 /// Push messages are skipped. Those that arrive all the time must not keep the client from looking at the clock.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn flood_of_messages_hides_no_deadline() {
     bounded(|| {
@@ -88,6 +90,7 @@ fn flood_of_messages_hides_no_deadline() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn duplicated_reply_reaches_no_later_call() {
     bounded(|| {
@@ -142,6 +145,7 @@ fn stutter(mut client: TcpStream) {
     }
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn duplicated_reply_reaches_no_concurrent_call() {
     bounded(|| {
@@ -172,10 +176,11 @@ fn duplicated_reply_reaches_no_concurrent_call() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn user_without_the_right_to_echo_calls_concurrently() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         server.say(&["ACL", "SETUSER", "plain", "on", ">secret", "~*", "+get", "+set"]);
         let login =
             |config: RegionConfig| config.argument("username", "plain").argument("password", "secret");
@@ -190,12 +195,12 @@ fn user_without_the_right_to_echo_calls_concurrently() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn calls_share_encrypted_connections() {
     bounded(|| {
         let certificates = Certificates::new();
-        let started = RedisServer::start_encrypted(&certificates);
-        let Ok((server, port)) = started.inspect_err(|why| eprintln!("ignored: {why}")) else { return };
+        let (server, port) = RedisServer::start_encrypted(&certificates).unwrap();
         let (certificate, key) = certificates.client();
         let authority = certificates.authority();
         let options = json!({ "ssl_ca_certs": authority, "ssl_certfile": certificate, "ssl_keyfile": key });
@@ -218,10 +223,11 @@ fn calls_share_encrypted_connections() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn forked_child_has_a_runtime_and_connections_of_its_own() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let program = env!("CARGO_BIN_EXE_asynchronous_fork");
         let ended = Command::new(program).arg(server.port().to_string()).output().unwrap();
         let said = String::from_utf8_lossy(&ended.stdout).into_owned();

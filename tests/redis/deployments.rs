@@ -12,12 +12,12 @@ use dogpile_tests::servers::{installed, python};
 use dogpile_tests::threads::{bounded, until};
 use serde_json::json;
 
-fn sentinel_servers() -> Option<SentinelServers> {
-    SentinelServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")).ok()
+fn sentinel_servers() -> SentinelServers {
+    SentinelServers::start(REDIS).unwrap()
 }
 
-fn cluster_servers() -> Option<ClusterServers> {
-    ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")).ok()
+fn cluster_servers() -> ClusterServers {
+    ClusterServers::start(REDIS).unwrap()
 }
 
 fn sentinels(servers: &SentinelServers) -> Vec<String> {
@@ -111,10 +111,11 @@ impl Drop for EndOnDrop<'_, '_> {
     }
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn writes_after_a_failover_go_to_the_new_master() {
     bounded(|| {
-        let Some(mut servers) = sentinel_servers() else { return };
+        let mut servers = sentinel_servers();
         let region = over_sentinels(&servers);
         Load::on(&region, |_| {
             let old = servers.master_port();
@@ -126,10 +127,11 @@ fn writes_after_a_failover_go_to_the_new_master() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn lock_acquired_through_sentinels_is_on_the_master() {
     bounded(|| {
-        let Some(servers) = sentinel_servers() else { return };
+        let servers = sentinel_servers();
         let mutex = over_sentinels(&servers).backend().unwrap().get_mutex("key").unwrap();
         assert!(mutex.try_acquire().unwrap());
         assert_eq!(say(servers.master_port(), &["EXISTS", "_lockkey"]), "1");
@@ -138,10 +140,11 @@ fn lock_acquired_through_sentinels_is_on_the_master() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn reads_go_to_replicas_except_for_own_recent_writes() {
     bounded(|| {
-        let Some(servers) = sentinel_servers() else { return };
+        let servers = sentinel_servers();
         let region = over_sentinels(&servers);
         for count in 0..200 {
             region.set("own", count).unwrap();
@@ -156,13 +159,11 @@ fn reads_go_to_replicas_except_for_own_recent_writes() {
 }
 
 /// Behaviour: `valkey-serializer-suite`, `sentinel-serializer-suite`
+#[cfg_attr(any(missing_redis, missing_valkey), ignore = "needs redis-server and valkey-server")]
 #[test]
 fn stored_form_is_header_and_serialized_value() {
     bounded(|| {
-        let (Some(servers), Ok(valkey)) = (sentinel_servers(), RedisServer::start_program(VALKEY, &[]))
-        else {
-            return;
-        };
+        let (servers, valkey) = (sentinel_servers(), RedisServer::start_program(VALKEY, &[]).unwrap());
         let on_valkey = RegionConfig::new("dogpile.cache.valkey")
             .argument("host", "127.0.0.1")
             .argument("port", valkey.port());
@@ -182,10 +183,11 @@ fn stored_form_is_header_and_serialized_value() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn unknown_service_name_is_an_error() {
     bounded(|| {
-        let Some(servers) = sentinel_servers() else { return };
+        let servers = sentinel_servers();
         let config = RegionConfig::new("dogpile.cache.redis_sentinel")
             .argument("sentinels", sentinels(&servers))
             .argument("service_name", "nobody");
@@ -198,10 +200,11 @@ fn unknown_service_name_is_an_error() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn replica_takes_over_for_a_killed_cluster_node() {
     bounded(|| {
-        let Some(mut servers) = cluster_servers() else { return };
+        let mut servers = cluster_servers();
         let region = over_cluster(&servers);
         Load::on(&region, |_| {
             let ports = servers.ports();
@@ -223,10 +226,11 @@ fn replica_takes_over_for_a_killed_cluster_node() {
 }
 
 /// A batch ends with an `ECHO`, which shows that no reply was lost or duplicated.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn batch_of_a_user_without_the_right_to_echo_succeeds() {
     bounded(|| {
-        let Some(servers) = cluster_servers() else { return };
+        let servers = cluster_servers();
         let region = over_cluster(&servers);
         let ports = servers.ports();
         for port in &ports {
@@ -251,10 +255,11 @@ fn batch_of_a_user_without_the_right_to_echo_succeeds() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn resharding_under_load_fails_no_call() {
     bounded(|| {
-        let Some(servers) = cluster_servers() else { return };
+        let servers = cluster_servers();
         let region = over_cluster(&servers);
         let entries: Vec<_> = (0..500).map(|number| (format!("key {number}"), number)).collect();
         region.set_multi(entries.clone()).unwrap();
@@ -276,11 +281,12 @@ fn resharding_under_load_fails_no_call() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn python_shares_values_and_locks_of_sentinel_and_cluster() {
     bounded(|| {
-        let (Some(sentinel), Some(cluster)) = (sentinel_servers(), cluster_servers()) else { return };
-        let Ok(python) = python() else { return };
+        let (sentinel, cluster) = (sentinel_servers(), cluster_servers());
+        let python = python().unwrap();
         let pairs: Vec<_> = sentinel.sentinel_ports().iter().map(|port| json!(["127.0.0.1", port])).collect();
         let url = format!("redis://127.0.0.1:{}", cluster.ports()[0]);
         let deployments = [

@@ -30,10 +30,11 @@ fn connections(server: &RedisServer) -> usize {
     say(server.port(), "CLIENT LIST").matches("id=").count() - 1
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn restart_between_calls_fails_no_call() {
     bounded(|| {
-        let Some(mut server) = server(&[]) else { return };
+        let mut server = server(&[]);
         let region = region(&server);
         together(4, |number| region.set(&format!("key {number}"), number).unwrap());
         server.start_again();
@@ -43,10 +44,11 @@ fn restart_between_calls_fails_no_call() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn killed_server_fails_calls_only_until_it_is_back() {
     bounded(|| {
-        let Some(mut server) = server(&[]) else { return };
+        let mut server = server(&[]);
         let region = region(&server);
         let failures = under_load(&region, |load| {
             server.kill();
@@ -60,10 +62,11 @@ fn killed_server_fails_calls_only_until_it_is_back() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn restart_without_retries_fails_only_calls_on_old_connections() {
     bounded(|| {
-        let Some(mut server) = server(&[]) else { return };
+        let mut server = server(&[]);
         let region = region_of("once", config(&server).argument("retry_on_reconnect", false));
         together(4, |number| region.set(&format!("key {number}"), number).unwrap());
         let kept = connections(&server);
@@ -73,10 +76,11 @@ fn restart_without_retries_fails_only_calls_on_old_connections() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn frozen_server_times_out_and_late_replies_are_discarded() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region(&server);
         let failures = under_load(&region, |load| {
             server.process().stop();
@@ -90,10 +94,11 @@ fn frozen_server_times_out_and_late_replies_are_discarded() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn timeout_applies_to_a_batch_as_a_whole() {
     bounded(|| {
-        let Some(server) = server(&["--requirepass", "0123"]) else { return };
+        let server = server(&["--requirepass", "0123"]);
         // The batch has a hundred replies, and the login has three.
         let expiring = || config(&server).argument("redis_expiration_time", 600);
         let region = region_of("expiring", expiring().argument("password", "0123").argument("db", 1));
@@ -110,10 +115,11 @@ fn timeout_applies_to_a_batch_as_a_whole() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn connection_reset_in_mid_reply_changes_no_value() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let relay = Relay::before(server.port());
         let region = region_of("relayed", config(&server).argument("port", relay.port()));
         let failures = under_load(&region, |load| {
@@ -129,10 +135,11 @@ fn connection_reset_in_mid_reply_changes_no_value() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn pooled_connection_cut_in_mid_reply_is_retried() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let relay = Relay::before(server.port());
         let region = region_of("relayed", config(&server).argument("port", relay.port()));
         region.set("key", "a value of some length".to_owned()).unwrap();
@@ -144,10 +151,11 @@ fn pooled_connection_cut_in_mid_reply_is_retried() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn call_on_an_exhausted_pool_times_out() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let relay = Relay::before(server.port());
         let config = config(&server).argument("port", relay.port()).argument("pool_size", 1);
         let region = region_of("small", config);
@@ -169,10 +177,11 @@ fn call_on_an_exhausted_pool_times_out() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn foreign_data_is_a_miss_and_replaced() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region(&server);
         say(server.port(), "SET foreign nonsense");
         say(server.port(), "LPUSH list 1 2 3");
@@ -186,10 +195,11 @@ fn foreign_data_is_a_miss_and_replaced() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn lock_key_of_another_type_is_an_error_until_deleted() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region(&server);
         say(server.port(), "LPUSH _lockkey 1");
         let error = told(&region.get_or_create("key", || 1).unwrap_err());
@@ -200,10 +210,11 @@ fn lock_key_of_another_type_is_an_error_until_deleted() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn full_server_rejects_writes_and_serves_reads() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let regions =
             [region(&server), region_of("expiring", config(&server).argument("redis_expiration_time", 60))];
         let both = [("a", 2), ("b", 2)];
@@ -228,10 +239,11 @@ fn full_server_rejects_writes_and_serves_reads() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn lock_of_a_killed_holder_expires_with_its_lease() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let lease = Duration::from_secs(2);
         let holder = worker(&server, &json!({ "lock_timeout": lease.as_secs_f64() }));
         holder.begin_to_create("key", &json!(1));
@@ -250,10 +262,11 @@ fn lock_of_a_killed_holder_expires_with_its_lease() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn creator_beyond_its_lease_returns_and_keeps_the_next_lock() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let slow = worker(&server, &json!({ "lock_timeout": 0.3 }));
         let next = worker(&server, &json!({ "lock_timeout": 60.0 }));
         slow.begin_to_create("key", &json!("slow"));
@@ -267,10 +280,11 @@ fn creator_beyond_its_lease_returns_and_keeps_the_next_lock() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn oversized_foreign_value_is_a_miss_and_replaced() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         // The timeout bounds the exchange, and 64 MiB take a while on a busy machine.
         let region = region_of("large", config(&server).argument("socket_timeout", 20.0));
         say(server.port(), &format!("SETRANGE key {} x", 64 << 20));
@@ -281,6 +295,7 @@ fn oversized_foreign_value_is_a_miss_and_replaced() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn reply_larger_than_memory_is_an_error() {
     bounded(|| {
@@ -294,6 +309,7 @@ fn reply_larger_than_memory_is_an_error() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn reply_with_a_wrong_number_of_values_is_an_error() {
     bounded(|| {
@@ -304,6 +320,7 @@ fn reply_with_a_wrong_number_of_values_is_an_error() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn truncated_reply_is_an_error() {
     bounded(|| {

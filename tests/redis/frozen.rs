@@ -39,10 +39,11 @@ fn until_unlocked(region: &CacheRegion, key: &str) {
     until("the lock is released in the background", || !region.key_is_locked(key).unwrap_or(true));
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn frozen_server_fails_all_creations_within_two_exchanges() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region_on(server.port());
         region.set("other", 1).unwrap();
         server.process().stop();
@@ -54,10 +55,11 @@ fn frozen_server_fails_all_creations_within_two_exchanges() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_that_freezes_during_a_creation_delays_it_by_two_exchanges() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let (region, creating) = (region_on(server.port()), Signal::default());
         together(6, |number| {
             if number > 0 {
@@ -86,10 +88,11 @@ fn is_late(region: &CacheRegion) -> bool {
     region.creations().unwrap()[0].age > TIMEOUT / 10
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_that_freezes_delays_a_creation_of_many_keys_by_two_exchanges() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region_on(server.port());
         let keys: Vec<String> = (0..10).map(|number| format!("key {number}")).collect();
         let values = within(ALLOWED, &"a creation of ten keys", || {
@@ -105,12 +108,11 @@ fn server_that_freezes_delays_a_creation_of_many_keys_by_two_exchanges() {
 }
 
 /// Each key and its lock are on different nodes, of which some hang.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn frozen_nodes_of_a_cluster_delay_a_creation_by_two_exchanges() {
     bounded(|| {
-        let Ok(cluster) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
-            return;
-        };
+        let cluster = ClusterServers::start(REDIS).unwrap();
         let cluster = parking_lot::Mutex::new(cluster);
         let nodes = [format!("127.0.0.1:{}", cluster.lock().ports()[0])];
         let region =
@@ -133,6 +135,7 @@ fn frozen_nodes_of_a_cluster_delay_a_creation_by_two_exchanges() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_that_misbehaves_during_a_creation_delays_it_by_two_exchanges() {
     bounded(|| {
@@ -155,10 +158,11 @@ fn server_that_misbehaves_during_a_creation_delays_it_by_two_exchanges() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn acquisition_on_a_frozen_server_ends_at_the_callers_deadline() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let config = super::config(&server).argument("socket_timeout", 20.0);
         let region = region_of("patient", config);
         let [held, wanted] = [(); 2].map(|()| region.backend().unwrap().get_mutex("key").unwrap());

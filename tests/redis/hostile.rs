@@ -90,6 +90,7 @@ const NO_VALUES: [Misbehavior; 32] = [
     Misbehavior::Cut(3),
 ];
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn hostile_reply_is_an_error_and_later_ones_are_right() {
     bounded(|| {
@@ -107,6 +108,7 @@ fn hostile_reply_is_an_error_and_later_ones_are_right() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn hostile_reply_to_a_batch_or_a_write_is_an_error() {
     bounded(|| {
@@ -130,6 +132,7 @@ fn hostile_reply_to_a_batch_or_a_write_is_an_error() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn duplicated_reply_reaches_no_other_key() {
     bounded(|| {
@@ -145,6 +148,7 @@ fn duplicated_reply_reaches_no_other_key() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn reply_duplicated_after_the_call_reaches_no_other_key() {
     bounded(|| {
@@ -159,6 +163,7 @@ fn reply_duplicated_after_the_call_reaches_no_other_key() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn wrong_reply_closes_its_connection() {
     bounded(|| {
@@ -173,10 +178,11 @@ fn wrong_reply_closes_its_connection() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn value_beyond_max_value_bytes_is_refused() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let large = region_of("large", super::config(&server));
         let small = region_of("small", super::config(&server).argument("max_value_bytes", 1000));
         large.set("key", "v".repeat(2000)).unwrap();
@@ -190,10 +196,11 @@ fn value_beyond_max_value_bytes_is_refused() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn lock_held_on_a_frozen_server_is_released_later() {
     bounded(|| {
-        let Some(mut server) = server(&[]) else { return };
+        let mut server = server(&[]);
         let config = super::config(&server).argument("socket_timeout", TIMEOUT.as_secs_f64());
         let region = region_of("frozen", config.argument("lock_timeout", 2.0));
         let value = in_time(&"a creation on a frozen server", || {
@@ -213,6 +220,7 @@ fn lock_held_on_a_frozen_server_is_released_later() {
 }
 
 /// The caller has waited for the server once. It must not wait for it again only to release a lock.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn release_after_a_timeout_runs_in_the_background() {
     bounded(|| {
@@ -235,6 +243,7 @@ fn release_after_a_timeout_runs_in_the_background() {
 }
 
 /// A waiter subscribes to releases on a new connection, here to a server that does not reply on it.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn waiter_gives_up_at_its_deadline_while_it_subscribes() {
     bounded(|| {
@@ -255,12 +264,11 @@ fn silent() -> (TcpListener, String) {
     (listener, address)
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn silent_sentinel_does_not_use_up_the_time_of_the_others() {
     bounded(|| {
-        let Ok(servers) = SentinelServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
-            return;
-        };
+        let servers = SentinelServers::start(REDIS).unwrap();
         let (_listener, address) = silent();
         let others = servers.sentinel_ports().into_iter().map(|port| format!("127.0.0.1:{port}"));
         let sentinels: Vec<_> = [address.clone()].into_iter().chain(others).collect();
@@ -277,12 +285,11 @@ fn silent_sentinel_does_not_use_up_the_time_of_the_others() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn silent_cluster_node_does_not_use_up_the_time_of_the_others() {
     bounded(|| {
-        let Ok(servers) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
-            return;
-        };
+        let servers = ClusterServers::start(REDIS).unwrap();
         // One of these comes before the real nodes, which are asked in order.
         let silent: Vec<_> = (0..3).map(|_| silent()).collect();
         let addresses = || silent.iter().map(|(_, address)| address.clone());
@@ -300,6 +307,7 @@ fn silent_cluster_node_does_not_use_up_the_time_of_the_others() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn hostile_slot_map_is_an_error() {
     bounded(|| {
@@ -324,6 +332,7 @@ fn hostile_slot_map_is_an_error() {
 }
 
 /// A redirection to the node itself is followed a few times.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn endless_redirections_end() {
     bounded(|| {
@@ -337,6 +346,7 @@ fn endless_redirections_end() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn redirection_to_a_host_that_is_not_allowed_is_refused() {
     bounded(|| {

@@ -19,10 +19,11 @@ fn names(port: u16) -> Vec<String> {
 }
 
 /// Without the replacement, the value would be the lock of "report", and the creator would wait for five minutes.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn value_named_like_a_lock_does_not_block_a_creator() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region(&server);
         region.set("_lockreport", "text".to_owned()).unwrap();
         assert_eq!(region.get_or_create("report", || 5).unwrap(), 5);
@@ -37,10 +38,11 @@ fn value_named_like_a_lock_does_not_block_a_creator() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn creator_of_a_key_named_like_a_lock_locks_its_replacement() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let region = region(&server);
         let stored = region.mangled_key("_locktea").unwrap();
         assert!(stored.starts_with("_dogpile:sha256:"), "{stored}");
@@ -50,10 +52,11 @@ fn creator_of_a_key_named_like_a_lock_locks_its_replacement() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn lock_prefix_is_reserved_only_while_locks_are_in_use() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let set = |config: RegionConfig, key: &str| {
             say(server.port(), "FLUSHALL");
             region_of("keys", config).set(key, 1).unwrap();
@@ -67,11 +70,12 @@ fn lock_prefix_is_reserved_only_while_locks_are_in_use() {
 }
 
 /// Python stores every key as it is, so that the two sides share no key that begins like a lock.
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn key_named_like_a_lock_is_not_shared_with_python() {
     bounded(|| {
-        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-        let Some(server) = server(&[]) else { return };
+        let python = python().unwrap();
+        let server = server(&[]);
         let arguments = json!({ "host": "127.0.0.1", "port": server.port() });
         let configuration =
             json!({ "backend": "dogpile.cache.redis", "arguments": arguments, "serializer": "json" });

@@ -64,8 +64,8 @@ impl Terms {
 /// Runs `test` with a Python process and with a region of ours, over one server that is empty, on each of the terms.
 fn on_all_terms(test: impl Fn(Terms, &Peer, &CacheRegion, &RedisServer) + Send + 'static) {
     bounded(move || {
-        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-        let Some(server) = server(&[]) else { return };
+        let python = python().unwrap();
+        let server = server(&[]);
         for terms in TERMS {
             say(server.port(), "FLUSHALL\r\nCONFIG RESETSTAT");
             test(terms, &terms.python(&python, &server), &terms.region(&server), &server);
@@ -74,6 +74,7 @@ fn on_all_terms(test: impl Fn(Terms, &Peer, &CacheRegion, &RedisServer) + Send +
 }
 
 /// Behaviour: `redis-serializer-suite`
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn values_are_read_by_both() {
     on_all_terms(|terms, python, region, server| {
@@ -90,6 +91,7 @@ fn values_are_read_by_both() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn many_values_at_once_are_read_by_both() {
     on_all_terms(|_, python, region, _| {
@@ -102,6 +104,7 @@ fn many_values_at_once_are_read_by_both() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn what_either_deletes_is_missing_for_the_other() {
     on_all_terms(|_, python, region, _| {
@@ -111,11 +114,13 @@ fn what_either_deletes_is_missing_for_the_other() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
     on_all_terms(|terms, python, region, _| interop::a_lock_is_shared(python, region, &terms.key("key")));
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn python_waits_for_our_creator() {
     on_all_terms(|_, python, region, server| {
@@ -124,6 +129,7 @@ fn python_waits_for_our_creator() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn we_wait_for_pythons_creator() {
     on_all_terms(|_, python, region, server| {
@@ -132,6 +138,7 @@ fn we_wait_for_pythons_creator() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn pythons_release_is_found_by_looking_while_we_listen() {
     on_all_terms(|_, python, region, server| {
@@ -147,11 +154,12 @@ fn pythons_release_is_found_by_looking_while_we_listen() {
     });
 }
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn a_lock_that_a_killed_python_left_is_held_until_its_timeout_and_no_longer() {
     bounded(|| {
-        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-        let Some(server) = server(&[]) else { return };
+        let python = python().unwrap();
+        let server = server(&[]);
         let arguments = json!({
             "host": "127.0.0.1", "port": server.port(), "distributed_lock": true, "lock_timeout": 1,
         });
@@ -185,11 +193,12 @@ def named(left, right):
 print(json.dumps([plain(1, 'ä'), named(2, 'b')]))
 ";
 
+#[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn values_of_functions_are_under_the_keys_that_python_generates() {
     bounded(|| {
-        let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-        let Some(server) = server(&[]) else { return };
+        let python = python().unwrap();
+        let server = server(&[]);
         for terms in [TERMS[0], TERMS[1]] {
             say(server.port(), "FLUSHALL");
             let region = terms.region(&server);

@@ -66,25 +66,23 @@ fn survives_each_fault(
     }
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_behind_a_faulty_network_serves_no_wrong_value() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let port = server.port();
         let relay = || FaultyRelay::before(&[port], Dialect::Resp, SPOILING);
         survives_each_fault(relay, |relay| single(relay, port));
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn encrypted_server_behind_a_faulty_network_serves_no_wrong_value() {
     bounded(|| {
         let certificates = Certificates::new();
-        let Ok((_server, port)) =
-            RedisServer::start_encrypted(&certificates).inspect_err(|why| eprintln!("ignored: {why}"))
-        else {
-            return;
-        };
+        let (_server, port) = RedisServer::start_encrypted(&certificates).unwrap();
         // A handshake has several records, and has to succeed now and then.
         let spoiling = Spoiling { every: 13, ..SPOILING };
         let relay = || FaultyRelay::before(&[port], Dialect::Tls, spoiling);
@@ -98,12 +96,11 @@ fn encrypted_server_behind_a_faulty_network_serves_no_wrong_value() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn master_and_replicas_behind_a_faulty_network_serve_no_wrong_value() {
     bounded(|| {
-        let Ok(servers) = SentinelServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
-            return;
-        };
+        let servers = SentinelServers::start(REDIS).unwrap();
         let sentinels = servers.sentinel_ports();
         let ports = [sentinels.clone(), servers.ports()].concat();
         let relay = || FaultyRelay::before(&ports, Dialect::Resp, SPOILING);
@@ -116,12 +113,11 @@ fn master_and_replicas_behind_a_faulty_network_serve_no_wrong_value() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn cluster_behind_a_faulty_network_serves_no_wrong_value() {
     bounded(|| {
-        let Ok(servers) = ClusterServers::start(REDIS).inspect_err(|why| eprintln!("ignored: {why}")) else {
-            return;
-        };
+        let servers = ClusterServers::start(REDIS).unwrap();
         let ports = servers.ports();
         let relay = || FaultyRelay::before(&ports, Dialect::Resp, SPOILING);
         survives_each_fault(relay, |relay| {
@@ -133,10 +129,11 @@ fn cluster_behind_a_faulty_network_serves_no_wrong_value() {
 }
 
 /// Waiters of locks speak RESP3. If their connections fail, they poll.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn waiters_with_faulty_subscriptions_still_acquire() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let port = server.port();
         let spoiling = Spoiling { every: 1, only: Some("HELLO"), ..SPOILING };
         for faults in Fault::ALL.chunks(AT_ONCE) {
@@ -182,10 +179,11 @@ fn alternate(regions: &[CacheRegion; 2], key: &str) {
 type Read = fn(&CacheRegion, &str) -> Result<Option<String>, RegionError>;
 
 /// Afterwards, the one connection has a reply that belongs to no request.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         for fault in [Fault::Duplicate, Fault::DuplicateLater] {
             // The second delivery meets the next request at different moments.
             (0..50).for_each(|_| reads_after_one(fault, &server, |region, key| region.get(key)));
@@ -193,10 +191,11 @@ fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn duplicated_reply_on_a_clean_network_reaches_no_other_key_of_a_task() {
     bounded(|| {
-        let Some(server) = server(&[]) else { return };
+        let server = server(&[]);
         let read: Read = |region, key| tokio::runtime::Handle::current().block_on(region.get_async(key));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -10,16 +10,15 @@ use dogpile_tests::threads::bounded;
 use serde_json::{Value, json};
 
 /// Starts a server with TLS, and returns it with a configuration that connects to it with `options`.
-fn encrypted(options: impl Fn(&Certificates) -> Value) -> Option<(RedisServer, Certificates, RegionConfig)> {
+fn encrypted(options: impl Fn(&Certificates) -> Value) -> (RedisServer, Certificates, RegionConfig) {
     let certificates = Certificates::new();
-    let started = RedisServer::start_encrypted(&certificates);
-    let (server, port) = started.inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+    let (server, port) = RedisServer::start_encrypted(&certificates).unwrap();
     let config = RegionConfig::new("dogpile.cache.redis")
         .argument("host", "127.0.0.1")
         .argument("port", port)
         .argument("ssl", true)
         .argument("connection_kwargs", options(&certificates));
-    Some((server, certificates, config))
+    (server, certificates, config)
 }
 
 fn without_authority(certificates: &Certificates) -> Value {
@@ -33,26 +32,29 @@ fn with_client_certificate(certificates: &Certificates) -> Value {
     json!({ "ssl_ca_certs": certificates.authority(), "ssl_certfile": certificate, "ssl_keyfile": key })
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_of_a_private_authority_gets_the_client_certificate() {
     bounded(|| {
-        let Some((_server, _certificates, config)) = encrypted(with_client_certificate) else { return };
+        let (_server, _certificates, config) = encrypted(with_client_certificate);
         let region = region_of("encrypted", config);
         assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
         assert_eq!(region.get("key").unwrap(), Some(1));
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn server_of_an_unknown_authority_is_refused() {
     bounded(|| {
-        let Some((_server, _certificates, config)) = encrypted(without_authority) else { return };
+        let (_server, _certificates, config) = encrypted(without_authority);
         let error = told(&region_of("untrusting", config).get::<i32>("key").unwrap_err());
         assert!(error.contains("cannot open a TLS connection to Redis server 127.0.0.1"), "{error}");
         assert!(error.contains("invalid peer certificate"), "{error}");
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn certificate_is_not_checked_if_not_required() {
     bounded(|| {
@@ -61,16 +63,17 @@ fn certificate_is_not_checked_if_not_required() {
             options["ssl_cert_reqs"] = json!("none");
             options
         };
-        let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
+        let (_server, _certificates, config) = encrypted(unchecked);
         assert_eq!(region_of("trusting", config).get_or_create("key", || 1).unwrap(), 1);
     });
 }
 
 /// Messages of TLS itself, such as new session tickets, do not count as unrequested replies.
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn encrypted_connection_is_kept() {
     bounded(|| {
-        let Some((server, _certificates, config)) = encrypted(with_client_certificate) else { return };
+        let (server, _certificates, config) = encrypted(with_client_certificate);
         let region = region_of("encrypted", config);
         region.set("key", "v".repeat(100_000)).unwrap();
         let connections = || {
@@ -88,10 +91,11 @@ fn encrypted_connection_is_kept() {
 /// The system connects to 127.0.0.1 for this host. The certificate is valid only for the former.
 const OTHER_HOST: &str = "0.0.0.0";
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn certificate_for_another_host_is_refused_if_checked() {
     bounded(|| {
-        let Some((_server, _certificates, config)) = encrypted(with_client_certificate) else { return };
+        let (_server, _certificates, config) = encrypted(with_client_certificate);
         let region = region_of("checking", config.argument("host", OTHER_HOST));
         let error = told(&region.get::<i32>("key").unwrap_err());
         assert!(error.contains("not valid for name"), "{error}");
@@ -100,12 +104,13 @@ fn certificate_for_another_host_is_refused_if_checked() {
             options["ssl_check_hostname"] = json!(false);
             options
         };
-        let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
+        let (_server, _certificates, config) = encrypted(unchecked);
         let region = region_of("not checking", config.argument("host", OTHER_HOST));
         assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);
     });
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn authority_is_checked_even_if_the_host_is_not() {
     bounded(|| {
@@ -114,7 +119,7 @@ fn authority_is_checked_even_if_the_host_is_not() {
             options["ssl_check_hostname"] = json!(false);
             options
         };
-        let Some((_server, _certificates, config)) = encrypted(unchecked) else { return };
+        let (_server, _certificates, config) = encrypted(unchecked);
         let error = told(&region_of("untrusting", config).get::<i32>("key").unwrap_err());
         assert!(error.contains("invalid peer certificate"), "{error}");
     });
