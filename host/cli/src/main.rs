@@ -13,6 +13,7 @@ mod histogram;
 mod page;
 mod plugin_files;
 mod progress;
+mod servers;
 mod svg;
 mod times;
 mod workplace;

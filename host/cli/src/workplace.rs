@@ -3,11 +3,13 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Registry};
 
 use crate::arguments::{Folders, Region};
 use crate::error::CommandError;
+use crate::servers::Servers;
 
 /// Opens the region given on the command line.
 pub(crate) fn open(asked: &Region) -> Result<CacheRegion, CommandError> {
@@ -16,6 +18,9 @@ pub(crate) fn open(asked: &Region) -> Result<CacheRegion, CommandError> {
     configuration.configure(&region)?;
     Ok(region)
 }
+
+/// The longest wait for servers that are queried directly.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Returns the configuration in the file at `path`.
 pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> {
@@ -43,6 +48,16 @@ pub(crate) fn is_in_process(region: &CacheRegion) -> Result<bool, CommandError> 
     let capabilities = region.actual_backend()?.capabilities();
     let is_in_memory = capabilities.scope.is_none_or(|scope| scope.starts_with("memory:"));
     Ok(!capabilities.stores || capabilities.immediate && is_in_memory)
+}
+
+/// Returns why a server of `region` cannot be reached, if one cannot.
+///
+/// Ask if a value is missing: a client of memcached treats a server that is down as empty.
+pub(crate) fn unreachable(region: &CacheRegion) -> Result<Option<String>, CommandError> {
+    let scope = region.actual_backend()?.capabilities().scope;
+    let servers = scope.and_then(|scope| Servers::of(&scope, &toml::Table::new()));
+    let findings = servers.map(|servers| servers.query("", Instant::now() + PATIENCE)).unwrap_or_default();
+    Ok(findings.unreachable.into_iter().next())
 }
 
 /// Returns a registry with the linked crates and the plugin folders of the command line and the environment.

@@ -3,7 +3,6 @@
 mod explain;
 mod migration;
 mod opened;
-mod probe;
 mod problem;
 mod settings;
 mod warnings;

@@ -41,6 +41,9 @@ pub(super) fn run(asked: &Key) -> Answered {
 fn reason(region: &CacheRegion, key: &str) -> Result<String, CommandError> {
     let backend = region.backend()?;
     let Some(found) = backend.get(&region.mangled_key(key)?)? else {
+        if let Some(problem) = workplace::unreachable(region)? {
+            return Ok(problem);
+        }
         let kept_here = if workplace::is_in_process(region)? { workplace::IN_PROCESS } else { "" };
         return Ok(format!("nothing is stored under this key{kept_here}"));
     };

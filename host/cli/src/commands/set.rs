@@ -1,7 +1,10 @@
 //! `dogpile set REGION KEY VALUE`.
 
 use std::io::Read;
+use std::thread;
+use std::time::Duration;
 
+use dogpile::CacheRegion;
 use serde_json::Value;
 
 use crate::answer::Answered;
@@ -10,7 +13,11 @@ use crate::commands::delete::Done;
 use crate::error::CommandError;
 use crate::workplace;
 
-/// Stores a value: JSON, or a text.
+/// How often a value that was stored is looked for, and the pause between two attempts.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Stores a value: JSON or, if it is not JSON, a string.
 pub(super) fn run(asked: &Set) -> Answered {
     let region = workplace::open(&asked.key.region)?;
     let given = if asked.value == "-" { from_stdin()? } else { asked.value.clone() };
@@ -19,14 +26,35 @@ pub(super) fn run(asked: &Set) -> Answered {
         _ => Value::String(given),
     };
     region.set(&asked.key.key, value)?;
+    let (key, name) = (&asked.key.key, &asked.key.region.region);
     if workplace::is_in_process(&region)? {
         return Err(CommandError::other(format!(
-            "{:?} is not stored: the backend of region {:?} keeps values in its process only, and this one ends; use a \
-             backend with a server or a file",
-            asked.key.key, asked.key.region.region
+            "{key:?} is not stored: the backend of region {name:?} keeps values in its process only, and this one ends; use \
+             a backend with a server or a file"
         )));
     }
+    if !is_kept(&region, key)? {
+        let why = workplace::unreachable(&region)?;
+        let why =
+            why.unwrap_or_else(|| "the backend or a proxy did not keep it; see `dogpile check`".to_owned());
+        return Err(CommandError::other(format!("{key:?} of region {name:?} is not stored: {why}")));
+    }
     Ok(Box::new(Done::new("stored", &asked.key)))
+}
+
+/// Returns whether a value is stored under `key`. Some backends do not report that they stored nothing.
+fn is_kept(region: &CacheRegion, key: &str) -> Result<bool, CommandError> {
+    let (backend, mangled) = (region.backend()?, region.mangled_key(key)?);
+    for attempt in 0..ATTEMPTS {
+        if backend.get(&mangled)?.is_some() {
+            return Ok(true);
+        }
+        // A backend that does not wait for replies may store the value a moment later.
+        if attempt + 1 < ATTEMPTS {
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(false)
 }
 
 fn from_stdin() -> Result<String, CommandError> {

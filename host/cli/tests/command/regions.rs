@@ -7,6 +7,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use dogpile::{CacheRegion, Configuration, RegionConfig};
+use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::threads::Signal;
 use serde_json::{Value, json};
 
@@ -241,4 +242,44 @@ fn help_says_which_commands_run_the_code_of_libraries() {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains("in this process. Use trusted libraries only."), "{command}: {help}");
     }
+}
+
+/// A client of memcached treats a server that is down as empty.
+#[test]
+fn value_that_no_server_got_is_not_reported_as_stored() {
+    let place = Place::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    place.write(
+        "regions.toml",
+        &format!(
+            "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\narguments = {{ url = '127.0.0.1:{port}' }}\n"
+        ),
+    );
+    let down = format!("cannot reach memcached server 127.0.0.1:{port}: ");
+    let (code, told) = place.json(&["set", "a", "k", "1"]);
+    let error = told["error"].as_str().unwrap();
+    assert_eq!(code, 1);
+    assert!(error.starts_with(&format!("\"k\" of region \"a\" is not stored: {down}")), "{error}");
+    let (code, found) = place.json(&["get", "a", "k"]);
+    assert_eq!(code, 1);
+    assert!(found["reason"].as_str().unwrap().starts_with(&down), "{found}");
+}
+
+#[test]
+fn value_that_the_backend_skips_is_not_reported_as_stored() {
+    let Ok(server) = MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")) else {
+        return;
+    };
+    let place = Place::new();
+    let regions = format!(
+        "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\n\
+         arguments = {{ url = '{}', item_size_max = 2048, skip_oversized = true }}\n",
+        server.url()
+    );
+    place.write("regions.toml", &regions);
+    place.run(&["set", "a", "k", "small"]).good();
+    let (code, told) = place.json(&["set", "a", "k", &"x".repeat(5000)]);
+    let expected =
+        "\"k\" of region \"a\" is not stored: the backend or a proxy did not keep it; see `dogpile check`";
+    assert_eq!((code, told["error"].as_str().unwrap()), (1, expected));
 }

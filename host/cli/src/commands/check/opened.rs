@@ -10,9 +10,9 @@ use serde::Serialize;
 use toml::Table;
 
 use super::super::peek;
-use super::probe::{Findings, Servers};
 use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, shortened};
+use crate::servers::{Findings, Servers};
 use crate::times;
 
 /// The key that is read. No value is stored under it.

@@ -35,7 +35,7 @@ enum Reply {
 
 /// The servers of a store, and how they are to be reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Servers {
+pub(crate) struct Servers {
     kind: Kind,
     addresses: Vec<String>,
     uses_tls: bool,
@@ -43,16 +43,16 @@ pub(super) struct Servers {
 
 /// What is wrong with the servers of a store.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(crate) struct Findings {
     /// Servers that are another kind of server than the backend needs.
-    pub(super) wrong: Vec<String>,
+    pub(crate) wrong: Vec<String>,
     /// Servers that cannot be reached.
-    pub(super) unreachable: Vec<String>,
+    pub(crate) unreachable: Vec<String>,
 }
 
 impl Servers {
     /// Returns the servers of the store with this scope, if it has some. `arguments` are those of the backend.
-    pub(super) fn of(scope: &str, arguments: &Table) -> Option<Self> {
+    pub(crate) fn of(scope: &str, arguments: &Table) -> Option<Self> {
         let (scheme, rest) = scope.split_once("://")?;
         let (kind, addresses) = match scheme {
             "memcached" => (Kind::Memcached, rest),
@@ -67,7 +67,7 @@ impl Servers {
     }
 
     /// Queries each server, until `deadline` at the latest.
-    pub(super) fn query(&self, backend: &str, deadline: Instant) -> Findings {
+    pub(crate) fn query(&self, backend: &str, deadline: Instant) -> Findings {
         let mut findings = Findings::default();
         for address in &self.addresses {
             match ask(address, deadline) {
