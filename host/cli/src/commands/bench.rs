@@ -141,7 +141,10 @@ impl Latencies {
     }
 
     fn share(&self, bar: &Bar) -> String {
-        format!("{:.1}%", self.percent(bar))
+        match self.percent(bar) {
+            percent if bar.count > 0 && percent < 0.05 => "<0.1%".to_owned(),
+            percent => format!("{percent:.1}%"),
+        }
     }
 
     /// Draws the histogram below `y`. Its axis is the share of the calls.
@@ -149,7 +152,7 @@ impl Latencies {
         let (left, wide) = (200.0, 480.0);
         let bottom = y + 16.0 * self.bars.len() as f64;
         let all = self.axis();
-        svg.text_before((left - 10.0, y - 8.0), "took");
+        svg.text_before((left - 24.0, y - 8.0), "took");
         for number in 0..=4 {
             let x = left + wide * f64::from(number) / 4.0;
             svg.vertical(x, y - 4.0, bottom + 4.0);
@@ -180,7 +183,7 @@ impl Latencies {
         let marks: String = (1..=4)
             .map(|number| format!("{:>10}", format!("{:.0}%", all * f64::from(number) / 4.0)))
             .collect();
-        page.line(format!("  {}  0{}", padded("took", RANGE), &marks[1..]));
+        page.line(format!("  {}  0{} of calls", padded("took", RANGE), &marks[1..]));
         page.line(format!(
             "  {}  |{}",
             " ".repeat(RANGE),

@@ -52,7 +52,7 @@ fn a_bench_counts_every_call_and_draws_its_histogram() {
     let svg = fs::read_to_string(place.path("bench.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.contains("steelblue") && svg.ends_with("</svg>\n"), "{svg}");
     assert!(
-        drawn.starts_with("region \"a\": ") && drawn.contains("\n  took  ") && drawn.contains("%\n"),
+        drawn.starts_with("region \"a\": ") && drawn.contains("\n  took  ") && drawn.contains("% of calls\n"),
         "{drawn}"
     );
     for text in [
