@@ -1,4 +1,4 @@
-//! [`Answer`]: what a subcommand found, as text for people or JSON for programs.
+//! [`Answer`]: the result of a subcommand, as text for people or JSON for programs.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -9,34 +9,34 @@ use serde_json::json;
 use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, safe_json};
 
-/// What a subcommand found.
+/// The result of a subcommand.
 pub(crate) trait Answer {
-    /// For programs.
+    /// Returns the result for programs.
     fn json(&self) -> serde_json::Value;
 
-    /// For people.
+    /// Writes the result for people.
     fn show(&self, page: &mut Page);
 
-    /// What a program reads that does not ask for JSON: the text as it is, if there is one.
+    /// Returns the bare text for programs that do not read JSON, if there is one.
     fn raw(&self) -> Option<&str> {
         None
     }
 
-    /// Whether it is what one hopes for; the exit code is 1 if not.
+    /// Returns whether the result is a success. Otherwise the exit code is 1.
     fn is_good(&self) -> bool {
         true
     }
 }
 
-/// What a subcommand answers.
+/// The outcome of a subcommand.
 pub(crate) type Answered = Result<Box<dyn Answer>, CommandError>;
 
-/// `value` as JSON. What the command answers are structs of plain values, which have a form.
+/// Converts `value` to JSON. The results are structs of plain values, so that this cannot fail.
 pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Value {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-/// Writes what was `answered` to the standard output, errors to the standard error.
+/// Writes the result in `answered` to the standard output, or its error to the standard error.
 pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     match answered {
         Ok(answer) => {

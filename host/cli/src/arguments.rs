@@ -1,15 +1,15 @@
-//! What the command takes on its command line.
+//! The command line.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// Regions, backends and plugins of dogpile, seen from the shell.
+/// Work with regions, backends, and plugins of dogpile from the shell.
 #[derive(Debug, Parser)]
 #[command(name = "dogpile", version, max_term_width = 80)]
 pub(crate) struct CommandLine {
-    /// Answer in JSON, for programs
+    /// Print JSON, for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -19,7 +19,7 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Entry points and the plugins that offer them
+    /// Work with plugins and the entry points that they provide
     #[command(subcommand)]
     Plugins(Plugins),
     /// Open every region of a configuration, and report all its problems
@@ -36,14 +36,14 @@ pub(crate) enum Command {
     Inspect(Key),
     /// Measure a region's reads and writes
     Bench(Bench),
-    /// Have many processes ask for one cold key, and draw who waited and who created
+    /// Let many processes request one cold key, and draw which threads waited and created
     Stampede(Stampede),
-    /// Write the completions of a shell
+    /// Print the completions of a shell
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Write the manual page
+    /// Print the manual page
     Man,
     /// One process of a stampede
     #[command(hide = true)]
@@ -70,12 +70,12 @@ pub(crate) enum Plugins {
     ///
     /// Opening a library runs its code in this process. Use trusted libraries only.
     Doctor {
-        /// The entry point that is missed
+        /// The missing entry point
         name: Option<String>,
         #[command(flatten)]
         folders: Folders,
     },
-    /// Write a crate with a backend and a proxy to start from
+    /// Create a crate with a backend and a proxy to start from
     New(New),
     /// Make a folder or an archive of a library and its manifest
     ///
@@ -87,7 +87,7 @@ pub(crate) enum Plugins {
     Verify(Verify),
 }
 
-/// Where plugins are looked for, besides `DOGPILE_PLUGIN_PATH`.
+/// The folders to search for plugins, in addition to those in `DOGPILE_PLUGIN_PATH`.
 #[derive(Debug, Args)]
 pub(crate) struct Folders {
     /// A folder to search for plugins; may be given more than once
@@ -114,13 +114,13 @@ pub(crate) struct New {
 pub(crate) struct Pack {
     /// The library that cargo built
     pub(crate) library: PathBuf,
-    /// What to make: a folder, or an archive if it ends in .tar.gz
+    /// The result: a folder, or an archive if the name ends in .tar.gz
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// The plugin's manifest, for its name and version [default: those of the library]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
-    /// Leave the library's debug symbols in
+    /// Keep the library's debug symbols
     #[arg(long)]
     pub(crate) keep_symbols: bool,
 }
@@ -135,15 +135,15 @@ pub(crate) struct Verify {
     /// Verify this entry point only; may be given more than once
     #[arg(long = "only", value_name = "NAME")]
     pub(crate) only: Vec<String>,
-    /// How long one case may take, in seconds
+    /// Time limit of one case, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) time_limit: u64,
-    /// Claim that a mutex is free so many seconds after its holder was killed, and have that verified
+    /// Claim and verify that a mutex is free this many seconds after its holder was killed
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) lease: Option<u64>,
 }
 
-/// What is killed while it holds a mutex.
+/// The holder of a mutex, which is killed while it holds it.
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
     pub(crate) library: PathBuf,
@@ -183,7 +183,7 @@ pub(crate) struct Check {
     /// Explain what this region does with a value of each age and in each failure, instead of opening the regions
     #[arg(long, value_name = "REGION", conflicts_with = "peek")]
     pub(crate) explain: Option<String>,
-    /// How long the regions may take to open and reply, in seconds
+    /// Time limit for the regions to open and reply, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) time_limit: u64,
 }
@@ -217,9 +217,9 @@ pub(crate) struct Key {
 pub(crate) struct Set {
     #[command(flatten)]
     pub(crate) key: Key,
-    /// The value: JSON, or else a text; `-` reads it from the standard input
+    /// The value: JSON, or else a string; `-` reads it from the standard input
     pub(crate) value: String,
-    /// The value is a text, even if it could be JSON
+    /// Store the value as a string, even if it is valid JSON
     #[arg(long)]
     pub(crate) text: bool,
 }
@@ -228,22 +228,22 @@ pub(crate) struct Set {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) region: Region,
-    /// How many reads and writes each thread makes
+    /// Number of reads and writes of each thread
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(crate) operations: u64,
-    /// How many threads there are
+    /// Number of threads
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub(crate) threads: u64,
-    /// How many keys there are
+    /// Number of keys
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) keys: u64,
-    /// How many bytes a value has
+    /// Size of a value, in bytes
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(0..=1 << 30))]
     pub(crate) size: u64,
-    /// How many of a hundred operations are writes
+    /// Percentage of writes among the operations
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
     pub(crate) writes: u64,
-    /// Draw the histogram into this file too
+    /// Draw the histogram into this file as well
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 }
@@ -256,24 +256,24 @@ pub(crate) struct Stampede {
     /// The configuration
     #[arg(long, value_name = "FILE", env = "DOGPILE_CONFIG", default_value = "regions.toml")]
     pub(crate) config: PathBuf,
-    /// How many processes there are
+    /// Number of processes
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) processes: u64,
-    /// How many threads each of them has
+    /// Number of threads of each process
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(crate) threads: u64,
-    /// How long the creator works, in milliseconds
+    /// Duration of a creation, in milliseconds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=600_000))]
     pub(crate) takes: u64,
-    /// There is a value already, which is stale
+    /// Begin with a value that is stale
     #[arg(long)]
     pub(crate) stale: bool,
-    /// Draw the time line into this file too
+    /// Draw the timeline into this file as well
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
     /// Simulate a service instead: its cache is down for a time, and its source of values for another
     ///
-    /// No region and no server are needed. Regions with different settings get the same requests at the same time.
+    /// Needs no region and no server. Regions with different settings get the same requests at the same time.
     #[arg(long, conflicts_with_all = ["region", "processes", "threads", "takes", "stale", "svg"])]
     pub(crate) outage: bool,
     #[command(flatten)]
@@ -281,23 +281,23 @@ pub(crate) struct Stampede {
 }
 
 impl Stampede {
-    /// Returns the region that is asked, or `None` if a service is simulated.
+    /// Returns the region to request, or `None` if a service is simulated.
     pub(crate) fn region(&self) -> Option<Region> {
         let region = self.region.clone()?;
         Some(Region { region, config: self.config.clone() })
     }
 }
 
-/// How a service is simulated.
+/// The settings of the simulation.
 #[derive(Debug, Args)]
 pub(crate) struct Simulation {
-    /// With --outage: how many seconds the simulation takes
+    /// With --outage: duration of the simulation, in seconds
     #[arg(long, default_value_t = 5, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(2..=60))]
     pub(crate) seconds: u64,
-    /// With --outage: how many threads make requests of each region
+    /// With --outage: number of threads that make requests of each region
     #[arg(long, default_value_t = 16, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(crate) workers: u64,
-    /// With --outage: how many keys they request
+    /// With --outage: number of keys that they request
     #[arg(long, default_value_t = 4, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) keys: u64,
     /// With --outage: the seed of the requests; the same seed makes the same requests
@@ -309,13 +309,13 @@ pub(crate) struct Simulation {
 pub(crate) struct StampedeProcess {
     #[command(flatten)]
     pub(crate) key: Key,
-    /// Its number among the processes
+    /// Number of this process
     #[arg(long)]
     pub(crate) number: u64,
-    /// How many threads ask for it
+    /// Number of threads that request the key
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(crate) threads: u64,
-    /// How long the creator works, in milliseconds
+    /// Duration of a creation, in milliseconds
     #[arg(long)]
     pub(crate) takes: u64,
 }

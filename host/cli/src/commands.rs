@@ -15,7 +15,7 @@ mod stampede;
 use crate::answer::Answered;
 use crate::arguments::{Command, CommandLine};
 
-/// Does what the command line asks.
+/// Runs the subcommand of the command line.
 pub(crate) fn run(command_line: CommandLine) -> Answered {
     match command_line.command {
         Command::Plugins(asked) => plugins::run(&asked),

@@ -1,24 +1,24 @@
-//! [`Document`]: a TOML text whose names and values are known by where they stand.
+//! [`Document`]: a TOML text, with the places of its names and values.
 
 use serde::Serialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Where something stands in a text, from 1.
+/// A place in a text. Both numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) column: usize,
 }
 
-/// A TOML text: what it says, and where.
+/// A TOML text: its contents and their places.
 pub(crate) struct Document<'t> {
     text: &'t str,
     places: DeTable<'t>,
     pub(crate) table: toml::Table,
 }
 
-/// A step from a table or list to what is in it.
+/// A step from a table or list to an item in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step<'s> {
     Name(&'s str),
@@ -29,7 +29,7 @@ impl<'t> Document<'t> {
     /// Reads `text`.
     ///
     /// # Errors
-    /// All that is no TOML in it, each with its place.
+    /// All syntax errors, each with its place.
     pub(crate) fn read(text: &'t str) -> Result<Self, Vec<(Place, String)>> {
         let (places, errors) = DeTable::parse_recoverable(text);
         let mut told: Vec<_> = errors.iter().map(|error| told(text, error)).collect();
@@ -42,8 +42,8 @@ impl<'t> Document<'t> {
         Err(told)
     }
 
-    /// Where the value that `path` leads to stands: its name, or itself if it is an item of a list. Where the path
-    /// leads nowhere, the place of what is nearest.
+    /// Returns the place of the value that `path` leads to: that of its name, or its own if it is an item of a list.
+    /// If the path leads nowhere, returns the place of the nearest value.
     pub(crate) fn place(&self, path: &[Step<'_>]) -> Place {
         let mut at = 0;
         let mut table = Some(&self.places);
@@ -73,7 +73,7 @@ fn told(text: &str, error: &toml::de::Error) -> (Place, String) {
     (place_of(text, start), error.message().to_owned())
 }
 
-/// Line and column of the byte `at`.
+/// Returns the line and column of the byte `at`.
 fn place_of(text: &str, at: usize) -> Place {
     let before = text.get(..at).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_items_are_found_where_they_stand() {
+    fn names_and_items_have_places() {
         let text = "[regions.a]\nbackend = 'x'\nwrap = ['p',\n  { name = 'q' }]\n";
         let document = Document::read(text).ok().unwrap();
         let at = |path: &[Step<'_>]| {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_no_toml_is_told() {
+    fn each_syntax_error_has_a_place() {
         let errors = Document::read("a = \nb = 1\nc = 'x\n").err().unwrap();
         assert_eq!(errors.iter().map(|(place, _)| place.line).collect::<Vec<_>>(), [1, 3]);
     }

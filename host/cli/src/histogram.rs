@@ -1,4 +1,4 @@
-//! [`Histogram`]: how many calls took how long.
+//! [`Histogram`]: the distribution of durations.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(crate) struct Histogram {
     longest: Duration,
 }
 
-/// The calls between two lengths.
+/// The calls of one range of durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bar {
     pub(crate) from: Duration,

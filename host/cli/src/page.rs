@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_left_out_of_a_long_text() {
+    fn long_text_loses_its_middle() {
         assert_eq!(shortened("abcdefghij", 7), "ab...ij");
         assert_eq!(shortened("äöü", 3), "äöü");
     }

@@ -6,13 +6,13 @@ use dogpile::registry::{Manifest, ManifestEntry};
 
 use crate::error::CommandError;
 
-/// How the file of a manifest ends.
+/// The end of a manifest's file name.
 pub(crate) const MANIFEST_SUFFIX: &str = ".dogpile.toml";
 
-/// A manifest and where it lies.
+/// A manifest and its path.
 pub(crate) type Placed = (PathBuf, Manifest);
 
-/// The library that `file` is, or is the manifest of, and the manifest, if there is one.
+/// Returns the library that `file` is or that its manifest names, and the manifest, if there is one.
 pub(crate) fn library_of(file: &Path) -> Result<(PathBuf, Option<Placed>), CommandError> {
     if is_manifest(file) {
         let manifest = Manifest::read(file)?;
@@ -24,7 +24,7 @@ pub(crate) fn library_of(file: &Path) -> Result<(PathBuf, Option<Placed>), Comma
     Ok((library, manifest))
 }
 
-/// The manifest beside `library` that names it. One that cannot be read is none.
+/// Returns the manifest beside `library` that names it. One that cannot be read does not count.
 pub(crate) fn manifest_of(library: &Path) -> Option<Placed> {
     let manifests = files_in(library.parent()?).into_iter().filter(|path| is_manifest(path));
     let read = manifests.filter_map(|path| Manifest::read(&path).ok().map(|manifest| (path, manifest)));
@@ -32,29 +32,29 @@ pub(crate) fn manifest_of(library: &Path) -> Option<Placed> {
     read.into_iter().find(names_it)
 }
 
-/// Whether all that the manifest at `path` announces is `inside` the library.
+/// Returns an error unless everything that the manifest at `path` lists is `inside` the library.
 pub(crate) fn agree(path: &Path, manifest: &Manifest, inside: &[ManifestEntry]) -> Result<(), CommandError> {
     match manifest.entry_points.iter().find(|entry| !inside.contains(entry)) {
         None => Ok(()),
         Some(ManifestEntry { name, kind, .. }) => Err(CommandError::other(format!(
-            "{} announces the {kind} {name:?}, which is not in the library; correct the manifest, or build the \
-             library anew",
+            "{} lists the {kind} {name:?}, which the library does not provide; correct the manifest, or rebuild the \
+             library",
             path.display()
         ))),
     }
 }
 
-/// Whether the name of `path` is that of a manifest.
+/// Returns whether `path` has the name of a manifest.
 pub(crate) fn is_manifest(path: &Path) -> bool {
     path.to_string_lossy().ends_with(MANIFEST_SUFFIX)
 }
 
-/// Whether the name of `path` is that of a library of this system.
+/// Returns whether `path` has the name of a library of this system.
 pub(crate) fn is_library(path: &Path) -> bool {
     path.to_string_lossy().ends_with(std::env::consts::DLL_SUFFIX)
 }
 
-/// The files in `folder`, by name; none if it cannot be read.
+/// Returns the files in `folder`, sorted by name, and none if it cannot be read.
 pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How many columns the bar has.
+/// The number of columns of the bar.
 const BAR: usize = 40;
 
-/// Returns the result of `work`. Meanwhile, a terminal shows how far it is: `done` returns a share from 0 to 1.
+/// Returns the result of `work`. Meanwhile, a terminal shows the progress. `done` returns a share from 0 to 1.
 pub(crate) fn shown<R>(show: bool, done: impl Fn() -> f64 + Sync, work: impl FnOnce() -> R) -> R {
     if !show || !stderr().is_terminal() {
         return work();
@@ -36,7 +36,7 @@ fn draw(done: impl Fn() -> f64, ended: &AtomicBool) {
     loop {
         let share = done().clamp(0.0, 1.0);
         let (filled, percent) = ((BAR as f64 * share) as usize, (100.0 * share) as u64);
-        // A terminal that is gone shows nothing, and the work goes on.
+        // A terminal that was closed shows nothing, and the work goes on.
         let _ = write!(stderr(), "\r[{}{}] {percent:3} %", "#".repeat(filled), " ".repeat(BAR - filled));
         if ended.load(Ordering::Acquire) {
             break;

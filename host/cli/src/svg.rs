@@ -14,7 +14,7 @@ impl Svg {
         Svg { width, height, content: String::new() }
     }
 
-    /// A filled rectangle; `told` is shown to whoever points at it.
+    /// Adds a filled rectangle. A browser shows `told` as its tooltip.
     pub(crate) fn rectangle(&mut self, at: (f64, f64), size: (f64, f64), colour: &str, told: &str) {
         let ((x, y), (width, height), told) = (at, size, escaped(told));
         self.push(&format!(
@@ -23,7 +23,7 @@ impl Svg {
         ));
     }
 
-    /// A text that begins at `at`.
+    /// Adds a text that begins at `at`.
     pub(crate) fn text(&mut self, at: (f64, f64), text: &str) {
         let ((x, y), text) = (at, escaped(text));
         self.push(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>"));
@@ -59,7 +59,7 @@ impl Svg {
         let _ = writeln!(self.content, "{element}");
     }
 
-    /// The file's text.
+    /// Returns the contents of the file.
     pub(crate) fn finish(self) -> String {
         let Svg { width, height, content } = self;
         format!(
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_into_a_drawing_stays_text() {
+    fn text_in_a_drawing_is_escaped() {
         let mut svg = Svg::new(10.0, 10.0);
         svg.text((0.0, 0.0), "<b> & \"c\"");
         assert!(svg.finish().contains(">&lt;b&gt; &amp; &quot;c&quot;</text>"));

@@ -1,8 +1,8 @@
-//! Times and durations, for people.
+//! Times and durations in a form for people.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// `time` as `2026-11-25 13:14:15 UTC`.
+/// Returns `time` in the form `2026-11-25 13:14:15 UTC`.
 pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -11,7 +11,7 @@ pub(crate) fn utc(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
 }
 
-/// The date that is `days` after 1970-01-01, in years that begin in March: then the leap day is the last one.
+/// Returns the date `days` after 1970-01-01. Years begin in March here, so that the leap day is the last one.
 fn date(days: u64) -> (u64, u64, u64) {
     let since = days + 719_468; // from 0000-03-01
     let (era, of_era) = (since / 146_097, since % 146_097);
@@ -23,7 +23,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// `seconds` in a unit that suits them: `1.5 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`.
+/// Returns `seconds` in a suitable unit: `1.5 s`, `3 min 20 s`, `2 h 5 min`, `4 d 1 h`.
 pub(crate) fn rough(seconds: f64) -> String {
     let whole = seconds as u64;
     match whole {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_written_as_date_and_hour() {
+    fn time_is_written_as_date_and_hour() {
         let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(at(951_782_399), "2000-02-28 23:59:59 UTC");

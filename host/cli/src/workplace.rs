@@ -1,4 +1,4 @@
-//! Opens what a subcommand works on: a region of a configuration, or the plugins of a registry.
+//! Opens the objects of a subcommand: a configured region, or the plugins of a registry.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

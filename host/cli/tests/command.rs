@@ -23,10 +23,10 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// A folder for a test, with the command to run in it.
+/// A folder for a test, in which the command runs.
 struct Place(tempfile::TempDir);
 
-/// What the command answered.
+/// The output of the command.
 struct Answer {
     code: i32,
     out: String,
@@ -47,7 +47,7 @@ impl Place {
         self.path(name)
     }
 
-    /// The command, in this folder, with nothing in its environment that a user might have set.
+    /// Returns the command, in this folder and without the user's environment variables.
     fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dogpile"));
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
@@ -61,7 +61,7 @@ impl Place {
         Answer::of(&self.command(arguments).output().unwrap())
     }
 
-    /// What the command writes to a terminal, which `script` lends it.
+    /// Returns the command's output on a terminal, which `script` provides.
     fn on_a_terminal(&self, arguments: &str, no_color: &str) -> String {
         let run = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_dogpile"));
         let mut command = Command::new("script");
@@ -70,7 +70,7 @@ impl Place {
         Answer::of(&command.output().unwrap()).good()
     }
 
-    /// The same with `--json`, read.
+    /// Runs the same with `--json`, and returns the parsed output.
     fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let answer = self.run(&[&["--json"], arguments].concat());
         let read = serde_json::from_str(&answer.out);
@@ -85,14 +85,14 @@ impl Answer {
         Answer { code, out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// What was written, of a run that went well.
+    /// Returns the output of a successful run.
     fn good(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         self.out
     }
 }
 
-/// Fails if a line of `text` has more than 80 columns, other than by a path, or if there is a colour in it.
+/// Fails if a line of `text` has more than 80 columns without a path, or if it contains a color.
 fn fits_a_terminal(text: &str) {
     for line in text.lines().filter(|line| !line.contains(['/', '\\'])) {
         assert!(line.chars().count() <= 80, "{line}");

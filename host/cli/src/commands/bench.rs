@@ -20,7 +20,7 @@ const LONGEST_BAR: usize = 40;
 /// How many columns the durations of a bar have.
 const RANGE: usize = 20;
 
-/// What was measured.
+/// The results of a measurement.
 #[derive(Serialize)]
 struct Measured {
     region: String,
@@ -34,7 +34,7 @@ struct Measured {
     writes: Option<Latencies>,
 }
 
-/// How long calls of one sort took, in microseconds.
+/// The durations of calls of one kind, in microseconds.
 #[derive(Serialize)]
 struct Latencies {
     count: u64,

@@ -27,13 +27,13 @@ use crate::error::CommandError;
 use crate::page::{Colour, Page};
 use crate::workplace;
 
-/// What was found out about a configuration.
+/// The results of checking a configuration.
 #[derive(Serialize)]
 struct Checked {
     file: PathBuf,
     /// All problems, in the order of the file.
     problems: Vec<Problem>,
-    /// What may be meant, but is often a mistake, in the order of the file.
+    /// Settings that are valid but often a mistake, in the order of the file.
     warnings: Vec<Problem>,
     /// The regions without a problem in the file, opened.
     regions: Vec<Opened>,

@@ -7,7 +7,7 @@ use crate::arguments::Key;
 use crate::page::Page;
 use crate::workplace;
 
-/// What was done to a key.
+/// The result for a key.
 #[derive(Serialize)]
 pub(super) struct Done {
     region: String,
@@ -21,7 +21,7 @@ impl Done {
     }
 }
 
-/// Removes a key, if it is there.
+/// Removes a key, if it exists.
 pub(super) fn run(asked: &Key) -> Answered {
     workplace::open(&asked.region)?.delete(&asked.key)?;
     Ok(Box::new(Done::new("deleted", asked)))

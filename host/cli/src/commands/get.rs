@@ -13,7 +13,7 @@ use crate::error::CommandError;
 use crate::page::{Colour, Page};
 use crate::{times, workplace};
 
-/// What was found under a key.
+/// The value of a key.
 #[derive(Serialize)]
 struct Found {
     key: String,

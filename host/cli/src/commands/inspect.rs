@@ -16,7 +16,7 @@ use crate::page::{Colour, Page, padded, shortened};
 use crate::times;
 use crate::workplace;
 
-/// How many characters of a value are shown.
+/// The number of characters of a value that are shown.
 const PREVIEW: usize = 400;
 
 /// How a key is stored.
@@ -45,7 +45,7 @@ struct StoredValue {
     preview: String,
 }
 
-/// Shows how a key is stored, however old its value is.
+/// Shows how a key is stored, regardless of the age of its value.
 pub(super) fn run(asked: &Key) -> Answered {
     let region = workplace::open(&asked.region)?;
     let mangled_key = region.mangled_key(&asked.key)?;

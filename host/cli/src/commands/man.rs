@@ -8,7 +8,7 @@ use crate::arguments::CommandLine;
 use crate::error::CommandError;
 use crate::page::Page;
 
-/// A text that is written out as it is.
+/// A text that is printed as it is.
 pub(super) struct Written(pub(super) String);
 
 impl Answer for Written {
@@ -25,7 +25,7 @@ impl Answer for Written {
     }
 }
 
-/// The manual page: the command itself, then each subcommand.
+/// Returns the manual page: the command itself, then each subcommand.
 pub(super) fn run() -> Answered {
     let mut command = CommandLine::command();
     command.build();
@@ -35,7 +35,7 @@ pub(super) fn run() -> Answered {
     Ok(Box::new(Written(String::from_utf8_lossy(&text).into_owned())))
 }
 
-/// A section for each subcommand, and those below it, that is not hidden.
+/// Adds a section for each visible subcommand and those below it.
 fn sections(command: &clap::Command, text: &mut Vec<u8>) -> std::io::Result<()> {
     let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
     for subcommand in shown {

@@ -22,7 +22,7 @@ pub(super) fn run(asked: &Plugins) -> Answered {
     }
 }
 
-/// What `dogpile plugins verify` has killed; it says all that there is to say itself.
+/// The process that `dogpile plugins verify` kills. It reports its own errors.
 pub(super) fn hold(asked: &Hold) -> Answered {
     verify::hold(asked)?;
     Ok(Box::new(Written(String::new())))

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{Place, fits_a_terminal};
 
-const BROKEN: &str = r#"colour = "red"
+const BROKEN: &str = r#"color = "red"
 
 [plugins]
 path = ["nowhere"]
@@ -19,7 +19,7 @@ expiration_time = "5m"
 [regions.users]
 backend = "dogpile.cache.memroy"
 expiration_time = "one hour"
-serialiser = "json"
+serializr = "json"
 wrap = ["dogpile.proxy.logging", { name = "dogpile.proxy.key_prefix", arguments = { prefx = "u:" } }]
 
 [regions.pages]
@@ -63,11 +63,11 @@ fn all_problems_are_reported_with_their_positions() {
         })
         .collect();
     let expected = [
-        (1, 1, "unknown field `colour`"),
+        (1, 1, "unknown field `color`"),
         (4, 9, "nowhere"),
         (11, 1, "did you mean \\\"dogpile.cache.memory\\\"?"),
         (12, 1, "invalid expiration time \\\"one hour\\\""),
-        (13, 1, "unknown field `serialiser`"),
+        (13, 1, "unknown field `serializr`"),
         (14, 34, "unknown argument \\\"prefx\\\""),
         (18, 1, "unknown serializer \\\"yaml\\\""),
         (19, 1, "unknown key mangler \\\"sha2\\\""),
@@ -91,7 +91,7 @@ fn positions_have_the_form_that_editors_parse() {
     assert_eq!(output.code, 1);
     fits_a_terminal(&output.out);
     assert!(
-        output.out.contains("broken.toml:13:1: region \"users\"\n    unknown field `serialiser`"),
+        output.out.contains("broken.toml:13:1: region \"users\"\n    unknown field `serializr`"),
         "{}",
         output.out
     );
@@ -124,7 +124,7 @@ fn unreachable_server_is_reported_at_its_region() {
 #[test]
 fn silent_server_is_abandoned_after_the_time_limit() {
     let place = Place::new();
-    // The system accepts connections for the listener, but nobody reads from them.
+    // The system accepts connections for the listener, but no program reads from them.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     place.write(
@@ -175,7 +175,7 @@ fn peek_at_a_pickle_in_a_json_region_is_a_problem() {
 #[test]
 fn region_is_explained_without_being_opened() {
     let place = Place::new();
-    // Nobody listens there.
+    // No server listens there.
     place.write(
         "regions.toml",
         "[regions.a]\nbackend = 'dogpile.cache.redis'\nexpiration_time = '5m'\narguments = { port = 1 }\n",
@@ -196,7 +196,7 @@ fn region_is_explained_without_being_opened() {
 fn server_that_keeps_keys_forever_is_a_warning() {
     let Some((place, server)) = crate::load::shared() else { return };
     let (code, checked) = place.json(&["check"]);
-    assert_eq!((code, &checked["problems"]), (0, &Value::Array(vec![])), "a warning is no problem");
+    assert_eq!((code, &checked["problems"]), (0, &Value::Array(vec![])), "a warning is not a problem");
     let warning = &checked["warnings"][0];
     assert_eq!((&warning["region"], &warning["line"]), (&"a".into(), &2.into()), "{checked}");
     let text = warning["problem"][0].as_str().unwrap();

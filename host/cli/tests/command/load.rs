@@ -13,7 +13,7 @@ fn in_memory() -> Place {
     place
 }
 
-/// A region over a server, with its lock, unless none is installed, which is told.
+/// Returns a region over a server, with its lock, or prints why the test is ignored.
 pub(crate) fn shared() -> Option<(Place, RedisServer)> {
     let server = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
     let place = Place::new();
@@ -27,7 +27,7 @@ pub(crate) fn shared() -> Option<(Place, RedisServer)> {
 }
 
 #[test]
-fn a_bench_counts_every_call_and_draws_its_histogram() {
+fn bench_counts_every_call_and_draws_its_histogram() {
     let place = in_memory();
     let bench = ["bench", "a", "--operations", "500", "--threads", "2", "--keys", "10", "--writes", "20"];
     let (code, measured) = place.json(&bench);
@@ -43,7 +43,7 @@ fn a_bench_counts_every_call_and_draws_its_histogram() {
         );
     }
     let answer = place.run(&[&bench[..], &["--svg", "bench.svg"]].concat());
-    assert_eq!(answer.err, "", "no progress is drawn where no terminal is");
+    assert_eq!(answer.err, "", "progress is drawn on a terminal only");
     let drawn = answer.good();
     fits_a_terminal(&drawn);
     assert!(drawn.contains("calls a second on 2 threads") && drawn.contains("####"), "{drawn}");
@@ -68,14 +68,14 @@ fn a_bench_counts_every_call_and_draws_its_histogram() {
 }
 
 #[test]
-fn a_bench_leaves_no_key_behind() {
+fn bench_leaves_no_key_behind() {
     let Some((place, server)) = shared() else { return };
     place.run(&["bench", "a", "--operations", "50", "--keys", "20"]).good();
     assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "{}", server.say(&["KEYS", "*"]));
 }
 
 #[test]
-fn a_bench_of_a_server_that_is_not_there_fails() {
+fn bench_of_an_unreachable_server_fails() {
     let Some((place, mut server)) = shared() else { return };
     server.kill();
     let answer = place.run(&["bench", "a", "--operations", "5"]);
@@ -83,7 +83,7 @@ fn a_bench_of_a_server_that_is_not_there_fails() {
     assert!(answer.err.starts_with("error: region \"a\" could not"), "{}", answer.err);
 }
 
-/// How many threads became what.
+/// Returns the number of threads with each role.
 fn roles(happened: &Value) -> [u64; 5] {
     ["created", "waited", "got_old_value", "hit", "failed"].map(|role| happened[role].as_u64().unwrap())
 }
@@ -91,7 +91,7 @@ fn roles(happened: &Value) -> [u64; 5] {
 const SMALL: [&str; 8] = ["stampede", "a", "--processes", "2", "--threads", "3", "--takes", "100"];
 
 #[test]
-fn one_thread_of_all_processes_creates_a_cold_key_and_the_others_wait() {
+fn one_thread_of_all_processes_creates_a_cold_key() {
     let Some((place, server)) = shared() else { return };
     let (code, happened) = place.json(&SMALL);
     let [created, waited, old, hit, failed] = roles(&happened);
@@ -103,14 +103,14 @@ fn one_thread_of_all_processes_creates_a_cold_key_and_the_others_wait() {
     for row in rows {
         assert!(
             row["answered_us"].as_u64().unwrap() >= made,
-            "nobody is answered before the value is made: {row}"
+            "no thread returns before the value is created: {row}"
         );
     }
     assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "the key is removed: {}", server.say(&["KEYS", "*"]));
 }
 
 #[test]
-fn the_lock_of_a_file_keeps_creators_of_all_processes_apart() {
+fn file_lock_excludes_creators_of_all_processes() {
     let place = Place::new();
     place.write(
         "regions.toml",
@@ -121,7 +121,7 @@ fn the_lock_of_a_file_keeps_creators_of_all_processes_apart() {
 }
 
 #[test]
-fn while_one_thread_renews_a_stale_key_the_others_get_the_old_value() {
+fn other_threads_get_the_stale_value_during_a_renewal() {
     let Some((place, _server)) = shared() else { return };
     // Long enough for all threads to ask while it is made, even on a busy machine.
     let mut stale = SMALL;
@@ -129,18 +129,18 @@ fn while_one_thread_renews_a_stale_key_the_others_get_the_old_value() {
     let (code, happened) = place.json(&[&stale[..], &["--stale"]].concat());
     let [created, waited, old, hit, failed] = roles(&happened);
     assert_eq!((code, created, failed, waited + old + hit), (0, 1, 0, 5), "{happened:#}");
-    // A thread that asks while the new value is being stored cannot be told from one that waited for it.
+    // A thread whose request comes while the new value is stored looks like one that waited for it.
     assert!(old > 0 && waited <= 1, "{happened:#}");
 }
 
 #[test]
-fn a_stampede_is_drawn_as_a_time_line() {
+fn stampede_is_drawn_as_a_timeline() {
     let place = in_memory();
     let answer = place.run(&[&SMALL[..], &["--svg", "stampede.svg"]].concat()).good();
     fits_a_terminal(&answer);
     let creators = answer.lines().filter(|line| line.ends_with("created") && line.contains('#')).count();
     assert_eq!(creators, 2, "{answer}");
-    assert!(answer.contains("6 threads of 2 processes: 2 created"), "a creator for each memory: {answer}");
+    assert!(answer.contains("6 threads of 2 processes: 2 created"), "one creator per process: {answer}");
     assert!(answer.contains("note: more than one created"), "{answer}");
     let svg = fs::read_to_string(place.path("stampede.svg")).unwrap();
     assert!(svg.contains(">1.2</text>") && svg.contains("seagreen"), "{svg}");
@@ -163,7 +163,7 @@ fn a_stampede_is_drawn_as_a_time_line() {
 }
 
 #[test]
-fn a_stampede_that_cannot_begin_says_why() {
+fn stampede_that_cannot_begin_fails_with_the_reason() {
     let place = in_memory();
     let answer = place.run(&["stampede", "b"]);
     assert_eq!(answer.code, 1);

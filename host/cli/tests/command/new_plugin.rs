@@ -1,4 +1,4 @@
-//! `dogpile plugins new`: the crate that it writes is built, tested, packed, verified and used.
+//! `dogpile plugins new`: the crate that it writes is built, tested, packed, verified, and used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
 }
 
-/// The workspace's target folder, in which most of what the crate needs is built already.
+/// The workspace's target folder, which has most of the crate's dependencies already.
 fn target() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
     binary.ancestors().nth(3).expect("cargo keeps tests in target/PROFILE/deps").to_owned()
 }
 
-/// Runs cargo in the crate `folder`, without the network and as the workspace is built.
+/// Runs cargo in the crate `folder`, offline and with the workspace's settings.
 fn cargo(folder: &Path, arguments: &[&str]) -> Answer {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(folder);
@@ -38,7 +38,7 @@ fn written(place: &Place) -> PathBuf {
 }
 
 #[test]
-fn what_is_written_builds_passes_its_tests_and_is_stacked_from_a_file() {
+fn new_crate_builds_passes_its_tests_and_is_configurable() {
     let place = Place::new();
     let folder = written(&place);
     cargo(&folder, &["fmt", "--all", "--check"]).good();
@@ -74,7 +74,7 @@ fn verify(place: &Place) {
     assert_eq!((code, failed), (0, vec![json!(0), json!(0)]), "{report:#}");
 }
 
-/// The proxy around the backend, from a file: what one process stores, another reads.
+/// The proxy around the backend, from a file. One process stores a value, and another reads it.
 fn stack(place: &Place) {
     place.write(
         "regions.toml",
@@ -99,10 +99,10 @@ fn stack(place: &Place) {
     assert_eq!(place.json(&["get", "pages", "some_key"]), (1, missing("some_key")));
 }
 
-/// The commands of `docs/plugins.md`, letter by letter but for where dogpile and the built library lie, and for the
-/// network, which tests do without.
+/// The commands of `docs/plugins.md`. Only the places of dogpile and of the built library differ, and the network,
+/// which tests do without.
 #[test]
-fn the_guide_leads_from_an_empty_folder_to_a_library_that_is_found() {
+fn guide_leads_from_an_empty_folder_to_a_found_library() {
     let place = Place::new();
     let guide = fs::read_to_string(workspace().join("docs/plugins.md")).unwrap();
     let (_, commands) = guide.split_once("```sh\n").unwrap();
@@ -127,7 +127,7 @@ fn missing(key: &str) -> Value {
 }
 
 #[test]
-fn published_packages_are_named_by_version_and_a_full_folder_is_left_alone() {
+fn new_crate_uses_published_versions_and_an_empty_folder() {
     let place = Place::new();
     place.run(&["plugins", "new", "acme", "--into", "here"]).good();
     let manifest = fs::read_to_string(place.path("here/Cargo.toml")).unwrap();

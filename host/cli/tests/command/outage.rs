@@ -47,7 +47,7 @@ fn outage_is_simulated_for_each_configuration() {
 fn outage_is_drawn_with_an_axis_a_legend_and_totals() {
     let place = Place::new();
     let answer = place.run(&SHORT);
-    assert_eq!(answer.err, "", "no progress is drawn where no terminal is");
+    assert_eq!(answer.err, "", "progress is drawn on a terminal only");
     let drawn = answer.good();
     fits_a_terminal(&drawn);
     assert!(

@@ -1,4 +1,4 @@
-//! `dogpile plugins`: list, inspect, doctor, pack and verify.
+//! `dogpile plugins`: list, inspect, doctor, pack, and verify.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{Place, fits_a_terminal};
 
-/// A place where the plugin acme was packed into the folder `plugins`.
+/// A folder into whose subfolder `plugins` the plugin acme was packed.
 fn packed() -> Place {
     let place = Place::new();
     let library = library("acme-dogpile-dylib");
@@ -34,7 +34,7 @@ fn entry<'a>(listed: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn what_is_linked_and_what_is_packed_is_listed_with_its_versions() {
+fn linked_and_packed_plugins_are_listed_with_versions() {
     let place = packed();
     let (code, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
     assert_eq!((code, &listed["problems"]), (0, &json!([])));
@@ -53,7 +53,7 @@ fn what_is_linked_and_what_is_packed_is_listed_with_its_versions() {
 }
 
 #[test]
-fn a_configuration_and_the_environment_name_folders_too() {
+fn configuration_and_environment_name_folders_too() {
     let place = packed();
     place.write("regions.toml", "[plugins]\npath = ['plugins']\n");
     let (_, listed) = place.json(&["plugins", "list", "--config", "regions.toml"]);
@@ -64,7 +64,7 @@ fn a_configuration_and_the_environment_name_folders_too() {
 }
 
 #[test]
-fn a_library_is_inspected_by_itself_or_by_its_manifest() {
+fn library_is_inspected_by_its_path_or_manifest() {
     let place = packed();
     for file in ["plugins/libacme_dogpile_dylib.so", "plugins/acme-dogpile-dylib.dogpile.toml"] {
         let (code, told) = place.json(&["plugins", "inspect", file]);
@@ -83,7 +83,7 @@ fn a_library_is_inspected_by_itself_or_by_its_manifest() {
 }
 
 #[test]
-fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
+fn pack_is_stripped_pinned_and_loadable_in_both_forms() {
     let place = packed();
     let text = fs::read_to_string(manifest(&place)).unwrap();
     assert!(text.contains("sha256 = ") && text.contains("name = \"acme.shelf\""), "{text}");
@@ -106,7 +106,7 @@ fn a_pack_is_stripped_and_pinned_and_loads_as_a_folder_or_an_archive() {
 }
 
 #[test]
-fn a_pack_can_be_used_whatever_the_umask() {
+fn pack_is_usable_under_any_umask() {
     let place = Place::new();
     let pack = format!(
         "umask 000; '{}' plugins pack '{}' --out plugins",
@@ -120,7 +120,7 @@ fn a_pack_can_be_used_whatever_the_umask() {
 }
 
 #[test]
-fn a_manifest_gives_a_pack_its_name_and_may_not_announce_what_is_not_inside() {
+fn manifest_names_a_pack_and_must_match_its_library() {
     let place = Place::new();
     let announce = |entry: &str| {
         let text = format!(
@@ -140,12 +140,12 @@ fn a_manifest_gives_a_pack_its_name_and_may_not_announce_what_is_not_inside() {
     announce("acme.shlef");
     let (code, refused) = place.json(&pack);
     assert_eq!(code, 1);
-    let told = "announces the backend \"acme.shlef\", which is not in the library";
+    let told = "lists the backend \"acme.shlef\", which the library does not provide";
     assert!(refused["error"].as_str().unwrap().contains(told), "{refused}");
 }
 
 #[test]
-fn a_region_over_a_packed_plugin_passes_the_check() {
+fn region_over_a_packed_plugin_passes_the_check() {
     let place = packed();
     place.write(
         "regions.toml",
@@ -154,7 +154,7 @@ fn a_region_over_a_packed_plugin_passes_the_check() {
     place.run(&["check"]).good();
 }
 
-/// Makes the manifest say that the library has the SHA-256 `pin`, or none.
+/// Makes the manifest state the SHA-256 `pin`, or none.
 fn pin(place: &Place, pin: Option<&str>) {
     let mut said: toml::Table = fs::read_to_string(manifest(place)).unwrap().parse().unwrap();
     said.remove("sha256");
@@ -162,7 +162,7 @@ fn pin(place: &Place, pin: Option<&str>) {
     fs::write(manifest(place), said.to_string()).unwrap();
 }
 
-/// The findings of the doctor that tell a problem.
+/// Returns the findings of the doctor that have a problem.
 fn problems(place: &Place) -> Vec<String> {
     let (code, told) = place.json(&["plugins", "doctor", "--folder", "plugins"]);
     let findings = told["findings"].as_array().unwrap();
@@ -173,7 +173,7 @@ fn problems(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn the_doctor_finds_nothing_where_nothing_is_wrong() {
+fn doctor_finds_no_problem_in_a_good_folder() {
     let place = packed();
     assert_eq!(problems(&place), [""; 0]);
     let told = place.run(&["plugins", "doctor", "acme.shelf", "--folder", "plugins"]).good();
@@ -182,7 +182,7 @@ fn the_doctor_finds_nothing_where_nothing_is_wrong() {
 }
 
 #[test]
-fn the_doctor_tells_a_changed_hash() {
+fn doctor_reports_a_changed_hash() {
     let place = packed();
     pin(&place, Some(&"0".repeat(64)));
     let told = problems(&place);
@@ -192,7 +192,7 @@ fn the_doctor_tells_a_changed_hash() {
 }
 
 #[test]
-fn the_doctor_tells_files_that_others_may_write() {
+fn doctor_reports_files_writable_by_others() {
     let place = packed();
     fs::set_permissions(in_folder(&place), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(problems(&place)[0].contains("chmod go-w"));
@@ -202,10 +202,10 @@ fn the_doctor_tells_files_that_others_may_write() {
 }
 
 #[test]
-fn the_doctor_tells_a_library_for_another_processor() {
+fn doctor_reports_a_library_for_another_processor() {
     let place = packed();
     let mut bytes = fs::read(in_folder(&place)).unwrap();
-    // The machine that an ELF file is for; 0xF3 is RISC-V.
+    // The machine type of an ELF file. 0xF3 is RISC-V.
     bytes[18..20].copy_from_slice(&[0xF3, 0]);
     fs::write(in_folder(&place), bytes).unwrap();
     pin(&place, None);
@@ -217,7 +217,7 @@ fn the_doctor_tells_a_library_for_another_processor() {
 }
 
 #[test]
-fn the_doctor_tells_another_binary_interface_and_panics_that_abort() {
+fn doctor_reports_another_interface_and_aborting_panics() {
     let place = packed();
     for (variant, told) in
         [(Variant::Mismatched, "binary interface differs"), (Variant::Abort, "panic = \"abort\"")]
@@ -236,7 +236,7 @@ fn the_doctor_tells_another_binary_interface_and_panics_that_abort() {
 }
 
 #[test]
-fn the_doctor_tells_a_library_that_is_no_plugin_and_one_without_a_manifest() {
+fn doctor_reports_a_foreign_library_and_a_missing_manifest() {
     let place = packed();
     let is_libc = |path: &PathBuf| path.is_file();
     let libc = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
@@ -252,13 +252,13 @@ fn the_doctor_tells_a_library_that_is_no_plugin_and_one_without_a_manifest() {
     assert!(told.len() == 1 && told[0].contains("does not export"), "{told:?}");
     let (_, doctor) = place.json(&["plugins", "doctor", "c", "--folder", "plugins"]);
     assert!(
-        doctor["missed"]["told"].as_str().unwrap().contains("which is refused: not a dogpile plugin"),
+        doctor["missed"]["result"].as_str().unwrap().contains("which is refused: not a dogpile plugin"),
         "{doctor}"
     );
 }
 
 #[test]
-fn the_doctor_tells_a_missing_library_a_broken_manifest_and_a_missing_folder() {
+fn doctor_reports_missing_files_and_a_broken_manifest() {
     let place = packed();
     fs::remove_file(in_folder(&place)).unwrap();
     place.write("plugins/broken.dogpile.toml", "nam = 1\n");
@@ -273,14 +273,14 @@ fn the_doctor_tells_a_missing_library_a_broken_manifest_and_a_missing_folder() {
 }
 
 #[test]
-fn the_doctor_knows_the_nearest_name() {
+fn doctor_suggests_the_nearest_name() {
     let answer = packed().run(&["plugins", "doctor", "acme.shlef", "--folder", "plugins"]);
     assert_eq!(answer.code, 1);
     assert!(answer.out.contains("did you mean \"acme.shelf\"?"), "{}", answer.out);
 }
 
 #[test]
-fn a_good_library_is_verified_case_by_case() {
+fn good_library_is_verified_case_by_case() {
     let place = packed();
     place.write("arguments.toml", "[\"acme.hit_counter\"]\nlabel = 'verified'\n");
     let verify = ["plugins", "verify", "plugins/libacme_dogpile_dylib.so", "--arguments", "arguments.toml"];
@@ -293,7 +293,7 @@ fn a_good_library_is_verified_case_by_case() {
         let levels = setup["levels"].as_array().unwrap();
         let cases = levels.iter().map(|level| level["cases"].as_array().unwrap().len() as u64);
         assert_eq!((levels.len(), count("passed") + count("skipped")), (12, cases.sum()));
-        assert!(count("passed") > 30 && count("skipped") > 0, "the shelf has no mutex: that is told");
+        assert!(count("passed") > 30 && count("skipped") > 0, "the shelf has no mutex, which is reported");
         let mutex = levels.iter().find(|level| level["name"] == "mutex").unwrap();
         assert_eq!(mutex["verdict"], "skipped");
         assert!(mutex["reason"].as_str().unwrap().contains("no mutex"), "{mutex}");
@@ -318,7 +318,7 @@ fn a_good_library_is_verified_case_by_case() {
 }
 
 #[test]
-fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
+fn failing_library_is_reported_by_case_and_exit_code() {
     let place = Place::new();
     place.write("arguments.toml", "[\"fixture.panicking\"]\nat = 'set'\n");
     let library = library("fixture-misbehaving");
@@ -343,7 +343,7 @@ fn a_library_that_fails_is_told_by_its_cases_and_its_exit_code() {
 }
 
 #[test]
-fn a_lease_that_is_claimed_is_verified_on_a_holder_that_is_killed() {
+fn claimed_lease_is_verified_by_killing_a_holder() {
     let Ok(server) = RedisServer::start(&[]) else { return };
     let place = Place::new();
     let arguments = format!(
@@ -361,7 +361,7 @@ fn a_lease_that_is_claimed_is_verified_on_a_holder_that_is_killed() {
 }
 
 #[test]
-fn arguments_for_what_the_library_has_not_are_refused() {
+fn arguments_of_an_unknown_entry_point_are_refused() {
     let place = packed();
     place.write("arguments.toml", "[\"acme.shlef\"]\n");
     let answer = place.run(&[

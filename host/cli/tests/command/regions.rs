@@ -1,4 +1,4 @@
-//! `dogpile get`, `set`, `delete` and `inspect`.
+//! `dogpile get`, `set`, `delete`, and `inspect`.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::load::shared;
 use crate::{Place, fits_a_terminal};
 
-/// A place with a region over a file, which outlasts the process.
+/// A folder with a region over a file, which outlasts the process.
 fn kept() -> Place {
     let place = Place::new();
     place.write(
@@ -25,7 +25,7 @@ fn kept() -> Place {
 }
 
 #[test]
-fn a_key_without_a_value_is_told_and_fails() {
+fn missing_key_is_reported_and_fails() {
     let place = kept();
     let (code, found) = place.json(&["get", "a", "k"]);
     assert_eq!((code, &found["found"], &found["value"]), (1, &json!(false), &Value::Null));
@@ -33,7 +33,7 @@ fn a_key_without_a_value_is_told_and_fails() {
 }
 
 #[test]
-fn what_one_process_stores_another_reads_and_deletes() {
+fn value_is_read_and_deleted_by_other_processes() {
     let place = kept();
     place.run(&["set", "a", "k", r#"{"title": "tea"}"#]).good();
     assert_eq!(place.json(&["get", "a", "k"]).1["value"], json!({ "title": "tea" }));
@@ -45,7 +45,7 @@ fn what_one_process_stores_another_reads_and_deletes() {
 }
 
 #[test]
-fn a_value_is_a_text_if_it_is_no_json_or_is_said_to_be_one() {
+fn value_is_a_string_if_not_json_or_on_request() {
     let place = kept();
     for (arguments, stored) in [
         (&["set", "a", "k", "17"][..], json!(17)),
@@ -55,11 +55,11 @@ fn a_value_is_a_text_if_it_is_no_json_or_is_said_to_be_one() {
         place.run(arguments).good();
         assert_eq!(place.json(&["get", "a", "k"]).1["value"], stored);
     }
-    assert_eq!(place.run(&["get", "a", "k"]).good(), "tea time\n", "a text is written as it is");
+    assert_eq!(place.run(&["get", "a", "k"]).good(), "tea time\n", "a string is written as it is");
 }
 
 #[test]
-fn a_value_may_come_from_the_standard_input() {
+fn value_may_come_from_standard_input() {
     let place = kept();
     let mut set =
         place.command(&["set", "a", "k", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -69,7 +69,7 @@ fn a_value_may_come_from_the_standard_input() {
 }
 
 #[test]
-fn inspecting_tells_mangled_key_serializer_and_lock() {
+fn inspect_shows_mangled_key_serializer_and_lock() {
     let (code, told) = kept().json(&["inspect", "a", "some_key"]);
     assert_eq!(code, 1, "there is no value: {told}");
     assert_eq!(told["mangled_key"], "53def077a4264bd3183d4eb21b1f56f883e1b572");
@@ -80,7 +80,7 @@ fn inspecting_tells_mangled_key_serializer_and_lock() {
 }
 
 #[test]
-fn a_key_that_another_process_creates_is_shown_as_locked() {
+fn key_created_by_another_process_is_shown_as_locked() {
     let Some((place, _server)) = shared() else { return };
     let region = CacheRegion::with_defaults("a", RegionConfig::default());
     Configuration::from_file(place.path("regions.toml")).unwrap().configure(&region).unwrap();
@@ -103,7 +103,7 @@ fn a_key_that_another_process_creates_is_shown_as_locked() {
 }
 
 #[test]
-fn colours_are_for_terminals_and_never_against_no_color() {
+fn colors_are_for_terminals_and_respect_no_color() {
     let place = kept();
     let on_a_terminal = |no_color: &str| place.on_a_terminal("check", no_color);
     assert!(on_a_terminal("").contains("\u{1b}[32mok"), "{}", on_a_terminal(""));
@@ -112,7 +112,7 @@ fn colours_are_for_terminals_and_never_against_no_color() {
 }
 
 #[test]
-fn an_unknown_region_is_refused_with_the_nearest() {
+fn unknown_region_is_refused_with_a_suggestion() {
     let place = kept();
     let answer = place.run(&["delete", "b", "k"]);
     assert_eq!((answer.code, answer.out.as_str()), (1, ""));
@@ -126,7 +126,7 @@ fn an_unknown_region_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn the_configuration_may_lie_elsewhere() {
+fn configuration_may_be_in_another_place() {
     let place = kept();
     std::fs::create_dir(place.path("etc")).unwrap();
     std::fs::rename(place.path("regions.toml"), place.path("etc/other.toml")).unwrap();
@@ -139,7 +139,7 @@ fn the_configuration_may_lie_elsewhere() {
 }
 
 #[test]
-fn completions_and_the_manual_page_name_every_subcommand() {
+fn completions_and_manual_page_name_every_subcommand() {
     let place = Place::new();
     let man = place.run(&["man"]).good();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

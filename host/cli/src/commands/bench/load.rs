@@ -1,4 +1,4 @@
-//! The load: threads that read and write a region's keys, and note how long each call took.
+//! The load: threads that use a region's keys and record how long each call took.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -11,27 +11,27 @@ use crate::dice::Dice;
 use crate::histogram::Histogram;
 use crate::progress;
 
-/// How many calls pass between two notes of the progress.
+/// The number of calls between two updates of the progress bar.
 const NOTE_EVERY: u64 = 64;
 
-/// What the threads noted.
+/// The records of the threads.
 #[derive(Default)]
 pub(super) struct Noted {
     pub(super) reads: Histogram,
     pub(super) writes: Histogram,
     pub(super) misses: u64,
-    /// How many calls failed, and why the first did.
+    /// The number of failed calls, and the error of the first one.
     pub(super) failures: u64,
     pub(super) first_failure: Option<RegionError>,
     pub(super) took: Duration,
 }
 
-/// Keys of this process, that no application uses.
+/// Returns keys of this process that no application uses.
 pub(super) fn keys(count: u64) -> Vec<String> {
     (0..count).map(|number| format!("dogpile-bench-{}-{number}", std::process::id())).collect()
 }
 
-/// Runs the load on `region`; shows how far it is on a terminal if `show_progress`.
+/// Runs the load on `region`. If `show_progress`, a terminal shows a progress bar.
 pub(super) fn run(region: &CacheRegion, keys: &[String], asked: &Bench, show_progress: bool) -> Noted {
     let (done, began) = (AtomicU64::new(0), Instant::now());
     let all = asked.threads * asked.operations;
@@ -49,7 +49,7 @@ fn all_threads(region: &CacheRegion, keys: &[String], asked: &Bench, done: &Atom
             .map(|number| scope.spawn(move || one_thread(region, keys, value, asked, number, done)))
             .collect();
         for thread in threads {
-            // A panic of a backend that is linked in is the process's own.
+            // A panic of a linked backend is a panic of this process.
             noted.take_in(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
     });
@@ -65,7 +65,7 @@ impl Noted {
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
 
-    /// Notes a call that `took` so long; the answer is whether there was a value.
+    /// Records a call that `took` so long, and returns whether it found a value.
     fn note(&mut self, writes: bool, took: Duration, answer: Result<bool, RegionError>) {
         if writes {
             self.writes.add(took);

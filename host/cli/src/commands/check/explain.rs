@@ -1,4 +1,4 @@
-//! Explains in words what a region does with a value of each age, and in each failure.
+//! Explains what a region does with a value of each age and in each failure.
 
 mod backend;
 mod case;
@@ -14,10 +14,10 @@ use crate::page::{Colour, Page, columns, padded};
 pub(super) use self::backend::ServerExpiry;
 pub(super) use self::settings::Settings;
 
-/// How many columns the cases have. A longer one gets a line of its own.
+/// The number of columns for the cases. A longer one gets a line of its own.
 const CASES: usize = 20;
 
-/// What a region does.
+/// The explanation of a region.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Explanation {
     region: String,
@@ -25,7 +25,7 @@ pub(super) struct Explanation {
     sections: Vec<Section>,
 }
 
-/// What a region does in related cases.
+/// The explanation of related cases.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Section {
     title: &'static str,

@@ -71,7 +71,7 @@ pub(super) struct Valid {
 /// What is done with each region.
 #[derive(Clone, Copy)]
 pub(super) struct Visit<'a> {
-    /// The keys whose values are looked at.
+    /// The keys whose values are checked.
     pub(super) peek: &'a [String],
     /// The time after which a region is given up.
     pub(super) limit: Duration,
@@ -95,7 +95,7 @@ pub(super) fn open_all(regions: Vec<Valid>, visit: Visit<'_>) -> Vec<Opened> {
         .collect();
     let finish = |(mut opened, receiver): (Opened, mpsc::Receiver<Opened>)| {
         receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|_| {
-            opened.problem.push(format!("it did not answer within {} seconds", visit.limit.as_secs()));
+            opened.problem.push(format!("the region did not reply within {} seconds", visit.limit.as_secs()));
             opened
         })
     };

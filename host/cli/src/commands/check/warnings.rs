@@ -1,4 +1,4 @@
-//! What is valid in a configuration, but is often a mistake.
+//! Settings of a configuration that are valid but often a mistake.
 
 use dogpile::sdk::seconds;
 use toml::{Table, Value};

@@ -18,19 +18,19 @@ struct Diagnosis {
     abi_version: &'static str,
     architecture: &'static str,
     findings: Vec<Finding>,
-    /// What is said of the name that is missed.
+    /// The result for the missing name.
     missed: Option<Missed>,
 }
 
-/// A thing that was looked at.
+/// Something that was inspected.
 #[derive(Serialize)]
 struct Finding {
     /// `environment`, `folder`, `manifest` or `library`.
     what: &'static str,
     path: Option<PathBuf>,
-    /// What is wrong with it and what to do, if anything is.
+    /// The problem and what to do about it, if there is one.
     problem: Option<String>,
-    /// What was seen.
+    /// What was found.
     seen: String,
 }
 
@@ -38,17 +38,17 @@ struct Finding {
 struct Missed {
     name: String,
     offered: bool,
-    told: String,
+    result: String,
 }
 
-/// Looks at all that a plugin can be lost by.
+/// Inspects everything that decides whether a plugin is found.
 pub(super) fn run(name: Option<&str>, asked: &Folders) -> Answered {
     let (registry, refused) = workplace::registry(asked)?;
     let mut findings = vec![environment()];
     findings.extend(refused.iter().map(refused_folder));
     for problem in registry.problems() {
         let said = causes(&*problem).join(": ");
-        findings.push(Finding { what: "passed over", path: None, problem: Some(said), seen: String::new() });
+        findings.push(Finding { what: "skipped", path: None, problem: Some(said), seen: String::new() });
     }
     for folder in registry.folders() {
         look_into(&folder, &mut findings);
@@ -68,16 +68,17 @@ fn environment() -> Finding {
 
 fn refused_folder(error: &CommandError) -> Finding {
     let problem = Some(causes(error).join(": "));
-    Finding { what: "passed over", path: None, problem, seen: String::new() }
+    Finding { what: "skipped", path: None, problem, seen: String::new() }
 }
 
-/// Looks at the manifests and libraries of `folder`.
+/// Inspects the manifests and libraries of `folder`.
 fn look_into(folder: &Path, findings: &mut Vec<Finding>) {
     let files = plugin_files::files_in(folder);
     let count = |is: fn(&Path) -> bool| files.iter().filter(|file| is(file)).count();
     let (manifests, libraries) = (count(plugin_files::is_manifest), count(plugin_files::is_library));
     let seen = format!("manifests: {manifests}, libraries: {libraries}");
-    let empty = "there is no manifest in it; `dogpile plugins pack` writes one beside a library";
+    let empty =
+        "the folder contains no manifest; run `dogpile plugins pack`, which writes one beside a library";
     let problem = (manifests == 0).then(|| empty.to_owned());
     findings.push(Finding { what: "folder", path: Some(folder.to_owned()), problem, seen });
     let read = files.iter().filter(|file| plugin_files::is_manifest(file));
@@ -89,7 +90,8 @@ fn look_into(folder: &Path, findings: &mut Vec<Finding>) {
     }
     let announced = |file: &Path| read.iter().any(|(_, it)| Some(it.library.as_os_str()) == file.file_name());
     for file in files.iter().filter(|file| plugin_files::is_library(file) && !announced(file)) {
-        let problem = Some("no manifest names it, so nobody looks at it; `dogpile plugins pack` writes one");
+        let problem =
+            Some("no manifest names it, so it is ignored; run `dogpile plugins pack`, which writes one");
         let (path, problem) = (Some(file.clone()), problem.map(str::to_owned));
         findings.push(Finding { what: "library", path, problem, seen: String::new() });
     }
@@ -99,7 +101,7 @@ fn of_manifest(path: &Path, manifest: &Manifest) -> Finding {
     let names: Vec<_> = manifest.entry_points.iter().map(|it| format!("{} {}", it.kind, it.name)).collect();
     let pin = if manifest.sha256.is_some() { "with" } else { "without" };
     let seen = format!("{} {}: {}; {pin} SHA-256", manifest.name, manifest.version, names.join(", "));
-    let problem = names.is_empty().then(|| "it announces no entry point".to_owned());
+    let problem = names.is_empty().then(|| "the manifest lists no entry point".to_owned());
     Finding { what: "manifest", path: Some(path.to_owned()), problem, seen }
 }
 
@@ -111,7 +113,7 @@ fn of_library(path: &Path, manifest: &Manifest) -> Finding {
             let absent = manifest.entry_points.iter().find(|entry| !library.entry_points.contains(entry));
             let problem = absent.map(|entry| {
                 format!(
-                    "it has no {} {:?}, which its manifest announces; pack it again",
+                    "the library does not provide the {} {:?}, which its manifest lists; pack it again",
                     entry.kind, entry.name
                 )
             });
@@ -120,15 +122,13 @@ fn of_library(path: &Path, manifest: &Manifest) -> Finding {
     }
 }
 
-/// What is to be said of `name`, which somebody misses.
+/// Returns the result for the missing entry point `name`.
 fn missed(name: &str, entry_points: &[EntryPoint], findings: &[Finding]) -> Missed {
     let offers: Vec<&EntryPoint> = entry_points.iter().filter(|it| it.name == name).collect();
-    let told = match offers.as_slice() {
+    let result = match offers.as_slice() {
         [] => {
             let hint = did_you_mean(name, entry_points.iter().map(|it| it.name.as_str()));
-            format!(
-                "nobody offers it: it is in no linked crate and in no manifest of a folder searched{hint}"
-            )
+            format!("no linked crate and no manifest in the searched folders provides it{hint}")
         }
         [offer] => {
             let broken = findings.iter().find(|finding| {
@@ -145,10 +145,10 @@ fn missed(name: &str, entry_points: &[EntryPoint], findings: &[Finding]) -> Miss
         }
         _ => {
             let origins: Vec<_> = offers.iter().map(|offer| offer.origin.to_string()).collect();
-            format!("it is offered twice: by {}; remove one", origins.join(", and by "))
+            format!("it is provided twice: by {}; remove one", origins.join(", and by "))
         }
     };
-    Missed { name: name.to_owned(), offered: !offers.is_empty(), told }
+    Missed { name: name.to_owned(), offered: !offers.is_empty(), result }
 }
 
 impl Answer for Diagnosis {
@@ -175,7 +175,7 @@ impl Answer for Diagnosis {
         }
         if let Some(missed) = &self.missed {
             let name = page.paint(Colour::Bold, &missed.name);
-            page.wrapped(&format!("{name}: "), "    ", &missed.told);
+            page.wrapped(&format!("{name}: "), "    ", &missed.result);
         }
     }
 

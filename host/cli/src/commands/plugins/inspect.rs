@@ -25,7 +25,7 @@ struct Inspected {
     entry_points: Vec<ManifestEntry>,
 }
 
-/// Opens the library `file`, or the one of the manifest `file`.
+/// Opens the library `file`, or the library of the manifest `file`.
 pub(super) fn run(file: &Path) -> Answered {
     let (library, manifest) = plugin_files::library_of(file)?;
     let pin = manifest.as_ref().and_then(|(_, manifest)| manifest.sha256.clone());

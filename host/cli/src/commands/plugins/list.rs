@@ -12,11 +12,11 @@ use crate::error::causes;
 use crate::page::{Colour, Page, padded};
 use crate::{plugin_files, workplace};
 
-/// Every entry point.
+/// The entry points and the problems.
 #[derive(Serialize)]
 struct Listed {
     entry_points: Vec<Line>,
-    /// What was passed over.
+    /// What was skipped.
     problems: Vec<String>,
 }
 
@@ -31,14 +31,14 @@ struct Line {
     abi_version: Option<String>,
     library: Option<PathBuf>,
     manifest: Option<PathBuf>,
-    /// `ok`, or why it cannot be used.
+    /// `ok`, or the reason why it cannot be used.
     state: String,
 }
 
-/// A library, opened, or why it was refused.
+/// The opened libraries, each with its description or the reason for its refusal.
 type Opened = BTreeMap<PathBuf, Result<LibraryDescription, String>>;
 
-/// Lists every entry point. Libraries are opened, each once.
+/// Lists all entry points. Opens each library once.
 pub(super) fn run(asked: &Folders) -> Answered {
     let (registry, refused) = workplace::registry(asked)?;
     let mut opened = Opened::new();
@@ -54,7 +54,7 @@ pub(super) fn run(asked: &Folders) -> Answered {
 }
 
 fn line(entry_point: &EntryPoint, twice: bool, opened: &mut Opened) -> Line {
-    let mut line = Line::of(entry_point, if twice { "offered twice" } else { "ok" });
+    let mut line = Line::of(entry_point, if twice { "provided twice" } else { "ok" });
     match &entry_point.origin {
         Origin::Linked { package, version } => {
             line.origin = "linked";
@@ -104,7 +104,7 @@ impl Line {
                 self.abi_version = Some(library.abi_version.clone());
                 let inside = library.entry_points.iter();
                 if !inside.into_iter().any(|entry| entry.name == self.name && entry.kind == self.kind) {
-                    self.state = "announced by the manifest, but not in the library".to_owned();
+                    self.state = "listed in the manifest, but not provided by the library".to_owned();
                 }
             }
             Err(problem) => self.state = problem.clone(),
@@ -153,7 +153,7 @@ impl Answer for Listed {
     fn show(&self, page: &mut Page) {
         self.entry_points.iter().for_each(|line| line.show(page));
         for problem in &self.problems {
-            let mark = page.paint(Colour::Yellow, "passed over");
+            let mark = page.paint(Colour::Yellow, "skipped");
             page.wrapped(&format!("{mark}: "), "    ", problem);
         }
     }

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::page::Page;
 use crate::workplace;
 
-/// The files, and what is written into them. In each, `{{name}}` stands for a value of [`Values`].
+/// The files and their templates. `{{name}}` stands for a value of [`Values`].
 const FILES: [(&str, &str); 14] = [
     (".github/workflows/ci.yml", include_str!("new/ci.yml.in")),
     (".gitignore", include_str!("new/gitignore.in")),
@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 14] = [
     ("{{crate}}.dogpile.toml", include_str!("new/manifest.toml.in")),
 ];
 
-/// Names that cargo or the compiler takes for something else.
+/// Names that cargo or the compiler does not accept for a crate.
 const TAKEN: [&str; 40] = [
     "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core",
     "crate", "dyn", "else", "enum", "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop",
@@ -38,7 +38,7 @@ const TAKEN: [&str; 40] = [
     "type", "use", "while",
 ];
 
-/// What was written.
+/// The files that were written.
 #[derive(Serialize)]
 struct Written {
     folder: PathBuf,
@@ -46,7 +46,7 @@ struct Written {
     entry_points: [String; 2],
 }
 
-/// What the templates are filled with.
+/// The values that fill the templates.
 struct Values(Vec<(&'static str, String)>);
 
 /// Writes a crate with a backend, a proxy, a library, and tests that run the conformance suite.
@@ -72,7 +72,7 @@ pub(super) fn run(asked: &New) -> Answered {
     Ok(Box::new(Written { folder, files, entry_points }))
 }
 
-/// Whether `name` can be that of a crate.
+/// Returns whether `name` can be the name of a crate.
 fn check(name: &str) -> Result<(), CommandError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let is_plain = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain);
@@ -108,7 +108,7 @@ impl Values {
     }
 }
 
-/// How cargo is told of a package of ours: a version, or its folder in a checkout.
+/// Returns the dependency on a package of ours: a version, or its folder in a checkout.
 fn dependency(checkout: Option<&Path>, folder: &str) -> Result<String, CommandError> {
     let Some(checkout) = checkout else {
         return Ok(format!("{:?}", dogpile::sdk::SDK_VERSION));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_of_a_crate_is_refused() {
+    fn invalid_crate_name_is_refused() {
         for name in ["", "Acme", "1st", "a b", "../x", "a.b", "type", "ä"] {
             assert!(check(name).is_err(), "{name}");
         }

@@ -16,10 +16,10 @@ use crate::page::Page;
 use crate::plugin_files::MANIFEST_SUFFIX;
 use crate::{plugin_files, workplace};
 
-/// How the name of an archive ends.
+/// The end of an archive's name.
 const ARCHIVE_SUFFIX: &str = ".tar.gz";
 
-/// What was made.
+/// The files that were made.
 #[derive(Serialize)]
 struct Packed {
     out: PathBuf,
@@ -34,7 +34,7 @@ struct Packed {
 /// Makes a folder, or an archive, of the library and a manifest with its SHA-256.
 pub(super) fn run(asked: &Pack) -> Answered {
     let name = asked.library.file_name().unwrap_or_default();
-    // Put together aside, so that a failure leaves nothing half done.
+    // Build the result in a temporary folder, so that a failure leaves nothing incomplete.
     let aside = tempfile::tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))?;
     make_private(aside.path(), 0o700)?;
     let library = aside.path().join(name);
@@ -61,7 +61,7 @@ pub(super) fn run(asked: &Pack) -> Answered {
     }))
 }
 
-/// Puts the library that was asked for at `copy`, stripped if wanted. Answers its size before.
+/// Copies the requested library to `copy`, strips it if wanted, and returns its size before.
 fn prepare(asked: &Pack, copy: &Path) -> Result<u64, CommandError> {
     let size = fs::copy(&asked.library, copy).map_err(CommandError::file("copied", &asked.library))?;
     make_private(copy, 0o755)?;
@@ -71,10 +71,10 @@ fn prepare(asked: &Pack, copy: &Path) -> Result<u64, CommandError> {
     Ok(size)
 }
 
-/// `described`, under the name and version that the manifest at `written` gives the plugin.
+/// Returns `described`, with the name and version from the manifest at `written`.
 fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest, CommandError> {
     let Some(path) = written else { return Ok(described) };
-    // Who may write to it is of no matter: it was named by whoever runs this, and only its text is taken.
+    // Its permissions do not matter: the user named the file, and only its text is read.
     let manifest: Manifest = toml::from_str(&workplace::read(path)?)
         .map_err(|error| CommandError::other(format!("{}: {error}", path.display())))?;
     plugin_files::agree(path, &manifest, &described.entry_points)?;
@@ -82,7 +82,7 @@ fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest
     Ok(described)
 }
 
-/// What the file of `manifest` is called.
+/// Returns the file name of `manifest`.
 fn manifest_file(manifest: &Manifest) -> Result<String, CommandError> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     if manifest.name.is_empty() || manifest.name.starts_with('.') || !manifest.name.chars().all(plain) {
@@ -94,7 +94,7 @@ fn manifest_file(manifest: &Manifest) -> Result<String, CommandError> {
     Ok(format!("{}{MANIFEST_SUFFIX}", manifest.name))
 }
 
-/// Takes away what the host refuses, that others may write to what is at `path`: who may is left to the user's umask.
+/// Removes the write permission of other users, which a user's umask may grant and the host refuses.
 #[cfg(unix)]
 fn make_private(path: &Path, mode: u32) -> Result<(), CommandError> {
     use std::os::unix::fs::PermissionsExt;
@@ -106,7 +106,7 @@ fn make_private(_path: &Path, _mode: u32) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Strips the library of what is not needed to load it. The tool comes with the linker that made it.
+/// Removes from the library everything that is not needed to load it. The tool comes with the linker.
 fn strip(library: &Path) -> Result<(), CommandError> {
     let option = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
     let stripped = Command::new("strip").arg(option).arg(library).output();
@@ -122,7 +122,7 @@ fn strip(library: &Path) -> Result<(), CommandError> {
     Err(CommandError::other(format!("`strip` refused the library: {}", said.trim())))
 }
 
-/// Puts `files` into the folder `out`, which is made if need be.
+/// Writes `files` to the folder `out`, creating it if needed.
 fn folder(files: &[PathBuf], out: &Path) -> Result<(), CommandError> {
     if !out.is_dir() {
         fs::create_dir_all(out).map_err(CommandError::file("made", out))?;
@@ -130,7 +130,7 @@ fn folder(files: &[PathBuf], out: &Path) -> Result<(), CommandError> {
     }
     for file in files {
         let target = out.join(file.file_name().unwrap_or_default());
-        // A library that is in use stays what it is: the new one takes its name, not its place in the file.
+        // A library that is in use stays unchanged, because the new file replaces only its name.
         let fresh = target.with_extension("new");
         fs::copy(file, &fresh).map_err(CommandError::file("written", &fresh))?;
         fs::rename(&fresh, &target).map_err(CommandError::file("written", &target))?;
@@ -138,12 +138,12 @@ fn folder(files: &[PathBuf], out: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Puts `files` into the archive `out`, below a folder that is named after the plugin.
+/// Writes `files` to the archive `out`, below a folder named after the plugin.
 fn archive(files: &[PathBuf], manifest: &Manifest, out: &Path) -> Result<(), CommandError> {
     let failed = CommandError::file("written", out);
     let file = fs::File::create(out).map_err(CommandError::file("written", out))?;
     let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::best()));
-    // The same library makes the same archive, whenever and by whomever it is packed.
+    // The same library makes the same archive, regardless of the time and the user.
     archive.mode(tar::HeaderMode::Deterministic);
     let below = format!("{}-{}", manifest.name, manifest.version);
     let written = files.iter().try_for_each(|file| {

@@ -18,10 +18,10 @@ use crate::error::{CommandError, causes};
 use crate::page::{Colour, Page, padded, shortened};
 use crate::{plugin_files, workplace};
 
-/// What a proxy is verified around.
+/// The backend around which a proxy is verified.
 const PROXIED: &str = "dogpile.cache.memory";
 
-/// How a library did.
+/// The results of a library.
 #[derive(Serialize)]
 struct Verified {
     library: PathBuf,
@@ -33,7 +33,7 @@ struct Verified {
     setups: Vec<SetupReport>,
 }
 
-/// How one entry point did.
+/// The results of one entry point.
 #[derive(Serialize)]
 struct SetupReport {
     name: String,
@@ -44,13 +44,13 @@ struct SetupReport {
     levels: Vec<LevelTold>,
 }
 
-/// How one level of the suite did.
+/// The results of one level of the suite.
 #[derive(Serialize)]
 struct LevelTold {
     name: &'static str,
-    /// `passed`, `failed` or `skipped`.
+    /// `passed`, `failed`, or `skipped`.
     verdict: &'static str,
-    /// Why it was skipped.
+    /// The reason for skipping it.
     reason: Option<String>,
     passed: usize,
     skipped: usize,
@@ -62,7 +62,7 @@ struct LevelTold {
 struct CaseReport {
     name: &'static str,
     outcome: &'static str,
-    /// Why it was skipped, or what was expected.
+    /// The reason for skipping it, or the expectation that failed.
     reason: Option<String>,
 }
 
@@ -92,7 +92,7 @@ pub(super) fn run(asked: &Verify) -> Answered {
     }))
 }
 
-/// Holds the mutex of a key until the process is killed: what `verify` kills.
+/// Holds the mutex of a key until the process is killed by `verify`.
 pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
     let registry = Registry::empty();
     registry.add_library(&asked.library)?;
@@ -104,7 +104,8 @@ pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
     dogpile_conformance::hold(&*backend, &asked.key).map_err(|stop| CommandError::other(stop.to_string()))
 }
 
-/// `setup`, its mutexes being free a lease after their holder's death, if that is claimed.
+/// Returns `setup` with the claim that its mutexes are free one lease after their holder's death, if it was
+/// requested.
 fn leased(setup: Setup, asked: &Verify, library: &Path, entry: &ManifestEntry) -> Setup {
     let Some(lease) = asked.lease else { return setup };
     let (library, name) = (library.to_owned(), entry.name.clone());
@@ -125,14 +126,14 @@ fn tables(path: Option<&Path>) -> Result<toml::Table, CommandError> {
     toml::from_str(&text).map_err(|error| CommandError::other(format!("{}: {error}", path.display())))
 }
 
-/// The tables of arguments, by entry point. A table for what the library does not have is refused.
+/// Returns the tables of arguments by entry point. Refuses a table of an entry point that the library does not have.
 fn arguments(asked: &Verify, told: &LibraryDescription) -> Result<toml::Table, CommandError> {
     let tables = tables(asked.arguments.as_deref())?;
     tables.keys().try_for_each(|name| known(name, told))?;
     Ok(tables)
 }
 
-/// The entry points to verify: all, or those that were named.
+/// Returns the entry points to verify: all, or the named ones.
 fn wanted(asked: &Verify, told: &LibraryDescription) -> Result<Vec<ManifestEntry>, CommandError> {
     asked.only.iter().try_for_each(|name| known(name, told))?;
     let is_wanted = |entry: &&ManifestEntry| asked.only.is_empty() || asked.only.contains(&entry.name);
@@ -149,7 +150,7 @@ fn known(name: &str, told: &LibraryDescription) -> Result<(), CommandError> {
     Err(CommandError::other(format!("the library has no entry point {name:?} (it has: {names}){hint}")))
 }
 
-/// Builds the entry point for each case: a backend itself, a proxy around a memory backend.
+/// Builds the entry point for each case: a backend by itself, or a proxy around a memory backend.
 fn setup(registry: &Registry, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
     let (registry, entry) = (registry.clone(), entry.clone());
     Setup::new(entry.name.clone(), move || {
@@ -227,7 +228,7 @@ fn colour(outcome: &str) -> Colour {
 }
 
 impl SetupReport {
-    /// A table of the levels; below it what failed, and what was skipped and why.
+    /// Shows a table of the levels, and below it the failed and skipped ones with their reasons.
     fn show(&self, page: &mut Page) {
         page.line("");
         let name = page.paint(Colour::Bold, &self.name);

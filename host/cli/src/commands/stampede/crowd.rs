@@ -1,4 +1,4 @@
-//! The processes of a stampede, started, let go at once, and heard out.
+//! The processes of a stampede. They are started, begin at once, and report their results.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,10 +10,10 @@ use super::process::Noted;
 use crate::arguments::{Region, Stampede};
 use crate::error::CommandError;
 
-/// How long the processes may take to start, and to end beyond what their creators take.
+/// The time limit for the processes to start, and to end after their creators.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process on a leash: it ends with this value.
+/// A process that ends when this value is dropped.
 struct Member {
     number: u64,
     child: Child,
@@ -21,7 +21,7 @@ struct Member {
     lines: Receiver<String>,
 }
 
-/// Has `asked.processes` processes ask for `key`; answers what their threads noted, process by process.
+/// Lets `asked.processes` processes request `key`. Returns the records of their threads, process by process.
 pub(super) fn run(asked: &Stampede, region: &Region, key: &str) -> Result<Vec<Vec<Noted>>, CommandError> {
     let mut members = (0..asked.processes)
         .map(|number| Member::start(asked, region, key, number))
@@ -29,7 +29,7 @@ pub(super) fn run(asked: &Stampede, region: &Region, key: &str) -> Result<Vec<Ve
     let deadline = Instant::now() + PATIENCE;
     members.iter_mut().try_for_each(|member| member.hear(deadline).map(|_| ()))?;
     members.iter_mut().try_for_each(Member::let_go)?;
-    // If each of the processes creates in turn, that is how long it takes.
+    // This is the duration if each thread creates in turn.
     let creators = u32::try_from(asked.processes * asked.threads).unwrap_or(u32::MAX);
     let deadline = Instant::now() + PATIENCE + Duration::from_millis(asked.takes) * creators;
     members.iter_mut().map(|member| member.notes(deadline)).collect()
@@ -57,28 +57,28 @@ impl Member {
         };
         let (tell, lines) = mpsc::channel();
         thread::spawn(move || {
-            // Nobody listens any more once the stampede was given up.
+            // The receiver is gone if the stampede was given up.
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
         });
         Ok(Member { number, child, stdin, lines })
     }
 
-    /// The next line that it says.
+    /// Returns the next line that it prints.
     fn hear(&mut self, deadline: Instant) -> Result<String, CommandError> {
         let left = deadline.saturating_duration_since(Instant::now());
         self.lines.recv_timeout(left).map_err(|error| match error {
             RecvTimeoutError::Timeout => {
-                CommandError::other(format!("process {} of the stampede did not answer in time", self.number))
+                CommandError::other(format!("process {} of the stampede did not reply in time", self.number))
             }
             RecvTimeoutError::Disconnected => self.last_words(),
         })
     }
 
-    /// Why it ended, as it said on its standard error.
+    /// Returns the reason why it ended, from its standard error.
     fn last_words(&mut self) -> CommandError {
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {
-            // What it said before it broke off is what there is to tell.
+            // A part of the output is better than none.
             let _ = stderr.read_to_string(&mut said);
         }
         let said = said.trim().trim_start_matches("error: ");
@@ -92,14 +92,14 @@ impl Member {
     fn notes(&mut self, deadline: Instant) -> Result<Vec<Noted>, CommandError> {
         let line = self.hear(deadline)?;
         serde_json::from_str(&line).map_err(|error| {
-            CommandError::other(format!("process {} of the stampede said {line:?}: {error}", self.number))
+            CommandError::other(format!("process {} of the stampede printed {line:?}: {error}", self.number))
         })
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended by itself. Then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! `dogpile stampede --outage`: a simulated service whose cache is down for a time, and its source of values for another.
+//! `dogpile stampede --outage`: a simulated service whose cache is down, and later its source of values.
 
 mod drawing;
 mod plan;
@@ -17,7 +17,7 @@ use crate::arguments::Simulation;
 use crate::page::Page;
 use crate::progress;
 
-/// What happened.
+/// The results of the simulation.
 #[derive(Serialize)]
 struct Simulated {
     #[serde(flatten)]
@@ -25,7 +25,7 @@ struct Simulated {
     regions: Vec<Outcome>,
 }
 
-/// What the users of one region got.
+/// The results of one region's users.
 #[derive(Serialize)]
 struct Outcome {
     name: &'static str,
@@ -37,7 +37,7 @@ struct Outcome {
     tally: Tally,
 }
 
-/// Runs the simulation, and shows how far it is on a terminal if `show_progress`.
+/// Runs the simulation. If `show_progress`, a terminal shows a progress bar.
 pub(super) fn run(asked: &Simulation, show_progress: bool) -> Answered {
     let plan = Plan::of(asked);
     let services = CONFIGURATIONS

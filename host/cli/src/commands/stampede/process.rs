@@ -1,4 +1,4 @@
-//! One process of a stampede: its threads ask for one key at once, and note what happened.
+//! One process of a stampede: its threads request a key and record the results.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::sync::Barrier;
@@ -14,30 +14,30 @@ use crate::commands::man::Written;
 use crate::error::{CommandError, causes};
 use crate::workplace;
 
-/// How old a value may be. The stale one that a stampede begins with is older.
+/// The age up to which a value is fresh. The stale value of a stampede is older.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is stored under the key: who made it.
+/// The stored value: its maker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Made {
-    /// The process and thread, or none if it was there before.
+    /// The process and the thread, or none for the value from before.
     pub(super) by: Option<(u64, u64)>,
 }
 
-/// What a thread noted; times are microseconds since the Unix epoch.
+/// The record of a thread. Times are microseconds since the Unix epoch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Noted {
     pub(super) thread: u64,
     pub(super) asked: u64,
     pub(super) answered: u64,
-    /// When it created, if it did.
+    /// The times at which its creator began and ended, if it created.
     pub(super) created: Option<(u64, u64)>,
-    /// What it was answered.
+    /// The value that it got.
     pub(super) value: Option<Made>,
     pub(super) error: Option<String>,
 }
 
-/// Tells that it is ready, waits for a line, has the threads ask, and writes what they noted.
+/// Prints that it is ready, waits for a line, lets the threads request the key, and prints their records.
 pub(crate) fn run(asked: &StampedeProcess) -> Answered {
     let region = workplace::open(&asked.key.region)?;
     say("ready")?;
@@ -51,7 +51,7 @@ pub(crate) fn run(asked: &StampedeProcess) -> Answered {
     let noted: Vec<Noted> = thread::scope(|scope| {
         let begin = |thread| scope.spawn(move || ask(region, start, asked, thread));
         let threads: Vec<_> = (0..asked.threads).map(begin).collect();
-        // A panic of a backend that is linked in is the process's own.
+        // A panic of a linked backend is a panic of this process.
         let join = |thread: thread::ScopedJoinHandle<'_, Noted>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
@@ -85,5 +85,5 @@ fn now() -> u64 {
 fn say(line: &str) -> Result<(), CommandError> {
     let mut out = stdout().lock();
     let said = writeln!(out, "{line}").and_then(|()| out.flush());
-    said.map_err(|error| CommandError::other(format!("nobody listens to this process: {error}")))
+    said.map_err(|error| CommandError::other(format!("the output of this process is closed: {error}")))
 }

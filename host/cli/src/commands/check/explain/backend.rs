@@ -1,4 +1,4 @@
-//! What can be told of a backend from its name and arguments, without opening it.
+//! What is known about a backend from its name and arguments, without opening it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const MEMCACHED: &[&str] = &[
     "dogpile.cache.pylibmc",
     "dogpile.cache.bmemcached",
 ];
-/// The backends that are of one process.
+/// The backends that live within one process.
 const IN_PROCESS: &[&str] = &["dogpile.cache.memory", "dogpile.cache.null"];
 /// The backends whose files have locks.
 const FILES: &[&str] = &["dogpile.cache.dbm", "dogpile.cache.lmdb"];
@@ -25,9 +25,9 @@ const FILES: &[&str] = &["dogpile.cache.dbm", "dogpile.cache.lmdb"];
 pub(in crate::commands::check) enum ServerExpiry {
     /// The backend is not known to have a server.
     NoServer,
-    /// It could, but is not told to.
+    /// It could, but is not configured to.
     Never {
-        /// The argument that would tell it.
+        /// The argument that would configure it.
         argument: &'static str,
     },
     /// It does, after this time.

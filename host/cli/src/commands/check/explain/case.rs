@@ -1,8 +1,8 @@
-//! [`Case`]: a case, and what a region does then.
+//! [`Case`]: a case, and what a region does in it.
 
 use serde::Serialize;
 
-/// A case, and what the region does then.
+/// A case, and what the region does in it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Case {
     pub(super) when: String,

@@ -1,4 +1,4 @@
-//! What callers get of a value that ages, and if there is none.
+//! The results of callers for a value of each age, and for a missing value.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Draws a simulation as time lines.
+//! Draws a simulation as timelines.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::plan::{COLUMNS, Plan, milliseconds};
 use super::tally::{Column, Tally};
 use crate::page::{Colour, Page};
 
-/// How many columns the names of the lines have.
+/// The number of columns for the names of the lines.
 const NAMES: usize = 12;
 
-/// Draws the time, and when what is down.
+/// Draws the time axis and the outages.
 pub(super) fn begin(page: &mut Page, plan: &Plan) {
     let [scale, ticks] = axis(plan);
     page.line(format!("{:NAMES$}{scale}", "seconds"));
@@ -27,7 +27,7 @@ pub(super) fn begin(page: &mut Page, plan: &Plan) {
     }
 }
 
-/// Draws what the users of a region got.
+/// Draws the results of a region's users.
 pub(super) fn region(page: &mut Page, name: &str, settings: &str, tally: &Tally) {
     page.line("");
     let name = page.paint(Colour::Bold, name);
@@ -51,7 +51,7 @@ pub(super) fn region(page: &mut Page, name: &str, settings: &str, tally: &Tally)
     );
 }
 
-/// Draws what the marks mean, and the totals side by side.
+/// Explains the marks, and draws the totals side by side.
 pub(super) fn end<'t>(page: &mut Page, plan: &Plan, tallies: impl Iterator<Item = (&'t str, &'t Tally)>) {
     page.line("");
     let part = milliseconds(plan.length() / COLUMNS as u32);

@@ -1,4 +1,4 @@
-//! [`Plan`]: what happens when, and to which regions.
+//! [`Plan`]: the regions of a simulation, and the times of its events.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) const CONFIGURATIONS: &[Configuration] = &[
     Configuration { name: "resilient", settings: "preset = \"resilient\"", background: true },
 ];
 
-/// What happens when. All times are parts of the whole, so that a longer simulation shows the same picture.
+/// The times of the events. They are fractions of the whole time, so that a longer simulation shows the same picture.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Plan {
     pub(super) seconds: u64,

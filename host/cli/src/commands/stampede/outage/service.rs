@@ -1,4 +1,4 @@
-//! [`Service`]: workers that ask a region for values, which a source makes.
+//! [`Service`]: workers that request values from a region, and the source that makes them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ pub(super) struct Service {
     source: Arc<Source>,
 }
 
-/// What makes the values.
+/// The source of the values.
 struct Source {
     plan: Plan,
     /// When the simulation began.

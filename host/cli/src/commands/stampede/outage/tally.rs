@@ -1,4 +1,4 @@
-//! [`Tally`]: what the users of a region got.
+//! [`Tally`]: the results of a region's users.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::plan::{COLUMNS, Plan, milliseconds};
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(super) enum Served {
     Fresh,
@@ -16,7 +16,7 @@ pub(super) enum Served {
     Error(String),
 }
 
-/// What the users of a region got.
+/// The results of a region's users.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Tally {
     pub(super) requests: u64,
@@ -32,7 +32,7 @@ pub(super) struct Tally {
     pub(super) columns: Vec<Column>,
 }
 
-/// What happened in one part of the time.
+/// The results in one part of the time.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Column {
     pub(super) fresh: u64,
