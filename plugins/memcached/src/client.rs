@@ -98,12 +98,13 @@ impl Client {
 
     /// Returns the deadline of a call that begins now.
     pub fn deadline(&self) -> Instant {
-        /// Ten years. Nobody waits longer, and every clock can add it.
+        /// Ten years. No caller waits longer, and every clock can add it.
         const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
         Instant::now() + self.timeout.min(LONGEST)
     }
 
-    /// Returns the address of the server that has `key`, unless all servers have it or are dead. Performs no I/O.
+    /// Returns the address of the server that has `key`. It is `None` if all servers have it or are dead. Performs no
+    /// I/O.
     pub fn server_of(&self, key: &str) -> Option<&Address> {
         let (servers, now) = (self.servers.get(), Instant::now());
         match self.place(key, |number| servers[number].is_in(now)) {
@@ -125,8 +126,8 @@ impl Client {
         self.run_as(operations, Urgency::Normal, deadline)
     }
 
-    /// Runs `operations` like [`run_until`](Self::run_until), but also on a server that failed a moment ago and is not
-    /// dead.
+    /// Runs `operations` like [`run_until`](Self::run_until), including on a server that failed a moment ago. A dead
+    /// server is left out.
     pub fn run_again_until(&self, operations: &[Operation<'_>], deadline: Instant) -> Vec<Outcome> {
         self.run_as(operations, Urgency::Insisting, deadline)
     }

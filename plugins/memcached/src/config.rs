@@ -49,16 +49,16 @@ pub struct MemcachedConfig {
     /// Longest wait for a lock that is held elsewhere. Default: 300.
     #[serde(with = "seconds")]
     pub lock_blocking_timeout: Option<Duration>,
-    /// Time after which a server drops a value, rounded up to whole seconds, at most a hundred years. The servers know no
-    /// dates after January 2038, so a time that ends later means never. It replaces the `keep_for` of the region. Default:
-    /// never.
+    /// Time after which a server drops a value, in whole seconds, rounded up. It is at most a hundred years. The
+    /// servers know no dates after January 2038, so a time that ends later means never. It replaces the `keep_for` of
+    /// the region. Default: never.
     #[serde(with = "seconds")]
     pub memcached_expire_time: Option<Duration>,
     /// Compress values of at least this many bytes with zlib. 0 disables compression. Default: 0;
     /// `dogpile.cache.bmemcached`: 129. Not for `dogpile.cache.pymemcache`, whose Python client cannot read them.
     pub min_compress_len: Option<usize>,
-    /// Time limit for each exchange with the servers: all servers of a call, connecting, waiting for a pooled
-    /// connection, and retries included. Default: 3.
+    /// Time limit for each exchange with the servers. It covers all servers of a call, connecting, waiting for a
+    /// pooled connection, and retries. Default: 3.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
     /// Share of `socket_timeout` for opening a connection, which includes name resolution and TLS. Default:

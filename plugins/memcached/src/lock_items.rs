@@ -19,8 +19,8 @@ pub(crate) const PREFIX: &str = "_lock";
 pub(crate) struct LockItems {
     /// The flags that mark a value as bytes.
     flags: u32,
-    /// The tokens of locks whose server was down or full when they were acquired. Such a lock excludes nobody. In this
-    /// process, the region's gate still does.
+    /// The tokens of locks whose server was down or full when they were acquired. Such a lock excludes no
+    /// other process. In this process, the region's gate still does.
     without_server: Mutex<HashSet<String>>,
 }
 

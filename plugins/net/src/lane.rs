@@ -112,7 +112,7 @@ impl<C: Queued> Lane<C> {
         }
     }
 
-    /// Returns the next call that has at most `bytes`. Drops calls that nobody waits for.
+    /// Returns the next call that has at most `bytes`. Drops calls whose callers no longer wait.
     ///
     /// If there is none, `waker` wakes the driver when a call is added.
     pub fn take(&self, bytes: usize, waker: &Waker) -> Option<C> {
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_beyond_the_limits_are_refused_except_a_single_large_one() {
+    fn calls_beyond_the_limits_are_refused_except_a_large_one() {
         let lane = Lane::new(0);
         assert!(lane.add(call(&lane, later())).is_ok());
         assert!(lane.add(call(&lane, later())).is_err());

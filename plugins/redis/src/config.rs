@@ -44,7 +44,7 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// Password for the server. It never appears in logs, errors, or `Debug` output. Default: none.
     pub password: Option<String>,
-    /// Time limit for each exchange with the servers, which includes connecting, waiting for a pooled connection,
+    /// Time limit for each exchange with the servers. It includes connecting, waiting for a pooled connection,
     /// redirections, and a retry. Default: 3. Python has no limit by default.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
@@ -69,8 +69,8 @@ pub struct RedisConfig {
     pub sentinel_kwargs: Option<ConnectionOptions>,
     /// Addresses of cluster nodes, of which at least one must be reachable. Required for a cluster without `url`.
     pub startup_nodes: Vec<Node>,
-    /// Hosts that the sentinels or the nodes of a cluster may name, such as `10.0.0.7` or `*.cache.internal`. The
-    /// client connects to no other host that they name, and sends it no password. Only for Sentinel and clusters.
+    /// Hosts that the sentinels or the nodes of a cluster may name. An example is `10.0.0.7` or `*.cache.internal`.
+    /// The client connects to no other host that they name, and sends it no password. Only for Sentinel and clusters.
     /// Default: any.
     pub allowed_hosts: Option<Vec<String>>,
     /// Time after which the server drops a value. It replaces the `keep_for` of the region. Default: never.
@@ -96,7 +96,7 @@ pub struct RedisConfig {
     pub lock_wakeup: bool,
     /// Accepted for compatibility with Python, without effect. Any thread may release a lock.
     pub thread_local_lock: bool,
-    /// Most connections to a server that are in use at a time, from 1 to 65535. Default: 32.
+    /// Most connections to a server in use at a time, from 1 to 65535. Default: 32.
     pub pool_size: Option<usize>,
     /// Most unused connections to a server that are kept, at most 65535. Default: 32.
     pub pool_max_idle: usize,
@@ -107,8 +107,8 @@ pub struct RedisConfig {
     /// their own. One is the fastest, because calls are sent in larger groups. More of them separate calls from one whose
     /// reply arrives slowly. Default: 1.
     pub async_connections: usize,
-    /// Resend a command once on a new connection after the old one breaks, if repeating the command is harmless.
-    /// Default: true.
+    /// Resend a command once after its connection breaks, if repeating the command is harmless. The retry opens a new
+    /// connection. Default: true.
     pub retry_on_reconnect: bool,
     /// Check with an `ECHO` after reads and lock scripts that each reply belongs to its command. It costs a few percent
     /// of the time of a read, and notices proxies that lose or repeat replies. Default: true.

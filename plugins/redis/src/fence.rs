@@ -1,4 +1,4 @@
-//! Stores that check in the same step that the lock of their creator is still held.
+//! Stores that check in the same step that their creator's lock is still held.
 
 use std::time::Duration;
 

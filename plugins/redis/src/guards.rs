@@ -49,7 +49,7 @@ impl Guards {
         match connection.receive(guard) {
             Ok(Value::Bulk(_)) => self.has_worked.store(true, Ordering::Relaxed),
             Ok(rejection) => {
-                // It is at its place all the same. Do not fill the server's log with further rejections.
+                // The rejection is at its place. Do not fill the server's log with further ones.
                 log::debug!("a Redis server does not know ECHO, or rejects it: it sent {}", rejection.kind());
                 self.is_off.store(true, Ordering::Relaxed);
             }

@@ -1,4 +1,4 @@
-//! The commands of locks, each a script with the name of the lock as its only key.
+//! The commands of locks. Each is a script whose only key is the lock's name.
 
 // Source: redis-py `lock.py`.
 

@@ -92,7 +92,7 @@ impl Driver {
                     return Poll::Ready(Some(failure));
                 }
                 self.expire(now);
-                // The alarm may have been set for a call that has ended since, and then only tells the time.
+                // The alarm may be that of a call that has ended since. Then only the idle time matters.
                 if !link.is_idle() || link.has_received_since(idle_since) {
                     idle_since = now;
                 } else if now >= idle_since + IDLE {

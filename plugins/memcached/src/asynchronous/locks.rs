@@ -76,7 +76,7 @@ impl LeaseOperations for LockOperations {
             let receive = |removed: Result<Outcome, _>| {
                 completion.complete(removed.and_then(LockItems::is_done));
             };
-            // A release goes on even if nobody waits for its outcome.
+            // A release goes on even if its caller no longer waits.
             drop(LockOperations::run_one(&client, &removal, deadline, receive));
         };
         // Do this even if the server was down: it may have stored the lock, and only its reply was lost.

@@ -76,7 +76,7 @@ impl MemcachedOperations {
                 if deletes.is_empty() {
                     return end();
                 }
-                // It goes on even if nobody waits for its outcome.
+                // It goes on even if its caller no longer waits.
                 drop(client.run(deletes, deadline, |deleted| {
                     Calls::log_remaining(deleted.unwrap_or_default());
                     end();

@@ -1,4 +1,4 @@
-//! The greeting of a connection in the text protocols, which detects the commands that the server knows.
+//! The greeting of a connection in the text protocols, which detects the server's commands.
 
 use super::protocol::{Dialect, Invalid};
 

@@ -65,7 +65,7 @@ impl Rounds {
         note(&operations[number], &mut self.outcomes[number], outcome);
     }
 
-    /// Returns the outcomes. An operation that no server was asked for has the error that `nowhere` returns.
+    /// Returns the outcomes. An operation that was sent to no server has the error that `nowhere` returns.
     pub(crate) fn outcomes(self, nowhere: impl Fn() -> Error) -> Vec<Outcome> {
         let outcomes = self.outcomes.into_iter();
         outcomes.map(|outcome| outcome.unwrap_or_else(|| Err(Arc::new(nowhere())))).collect()

@@ -1,4 +1,4 @@
-//! [`Target`]: a server, as one process knows it: how to reach it, and whether it works.
+//! [`Target`]: a server, as one process knows it: its address and whether it works.
 
 use std::fmt;
 use std::sync::Arc;

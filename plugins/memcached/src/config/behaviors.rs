@@ -32,7 +32,8 @@ pub struct Behaviors {
     pub send_timeout: Option<u64>,
     /// Time limit for receiving a reply, in microseconds.
     pub receive_timeout: Option<u64>,
-    /// Time for which a failed server is not used, in seconds or as a duration such as `"2s"`. Default: 2.
+    /// Time for which a failed server is not used. It is a number of seconds or a duration such as `"2s"`. Default:
+    /// 2.
     #[serde(alias = "_retry_timeout", with = "seconds")]
     pub retry_timeout: Option<Duration>,
     /// Has no effect, like all behaviors below.

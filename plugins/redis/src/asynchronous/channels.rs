@@ -37,7 +37,7 @@ struct Channel {
     notices: watch::Sender<Option<Notice>>,
     /// When it was subscribed to.
     sent: Option<Instant>,
-    /// Since when nobody has been waiting.
+    /// The time since which no task has been waiting.
     unused: Option<Instant>,
 }
 
@@ -76,7 +76,7 @@ pub(super) enum Joined {
 pub(super) enum Next {
     /// Send these commands, which may be none, and receive.
     Send(Vec<u8>),
-    /// Close the connection: nobody waits.
+    /// Close the connection, because no task waits.
     End,
 }
 
@@ -119,7 +119,7 @@ impl Channels {
         Some((Membership(membership), joined))
     }
 
-    /// Returns what the listener does next. Leaves channels in which nobody has waited for a while.
+    /// Returns what the listener does next. Leaves channels in which no task has waited for a while.
     ///
     /// # Errors
     /// If the server has not confirmed a subscription within `timeout`.
@@ -185,7 +185,7 @@ impl Channels {
 }
 
 impl Channel {
-    /// Returns whether somebody waits, or has waited until recently.
+    /// Returns whether a task waits, or has waited until recently.
     fn is_kept(&mut self, now: Instant) -> bool {
         if self.notices.receiver_count() > 0 {
             self.unused = None;

@@ -115,7 +115,7 @@ impl Driver {
             if let Err(failure) = link.expire(now) {
                 return Poll::Ready(Some(failure));
             }
-            // The alarm may have been set for a call that has ended since, and then only tells the time.
+            // The alarm may be that of a call that has ended since. Then only the idle time matters.
             if !link.is_idle() || link.has_received_since(*idle_since) {
                 *idle_since = now;
             } else if now >= idle_until {

@@ -195,7 +195,7 @@ impl Link {
                 continue;
             };
             if matches!((&first.what, &reply), (What::Guard(_), Value::Error(_))) {
-                // It is at its place all the same. Do not fill the server's log with further rejections.
+                // The rejection is at its place. Do not fill the server's log with further ones.
                 self.is_unguarded.store(true, Ordering::Relaxed);
             }
             if !first.add(reply) {

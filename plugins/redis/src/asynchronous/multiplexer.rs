@@ -163,7 +163,7 @@ impl Multiplexer {
     }
 }
 
-/// Returns the error of a call that nobody waits for.
+/// Returns the error of a call whose caller no longer waits.
 fn canceled() -> BackendError {
     BackendError::new(ErrorKind::Dropped, "the call was canceled, or its backend was dropped")
 }

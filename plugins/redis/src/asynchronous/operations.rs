@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_of_a_fenced_store_is_read_from_the_master_afterwards() {
+    fn keys_of_a_fenced_store_are_read_from_the_master_afterwards() {
         // The script that stores them is one command, whose key is the first one. Nothing listens on port 1.
         let config = r#"{"sentinels": ["127.0.0.1:1"], "socket_timeout": 0.5}"#;
         let config: RedisConfig = serde_json::from_str(config).unwrap();

@@ -79,7 +79,7 @@ struct Listener {
 }
 
 impl Listener {
-    /// Listens until nobody waits.
+    /// Listens until no task waits.
     async fn run(mut self) {
         if let Err(failure) = self.listen().await {
             let is_garbage = matches!(failure, Failure::Invalid(_));

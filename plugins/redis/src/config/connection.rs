@@ -25,7 +25,8 @@ pub struct ConnectionOptions {
     pub password: Option<String>,
     /// Database number.
     pub db: Option<i64>,
-    /// Time limit for an exchange with the servers: connecting, waiting for a pooled connection, and a retry included.
+    /// Time limit for an exchange with the servers. It includes connecting, waiting for a pooled connection, and a
+    /// retry.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
     /// Time limit for opening a connection.

@@ -189,7 +189,7 @@ impl Unfinished {
         let (part, rest) = input.split_at(missing.min(input.len()));
         let needed = self.data.len() + part.len();
         if needed > self.data.capacity() {
-            // Double the memory, but never beyond the length. What arrived is at least half of what is reserved.
+            // Double the memory, but never beyond the length. At least half of the reserved bytes have arrived.
             let capacity = needed.max(self.data.capacity().saturating_mul(2)).min(self.length);
             self.data.reserve_exact(capacity - self.data.len());
         }

@@ -222,7 +222,7 @@ proptest! {
     }
 
     #[test]
-    fn replies_after_push_messages_are_told_apart(sent in vec(value_after_pushes(), 1..4), lengths in lengths()) {
+    fn replies_after_push_messages_are_distinguished(sent in vec(value_after_pushes(), 1..4), lengths in lengths()) {
         let bytes: Vec<u8> = sent.iter().flat_map(|(pushes, _, bytes)| [&pushes[..], bytes].concat()).collect();
         let expected: Vec<_> = sent.into_iter().map(|(_, value, _)| value).collect();
         let (read, error) = parsed(&bytes, &lengths);

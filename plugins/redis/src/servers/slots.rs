@@ -30,7 +30,7 @@ pub(super) struct Slots {
 impl Slots {
     /// Parses a reply to `CLUSTER SLOTS`, or returns `None` if it is malformed.
     ///
-    /// The node `asked` sent the reply. It may not know its own address, and then `asked` stands in for it.
+    /// The node `asked` sent the reply. It may not know its own address, which `asked` then replaces.
     pub(super) fn parse(reply: Value, asked: &Node) -> Option<Self> {
         let rows = reply.into_elements()?.into_iter();
         let ranges = rows.map(|row| range(row, asked)).collect::<Option<BTreeMap<_, _>>>()?;

@@ -7,7 +7,8 @@ use dogpile_sdk::BackendError;
 
 use crate::error;
 
-/// Lets one caller at a time ask for the servers. The others wait for it until their deadlines, and share its failure.
+/// Lets one caller at a time discover the servers. The others wait for it until their deadlines, and share its
+/// failure.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     state: Mutex<State>,
@@ -76,8 +77,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Returns the deadline of asking one of `count` servers in turn, so that time is left for the others, and for what is
-/// done with the result.
+/// Returns the deadline for the request to one of `count` servers in turn. It leaves time for the others, and for the
+/// use of the result.
 pub(super) fn share(deadline: Instant, count: usize) -> Instant {
     let now = Instant::now();
     let shares = u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart() {
+    fn refusals_are_distinguished() {
         for (status, refusal) in [
             (TOO_LARGE, Response::Refused(Refusal::TooLarge)),
             (OUT_OF_MEMORY, Response::Refused(Refusal::OutOfMemory)),

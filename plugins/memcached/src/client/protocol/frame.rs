@@ -17,7 +17,7 @@ pub(super) struct Layout {
 pub(super) enum Head {
     /// A line that ends with CR and LF, which are not part of the head.
     Line,
-    /// This many bytes, which tell how many there are in all.
+    /// This many bytes, which contain the number of all bytes.
     Sized(usize, fn(&[u8]) -> Result<usize, Invalid>),
 }
 
@@ -153,7 +153,7 @@ impl Unfinished {
         let (part, rest) = input.split_at(missing.min(input.len()));
         let needed = self.data.len() + part.len();
         if needed > self.data.capacity() {
-            // Double the memory, but never beyond the length. What arrived is at least half of what is reserved.
+            // Double the memory, but never beyond the length. At least half of the reserved bytes have arrived.
             let capacity = needed.max(self.data.capacity().saturating_mul(2)).min(self.wanted.length);
             self.data.reserve_exact(capacity - self.data.len());
         }

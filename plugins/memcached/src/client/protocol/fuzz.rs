@@ -109,7 +109,7 @@ fn is_for_us(dialect: Dialect, head: &[u8], number: u32) -> bool {
     }
 }
 
-/// Reads the responses to `operations`, the first of which has number 1, from `parts` of what a server sent.
+/// Reads the responses to `operations`, the first of which has number 1, from `parts` of a server's bytes.
 ///
 /// Returns what each response was, and how many bytes came before it. Stops at the first invalid one.
 fn responses<'s>(

@@ -38,7 +38,7 @@ pub enum Invalid {
     /// The server did not understand the request.
     #[error("it is a protocol error")]
     Protocol,
-    /// The server sent more than it was asked for.
+    /// The server sent more than was requested.
     #[error("there are bytes that belong to no request")]
     Unread,
 }

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_told_apart() {
+    fn refusals_are_distinguished() {
         for (sent, refusal) in [
             ("SERVER_ERROR object too large for cache\r\n", Refusal::TooLarge),
             ("SERVER_ERROR out of memory storing object\r\n", Refusal::OutOfMemory),

@@ -1,15 +1,15 @@
-//! [`Response`]: what a server said to a request.
+//! [`Response`]: the response of a server to a request.
 
 use super::invalid::Refusal;
 use super::operation::{Operation, Reply};
 
-/// What a server said to a request.
+/// The response of a server to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Response {
     Reply(Reply),
     /// The server rejected the request.
     Refused(Refusal),
-    /// The server rejected the request because nobody logged in, or the login itself.
+    /// The server rejected the login, or the request because there was no login.
     LoggedOut,
 }
 
