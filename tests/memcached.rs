@@ -46,7 +46,7 @@ fn server() -> MemcachedServer {
     MemcachedServer::start(&[]).unwrap()
 }
 
-/// Each Python client's backend, which is called the same on both sides.
+/// The backends of the Python clients, which have the same names on both sides.
 const BACKENDS: [&str; 4] = [
     "dogpile.cache.memcached",
     "dogpile.cache.pymemcache",
@@ -54,10 +54,10 @@ const BACKENDS: [&str; 4] = [
     "dogpile.cache.bmemcached",
 ];
 
-/// What a backend is called, and arguments with which it comes back to a server that failed almost at once.
+/// The name of a backend, with arguments that let it use a failed server again almost at once.
 type Impatient = (&'static str, Value);
 
-/// Python's ways to speak text, and the binary protocol.
+/// The protocols of Python's clients: text and binary.
 fn impatient() -> [Impatient; 3] {
     [
         ("dogpile.cache.memcached", json!({ "dead_retry": 0.01 })),
@@ -69,7 +69,7 @@ fn impatient() -> [Impatient; 3] {
     ]
 }
 
-/// A region over the servers at `ports`, whose locks are the servers'.
+/// Returns a region over the servers at `ports`, with its locks on the servers.
 fn region((backend, more): &Impatient, ports: &[u16]) -> CacheRegion {
     let urls: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let config = RegionConfig::new(*backend)
@@ -80,7 +80,7 @@ fn region((backend, more): &Impatient, ports: &[u16]) -> CacheRegion {
     region_of("over memcached", config)
 }
 
-/// Sends `commands`, a line each, as a stranger would; their answers in a row.
+/// Sends `commands`, a line each, without the client. Returns the replies in a row.
 fn say(port: u16, commands: &str) -> String {
     let mut stranger = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stranger.write_all(format!("{commands}\r\nquit\r\n").as_bytes()).unwrap();
@@ -89,7 +89,7 @@ fn say(port: u16, commands: &str) -> String {
     String::from_utf8_lossy(&answers).into_owned()
 }
 
-/// What the server's statistics say of `name`.
+/// Returns the server's statistic `name`.
 fn count(port: u16, name: &str) -> usize {
     let told = say(port, "stats");
     let line = format!("STAT {name} ");

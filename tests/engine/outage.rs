@@ -90,7 +90,7 @@ fn no_call_fails_while_a_degrading_regions_backend_is_down() {
 
 /// Each call costs one exchange until the breaker opens, and none afterwards.
 #[test]
-fn call_uses_one_exchange_until_the_breaker_opens_and_none_afterwards() {
+fn open_breaker_saves_the_exchange_of_each_call() {
     let store = Scripted::with_mutexes();
     let region = degrading("exchanges", &store, patient());
     store.fail_all(ErrorKind::Timeout);
@@ -113,7 +113,7 @@ fn call_uses_one_exchange_until_the_breaker_opens_and_none_afterwards() {
 }
 
 #[test]
-fn region_that_returns_errors_fails_fast_while_its_breaker_is_open() {
+fn region_returning_errors_fails_fast_while_breaker_is_open() {
     let store = Scripted::new();
     let region = region_of("fails", RegionConfig::from_instance(store.clone()).breaker(patient()));
     store.fail_all(ErrorKind::Unavailable);
@@ -194,7 +194,7 @@ fn failing_mutex_of_a_degrading_region_counts_as_absent() {
 
 /// The lock could stay on a server that hangs until its lease ends, and callers would wait for it once the server works again.
 #[test]
-fn mutex_is_released_although_the_breaker_opened_during_the_creation() {
+fn mutex_is_released_if_breaker_opens_during_creation() {
     for is_task in [false, true] {
         bounded(move || {
             let store = Scripted::with_mutexes();
@@ -217,7 +217,7 @@ fn mutex_is_released_although_the_breaker_opened_during_the_creation() {
 
 /// Thirty callers find the backend down. One creates at a time, and its value serves the others for a moment.
 #[test]
-fn one_caller_creates_at_a_time_and_its_value_serves_for_a_second() {
+fn one_caller_creates_and_its_value_serves_for_a_second() {
     bounded(|| {
         let store = Scripted::new();
         let region = degrading("one at a time", &store, patient());
@@ -301,7 +301,7 @@ fn deleted_key_is_missing_until_its_deletion_was_made() {
 
 /// Regions behind different proxies share the barrier of their store.
 #[test]
-fn deletion_is_replayed_after_the_outage_and_seen_by_all_regions() {
+fn deletion_is_replayed_after_outage_and_seen_by_all_regions() {
     bounded(|| {
         let store = Scripted::new();
         let region = degrading("replay", &store, hasty());
@@ -373,7 +373,7 @@ fn full_queue_makes_all_older_values_missing() {
     });
 }
 
-/// A deletion that the backend rejects is not tried for ever.
+/// A deletion that the backend rejects is not tried forever.
 #[test]
 fn rejected_deletion_is_lost_and_the_others_are_made() {
     bounded(|| {
@@ -387,16 +387,12 @@ fn rejected_deletion_is_lost_and_the_others_are_made() {
         replayed(&region);
         assert_eq!(region.backend_state().unwrap().lost_deletions, 2);
         store.heal();
-        assert_eq!(
-            region.get_multi::<u32>(&["a", "b"]).unwrap(),
-            [None, None],
-            "they are missing all the same"
-        );
+        assert_eq!(region.get_multi::<u32>(&["a", "b"]).unwrap(), [None, None], "they are still missing");
     });
 }
 
 #[test]
-fn opening_and_closing_is_logged_once_and_calls_meanwhile_are_not() {
+fn opening_and_closing_are_logged_once_and_calls_are_not() {
     bounded(|| {
         let store = Scripted::with_capabilities(Capabilities::default().with_scope("logged store"));
         // An instance is called by its debug form.
@@ -431,7 +427,7 @@ fn opening_and_closing_is_logged_once_and_calls_meanwhile_are_not() {
 
 /// The calls of a cached function, whose region degrades, share one evaluation.
 #[test]
-fn cached_function_of_a_degrading_region_is_evaluated_by_one_caller() {
+fn function_of_a_degrading_region_is_evaluated_by_one_caller() {
     bounded(|| {
         let store = Scripted::new();
         let region = degrading("function", &store, patient());

@@ -1,4 +1,4 @@
-//! A caller that has waited for its backend in vain does not wait for it again to release its mutexes.
+//! A caller whose wait for the backend timed out does not wait again to release its mutexes.
 
 use std::sync::Arc;
 use std::thread::{self, ThreadId};

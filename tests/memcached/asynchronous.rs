@@ -144,7 +144,7 @@ fn asynchronous_and_blocking_calls_share_values() {
                 assert_eq!(region.get_async::<i32>("one").await.unwrap(), None);
             });
             assert_eq!(region.get_multi::<String>(&keys).unwrap(), vec![None; keys.len()]);
-            // Behaviour that does not depend on the form of a call.
+            // Behavior that does not depend on the form of a call.
             let long = "k".repeat(300);
             on_one_thread(async { region.set_async(&long, 3).await.unwrap() });
             assert_eq!(region.get(&long).unwrap(), Some(3));
@@ -167,7 +167,7 @@ fn values_expire_as_configured() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn large_values_are_compressed_and_have_connections_of_their_own() {
+fn large_values_are_compressed_and_have_own_connections() {
     bounded(|| {
         for backend in ["dogpile.cache.memcached", "dogpile.cache.pylibmc", "dogpile.cache.bmemcached"] {
             let server = counting_server();

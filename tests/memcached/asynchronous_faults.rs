@@ -71,7 +71,7 @@ fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
                 };
                 for (is_found, took) in all(&region, 300, timed).await {
                     assert!(!is_found && took < TIMEOUT * 11 / 10 + SLACK, "{took:?}");
-                    // In the first round, nobody knows yet that the server is frozen.
+                    // In the first round, no call knows yet that the server is frozen.
                     assert!(round > 0 || took >= TIMEOUT * 9 / 10, "{took:?}");
                 }
             }
@@ -92,7 +92,7 @@ fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn keys_of_an_unreachable_server_are_misses_and_a_restart_costs_no_call() {
+fn unreachable_server_causes_misses_and_a_restart_no_error() {
     with_each(|backend, mut server| {
         let region = shared(config(backend, server.port()));
         on_one_thread(async {
@@ -161,7 +161,7 @@ fn retries_of_pymemcache_share_the_deadline() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn cut_reply_is_asked_for_again_on_a_new_connection() {
+fn cut_reply_is_requested_again_on_a_new_connection() {
     with_each(|backend, server| {
         let relay = Relay::before(server.port());
         let region = shared(config(backend, relay.port()));
@@ -194,7 +194,7 @@ fn late_reply_is_dropped_and_its_connection_kept() {
             assert!(begun.elapsed() < TIMEOUT + SLACK, "{:?}", begun.elapsed());
             relay.drip(false);
             until_all_are_found(&region, 5).await;
-            // The question itself is a connection.
+            // The request for statistics is a connection itself.
             assert_eq!(accepted(&server), before + 1);
         });
     });
@@ -258,7 +258,8 @@ fn storm_of_cancellations_leaves_every_key_its_own_value() {
             }
             all(&region, KEYS, store).await;
             assert!(all(&region, KEYS, read).await.into_iter().all(|found| found.unwrap()));
-            // The question itself is a connection. Locks are released in the background, on further connections.
+            // The request for statistics is a connection itself. Locks are released in the background, on further
+            // connections.
             assert!(is_locking || total() == before + 1, "{before} and {}", total());
         });
     };

@@ -1,5 +1,6 @@
-//! Every fault of a network or a proxy, in front of asynchronous calls that share a connection: no call returns a wrong
-//! value, all calls end in time, and replies are right again afterwards.
+//! Every fault of a network or a proxy, before asynchronous calls that share a connection.
+//!
+//! No call returns a wrong value, all calls end in time, and replies are right again afterwards.
 
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ fn shared_connections_with_classic_commands_get_no_wrong_value() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn shared_connections_with_the_binary_protocol_get_no_wrong_value() {
+fn shared_connections_with_binary_protocol_get_no_wrong_value() {
     survives_each_fault(Dialect::Binary);
 }
 

@@ -1,4 +1,4 @@
-//! [`FakeServer`]: a memcached server that sends anything but the reply that it was asked for.
+//! [`FakeServer`]: a memcached server that sends anything but the right reply.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use dogpile_tests::threads::{Signal, until};
 use parking_lot::Mutex;
 
-/// What a server does instead of replying.
+/// How a server behaves instead of replying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misbehavior {
-    /// Nothing: it replies as it should.
+    /// It replies as it should.
     None,
     /// It never replies, not even to a greeting.
     Freeze,
@@ -54,7 +54,7 @@ struct Shared {
     misbehavior: Mutex<Misbehavior>,
     /// The number of connections that were opened.
     connections: AtomicUsize,
-    /// Given when replies are to be sent again.
+    /// A signal to send replies again.
     repeat: Signal,
     /// The number of replies that were sent again later.
     repeated: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What goes wrong with servers: their keys are misses meanwhile, no value is wrong, and it is over afterwards.
+//! Faults of servers. Their keys are misses meanwhile, no value is wrong, and calls succeed afterwards.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -24,11 +24,11 @@ pub(super) fn with_each(test: impl Fn(&Impatient, MemcachedServer) + Send + 'sta
     });
 }
 
-/// Under which key it is stored, and a number.
+/// A stored value: its key, and a number.
 type Stored = (String, usize);
 
-/// Threads use `region` while `scene`, which is told how to wait for a few rounds, does something to its servers. No call
-/// but that of `delete` fails, and no value is another key's or was never stored.
+/// Threads use `region` while `scene` disturbs its servers. `scene` gets a function that waits for a few rounds. No
+/// call except `delete` fails, and no value is another key's or was never stored.
 pub(super) fn in_use(region: &CacheRegion, scene: impl FnOnce(&dyn Fn())) {
     const THREADS: usize = 4;
     let (over, rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -80,14 +80,14 @@ fn use_once(region: &CacheRegion, number: usize, round: usize) {
     let made = region.get_or_create(&shared, || (shared.clone(), 0)).unwrap();
     assert_eq!(made, (shared.clone(), 0));
     if round % 5 == number {
-        // What could not be deleted is told.
+        // A deletion that could not be made is an error.
         let _ = region.delete(&shared);
     }
-    // Each call asks a few times of servers that have half a second each.
+    // Each call waits a few times for servers with a limit of half a second each.
     assert!(begun.elapsed() < LIMIT / 2);
 }
 
-/// Stores a value and finds it, as soon as the servers are taken for well again.
+/// Stores a value and finds it, as soon as the servers count as working again.
 fn is_well_again(region: &CacheRegion) {
     until("values are kept again", || {
         region.set("again", 1).unwrap();
@@ -97,7 +97,7 @@ fn is_well_again(region: &CacheRegion) {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_server_that_is_killed_in_use_and_started_again() {
+fn server_killed_and_restarted_in_use_causes_only_misses() {
     with_each(|backend, mut server| {
         let region = region(backend, &[server.port()]);
         in_use(&region, |few_rounds| {
@@ -111,7 +111,7 @@ fn a_server_that_is_killed_in_use_and_started_again() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_server_that_stands_still_in_use_and_goes_on() {
+fn server_frozen_and_continued_in_use_causes_only_misses() {
     with_each(|backend, server| {
         let region = region(backend, &[server.port()]);
         in_use(&region, |few_rounds| {
@@ -126,7 +126,7 @@ fn a_server_that_stands_still_in_use_and_goes_on() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_server_that_is_flushed_in_use() {
+fn server_flushed_in_use_causes_only_misses() {
     with_each(|backend, server| {
         let region = region(backend, &[server.port()]);
         in_use(&region, |few_rounds| {
@@ -140,7 +140,7 @@ fn a_server_that_is_flushed_in_use() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn all_servers_are_down() {
+fn all_servers_down_cause_only_misses() {
     bounded(|| {
         for backend in impatient() {
             let mut servers = (0..3).map(|_| server()).collect::<Vec<_>>();
@@ -168,7 +168,7 @@ fn all_servers_are_down() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn with_a_server_down_the_keys_of_the_others_are_found() {
+fn keys_of_other_servers_are_found_while_one_is_down() {
     bounded(|| {
         for (name, mut more) in impatient() {
             let mut servers = (0..3).map(|_| server()).collect::<Vec<_>>();
@@ -190,7 +190,7 @@ fn with_a_server_down_the_keys_of_the_others_are_found() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_server_that_answers_a_byte_at_a_time_is_given_up_at_its_deadline() {
+fn server_replying_byte_by_byte_is_abandoned_at_the_deadline() {
     with_each(|backend, server| {
         let relay = Relay::before(server.port());
         let region = region(backend, &[relay.port()]);
@@ -213,7 +213,7 @@ fn a_server_that_answers_a_byte_at_a_time_is_given_up_at_its_deadline() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_call_whose_kept_connection_breaks_off_in_an_answer_is_answered_none_the_less() {
+fn pooled_connection_cut_in_mid_reply_is_retried_by_the_call() {
     with_each(|backend, server| {
         let relay = Relay::before(server.port());
         let region = region(backend, &[relay.port()]);
@@ -228,21 +228,21 @@ fn a_call_whose_kept_connection_breaks_off_in_an_answer_is_answered_none_the_les
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn connections_that_break_off_in_use() {
+fn connections_cut_in_use_cause_only_misses() {
     with_each(|backend, server| {
         let relay = Relay::before(server.port());
         let region = region(backend, &[relay.port()]);
         in_use(&region, |_| {
             for bytes in 0..40 {
                 relay.cut_next_answer(bytes);
-                until("an answer is cut", || relay.cuts() > bytes);
+                until("a reply is cut", || relay.cuts() > bytes);
             }
         });
         is_well_again(&region);
     });
 }
 
-/// A process whose region is as that of [`region`].
+/// Starts a process with a region like that of [`region`].
 fn worker((backend, more): &Impatient, server: &MemcachedServer) -> Peer {
     let mut arguments = json!({ "url": server.url(), "distributed_lock": true });
     arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -251,7 +251,7 @@ fn worker((backend, more): &Impatient, server: &MemcachedServer) -> Peer {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_lock_that_was_evicted_is_taken_by_the_next_and_not_removed_by_the_first() {
+fn evicted_lock_is_acquired_by_the_next_and_kept_by_it() {
     with_each(|backend, server| {
         let (slow, next) = (worker(backend, &server), worker(backend, &server));
         slow.begin_to_create("key", &json!("slow"));
@@ -267,7 +267,7 @@ fn a_lock_that_was_evicted_is_taken_by_the_next_and_not_removed_by_the_first() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_value_that_was_evicted_before_those_who_waited_read_it_is_created_once_more() {
+fn value_evicted_before_waiters_read_it_is_created_again() {
     with_each(|backend, server| {
         let (region, other) = (region(backend, &[server.port()]), worker(backend, &server));
         other.ask(&json!({ "do": "acquire", "key": "key" }));

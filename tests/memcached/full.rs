@@ -1,4 +1,4 @@
-//! Values that a server does not store: they are larger than an item, or the server has no memory left.
+//! Values that a server does not store, because they are too large or its memory is full.
 
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::errors::told;

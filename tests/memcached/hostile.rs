@@ -1,4 +1,4 @@
-//! Servers that send anything but the reply: each call ends in time, and no call receives the value of another key.
+//! Servers that send anything but the reply. Each call ends in time, and none receives the value of another key.
 
 use std::time::{Duration, Instant};
 
@@ -186,7 +186,7 @@ fn retries_count_toward_the_deadline() {
 #[test]
 fn connect_timeout_limits_opening_a_connection() {
     bounded(|| {
-        // It accepts connections, and never answers a handshake.
+        // It accepts connections, and never replies to a handshake.
         let server = FakeServer::start(Kind::Binary);
         server.misbehave(Misbehavior::Freeze);
         let more = json!({ "tls_context": {}, "socket_timeout": 20, "connect_timeout": 0.5 });
@@ -278,7 +278,7 @@ pub(super) const NO_VALUES: [Misbehavior; 14] = [
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn hostile_reply_is_no_value_and_later_ones_are_right() {
+fn hostile_reply_is_a_miss_and_later_ones_are_right() {
     bounded(|| {
         let cases: Vec<_> =
             kinds().into_iter().flat_map(|kind| NO_VALUES.map(|hostile| (kind.clone(), hostile))).collect();

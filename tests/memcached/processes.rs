@@ -26,7 +26,7 @@ fn threads_of_several_processes_run_one_creator() {
         let processes: Vec<Peer> = (0..4).map(|_| worker(&server.url(), 0)).collect();
         let crowd = json!({ "do": "crowd", "key": "key", "threads": 8, "value": 7 });
 
-        // The first creates, and goes on creating while the others ask.
+        // The first process creates, and continues while the others request the key.
         assert_eq!(processes[0].ask(&crowd), json!({ "creating": "key" }));
         processes[1..].iter().for_each(|process| process.tell(&crowd));
         processes[0].tell(&json!({}));
@@ -43,7 +43,7 @@ fn threads_of_several_processes_run_one_creator() {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn the_lock_of_a_killed_holder_is_free_after_its_lease() {
+fn lock_of_a_killed_holder_is_free_after_its_lease() {
     bounded(|| {
         let server = server();
         let (holder, next) = (worker(&server.url(), 1), worker(&server.url(), 1));

@@ -28,7 +28,7 @@ impl Sides {
     }
 }
 
-/// Runs `test` with `count` servers, unless something is not installed, which is told.
+/// Runs `test` with `count` servers, or prints why it is ignored if something is not installed.
 fn with_servers(count: usize, test: impl FnOnce(&Path, &[MemcachedServer]) + Send + 'static) {
     bounded(move || {
         let python = python().unwrap();
@@ -79,7 +79,7 @@ fn compressed_values_are_read_by_both() {
         for (backend, arguments) in [
             ("dogpile.cache.memcached", &told),
             ("dogpile.cache.pylibmc", &told),
-            // It compresses without being told to.
+            // It compresses without being configured to.
             ("dogpile.cache.bmemcached", &json!({ "url": url })),
         ] {
             let Sides { python, region } = Sides::new(python, backend, arguments);
@@ -93,7 +93,7 @@ fn compressed_values_are_read_by_both() {
                 let size: usize = size["HD s".len()..].trim().parse().unwrap();
                 assert!(size < long.len() / 10, "{backend} keeps {size} bytes of {key}");
             }
-            // What is short is left as it is, by both.
+            // Both leave short values uncompressed.
             region.set("ours", 1).unwrap();
             python.set("theirs", &json!(1));
             assert_eq!((python.get("ours"), region.get("theirs").unwrap()), (Some(json!(1)), Some(1)));
@@ -101,8 +101,8 @@ fn compressed_values_are_read_by_both() {
     });
 }
 
-/// Stores a thousand keys with either side, each `copies` times on three servers, and finds them with the other; how many
-/// each server gets.
+/// Stores a thousand keys on either side, each `copies` times on three servers, and finds them on the other. Returns
+/// how many keys each server gets.
 fn shared_out(
     python: &Path,
     servers: &[MemcachedServer],
@@ -145,7 +145,7 @@ fn shared_out(
 
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]
-fn keys_are_shared_out_as_the_python_client_does() {
+fn keys_are_distributed_as_by_the_python_client() {
     with_servers(3, |python, servers| {
         for backend in &BACKENDS[..3] {
             let counts = shared_out(python, servers, backend, &json!({}), 1);
@@ -164,7 +164,7 @@ fn keys_are_on_every_server_with_bmemcached() {
 
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]
-fn keys_are_shared_out_as_libmemcached_does_with_each_hash() {
+fn keys_are_distributed_as_by_libmemcached_with_each_hash() {
     with_servers(3, |python, servers| {
         for hash in ["default", "md5", "crc", "fnv1_64", "fnv1a_64", "fnv1_32", "fnv1a_32"] {
             let behaviors = json!({ "behaviors": { "hash": hash } });
@@ -175,7 +175,7 @@ fn keys_are_shared_out_as_libmemcached_does_with_each_hash() {
 
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]
-fn keys_are_shared_out_as_libmemcached_does_on_its_circles() {
+fn keys_are_distributed_as_by_libmemcached_on_its_circles() {
     with_servers(3, |python, servers| {
         for behaviors in [
             json!({ "ketama": true }),
@@ -194,7 +194,7 @@ fn keys_are_shared_out_as_libmemcached_does_on_its_circles() {
 
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]
-fn keys_are_shared_out_by_weight_as_libmemcached_does() {
+fn keys_are_distributed_by_weight_as_by_libmemcached() {
     with_servers(3, |python, servers| {
         let urls: Vec<String> = servers
             .iter()
@@ -209,14 +209,14 @@ fn keys_are_shared_out_by_weight_as_libmemcached_does() {
             let counts = counts_of(circle);
             assert!(counts[2] > counts[0].max(counts[1]), "{counts:?}");
         }
-        // They mean nothing otherwise.
+        // They have no meaning otherwise.
         counts_of(json!({}));
     });
 }
 
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]
-fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
+fn lock_of_either_side_excludes_the_other() {
     with_each_backend(|Sides { python, region }, _| interop::a_lock_is_shared(python, region, "key"));
 }
 
@@ -224,7 +224,7 @@ fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
 #[test]
 fn python_waits_for_our_creator() {
     with_each_backend(|Sides { python, region }, port| {
-        // Ours was the first attempt to add the lock; the others are Python's.
+        // The first attempt to add the lock was ours, and the others are Python's.
         interop::python_waits_for_our_creator(python, region, || count(port, "cmd_set") >= 2);
     });
 }
@@ -233,7 +233,7 @@ fn python_waits_for_our_creator() {
 #[test]
 fn we_wait_for_pythons_creator() {
     with_each_backend(|Sides { python, region }, port| {
-        // Python's was the first attempt to add the lock; the others are ours.
+        // The first attempt to add the lock was Python's, and the others are ours.
         interop::we_wait_for_pythons_creator(python, region, || count(port, "cmd_set") >= 4);
     });
 }

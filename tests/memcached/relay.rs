@@ -1,5 +1,6 @@
-//! Every fault of a network or a proxy, in front of a server that is spoken to in each protocol: no call returns a wrong
-//! value, all calls end in time, and replies are right again afterwards.
+//! Every fault of a network or a proxy, before a server in each protocol.
+//!
+//! No call returns a wrong value, all calls end in time, and replies are right again afterwards.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What servers say that they should not, what old ones say, and what would have them do what nobody asked for.
+//! Replies that servers should not send, replies of old servers, and unrequested commands in keys and values.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use dogpile_tests::threads::{bounded, together};
 use super::faults::{in_use, with_each};
 use super::{count, impatient, region, say, server};
 
-/// A server that greets as it should, and then says `answer` to whatever it is told, and closes if `closes`.
+/// A server that greets correctly, and then sends `answer` for every request. It closes the connection if `closes`.
 fn server_that_answers(answer: Vec<u8>, closes: bool) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -33,7 +33,7 @@ fn server_that_answers(answer: Vec<u8>, closes: bool) -> u16 {
     port
 }
 
-/// What no server should say to one who asks for `key`: text, and binary.
+/// Replies that a server should not send for `key`: text, and binary.
 fn garbage() -> Vec<Vec<u8>> {
     let envelope = br#"{"ct": 1700000000.0, "v": 2}|"wrong""#;
     let text = |head: &str, end: &str| [head.as_bytes(), envelope, end.as_bytes()].concat();
@@ -69,7 +69,7 @@ fn garbage() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn garbage_and_answers_for_another_key_are_no_values() {
+fn garbage_and_replies_for_another_key_are_misses() {
     bounded(|| {
         let cases: Vec<_> =
             garbage().into_iter().flat_map(|answer| [(answer.clone(), false), (answer, true)]).collect();
@@ -92,7 +92,7 @@ fn garbage_and_answers_for_another_key_are_no_values() {
 /// Behaviour: `memcached-key-mangler-for-spaces`
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn keys_and_values_that_are_made_to_be_commands_are_none() {
+fn commands_in_keys_and_values_have_no_effect() {
     with_each(|backend, server| {
         let region = region(backend, &[server.port()]);
         say(server.port(), "set kept 0 0 4\r\nkept");
@@ -116,7 +116,7 @@ fn keys_and_values_that_are_made_to_be_commands_are_none() {
             region.delete(text).unwrap();
             assert_eq!(region.get_or_create(text, || "made".to_owned()).unwrap(), "made");
             if text.bytes().any(|byte| byte <= b' ' || byte == 0x7f) || text.len() > 250 {
-                // The region mangled it; as it is, it goes nowhere.
+                // The region mangled it. Unmangled, it is not sent.
                 let refused = on_server.get(text).unwrap_err();
                 assert_eq!(refused.kind(), ErrorKind::InvalidKey, "{text:?}");
             }
@@ -125,7 +125,7 @@ fn keys_and_values_that_are_made_to_be_commands_are_none() {
     });
 }
 
-/// What stands before a server older than the meta commands.
+/// A relay before a server that is older than the meta commands.
 fn old_server(server: u16) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -148,7 +148,7 @@ fn old_server(server: u16) -> u16 {
 
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
-fn a_server_without_meta_commands_is_spoken_to_in_the_classic_ones() {
+fn server_without_meta_commands_gets_classic_commands() {
     bounded(|| {
         let server = server();
         let region = region(&impatient()[0], &[old_server(server.port())]);

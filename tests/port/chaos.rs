@@ -107,7 +107,7 @@ fn failed_calls_do_not_reach_the_backend_except_releases() {
     ChaosOperation::ALL.into_iter().for_each(|operation| drop(call(&*backend, &store, operation)));
     assert_eq!(operations.map(|operation| store.calls(operation)), [0; 6]);
     let (mutex, held) = (backend.get_mutex("k").unwrap(), store.mutex("k"));
-    assert!(!held.locked().unwrap(), "a release reaches it: its lease would be renewed for ever");
+    assert!(!held.locked().unwrap(), "a release reaches it: its lease would be renewed forever");
     assert_eq!(mutex.try_acquire().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(mutex.acquire_until(Instant::now()).is_err() && !held.locked().unwrap());
 }

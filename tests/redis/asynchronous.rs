@@ -246,7 +246,7 @@ fn calls_to_a_frozen_server_end_in_time_and_block_no_other_task() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn call_to_an_unreachable_server_names_it_and_the_next_one_connects() {
+fn unreachable_server_is_named_and_the_next_call_connects() {
     bounded(|| {
         let mut server = server(&[]);
         let region = shared(config(server.port()));
@@ -269,7 +269,7 @@ fn call_to_an_unreachable_server_names_it_and_the_next_one_connects() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn cut_reply_is_asked_for_again_on_a_new_connection() {
+fn cut_reply_is_requested_again_on_a_new_connection() {
     bounded(|| {
         let server = server(&[]);
         let relay = Relay::before(server.port());

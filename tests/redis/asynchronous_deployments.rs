@@ -80,7 +80,7 @@ fn store_and_read_many(region: &CacheRegion) {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn own_writes_through_sentinels_are_read_back_and_failovers_followed() {
+fn own_writes_through_sentinels_survive_a_failover() {
     bounded(|| {
         let mut servers = SentinelServers::start(REDIS).unwrap();
         let region = over_sentinels(&servers);
@@ -104,7 +104,7 @@ fn own_writes_through_sentinels_are_read_back_and_failovers_followed() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn keys_of_a_cluster_are_stored_on_their_masters_during_resharding() {
+fn cluster_keys_are_stored_on_their_masters_while_resharding() {
     bounded(|| {
         let servers = ClusterServers::start(REDIS).unwrap();
         let region = over_cluster(&servers);

@@ -87,7 +87,8 @@ fn stale_value_is_returned_while_another_thread_creates() {
     );
 }
 
-// DIFFERENCE: a runner gets a `Creation`, which does by itself what Python's is to do with region, key, creator and mutex.
+// DIFFERENCE: a runner gets a `Creation`, which does what Python's runner has to do with region, key, creator, and
+// mutex.
 
 /// Behaviour: `async-runner-gets-region-key-creator-mutex`
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]

@@ -190,11 +190,11 @@ fn unknown_service_name_is_an_error() {
         let servers = sentinel_servers();
         let config = RegionConfig::new("dogpile.cache.redis_sentinel")
             .argument("sentinels", sentinels(&servers))
-            .argument("service_name", "nobody");
+            .argument("service_name", "unknown");
         let error = region_of("lost", config).set("key", 1).unwrap_err();
         let text = dogpile_tests::errors::told(&error);
         assert!(
-            text.contains("cannot discover the Redis master \"nobody\"") && text.contains("service_name"),
+            text.contains("cannot discover the Redis master \"unknown\"") && text.contains("service_name"),
             "{text}"
         );
     });

@@ -57,7 +57,7 @@ fn frozen_server_fails_all_creations_within_two_exchanges() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn server_that_freezes_during_a_creation_delays_it_by_two_exchanges() {
+fn server_freezing_during_creation_delays_it_by_two_exchanges() {
     bounded(|| {
         let server = server(&[]);
         let (region, creating) = (region_on(server.port()), Signal::default());
@@ -90,7 +90,7 @@ fn is_late(region: &CacheRegion) -> bool {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn server_that_freezes_delays_a_creation_of_many_keys_by_two_exchanges() {
+fn freezing_server_delays_many_keys_by_two_exchanges() {
     bounded(|| {
         let server = server(&[]);
         let region = region_on(server.port());
@@ -137,7 +137,7 @@ fn frozen_nodes_of_a_cluster_delay_a_creation_by_two_exchanges() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn server_that_misbehaves_during_a_creation_delays_it_by_two_exchanges() {
+fn misbehaving_server_delays_creation_by_two_exchanges() {
     bounded(|| {
         let endless = Misbehavior::Stream(b"$100000000\r\n", b"aaaaaaaaaaaaaaaa");
         for misbehavior in [Misbehavior::Freeze, Misbehavior::Drip(b"$1000000\r\naa"), endless] {

@@ -1,5 +1,6 @@
-//! Servers whose replies to a login, to questions about the topology, and to commands are wrong or malformed: each call
-//! ends in time with an error that repeats no secret, and later calls are right.
+//! Servers whose replies to a login, to requests for the topology, and to commands are wrong or malformed.
+//!
+//! Each call ends in time with an error that repeats no secret, and later calls are right.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ fn over_sentinel(server: &HostileServer) -> CacheRegion {
     region_of("lied to", config("dogpile.cache.redis_sentinel").argument("sentinels", sentinels))
 }
 
-/// Returns the value of `key`, or the text of the error, which must arrive in time and repeat nothing that it must not.
+/// Returns the value of `key`, or the text of the error. It must arrive in time and contain no secret.
 fn get(region: &CacheRegion, key: &str) -> Result<Option<String>, String> {
     let begun = Instant::now();
     let result = region.get::<String>(key).map_err(|error| told(&error));
@@ -55,7 +56,7 @@ fn is_right(region: &CacheRegion) {
     }
 }
 
-/// A server sends `reply` instead of that to `command`. A new region fails, and is right as soon as the server is.
+/// A server sends `reply` as the reply to `command`. A new region fails, and is right as soon as the server is.
 fn fails_meanwhile(
     connect: fn(&HostileServer) -> CacheRegion,
     command: &'static str,
@@ -134,7 +135,7 @@ fn invalid_slot_map_is_an_error() {
     });
 }
 
-/// A cluster that is being created has unassigned slots. Later calls ask for the slot map again.
+/// A cluster that is being created has unassigned slots. Later calls request the slot map again.
 #[test]
 fn slot_that_is_assigned_later_is_found() {
     bounded(|| {

@@ -49,7 +49,7 @@ fn until_it_works(region: &CacheRegion) {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn killed_server_costs_no_call_an_error_and_one_creation_at_a_time() {
+fn killed_server_causes_no_error_and_one_creation_at_a_time() {
     bounded(|| {
         let mut server = server(&[]);
         let region = region(&server, OnBackendFailure::Degrade);
@@ -97,7 +97,7 @@ fn killed_server_costs_no_call_an_error_and_one_creation_at_a_time() {
 /// back that was deleted or replaced meanwhile.
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn frozen_server_costs_one_exchange_and_brings_no_old_value_back() {
+fn frozen_server_costs_one_exchange_and_revives_no_old_value() {
     bounded(|| {
         let server = server(&[]);
         let (region, runtime) = (region(&server, OnBackendFailure::Degrade), runtime());

@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 use super::{config, count, say, server};
 
-/// What both sides of a cache are told alike.
+/// The settings that both sides of a cache share.
 #[derive(Clone, Copy, Debug)]
 struct Terms {
-    /// Python's serializer, if it is named none.
+    /// The serializer of Python. `None` is its default.
     serializer: &'static str,
     mangled: bool,
 }
 
-/// All there are.
+/// All combinations.
 const TERMS: [Terms; 4] = [
     Terms { serializer: "pickle", mangled: false },
     Terms { serializer: "pickle", mangled: true },
@@ -55,13 +55,13 @@ impl Terms {
         if self.mangled { config.key_mangler(sha1_mangle_key) } else { config }
     }
 
-    /// What a key is called on the server.
+    /// Returns the name of a key on the server.
     fn key(self, key: &str) -> String {
         if self.mangled { sha1_mangle_key(key) } else { key.to_owned() }
     }
 }
 
-/// Runs `test` with a Python process and with a region of ours, over one server that is empty, on each of the terms.
+/// Runs `test` with a Python process and with a region of ours, on one empty server, with each of the settings.
 fn on_all_terms(test: impl Fn(Terms, &Peer, &CacheRegion, &RedisServer) + Send + 'static) {
     bounded(move || {
         let python = python().unwrap();
@@ -106,7 +106,7 @@ fn many_values_at_once_are_read_by_both() {
 
 #[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
-fn what_either_deletes_is_missing_for_the_other() {
+fn key_deleted_by_either_side_is_missing_for_the_other() {
     on_all_terms(|_, python, region, _| {
         region.set("key", 1).unwrap();
         python.ask(&json!({ "do": "delete", "key": "key" }));
@@ -116,7 +116,7 @@ fn what_either_deletes_is_missing_for_the_other() {
 
 #[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
-fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
+fn lock_of_either_side_excludes_the_other() {
     on_all_terms(|terms, python, region, _| interop::a_lock_is_shared(python, region, &terms.key("key")));
 }
 
@@ -124,7 +124,7 @@ fn a_lock_of_either_is_seen_by_the_other_and_keeps_it_out() {
 #[test]
 fn python_waits_for_our_creator() {
     on_all_terms(|_, python, region, server| {
-        // Ours was the first attempt to set the lock; the others are Python's.
+        // The first attempt to set the lock was ours, and the others are Python's.
         interop::python_waits_for_our_creator(python, region, || count(server.port(), "set") >= 4);
     });
 }
@@ -133,14 +133,14 @@ fn python_waits_for_our_creator() {
 #[test]
 fn we_wait_for_pythons_creator() {
     on_all_terms(|_, python, region, server| {
-        // Python's was the first attempt to set the lock; the others are ours.
+        // The first attempt to set the lock was Python's, and the others are ours.
         interop::we_wait_for_pythons_creator(python, region, || count(server.port(), "set") >= 4);
     });
 }
 
 #[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
-fn pythons_release_is_found_by_looking_while_we_listen() {
+fn release_by_python_is_found_by_polling() {
     on_all_terms(|_, python, region, server| {
         python.begin_to_create("key", &json!(1));
         thread::scope(|scope| {
@@ -149,14 +149,14 @@ fn pythons_release_is_found_by_looking_while_we_listen() {
             python.end_creation();
             assert_eq!(waiting.join().unwrap(), 1);
         });
-        // The one publication is that of our own release.
+        // The one publication is our own release.
         assert_eq!(count(server.port(), "publish"), 1);
     });
 }
 
 #[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
-fn a_lock_that_a_killed_python_left_is_held_until_its_timeout_and_no_longer() {
+fn lock_of_a_killed_python_is_held_until_its_timeout() {
     bounded(|| {
         let python = python().unwrap();
         let server = server(&[]);
@@ -173,7 +173,7 @@ fn a_lock_that_a_killed_python_left_is_held_until_its_timeout_and_no_longer() {
     });
 }
 
-/// A cached function of Python's, called with what stands behind its name; prints what it answered.
+/// A cached function of Python. The program calls it with its arguments and prints the result.
 const CACHED_FUNCTION: &str = "
 import sys, json
 from dogpile.cache import make_region

@@ -1,5 +1,6 @@
-//! Every fault of a network or a proxy, in front of each kind of deployment: no call returns a wrong value, all calls end
-//! in time, and replies are right again afterwards.
+//! Every fault of a network or a proxy, before each kind of deployment.
+//!
+//! No call returns a wrong value, all calls end in time, and replies are right again afterwards.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -79,7 +80,7 @@ fn server_behind_a_faulty_network_serves_no_wrong_value() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn encrypted_server_behind_a_faulty_network_serves_no_wrong_value() {
+fn encrypted_server_on_a_faulty_network_serves_no_wrong_value() {
     bounded(|| {
         let certificates = Certificates::new();
         let (_server, port) = RedisServer::start_encrypted(&certificates).unwrap();
@@ -98,7 +99,7 @@ fn encrypted_server_behind_a_faulty_network_serves_no_wrong_value() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn master_and_replicas_behind_a_faulty_network_serve_no_wrong_value() {
+fn sentinel_servers_on_a_faulty_network_serve_no_wrong_value() {
     bounded(|| {
         let servers = SentinelServers::start(REDIS).unwrap();
         let sentinels = servers.sentinel_ports();
@@ -138,7 +139,7 @@ fn waiters_with_faulty_subscriptions_still_acquire() {
         let spoiling = Spoiling { every: 1, only: Some("HELLO"), ..SPOILING };
         for faults in Fault::ALL.chunks(AT_ONCE) {
             together(faults.len(), |number| {
-                // Nothing can be known of a value that is not there.
+                // The state of a missing value is unknown.
                 if [Fault::Unrequested, Fault::CorruptPayload].contains(&faults[number]) {
                     return;
                 }
@@ -193,7 +194,7 @@ fn duplicated_reply_on_a_clean_network_reaches_no_other_key() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn duplicated_reply_on_a_clean_network_reaches_no_other_key_of_a_task() {
+fn duplicated_reply_on_a_clean_network_reaches_no_other_task() {
     bounded(|| {
         let server = server(&[]);
         let read: Read = |region, key| tokio::runtime::Handle::current().block_on(region.get_async(key));

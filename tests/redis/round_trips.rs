@@ -1,4 +1,4 @@
-//! How often a call goes to the server.
+//! The number of round trips of a call.
 
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::regions::region_of;
@@ -7,7 +7,7 @@ use dogpile_tests::threads::bounded;
 
 use super::{config, server};
 
-/// How many round trips `call` makes on a connection that is there already.
+/// Returns the number of round trips of `call` on an open connection.
 fn trips(relay: &Relay, region: &CacheRegion, call: impl FnOnce(&CacheRegion)) -> usize {
     region.get::<i32>("warm").unwrap();
     let before = relay.turns();
@@ -62,7 +62,7 @@ fn many_values_that_expire_are_one_round_trip() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn no_keys_are_no_round_trip() {
+fn no_keys_need_no_round_trip() {
     with_relay(|relay, config| {
         let region = region_of("counted", config);
         let none: [&str; 0] = [];
@@ -77,7 +77,7 @@ fn no_keys_are_no_round_trip() {
 
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
-fn a_hit_is_one_round_trip_and_a_miss_looks_locks_looks_stores_and_unlocks() {
+fn hit_takes_one_round_trip_and_miss_five() {
     with_relay(|relay, config| {
         let region = region_of("counted", config);
         let ask = |region: &CacheRegion| assert_eq!(region.get_or_create("key", || 1).unwrap(), 1);

@@ -64,9 +64,9 @@ fn rejected_password_is_not_shown() {
         let url = |url: String| config().argument("url", url);
         for config in [
             with_password(config(), port),
-            with_password(config().argument("username", "nobody"), port),
+            with_password(config().argument("username", "stranger"), port),
             url(format!("redis://:{PASSWORD}@127.0.0.1:{port}/0")),
-            url(format!("redis://nobody:{PASSWORD}@127.0.0.1:{port}/0")),
+            url(format!("redis://stranger:{PASSWORD}@127.0.0.1:{port}/0")),
         ] {
             let error = inspect(config);
             assert!(

@@ -1,4 +1,4 @@
-//! A service whose Redis server is killed and frozen: its users get no error, and few values are created.
+//! A service whose Redis server is killed and frozen. Its users get no error, and few values are created.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -15,7 +15,7 @@ use super::server;
 const THREADS: usize = 8;
 const KEYS: usize = 4;
 
-/// The service, and what happened to it.
+/// The service, and the events that it saw.
 struct Service {
     region: CacheRegion,
     requests: AtomicUsize,
@@ -71,7 +71,7 @@ impl Service {
         std::array::from_fn(|key| self.creations[key].lock().len())
     }
 
-    /// Lets `happen` happen, and waits until all keys were created since it began and some more requests were made.
+    /// Lets `happen` happen. Waits until all keys were created since then, and some more requests were made.
     fn creates_after(&self, what: &str, happen: impl FnOnce()) {
         let (before, requests) = (self.created(), self.requests.load(SeqCst));
         happen();
@@ -114,7 +114,7 @@ fn service_bears_a_killed_and_a_frozen_server() {
     });
 }
 
-/// Ends the workers, also if the test fails.
+/// Ends the workers, even if the test fails.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {
