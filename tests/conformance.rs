@@ -1,6 +1,6 @@
 //! The conformance suite on all our backends, linked and loaded.
 //!
-//! Behaviour: `redis-generic-suite`, `redis-distributed-mutex`, `redis-distributed-mutex-prefix`, `valkey-generic-suite`,
+//! Behavior: `redis-generic-suite`, `redis-distributed-mutex`, `redis-distributed-mutex-prefix`, `valkey-generic-suite`,
 //! `valkey-distributed-mutex`, `valkey-distributed-mutex-prefix`, `sentinel-generic-suite`, `sentinel-distributed-mutex`,
 //! `dbm-behind-proxy`,
 //! `python-memcached-generic-suite`, `python-memcached-distributed-generic-suite`, `python-memcached-distributed-mutex`,

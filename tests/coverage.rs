@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const MARK: &str = "Behaviour:";
+const MARK: &str = "Behavior:";
 
 /// The places in the sources where behaviors are named.
 #[derive(Debug, Default, PartialEq)]
@@ -26,7 +26,7 @@ fn quoted(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns the behaviors that a block of documentation names, on marked lines and on lines that continue with names.
-fn behaviours<'a>(docs: &[&'a str]) -> Vec<&'a str> {
+fn behaviors<'a>(docs: &[&'a str]) -> Vec<&'a str> {
     let mut within = false;
     let mut named = Vec::new();
     for line in docs.iter().map(|line| line.trim()) {
@@ -65,17 +65,17 @@ impl Named {
                 true => is_test(lines[after..].iter().copied()),
                 false => source.contains("dogpile_conformance::run("),
             };
-            self.add(&behaviours(block), &format!("{path}:{}", at + 1), shows);
+            self.add(&behaviors(block), &format!("{path}:{}", at + 1), shows);
             at = after.max(at + 1);
         }
     }
 
-    fn add(&mut self, behaviours: &[&str], place: &str, shows: bool) {
-        for behaviour in behaviours {
+    fn add(&mut self, behaviors: &[&str], place: &str, shows: bool) {
+        for behavior in behaviors {
             if shows {
-                self.shown.insert((*behaviour).to_owned(), place.to_owned());
+                self.shown.insert((*behavior).to_owned(), place.to_owned());
             } else {
-                self.astray.push(format!("{behaviour} at {place}"));
+                self.astray.push(format!("{behavior} at {place}"));
             }
         }
     }
@@ -173,16 +173,16 @@ fn named_in(lines: &[&str]) -> Named {
 #[test]
 fn behavior_counts_only_if_a_test_names_it() {
     let tested =
-        named_in(&["/// It works.", "///", "/// Behaviour: `a`, `b`,", "/// `c`", "#[test]", "fn works() {"]);
+        named_in(&["/// It works.", "///", "/// Behavior: `a`, `b`,", "/// `c`", "#[test]", "fn works() {"]);
     assert_eq!(tested.shown.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!(tested.shown["a"], ":1");
-    assert_eq!(named_in(&["/// Behaviour: `a`", "fn works() {"]).astray, ["a at :1"]);
-    assert_eq!(named_in(&["/// Behaviour: `a`", "#[inline]", "pub fn works() {"]).astray, ["a at :1"]);
-    assert_eq!(named_in(&["/// Behaviour: `a`", "", "#[test]", "fn works() {"]).astray, ["a at :1"]);
+    assert_eq!(named_in(&["/// Behavior: `a`", "fn works() {"]).astray, ["a at :1"]);
+    assert_eq!(named_in(&["/// Behavior: `a`", "#[inline]", "pub fn works() {"]).astray, ["a at :1"]);
+    assert_eq!(named_in(&["/// Behavior: `a`", "", "#[test]", "fn works() {"]).astray, ["a at :1"]);
     let case = "pub fn works(setup: &Setup) -> Outcome {";
-    assert_eq!(named_in(&["/// Behaviour: `a`", case]).shown.len(), 1);
-    assert_eq!(named_in(&["//! Behaviour: `a`"]).astray.len(), 1);
-    let runner = named_in(&["//! Behaviour: `a`", "", "dogpile_conformance::run(setups)"]);
+    assert_eq!(named_in(&["/// Behavior: `a`", case]).shown.len(), 1);
+    assert_eq!(named_in(&["//! Behavior: `a`"]).astray.len(), 1);
+    let runner = named_in(&["//! Behavior: `a`", "", "dogpile_conformance::run(setups)"]);
     assert_eq!(runner.shown.len(), 1);
     assert_eq!(named_in(&["/// See `a`.", "#[test]", "fn works() {"]), Named::default());
 }

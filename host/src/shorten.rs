@@ -34,7 +34,7 @@ impl<T: fmt::Debug> fmt::Display for Shortened<T> {
 mod tests {
     use super::*;
 
-    /// Behaviour: `log-key-list-truncated`
+    /// Behavior: `log-key-list-truncated`
     #[test]
     fn long_text_is_shown_by_its_ends() {
         let text = format!("{:?}", Shortened("x".repeat(4398)));

@@ -100,7 +100,7 @@ fn backend(path: PathBuf) -> Result<Arc<dyn CacheBackend>, BackendError> {
 /// DIFFERENCE: it is the lock of readers and writers only. Another thread may release the creators' lock, which a
 /// guard cannot do.
 ///
-/// Behaviour: `rwlock-as-dbm-lock`
+/// Behavior: `rwlock-as-dbm-lock`
 #[test]
 fn read_write_mutex_of_the_library_serves_as_a_file_lock() {
     let place = Place::new(DBM);
@@ -117,7 +117,7 @@ fn read_write_mutex_of_the_library_serves_as_a_file_lock() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// Behaviour: `rwlock-serialises-dbm-access-of-threads`
+/// Behavior: `rwlock-serialises-dbm-access-of-threads`
 #[test]
 fn threads_regenerating_a_key_over_the_mutex_exclude_each_other() {
     bounded(|| {
@@ -140,7 +140,7 @@ fn threads_regenerating_a_key_over_the_mutex_exclude_each_other() {
     });
 }
 
-/// Behaviour: `dbm-custom-serializer`
+/// Behavior: `dbm-custom-serializer`
 #[test]
 fn values_are_stored_in_the_form_of_the_serializer() {
     for serializer in ["json", "msgpack", "pickle"] {

@@ -26,7 +26,7 @@ fn of_values(generator: Generator, function: &Function<'_>, values: &[&dyn Cache
 
 const ONE: Function<'static> = Function::new("tests.cache.test_decorator:one");
 
-/// Behaviour: `keygen-default-text`, `keygen-namespace-text`, `keygen-key-is-text`
+/// Behavior: `keygen-default-text`, `keygen-namespace-text`, `keygen-key-is-text`
 #[test]
 fn key_consists_of_the_function_name_and_its_arguments() {
     for generator in [default_key_generator as Generator, dogpile_key_generator] {
@@ -38,7 +38,7 @@ fn key_consists_of_the_function_name_and_its_arguments() {
     }
 }
 
-/// Behaviour: `keygen-non-ascii`, `keygen-non-ascii-is-text`
+/// Behavior: `keygen-non-ascii`, `keygen-non-ascii-is-text`
 #[test]
 fn non_ascii_letters_are_kept_in_keys() {
     for generator in [default_key_generator as Generator, dogpile_key_generator] {
@@ -47,7 +47,7 @@ fn non_ascii_letters_are_kept_in_keys() {
     }
 }
 
-/// Behaviour: `keygen-multi-text`, `keygen-multi-non-ascii`
+/// Behavior: `keygen-multi-text`, `keygen-multi-non-ascii`
 #[test]
 fn multi_key_generators_return_one_key_per_argument() {
     let arguments = [Argument::new("key", &1), Argument::new("key", &"méil"), Argument::new("key", &"a b")];
@@ -81,7 +81,7 @@ fn with_defaults(region: &CacheRegion, a: u32) -> u32 {
 
 // DIFFERENCE: a call in Rust always has all its arguments. `defaults(...)` names the parameters that Python fills in.
 
-/// Behaviour: `keygen-kwarg-order-free`, `keygen-kwarg-default-of-last`, `keygen-kwarg-all-defaults`,
+/// Behavior: `keygen-kwarg-order-free`, `keygen-kwarg-default-of-last`, `keygen-kwarg-all-defaults`,
 /// `keygen-kwarg-namespace-text`, `keygen-kwarg-key-is-text`, `keygen-kwarg-non-ascii`,
 /// `keygen-kwarg-non-ascii-is-text`
 #[test]
@@ -103,7 +103,7 @@ fn kwarg_key_sorts_arguments_and_fills_in_defaults() {
     );
 }
 
-/// Behaviour: `mangler-sha1-of-generated-key`
+/// Behavior: `mangler-sha1-of-generated-key`
 #[test]
 fn sha1_of_a_generated_key_equals_pythons() {
     let key = of_values(dogpile_key_generator, &ONE, &[&1, &2]);

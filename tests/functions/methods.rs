@@ -162,7 +162,7 @@ impl Lower<'_> {
     }
 }
 
-/// Behaviour: `decorator-reentrant-with-namespaces`, `keygen-skips-self-and-cls`
+/// Behavior: `decorator-reentrant-with-namespaces`, `keygen-skips-self-and-cls`
 #[test]
 fn methods_of_one_name_may_call_across_namespaces() {
     let region = region();

@@ -24,7 +24,7 @@ fn numbered(region: &CacheRegion, asked: &Asked, keys: &[i32]) -> Vec<String> {
     keys.iter().map(|key| format!("{key} in evaluation {}", asked.len())).collect()
 }
 
-/// Behaviour: `multi-decorator-evaluates-missing-only`, `multi-decorator-invalidate`, `multi-decorator-get`
+/// Behavior: `multi-decorator-evaluates-missing-only`, `multi-decorator-invalidate`, `multi-decorator-get`
 #[test]
 fn missing_keys_are_evaluated_in_one_call() {
     on_each(|Subject { region, .. }| {
@@ -47,7 +47,7 @@ fn missing_keys_are_evaluated_in_one_call() {
     });
 }
 
-/// Behaviour: `multi-decorator-evaluates-missing-only`
+/// Behavior: `multi-decorator-evaluates-missing-only`
 #[test]
 fn missing_arguments_are_sorted_by_key() {
     let (region, asked) = (region_of("sorted", RegionConfig::new("dogpile.cache.memory")), Asked::default());
@@ -55,7 +55,7 @@ fn missing_arguments_are_sorted_by_key() {
     assert_eq!(*asked.lock(), [[10, 2, 8]]);
 }
 
-/// Behaviour: `multi-decorator-set`, `multi-decorator-set-mapping`, `multi-decorator-refresh`
+/// Behavior: `multi-decorator-set`, `multi-decorator-set-mapping`, `multi-decorator-refresh`
 #[test]
 fn values_are_set_from_a_map_and_refreshed_in_one_call() {
     on_each(|Subject { region, .. }| {
@@ -87,7 +87,7 @@ impl Users<'_> {
     }
 }
 
-/// Behaviour: `multi-decorator-namespace-keys`, `multi-decorator-namespace-works`
+/// Behavior: `multi-decorator-namespace-keys`, `multi-decorator-namespace-works`
 #[test]
 fn multi_method_in_a_namespace_uses_it_in_every_key() {
     let store = Scripted::new();
@@ -112,7 +112,7 @@ fn backwards(region: &CacheRegion, keys: &[i32]) -> Vec<i32> {
     keys.to_vec()
 }
 
-/// Behaviour: `multi-decorator-custom-key-generator`
+/// Behavior: `multi-decorator-custom-key-generator`
 #[test]
 fn generated_keys_belong_to_arguments_by_position() {
     let region = region_of("backwards", RegionConfig::new("dogpile.cache.memory"));
@@ -146,7 +146,7 @@ fn squares(region: &CacheRegion, calls: &Calls, of: &[i32]) -> HashMap<i32, (i32
     of.iter().filter(|number| **number >= 0).map(|number| (*number, (number * number, call))).collect()
 }
 
-/// Behaviour: `multi-decorator-asdict`, `multi-decorator-asdict-omitted-keys`, `multi-decorator-asdict-predicate`,
+/// Behavior: `multi-decorator-asdict`, `multi-decorator-asdict-omitted-keys`, `multi-decorator-asdict-predicate`,
 /// `multi-decorator-asdict-set-refresh`
 #[test]
 fn keys_left_out_of_a_map_are_not_cached() {
@@ -219,7 +219,7 @@ fn one_too_many(region: &CacheRegion, calls: &Calls, keys: &[i32]) -> Vec<i32> {
     keys.iter().copied().chain([0]).collect()
 }
 
-/// Behaviour: `multi-decorator-preserves-signature`
+/// Behavior: `multi-decorator-preserves-signature`
 #[test]
 fn multi_function_is_evaluated_uncached_on_failure() {
     let cached: fn(&CacheRegion, &Calls, &[i32]) -> Vec<i32> = one_too_many;

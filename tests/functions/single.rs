@@ -49,7 +49,7 @@ fn each_pair_is_evaluated_once(region: &CacheRegion) {
     assert_eq!(counted(region, &calls, 3, 4), 1);
 }
 
-/// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`,
+/// Behavior: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`,
 /// `decorator-distinguishes-argument-order`, `decorator-invalidate`
 #[test]
 fn function_is_evaluated_once_per_tuple_of_arguments() {
@@ -72,14 +72,14 @@ fn on_shared_stores(test: fn(&CacheRegion)) {
     });
 }
 
-/// Behaviour: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
+/// Behavior: `decorated-function-keyed-by-arguments`, `decorated-function-invalidate-absent-ok`
 #[cfg_attr(any(missing_redis, missing_memcached), ignore = "needs redis-server and memcached")]
 #[test]
 fn shared_stores_evaluate_once_per_tuple_of_arguments() {
     on_shared_stores(each_pair_is_evaluated_once);
 }
 
-/// Behaviour: `null-decorator-always-evaluates`
+/// Behavior: `null-decorator-always-evaluates`
 #[test]
 fn null_backend_evaluates_on_every_call() {
     let (region, calls) = (region_of("null", RegionConfig::new("dogpile.cache.null")), Calls::default());
@@ -92,7 +92,7 @@ fn in_a_namespace(subject: &Subject, calls: &Calls, a: i32) -> u32 {
     calls.next()
 }
 
-/// Behaviour: `decorator-caches-until-region-expiration`, `decorator-namespace-accepted`
+/// Behavior: `decorator-caches-until-region-expiration`, `decorator-namespace-accepted`
 #[test]
 fn value_is_served_until_the_regions_expiration_time() {
     on_each_with(
@@ -123,7 +123,7 @@ fn for_a_duration(subject: &Subject, calls: &Calls) -> u32 {
     calls.next()
 }
 
-/// Behaviour: `decorator-own-expiration`
+/// Behavior: `decorator-own-expiration`
 #[test]
 fn own_expiration_time_overrides_the_regions() {
     on_each_with(
@@ -159,7 +159,7 @@ fn for_what_a_function_says(subject: &Subject, calls: &Calls) -> u32 {
     calls.next()
 }
 
-/// Behaviour: `decorator-expiration-callable`, `decorator-expiration-callable-zero`
+/// Behavior: `decorator-expiration-callable`, `decorator-expiration-callable-zero`
 #[test]
 fn expiration_function_is_called_for_every_call() {
     let subject = Subject::new(RegionConfig::new("dogpile.cache.memory").expiration_time(SECOND / 4));
@@ -178,7 +178,7 @@ fn expiration_function_is_called_for_every_call() {
     }
 }
 
-/// Behaviour: `decorator-set`, `decorator-get`
+/// Behavior: `decorator-set`, `decorator-get`
 #[test]
 fn set_and_get_do_not_evaluate() {
     on_each(|Subject { region, .. }| {
@@ -194,7 +194,7 @@ fn set_and_get_do_not_evaluate() {
     });
 }
 
-/// Behaviour: `decorator-refresh`, `decorator-original`
+/// Behavior: `decorator-refresh`, `decorator-original`
 #[test]
 fn refresh_stores_its_value_and_original_does_not() {
     on_each(|Subject { region, .. }| {
@@ -219,7 +219,7 @@ fn brewed(region: &CacheRegion, calls: &Calls, tea: Tea) -> InMemory<(Tea, u32)>
 
 // DIFFERENCE: Rust has no keyword arguments, so only the second half of the behavior applies.
 
-/// Behaviour: `decorator-accepts-named-positional`
+/// Behavior: `decorator-accepts-named-positional`
 #[test]
 fn types_without_serde_can_be_arguments_and_values() {
     let (region, calls) = (region(), Calls::default());
@@ -247,7 +247,7 @@ fn by_first_argument(region: &CacheRegion, calls: &Calls, a: i32, b: i32) -> u32
     calls.next()
 }
 
-/// Behaviour: `decorator-custom-key-generator`
+/// Behavior: `decorator-custom-key-generator`
 #[test]
 fn custom_key_generator_decides_the_key() {
     let (region, calls) = (region(), Calls::default());
@@ -278,7 +278,7 @@ where
     all.first().cloned()
 }
 
-/// Behaviour: `decorator-preserves-signature`
+/// Behavior: `decorator-preserves-signature`
 #[test]
 fn cached_function_keeps_the_original_signature() {
     let region = region();
@@ -358,7 +358,7 @@ fn in_background(a: i32, b: i32) -> usize {
     calls.len()
 }
 
-/// Behaviour: `async-decorator-soft-invalidation`, `async-decorator-not-used-for-misses`, `decorator-key-text-with-module`
+/// Behavior: `async-decorator-soft-invalidation`, `async-decorator-not-used-for-misses`, `decorator-key-text-with-module`
 #[test]
 fn runner_evaluates_stale_call_with_its_arguments() {
     let (desk, clock) = (Arc::new(Desk::default()), Arc::new(ManualClock::at(100.0)));

@@ -139,7 +139,7 @@ fn canceled_waiter_acquires_nothing() {
     });
 }
 
-/// Behaviour as for blocking calls: a lock whose server is down excludes nobody, and the value is created.
+/// A lock whose server is down excludes no caller, and the value is created, as with blocking calls.
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn creation_goes_on_without_the_server_of_its_lock() {

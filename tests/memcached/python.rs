@@ -50,7 +50,7 @@ fn with_each_backend(test: impl Fn(&Sides, u16) + Send + 'static) {
     });
 }
 
-/// Behaviour: `python-memcached-serializer-suite`, `pymemcache-serializer-suite`, `pylibmc-serializer-suite`,
+/// Behavior: `python-memcached-serializer-suite`, `pymemcache-serializer-suite`, `pylibmc-serializer-suite`,
 /// `bmemcached-serializer-suite`
 #[cfg_attr(any(missing_memcached, missing_python), ignore = "needs memcached and Python")]
 #[test]

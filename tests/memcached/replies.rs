@@ -89,7 +89,7 @@ fn garbage_and_replies_for_another_key_are_misses() {
     });
 }
 
-/// Behaviour: `memcached-key-mangler-for-spaces`
+/// Behavior: `memcached-key-mangler-for-spaces`
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn commands_in_keys_and_values_have_no_effect() {

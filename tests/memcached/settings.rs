@@ -29,7 +29,7 @@ fn stored_items(backend: &str, more: &Value) -> Vec<[i64; 3]> {
     ["alone", "one", "two"].map(item).to_vec()
 }
 
-/// Behaviour: `python-memcached-expire-time`, `pymemcache-expire-time`, `pylibmc-expire-time`
+/// Behavior: `python-memcached-expire-time`, `pymemcache-expire-time`, `pylibmc-expire-time`
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn memcached_expire_time_sets_item_lifetime() {
@@ -43,7 +43,7 @@ fn memcached_expire_time_sets_item_lifetime() {
     });
 }
 
-/// Behaviour: `python-memcached-min-compress-len`, `pylibmc-min-compress-len`
+/// Behavior: `python-memcached-min-compress-len`, `pylibmc-min-compress-len`
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn min_compress_len_compresses_long_values() {
@@ -57,7 +57,7 @@ fn min_compress_len_compresses_long_values() {
     });
 }
 
-/// Behaviour: `pylibmc-no-set-arguments`
+/// Behavior: `pylibmc-no-set-arguments`
 #[cfg_attr(missing_memcached, ignore = "needs memcached")]
 #[test]
 fn default_arguments_store_plain_items_without_expiry() {

@@ -85,14 +85,14 @@ fn expires_after(config: RegionConfig, seconds: u64) {
     assert_eq!(region.get::<i32>("key").unwrap(), None, "after more than {seconds} seconds");
 }
 
-/// Behaviour: `region-name`
+/// Behavior: `region-name`
 #[test]
 fn region_name_is_the_given_name() {
     assert_eq!(CacheRegion::new("some name").name(), "some name");
     assert_eq!(CacheRegion::with_defaults("other", RegionConfig::default()).name(), "other");
 }
 
-/// Behaviour: `config-from-dict`
+/// Behavior: `config-from-dict`
 /// Settings without the prefix are ignored.
 #[test]
 fn flat_settings_set_backend_arguments_and_expiration() {
@@ -111,11 +111,11 @@ fn flat_settings_set_backend_arguments_and_expiration() {
     expires_after(RegionConfig::from_flat(memory, "cache.example.").unwrap(), 600);
 }
 
-/// Behaviour: `config-string-coercion`
-/// Behaviour: `config-coerce-negative-int`
-/// Behaviour: `config-coerce-plus-int`
-/// Behaviour: `config-coerce-float`
-/// Behaviour: `config-coerce-exponent`
+/// Behavior: `config-string-coercion`
+/// Behavior: `config-coerce-negative-int`
+/// Behavior: `config-coerce-plus-int`
+/// Behavior: `config-coerce-float`
+/// Behavior: `config-coerce-exponent`
 #[test]
 fn flat_strings_are_converted_to_the_types_of_the_arguments() {
     let shown = |timeout: &str, sleep: &str| {
@@ -150,7 +150,7 @@ fn flat_string_is_not_converted_if_the_argument_is_a_string() {
     }
 }
 
-/// Behaviour: `config-timedelta`
+/// Behavior: `config-timedelta`
 #[test]
 fn expiration_may_be_a_duration_or_a_string() {
     let day_and_a_third = Duration::from_secs(115_200);
@@ -161,7 +161,7 @@ fn expiration_may_be_a_duration_or_a_string() {
     expires_after(Configuration::from_toml(toml).unwrap().region_config("r").unwrap(), 115_200);
 }
 
-/// Behaviour: `config-rejects-bad-expiration`
+/// Behavior: `config-rejects-bad-expiration`
 #[test]
 fn invalid_expiration_time_is_rejected() {
     let flat = [("backend", "dogpile.cache.memory"), ("expiration_time", "one hour")];
@@ -173,7 +173,7 @@ fn invalid_expiration_time_is_rejected() {
     );
 }
 
-/// Behaviour: `config-twice-rejected`
+/// Behavior: `config-twice-rejected`
 #[test]
 fn configuring_a_region_twice_is_an_error() {
     let region = region_of("configured", RegionConfig::new("dogpile.cache.memory"));
@@ -189,7 +189,7 @@ fn configuring_a_region_twice_is_an_error() {
     assert_eq!(region.get("key").unwrap(), Some(1));
 }
 
-/// Behaviour: `config-replace-backend`
+/// Behavior: `config-replace-backend`
 #[test]
 fn replaced_backend_serves_the_region() {
     let region = region_of("configured", RegionConfig::new("dogpile.cache.memory"));
@@ -200,7 +200,7 @@ fn replaced_backend_serves_the_region() {
     assert_eq!(region.get::<i32>("key").unwrap(), None);
 }
 
-/// Behaviour: `config-replace-swaps-backend-mangler`
+/// Behavior: `config-replace-swaps-backend-mangler`
 #[test]
 fn replacing_the_backend_replaces_its_key_mangler() {
     let (old, new) = (Scripted::with_key_mangler("old:"), Scripted::with_key_mangler("new:"));
@@ -211,7 +211,7 @@ fn replacing_the_backend_replaces_its_key_mangler() {
     assert_eq!((old.stored_keys(), new.stored_keys()), (vec!["old:key".into()], vec!["new:key".into()]));
 }
 
-/// Behaviour: `config-replace-keeps-user-mangler`
+/// Behavior: `config-replace-keeps-user-mangler`
 #[test]
 fn regions_key_mangler_is_kept_when_the_backend_is_replaced() {
     let mangler = KeyMangler::new(|key| format!("user:{key}"));
@@ -233,7 +233,7 @@ fn regions_key_mangler_is_kept_when_the_backend_is_replaced() {
     }
 }
 
-/// Behaviour: `config-missing-backend-error`
+/// Behavior: `config-missing-backend-error`
 #[test]
 fn unconfigured_region_has_no_backend() {
     let region = CacheRegion::new("lazy");
@@ -243,7 +243,7 @@ fn unconfigured_region_has_no_backend() {
     assert_eq!(region.actual_backend().unwrap_err().to_string(), expected);
 }
 
-/// Behaviour: `config-unknown-backend-error`
+/// Behavior: `config-unknown-backend-error`
 #[test]
 fn unknown_backend_is_reported_and_leaves_region_unconfigured() {
     let region = CacheRegion::new("configured");
@@ -254,7 +254,7 @@ fn unknown_backend_is_reported_and_leaves_region_unconfigured() {
     assert!(!region.is_configured());
 }
 
-/// Behaviour: `configure-leaves-arguments-alone`
+/// Behavior: `configure-leaves-arguments-alone`
 #[test]
 fn configuring_leaves_the_callers_arguments_unchanged() {
     let arguments = BTreeMap::from([("url", "127.0.0.1"), ("other", "x")]);
@@ -266,7 +266,7 @@ fn configuring_leaves_the_callers_arguments_unchanged() {
 
 // DIFFERENCE: Python accepts unknown arguments, so a misspelled limit has no effect.
 
-/// Behaviour: `configure-accepts-unknown-arguments`
+/// Behavior: `configure-accepts-unknown-arguments`
 #[test]
 fn unknown_argument_is_rejected_with_a_suggestion() {
     let region = CacheRegion::new("configured");

@@ -25,7 +25,7 @@ impl Counter {
     }
 }
 
-/// Behaviour: `hard-invalidate-get`
+/// Behavior: `hard-invalidate-get`
 #[test]
 fn hard_invalidated_value_is_not_served() {
     on_each(|Subject { region, clock }| {
@@ -40,7 +40,7 @@ fn hard_invalidated_value_is_not_served() {
     });
 }
 
-/// Behaviour: `hard-invalidate-goc`
+/// Behavior: `hard-invalidate-goc`
 #[test]
 fn hard_invalidated_value_is_created_again_once() {
     on_each(|Subject { region, clock }| {
@@ -54,7 +54,7 @@ fn hard_invalidated_value_is_created_again_once() {
     });
 }
 
-/// Behaviour: `hard-invalidate-goc-multi`
+/// Behavior: `hard-invalidate-goc-multi`
 #[test]
 fn hard_invalidated_values_are_created_again_once_each() {
     on_each(|Subject { region, clock }| {
@@ -69,7 +69,7 @@ fn hard_invalidated_values_are_created_again_once_each() {
     });
 }
 
-/// Behaviour: `soft-invalidate-get`
+/// Behavior: `soft-invalidate-get`
 #[test]
 fn softly_invalidated_value_is_not_served_by_get() {
     on_each_with(
@@ -83,7 +83,7 @@ fn softly_invalidated_value_is_not_served_by_get() {
     );
 }
 
-/// Behaviour: `soft-invalidate-goc`
+/// Behavior: `soft-invalidate-goc`
 #[test]
 fn softly_invalidated_value_is_created_again() {
     on_each_with(
@@ -99,7 +99,7 @@ fn softly_invalidated_value_is_created_again() {
     );
 }
 
-/// Behaviour: `soft-invalidate-goc-multi`
+/// Behavior: `soft-invalidate-goc-multi`
 #[test]
 fn softly_invalidated_values_are_created_again_by_one_call() {
     on_each_with(
@@ -124,8 +124,8 @@ fn softly_invalidated_values_are_created_again_by_one_call() {
 // DIFFERENCE: without an expiration time, Python raises after a soft invalidation, once the creator has run. Here,
 // the invalidation is sufficient: values that were made before it are stale.
 
-/// Behaviour: `soft-invalidate-needs-expiration-absent`
-/// Behaviour: `soft-invalidate-needs-expiration-present`
+/// Behavior: `soft-invalidate-needs-expiration-absent`
+/// Behavior: `soft-invalidate-needs-expiration-present`
 #[test]
 fn soft_invalidation_needs_no_expiration_time() {
     on_each(|Subject { region, clock }| {
@@ -142,8 +142,8 @@ fn soft_invalidation_needs_no_expiration_time() {
     });
 }
 
-/// Behaviour: `soft-invalidate-needs-expiration-multi-absent`
-/// Behaviour: `soft-invalidate-needs-expiration-multi-present`
+/// Behavior: `soft-invalidate-needs-expiration-multi-absent`
+/// Behavior: `soft-invalidate-needs-expiration-multi-present`
 #[test]
 fn soft_invalidation_of_many_keys_needs_no_expiration_time() {
     on_each(|Subject { region, clock }| {
@@ -179,7 +179,7 @@ fn last_invalidation_overrides_earlier_ones() {
 
 /// Every other test of a region holds with this strategy too: see `dogpile_tests::regions::on_each`.
 ///
-/// Behaviour: `custom-invalidation-strategy`
+/// Behavior: `custom-invalidation-strategy`
 #[test]
 fn custom_strategy_judges_values_and_outlives_the_backend() {
     let strategy = Arc::new(SeparateTimes::default());

@@ -13,7 +13,7 @@ fn region_on(store: &Arc<Scripted>, change: impl Fn(RegionConfig) -> RegionConfi
     region_of("keys", change(RegionConfig::from_instance(store.clone())))
 }
 
-/// Behaviour: `key-mangler-default-none`
+/// Behavior: `key-mangler-default-none`
 #[test]
 fn keys_are_stored_unchanged_without_a_key_mangler() {
     let store = Scripted::new();
@@ -21,7 +21,7 @@ fn keys_are_stored_unchanged_without_a_key_mangler() {
     assert_eq!(store.stored_keys(), ["some key"]);
 }
 
-/// Behaviour: `key-mangler-region-argument`
+/// Behavior: `key-mangler-region-argument`
 #[test]
 fn regions_key_mangler_overrides_the_backends() {
     let store = Scripted::with_key_mangler("backend:");
@@ -29,7 +29,7 @@ fn regions_key_mangler_overrides_the_backends() {
     assert_eq!(store.stored_keys(), ["region:key"]);
 }
 
-/// Behaviour: `key-mangler-from-backend`
+/// Behavior: `key-mangler-from-backend`
 #[test]
 fn backends_key_mangler_is_used_if_the_region_has_none() {
     let store = Scripted::with_key_mangler("backend:");
@@ -37,7 +37,7 @@ fn backends_key_mangler_is_used_if_the_region_has_none() {
     assert_eq!(store.stored_keys(), ["backend:key"]);
 }
 
-/// Behaviour: `key-mangler-applies-to-storage`
+/// Behavior: `key-mangler-applies-to-storage`
 #[test]
 fn every_call_mangles_its_keys() {
     let store = Scripted::with_mutexes();
@@ -58,7 +58,7 @@ fn every_call_mangles_its_keys() {
     assert_eq!(store.keys_of("get_mutex"), ["HI!c", "HI!d"]);
 }
 
-/// Behaviour: `mangler-sha1-text`
+/// Behavior: `mangler-sha1-text`
 #[test]
 fn sha1_mangler_returns_the_same_digest_as_python() {
     assert_eq!(sha1_mangle_key("some_key"), "53def077a4264bd3183d4eb21b1f56f883e1b572");

@@ -20,9 +20,9 @@ fn region_on(store: &Arc<Scripted>) -> CacheRegion {
     region_of("locked", RegionConfig::from_instance(store.clone()))
 }
 
-/// Behaviour: `region-key-unlocked-by-default`
-/// Behaviour: `key-lock-idle-reports-false`
-/// Behaviour: `key-lock-query-has-no-side-effect`
+/// Behavior: `region-key-unlocked-by-default`
+/// Behavior: `key-lock-idle-reports-false`
+/// Behavior: `key-lock-query-has-no-side-effect`
 #[test]
 fn key_is_locked_acquires_nothing() {
     on_each(|Subject { region, .. }| {
@@ -37,7 +37,7 @@ fn key_is_locked_acquires_nothing() {
     assert!(store.mutex("key").try_acquire().unwrap());
 }
 
-/// Behaviour: `key-lock-query-follows-backend-mutex`
+/// Behavior: `key-lock-query-follows-backend-mutex`
 #[test]
 fn key_is_locked_while_the_backends_mutex_is_held() {
     let store = Scripted::with_mutexes();
@@ -86,7 +86,7 @@ impl Section {
     }
 }
 
-/// Behaviour: `dogpile-single-creator-per-key`
+/// Behavior: `dogpile-single-creator-per-key`
 #[test]
 fn one_of_ten_threads_replaces_a_stale_value() {
     bounded(ten_threads_in_five_rounds);
@@ -136,7 +136,7 @@ impl Random {
     }
 }
 
-/// Behaviour: `multi-goc-single-creator-per-key`
+/// Behavior: `multi-goc-single-creator-per-key`
 #[test]
 fn overlapping_multi_calls_never_create_a_key_concurrently() {
     on_each_with(
@@ -166,7 +166,7 @@ fn overlapping_multi_calls_never_create_a_key_concurrently() {
     );
 }
 
-/// Behaviour: `nested-get-or-create-no-deadlock`
+/// Behavior: `nested-get-or-create-no-deadlock`
 #[test]
 fn creator_may_request_another_key() {
     bounded(|| {
@@ -189,7 +189,7 @@ fn creator_may_request_another_key() {
 
 /// A runner keeps the gate and the mutex until its creation is dropped.
 ///
-/// Behaviour: `lock-async-runner-owns-release`
+/// Behavior: `lock-async-runner-owns-release`
 #[test]
 fn queued_creation_holds_mutex_until_dropped() {
     let (store, desk) = (Scripted::with_mutexes(), Arc::new(Desk::default()));
@@ -209,7 +209,7 @@ fn queued_creation_holds_mutex_until_dropped() {
 // DIFFERENCE: Python does not read an expired value again under the lock, so two callers that found it expired create
 // it one after another. Here, the second caller reads again once it has the lock, and finds the first caller's value.
 
-/// Behaviour: `lock-single-get-on-expired`
+/// Behavior: `lock-single-get-on-expired`
 #[test]
 fn stale_value_is_read_again_under_the_lock() {
     let (lock, value, reads) = (DogpileLock::new(), Mutex::new(Reading::Stale(1)), AtomicUsize::new(0));

@@ -20,7 +20,7 @@ fn debug(region: &str, field: &'static str, key: &str, message: &str) -> Told {
     Told { level: Level::DEBUG, message: message.to_owned(), fields }
 }
 
-/// Behaviour: `log-creation-time`
+/// Behavior: `log-creation-time`
 #[test]
 fn creation_is_logged_with_its_seconds_and_keys() {
     let (region, _, clock, events) = observed("log creation");
@@ -40,7 +40,7 @@ fn creation_is_logged_with_its_seconds_and_keys() {
     );
 }
 
-/// Behaviour: `log-key-list-truncated`
+/// Behavior: `log-key-list-truncated`
 #[test]
 fn long_list_of_keys_is_logged_truncated() {
     let (region, _, _, events) = observed("log many");
@@ -55,7 +55,7 @@ fn long_list_of_keys_is_logged_truncated() {
     assert_eq!(shown.chars().count(), 300 + " ... (4100 characters truncated) ... ".len());
 }
 
-/// Behaviour: `log-miss`
+/// Behavior: `log-miss`
 #[test]
 fn miss_is_logged_with_its_key() {
     let (region, _, _, events) = observed("log miss");
@@ -74,7 +74,7 @@ fn hit_is_not_logged() {
     assert_eq!(events.take(), []);
 }
 
-/// Behaviour: `log-version-miss`
+/// Behavior: `log-version-miss`
 #[test]
 fn value_of_another_version_is_a_miss_before_invalidation() {
     let (region, store, clock, events) = observed("log version");
@@ -88,7 +88,7 @@ fn value_of_another_version_is_a_miss_before_invalidation() {
     assert_eq!(region.get("foo").unwrap(), Some(2));
 }
 
-/// Behaviour: `log-hard-invalidation`
+/// Behavior: `log-hard-invalidation`
 #[test]
 fn hard_invalidation_is_logged_as_such() {
     let (region, _, clock, events) = observed("log hard");

@@ -11,7 +11,7 @@ use dogpile_memory::MemoryBackend;
 use dogpile_tests::regions::region_of;
 use dogpile_tests::threads::{Signal, bounded, together};
 
-/// Behaviour: `memory-generic-suite`
+/// Behavior: `memory-generic-suite`
 #[test]
 fn memory_shares_the_values_themselves() {
     let region = region_of("in memory", RegionConfig::new("dogpile.cache.memory"));
@@ -21,7 +21,7 @@ fn memory_shares_the_values_themselves() {
     assert!(region.backend().unwrap().get_mutex("key").is_none(), "it has no mutex of its own");
 }
 
-/// Behaviour: `memory-pickle-generic-suite`
+/// Behavior: `memory-pickle-generic-suite`
 #[test]
 fn memory_pickle_keeps_an_independent_copy() {
     let region = region_of("in memory", RegionConfig::new("dogpile.cache.memory_pickle"));
@@ -32,7 +32,7 @@ fn memory_pickle_keeps_an_independent_copy() {
     assert_eq!(*found.lock().unwrap(), [1]);
 }
 
-/// Behaviour: `memory-cache-dict-argument`
+/// Behavior: `memory-cache-dict-argument`
 #[test]
 fn regions_work_on_the_callers_map() {
     let map = Arc::new(Mutex::new(HashMap::<String, CachedValue>::new()));
@@ -88,12 +88,12 @@ fn memory_with_a_limit_drops_the_least_used_values() {
     }
 }
 
-/// Behaviour: `null-get`
-/// Behaviour: `null-set-discards`
-/// Behaviour: `null-delete`
-/// Behaviour: `null-multi-get`
-/// Behaviour: `null-multi-set-discards`
-/// Behaviour: `null-multi-delete`
+/// Behavior: `null-get`
+/// Behavior: `null-set-discards`
+/// Behavior: `null-delete`
+/// Behavior: `null-multi-get`
+/// Behavior: `null-multi-set-discards`
+/// Behavior: `null-multi-delete`
 #[test]
 fn null_backend_stores_nothing() {
     let region = region_of("in memory", RegionConfig::new("dogpile.cache.null"));

@@ -23,8 +23,8 @@ impl Creator {
     }
 }
 
-/// Behaviour: `region-multi-set`
-/// Behaviour: `multi-set-then-get-each`
+/// Behavior: `region-multi-set`
+/// Behavior: `multi-set-then-get-each`
 #[test]
 fn values_that_are_set_together_are_read_one_by_one() {
     on_each(|Subject { region, .. }| {
@@ -39,9 +39,9 @@ fn owned((key, value): (&'static str, &str)) -> (&'static str, String) {
     (key, value.to_owned())
 }
 
-/// Behaviour: `region-multi-get`
-/// Behaviour: `multi-get-keeps-request-order`
-/// Behaviour: `multi-get-holes-are-no-value`
+/// Behavior: `region-multi-get`
+/// Behavior: `multi-get-keeps-request-order`
+/// Behavior: `multi-get-holes-are-no-value`
 #[test]
 fn values_come_in_request_order_with_none_for_missing_keys() {
     on_each(|Subject { region, .. }| {
@@ -52,9 +52,9 @@ fn values_come_in_request_order_with_none_for_missing_keys() {
     });
 }
 
-/// Behaviour: `multi-get-no-keys`
-/// Behaviour: `multi-set-nothing`
-/// Behaviour: `multi-goc-no-keys`
+/// Behavior: `multi-get-no-keys`
+/// Behavior: `multi-set-nothing`
+/// Behavior: `multi-goc-no-keys`
 #[test]
 fn no_keys_have_no_values_and_no_creator_is_called() {
     on_each(|Subject { region, .. }| {
@@ -68,10 +68,10 @@ fn no_keys_have_no_values_and_no_creator_is_called() {
     });
 }
 
-/// Behaviour: `region-multi-delete`
-/// Behaviour: `multi-delete-skips-unknown`
-/// Behaviour: `multi-delete-then-get-no-value`
-/// Behaviour: `multi-delete-before-set-ok`
+/// Behavior: `region-multi-delete`
+/// Behavior: `multi-delete-skips-unknown`
+/// Behavior: `multi-delete-then-get-no-value`
+/// Behavior: `multi-delete-before-set-ok`
 #[test]
 fn delete_multi_removes_only_the_given_keys() {
     on_each(|Subject { region, .. }| {
@@ -84,8 +84,8 @@ fn delete_multi_removes_only_the_given_keys() {
     });
 }
 
-/// Behaviour: `multi-creator-gets-sorted-keys`
-/// Behaviour: `multi-goc-values-in-request-order`
+/// Behavior: `multi-creator-gets-sorted-keys`
+/// Behavior: `multi-goc-values-in-request-order`
 #[test]
 fn creator_gets_sorted_missing_keys_and_values_keep_their_order() {
     on_each(|Subject { region, .. }| {
@@ -97,7 +97,7 @@ fn creator_gets_sorted_missing_keys_and_values_keep_their_order() {
     });
 }
 
-/// Behaviour: `multi-goc-creator-gets-keys`
+/// Behavior: `multi-goc-creator-gets-keys`
 #[test]
 fn creator_is_never_called_without_a_key() {
     on_each(|Subject { region, .. }| {
@@ -119,7 +119,7 @@ fn key_requested_twice_is_created_once_and_returned_twice() {
     });
 }
 
-/// Behaviour: `multi-goc-predicate-refuses-all`
+/// Behavior: `multi-goc-predicate-refuses-all`
 #[test]
 fn uncached_values_are_returned() {
     on_each(|Subject { region, .. }| {
@@ -133,7 +133,7 @@ fn uncached_values_are_returned() {
     });
 }
 
-/// Behaviour: `should-cache-multi`
+/// Behavior: `should-cache-multi`
 #[test]
 fn creator_decides_value_by_value() {
     on_each(|Subject { region, clock }| {
@@ -157,7 +157,7 @@ fn creator_decides_value_by_value() {
     });
 }
 
-/// Behaviour: `multi-expire-get`
+/// Behavior: `multi-expire-get`
 #[test]
 fn values_created_together_expire_one_by_one() {
     on_each_with(
@@ -178,8 +178,8 @@ fn values_created_together_expire_one_by_one() {
     );
 }
 
-/// Behaviour: `multi-expire-minus-one`
-/// Behaviour: `multi-expire-regenerates-only-asked`
+/// Behavior: `multi-expire-minus-one`
+/// Behavior: `multi-expire-regenerates-only-asked`
 #[test]
 fn expired_values_are_created_again_except_with_never() {
     on_each_with(

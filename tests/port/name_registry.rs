@@ -8,7 +8,7 @@ use dogpile::lock::NameRegistry;
 use dogpile_tests::threads::together;
 use parking_lot::Mutex;
 
-/// Behaviour: `nameregistry-one-object-per-name`
+/// Behavior: `nameregistry-one-object-per-name`
 #[test]
 fn threads_requesting_one_name_share_one_object() {
     const NAMES: [&str; 3] = ["a", "b", "c"];

@@ -64,7 +64,7 @@ fn region_of(config: RegionConfig) -> CacheRegion {
 
 /// `dogpile_tests::regions::on_each` runs most tests of a region behind such a proxy too.
 ///
-/// Behaviour: `proxy-transparent-for-region`
+/// Behavior: `proxy-transparent-for-region`
 #[test]
 fn empty_proxy_does_not_change_behavior() {
     on_each(|Subject { region, .. }| {
@@ -78,7 +78,7 @@ fn empty_proxy_does_not_change_behavior() {
     });
 }
 
-/// Behaviour: `proxy-sees-cached-value-objects`
+/// Behavior: `proxy-sees-cached-value-objects`
 #[test]
 fn proxy_sees_values_with_their_metadata() {
     for backend in ["dogpile.cache.memory", "dogpile.cache.memory_pickle"] {
@@ -106,7 +106,7 @@ fn proxy_overriding_get_sees_every_read_of_a_store_of_bytes() {
     assert_eq!(calls.iter().filter(|call| call.starts_with("one set")).count(), 1, "{calls:?}");
 }
 
-/// Behaviour: `proxy-chain-intercepts`
+/// Behavior: `proxy-chain-intercepts`
 #[test]
 fn first_proxy_is_outermost_and_each_sees_every_call_once() {
     let calls = Calls::default();
@@ -123,7 +123,7 @@ fn first_proxy_is_outermost_and_each_sees_every_call_once() {
     }
 }
 
-/// Behaviour: `proxy-passes-through-rest`
+/// Behavior: `proxy-passes-through-rest`
 #[test]
 fn calls_that_a_proxy_does_not_override_reach_the_backend() {
     let (calls, store) = (Calls::default(), Scripted::new());
@@ -279,7 +279,7 @@ fn region_that_drops(unwanted: &str, sets: &Arc<AtomicUsize>) -> CacheRegion {
     }))
 }
 
-/// Behaviour: `proxy-instances`
+/// Behavior: `proxy-instances`
 #[test]
 fn proxies_of_two_regions_have_separate_state() {
     let counts = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
@@ -290,7 +290,7 @@ fn proxies_of_two_regions_have_separate_state() {
     assert_eq!(counts.map(|sets| sets.load(SeqCst)), [15, 15]);
 }
 
-/// Behaviour: `proxy-constructor-arguments`
+/// Behavior: `proxy-constructor-arguments`
 #[test]
 fn proxy_uses_its_constructor_arguments() {
     let region = region_that_drops("5", &Arc::default());
@@ -299,7 +299,7 @@ fn proxy_uses_its_constructor_arguments() {
     assert_eq!(region.get_multi::<i32>(&["5", "1"]).unwrap(), [None, Some(1)]);
 }
 
-/// Behaviour: `proxy-actual-backend`
+/// Behavior: `proxy-actual-backend`
 #[test]
 fn actual_backend_is_the_one_beneath_all_proxies() {
     let store = Scripted::new();
@@ -309,7 +309,7 @@ fn actual_backend_is_the_one_beneath_all_proxies() {
     assert!(Arc::ptr_eq(&(store as Arc<dyn CacheBackend>), &region.actual_backend().unwrap()));
 }
 
-/// Behaviour: `proxy-actual-backend-without-proxy`
+/// Behavior: `proxy-actual-backend-without-proxy`
 #[test]
 fn actual_backend_is_the_backend_if_there_are_no_proxies() {
     let region = region_of(RegionConfig::new("dogpile.cache.memory"));

@@ -17,8 +17,8 @@ fn counting(counter: &Cell<i32>) -> impl Fn() -> i32 + '_ {
     }
 }
 
-/// Behaviour: `region-set-then-get`
-/// Behaviour: `region-basic-set-get`
+/// Behavior: `region-set-then-get`
+/// Behavior: `region-basic-set-get`
 #[test]
 fn set_value_is_returned_by_get() {
     on_each(|Subject { region, .. }| {
@@ -29,7 +29,7 @@ fn set_value_is_returned_by_get() {
     });
 }
 
-/// Behaviour: `region-get-absent`
+/// Behavior: `region-get-absent`
 #[test]
 fn missing_key_is_none_with_any_expiration_or_invalidation() {
     on_each(|Subject { region, .. }| {
@@ -49,8 +49,8 @@ fn cached_none_is_a_hit() {
     });
 }
 
-/// Behaviour: `goc-miss-runs-creator`
-/// Behaviour: `region-goc-returns-creator-value`
+/// Behavior: `goc-miss-runs-creator`
+/// Behavior: `region-goc-returns-creator-value`
 #[test]
 fn missing_value_is_created_and_stored() {
     on_each(|Subject { region, .. }| {
@@ -60,8 +60,8 @@ fn missing_value_is_created_and_stored() {
     });
 }
 
-/// Behaviour: `delete-twice-ok`
-/// Behaviour: `region-delete-idempotent`
+/// Behavior: `delete-twice-ok`
+/// Behavior: `region-delete-idempotent`
 #[test]
 fn deleting_a_key_twice_succeeds() {
     on_each(|Subject { region, .. }| {
@@ -81,7 +81,7 @@ impl std::fmt::Display for OutOfStock {
     }
 }
 
-/// Behaviour: `creator-error-reaches-caller`
+/// Behavior: `creator-error-reaches-caller`
 #[test]
 fn creator_error_reaches_its_caller_unchanged() {
     on_each(|Subject { region, .. }| {
@@ -92,9 +92,9 @@ fn creator_error_reaches_its_caller_unchanged() {
     });
 }
 
-/// Behaviour: `expire-get-answers-no-value`
-/// Behaviour: `expire-ignored-on-request`
-/// Behaviour: `expired-value-still-stored`
+/// Behavior: `expire-get-answers-no-value`
+/// Behavior: `expire-ignored-on-request`
+/// Behavior: `expired-value-still-stored`
 #[test]
 fn expired_value_is_not_served_but_still_stored() {
     on_each_with(
@@ -109,9 +109,9 @@ fn expired_value_is_not_served_but_still_stored() {
     );
 }
 
-/// Behaviour: `expire-minus-one-means-never`
-/// Behaviour: `expire-goc-regenerates`
-/// Behaviour: `expired-value-regenerates`
+/// Behavior: `expire-minus-one-means-never`
+/// Behavior: `expire-goc-regenerates`
+/// Behavior: `expired-value-regenerates`
 #[test]
 fn expired_value_is_replaced_unless_the_call_never_expires_it() {
     on_each_with(
@@ -128,9 +128,9 @@ fn expired_value_is_replaced_unless_the_call_never_expires_it() {
     );
 }
 
-/// Behaviour: `get-honours-region-expiration`
-/// Behaviour: `get-ignore-expiration`
-/// Behaviour: `get-per-call-expiration`
+/// Behavior: `get-honours-region-expiration`
+/// Behavior: `get-ignore-expiration`
+/// Behavior: `get-per-call-expiration`
 #[test]
 fn expiration_of_a_get_overrides_the_regions() {
     on_each_with(
@@ -146,7 +146,7 @@ fn expiration_of_a_get_overrides_the_regions() {
     );
 }
 
-/// Behaviour: `goc-per-call-expiration`
+/// Behavior: `goc-per-call-expiration`
 #[test]
 fn expiration_of_a_call_is_not_stored_with_the_value() {
     on_each_with(
@@ -165,9 +165,9 @@ fn expiration_of_a_call_is_not_stored_with_the_value() {
     );
 }
 
-/// Behaviour: `should-cache-stores-accepted`
-/// Behaviour: `should-cache-refused-is-returned-not-stored`
-/// Behaviour: `should-cache-later-accepted-replaces`
+/// Behavior: `should-cache-stores-accepted`
+/// Behavior: `should-cache-refused-is-returned-not-stored`
+/// Behavior: `should-cache-later-accepted-replaces`
 #[test]
 fn uncached_value_is_returned_but_not_stored() {
     on_each(|Subject { region, clock }| {
@@ -187,10 +187,10 @@ fn uncached_value_is_returned_but_not_stored() {
     });
 }
 
-/// Behaviour: `metadata-cached-time-and-age`
-/// Behaviour: `metadata-absent`
-/// Behaviour: `metadata-expired`
-/// Behaviour: `metadata-expired-ignored`
+/// Behavior: `metadata-cached-time-and-age`
+/// Behavior: `metadata-absent`
+/// Behavior: `metadata-expired`
+/// Behavior: `metadata-expired-ignored`
 #[test]
 fn value_metadata_has_cached_time_and_age() {
     on_each(|Subject { region, clock }| {

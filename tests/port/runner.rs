@@ -48,8 +48,8 @@ fn create(region: &CacheRegion, value: i32) -> i32 {
     region.options().background().get_or_create("key", move || value).unwrap()
 }
 
-/// Behaviour: `async-runner-only-for-stale`
-/// Behaviour: `async-caller-gets-old-then-new`
+/// Behavior: `async-runner-only-for-stale`
+/// Behavior: `async-caller-gets-old-then-new`
 #[test]
 fn runner_creates_stale_values_while_callers_get_the_old_one() {
     let desk = Arc::new(Desk::default());
@@ -74,7 +74,7 @@ fn runner_creates_stale_values_while_callers_get_the_old_one() {
 // store, and release. Here, a `Creation` has its region's name and its keys and does all three by itself. It cannot
 // forget to release: dropping it releases its keys.
 
-/// Behaviour: `async-runner-call-arguments`
+/// Behavior: `async-runner-call-arguments`
 #[test]
 fn creation_has_region_name_and_plain_keys_and_owns_the_mutex() {
     let (desk, store) = (Arc::new(Desk::default()), Scripted::with_mutexes());

@@ -47,8 +47,8 @@ impl Serializer for WriteOnly {
     }
 }
 
-/// Behaviour: `serializer-custom-round-trip`
-/// Behaviour: `memory-with-serializer`
+/// Behavior: `serializer-custom-round-trip`
+/// Behavior: `memory-with-serializer`
 #[test]
 fn custom_serializer_round_trips_a_nested_value() {
     on_each_with(
@@ -63,8 +63,8 @@ fn custom_serializer_round_trips_a_nested_value() {
     );
 }
 
-/// Behaviour: `serializer-stored-form`
-/// Behaviour: `serializer-raw-item-parses-back`
+/// Behavior: `serializer-stored-form`
+/// Behavior: `serializer-raw-item-parses-back`
 #[test]
 fn stored_bytes_are_header_bar_and_serialized_value() {
     let store = ByteStore::default();
@@ -82,7 +82,7 @@ fn stored_bytes_are_header_bar_and_serialized_value() {
     assert_eq!(serde_json::from_slice::<Value>(&raw[start..]).unwrap(), nested());
 }
 
-/// Behaviour: `serializer-cannot-deserialize-is-miss`
+/// Behavior: `serializer-cannot-deserialize-is-miss`
 #[test]
 fn undeserializable_value_is_a_miss_and_is_replaced() {
     on_each_with(
@@ -99,7 +99,7 @@ fn undeserializable_value_is_a_miss_and_is_replaced() {
     );
 }
 
-/// Behaviour: `serializer-per-region-overrides-backend`
+/// Behavior: `serializer-per-region-overrides-backend`
 /// Other regions over the same backend keep theirs.
 #[test]
 fn regions_serializer_overrides_the_backends() {

@@ -222,45 +222,45 @@ const fn plan(validity: f64, creation: f64, usage: f64) -> Plan {
     Plan { threads: 10, validity, creation, uses: 50, usage, pause: 0.1, store: Store::Keeps }
 }
 
-/// Behaviour: `lock-10-threads-quick`
-/// Behaviour: `lock-staleness-bound`
-/// Behaviour: `lock-waits-only-without-value`
+/// Behavior: `lock-10-threads-quick`
+/// Behavior: `lock-staleness-bound`
+/// Behavior: `lock-waits-only-without-value`
 #[test]
 fn ten_threads_with_a_fast_creator_stay_in_bounds() {
     holds(plan(2.0, 0.5, 0.05));
 }
 
-/// Behaviour: `lock-10-threads-slow`
+/// Behavior: `lock-10-threads-slow`
 #[test]
 fn ten_threads_with_a_slow_creator_stay_in_bounds() {
     holds(plan(5.0, 2.0, 0.1));
 }
 
-/// Behaviour: `lock-old-value-while-creating`
+/// Behavior: `lock-old-value-while-creating`
 #[test]
 fn threads_use_the_old_value_while_one_creates() {
     holds(plan(5.0, 2.0, 1.0));
 }
 
-/// Behaviour: `lock-creation-longer-than-validity`
+/// Behavior: `lock-creation-longer-than-validity`
 #[test]
 fn creation_longer_than_validity_stays_in_bounds() {
     holds(plan(2.0, 2.5, 0.05));
 }
 
-/// Behaviour: `lock-store-drops-early`
+/// Behavior: `lock-store-drops-early`
 #[test]
 fn all_threads_wait_if_the_store_drops_values_early() {
     holds(Plan { uses: 100, store: Store::DropsEarly, ..plan(1.0, 0.6, 0.05) });
 }
 
-/// Behaviour: `lock-store-keeps-long-quick`
+/// Behavior: `lock-store-keeps-long-quick`
 #[test]
 fn late_dropping_store_with_a_fast_creator_stays_in_bounds() {
     holds(Plan { store: Store::DropsLate, ..plan(2.0, 0.5, 0.05) });
 }
 
-/// Behaviour: `lock-store-keeps-long-slow`
+/// Behavior: `lock-store-keeps-long-slow`
 #[test]
 fn late_dropping_store_with_a_slow_creator_stays_in_bounds() {
     holds(Plan { store: Store::DropsLate, ..plan(5.0, 2.0, 0.1) });

@@ -46,7 +46,7 @@ fn with_runner<R: Runner>(runner: fn() -> R, test: impl Fn(&Subject, &R) + Send 
     });
 }
 
-/// Behaviour: `async-first-call-synchronous-distributed`
+/// Behavior: `async-first-call-synchronous-distributed`
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn missing_value_is_created_on_the_calling_thread() {
@@ -62,7 +62,7 @@ fn missing_value_is_created_on_the_calling_thread() {
     });
 }
 
-/// Behaviour: `async-stale-returned-while-runner-works`, `async-release-from-other-thread`
+/// Behavior: `async-stale-returned-while-runner-works`, `async-release-from-other-thread`
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn stale_value_is_returned_while_another_thread_creates() {
@@ -90,7 +90,7 @@ fn stale_value_is_returned_while_another_thread_creates() {
 // DIFFERENCE: a runner gets a `Creation`, which does what Python's runner has to do with region, key, creator, and
 // mutex.
 
-/// Behaviour: `async-runner-gets-region-key-creator-mutex`
+/// Behavior: `async-runner-gets-region-key-creator-mutex`
 #[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn runner_gets_a_creation_that_owns_the_server_lock() {

@@ -158,7 +158,7 @@ fn reads_go_to_replicas_except_for_own_recent_writes() {
     });
 }
 
-/// Behaviour: `valkey-serializer-suite`, `sentinel-serializer-suite`
+/// Behavior: `valkey-serializer-suite`, `sentinel-serializer-suite`
 #[cfg_attr(any(missing_redis, missing_valkey), ignore = "needs redis-server and valkey-server")]
 #[test]
 fn stored_form_is_header_and_serialized_value() {

@@ -73,7 +73,7 @@ fn on_all_terms(test: impl Fn(Terms, &Peer, &CacheRegion, &RedisServer) + Send +
     });
 }
 
-/// Behaviour: `redis-serializer-suite`
+/// Behavior: `redis-serializer-suite`
 #[cfg_attr(any(missing_redis, missing_python), ignore = "needs redis-server and Python")]
 #[test]
 fn values_are_read_by_both() {

@@ -1,6 +1,6 @@
 //! The conformance suite on the file backends.
 //!
-//! Behaviour: `dbm-default-file-locks`, `dbm-custom-lock-factory`, `dbm-both-locks-disabled`, `dbm-mutex-on-lock-file`,
+//! Behavior: `dbm-default-file-locks`, `dbm-custom-lock-factory`, `dbm-both-locks-disabled`, `dbm-mutex-on-lock-file`,
 //! `dbm-mutex-on-custom-lock`
 
 use std::path::PathBuf;

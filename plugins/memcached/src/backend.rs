@@ -243,7 +243,7 @@ mod tests {
         MemcachedBackend::pymemcache(&serde_json::from_str(written).unwrap()).unwrap()
     }
 
-    /// Behaviour: `memcached-lock-timeout-declared`
+    /// Behavior: `memcached-lock-timeout-declared`
     #[test]
     fn lock_timeout_is_reported() {
         let declares = |written| backend(written).capabilities().lock_timeout;

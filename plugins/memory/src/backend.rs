@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// Behaviour: `memory-cache-dict-argument`
+    /// Behavior: `memory-cache-dict-argument`
     #[test]
     fn backend_works_on_the_callers_map() {
         let map = Arc::new(Mutex::new(HashMap::new()));

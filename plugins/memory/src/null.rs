@@ -84,7 +84,7 @@ mod tests {
         ["a", "b", "c"]
     }
 
-    /// Behaviour: `null-get`, `null-set-discards`
+    /// Behavior: `null-get`, `null-set-discards`
     #[test]
     fn set_value_is_not_stored() {
         assert_eq!(NullBackend.get("a").unwrap(), None);
@@ -93,14 +93,14 @@ mod tests {
         assert!(!NullBackend.capabilities().stores);
     }
 
-    /// Behaviour: `null-delete`
+    /// Behavior: `null-delete`
     #[test]
     fn delete_succeeds_without_effect() {
         NullBackend.delete("a").unwrap();
         assert_eq!(NullBackend.get("a").unwrap(), None);
     }
 
-    /// Behaviour: `null-multi-get`, `null-multi-set-discards`
+    /// Behavior: `null-multi-get`, `null-multi-set-discards`
     #[test]
     fn set_values_are_not_stored() {
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
@@ -108,14 +108,14 @@ mod tests {
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
     }
 
-    /// Behaviour: `null-multi-delete`
+    /// Behavior: `null-multi-delete`
     #[test]
     fn delete_multi_succeeds_without_effect() {
         NullBackend.delete_multi(&keys()).unwrap();
         assert_eq!(NullBackend.get_multi(&keys()).unwrap(), [None, None, None]);
     }
 
-    /// Behaviour: `null-mutex-always-acquires`
+    /// Behavior: `null-mutex-always-acquires`
     #[test]
     fn mutex_is_always_acquired() {
         let mutex = NullBackend.get_mutex("a").unwrap();
@@ -125,7 +125,7 @@ mod tests {
         mutex.release().unwrap();
     }
 
-    /// Behaviour: `null-mutex-does-not-exclude`
+    /// Behavior: `null-mutex-does-not-exclude`
     #[test]
     fn mutex_does_not_exclude() {
         let mutex = NullBackend.get_mutex("a").unwrap();

@@ -1,6 +1,6 @@
 //! The conformance suite on the memory backends.
 //!
-//! Behaviour: `memory-generic-suite`, `memory-with-serializer`, `memory-pickle-generic-suite`,
+//! Behavior: `memory-generic-suite`, `memory-with-serializer`, `memory-pickle-generic-suite`,
 //! `memory-cache-dict-argument`
 
 use std::collections::HashMap;

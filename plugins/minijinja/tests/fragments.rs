@@ -47,7 +47,7 @@ impl Site {
 const FRAGMENT: (&str, &str) =
     ("a.html", "{% call cached('side', region='local') %}{{ user }} {{ next() }}{% endcall %}");
 
-/// Behaviour: `template-cached-page`
+/// Behavior: `template-cached-page`
 #[test]
 fn body_is_rendered_once_per_key_and_region() {
     let site = site(&[
@@ -61,7 +61,7 @@ fn body_is_rendered_once_per_key_and_region() {
     assert_eq!(site.renders("c.html"), "2");
 }
 
-/// Behaviour: `template-timeout-becomes-expiration`
+/// Behavior: `template-timeout-becomes-expiration`
 #[test]
 fn timeout_overrides_the_expiration_time() {
     let site = site(&[

@@ -7,7 +7,7 @@ use crate::setup::Setup;
 
 /// `get_multi` returns one entry per key, in the order of the request.
 ///
-/// Behaviour: `multi-get-keeps-request-order`
+/// Behavior: `multi-get-keeps-request-order`
 pub fn values_are_in_the_order_of_the_keys(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = stored(setup, &*backend, 3)?;
@@ -17,7 +17,7 @@ pub fn values_are_in_the_order_of_the_keys(setup: &Setup) -> Outcome {
 
 /// A key without a value has an empty entry in the result.
 ///
-/// Behaviour: `multi-get-holes-are-no-value`
+/// Behavior: `multi-get-holes-are-no-value`
 pub fn absent_keys_yield_none(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let (entries, absent) = (stored(setup, &*backend, 3)?, setup.fresh_keys(4));
@@ -42,14 +42,14 @@ pub fn repeated_key_has_repeated_entries(setup: &Setup) -> Outcome {
 
 /// An empty request has an empty result.
 ///
-/// Behaviour: `multi-get-no-keys`
+/// Behavior: `multi-get-no-keys`
 pub fn reading_no_keys_gives_no_values(setup: &Setup) -> Outcome {
     ensure_multi(&*setup.backend()?, &[])
 }
 
 /// Setting nothing is not an error.
 ///
-/// Behaviour: `multi-set-nothing`
+/// Behavior: `multi-set-nothing`
 pub fn setting_nothing_succeeds(setup: &Setup) -> Outcome {
     Ok(setup.backend()?.set_multi(Vec::new())?)
 }
@@ -61,7 +61,7 @@ pub fn deleting_no_keys_succeeds(setup: &Setup) -> Outcome {
 
 /// Values of one `set_multi` are found by single reads.
 ///
-/// Behaviour: `multi-set-then-get-each`
+/// Behavior: `multi-set-then-get-each`
 pub fn set_multi_values_are_read_by_get(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = stored(setup, &*backend, 5)?;
@@ -89,7 +89,7 @@ pub fn setting_together_replaces_values(setup: &Setup) -> Outcome {
 
 /// `delete_multi` removes the given keys that exist, and no others.
 ///
-/// Behaviour: `multi-delete-skips-unknown`, `multi-delete-then-get-no-value`
+/// Behavior: `multi-delete-skips-unknown`, `multi-delete-then-get-no-value`
 pub fn deleting_together_skips_absent_keys(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let (entries, absent) = (stored(setup, &*backend, 4)?, setup.fresh_key());
@@ -101,7 +101,7 @@ pub fn deleting_together_skips_absent_keys(setup: &Setup) -> Outcome {
 
 /// Deleting keys that were never set is not an error. They can be set afterwards.
 ///
-/// Behaviour: `multi-delete-before-set-ok`
+/// Behavior: `multi-delete-before-set-ok`
 pub fn deleting_absent_keys_together_succeeds(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let entries = fresh(setup, &*backend, 5);

@@ -21,7 +21,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// A new mutex is free, and acquiring it succeeds.
 ///
-/// Behaviour: `mutex-starts-unlocked`, `mutex-satisfies-interface`
+/// Behavior: `mutex-starts-unlocked`, `mutex-satisfies-interface`
 pub fn new_mutex_is_unlocked(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
@@ -32,7 +32,7 @@ pub fn new_mutex_is_unlocked(setup: &Setup) -> Outcome {
 
 /// Trying to acquire a held mutex fails at once, even on its holder's thread.
 ///
-/// Behaviour: `mutex-non-blocking-refused-while-held`
+/// Behavior: `mutex-non-blocking-refused-while-held`
 pub fn held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
@@ -46,7 +46,7 @@ pub fn held_mutex_is_refused_without_waiting(setup: &Setup) -> Outcome {
 
 /// After a release the mutex is free.
 ///
-/// Behaviour: `mutex-reacquire-after-release`
+/// Behavior: `mutex-reacquire-after-release`
 pub fn released_mutex_can_be_acquired_again(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
@@ -136,7 +136,7 @@ pub fn held_mutex_is_not_lost(setup: &Setup) -> Outcome {
 
 /// Threads with mutexes of their own for one key never hold it together.
 ///
-/// Behaviour: `mutex-excludes-threads`
+/// Behavior: `mutex-excludes-threads`
 pub fn mutex_excludes_threads(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     setup.mutex(&*backend, &key)?;
@@ -165,7 +165,7 @@ pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside
 
 /// The mutex of one key does not block the mutex of another.
 ///
-/// Behaviour: `mutex-keys-independent`
+/// Behavior: `mutex-keys-independent`
 pub fn mutexes_of_two_keys_are_independent(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let held = setup.mutex(&*backend, &setup.fresh_key())?;

@@ -12,14 +12,14 @@ pub(crate) const ENVELOPE_BYTES: u64 = 256;
 
 /// A key that was never set has no value. Reading it is not an error.
 ///
-/// Behaviour: `backend-miss-is-no-value`
+/// Behavior: `backend-miss-is-no-value`
 pub fn reading_an_absent_key_is_a_miss(setup: &Setup) -> Outcome {
     ensure_absent(&*setup.backend()?, &setup.fresh_key())
 }
 
 /// A value comes back with its payload and metadata.
 ///
-/// Behaviour: `backend-bytes-round-trip`
+/// Behavior: `backend-bytes-round-trip`
 pub fn stored_value_is_read_back(setup: &Setup) -> Outcome {
     keeps(setup, b"ten bytes!")
 }
@@ -37,7 +37,7 @@ pub fn setting_again_replaces_the_value(setup: &Setup) -> Outcome {
 
 /// A value that was deleted is gone.
 ///
-/// Behaviour: `backend-delete-removes`
+/// Behavior: `backend-delete-removes`
 pub fn deleting_removes_the_value(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     backend.set(&key, setup.value(&*backend, b"x"), &StoreOptions::new())?;
@@ -47,7 +47,7 @@ pub fn deleting_removes_the_value(setup: &Setup) -> Outcome {
 
 /// Deleting a key that was never set is not an error.
 ///
-/// Behaviour: `backend-delete-missing-ok`
+/// Behavior: `backend-delete-missing-ok`
 pub fn deleting_an_absent_key_succeeds(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     backend.delete(&key)?;
@@ -100,7 +100,7 @@ pub fn payload_of_1_mib_is_kept_whole(setup: &Setup) -> Outcome {
 
 /// A backend that stores objects also stores bytes, because its region may have a serializer.
 ///
-/// Behaviour: `memory-with-serializer`
+/// Behavior: `memory-with-serializer`
 pub fn object_store_keeps_bytes(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if backend.capabilities().serializer.is_some() {

@@ -234,7 +234,7 @@ mod tests {
         parse(given).unwrap()
     }
 
-    /// Behaviour: `config-coerce-negative-int`, `config-coerce-plus-int`, `config-coerce-float`,
+    /// Behavior: `config-coerce-negative-int`, `config-coerce-plus-int`, `config-coerce-float`,
     /// `config-coerce-exponent`, `config-string-coercion`
     #[test]
     fn strings_become_the_expected_types() {

@@ -66,7 +66,7 @@ fn release_unlocks_files_that_stay_open_elsewhere() {
 /// DIFFERENCE: Python asserts; we return errors. A thread may release a mutex that another thread acquired, as a
 /// background creation does.
 ///
-/// Behaviour: `dbm-release-by-non-holder`, `dbm-release-of-other-key`
+/// Behavior: `dbm-release-by-non-holder`, `dbm-release-of-other-key`
 #[test]
 fn release_of_a_free_mutex_fails_and_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
@@ -81,7 +81,7 @@ fn release_of_a_free_mutex_fails_and_names_the_key() {
     assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
 }
 
-/// Behaviour: `dbm-one-lock-reentrant-by-key`
+/// Behavior: `dbm-one-lock-reentrant-by-key`
 #[test]
 fn holder_of_a_stripe_acquires_its_other_keys_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Behaviour: `memcached-url-scalar`, `memcached-url-list`
+/// Behavior: `memcached-url-scalar`, `memcached-url-list`
 #[test]
 fn url_names_one_server_or_several() {
     let addresses = |written| -> Vec<String> {
@@ -49,7 +49,7 @@ fn invalid_server_is_refused() {
     );
 }
 
-/// Behaviour: `pymemcache-client-defaults`
+/// Behavior: `pymemcache-client-defaults`
 #[test]
 fn defaults_follow_the_python_client() {
     let options = options(Variant::Pymemcache, "");
@@ -62,7 +62,7 @@ fn defaults_follow_the_python_client() {
     assert_eq!(config("{}").retries().attempts, 1);
 }
 
-/// Behaviour: `pymemcache-hashclient-retry-attempts`, `pymemcache-hashclient-retry-timeout`, `pymemcache-dead-timeout`
+/// Behavior: `pymemcache-hashclient-retry-attempts`, `pymemcache-hashclient-retry-timeout`, `pymemcache-dead-timeout`
 #[test]
 fn pymemcache_retry_times_are_as_configured() {
     let patience = |more| options(Variant::Pymemcache, more).patience;
@@ -72,7 +72,7 @@ fn pymemcache_retry_times_are_as_configured() {
     assert_eq!(patience(r#", "dead_timeout": 4"#).dead_for, secs(4));
 }
 
-/// Behaviour: `python-memcached-dead-retry`, `python-memcached-socket-timeout`
+/// Behavior: `python-memcached-dead-retry`, `python-memcached-socket-timeout`
 #[test]
 fn python_memcached_times_are_as_configured() {
     let dead_for = |more| options(Variant::PythonMemcached, more).patience.dead_for;
@@ -82,7 +82,7 @@ fn python_memcached_times_are_as_configured() {
     assert_eq!(options(Variant::PythonMemcached, "").timeout, secs(3));
 }
 
-/// Behaviour: `pymemcache-retry-wrapper`
+/// Behavior: `pymemcache-retry-wrapper`
 #[test]
 fn failed_operations_are_retried_as_configured() {
     let retries = |more: &str| config(&format!(r#"{{"enable_retry_client": true {more}}}"#)).retries();
@@ -112,7 +112,7 @@ impl log::Log for Logger {
     fn flush(&self) {}
 }
 
-/// Behaviour: `pymemcache-warns-on-ignored-retry-options`
+/// Behavior: `pymemcache-warns-on-ignored-retry-options`
 #[test]
 fn retry_arguments_without_effect_are_logged() {
     log::set_logger(&Logger).unwrap();
@@ -125,7 +125,7 @@ fn retry_arguments_without_effect_are_logged() {
     assert!(warned());
 }
 
-/// Behaviour: `pylibmc-binary-flag`
+/// Behavior: `pylibmc-binary-flag`
 #[test]
 fn protocol_follows_the_python_client_or_the_argument() {
     assert_eq!(options(Variant::Pylibmc, r#", "binary": true"#).kind, Kind::Binary);
@@ -139,7 +139,7 @@ fn protocol_follows_the_python_client_or_the_argument() {
     }
 }
 
-/// Behaviour: `pylibmc-behaviors`
+/// Behavior: `pylibmc-behaviors`
 #[test]
 fn behaviors_reach_the_client() {
     let with = |behaviors: &str| options(Variant::Pylibmc, &format!(r#", "behaviors": {behaviors}"#));

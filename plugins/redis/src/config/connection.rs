@@ -227,7 +227,7 @@ mod tests {
         options.profile(false).unwrap().keepalive
     }
 
-    /// Behaviour: `redis-connect-keepalive`
+    /// Behavior: `redis-connect-keepalive`
     #[test]
     fn keepalive_is_off_unless_enabled() {
         assert_eq!(probes(&ConnectionOptions::default()), None);
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(probes(&options), Some(Keepalive::default()));
     }
 
-    /// Behaviour: `redis-connect-keepalive-options`
+    /// Behavior: `redis-connect-keepalive-options`
     #[test]
     fn keepalive_settings_are_as_configured() {
         let written =

@@ -13,13 +13,13 @@ fn login(username: Option<&str>, password: Option<&str>, db: u32) -> Login {
     Login { username: username.map(str::to_owned), password: password.map(str::to_owned), db }
 }
 
-/// Behaviour: `redis-connect-defaults`
+/// Behavior: `redis-connect-defaults`
 #[test]
 fn default_server_is_localhost() {
     assert_eq!(connection(&RedisConfig::default()), ("localhost:6379".to_owned(), Login::default()));
 }
 
-/// Behaviour: `redis-connect-basics`, `redis-connect-password`, `redis-connect-username-password`
+/// Behavior: `redis-connect-basics`, `redis-connect-password`, `redis-connect-username-password`
 #[test]
 fn server_and_login_are_as_configured() {
     let mut config = RedisConfig { host: "h".into(), port: 7, db: Some(3), ..RedisConfig::default() };
@@ -29,7 +29,7 @@ fn server_and_login_are_as_configured() {
     assert_eq!(connection(&config).1, login(Some("user"), Some("0123"), 3));
 }
 
-/// Behaviour: `redis-connect-url-wins`
+/// Behavior: `redis-connect-url-wins`
 #[test]
 fn url_overrides_host_port_and_login() {
     let config = RedisConfig {
@@ -43,7 +43,7 @@ fn url_overrides_host_port_and_login() {
     assert_eq!(options.timeout().unwrap(), Duration::from_secs(7));
 }
 
-/// Behaviour: `redis-connect-extra-kwargs`
+/// Behavior: `redis-connect-extra-kwargs`
 #[test]
 fn options_complete_a_url() {
     let written = r#"{"url": "redis://there:5/2", "connection_kwargs": {"ssl": true, "ssl_cert_reqs": "none", "socket_timeout": 0.5}}"#;
@@ -84,7 +84,7 @@ fn number_out_of_bounds_is_refused() {
     }
 }
 
-/// Behaviour: `redis-connect-socket-timeout`, `redis-connect-socket-timeout-1s`
+/// Behavior: `redis-connect-socket-timeout`, `redis-connect-socket-timeout-1s`
 #[test]
 fn timeouts_are_as_configured_and_never_none() {
     let options =
