@@ -20,13 +20,14 @@ mod prometheus;
 mod recorder;
 mod request;
 mod span;
+mod spans;
 mod statistics;
 mod watch;
 
 pub(crate) use self::meter::Meter;
 pub(crate) use self::recorder::Recorder;
 pub(crate) use self::request::Request;
-pub(crate) use self::span::{Spans, within};
+pub(crate) use self::spans::{Spans, within};
 pub(crate) use self::watch::Watch;
 
 pub use self::event::{Event, EventKind};

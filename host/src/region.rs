@@ -45,6 +45,7 @@ mod stores;
 mod task_spans;
 mod to_runner;
 mod unreadable;
+mod warn;
 mod warnings;
 mod work;
 mod writes;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::event::EventKind;
-use super::span::Spans;
+use super::spans::Spans;
 use super::watch::Watch;
 use crate::outcome::Outcome;
 

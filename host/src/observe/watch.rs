@@ -7,7 +7,7 @@ use super::counter::Counter;
 use super::event::{Event, EventKind};
 use super::observer::Observer;
 use super::recorder::Recorder;
-use super::span::Spans;
+use super::spans::Spans;
 
 /// Passes on what happens in a region, to its statistics and its observers.
 #[derive(Debug)]

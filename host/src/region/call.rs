@@ -19,7 +19,8 @@ use super::front_end::FrontEnd;
 use super::release::release_later;
 use super::store_writes::Write;
 use super::stores::Encoded;
-use super::warnings::{Concerns, Warning};
+use super::warn::Concerns;
+use super::warnings::Warning;
 use super::work::Working;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{

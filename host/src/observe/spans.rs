@@ -1,0 +1,56 @@
+//! [`Spans`]: the spans of a call, and how its creator runs within them.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::contained::contained;
+use super::event::EventKind;
+use super::observer::Observer;
+use super::span::CallSpan;
+
+/// The spans of a call, one for each observer that began one.
+#[derive(Clone)]
+pub(crate) struct Spans {
+    region: Arc<str>,
+    spans: Arc<[Arc<dyn CallSpan>]>,
+}
+
+impl Spans {
+    /// Begins the spans of a call for `keys`.
+    pub(super) fn begin(region: &Arc<str>, observers: &[Arc<dyn Observer>], keys: &[&str]) -> Option<Self> {
+        let begin =
+            |observer: &Arc<dyn Observer>| contained(region, || observer.begin(region, keys)).flatten();
+        Spans::of(region, observers.iter().filter_map(begin).collect())
+    }
+
+    fn of(region: &Arc<str>, spans: Vec<Arc<dyn CallSpan>>) -> Option<Self> {
+        (!spans.is_empty()).then(|| Spans { region: Arc::clone(region), spans: spans.into() })
+    }
+
+    /// Begins the spans of a refresh in the background.
+    pub(crate) fn refresh(&self, keys: &[&str]) -> Option<Self> {
+        let refresh = |span: &Arc<dyn CallSpan>| contained(&self.region, || span.refresh(keys)).flatten();
+        Spans::of(&self.region, self.spans.iter().filter_map(refresh).collect())
+    }
+
+    pub(crate) fn end(&self, ending: &EventKind<'_>) {
+        for span in self.spans.iter() {
+            contained(&self.region, || span.end(ending));
+        }
+    }
+
+    fn enter(&self) -> Vec<Option<Box<dyn Any>>> {
+        self.spans.iter().map(|span| contained(&self.region, || span.enter()).flatten()).collect()
+    }
+}
+
+/// Runs `future` within `spans`.
+pub(crate) async fn within<F: Future>(spans: Option<&Spans>, mut future: Pin<&mut F>) -> F::Output {
+    poll_fn(|context| {
+        let _entered = spans.map(Spans::enter);
+        future.as_mut().poll(context)
+    })
+    .await
+}
