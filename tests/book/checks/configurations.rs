@@ -4,7 +4,7 @@ use dogpile::Configuration;
 
 use crate::pages::Page;
 
-/// Returns why `text` is no configuration, if it is none.
+/// Returns why `text` is not a valid configuration, if it is not.
 fn problem(text: &str) -> Option<String> {
     // The folder of plugins is not on this machine.
     let text = text.replace("\"/usr/lib/dogpile\"", "");

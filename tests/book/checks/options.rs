@@ -65,7 +65,7 @@ fn plain(docs: &str) -> String {
         text.push_str(before);
         let (label, after) = linked.split_once(']').unwrap_or((linked, ""));
         if text.matches('`').count() % 2 == 1 {
-            // Brackets in code are no link.
+            // Brackets in code are not a link.
             text.push('[');
             rest = linked;
             continue;
@@ -104,7 +104,7 @@ fn is_in_files(member: &Member) -> bool {
     !member.docs.contains("Set in code only")
 }
 
-/// Splits the default off a documentation, and makes a noun phrase of what a builder method does.
+/// Splits the default off a documentation, and turns the sentence of a builder method into a noun phrase.
 fn split_default(docs: &str) -> (String, String) {
     let text = plain(docs);
     let text = text.strip_prefix("Sets ").map_or(text.clone(), |rest| {
