@@ -77,6 +77,11 @@ impl<T> Created<T> {
         Created { value: Some(value), terms: Terms::STORED }
     }
 
+    /// Creates a decision for each of `values`, to store and to return it.
+    pub(crate) fn all(values: Vec<T>) -> Vec<Self> {
+        values.into_iter().map(Created::new).collect()
+    }
+
     /// Creates a decision to return `value` without storing it. The stored value stays as it is.
     ///
     /// Callers that waited get the value too.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::async_creator::{AsyncMulti, AsyncSingle};
@@ -135,9 +135,11 @@ impl CallOptions<'_> {
         T: CacheValue + PlainValue<Kind>,
         Fut: Future<Output = T>,
     {
-        let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
-        let value = self.create_async(key, AsyncSingle::<_, false>::new(creator)).await;
-        value.map_err(CreateError::into_region)
+        let look = match self.creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_plain(self, look, key, creator).await
     }
 
     /// See [`CacheRegion::try_get_or_create_async`](crate::CacheRegion::try_get_or_create_async).
@@ -154,7 +156,11 @@ impl CallOptions<'_> {
         E: fmt::Display,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.get_or_decide_async(key, || async { creator().await.map(Created::new) }).await
+        let look = match self.creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_fallible(self, look, key, creator).await
     }
 
     /// Returns the value of `key`, awaiting a creator that decides whether its value is stored.
@@ -168,7 +174,11 @@ impl CallOptions<'_> {
         E: fmt::Display,
         Fut: Future<Output = Result<Created<T>, E>>,
     {
-        self.create_async(key, AsyncSingle::<_, false>::new(|_| creator())).await
+        let look = match self.creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_after(self, look, key, AsyncSingle::<_, false>::new(|_| creator())).await
     }
 
     /// Awaits a creator that sees the old value and decides whether to replace it. See
@@ -186,7 +196,11 @@ impl CallOptions<'_> {
         E: fmt::Display,
         Fut: Future<Output = Result<Created<T>, E>>,
     {
-        self.create_async(key, AsyncSingle::<_, true>::new(creator)).await
+        let look = match self.creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_after(self, look, key, AsyncSingle::<_, true>::new(creator)).await
     }
 
     /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async).
@@ -204,7 +218,7 @@ impl CallOptions<'_> {
     {
         let creator = move |keys, _| {
             let created = creator(keys);
-            async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
+            async { Ok::<_, Infallible>(Created::all(created.await)) }
         };
         let values = self.create_multi_async(keys, AsyncMulti::<_, false>::new(creator)).await;
         values.map_err(CreateError::into_region)
@@ -226,7 +240,7 @@ impl CallOptions<'_> {
     {
         let creator = move |keys| {
             let created = creator(keys);
-            async { Ok(created.await?.into_iter().map(Created::new).collect()) }
+            async { created.await.map(Created::all) }
         };
         self.get_or_decide_multi_async(keys, creator).await
     }
@@ -284,27 +298,6 @@ impl CallOptions<'_> {
         })
     }
 
-    /// Returns the value of `key`, creating it if it is missing or stale.
-    // Not an `async fn`, which would copy the options and the creator once more before a hit.
-    #[inline]
-    fn create_async<T: CacheValue, C: Creator<T>>(
-        self,
-        key: &str,
-        creator: C,
-    ) -> impl Future<Output = Result<T, CreateError<C::Error>>>
-    where
-        C::Error: fmt::Display,
-    {
-        let call = self.creating();
-        async move {
-            let look = match call.look(key)? {
-                Look::Found(Reading::Fresh(value)) => return Ok(value),
-                look => look,
-            };
-            call.settle_async(key, look, creator, |_, settled| settled.value).await
-        }
-    }
-
     /// Returns what `returned` makes of the value of a key that a look did not find fresh.
     // Not an `async fn`: the future of its caller then has a pointer to this one.
     pub(super) fn settle_async<T: CacheValue, C: Creator<T>, R>(
@@ -313,7 +306,7 @@ impl CallOptions<'_> {
         look: Look<T>,
         creator: C,
         returned: fn(&Configured, Settled<T>) -> R,
-    ) -> Pin<Box<impl Future<Output = Result<R, CreateError<C::Error>>>>>
+    ) -> asynchronous::Driven<impl Future<Output = Result<R, CreateError<C::Error>>>>
     where
         C::Error: fmt::Display,
     {
@@ -404,6 +397,58 @@ impl Configured {
         let mut call = Call::new(self.tasks(), self, keys, policy, creator, None).within(spans);
         call.run(readings.into_iter().map(Slot::from).collect()).await
     }
+}
+
+// A hit ends in the function that the caller awaits. Each further future would copy the creator before it and the result after
+// it, which may be a large error. A call of a region makes its options only here, for the same reason.
+
+/// Creates the value of `key` after a `look` that was no hit.
+#[cold]
+#[inline(never)]
+pub(super) fn create_plain<T, Kind, Fut>(
+    options: CallOptions<'_>,
+    look: Look<T>,
+    key: &str,
+    creator: impl FnOnce() -> Fut,
+) -> impl Future<Output = Result<T, RegionError>>
+where
+    T: CacheValue + PlainValue<Kind>,
+    Fut: Future<Output = T>,
+{
+    let creator = |_| async { Ok::<_, Infallible>(Created::new(creator().await)) };
+    let created = create_after(options, look, key, AsyncSingle::<_, false>::new(creator));
+    async { created.await.map_err(CreateError::into_region) }
+}
+
+/// Creates the value of `key` with a creator that may fail, after a `look` that was no hit.
+#[cold]
+#[inline(never)]
+pub(super) fn create_fallible<T, E, Fut>(
+    options: CallOptions<'_>,
+    look: Look<T>,
+    key: &str,
+    creator: impl FnOnce() -> Fut,
+) -> impl Future<Output = Result<T, CreateError<E>>>
+where
+    T: CacheValue,
+    E: fmt::Display,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let creator = |_| async { creator().await.map(Created::new) };
+    create_after(options, look, key, AsyncSingle::<_, false>::new(creator))
+}
+
+/// Reads `key` if the `look` did not, and creates its value if it is missing or stale.
+fn create_after<T: CacheValue, C: Creator<T>>(
+    options: CallOptions<'_>,
+    look: Look<T>,
+    key: &str,
+    creator: C,
+) -> impl Future<Output = Result<T, CreateError<C::Error>>>
+where
+    C::Error: fmt::Display,
+{
+    options.creating().settle_async(key, look, creator, |_, settled| settled.value)
 }
 
 /// Returns the only value of a call for one key.

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::async_calls::{Look, create_fallible, create_plain};
 use super::cache_region::CacheRegion;
 use super::plain_value::PlainValue;
 use crate::created::Aged;
+use crate::decision::Reading;
 use crate::error::{CreateError, RegionError};
 use crate::value::CacheValue;
 
@@ -123,7 +125,11 @@ impl CacheRegion {
         T: CacheValue + PlainValue<Kind>,
         Fut: Future<Output = T>,
     {
-        self.options().get_or_create_async(key, creator).await
+        let look = match self.options().creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_plain(self.options(), look, key, creator).await
     }
 
     /// Returns the value of `key`, awaiting a creator that may fail. See [`try_get_or_create`](Self::try_get_or_create).
@@ -140,7 +146,11 @@ impl CacheRegion {
         E: fmt::Display,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.options().try_get_or_create_async(key, creator).await
+        let look = match self.options().creating().look(key)? {
+            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            look => look,
+        };
+        create_fallible(self.options(), look, key, creator).await
     }
 
     /// Returns the values of many keys, awaiting `creator` for those that are missing or stale. See

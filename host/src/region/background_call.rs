@@ -112,7 +112,7 @@ impl BackgroundCall<'_> {
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E> + Clone + Send + 'static,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.get_or_decide_multi(keys, move |keys| Ok(creator(keys)?.into_iter().map(Created::new).collect()))
+        self.get_or_decide_multi(keys, move |keys| creator(keys).map(Created::all))
     }
 
     /// Returns the values of many keys, calling a creator that decides which of its values are stored.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::async_calls::{Look, one};
@@ -150,7 +150,7 @@ impl DetachedCall<'_> {
     {
         let creator = move |keys, _| {
             let created = creator(keys);
-            async { Ok::<_, Infallible>(created.await.into_iter().map(Created::new).collect()) }
+            async { Ok::<_, Infallible>(Created::all(created.await)) }
         };
         let values = self.create_multi(keys, AsyncMulti::<_, false>::new(creator)).await;
         values.map_err(CreateError::into_region)
@@ -173,7 +173,7 @@ impl DetachedCall<'_> {
     {
         let creator = move |keys| {
             let created = creator(keys);
-            async { Ok(created.await?.into_iter().map(Created::new).collect()) }
+            async { created.await.map(Created::all) }
         };
         self.get_or_decide_multi_async(keys, creator).await
     }
@@ -237,7 +237,7 @@ impl DetachedCall<'_> {
         look: Look<T>,
         creator: impl FnOnce() -> AsyncSingle<F, SEES_OLD>,
         returned: fn(&Configured, Settled<T>) -> R,
-    ) -> Pin<Box<impl Future<Output = Result<R, CreateError<E>>>>>
+    ) -> asynchronous::Driven<impl Future<Output = Result<R, CreateError<E>>>>
     where
         T: CacheValue,
         E: fmt::Display + Send + 'static,

@@ -112,7 +112,7 @@ impl CallOptions<'_> {
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.get_or_decide_multi(keys, |keys| Ok(creator(keys)?.into_iter().map(Created::new).collect()))
+        self.get_or_decide_multi(keys, |keys| creator(keys).map(Created::all))
     }
 
     /// Returns the values of many keys, calling a creator that decides which of its values are stored.

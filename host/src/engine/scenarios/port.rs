@@ -432,5 +432,5 @@ async fn request(world: &Arc<World>, call: Call) {
 
 /// Makes a call as a task: boxed, because a creator may make another call.
 pub(super) fn task(world: &Arc<World>, call: Call) -> Pin<Box<dyn Future<Output = String> + Send>> {
-    asynchronous::drive(ScriptedPort::<true>::new(world, call).get())
+    Box::pin(asynchronous::drive(ScriptedPort::<true>::new(world, call).get()))
 }
