@@ -80,9 +80,9 @@ fn region_with(runner: Arc<dyn Runner>) -> (CacheRegion, Arc<ManualClock>) {
 
 /// Asserts that nobody creates `key`, and that a call creates it at once.
 fn assert_free(region: &CacheRegion, key: &str) {
-    assert_eq!(region.creations().unwrap(), []);
-    assert!(!region.key_is_locked(key).unwrap());
-    assert_eq!(region.get_or_create(key, || 9).unwrap(), 9);
+    assert_eq!(region.creations().expect("it is configured"), []);
+    assert!(!region.key_is_locked(key).expect("the backend works"));
+    assert_eq!(region.get_or_create(key, || 9).expect("the backend works"), 9);
 }
 
 #[test]
