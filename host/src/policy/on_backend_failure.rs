@@ -16,8 +16,9 @@ pub enum OnBackendFailure {
     /// The call goes on without the backend.
     ///
     /// Reads are misses. One caller of the process creates a missing key at a time, and others get its value, also for up
-    /// to one second afterwards. Values are not stored. `delete` succeeds: it is queued, and made when the backend works
-    /// again. Until then, the key is a miss. A value that `set` cannot store is deleted in the same way.
+    /// to one second afterwards, even if the backend works again by then. Values are not stored. `delete` succeeds: it is
+    /// queued, and made when the backend works again. Until then, the key is a miss. A value that `set` cannot store is
+    /// deleted in the same way.
     Degrade,
 }
 
