@@ -14,8 +14,8 @@ use dogpile_tests::regions::{START, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{block_on, bounded, together, until};
 
-/// After which time a warning of the same kind is logged again.
-const WARNING_PAUSE: Duration = Duration::from_secs(10);
+/// After this time, a warning of the same kind is logged again.
+const WARNING_PAUSE: Duration = Duration::from_secs(11);
 
 fn with_stale_values(name: &'static str, store: &Arc<Scripted>) -> (CacheRegion, Arc<ManualClock>) {
     let (region, clock) = with_clock(name, store);
