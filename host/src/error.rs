@@ -357,8 +357,10 @@ impl<E> CreateError<E> {
         }
     }
 
-    /// Returns the creator's error: that of this caller's creator, or that of the creator for which it waited, if that one marked
-    /// its error with [`shared`](crate::shared) and it is an `E`.
+    /// Returns the error of the creator.
+    ///
+    /// It is the error of this caller's creator, or that of the creator for which the caller waited. The latter is returned
+    /// only if the creator marked it with [`shared`](crate::shared) and it is an `E`.
     pub fn creator_error(&self) -> Option<&E>
     where
         E: 'static,

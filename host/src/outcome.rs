@@ -59,6 +59,8 @@ pub struct Served<T> {
     pub value: T,
     /// How the call got the value.
     pub outcome: Outcome,
-    /// The time since the value was created, or zero for a value that was created during the call.
+    /// The time since the value was created.
+    ///
+    /// It is zero for a value that was created during the call.
     pub age: Duration,
 }

@@ -1,4 +1,4 @@
-//! What regions count, and what they tell observers.
+//! What regions count, and what they report to observers.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -114,7 +114,7 @@ fn failing_mutex_serves_the_old_value_to_all_callers() {
     });
 }
 
-/// Nobody waits for a server that fails once for each caller.
+/// A failing server is called once for all waiters, not once for each.
 #[test]
 fn failing_mutex_fails_all_waiters_at_once() {
     bounded(|| {

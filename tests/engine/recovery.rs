@@ -201,7 +201,7 @@ fn value_created_before_an_outage_serves_during_it() {
         assert_eq!((subject.create(8), subject.create_with_another(9), subject.get()), (7, 7, Some(7)));
         assert_eq!(subject.created(), 1);
         subject.region.set("key", 2_u32).unwrap();
-        assert_eq!(subject.get(), None, "a set that was dropped replaces it all the same");
+        assert_eq!(subject.get(), None, "a set that was dropped still replaces it");
     });
 }
 

@@ -34,7 +34,7 @@ struct Subject {
     region: Arc<CacheRegion>,
     /// Takes the backend down, or brings it back. The number decides how.
     switch: Box<dyn FnMut(bool, u64) + Send>,
-    /// The keys that the store has, if it can tell.
+    /// The keys that the store has, if it knows them.
     stored: Box<dyn Fn() -> Option<usize>>,
     /// How much longer than [`SPELL`] the spells are.
     factor: u64,

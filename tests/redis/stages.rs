@@ -108,7 +108,7 @@ impl Subject {
         Subject::new("redis", "dogpile.cache.redis", Arguments::from_serialize(arguments).unwrap())
     }
 
-    /// A region whose backend does as it is told, and its clock.
+    /// Returns a region whose backend fails on demand, and its clock.
     fn region(&self, policy: &Policy, degrades: bool) -> (CacheRegion, Arc<ManualClock>) {
         let (clock, chaos) = (Arc::new(ManualClock::at(10_000.0)), self.chaos.clone());
         let config = RegionConfig::from_instance(Arc::clone(&self.backend)).clock(clock.clone());

@@ -11,7 +11,9 @@ use crate::desk::Desk;
 use crate::peer::Peer;
 use crate::threads::{LIMIT, until};
 
-/// Checks that one of two processes refreshes a value early, and that the other one does not wait for it.
+/// Checks that one of two processes refreshes a value early.
+///
+/// The other one must not wait for it.
 ///
 /// Both processes have a region with this `configuration`, which has a backend whose mutexes exclude other processes.
 ///

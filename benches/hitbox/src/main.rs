@@ -1,4 +1,6 @@
-//! Tasks on `dogpile.cache.memory`, beside hitbox on its moka backend: hits, a crowd on a cold key, and dropped leaders.
+//! Compares tasks on `dogpile.cache.memory` with hitbox on its moka backend.
+//!
+//! Measured are hits, many requests of a cold key, and dropped leaders.
 //!
 //! `cargo run --release --manifest-path benches/hitbox/Cargo.toml` (two minutes; `-- --quick`: some seconds, to see that it
 //! runs). The measurements are those of the bench `asynchronous`.

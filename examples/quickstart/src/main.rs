@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let library = plugin_library()?;
     Registry::global().add_library(&library)?;
 
-    // A clock of our own, so that nobody has to wait two hours to see a value expire.
+    // A clock of our own, so that the program does not have to wait two hours to see a value expire.
     let clock = Arc::new(ManualClock::at(1_700_000_000.0));
     let configuration = Configuration::from_toml(include_str!("../regions.toml"))?;
     for region in [&LINKED, &LOADED] {

@@ -63,7 +63,7 @@ fn write_json(json: &serde_json::Value) {
     write_to(&mut std::io::stdout().lock(), &safe_json(&format!("{json:#}\n")));
 }
 
-/// Writes `text`. The reader may have read enough, as `head` does, which is no error.
+/// Writes `text`. A reader that closes the pipe early, such as `head`, is not an error.
 fn write_to(out: &mut impl Write, text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -34,7 +34,7 @@ pub(crate) fn rough(seconds: f64) -> String {
     }
 }
 
-/// `time` with three digits that tell: `850 ns`, `12.3 µs`, `4.56 ms`, `1.23 s`.
+/// Returns `time` with three significant digits: `850 ns`, `12.3 µs`, `4.56 ms`, `1.23 s`.
 pub(crate) fn short(time: Duration) -> String {
     let nanoseconds = time.as_secs_f64() * 1e9;
     let (value, unit) = match nanoseconds {

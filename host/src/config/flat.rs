@@ -62,7 +62,9 @@ impl FlatError {
         self.unknown.is_some()
     }
 
-    /// Returns the invalid value, or an empty string if the entry is missing or its value may be secret.
+    /// Returns the invalid value.
+    ///
+    /// It is empty if the entry is missing or its value may be secret.
     pub fn value(&self) -> &str {
         self.value.as_deref().unwrap_or_default()
     }

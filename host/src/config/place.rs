@@ -1,4 +1,4 @@
-//! Positions in a TOML document: [`Place`] is where an error is, and [`Lines`] are those of the settings.
+//! Positions in a TOML document: the [`Place`] of an error, and the [`Lines`] of settings.
 
 use std::collections::BTreeMap;
 

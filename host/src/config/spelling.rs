@@ -1,4 +1,6 @@
-//! Rewrites serde's messages about a document: suggestions for unknown names, and words of TOML instead of types of Rust.
+//! Rewrites serde's messages about a document.
+//!
+//! They suggest names for unknown ones, and contain words of TOML instead of types of Rust.
 
 use dogpile_sdk::did_you_mean;
 

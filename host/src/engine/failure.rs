@@ -79,7 +79,7 @@ impl SharedFailure {
         SharedFailure { error, ..self }
     }
 
-    /// Returns the creator's error, if the creator marked it with [`shared`](crate::shared) and it is an `E`.
+    /// Returns the creator's error if it is a [`shared`](crate::shared) `E`.
     pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
         self.error.as_ref()?.downcast_ref()
     }

@@ -145,7 +145,7 @@ fn mutex_to_acquire<P: Port>(port: &P, led: &Led) -> Option<HeldMutex> {
     if led.leadership.mutex().is_some() { None } else { port.mutex(led.place) }
 }
 
-/// Tells the waiters that the mutex failed. Settles for the old value if it may be served then.
+/// Shares the failure of the mutex with the waiters. Settles for the old value if it may be served then.
 ///
 /// # Errors
 /// If there is no such value.

@@ -77,7 +77,7 @@ pub(super) fn settle_for_rescue<P: Port>(port: &P, slot: &mut Slot<P::Value>, pl
     }
 }
 
-/// Settles for the old value because nobody can create a new one: the mutex failed. Returns whether there is one that
+/// Settles for the old value because the mutex failed, so that no caller can create a new one. Returns whether there is one that
 /// fail-safe lets the caller have.
 pub(super) fn settle_without_mutex<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) -> bool {
     let is_valid = slot.metadata.as_ref().is_none_or(|metadata| port.may_rescue(place, metadata));

@@ -11,7 +11,7 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) need: Need<V>,
-    /// The metadata of the value, if it was read under the lock or after a wait, or if the call asked for it.
+    /// The metadata of the value, if it was read under the lock or after a wait, or if the call needs it.
     pub(crate) metadata: Option<Metadata>,
 }
 

@@ -69,8 +69,9 @@ impl Histogram {
         (count > 0).then(|| Duration::from_nanos((self.sum.as_nanos() / u128::from(count)) as u64))
     }
 
-    /// Returns the duration that a share of `quantile` did not exceed, such as 0.99, or `None` if there is no duration. The
-    /// share is limited to the range from 0 to 1.
+    /// Returns the duration that a share of `quantile` did not exceed.
+    ///
+    /// The share, such as 0.99, is limited to the range from 0 to 1. Returns `None` if there is no duration.
     ///
     /// A duration of more than 18 minutes counts as 18 minutes.
     pub fn quantile(&self, quantile: f64) -> Option<Duration> {
@@ -93,7 +94,7 @@ impl Histogram {
         bucket.and_then(|bucket| bound(bucket).or(longest)).map(Duration::from_nanos)
     }
 
-    /// Returns one bound for each doubling, with the number of durations that did not exceed it.
+    /// Returns one bound per doubling, with the number of durations that did not exceed it.
     ///
     /// Those longer than the last bound are only part of [`count`](Self::count).
     pub fn cumulative(&self) -> impl Iterator<Item = (Duration, u64)> {

@@ -1,4 +1,4 @@
-//! [`Observer`]: what is told of events.
+//! [`Observer`]: the receiver of events.
 
 use std::fmt;
 use std::sync::Arc;

@@ -21,7 +21,9 @@ pub struct RegionStatistics {
 
     /// Requests that found a fresh value.
     pub fresh_hits: u64,
-    /// Requests that got a stale value while another caller or a runner creates, or because the creator was too slow.
+    /// Requests that got a stale value.
+    ///
+    /// Another caller or a runner creates a new one, or the creator was too slow.
     pub stale_hits: u64,
     /// Requests whose own creator made the value.
     pub created: u64,
@@ -35,7 +37,7 @@ pub struct RegionStatistics {
     pub not_found: u64,
     /// Requests that returned an error.
     pub failed: u64,
-    /// Requests that returned an error because a creator, or the wait for one, took too long.
+    /// Requests that failed because a creator, or the wait for one, took too long.
     pub timed_out: u64,
     /// Requests that were dropped before their end, or panicked.
     pub canceled: u64,
@@ -124,18 +126,22 @@ impl RegionStatistics {
         ]
     }
 
-    /// Returns the number of requests that found neither a fresh nor a stale value to return.
+    /// Returns the number of requests that found no fresh or stale value to return.
     pub fn misses(&self) -> u64 {
         self.requests().saturating_sub(self.fresh_hits + self.stale_hits)
     }
 
-    /// Returns the share of requests that were hits, fresh or stale, or `None` if there was no request.
+    /// Returns the share of requests that were hits, fresh or stale.
+    ///
+    /// Returns `None` if there was no request.
     pub fn hit_ratio(&self) -> Option<f64> {
         let (hits, requests) = (self.fresh_hits + self.stale_hits, self.requests());
         (requests > 0).then(|| hits as f64 / requests as f64)
     }
 
-    /// Returns how many calls of creators the dogpile lock saved: the requests that waited and got another caller's value.
+    /// Returns how many calls of creators the dogpile lock saved.
+    ///
+    /// These are the requests that waited and got the value of another caller.
     pub fn waiters_saved(&self) -> u64 {
         self.waited
     }

@@ -78,7 +78,7 @@ struct Counts {
     lost: u64,
 }
 
-/// The right to one call. Dropped without an end, the call tells nothing about the backend.
+/// The right to one call. If it is dropped without an end, the call counts neither as a success nor as a failure.
 pub(crate) struct Permit<'g> {
     guard: &'g Guard,
     admission: Option<Admission>,

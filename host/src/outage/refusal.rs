@@ -1,4 +1,4 @@
-//! The error of a call that is not made because the breaker is open, and which errors are outages.
+//! The error of a call that an open breaker prevents, and which errors are outages.
 
 use std::error::Error;
 use std::fmt;

@@ -13,8 +13,8 @@ use crate::runtime::RuntimeFuture;
 /// How a task ended: with its output, or with a panic.
 pub(super) type Ended<T> = Result<T, Box<dyn Any + Send>>;
 
-/// Has `future` run as a task by `spawn`, and returns what waits for its end: `None` if the task was dropped. An end that
-/// nobody waits for goes to `unseen`.
+/// Has `future` run as a task by `spawn`, and returns what waits for its end: `None` if the task was dropped. An end
+/// without a waiter goes to `unseen`.
 pub(super) fn background_task<T: Send + 'static>(
     spawn: impl FnOnce(RuntimeFuture),
     future: impl Future<Output = T> + Send + 'static,

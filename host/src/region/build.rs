@@ -231,7 +231,7 @@ impl Builder<'_> {
     }
 }
 
-/// Returns what `name` may mean, which is no key mangler of ours.
+/// Returns a suggestion for `name`, which is not a key mangler.
 fn mangler_hint(name: &str) -> String {
     let similar = did_you_mean(name, NAMED_MANGLERS);
     match meant(name, NAMED_MANGLERS) {

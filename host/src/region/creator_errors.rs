@@ -1,11 +1,12 @@
-//! [`answer`] and [`shared`]: what creators say of the errors with which they fail.
+//! [`answer`] and [`shared`]: marks of the errors that creators return.
 
 use std::sync::Arc;
 
 use crate::engine::{note_answer, note_shared};
 
-/// Marks `error`, with which the creator that calls this is about to fail, as an answer: the source replied, and its reply is
-/// an error, such as "not found".
+/// Marks a creator's error as an answer of its source, such as "not found".
+///
+/// The creator calls this with the error that it is about to return: the source works, and its reply is an error.
 ///
 /// All other errors count as outages of the source, for which [fail-safe](crate::RegionConfig::fail_safe) serves an old value.
 /// An answer reaches the caller even if there is an old value. Without fail-safe, there is no difference. Returns `error`.
@@ -35,8 +36,10 @@ pub fn answer<E>(error: E) -> E {
     error
 }
 
-/// Shares `error`, with which the creator that calls this is about to fail, with the callers that wait for it, if the region
-/// [shares failures](crate::RegionConfig::on_creator_failure). Returns `error`.
+/// Shares the error of a creator with the callers that wait for it.
+///
+/// The creator calls this with the error that it is about to return, which is returned. It is shared if the region
+/// [shares failures](crate::RegionConfig::on_creator_failure).
 ///
 /// Without this, those callers get the text of the error only. With it, [`CreateError::creator_error`] and
 /// [`into_creator_error`](crate::CreateError::into_creator_error) return the same error to all of them. Wrap an error that

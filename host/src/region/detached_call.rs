@@ -30,7 +30,7 @@ use crate::value::CacheValue;
 /// end, its value is stored, and other callers get it. The creators own what they use.
 ///
 /// The task runs on the region's [runtime](crate::RegionConfig::runtime), or as its [runner](crate::Runner::spawn) has it run.
-/// A panic of the creator reaches the caller. If nobody waits, a failure is logged.
+/// A panic of the creator reaches the caller. If no caller waits, a failure is logged.
 ///
 /// If the task does not begin, because the runner refuses it or because it waits in a queue for longer than the
 /// [`creation_wait_timeout`](crate::RegionConfig::creation_wait_timeout), the caller creates by itself, as without `detach`.

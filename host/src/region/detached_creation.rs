@@ -156,7 +156,7 @@ fn shown(keys: &[String]) -> String {
     }
 }
 
-/// Logs the failure of a creation that nobody waits for.
+/// Logs the failure of a creation without waiters.
 fn log_unseen<R, E: fmt::Display>(
     current: &Configured,
     keys: &[String],

@@ -13,8 +13,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 impl CacheRegion {
-    /// Waits until this process has nothing in progress for this region, but no longer than `limit`. Returns whether nothing
-    /// is.
+    /// Waits until nothing is in progress for this region in this process.
+    ///
+    /// Waits for at most `limit`. Returns whether nothing is in progress.
     ///
     /// What it waits for:
     ///
@@ -25,7 +26,7 @@ impl CacheRegion {
     /// It does not wait for reads, for other processes, or for deletions that are queued while the backend is down (see
     /// [`backend_state`](Self::backend_state)). Calls are still accepted. A program that ends stops making calls, waits here,
     /// and then shuts its runtime down. It blocks: tasks await [`wait_until_idle_async`](Self::wait_until_idle_async). A creator
-    /// of the region waits for itself in vain, until `limit`.
+    /// of the region that calls this waits for itself, and so until `limit`.
     ///
     /// ```
     /// use std::sync::Arc;

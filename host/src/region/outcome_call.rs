@@ -43,7 +43,7 @@ use crate::value::CacheValue;
 #[must_use = "options do nothing until a call is made through them"]
 pub struct OutcomeCall<'r>(CallOptions<'r>);
 
-/// Calls of [`DetachedCall`] that return a [`Served`]: the value, how the call got it, and its age.
+/// Calls of [`DetachedCall`] that return a [`Served`]: the value, its origin, and its age.
 ///
 /// [`DetachedCall::with_outcome`] creates it.
 #[derive(Clone, Copy, Debug)]

@@ -250,8 +250,10 @@ impl RegionConfig {
         self
     }
 
-    /// Sets the runner, which makes creations of calls through [`background`](crate::CallOptions::background) on its threads,
-    /// and those of calls through [`detach`](crate::CallOptions::detach) as tasks.
+    /// Sets the runner of the creations of `background` and `detach` calls.
+    ///
+    /// Creations of calls through [`background`](crate::CallOptions::background) run on its threads, and those of calls
+    /// through [`detach`](crate::CallOptions::detach) as its tasks.
     ///
     /// Default: none. The caller of a `background` call creates, and the creations of `detach` are spawned on the runtime.
     pub fn async_creation_runner(mut self, runner: Arc<dyn Runner>) -> Self {

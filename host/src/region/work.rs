@@ -22,7 +22,7 @@ impl Work {
         Working(Arc::clone(self.0.get()))
     }
 
-    /// Returns whether nothing is in progress. The effects of what has ended are visible then.
+    /// Returns whether nothing is in progress. The effects of work that has ended are visible then.
     pub(crate) fn is_done(&self) -> bool {
         let is_done = Arc::strong_count(self.0.get()) == 1;
         fence(Ordering::Acquire);

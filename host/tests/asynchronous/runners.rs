@@ -78,7 +78,7 @@ fn region_with(runner: Arc<dyn Runner>) -> (CacheRegion, Arc<ManualClock>) {
     (region, clock)
 }
 
-/// Asserts that nobody creates `key`, and that a call creates it at once.
+/// Asserts that no caller creates `key`, and that a call creates it at once.
 fn assert_free(region: &CacheRegion, key: &str) {
     assert_eq!(region.creations().expect("it is configured"), []);
     assert!(!region.key_is_locked(key).expect("the backend works"));

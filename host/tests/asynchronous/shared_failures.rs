@@ -125,7 +125,7 @@ fn threads_get_the_error_that_the_creator_shares() {
 }
 
 #[test]
-fn failure_of_the_region_is_no_creators_error() {
+fn failure_of_the_region_is_not_a_creators_error() {
     let region = CacheRegion::new("not configured");
     let error = region.try_get_or_create("a", || Err::<u32, _>(shared(Busy(1)))).unwrap_err();
     assert_eq!(error.creator_error(), None);

@@ -80,7 +80,7 @@ fn calls_without_their_backend_are_degraded() {
 }
 
 #[test]
-fn breaker_that_closes_is_told() {
+fn closing_breaker_is_reported_to_observers() {
     let (store, observer) = (Arc::new(Failing::default()), Arc::new(Noting::default()));
     let breaker = BreakerConfig::default().failures(1).open_for(std::time::Duration::from_millis(1));
     let config = RegionConfig::from_instance(store.clone()).breaker(breaker).observer(observer.clone());

@@ -11,7 +11,7 @@ fn observed(observer: &Arc<Noting>) -> RegionConfig {
 }
 
 #[test]
-fn each_step_and_ending_is_told() {
+fn each_step_and_ending_is_reported() {
     let observer = Noting::of_all();
     let (region, clock) = expiring(observed(&observer));
     region.get::<i32>("key").unwrap();
@@ -28,7 +28,7 @@ fn each_step_and_ending_is_told() {
 }
 
 #[test]
-fn hits_are_told_only_to_those_who_want_them() {
+fn hits_are_reported_only_to_observers_that_want_them() {
     let (some, all) = (Arc::new(Noting::default()), Noting::of_all());
     let region = region(observed(&some).observer(all.clone()));
     region.set("key", 1).unwrap();
@@ -116,7 +116,7 @@ impl Observer for Calling {
 }
 
 #[test]
-fn events_are_told_outside_of_locks() {
+fn events_are_reported_outside_of_locks() {
     let observer = Arc::new(Calling::default());
     let config = RegionConfig::new("dogpile.cache.memory").observer(observer.clone());
     let region = Arc::new(region(config));

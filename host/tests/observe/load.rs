@@ -115,7 +115,7 @@ fn every_request_is_counted_once_under_load() {
 }
 
 #[test]
-fn every_request_is_counted_once_while_the_backend_fails_at_times() {
+fn requests_are_counted_once_while_the_backend_fails_at_times() {
     let store = Arc::new(Failing::default());
     let config = RegionConfig::from_instance(store.clone()).statistics(true);
     let (_, outcomes) = check(config, || _ = store.fails.fetch_xor(true, SeqCst));

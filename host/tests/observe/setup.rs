@@ -1,4 +1,4 @@
-//! Regions with statistics and an observer, over memory or over a backend that fails when it is told to.
+//! Regions with statistics and an observer, over memory or over a backend that fails on demand.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -38,7 +38,7 @@ impl Observer for Noting {
     }
 }
 
-/// A backend whose calls may block, and that fails when it is told to.
+/// A backend whose calls may block, and that fails on demand.
 #[derive(Debug, Default)]
 pub(super) struct Failing {
     values: Mutex<HashMap<String, CachedValue>>,

@@ -1,7 +1,7 @@
 //! The public interface of a crate, as lines of text that can be compared.
 //!
 //! It is read from the sources, without a compiler. Types are therefore shown as the sources name them, and what macros
-//! expand to is not shown. That is enough to notice a change of what authors of applications and plugins can name.
+//! expand to is not shown. That is enough to notice a change of the names that authors of applications and plugins can use.
 
 mod resolve;
 mod source;
@@ -15,7 +15,9 @@ use syn::{Attribute, ImplItem, Item, ItemImpl, Type, Visibility};
 use self::resolve::{Resolved, leaves};
 use self::source::{Crate, Definition};
 
-/// Returns the public interface of the crate `name`, whose root file is `root`, one item in a line.
+/// Returns the public interface of the crate `name`, one item in a line.
+///
+/// Its root file is `root`.
 pub fn public_items(name: &str, root: &Path) -> String {
     let krate = Crate::read(root);
     let mut listing = Listing { krate: &krate, lines: BTreeSet::new(), public: BTreeMap::new() };

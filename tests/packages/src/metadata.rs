@@ -54,7 +54,9 @@ impl Metadata {
         self.members.iter().map(|id| &self.packages[id]).filter(|package| package["publish"].is_null())
     }
 
-    /// Returns the packages that `package` and its dependencies need at run time or to build, without itself.
+    /// Returns the packages that `package` needs, directly or not.
+    ///
+    /// It needs them at run time or to build. It is not one of them.
     pub fn needs<'a>(&'a self, package: &Value) -> Vec<&'a Value> {
         let (mut seen, mut todo) = (Vec::new(), self.normal[&text_of(&package["id"])].clone());
         while let Some(id) = todo.pop() {

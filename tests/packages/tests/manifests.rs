@@ -1,4 +1,4 @@
-//! The manifests of what is published: descriptions, licenses, versions, and the Rust that they need.
+//! The manifests of published crates: descriptions, licenses, versions, and the Rust that they need.
 
 use std::path::{Path, PathBuf};
 
@@ -103,7 +103,7 @@ fn dependencies_between_published_packages_have_versions() {
     }
 }
 
-/// Cargo refuses a package whose manifest is incomplete, and warns of what crates.io would refuse.
+/// Cargo refuses a package whose manifest is incomplete, and warns if crates.io would refuse it.
 #[test]
 fn published_packages_can_be_packaged() {
     let metadata = Metadata::read();

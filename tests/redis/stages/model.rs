@@ -52,7 +52,7 @@ pub(super) enum State {
 
 pub(super) const STATES: [State; 4] = [State::Works, State::RefusesWrites, State::RefusesLocks, State::Down];
 
-/// A policy, and what the model goes by.
+/// A policy, and the values that the model uses.
 #[derive(Clone, Copy)]
 pub(super) struct Policy {
     pub(super) name: &'static str,

@@ -29,14 +29,14 @@ struct Happened {
     got_old_value: usize,
     hit: usize,
     failed: usize,
-    /// From the first question to the last answer.
+    /// The time from the start of the first call to the end of the last one.
     length_us: u64,
-    /// From the end of the last creator to the last answer.
+    /// The time from the end of the last creator to the end of the last call.
     after_creation_us: Option<u64>,
     rows: Vec<Row>,
 }
 
-/// Has many processes ask for a key of their own at once, and removes it afterwards. Or simulates a service.
+/// Lets many processes request a new key at once, and removes it afterwards. Or simulates a service.
 pub(super) fn run(asked: &Stampede, json: bool) -> Answered {
     match asked.region() {
         Some(region) => processes(asked, &region),

@@ -219,7 +219,7 @@ fn server_that_keeps_keys_forever_is_a_warning() {
     assert_eq!((code, &checked["warnings"]), (0, &Value::Array(vec![])), "{checked}");
 }
 
-/// A port on which nobody listens.
+/// Returns a port on which no process listens.
 fn closed_port() -> u16 {
     // The listener is dropped at once, so that connections to its port are refused.
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()

@@ -89,7 +89,7 @@ fn names_of_dogpile_are_checked_and_written() {
     let place = Place::new();
     place.write("app.ini", DOGPILE);
     let (code, checked) = place.json(&["check", "app.ini", "--prefix", "cache.", "--write", "regions.toml"]);
-    // Nobody listens there. Its region is still written.
+    // No server listens there. Its region is still written.
     assert_eq!((code, told(&checked, "problems").len()), (1, 1), "{checked:#}");
     assert!(
         told(&checked, "problems")[0].1.starts_with("cannot reach Redis server 127.0.0.1:1"),

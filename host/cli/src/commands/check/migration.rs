@@ -1,4 +1,4 @@
-//! Reads the flat names of dogpile.cache, Pyramid, and oslo.cache in an ini file, and writes them as TOML.
+//! Converts ini files to TOML: the flat names of dogpile.cache, Pyramid, and oslo.cache.
 
 mod arguments;
 mod converted;

@@ -44,8 +44,8 @@ fn of_region(document: &Document<'_>, name: &str, table: &Table) -> Vec<Problem>
 fn never_dropped(settings: &Settings, table: &Table) -> Option<String> {
     match settings.server_expiry() {
         ServerExpiry::Never { argument } => Some(format!(
-            "its keys never expire on the server: they stay until they are deleted or memory runs out, also those that \
-             nobody reads any more; set the argument {argument:?} to more than the region's \"expiration_time\""
+            "its keys never expire on the server: they stay until they are deleted or memory runs out, even if they \
+             are no longer read; set the argument {argument:?} to more than the region's \"expiration_time\""
         )),
         ServerExpiry::NoServer if !table.contains_key("expiration_time") && settings.keeps_values() => Some(
             "its values never expire: callers get them until they are deleted; set \"expiration_time\", to -1 if this is \

@@ -6,34 +6,34 @@ use crate::axis::Axis;
 use crate::page::{Colour, Page, padded};
 use crate::svg::Svg;
 
-/// How many columns the time takes.
+/// The number of columns for the time.
 const COLUMNS: u64 = 54;
-/// How many columns the names of the threads have.
+/// The number of columns for the names of threads.
 const NAMES: usize = 14;
 /// The most marks of the axis, besides that of zero.
 const MARKS: u64 = 5;
 /// The width of the thinnest bar of a drawing, so that it can be seen.
 const THINNEST: f64 = 6.0;
-/// How many threads are shown in a terminal; a drawing shows them all.
+/// The maximum number of threads in a terminal. A drawing shows all of them.
 const ROWS: usize = 64;
 
-/// What became of a thread.
+/// How the call of a thread ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Role {
     /// It created the value.
     Created,
-    /// It waited for the value that another made.
+    /// It waited for the value that another thread created.
     Waited,
-    /// It was served the value that was there before.
+    /// It got the old value.
     GotOldValue,
-    /// The new value was there already when it asked.
+    /// It found the new value.
     Hit,
-    /// It was answered an error.
+    /// It got an error.
     Failed,
 }
 
-/// What one thread did; times are microseconds since the first one asked.
+/// The call of one thread. Times are in microseconds since the first call began.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) process: u64,
@@ -89,7 +89,7 @@ pub(super) fn show(page: &mut Page, rows: &[Row], length: u64) {
     page.line(format!("{} . waits   # creates   | gets its value", " ".repeat(NAMES)));
 }
 
-/// The thread's line: blank before its call and after its end.
+/// Returns the line of a thread, with spaces before its call and after its end.
 fn drawn(row: &Row, axis: &Axis) -> String {
     let column = |us: u64| axis.part(us, COLUMNS);
     let answered = column(row.answered_us);
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_shows_when_a_thread_waited_created_and_was_answered() {
+    fn line_shows_when_a_thread_waited_created_and_returned() {
         let row = |created_us| Row {
             process: 0,
             thread: 0,
@@ -177,10 +177,6 @@ mod tests {
         assert_eq!(drawn(&row(None), 53).trim_end(), format!("{}{}|", " ".repeat(10), ".".repeat(30)));
         let created = drawn(&row(Some((20, 39))), 53);
         assert_eq!(created.trim_end(), format!("{}{}{}|", " ".repeat(10), ".".repeat(10), "#".repeat(20)));
-        assert_eq!(
-            drawn(&row(None), 0).trim_end().len(),
-            54,
-            "a stampede of no length is drawn all the same"
-        );
+        assert_eq!(drawn(&row(None), 0).trim_end().len(), 54, "a stampede without a length is drawn too");
     }
 }

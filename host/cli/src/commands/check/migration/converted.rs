@@ -14,7 +14,7 @@ pub(in crate::commands::check) struct Converted {
 }
 
 impl Converted {
-    /// Returns the place in the ini file of what is at `place` in the TOML.
+    /// Returns the place in the ini file that `place` in the TOML was converted from.
     pub(in crate::commands::check) fn place(&self, place: Place) -> Place {
         Place { line: self.lines.get(place.line - 1).copied().unwrap_or(1), column: 1 }
     }
