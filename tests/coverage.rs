@@ -107,7 +107,7 @@ fn listed(file: &str) -> BTreeSet<String> {
 
 /// Returns the behaviors of dogpile.cache.
 fn all() -> BTreeSet<String> {
-    let table = here("behaviours.tsv");
+    let table = here("behaviors.tsv");
     let ids: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
     let unique: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     assert_eq!(ids.len(), unique.len(), "the table contains a behavior twice");
