@@ -19,7 +19,6 @@ const BANNED: &[&str] = &[
     "asking for",
     "all the same",
     "as there.",
-    "the same,",
     "blank",
     "but for",
     "door",
