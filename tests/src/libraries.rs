@@ -53,9 +53,10 @@ impl Variant {
         self.build(&["--package", package, "--lib"]).join(file_name(package))
     }
 
-    /// Returns the program `name` of this package in this variant. Blocks while cargo builds it.
+    /// Returns the program `name` of this package in this variant, without the backends of servers and files. Blocks while
+    /// cargo builds it.
     pub fn program(self, name: &str) -> PathBuf {
-        self.build(&["--package", "dogpile-tests", "--bin", name]).join(name)
+        self.build(&["--package", "dogpile-tests", "--no-default-features", "--bin", name]).join(name)
     }
 
     fn build(self, what: &[&str]) -> PathBuf {

@@ -19,6 +19,7 @@ pages! {
     Failures "../../../docs/failures.md"
     Faq "../../../docs/faq.md"
     Functions "../../../docs/functions.md"
+    Observability "../../../docs/observability.md"
     OsloCache "../../../docs/oslo-cache.md"
     Proxies "../../../docs/proxies.md"
     Python "../../../docs/python.md"
