@@ -11,8 +11,10 @@ use dogpile_tests::threads::{block_on, together};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+type Change = fn(RegionConfig) -> RegionConfig;
+
 /// The settings that need a creator which owns what it uses, and how the warning calls them.
-const SETTINGS: [(&str, fn(RegionConfig) -> RegionConfig); 4] = [
+const SETTINGS: [(&str, Change); 4] = [
     ("stale = \"serve_all\"", |config| config.stale(OnStale::ServeAll)),
     ("early_refresh", |config| config.early_refresh(Share::percent(80))),
     ("creator_timeout.soft", |config| config.creator_timeout(CreatorTimeout::OFF.soft(MINUTE))),

@@ -264,9 +264,9 @@ fn flapping_store_causes_one_creation_per_key_and_second() {
             }
             for step in 0..24_u64 {
                 if step % 2 == 0 {
-                    subject.fails()
+                    subject.fails();
                 } else {
-                    subject.store.heal()
+                    subject.store.heal();
                 }
                 thread::sleep(Duration::from_millis(60 + 37 * (step % 5)));
             }
