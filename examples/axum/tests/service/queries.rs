@@ -22,6 +22,8 @@ pub(crate) fn trials() -> Vec<Trial> {
             busy_database_fails_all_its_waiters_at_once,
         ),
         alone("regions_in_memory_need_no_server", regions_in_memory_need_no_server),
+        alone("prometheus_scrapes_each_request", prometheus_scrapes_each_request),
+        alone("client_learns_how_the_cache_was_used", client_learns_how_the_cache_was_used),
     ]
 }
 
@@ -115,5 +117,39 @@ fn regions_in_memory_need_no_server() {
         assert_all(&get_all(address, ["/rates/USD"; REQUESTS]).await, 200, "1.16");
         assert_eq!(instance.queries().await, 3);
         assert_eq!(get(address, "/rates/XXX").await.status, 404);
+    });
+}
+
+fn prometheus_scrapes_each_request() {
+    let instance = Instance::with_file("memory.toml");
+    let address = instance.address();
+    clients(async {
+        get_all(address, ["/products/7"; REQUESTS]).await;
+        get_all(address, ["/rates/USD"; REQUESTS]).await;
+        let scraped = get(address, "/metrics").await;
+        assert!(scraped.status == 200 && scraped.head.contains("content-type: text/plain; version=0.0.4"));
+        for region in ["products", "rates"] {
+            let prefix = format!("dogpile_requests_total{{region=\"{region}\",outcome=");
+            let of_region = scraped.body.lines().filter_map(|line| line.strip_prefix(&prefix));
+            let counts = of_region.map(|line| line.rsplit_once(' ').unwrap().1.parse::<usize>().unwrap());
+            assert_eq!(counts.sum::<usize>(), REQUESTS, "{region}: {}", scraped.body);
+            let created = format!("{prefix}\"created\"}} 1\n");
+            assert!(scraped.body.contains(&created), "{created} is missing: {}", scraped.body);
+        }
+    });
+}
+
+fn client_learns_how_the_cache_was_used() {
+    let instance = Instance::with_file("memory.toml");
+    let address = instance.address();
+    clients(async {
+        let replies = get_all(address, ["/products/7"; REQUESTS]).await;
+        let with = |status: &str| {
+            let header = format!("cache-status: shop; {status}");
+            replies.iter().filter(|reply| reply.head.lines().any(|line| line == header)).count()
+        };
+        let (created, waited, hits) = (with("fwd=miss; stored"), with("fwd=miss; collapsed"), with("hit"));
+        assert_eq!((created, created + waited + hits), (1, REQUESTS), "{waited} waited, {hits} hits");
+        assert!(get(address, "/products/7").await.head.contains("cache-status: shop; hit\r\n"));
     });
 }
