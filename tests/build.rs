@@ -33,7 +33,7 @@ fn main() {
     report("mount", can_mount());
 }
 
-/// Tells the tests whether `name` is missing.
+/// Sets a `cfg` for the tests if `name` is missing.
 fn report(name: &str, found: bool) {
     println!("cargo::rustc-check-cfg=cfg(missing_{name})");
     if !found && env::var_os(NEED_SERVERS).is_none() {

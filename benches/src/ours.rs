@@ -15,7 +15,7 @@ use crate::workload::KEYS;
 pub const LINKED: &str = "dogpile, linked";
 /// The linked backend, in a region whose values expire after an hour.
 pub const LINKED_EXPIRING: &str = "dogpile, linked, expiring";
-/// The linked backend, in a region whose values expire after an hour with jitter, and are refreshed early.
+/// The linked backend, in a region with expiration after an hour, jitter, and early refresh.
 pub const LINKED_STAGED: &str = "dogpile, linked, early refresh";
 /// The linked backend, with room for twice the keys.
 pub const LINKED_BOUNDED: &str = "dogpile, linked, bounded";

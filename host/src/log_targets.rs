@@ -3,7 +3,7 @@
 //! The host logs with `tracing`. With the feature `log`, it logs with `log` instead, as long as no subscriber of `tracing` is set.
 //! `docs/observability.md` describes each target. Backends log under the names of their crates, such as `dogpile_redis`.
 
-/// Regions: their configuration, values that cannot be read, and, at the level `debug`, what was found.
+/// Regions: configurations, values that cannot be read, and, at the level `debug`, hits and misses.
 pub const REGION: &str = "dogpile::region";
 /// Creators: what failed, was not stored, or makes others wait.
 pub const CREATION: &str = "dogpile::creation";

@@ -46,7 +46,7 @@ fn in_prometheus(name: &str) -> String {
 }
 
 #[test]
-fn spans_tell_outcome_creator_and_cause_and_metrics_have_stable_names() {
+fn spans_have_outcome_and_cause_and_metrics_have_stable_names() {
     let spans = InMemorySpanExporter::default();
     global::set_tracer_provider(SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build());
     let exporter = InMemoryMetricExporter::default();

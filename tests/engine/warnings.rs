@@ -35,7 +35,7 @@ fn warnings_are_limited_and_name_key_server_and_cause() {
     let create = || (0..50).for_each(|_| assert_eq!(region.get_or_create("tea", || 1).unwrap(), 1));
     let warnings = || -> Vec<_> {
         let told = events.take().into_iter();
-        told.filter(|told| told.message == "a created value was not stored; its caller gets it all the same")
+        told.filter(|told| told.message == "a created value was not stored; its caller still gets it")
             .collect()
     };
     create();

@@ -53,8 +53,9 @@ impl Variant {
         self.build(&["--package", package, "--lib"]).join(file_name(package))
     }
 
-    /// Returns the program `name` of this package in this variant, without the backends of servers and files. Blocks while
-    /// cargo builds it.
+    /// Returns the program `name` of this package in this variant.
+    ///
+    /// It has no backends of servers and files. Blocks while cargo builds it.
     pub fn program(self, name: &str) -> PathBuf {
         self.build(&["--package", "dogpile-tests", "--no-default-features", "--bin", name]).join(name)
     }

@@ -74,7 +74,7 @@ impl OpenTelemetryObserver {
         Self::build(false)
     }
 
-    /// Creates an observer whose spans have the first key of a call as the attribute `dogpile.key`.
+    /// Creates an observer whose spans have the attribute `dogpile.key`: a call's first key.
     pub fn with_keys() -> Self {
         Self::build(true)
     }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::log_targets::OBSERVER;
 
-/// Calls an observer of `region`. A panic is logged, and concerns nobody else.
+/// Calls an observer of `region`. A panic is logged, and does not reach the caller.
 pub(super) fn contained<R>(region: &str, call: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(returned) => Some(returned),

@@ -1,4 +1,4 @@
-//! [`CallSpan`]: a span of a tracing system, from the beginning of a call to its end.
+//! [`CallSpan`]: a tracing system's span, from the beginning of a call to its end.
 
 use std::any::Any;
 use std::sync::Arc;

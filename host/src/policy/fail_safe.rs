@@ -8,7 +8,9 @@ use serde::Deserialize;
 /// For how long after a failure a creator is not called again by default.
 const THROTTLE: Duration = Duration::from_secs(1);
 
-/// When an old value is served because its creator failed or timed out, or because the backend's mutex failed. In a configuration, it is a table such as
+/// When an old value is served instead of a failure.
+///
+/// Failures are those of its creator, its timeout, and those of the backend's mutex. In a configuration, it is a table such as
 /// `{ max_age = "1d", throttle = "1s" }`.
 ///
 /// ```

@@ -402,7 +402,7 @@ impl Configured {
 // A hit ends in the function that the caller awaits. Each further future would copy the creator before it and the result after
 // it, which may be a large error. A call of a region makes its options only here, for the same reason.
 
-/// Creates the value of `key` after a `look` that was no hit.
+/// Creates the value of `key` after a `look` without a hit.
 #[cold]
 #[inline(never)]
 pub(super) fn create_plain<T, Kind, Fut>(
@@ -420,7 +420,7 @@ where
     async { created.await.map_err(CreateError::into_region) }
 }
 
-/// Creates the value of `key` with a creator that may fail, after a `look` that was no hit.
+/// Creates the value of `key` with a creator that may fail, after a `look` without a hit.
 #[cold]
 #[inline(never)]
 pub(super) fn create_fallible<T, E, Fut>(

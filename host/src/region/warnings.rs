@@ -28,7 +28,7 @@ const KINDS: usize = Warning::DetachedPanicked as usize + 1;
 impl Warning {
     pub(super) fn message(self) -> &'static str {
         match self {
-            Warning::NotStored => "a created value was not stored; its caller gets it all the same",
+            Warning::NotStored => "a created value was not stored; its caller still gets it",
             Warning::NotReleased => "the mutex of a creator could not be released",
             Warning::OldValueServed => "a creator failed; the old value is served",
             Warning::MutexFailed => "the mutex failed; the old value is served",
@@ -46,7 +46,7 @@ impl Warning {
         }
     }
 
-    /// Returns whether nobody but the log gets to know it.
+    /// Returns whether it is only logged, and not returned to a caller.
     pub(super) fn is_error(self) -> bool {
         matches!(self, Warning::BackgroundFailed | Warning::DetachedFailed | Warning::DetachedPanicked)
     }

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
-/// A timer that is set again only for an earlier time, because setting it takes longer than ignoring it.
+/// A timer that is set again only for an earlier time.
+///
+/// To set it takes longer than to ignore it.
 #[derive(Debug)]
 pub struct Alarm {
     sleep: Pin<Box<Sleep>>,

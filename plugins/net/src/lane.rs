@@ -19,7 +19,7 @@ pub trait Queued {
     /// Returns the time by which it must have an outcome.
     fn deadline(&self) -> Instant;
 
-    /// Returns whether nobody waits for the outcome.
+    /// Returns whether no caller waits for the outcome.
     fn is_over(&self) -> bool;
 
     /// Returns whether an outcome is still due at `now`, because the deadline has passed and there was none.
@@ -58,7 +58,7 @@ pub enum Added {
 }
 
 impl<C: Queued> Lane<C> {
-    /// Creates a lane for requests of `max_bytes` in all, or a single one that has more.
+    /// Creates a lane for requests of `max_bytes` in all, or a single larger one.
     pub fn new(max_bytes: usize) -> Self {
         let (calls, driver) = (VecDeque::new(), None);
         let waiting = Waiting { calls, bytes: 0, earliest: None, has_driver: false, driver };
@@ -142,7 +142,7 @@ impl<C: Queued> Lane<C> {
         drop(replaced);
     }
 
-    /// Removes the calls whose deadline has passed, and those that nobody waits for. The caller completes them.
+    /// Removes the calls whose deadline has passed, and those without a waiter. The caller completes them.
     #[must_use = "the calls are to be completed"]
     pub fn expire(&self, now: Instant) -> VecDeque<C> {
         let mut waiting = self.lock();

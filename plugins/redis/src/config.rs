@@ -110,8 +110,8 @@ pub struct RedisConfig {
     /// Resend a command once after its connection breaks, if repeating the command is harmless. The retry opens a new
     /// connection. Default: true.
     pub retry_on_reconnect: bool,
-    /// Check with an `ECHO` after reads and lock scripts that each reply belongs to its command. It costs a few percent
-    /// of the time of a read, and notices proxies that lose or repeat replies. Default: true.
+    /// Check with an `ECHO` after reads and lock scripts that replies belong to their commands. It costs a few percent of
+    /// the time of a read, and notices proxies that lose or repeat replies. Default: true.
     pub check_replies: bool,
     /// Most bytes of a value. A larger one is not stored, and reading it is an error. One reply has at most 1 GiB, or
     /// one value if that may be larger. Default: 536870912 (512 MiB), which is the limit of a Redis server.
