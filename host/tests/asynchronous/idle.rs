@@ -59,7 +59,7 @@ fn detached_creation_without_its_caller_is_awaited() {
         };
         let call = region.options().detach().get_or_create_async("a", creator);
         smol::block_on(smol::future::or(async { drop(call.await) }, async {
-            assert!(begun.recv().await.is_err(), "the creator drops the sender")
+            assert!(begun.recv().await.is_err(), "the creator drops the sender");
         }));
         assert!(!is_idle(&region));
         assert!(!region.wait_until_idle(SOON).unwrap(), "the wait is bounded");
