@@ -56,6 +56,7 @@ fn child_has_its_own_runner_and_releaser() {
     succeeds_on_a_server("background");
 }
 
+#[cfg_attr(missing_redis, ignore = "needs redis-server")]
 #[test]
 fn child_has_its_own_queue_of_deletions_and_its_own_breaker() {
     succeeds_on_a_server("outage");

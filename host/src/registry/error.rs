@@ -120,7 +120,7 @@ fn show_refused(
     match source.argument().filter(|_| *kind == EntryKind::Proxy) {
         None => with_causes(f, format_args!("{kind} {name:?} of {origin} could not be built"), source),
         Some(argument) => {
-            let form = format_args!("{{ name = {name:?}, arguments = {{ {argument} = ... }} }}");
+            let form = format!("{{ name = {name:?}, arguments = {{ {argument} = ... }} }}");
             with_causes(
                 f,
                 format_args!("{kind} {name:?} of {origin} could not be built; write it as {form}"),
