@@ -310,17 +310,18 @@ impl CallOptions<'_> {
     where
         C::Error: fmt::Display,
     {
-        let call = self;
+        // A waiting task keeps only the policy within its call: the options are freed once it is known.
+        let options = Box::new(self);
         asynchronous::drive(async move {
-            let current = call.state().shared()?;
+            let current = options.state().shared()?;
             let keys = [key];
             let request = Request::creating(&current.watch, &keys);
             let spans = request.spans();
             let settled = async {
                 let key = CallKey::new(&current, key, current.mangle(key)?);
-                // A waiting task keeps only the policy within its call.
                 let (found, policy) = {
-                    let mut policy = call.policy(&current);
+                    let mut policy = options.policy(&current);
+                    drop(options);
                     (current.read_first(&key.mangled, look, &mut policy).await?, policy)
                 };
                 if let Reading::Fresh(value) = found.reading {
