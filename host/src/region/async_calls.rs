@@ -378,7 +378,8 @@ impl Configured {
     ) -> Result<Found<T>, RegionError> {
         match look {
             Look::Found(reading) => Ok(Found { reading, metadata: None }),
-            Look::NotRead => self.find(self.tasks(), mangled, policy).await,
+            // Boxed, so that its memory is free while the call waits for a creation.
+            Look::NotRead => Box::pin(self.find(self.tasks(), mangled, policy)).await,
         }
     }
 
