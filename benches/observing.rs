@@ -21,7 +21,7 @@ const STATISTICS: &str = "statistics";
 /// The most nanoseconds that statistics may add to a hit of a hot key.
 const MOST: f64 = 5.0;
 
-/// How often all regions are made anew, and measured in another order: where a region comes to lie in memory is worth some
+/// How often all regions are made again, and measured in another order: where a region comes to lie in memory is worth some
 /// nanoseconds.
 const FILLINGS: usize = 7;
 

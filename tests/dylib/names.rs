@@ -39,6 +39,8 @@ fn unknown_name_error_lists_known_names_and_folders() {
     assert!(told.contains("did you mean \"dogpile.cache.memory\"?"), "{told}");
     assert!(told.contains("dogpile.cache.memory_pickle, dogpile.cache.null"), "{told}");
     assert!(told.contains(folder.path().canonicalize().unwrap().to_str().unwrap()), "{told}");
+    assert!(!told.contains("its_crate"), "{told}");
+    let told = unknown(&registry, "shop.prices");
     assert!(told.contains("use its_crate as _;"), "{told}");
 }
 

@@ -36,6 +36,7 @@ pub mod memcached;
 pub mod peer;
 #[cfg(feature = "servers")]
 pub mod redis;
+#[cfg(feature = "servers")]
 pub mod refresh;
 #[cfg(feature = "servers")]
 pub mod regions;

@@ -1,4 +1,4 @@
-//! [`cache_status`]: tells the client how the cache was used, in the header `Cache-Status` of RFC 9211.
+//! [`cache_status`]: the header `Cache-Status` of RFC 9211, which states how the cache was used.
 
 use axum::http::{HeaderName, HeaderValue};
 use dogpile::{Outcome, Served};

@@ -2,7 +2,7 @@
 //!
 //! * `routes.rs`: the handlers, which show the calls of the cache.
 //! * `shop.rs`: what they share, with the regions and a cached function.
-//! * `cache_status.rs`: a header that tells how the cache was used.
+//! * `cache_status.rs`: a header that states how the cache was used.
 //! * `failure.rs`: the HTTP status of each error.
 //! * `service.rs`: the server and its graceful shutdown.
 //! * `database.rs`: stands for a database.

@@ -27,7 +27,8 @@ pub(crate) fn routes(shop: Arc<Shop>) -> Router {
         .with_state(shop)
 }
 
-/// Caches with a call of the region, and tells the client how. If the client goes away, the query still ends, and its result is cached.
+/// Caches with a call of the region, and sends the client the outcome. If the client goes away, the query still ends, and its
+/// result is cached.
 async fn product(
     State(shop): State<Arc<Shop>>,
     Path(id): Path<u32>,

@@ -155,18 +155,15 @@ fn end(outcomes: Outcomes, receive: impl FnOnce(Outcomes)) -> Running {
     Running::done()
 }
 
-/// Runs a call as a task of the runtime.
+/// Runs a call as a task of the runtime. A canceled call whose request was sent goes on to its outcome.
 fn spawn(
     servers: &Servers,
     cancellation: Cancellation,
     call: impl Future<Output = Vec<Outcome>> + Send + 'static,
     receive: impl FnOnce(Outcomes) + Send + 'static,
 ) -> Running {
-    let task = servers.runtime().spawn(async move { receive(Ok(call.await)) }).abort_handle();
-    Running::new(move || {
-        cancellation.cancel();
-        task.abort();
-    })
+    drop(servers.runtime().spawn(async move { receive(Ok(call.await)) }));
+    Running::new(move || cancellation.cancel())
 }
 
 impl Drop for Own {

@@ -83,7 +83,8 @@ impl Servers {
         let mut outcomes = self.run(operations, Urgency::Normal, share(0), cancellation).await;
         for attempt in 1..retries.attempts {
             let failed = calls.retried(&outcomes);
-            if failed.is_empty() || Instant::now() + retries.delay >= deadline {
+            let is_over = cancellation.is_canceled() || Instant::now() + retries.delay >= deadline;
+            if failed.is_empty() || is_over {
                 break;
             }
             if retries.delay > Duration::ZERO {

@@ -192,17 +192,17 @@ fn to_sentinel(
 }
 
 /// Runs a call as a task of the runtime.
+///
+/// A canceled call whose request was sent goes on to its outcome. A lock that it acquired could otherwise be released before the
+/// server has run the request, and would then stay.
 fn spawn(
     nodes: &Nodes,
     cancellation: Cancellation,
     call: impl Future<Output = Result<Vec<Reply>, BackendError>> + Send + 'static,
     receive: impl FnOnce(Result<Vec<Reply>, BackendError>) + Send + 'static,
 ) -> Running {
-    let task = nodes.runtime().spawn(async move { receive(call.await) }).abort_handle();
-    Running::new(move || {
-        cancellation.cancel();
-        task.abort();
-    })
+    drop(nodes.runtime().spawn(async move { receive(call.await) }));
+    Running::new(move || cancellation.cancel())
 }
 
 impl Own {
