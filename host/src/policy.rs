@@ -237,6 +237,8 @@ pub(crate) struct Overrides {
     pub(crate) on_creator_failure: Option<OnCreatorFailure>,
     pub(crate) on_backend_failure: Option<OnBackendFailure>,
     pub(crate) lifetimes: Lifetimes,
+    /// Whether the call waits for its creator without the hard limit. It matters to misses alone.
+    pub(crate) has_no_hard_limit: bool,
 }
 
 impl Overrides {
@@ -261,7 +263,11 @@ impl Overrides {
             on_backend_failure: self.on_backend_failure.unwrap_or(region.on_backend_failure),
             ..*region
         };
-        policy.with(&self.lifetimes)
+        let mut policy = policy.with(&self.lifetimes);
+        if self.has_no_hard_limit {
+            policy.creator_timeout.hard = None;
+        }
+        policy
     }
 }
 

@@ -70,7 +70,8 @@ where
 
 /// Returns what the cached function `original` returns, letting the region's runner replace a stale value.
 ///
-/// If the region fails, this logs a warning and calls the function as if it were not cached.
+/// If the region fails, this logs a warning and calls the function as if it were not cached. The hard limit of
+/// `creator_timeout` does not apply: the arguments have gone to the runner, so that the caller could not call the function.
 pub fn evaluate_in_background_as<O, R, A, P>(
     call: FilteredCall<'_, P>,
     key: &str,
@@ -102,7 +103,7 @@ where
     let region = options.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
     let (calling, called, created) = (Arc::clone(&progress), original.clone(), key.to_owned());
-    let found = options.background().get_or_decide(key, move || {
+    let found = options.without_hard_limit().background().get_or_decide(key, move || {
         let arguments = calling.lock().begin().expect(ONCE);
         let value = called(arguments)?;
         *calling.lock() = Progress::Made(value.clone());

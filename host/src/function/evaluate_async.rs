@@ -1,5 +1,7 @@
 //! Calls of cached asynchronous functions that return one value.
 
+use std::pin::Pin;
+
 use super::fallback::unless_failed;
 use super::outcome::Outcome;
 use super::progress::{CALLED_OR_RETURNED, ONCE, Progress};
@@ -9,7 +11,8 @@ use crate::value::CacheValue;
 
 /// Returns the result of `original`, a cached function. Awaits it if the value is missing or stale.
 ///
-/// If the region fails, this logs a warning and awaits the function as if it were not cached.
+/// If the region fails, this logs a warning and awaits the function as if it were not cached. If the region drops the creation
+/// at the hard limit of `creator_timeout`, and there is no old value, this goes on with the function that was begun.
 pub async fn evaluate_async_as<O, R, A, P, Fut>(
     call: FilteredCall<'_, P>,
     key: &str,
@@ -24,10 +27,14 @@ where
     let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     let mut progress = Progress::Waiting((original, arguments));
-    let reached = &mut progress;
+    // Boxed, so that it can outlive the creation, and so that the future of a hit stays small.
+    let mut running: Option<Pin<Box<Fut>>> = None;
+    let (reached, begun) = (&mut progress, &mut running);
     let creator = move || async move {
         let (original, arguments) = reached.begin().expect(ONCE);
-        let value = O::result(original(arguments).await)?;
+        let result = begun.insert(Box::pin(original(arguments))).as_mut().await;
+        *begun = None;
+        let value = O::result(result)?;
         *reached = Progress::Made(value.clone());
         Ok(decide(key, value, &predicate))
     };
@@ -36,10 +43,10 @@ where
         return O::returned(result);
     }
     match progress {
-        // Boxed, so that the future of a hit stays small and a function may call itself.
+        // Boxed, so that a function may call itself.
         Progress::Waiting((original, arguments)) => Box::pin(original(arguments)).await,
         Progress::Made(value) => O::returned(Ok(value)),
-        Progress::Called => unreachable!("{CALLED_OR_RETURNED}"),
+        Progress::Called => running.expect(CALLED_OR_RETURNED).await,
     }
 }
 

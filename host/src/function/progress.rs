@@ -3,9 +3,10 @@
 /// Why a creator finds its arguments: a region calls a creator at most once.
 pub(super) const ONCE: &str = "a region calls a creator at most once";
 
-/// Why a failed call has a result: the region did not call the creator, or it has the creator's value. An error of the
-/// creator itself is not a failure of the region.
-pub(super) const CALLED_OR_RETURNED: &str = "a failed region did not call the creator, or has its value";
+/// Why a failed call has a result: the region did not call the creator, dropped it while it was running, or has its value. An
+/// error of the creator itself is not a failure of the region.
+pub(super) const CALLED_OR_RETURNED: &str =
+    "a failed region did not call the creator to its end, or has its value";
 
 /// How far a call has come. It decides what remains to be done if the region fails.
 pub(super) enum Progress<A, T> {

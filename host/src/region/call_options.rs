@@ -158,6 +158,12 @@ impl<'r> CallOptions<'r> {
         self.overrides.is_empty()
     }
 
+    /// Returns these options for a call that cannot return the error of the hard limit.
+    pub(crate) fn without_hard_limit(mut self) -> Self {
+        self.overrides.has_no_hard_limit = true;
+        self
+    }
+
     /// Returns these options for a call that creates values, and so cannot ignore that they expired.
     #[inline]
     pub(super) fn creating(mut self) -> Self {
