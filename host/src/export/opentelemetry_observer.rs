@@ -69,12 +69,15 @@ impl Default for OpenTelemetryObserver {
 }
 
 impl OpenTelemetryObserver {
-    /// Creates an observer with the global providers. Spans do not contain keys, which may be personal data.
+    /// Creates an observer with the global providers. Spans do not contain keys, which may be personal data, nor errors,
+    /// which name keys.
     pub fn new() -> Self {
         Self::build(false)
     }
 
-    /// Creates an observer whose spans have the attribute `dogpile.key`: a call's first key.
+    /// Creates an observer whose spans contain keys and errors.
+    ///
+    /// The attribute `dogpile.key` is a call's first key, and the status of a failed call is its error.
     pub fn with_keys() -> Self {
         Self::build(true)
     }
@@ -235,7 +238,9 @@ impl CallSpan for Telemetry {
         let span = self.context.span();
         span.set_attribute(KeyValue::new("dogpile.outcome", ending.name()));
         if let EventKind::Failed { error } | EventKind::TimedOut { error } = ending {
-            span.set_status(Status::error(format!("{error:#}")));
+            // The errors of regions name the key.
+            let shown = self.shared.shows_keys.then(|| format!("{error:#}"));
+            span.set_status(Status::error(shown.unwrap_or_else(|| ending.name().to_owned())));
         }
         span.end();
     }
