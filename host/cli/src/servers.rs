@@ -63,7 +63,12 @@ impl Servers {
             _ => return None,
         };
         let addresses = addresses.split(',').filter(|address| !address.is_empty()).map(str::to_owned);
-        Some(Servers { kind, addresses: addresses.collect(), uses_tls: uses_tls(arguments) })
+        let uses_tls = match scheme {
+            // These are the addresses of the sentinels, which have settings of their own.
+            "redis-sentinel" => has_tls_in(arguments, "sentinel_kwargs"),
+            _ => uses_tls(arguments),
+        };
+        Some(Servers { kind, addresses: addresses.collect(), uses_tls })
     }
 
     /// Queries each server, until `deadline` at the latest.
@@ -112,12 +117,22 @@ impl Kind {
 
 /// Returns whether the arguments of a backend turn on TLS.
 fn uses_tls(arguments: &Table) -> bool {
-    let is_true = |value: &Value| value.as_bool() == Some(true) || value.as_str() == Some("true");
     let is_secure = |url: &str| ["rediss://", "valkeys://"].iter().any(|scheme| url.starts_with(scheme));
     let is_url = arguments.get("url").and_then(Value::as_str).is_some_and(is_secure);
     is_url
         || arguments.contains_key("tls_context")
+        || has_tls_in(arguments, "connection_kwargs")
         || ["ssl", "tls_enabled"].iter().any(|name| arguments.get(*name).is_some_and(is_true))
+}
+
+/// Returns whether the options of connections under `name` turn TLS on.
+fn has_tls_in(arguments: &Table, name: &str) -> bool {
+    let ssl = arguments.get(name).and_then(Value::as_table).and_then(|options| options.get("ssl"));
+    ssl.is_some_and(is_true)
+}
+
+fn is_true(value: &Value) -> bool {
+    value.as_bool() == Some(true) || value.as_str() == Some("true")
 }
 
 fn ask(address: &str, deadline: Instant) -> Reply {
@@ -201,7 +216,13 @@ mod tests {
     fn tls_is_recognized() {
         let tls = |arguments| servers("redis://a:1/0", arguments).unwrap().uses_tls;
         assert!(tls("ssl = true") && tls("url = 'rediss://a:1'") && tls("tls_context = {}"));
-        assert!(!tls("ssl = false") && !tls("url = 'redis://a:1'"));
+        assert!(tls("connection_kwargs = { ssl = true }"));
+        assert!(
+            !tls("ssl = false") && !tls("url = 'redis://a:1'") && !tls("connection_kwargs = { ssl = false }")
+        );
+        // The addresses are those of the sentinels.
+        let of_sentinels = |arguments| servers("redis-sentinel://a:1/main/0", arguments).unwrap().uses_tls;
+        assert!(of_sentinels("sentinel_kwargs = { ssl = true }") && !of_sentinels("ssl = true"));
     }
 
     #[test]

@@ -107,7 +107,12 @@ pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result
             "{path:?} exists, and nothing was written; overwrite it with --force, or name another file"
         ))),
         opened => opened
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|mut file| {
+                // The mode above is only that of a new file.
+                #[cfg(unix)]
+                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+                file.write_all(text.as_bytes())
+            })
             .map_err(CommandError::file("written", path)),
     }
 }

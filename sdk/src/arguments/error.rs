@@ -12,6 +12,8 @@ pub(super) struct ArgumentError {
     problem: Problem,
     /// The argument that contains the problem.
     argument: Option<String>,
+    /// Whether the value may contain a password.
+    is_secret: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(super) fn refused(message: String) -> BackendError {
 impl ArgumentError {
     /// Sets the argument that contains the problem.
     pub(super) fn in_argument(mut self, argument: String) -> Self {
+        // An argument can be a table, with the password in it.
+        self.is_secret |= is_secret(&argument);
         self.argument = Some(argument);
         self
     }
@@ -53,7 +57,9 @@ impl fmt::Display for ArgumentError {
                 write!(f, "missing argument {name:?}; add it, such as arguments = {{ {name} = ... }}")
             }
             (None, problem) => write!(f, "invalid arguments: {problem}"),
-            (Some(argument), Problem::Unexpected { expected, .. }) if argument.contains("password") => {
+            (Some(argument), Problem::Unexpected { found, expected })
+                if self.is_secret || is_secret(found) =>
+            {
                 write!(f, "invalid argument {argument:?}: expected {expected}")
             }
             (Some(argument), problem) => write!(f, "invalid argument {argument:?}: {problem}"),
@@ -73,18 +79,23 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for ArgumentError {}
 
+/// Returns whether a name or a value speaks of a password.
+fn is_secret(text: &str) -> bool {
+    text.contains("password")
+}
+
 impl de::Error for ArgumentError {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        ArgumentError { problem: Problem::Other(problem.to_string()), argument: None }
+        ArgumentError { problem: Problem::Other(problem.to_string()), argument: None, is_secret: false }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        ArgumentError { problem: Problem::Missing(field), argument: None }
+        ArgumentError { problem: Problem::Missing(field), argument: None, is_secret: false }
     }
 
     fn invalid_type(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         let problem = Problem::Unexpected { found: shown(found), expected: plain(&expected.to_string()) };
-        ArgumentError { problem, argument: None }
+        ArgumentError { problem, argument: None, is_secret: false }
     }
 
     fn invalid_value(found: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {

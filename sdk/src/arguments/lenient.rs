@@ -117,11 +117,7 @@ impl<'de> Deserializer<'de> for Lenient<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
         match self.value {
-            Value::Object(map) if self.fields.is_some() => visitor.visit_map(Named::new(map)),
-            Value::Object(map) => {
-                let entries = map.into_iter().map(|(name, value)| (name, Lenient::inner(value)));
-                MapDeserializer::new(entries).deserialize_map(visitor)
-            }
+            Value::Object(map) => visitor.visit_map(Named::new(map)),
             other => any(other, visitor),
         }
     }
@@ -173,7 +169,7 @@ fn any<'de, V: Visitor<'de>>(value: Value, visitor: V) -> Result<V::Value, Argum
     }
 }
 
-/// The arguments of an entry point. An error in a value gets the name of its argument.
+/// The arguments of an entry point, or a table in them. An error in a value gets the name of its argument.
 struct Named {
     left: serde_json::map::IntoIter,
     next: Option<(String, Value)>,
@@ -224,6 +220,8 @@ mod tests {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Node {
         host: String,
+        #[serde(default)]
+        password: Option<String>,
     }
 
     fn parse(given: serde_json::Value) -> Result<Expected, BackendError> {
@@ -292,6 +290,12 @@ mod tests {
             (json!({ "names": 5 }), "names", "invalid argument \"names\": found 5; expected a list"),
             (json!({ "node": 5 }), "node", "invalid argument \"node\": found 5; expected a table"),
             (json!({ "password": 12345 }), "password", "invalid argument \"password\": expected a string"),
+            (
+                json!({ "node": { "host": "a", "password": 12345 } }),
+                "node",
+                "invalid argument \"node\": expected a string",
+            ),
+            (json!({ "node": "password=12345" }), "node", "invalid argument \"node\": expected a table"),
             (json!({ "distributed": "yes" }), "distributed", "\"yes\" is neither true nor false"),
             (json!({ "sleeps": [1, "x"] }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),
             (json!({ "sleeps": "1,x" }), "sleeps", "invalid argument \"sleeps\": \"x\" is not a number"),

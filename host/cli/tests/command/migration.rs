@@ -246,6 +246,12 @@ fn file_that_exists_is_not_overwritten_without_force() {
     let answer = place.run(&["check", "app.ini", "--write", "regions.toml", "--force"]).good();
     fits_a_terminal(&answer);
     assert!(answer.ends_with("wrote regions.toml\n"), "{answer}");
+    // Configurations may contain passwords, so the mode of the old file is not kept.
+    #[cfg(unix)]
+    {
+        let metadata = std::fs::metadata(place.path("regions.toml")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777, 0o600);
+    }
     assert_eq!(place.json(&["check"]).0, 0);
 }
 
