@@ -48,7 +48,7 @@ fn check(builder: loom::model::Builder, work: impl Fn(&Arc<Gates>, &Arc<Store>) 
 type Task = Pin<Box<dyn Future<Output = Result<u32, &'static str>> + Send>>;
 
 fn task(port: ModelPort<true>) -> Task {
-    super::asynchronous::drive(port.get())
+    Box::pin(super::asynchronous::drive(port.get()))
 }
 
 /// Polls `task`, which must wait, with a waker that does nothing.
