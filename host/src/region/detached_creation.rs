@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -49,16 +50,22 @@ impl Configured {
         if let Some(value) = at_once {
             return Ok(value);
         }
-        let mut outcome = pin!(self.outcome(task, &unbegun, began, policy.creation_wait_timeout));
+        let is_own = AtomicBool::new(false);
+        let mut outcome = pin!(self.outcome(task, (&unbegun, &is_own), began, policy.creation_wait_timeout));
         let soft = policy
             .stale_limit()
             .zip(stale)
             .filter(|(soft, _)| policy.creator_timeout.hard.is_none_or(|hard| *soft < hard));
-        let ended = match (soft, policy.creator_timeout.hard) {
-            (Some((soft, stale)), _) => match self.within(outcome.as_mut(), began, soft).await {
-                Some(ended) => ended,
-                None => return Ok(stale),
+        let ended = match soft {
+            Some((soft, stale)) => match self.within(outcome.as_mut(), began, soft).await {
+                // A creation that the caller makes would be dropped, and never end.
+                None if !is_own.load(Ordering::Relaxed) => return Ok(stale),
+                ended => ended,
             },
+            None => None,
+        };
+        let ended = match (ended, policy.creator_timeout.hard) {
+            (Some(ended), _) => ended,
             (None, Some(hard)) => match (self.within(outcome.as_mut(), began, hard).await, old) {
                 (Some(ended), _) => ended,
                 (None, Some(old)) => return Ok(old),
@@ -108,11 +115,12 @@ impl Configured {
         background_task(spawn, creation, unseen)
     }
 
-    /// Waits for the end of `task`. If it was dropped before it began, or has not begun after `patience`, the caller creates.
+    /// Waits for the end of `task`. If it was dropped before it began, or has not begun after `patience`, the caller creates, and
+    /// notes that the creation is its own.
     async fn outcome<R, E, F>(
         &self,
         mut task: Task<R, E>,
-        unbegun: &Unbegun<F>,
+        (unbegun, is_own): (&Unbegun<F>, &AtomicBool),
         began: Instant,
         patience: Duration,
     ) -> Option<Ended<Result<R, CreateError<E>>>>
@@ -127,7 +135,10 @@ impl Configured {
         }
         let creation = unbegun.lock().take();
         match (creation, ended) {
-            (Some(creation), _) => Some(Ok(creation.await)),
+            (Some(creation), _) => {
+                is_own.store(true, Ordering::Relaxed);
+                Some(Ok(creation.await))
+            }
             (None, None) => task.await?.transpose(),
             (None, Some(_)) => None,
         }

@@ -159,6 +159,28 @@ fn caller_that_needs_a_refused_value_creates_it() {
     }
 }
 
+/// Takes longer than any soft limit here.
+async fn slow() -> u32 {
+    smol::Timer::after(Duration::from_millis(50)).await;
+    2
+}
+
+/// The creation belongs to the caller then. Returning the old value would drop it, each time.
+#[test]
+fn caller_that_creates_a_refused_value_has_no_soft_limit() {
+    for runner in [Arc::new(Refusing) as Arc<dyn Runner>, Arc::new(Panicking)] {
+        let (region, clock) = region_with(runner);
+        region.set_multi([("a", 1_u32), ("b", 1)]).unwrap();
+        clock.advance(Duration::from_secs(2));
+        let limits = CreatorTimeout::OFF.soft(Duration::from_millis(5));
+        let call = region.options().creator_timeout(limits).detach();
+        assert_eq!(smol::block_on(call.get_or_create_async("a", slow)).unwrap(), 2);
+        let many = call.get_or_create_multi_async(&["b"], async |_| vec![slow().await]);
+        assert_eq!(smol::block_on(many).unwrap(), [2]);
+        assert_eq!((region.get("a").unwrap(), region.get("b").unwrap()), (Some(2_u32), Some(2_u32)));
+    }
+}
+
 #[test]
 fn queued_creation_is_taken_over_after_the_wait_timeout() {
     let keeping = Arc::new(Keeping::default());
