@@ -118,15 +118,18 @@ fn stored_elsewhere(store: &Scripted, value: u32, seconds: f64) {
     store.put("key", CachedValue { payload: Payload::Object(value.into_object()), metadata });
 }
 
+/// Creates a value during an outage, and expects that it serves after it.
+fn creates_once_around_an_outage(subject: &Subject) {
+    subject.fails();
+    assert_eq!(subject.create(7), 7);
+    subject.recovers();
+    assert_eq!((subject.create(8), subject.create_with_another(9), subject.get()), (7, 7, Some(7)));
+    assert_eq!(subject.created(), 1);
+}
+
 #[test]
 fn value_created_during_an_outage_serves_after_it() {
-    within_a_second(|subject| {
-        subject.fails();
-        assert_eq!(subject.create(7), 7);
-        subject.recovers();
-        assert_eq!((subject.create(8), subject.create_with_another(9), subject.get()), (7, 7, Some(7)));
-        assert_eq!(subject.created(), 1);
-    });
+    within_a_second(creates_once_around_an_outage);
 }
 
 /// A store that was frozen, or not reachable, still has the value from before.
@@ -135,11 +138,7 @@ fn value_created_during_an_outage_replaces_an_older_one() {
     within_a_second(|subject| {
         subject.region.set("key", 1_u32).unwrap();
         subject.clock.advance(Duration::from_secs(11));
-        subject.fails();
-        assert_eq!(subject.create(7), 7);
-        subject.recovers();
-        assert_eq!((subject.create(8), subject.create_with_another(9), subject.get()), (7, 7, Some(7)));
-        assert_eq!(subject.created(), 1);
+        creates_once_around_an_outage(subject);
     });
 }
 
