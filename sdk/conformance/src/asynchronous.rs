@@ -12,7 +12,7 @@ use crate::containment::hostile;
 use crate::expect::{
     Outcome, Stop, described, ensure, ensure_absent, ensure_stored, ensure_value, shortened,
 };
-use crate::multi::{as_entries, ensure_all, fresh};
+use crate::multi::{as_entries, ensure_all, fresh, fresh_large};
 use crate::setup::Setup;
 use crate::store::ENVELOPE_BYTES;
 
@@ -144,6 +144,43 @@ pub fn begun_set_multi_and_delete_multi_take_effect(setup: &Setup) -> Outcome {
     deleted.iter().try_for_each(|key| ensure_absent(&*subject.backend, key))?;
     ensure_stored(&*subject.backend, &entries[0].0, &entries[0].1)?;
     subject.delete_multi(&[])?.value(setup)
+}
+
+/// If `begin_set_multi` stores one key twice, the last of its values remains. `begin_delete_multi` accepts a repeated key.
+pub fn begun_multi_calls_accept_repeated_keys(setup: &Setup) -> Outcome {
+    let subject = Subject::new(setup)?;
+    let values = fresh(setup, &*subject.backend, 3);
+    let [one, two] = [&values[0], &values[1]].map(|(_, value)| value.clone());
+    let (key, other) = (&values[0].0, &values[2]);
+    let repeated = [(key.clone(), one), other.clone(), (key.clone(), two.clone())];
+    subject.set_multi(as_entries(&repeated))?.value(setup)?;
+    ensure_all(&*subject.backend, &[(key.clone(), two), other.clone()])?;
+    subject.delete_multi(&[key, &other.0, key])?.value(setup)?;
+    [key, &other.0].into_iter().try_for_each(|key| ensure_absent(&*subject.backend, key))
+}
+
+/// Large values of single calls are read by multi calls, and the reverse, whether the calls are blocking or not.
+pub fn begun_multi_calls_pass_large_values(setup: &Setup) -> Outcome {
+    let subject = Subject::new(setup)?;
+    let entries = fresh_large(setup, &*subject.backend, 3);
+    subject.set_multi(as_entries(&entries))?.value(setup)?;
+    ensure_all(&*subject.backend, &entries)?;
+    let entries = fresh_large(setup, &*subject.backend, 3);
+    subject.backend.set_multi(as_entries(&entries))?;
+    entries.iter().try_for_each(|(key, value)| subject.ensure_begun_get(setup, key, Some(value)))?;
+    let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+    let found = subject.get_multi(&keys)?.value(setup)?;
+    ensure(found.len() == keys.len(), || {
+        format!(
+            "expected begin_get_multi of {} keys to return as many entries, got {}",
+            keys.len(),
+            found.len()
+        )
+    })?;
+    for ((key, value), found) in entries.iter().zip(&found) {
+        ensure_value(&format!("begin_get_multi, for key {key:?},"), found.as_ref(), Some(value))?;
+    }
+    Ok(())
 }
 
 /// A key that `set` and `get` refuse is refused by `begin_set` and `begin_get`. The errors have the same kind.

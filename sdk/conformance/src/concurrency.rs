@@ -3,7 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
-use dogpile_sdk::{CacheBackend, CachedValue, CreationTime, Metadata, StoreOptions};
+use dogpile_sdk::{CacheBackend, CachedValue, CreationTime, Entry, Metadata, StoreOptions};
 
 use crate::expect::{Outcome, described, ensure, ensure_absent, ensure_stored, joined};
 use crate::multi::{as_entries, ensure_all, fresh};
@@ -73,6 +73,70 @@ pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcom
         Ok(())
     })?;
     ensure_all(&*backend, &entries.concat())
+}
+
+/// `set_multi` calls that store the same keys in different orders neither fail nor wait for each other forever. Each key
+/// ends with one of its values.
+pub fn overlapping_set_multi_calls_leave_one_value_per_key(setup: &Setup) -> Outcome {
+    let (backend, keys) = (setup.backend()?, setup.fresh_keys(40));
+    let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
+    together(|thread| {
+        let order = order_of_thread(&keys, thread);
+        for _ in 0..10 {
+            let entries = order.iter().map(|key| Entry::new(*key, values[thread].clone()));
+            backend.set_multi(entries.collect())?;
+        }
+        Ok(())
+    })?;
+    for key in &keys {
+        let found = backend.get(key)?;
+        ensure(found.as_ref().is_some_and(|found| values.contains(found)), || {
+            format!(
+                "expected one of the values that calls stored together, got {}",
+                described(found.as_ref())
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// `delete_multi` and `get_multi` neither fail nor wait forever while `set_multi` stores the same keys in another order.
+pub fn overlapping_multi_calls_do_not_fail(setup: &Setup) -> Outcome {
+    let (backend, keys) = (setup.backend()?, setup.fresh_keys(40));
+    let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
+    let entries = |keys: &[&str], thread: usize| -> Vec<Entry> {
+        keys.iter().map(|key| Entry::new(*key, values[thread].clone())).collect()
+    };
+    together(|thread| {
+        let mut order = order_of_thread(&keys, thread);
+        for _ in 0..10 {
+            match thread {
+                0 => backend.set_multi(entries(&order, thread))?,
+                1 => {
+                    let found = backend.get_multi(&order)?;
+                    ensure(found.iter().flatten().all(|found| values.contains(found)), || {
+                        "expected get_multi to return values that another call stored, got others".to_owned()
+                    })?;
+                }
+                _ => backend.delete_multi(&order)?,
+            }
+            order.rotate_left(7);
+        }
+        Ok(())
+    })?;
+    let order = order_of_thread(&keys, 0);
+    backend.set_multi(entries(&order, 0))?;
+    order.iter().try_for_each(|key| ensure_stored(&*backend, key, &values[0]))
+}
+
+/// Returns the keys in an order of this thread's own.
+fn order_of_thread(keys: &[String], thread: usize) -> Vec<&str> {
+    let mut order: Vec<&str> = keys.iter().map(String::as_str).collect();
+    order.rotate_left(thread / 2 * keys.len() / 3);
+    if thread % 2 == 1 {
+        order.reverse();
+    }
+    order
 }
 
 /// Runs `run` on [`THREADS`] threads that start together. Returns the first failure.

@@ -10,7 +10,7 @@ use dogpile_sdk::{BackendError, CacheBackend, CachedValue, Entry, ErrorKind, Obj
 
 use crate::bad_input::{unusual, works_on};
 use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, panic_text, shortened};
-use crate::multi::{as_entries, fresh};
+use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
 
 /// Reading may fail, but it does not panic, and the backend keeps working.
@@ -122,6 +122,36 @@ pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
         mutex.release()?;
     }
     works_on(setup, &*backend)
+}
+
+/// The backend can be built, used, and dropped on a thread that runs an asynchronous program.
+///
+/// A blocking client that starts a runtime of its own for each call panics there.
+pub fn calls_work_inside_an_async_runtime(setup: &Setup) -> Outcome {
+    let started = tokio::runtime::Builder::new_current_thread().build();
+    let runtime =
+        started.map_err(|error| Stop::failed(format!("expected a tokio runtime to start: {error}")))?;
+    runtime.block_on(async { use_and_drop(setup) })
+}
+
+/// Builds a backend, makes each kind of blocking call, and drops the backend.
+fn use_and_drop(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let entries = fresh(setup, &*backend, 3);
+    works_on(setup, &*backend)?;
+    backend.set_multi(as_entries(&entries))?;
+    ensure_all(&*backend, &entries)?;
+    backend.delete_multi(&[&entries[0].0, &entries[1].0])?;
+    backend.delete(&entries[2].0)?;
+    if let Some(mutex) = backend.get_mutex(&key) {
+        ensure(mutex.acquire_until(Instant::now() + setup.time_limit())?, || {
+            "expected acquire_until() of a free mutex to return true, got false".to_owned()
+        })?;
+        ensure(mutex.locked()? && !mutex.try_acquire()?, || "expected the mutex to be held".to_owned())?;
+        mutex.release()?;
+    }
+    backend.health()?;
+    Ok(backend.close()?)
 }
 
 /// A value that panics when it is dropped.

@@ -4,6 +4,7 @@ use dogpile_sdk::{CacheBackend, CachedValue, Entry, StoreOptions};
 
 use crate::expect::{Outcome, ensure, ensure_absent, ensure_stored, ensure_value};
 use crate::setup::Setup;
+use crate::store::ENVELOPE_BYTES;
 
 /// `get_multi` returns one entry per key, in the order of the request.
 ///
@@ -133,6 +134,51 @@ pub fn last_value_of_a_repeated_key_is_stored(setup: &Setup) -> Outcome {
     let repeated = [(key.clone(), one), other.clone(), (key.clone(), two.clone())];
     backend.set_multi(as_entries(&repeated))?;
     ensure_multi(&*backend, &[(key, Some(&two)), (&other.0, Some(&other.1))])
+}
+
+/// A key that one request names twice, or that an earlier request named, is deleted without an error.
+pub fn repeated_keys_are_deleted(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let (entries, absent) = (stored(setup, &*backend, 4)?, setup.fresh_key());
+    let [one, two, three, four] = [0, 1, 2, 3].map(|place| entries[place].0.as_str());
+    backend.delete_multi(&[one, two, one, &absent, two, &absent])?;
+    ensure_multi(&*backend, &[(one, None), (two, None), (three, Some(&entries[2].1))])?;
+    backend.delete_multi(&[two, three, one])?;
+    ensure_multi(&*backend, &[(one, None), (two, None), (three, None), (four, Some(&entries[3].1))])
+}
+
+/// Large values of single calls are read by multi calls, and the reverse.
+///
+/// A proxy that compresses values, or a store that splits them, must do so in each form of a call.
+pub fn large_values_pass_between_single_and_multi_calls(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let mut entries = fresh_large(setup, &*backend, 3);
+    entries.iter().try_for_each(|(key, value)| backend.set(key, value.clone(), &StoreOptions::new()))?;
+    ensure_all(&*backend, &entries)?;
+    // Each key gets a large value that it did not have before.
+    let first = entries[0].1.clone();
+    for place in 0..entries.len() {
+        entries[place].1 = entries.get(place + 1).map_or_else(|| first.clone(), |(_, next)| next.clone());
+    }
+    backend.set_multi(as_entries(&entries))?;
+    entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
+    ensure_all(&*backend, &entries)
+}
+
+/// Returns `count` new keys with large values that are easy to compress and are not yet stored.
+///
+/// They have 64 KiB or more, or as many bytes as the backend stores.
+pub(crate) fn fresh_large(
+    setup: &Setup,
+    backend: &dyn CacheBackend,
+    count: u8,
+) -> Vec<(String, CachedValue)> {
+    let limit = backend.capabilities().max_value_bytes.unwrap_or(u64::MAX).saturating_sub(ENVELOPE_BYTES);
+    let value = |number: u8| {
+        let size = (64_u64 << 10) + 1000 * u64::from(number);
+        setup.value(backend, &vec![b'a' + number; size.min(limit) as usize])
+    };
+    setup.fresh_keys(count.into()).into_iter().zip((0..count).map(value)).collect()
 }
 
 /// Returns `count` new keys with values that are not yet stored.

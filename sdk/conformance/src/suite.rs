@@ -69,6 +69,8 @@ const CASES: &[Case] = list! {
         deleting_absent_keys_together_succeeds,
         five_hundred_keys_get_their_own_values,
         last_value_of_a_repeated_key_is_stored,
+        repeated_keys_are_deleted,
+        large_values_pass_between_single_and_multi_calls,
     }
     Metadata: metadata {
         creation_time_keeps_every_bit,
@@ -130,6 +132,8 @@ const CASES: &[Case] = list! {
         value_is_never_torn,
         threads_on_their_own_keys_lose_nothing,
         threads_that_set_many_keys_together_lose_nothing,
+        overlapping_set_multi_calls_leave_one_value_per_key,
+        overlapping_multi_calls_do_not_fail,
     }
     Containment: containment {
         reading_never_panics,
@@ -139,6 +143,7 @@ const CASES: &[Case] = list! {
         key_mangler_never_panics,
         value_that_panics_on_drop_does_no_harm,
         panicking_thread_leaves_backend_usable,
+        calls_work_inside_an_async_runtime,
     }
     Asynchronous: asynchronous {
         begun_get_returns_what_get_returns,
@@ -146,6 +151,8 @@ const CASES: &[Case] = list! {
         begun_delete_removes_the_value,
         begun_get_multi_returns_what_get_multi_returns,
         begun_set_multi_and_delete_multi_take_effect,
+        begun_multi_calls_accept_repeated_keys,
+        begun_multi_calls_pass_large_values,
         begun_calls_fail_as_blocking_calls_do,
         each_call_completes_once,
         completion_may_begin_the_next_call,

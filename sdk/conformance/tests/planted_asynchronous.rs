@@ -36,6 +36,8 @@ enum Bug {
     SortsKeys,
     LosesTheLastEntry,
     DeletesOnlyTheFirstKey,
+    StoresTheFirstOfARepeatedKey,
+    LosesLargeValuesOfGetMulti,
     RefusesKeysAsOther,
     // outcomes
     CompletesTwice,
@@ -74,6 +76,8 @@ const FOUND: &[(Bug, &str, &str)] = &[
     (SortsKeys, "begun_get_multi_returns_what_get_multi_returns", "at index 0"),
     (LosesTheLastEntry, "begun_set_multi_and_delete_multi_take_effect", "got no value"),
     (DeletesOnlyTheFirstKey, "begun_set_multi_and_delete_multi_take_effect", "to return no value"),
+    (StoresTheFirstOfARepeatedKey, "begun_multi_calls_accept_repeated_keys", "at index 0"),
+    (LosesLargeValuesOfGetMulti, "begun_multi_calls_pass_large_values", "got no value"),
     (RefusesKeysAsOther, "begun_calls_fail_as_blocking_calls_do", "with Some(InvalidKey), got Some(Other)"),
     (CompletesTwice, "each_call_completes_once", "makes two outcomes: a planted panic"),
     (NeverCompletes, "each_call_completes_once", "begin_delete() to complete within"),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use dogpile_sdk::{
-    BackendError, CachedValue, Completion, Entry, ErrorKind, Operations, Running, StoreOptions,
+    BackendError, CachedValue, Completion, Entry, ErrorKind, Operations, Payload, Running, StoreOptions,
 };
 
 use super::Bug::*;
@@ -109,7 +109,20 @@ impl Operations for Calls {
         if self.bug == SortsKeys {
             keys.sort_unstable();
         }
-        self.begin(completion, move |store| keys.iter().map(|key| store.get(key)).collect())
+        let bug = self.bug;
+        let is_small = |value: &CachedValue| match &value.payload {
+            Payload::Object(object) => {
+                object.downcast_ref::<Vec<u8>>().is_none_or(|bytes| bytes.len() < 60_000)
+            }
+            Payload::Bytes(bytes) => bytes.len() < 60_000,
+        };
+        self.begin(completion, move |store| {
+            let found = keys.iter().map(|key| store.get(key));
+            let kept = |found: Option<CachedValue>| {
+                found.filter(|v| bug != LosesLargeValuesOfGetMulti || is_small(v))
+            };
+            found.map(|found| found.map(kept)).collect()
+        })
     }
 
     fn begin_set(
@@ -147,6 +160,9 @@ impl Operations for Calls {
     fn begin_set_multi(&self, mut entries: Vec<Entry>, completion: Completion<()>) -> Running {
         if self.bug == LosesTheLastEntry {
             entries.pop();
+        }
+        if self.bug == StoresTheFirstOfARepeatedKey {
+            entries.reverse();
         }
         self.begin(completion, move |store| {
             entries.into_iter().try_for_each(|entry| store.set(&entry.key, entry.value))
