@@ -1,4 +1,4 @@
-//! A child process that holds a mutex until it is killed.
+//! A child process that holds a mutex until it is killed, and follows orders until then.
 
 use std::env;
 use std::fmt;
@@ -7,9 +7,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, CacheBackend, ErrorKind};
+use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, ErrorKind, StoreOptions};
 
 use crate::expect::{Outcome, Stop, ensure};
+use crate::value::value_for;
 
 /// The line that the child prints once it holds the mutex.
 const HELD: &str = "dogpile-conformance: held";
@@ -18,6 +19,16 @@ const HELD: &str = "dogpile-conformance: held";
 const RELEASE: &str = "release";
 const RELEASED: &str = "dogpile-conformance: released";
 const NOT_HELD: &str = "dogpile-conformance: not held";
+
+/// The line that asks the child whether it lost the mutex, and the lines with which it replies.
+const IS_LOST: &str = "is lost";
+const LOST: &str = "dogpile-conformance: lost";
+const NOT_LOST: &str = "dogpile-conformance: still held";
+
+/// The line that orders the child to store a value with its fence, and the lines with which it replies.
+const STORE: &str = "store";
+const STORED: &str = "dogpile-conformance: stored";
+const FENCED: &str = "dogpile-conformance: fenced";
 
 /// The variables that name the setup and the key to this program, run as a child.
 const SETUP: &str = "DOGPILE_CONFORMANCE_SETUP";
@@ -94,11 +105,25 @@ impl Holder {
 
     /// Has the process release the mutex, and returns whether it held the mutex.
     pub(crate) fn release(&mut self) -> Result<bool, Stop> {
+        Ok(self.order(RELEASE, &[RELEASED, NOT_HELD])? == RELEASED)
+    }
+
+    /// Returns whether the process knows that it lost the mutex.
+    pub(crate) fn is_lost(&mut self) -> Result<bool, Stop> {
+        Ok(self.order(IS_LOST, &[LOST, NOT_LOST])? == LOST)
+    }
+
+    /// Has the process store a value with the fence of its mutex, and returns whether the store accepted it.
+    pub(crate) fn store(&mut self) -> Result<bool, Stop> {
+        Ok(self.order(STORE, &[STORED, FENCED])? == STORED)
+    }
+
+    fn order(&mut self, order: &str, replies: &[&'static str]) -> Result<&'static str, Stop> {
         if let Some(input) = &mut self.child.stdin {
             // If the process has ended, waiting for its reply reports that.
-            let _ = writeln!(input, "{RELEASE}");
+            let _ = writeln!(input, "{order}");
         }
-        Ok(self.wait_for(&[RELEASED, NOT_HELD], "to release the mutex")? == RELEASED)
+        self.wait_for(replies, &format!("to reply to the order {order:?}"))
     }
 
     /// Kills the process, which has no chance to release the mutex.
@@ -132,18 +157,34 @@ pub fn hold(backend: &dyn CacheBackend, key: &str) -> Outcome {
     println!("\n{HELD}");
     // The mutex stays held, however the input ends.
     for line in io::stdin().lines().map_while(Result::ok) {
-        if line == RELEASE {
-            println!("\n{}", released(mutex.release())?);
-        }
+        let reply = match line.as_str() {
+            RELEASE => replied(mutex.release(), RELEASED, (ErrorKind::NotHeld, NOT_HELD))?,
+            IS_LOST if mutex.is_lost() => LOST,
+            IS_LOST => NOT_LOST,
+            STORE => replied(store(backend, &*mutex, key), STORED, (ErrorKind::Fenced, FENCED))?,
+            _ => continue,
+        };
+        println!("\n{reply}");
     }
     Ok(())
 }
 
-/// Returns the line that reports the outcome of a release.
-fn released(outcome: Result<(), BackendError>) -> Result<&'static str, BackendError> {
+/// Stores a value with the fence of `mutex`, if it has one.
+fn store(backend: &dyn CacheBackend, mutex: &dyn CacheMutex, key: &str) -> Result<(), BackendError> {
+    let mut options = StoreOptions::new();
+    options.fence = mutex.fence();
+    backend.set(key, value_for(backend, b"late"), &options)
+}
+
+/// Returns the line that reports `outcome`: a success, or the error of the expected kind.
+fn replied(
+    outcome: Result<(), BackendError>,
+    success: &'static str,
+    (expected, failure): (ErrorKind, &'static str),
+) -> Result<&'static str, BackendError> {
     match outcome {
-        Ok(()) => Ok(RELEASED),
-        Err(error) if error.kind() == ErrorKind::NotHeld => Ok(NOT_HELD),
+        Ok(()) => Ok(success),
+        Err(error) if error.kind() == expected => Ok(failure),
         Err(error) => Err(error),
     }
 }

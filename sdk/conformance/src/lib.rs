@@ -68,6 +68,7 @@ mod level;
 mod report;
 mod setup;
 mod suite;
+mod value;
 
 pub use crate::expect::{Outcome, Stop};
 pub use crate::holder::hold;

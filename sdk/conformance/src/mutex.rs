@@ -149,9 +149,14 @@ pub fn mutex_excludes_threads(setup: &Setup) -> Outcome {
     })
 }
 
-pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside: &AtomicBool) -> Outcome {
+fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside: &AtomicBool) -> Outcome {
     let mutex = setup.mutex(backend, key)?;
     acquire(&*mutex, "a mutex that other threads release")?;
+    be_alone(&*mutex, inside)
+}
+
+/// Releases `mutex` after a moment, and fails if another thread entered meanwhile.
+pub(crate) fn be_alone(mutex: &dyn CacheMutex, inside: &AtomicBool) -> Outcome {
     let mut alone = !inside.swap(true, Ordering::SeqCst);
     for _ in 0..200 {
         // An intruder that enters and leaves meanwhile clears the flag.
@@ -159,7 +164,7 @@ pub(crate) fn visit(setup: &Setup, backend: &dyn CacheBackend, key: &str, inside
         alone &= inside.load(Ordering::SeqCst);
     }
     inside.store(false, Ordering::SeqCst);
-    release(&*mutex)?;
+    release(mutex)?;
     ensure(alone, || "expected one thread at a time to hold the mutex, two held it together".to_owned())
 }
 

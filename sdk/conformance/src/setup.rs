@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dogpile_sdk::{
-    BackendError, Bytes, CacheBackend, CacheMutex, CachedValue, CreationTime, Metadata, Object, Payload,
-};
+use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue};
 
 use crate::expect::Stop;
 use crate::holder::{self, Lease};
+use crate::value::value_for;
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
 
@@ -50,6 +49,8 @@ impl Setup {
     }
 
     /// Sets the time after which a case fails. Default: 60 seconds.
+    ///
+    /// A case of the level `lease` has six leases more.
     #[must_use]
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -57,6 +58,9 @@ impl Setup {
     }
 
     /// Claims that a mutex becomes free at most `lease` after its holder's process died.
+    ///
+    /// The cases fail if it takes more than two leases and two seconds. They also fail if a holder that is stopped loses
+    /// its mutex much earlier than one lease. A holder that is stopped may keep its mutex forever, as with file locks.
     ///
     /// The child process that dies is this program. There, [`run`](crate::run) holds the mutex, with the setup of the
     /// same name. If that setup would not use the same store, call [`leased_by`](Self::leased_by) instead.
@@ -121,12 +125,7 @@ impl Setup {
 
     /// Returns a value of `bytes` in the form that `backend` stores by default. It is an object or bytes.
     pub fn value(&self, backend: &dyn CacheBackend, bytes: &[u8]) -> CachedValue {
-        let metadata = Metadata::new(CreationTime::from_seconds(1_700_000_000.123_456));
-        let payload = match backend.capabilities().serializer {
-            None => Payload::Object(Object::new(bytes.to_vec())),
-            Some(_) => Payload::Bytes(Bytes::from(bytes)),
-        };
-        CachedValue { payload, metadata }
+        value_for(backend, bytes)
     }
 
     /// Returns the lease that the setup claims.

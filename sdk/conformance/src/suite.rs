@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -98,7 +99,10 @@ const CASES: &[Case] = list! {
         mutex_of_killed_holder_becomes_free,
         living_holder_keeps_mutex_beyond_its_lease,
         mutex_of_another_process_cannot_be_released,
+        stopped_holder_keeps_its_mutex_for_most_of_a_lease,
         stopped_holder_leaves_the_next_holders_mutex_alone,
+        stopped_holder_learns_that_it_lost_its_mutex,
+        value_of_a_stopped_holder_is_not_stored,
         waiters_of_killed_holder_acquire_one_at_a_time,
     }
     Expiry: expiry {
@@ -298,10 +302,19 @@ fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
         // The receiver is gone if the case exceeded its time limit.
         let _ = ended.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
     });
-    let limit = setup.time_limit();
+    let limit = time_limit(case.level, setup);
     end.recv_timeout(limit).unwrap_or_else(|_| {
         Err(Stop::failed(format!("expected the case to end within {limit:?}, it still runs")))
     })
+}
+
+/// Returns the time limit of a case of `level`. A case that waits for leases has a longer one.
+fn time_limit(level: Level, setup: &Setup) -> Duration {
+    let leases = match setup.lease() {
+        Ok(lease) if level == Level::Lease => lease.length.saturating_mul(6),
+        _ => Duration::ZERO,
+    };
+    setup.time_limit().saturating_add(leases)
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Stop {

@@ -3,186 +3,36 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::incompatible_msrv, reason = "tests are built with the stable toolchain only")]
 
-use std::collections::HashMap;
-use std::env;
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+#[path = "lease/folder.rs"]
+mod folder;
 
-use dogpile_conformance::{Level, Setup, Verdict, hold, report, report_of};
-use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, ErrorKind, StoreOptions};
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dogpile_conformance::{Level, Outcome, Setup, Stop, Verdict, cases, hold, lease, report, report_of};
 use tempfile::tempdir;
+
+use self::folder::{Fault, Folder, LEASE};
 
 const FOLDER: &str = "DOGPILE_CONFORMANCE_TEST_FOLDER";
 const FAULT: &str = "DOGPILE_CONFORMANCE_TEST_FAULT";
 const KEY: &str = "DOGPILE_CONFORMANCE_TEST_KEY";
-const LEASE: Duration = Duration::from_millis(1500);
-const POLL: Duration = Duration::from_millis(5);
-
-/// The fault of the mutexes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    None,
-    /// A lock is a file that stays after its holder died.
-    OutlivesItsHolder,
-    /// A lock expires after its lease, although its holder lives.
-    IsNotRenewed,
-    /// A process can release the lock of another.
-    IsReleasedByAnybody,
-}
-
-/// A backend with values in this process and mutexes in a folder.
-#[derive(Debug)]
-struct Folder {
-    fault: Fault,
-    path: PathBuf,
-    kept: Mutex<HashMap<String, CachedValue>>,
-}
-
-impl Folder {
-    fn new(fault: Fault, path: &Path) -> Self {
-        Folder { fault, path: path.to_owned(), kept: Mutex::default() }
-    }
-}
-
-impl CacheBackend for Folder {
-    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(self.kept.lock().unwrap().get(key).cloned())
-    }
-
-    fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
-        self.kept.lock().unwrap().insert(key.to_owned(), value);
-        Ok(())
-    }
-
-    fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.kept.lock().unwrap().remove(key);
-        Ok(())
-    }
-
-    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        // A key may be too long for a file name. The hash is the same in every process.
-        let number = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-        let path = self.path.join(format!("{number:016x}"));
-        Some(match self.fault {
-            Fault::None => Arc::new(Locked { path, held: Mutex::default() }),
-            fault => Arc::new(Present { fault, path, held: Mutex::default() }),
-        })
-    }
-}
-
-/// A file lock of the operating system, which ends with its process.
-#[derive(Debug)]
-struct Locked {
-    path: PathBuf,
-    held: Mutex<Option<File>>,
-}
-
-impl Locked {
-    fn open(&self) -> File {
-        OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).unwrap()
-    }
-}
-
-impl CacheMutex for Locked {
-    fn try_acquire(&self) -> Result<bool, BackendError> {
-        self.acquire_until(Instant::now())
-    }
-
-    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
-        let file = self.open();
-        let mut acquired = file.try_lock().is_ok();
-        while !acquired && Instant::now() < deadline {
-            thread::sleep(POLL);
-            acquired = file.try_lock().is_ok();
-        }
-        if acquired {
-            *self.held.lock().unwrap() = Some(file);
-        }
-        Ok(acquired)
-    }
-
-    fn release(&self) -> Result<(), BackendError> {
-        self.held.lock().unwrap().take().map(drop).ok_or_else(not_held)
-    }
-
-    fn locked(&self) -> Result<bool, BackendError> {
-        Ok(self.open().try_lock().is_err())
-    }
-}
-
-/// A mutex that is held while its file exists.
-#[derive(Debug)]
-struct Present {
-    fault: Fault,
-    path: PathBuf,
-    held: Mutex<bool>,
-}
-
-impl Present {
-    /// Removes an expired lock, unless the fault is that it stays.
-    fn expire(&self) {
-        let made = fs::metadata(&self.path).and_then(|found| found.modified());
-        let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-        if self.fault != Fault::OutlivesItsHolder && age.is_some_and(|age| age > LEASE) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl CacheMutex for Present {
-    fn try_acquire(&self) -> Result<bool, BackendError> {
-        self.acquire_until(Instant::now())
-    }
-
-    fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
-        loop {
-            self.expire();
-            if OpenOptions::new().write(true).create_new(true).open(&self.path).is_ok() {
-                *self.held.lock().unwrap() = true;
-                return Ok(true);
-            }
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            thread::sleep(POLL);
-        }
-    }
-
-    fn release(&self) -> Result<(), BackendError> {
-        let held = std::mem::take(&mut *self.held.lock().unwrap());
-        if !held && self.fault != Fault::IsReleasedByAnybody {
-            return Err(not_held());
-        }
-        fs::remove_file(&self.path).map_err(|_| not_held())
-    }
-
-    fn locked(&self) -> Result<bool, BackendError> {
-        self.expire();
-        Ok(self.path.exists())
-    }
-}
-
-fn not_held() -> BackendError {
-    BackendError::new(ErrorKind::NotHeld, "the mutex is not held")
-}
 
 /// Returns a setup over mutexes in `folder`. Its child process runs [`child_that_holds`].
 fn setup(fault: Fault, folder: &Path) -> Setup {
     let (here, there) = (folder.to_owned(), folder.to_owned());
     let setup = Setup::new("folder", move || Ok(Arc::new(Folder::new(fault, &here))));
-    let limit =
-        if fault == Fault::OutlivesItsHolder { Duration::from_secs(5) } else { Duration::from_mins(1) };
-    setup.with_time_limit(limit).leased_by(LEASE, move |key| {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "--nocapture", "child_that_holds"]);
-        command.env(FOLDER, &there).env(FAULT, format!("{fault:?}")).env(KEY, key);
-        command
-    })
+    setup.leased_by(LEASE, move |key| holder(fault, &there, key))
+}
+
+fn holder(fault: Fault, folder: &Path, key: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "--nocapture", "child_that_holds"]);
+    command.env(FOLDER, folder).env(FAULT, format!("{fault:?}")).env(KEY, key);
+    command
 }
 
 /// Not a test of its own: the child process runs it until it is killed.
@@ -190,9 +40,8 @@ fn setup(fault: Fault, folder: &Path) -> Setup {
 #[ignore = "the other tests run it in a child process"]
 fn child_that_holds() {
     let Ok(folder) = env::var(FOLDER) else { return };
-    let faults = [Fault::None, Fault::OutlivesItsHolder, Fault::IsNotRenewed, Fault::IsReleasedByAnybody];
     let named = |fault: &Fault| format!("{fault:?}") == env::var(FAULT).unwrap();
-    let fault = faults.into_iter().find(named).unwrap();
+    let fault = Fault::ALL.into_iter().find(named).unwrap();
     hold(&Folder::new(fault, Path::new(&folder)), &env::var(KEY).unwrap()).unwrap();
 }
 
@@ -203,10 +52,25 @@ fn failures(fault: Fault) -> Vec<(&'static str, String)> {
     report.failures().map(|(name, expected)| (name, expected.to_owned())).collect()
 }
 
+/// `case` fails.
 #[track_caller]
 fn assert_caught(fault: Fault, case: &str, says: &str) {
+    let folder = tempdir().unwrap();
+    let known = cases().iter().find(|known| known.name == case).unwrap();
+    let said = failure((known.run)(&setup(fault, folder.path())));
+    assert!(said.contains(says), "{said}");
+}
+
+/// Exactly `case` fails.
+#[track_caller]
+fn assert_only(fault: Fault, case: &str, says: &str) {
     let failures = failures(fault);
-    assert!(failures.iter().any(|(name, said)| *name == case && said.contains(says)), "{failures:?}");
+    assert!(failures.len() == 1 && failures[0].0 == case && failures[0].1.contains(says), "{failures:?}");
+}
+
+fn failure(outcome: Outcome) -> String {
+    let Err(Stop::Failed(said)) = outcome else { panic!("expected a failure, got {outcome:?}") };
+    said
 }
 
 #[test]
@@ -221,7 +85,61 @@ fn correct_locks_pass() {
 #[test]
 fn lock_that_outlives_its_holder_fails() {
     let case = "mutex_of_killed_holder_becomes_free";
-    assert_caught(Fault::OutlivesItsHolder, case, "expected the case to end within 5s");
+    assert_caught(
+        Fault::OutlivesItsHolder,
+        case,
+        "to be free after its lease of 900ms, it is still held after 3.8s",
+    );
+}
+
+#[test]
+fn expiring_locks_pass() {
+    let folder = tempdir().unwrap();
+    let report = report(&setup(Fault::Expires, folder.path()));
+    assert!(report.passed(), "{report}");
+    let lease = report.levels.iter().find(|level| level.level == Level::Lease).unwrap();
+    assert_eq!((lease.passed(), lease.skipped()), (7, 1), "only a held mutex can expire: {report}");
+}
+
+#[test]
+fn lease_longer_than_claimed_fails() {
+    let failures = failures(Fault::LivesTooLong);
+    let failed: Vec<_> = failures.iter().map(|(name, _)| *name).collect();
+    let cases = ["mutex_of_killed_holder_becomes_free", "waiters_of_killed_holder_acquire_one_at_a_time"];
+    assert_eq!(failed, cases, "{failures:?}");
+    assert!(failures.iter().all(|(_, said)| said.contains("it is still held after 3.8s")), "{failures:?}");
+}
+
+#[test]
+fn lease_shorter_than_claimed_fails() {
+    let folder = tempdir().unwrap();
+    // The lease is much shorter, and the case waits only until it is over.
+    let claimed = Duration::from_secs(30);
+    let (here, there) = (setup(Fault::Expires, folder.path()), folder.path().to_owned());
+    let here = here.leased_by(claimed, move |key| holder(Fault::Expires, &there, key));
+    let said = failure(lease::stopped_holder_keeps_its_mutex_for_most_of_a_lease(&here));
+    assert!(said.contains("for most of its lease of 30s, it lost it after"), "{said}");
+}
+
+/// The time limit of a case grows with its lease: this one waits for longer than the limit of other cases.
+#[test]
+fn time_limit_grows_with_the_lease() {
+    let folder = tempdir().unwrap();
+    let setup = setup(Fault::Expires, folder.path()).with_time_limit(LEASE / 3);
+    let report = report_of(Level::Lease, &setup);
+    assert!(report.failed() == 0 && report.passed() > 0, "{report}");
+}
+
+#[test]
+fn unnoticed_loss_fails() {
+    let says = "expected is_lost() of a mutex that another process has taken over to return true";
+    assert_only(Fault::DoesNotNoticeItsLoss, "stopped_holder_learns_that_it_lost_its_mutex", says);
+}
+
+#[test]
+fn late_value_of_a_stopped_holder_fails() {
+    let says = "expected set() with the fence of a mutex that was lost to return an error of kind Fenced";
+    assert_only(Fault::IgnoresTheFence, "value_of_a_stopped_holder_is_not_stored", says);
 }
 
 #[test]
@@ -252,6 +170,6 @@ fn child_that_does_not_hold_fails_and_is_quoted() {
     };
     let report = report_of(Level::Lease, &setup(Fault::None, folder.path()).leased_by(LEASE, child));
     let said: Vec<_> = report.failures().map(|(_, expected)| expected).collect();
-    assert_eq!(said.len(), 5, "{report}");
+    assert_eq!(said.len(), 7, "{report}");
     assert!(said[0].ends_with("to hold the mutex, it ended after printing:\nno such store"), "{report}");
 }

@@ -252,12 +252,12 @@ fn cases_of_missing_features_are_skipped() {
     assert!(without_mutex.contains(&"mutex_excludes_threads"), "{without_mutex:?}");
     assert!(without_mutex.contains(&"unadmitted_key_is_refused_or_kept"), "{without_mutex:?}");
     assert!(without_mutex.contains(&"mutex_of_killed_holder_becomes_free"), "{without_mutex:?}");
-    assert_eq!(without_mutex.len(), 32 + 23, "{without_mutex:?}");
+    assert_eq!(without_mutex.len(), 32 + 26, "{without_mutex:?}");
     let with_mutex = skipped(&byte_store(Fault::None));
     assert_eq!(with_mutex[..2], ["payload_of_1_mib_is_kept_whole", "object_store_keeps_bytes"]);
     assert_eq!(
         with_mutex.len(),
-        2 + 5 + 7 + 2 + 23,
+        2 + 8 + 7 + 2 + 23,
         "including the levels lease, expiry, fencing, and asynchronous: {with_mutex:?}"
     );
 }
