@@ -39,13 +39,17 @@ use crate::options::StoreOptions;
 /// ```
 ///
 /// # For implementors
-/// The rules and the defaults of [`BytesBackend`](crate::BytesBackend) hold here too. In addition:
+/// The rules and the defaults of [`BytesBackend`](crate::BytesBackend) hold here too, those for duplicates and overlap
+/// included. In addition:
 /// * Write plain `async fn`s. Their futures must be `Send`, so do not hold a guard of `std::sync::Mutex` across an
 ///   `.await`.
 /// * A call may be canceled: its future is then dropped at an `.await`. The next call must still work, so close
 ///   a connection on which only a part of an exchange has taken place.
 /// * Bound each wait, for example for a reply. A caller may wait for the call without a limit of its own.
 /// * Do not block the thread. Other calls run on it too.
+/// * Many calls run at a time, on all threads of the runtime. One call may move from thread to thread.
+/// * Keys and options are borrowed for as long as the future lives. Values are owned.
+/// * A panic ends its call alone, as an error of the kind [`ErrorKind::Panicked`]. The backend stays in use.
 pub trait AsyncBytesBackend: fmt::Debug + Send + Sync + 'static {
     /// See [`BytesBackend::get`](crate::BytesBackend::get).
     ///

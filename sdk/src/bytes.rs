@@ -18,16 +18,19 @@ use crate::value::CachedValue;
 /// A store of bytes. [`Enveloped`] makes a [`CacheBackend`] of it; `register_backend!` does so by itself.
 ///
 /// # For implementors
-/// The rules and the defaults of [`CacheBackend`] hold here too. The bytes are opaque: return exactly what was stored.
-/// Return foreign bytes as well; the caller decides whether they are readable.
+/// The rules and the defaults of [`CacheBackend`] hold here too, those for duplicates, overlap, threads, and panics
+/// included. The bytes are opaque: return exactly what was stored. Return foreign bytes as well; the caller decides
+/// whether they are readable. Keys, values, and options are borrowed for the call alone.
 pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// Returns the bytes stored under `key`, or `None` if the key is missing.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. Bytes that look damaged are not an error.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError>;
 
     /// Stores `value` under `key`, replacing any previous value. [`StoreOptions`] explains `options`.
+    ///
+    /// See [`CacheBackend::set`].
     ///
     /// # Errors
     /// If the store fails, or does not accept the key or the value. [`ErrorKind::Fenced`] if the fence no longer holds.
@@ -36,18 +39,22 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
     /// Deletes the value stored under `key`, if there is one.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. An error means that the value may still be there.
     fn delete(&self, key: &str) -> Result<(), BackendError>;
 
     /// Returns one entry per key, in order; `None` marks a missing key.
     ///
+    /// A key that occurs twice has two entries. The default reads one key after the other.
+    ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. Return an error rather than `None` for keys that could not be read.
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
     /// Stores many values, each as [`set`](Self::set) does. If a key occurs twice, the last of its values is stored.
+    ///
+    /// See [`CacheBackend::set_multi`].
     ///
     /// # Errors
     /// If the store fails. Some of the values may have been stored. [`ErrorKind::Fenced`] if the fence of a value no
@@ -63,7 +70,9 @@ pub trait BytesBackend: fmt::Debug + Send + Sync + 'static {
         fenced
     }
 
-    /// Deletes many keys.
+    /// Deletes many keys. A key that occurs twice is deleted, and so is one that is missing.
+    ///
+    /// The default deletes one key after the other, and stops at the first error.
     ///
     /// # Errors
     /// If the store fails. Some of the keys may have been deleted.

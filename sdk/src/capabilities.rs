@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// The features and limits of a store. Start from the default and change what differs.
 ///
+/// A region reads them when it is configured. Some of them change what it does, as their fields state. The others are
+/// promises that callers can read and that the conformance suite checks.
+///
 /// ```
 /// use dogpile_sdk::{Capabilities, KeyBytes};
 ///
@@ -15,21 +18,32 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Whether the store keeps values. If it does not, creators run side by side. Default: true.
+    /// Whether the store keeps values. Default: true.
+    ///
+    /// If it does not, a region calls the creator of each caller at once, without gates or mutexes, and does not store
+    /// what it created.
     pub stores: bool,
-    /// The length of the longest key, in bytes. Default: no limit.
+    /// The length of the longest key, in bytes of UTF-8. Default: no limit.
+    ///
+    /// A region replaces a key that the store does not admit by one of 80 bytes, or refuses it if the region's
+    /// `mangle_invalid_keys` is false. With a limit below 80, it refuses the key.
     pub max_key_bytes: Option<usize>,
-    /// The bytes that a key may contain. Default: any.
+    /// The bytes that a key may contain. Default: any. A region replaces other keys, as those that are too long.
     pub key_bytes: KeyBytes,
     /// Key prefixes that the store uses itself, such as `_lock` for locks. Default: none.
     ///
-    /// A region stores no value under a key that begins with one of them.
+    /// A region stores no value under a key that begins with one of them, and replaces the key.
     pub reserved_prefixes: Vec<String>,
     /// The size of the largest serialized value, in bytes. Default: no limit.
+    ///
+    /// A region does not check it. The backend returns [`ErrorKind::InvalidValue`](crate::ErrorKind::InvalidValue) for a
+    /// larger value, or keeps nothing under its key. It never keeps a part of the value.
     pub max_value_bytes: Option<u64>,
-    /// Whether the store drops values by itself after a time. Default: false.
+    /// Whether the store drops a value by itself after its [`keep_for`](crate::StoreOptions::keep_for). Default: false.
+    ///
+    /// A region passes this time in any case, and judges the age of each value by itself.
     pub native_expiry: bool,
-    /// Whether the `_multi` calls save round trips. Default: false.
+    /// Whether the `_multi` calls save round trips. Default: false. A region uses them for several keys in any case.
     pub native_batch: bool,
     /// The name of the serializer to use if the region names none.
     ///
@@ -38,15 +52,24 @@ pub struct Capabilities {
     pub serializer: Option<String>,
     /// A string that all backends over one store in this process share.
     ///
-    /// Regions over one store then wait for each other's creators. The string is readable, such as
-    /// `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no password. Default: none. Each backend
-    /// instance is a store of its own.
+    /// Regions over one store then wait for each other's creators, and share the breaker and the threads for blocking
+    /// calls. The string is readable, such as `redis://host:6379/0` or `file:/var/cache/pages.db`, and contains no
+    /// password. Backends that do not find each other's values must not have one scope. A region asks the innermost
+    /// backend, not its proxies. Default: none. Each backend instance is a store of its own.
     pub scope: Option<String>,
     /// Whether a held mutex can expire, so that two creators may overlap. Default: false.
+    ///
+    /// A mutex that can expire implements [`is_lost`](crate::CacheMutex::is_lost), which a region asks in any case.
     pub lock_timeout: bool,
     /// Whether `set` checks the [`fence`](crate::StoreOptions::fence) in the same step as it stores. Default: false.
+    ///
+    /// A region passes a fence whenever the mutex has [one](crate::CacheMutex::fence).
     pub fencing: bool,
     /// Whether no call ever blocks, so that an async caller needs no other thread. Default: false.
+    ///
+    /// Tasks then make the blocking calls themselves, those of mutexes included, and
+    /// [`operations`](crate::CacheBackend::operations) are not used. It must be false if a call waits for I/O, for a lock
+    /// that is held for long, or for another thread.
     pub immediate: bool,
     /// The given arguments that have no effect. A region logs one warning that lists them. Default: none.
     ///
@@ -206,7 +229,7 @@ impl Capabilities {
         self.reserved_prefixes.iter().map(String::as_str).chain([Self::REPLACED_KEY_PREFIX])
     }
 
-    /// Returns whether the store accepts the length and the bytes of `key`.
+    /// Returns whether the store accepts the length and the bytes of `key`. Reserved prefixes are not considered.
     pub fn admits_key(&self, key: &str) -> bool {
         let fits = self.max_key_bytes.is_none_or(|limit| key.len() <= limit);
         let clean = match self.key_bytes {

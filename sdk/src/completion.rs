@@ -10,8 +10,11 @@ use crate::error_chain::error_chain;
 /// Receives the outcome of one asynchronous call, exactly once, on any thread.
 ///
 /// Completing consumes it. Dropping it delivers an error of the kind [`ErrorKind::Dropped`], or of the kind
-/// [`ErrorKind::Panicked`] if the thread is panicking. Completing runs code of the host, so do not hold a lock that
-/// this code could need: call [`complete`](Self::complete) after releasing your locks.
+/// [`ErrorKind::Panicked`] if the thread is panicking.
+///
+/// Completing runs code of the host and of proxies, such as one that decrypts a value. This code does not wait, but it
+/// may begin the next call. Do not hold a lock that it could need: call [`complete`](Self::complete) after releasing
+/// your locks.
 pub struct Completion<T>(Option<Arc<dyn Sink<T>>>);
 
 /// Where outcomes go. It keeps the first one, and ignores and logs others.

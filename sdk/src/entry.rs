@@ -89,6 +89,14 @@ impl fmt::Debug for ProxyEntry {
 /// `build` takes the `config`, read from the region's `arguments` (see [`Arguments::parse`]), and returns a
 /// `Result` of a [`CacheBackend`] or a [`BytesBackend`]; any error will do. See the crate's example. `foreign`, before
 /// `build`, is optional: the [`ForeignArguments`] that the entry point accepts.
+///
+/// `build` runs each time a region is configured with the name, on the thread that configures it, perhaps several at a
+/// time. It may block. Each region has a backend of its own. If `build` fails, the region is not configured, and its
+/// application may try again or not start. Therefore check the arguments here, and connect to a server when the first call
+/// needs it. An error that is not a [`BackendError`] gets the kind [`ErrorKind::Configuration`], with its text as the
+/// message. A panic of a loaded `build` is an error; that of a linked one reaches the caller of `configure`.
+///
+/// A name that is registered twice is an error when it is used.
 #[macro_export]
 macro_rules! register_backend {
     (name: $name:expr, config: $config:ty, build: $build:expr $(,)?) => {
@@ -119,7 +127,8 @@ macro_rules! register_backend {
 /// Registers a proxy under its entry-point name.
 ///
 /// `build` takes the `config` and the backend that the proxy wraps, an `Arc<dyn CacheBackend>`. It returns a `Result`
-/// of a [`ProxyBackend`] or of a [`ValueProxy`], with any error.
+/// of a [`ProxyBackend`] or of a [`ValueProxy`], with any error. It is called as that of
+/// [`register_backend!`](crate::register_backend), once for each region and each place in its `wrap`.
 ///
 /// ```
 /// use std::sync::Arc;

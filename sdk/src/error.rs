@@ -32,30 +32,49 @@ struct Inner {
 }
 
 /// The kind of a failure. Callers branch on it, never on the message.
+///
+/// With `on_backend_failure = "error"`, the default, a call of a region returns every error of its backend. With
+/// `"degrade"`, and with a breaker, the kind decides:
+///
+/// | kind | [transient](BackendError::is_transient), counts for the breaker | a degrading call |
+/// |---|---|---|
+/// | `Unavailable`, `Timeout` | yes | goes on without the backend |
+/// | `Dropped`, `Panicked`, `Other` | no | goes on without the backend |
+/// | all others: they concern the call, and would come again | no | returns the error |
+///
+/// In each case, the caller of a creator gets the created value even if it cannot be stored, and a warning is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The store could not be reached, or the connection broke. Transient.
     Unavailable,
     /// The store did not reply in time. Transient.
+    ///
+    /// A write may still take effect later. A region then releases the mutex of the call in the background, because its
+    /// caller has waited long enough.
     Timeout,
-    /// An argument of the backend is invalid or missing.
+    /// An argument of the backend is invalid or missing. `build` returns it, and `configure` of the region fails.
     Configuration,
-    /// The store does not accept the key.
+    /// The store does not accept the key. A region avoids it if the [capabilities](crate::Capabilities) state the limits.
     InvalidKey,
     /// The store does not accept the value, for example because it is too large.
     InvalidValue,
     /// The backend refuses the operation on purpose, as a read-only proxy does.
     Refused,
-    /// A mutex was released by an object that does not hold it, or no longer holds it.
+    /// A mutex was released by an object that does not hold it, or no longer holds it. A region logs it.
     NotHeld,
     /// A value was not stored, because the mutex of its [fence](crate::StoreOptions::fence) is no longer held.
     Fenced,
     /// The backend dropped an asynchronous call without an outcome.
     Dropped,
     /// The backend panicked.
+    ///
+    /// A panic that leaves a loaded backend becomes such an error in every call that returns a `Result`. Its message names
+    /// the library, the file, and the line. A panic of a linked backend becomes one in its asynchronous calls, and in calls
+    /// that threads of the host make. Otherwise it reaches the caller of the region, and the keys that the caller was
+    /// creating are left to the next one. In either case the backend stays in use.
     Panicked,
-    /// Any other failure.
+    /// Any other failure. Kinds that this version does not know arrive from a newer library as this one.
     Other,
 }
 
@@ -88,6 +107,9 @@ impl ErrorKind {
 
 impl BackendError {
     /// Creates an error of `kind`. `message` states what failed and why, in lower case and without a final period.
+    ///
+    /// Leave out the text of the [source](Self::with_source), because logs show both. Leave out passwords and values. An
+    /// error of `build` or of a call crosses from a library with all its parts, but each source only as its text.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         BackendError(Box::new(Inner {
             kind,
@@ -155,7 +177,7 @@ impl BackendError {
         self.0.kind
     }
 
-    /// Returns whether the same call may succeed later.
+    /// Returns whether the same call may succeed later: the kind is `Unavailable` or `Timeout`.
     pub fn is_transient(&self) -> bool {
         matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout)
     }

@@ -13,19 +13,25 @@ use crate::options::Fence;
 /// A mutex for one key, often shared by processes and machines.
 ///
 /// # For implementors
-/// * Any thread may release the mutex, not only the one that acquired it.
+/// * Any thread may make any call, several at a time. Any thread may release the mutex, not only the one that acquired it.
+/// * A region acquires the mutex before it calls a creator, asks [`is_lost`](Self::is_lost) and [`fence`](Self::fence)
+///   when the creator has returned, stores the value, and releases the same object. A release that fails is logged, and
+///   the caller gets its value nevertheless.
 /// * The mutex is not re-entrant. While it is held, `try_acquire` returns `false`, even on the thread that acquired it.
 /// * The mutex of a holder that died must become free, for example because its lease ends. The mutex itself renews its
 ///   lease while it is held.
-/// * Dropping a held mutex does not release it.
+/// * Dropping a held mutex does not release it. A region whose caller was dropped or panicked releases the mutex on a
+///   thread of its own.
 /// * A child that was forked while the mutex was held does not hold it, and must not release it.
 pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// Acquires the mutex if it is free, and returns whether it succeeded.
     ///
-    /// This call never waits for another holder. It may wait for a reply from the store.
+    /// This call never waits for another holder. It may wait for a reply from the store, up to a timeout of the backend.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. The caller does not release the mutex then, so free it if it may have been acquired, or let
+    /// its lease end. A region serves the old value or goes on without the mutex if its settings say so, and otherwise
+    /// returns the error.
     fn try_acquire(&self) -> Result<bool, BackendError>;
 
     /// Acquires the mutex, waiting until `deadline` if needed, and returns whether it succeeded.
@@ -37,7 +43,7 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// If the store does not reply, this call ends shortly after `deadline`: the caller has agreed to wait no longer.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails. See [`try_acquire`](Self::try_acquire).
     fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError>;
 
     /// Releases the mutex.
@@ -47,7 +53,7 @@ pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// another kind if the store fails.
     fn release(&self) -> Result<(), BackendError>;
 
-    /// Returns whether the mutex is held, without acquiring it.
+    /// Returns whether any object holds the mutex, without acquiring it. A mutex whose lease ended is not held.
     ///
     /// # Errors
     /// If the store fails.

@@ -20,6 +20,10 @@ use crate::value::CachedValue;
 /// that only changes values implements [`ValueProxy`](crate::ValueProxy) instead, which has one pair of methods for all
 /// forms.
 ///
+/// The rules of [`CacheBackend`] hold for a proxy too: any thread may make any call, several at a time, and a key may occur
+/// twice in one. Pass on the options of a value unchanged. A panic of a proxy is treated as one of the backend. A linked
+/// proxy and a loaded one work alike.
+///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};
 ///
@@ -44,7 +48,7 @@ use crate::value::CachedValue;
 ///
 /// [`proxied`]: ProxyBackend::proxied
 pub trait ProxyBackend: fmt::Debug + Send + Sync + 'static {
-    /// Returns the wrapped backend.
+    /// Returns the wrapped backend, always the same one. Each call that is not overridden goes to it.
     fn proxied(&self) -> &dyn CacheBackend;
 
     /// See [`CacheBackend::get`].

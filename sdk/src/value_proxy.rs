@@ -17,7 +17,18 @@ use crate::value::CachedValue;
 /// A proxy that transforms values on their way into a backend and out of it.
 ///
 /// It encrypts, compresses, or checks values, for example. Every form of reading and storing goes through its two
-/// methods, so that no form can be forgotten. If the wrapped backend has asynchronous calls, so has the proxy.
+/// methods, so that no form can be forgotten: single, `_multi`, blocking, and asynchronous. All other calls go to the
+/// wrapped backend. If that has asynchronous calls, so has the proxy.
+///
+/// # For implementors
+/// * Each value of a call is transformed once, in the order of the call, also if a key occurs twice. The key is that of
+///   this proxy. It is borrowed for the call alone.
+/// * Any thread may call both methods, several at a time. They never block: with an asynchronous backend, `encode` runs in
+///   the task that stores, and `decode` on the thread that delivers the reply. A proxy that waits for something, such as a
+///   server with keys, implements [`ProxyBackend`](crate::ProxyBackend).
+/// * Keep the metadata, which holds the creation time. The payload is an [`Object`](crate::Payload::Object) if the region
+///   has no serializer; an object cannot be transformed.
+/// * A value that is not stored, or not valid, affects its own call alone. A panic is treated as one of the backend.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -47,27 +58,29 @@ use crate::value::CachedValue;
 /// }
 /// ```
 pub trait ValueProxy: fmt::Debug + Send + Sync + 'static {
-    /// Returns the wrapped backend.
+    /// Returns the wrapped backend, always the same one.
     fn proxied(&self) -> &dyn CacheBackend;
 
     /// Returns the form in which the wrapped backend stores `value`.
     ///
     /// # Errors
-    /// If the value cannot be transformed. Nothing is stored then.
+    /// If the value cannot be transformed. The call stores nothing then, and none of the other values of `set_multi`.
     fn encode(&self, key: &str, value: CachedValue) -> Result<CachedValue, BackendError>;
 
     /// Returns the value whose stored form is `value`, or `None` if it is not valid, which makes the key a miss.
     ///
-    /// The store may hold values that this proxy did not encode. They must not panic.
+    /// The store may hold values that this proxy did not encode, such as older ones or damaged ones. They must not make it
+    /// panic.
     ///
     /// # Errors
-    /// If the proxy itself fails. An invalid value is not an error.
+    /// If the proxy itself fails. The call then returns no value of any of its keys. An invalid value is not an error.
     fn decode(&self, key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError>;
 
     /// See [`CacheBackend::capabilities`].
     ///
-    /// The default returns those of the wrapped backend. A proxy that blocks clears
-    /// [`immediate`](Capabilities::immediate).
+    /// The default returns those of the wrapped backend. A proxy whose values grow lowers
+    /// [`max_value_bytes`](Capabilities::max_value_bytes). One that takes long for a value clears
+    /// [`immediate`](Capabilities::immediate), so that tasks do not transform values of a store in memory themselves.
     fn capabilities(&self) -> Capabilities {
         self.proxied().capabilities()
     }

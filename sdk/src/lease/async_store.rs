@@ -11,7 +11,7 @@ use crate::running::Running;
 /// The rules of [`Operations`](crate::Operations) apply. Leases are renewed by the blocking
 /// [`renew`](super::LeaseStore::renew).
 pub trait LeaseOperations: fmt::Debug + Send + Sync + 'static {
-    /// Begins [`LeaseStore::acquire`](super::LeaseStore::acquire).
+    /// Begins [`LeaseStore::acquire`](super::LeaseStore::acquire). It has no deadline: the caller cancels the call.
     fn begin_acquire(&self, key: &str, token: &str, lease: Duration, completion: Completion<bool>)
     -> Running;
 

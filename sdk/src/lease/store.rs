@@ -13,11 +13,13 @@ use crate::options::Fence;
 /// The locks of a server, or of several. Each method receives the key to lock; the store chooses the name of its lock.
 ///
 /// # For implementors
+/// * Calls come from the threads of callers and from those that renew leases, several at a time, also for one key.
 /// * Each call ends within the timeout of one exchange with the server, whatever the server does.
 /// * The server checks the token and changes the lock in one step. Otherwise a former holder could remove the lock of
 ///   the next one.
 /// * A store that serves a forked child uses no connection and no thread of its parent. See
 ///   [`PerProcess`](crate::PerProcess).
+/// * A panic during a renewal is logged, and the lease is then no longer renewed.
 pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// Acquires the lock of `key` for `token` if it is free, and returns whether it succeeded.
     ///
@@ -45,7 +47,8 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// has had this token ever since it was acquired: a lock that expired must not come back.
     ///
     /// # Errors
-    /// If the server fails.
+    /// If the server fails. The renewal is tried again after a twelfth of the lease, until it succeeds or the server
+    /// reports that the lock is gone.
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError>;
 
     /// Removes the lock of `key`, if `token` owns it.
@@ -53,7 +56,7 @@ pub trait LeaseStore: fmt::Debug + Send + Sync + 'static {
     /// Returns `false` and changes nothing if the lock is gone or has another token.
     ///
     /// # Errors
-    /// If the server fails.
+    /// If the server fails. [`Leases`](super::Leases) then removes the lock in the background.
     fn release(&self, key: &str, token: &str) -> Result<bool, BackendError>;
 
     /// Returns whether the lock of `key` is held. An expired lock is not.
