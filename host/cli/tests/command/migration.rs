@@ -230,6 +230,27 @@ cache.type = memory
     assert!(told(&checked, "warnings").contains(&unknown), "{checked:#}");
 }
 
+/// A value of several lines takes several lines of TOML as well, and not always the same number.
+#[test]
+fn mistake_after_a_value_of_several_lines_has_its_line() {
+    let place = Place::new();
+    let ini = "\
+[app:main]
+cache.backend = dogpile.cache.dbm
+cache.arguments.filename = kept
+    in several
+
+    lines
+cache.arguments.lock_timeout = soon
+cache.expiration_time = 5
+";
+    place.write("app.ini", ini);
+    let (_, checked) = place.json(&["check", "app.ini"]);
+    let problems = told(&checked, "problems");
+    let found = problems.iter().find(|(_, text)| text.contains("lock_timeout"));
+    assert_eq!(found.map(|(line, _)| *line), Some(7), "{checked:#}");
+}
+
 #[test]
 fn file_that_exists_is_not_overwritten_without_force() {
     let place = Place::new();

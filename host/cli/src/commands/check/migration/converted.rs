@@ -27,11 +27,13 @@ impl Converted {
         self.warnings.push(at(line, Some(region), warning));
     }
 
-    /// Adds a line of TOML, which comes from `line` in the ini file.
+    /// Adds text of TOML, which comes from `line` in the ini file. A string with line breaks takes several lines of TOML.
     pub(super) fn write(&mut self, line: usize, text: &str) {
-        self.toml.push_str(text);
-        self.toml.push('\n');
-        self.lines.push(line);
+        for text in text.split('\n') {
+            self.toml.push_str(text);
+            self.toml.push('\n');
+            self.lines.push(line);
+        }
     }
 }
 
