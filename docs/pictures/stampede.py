@@ -20,7 +20,7 @@ def x(microseconds):
 def panel(run, top, title, parts):
     parts.append(f'<text x="{LEFT}" y="{top}" font-weight="bold">{title}</text>')
     for number, row in enumerate(run["rows"]):
-        begin, end, y = row["asked_us"], row["answered_us"], top + 10 + number * ROW
+        begin, end, y = row["asked_us"], row["returned_us"], top + 10 + number * ROW
         color = {"waited": WAITED, "created": CREATED, "got_old_value": OLD}[row["role"]]
         width = max(x(end) - x(begin), 4)
         parts.append(f'<rect x="{x(begin):.1f}" y="{y}" width="{width:.1f}" height="{ROW - 1}" fill="{color}"/>')

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page, safe_json};
+use crate::page::{Color, Page, safe_json};
 
 /// The result of a subcommand.
 pub(crate) trait Answer {
@@ -75,7 +75,7 @@ fn complain(error: &CommandError, json: bool) {
         return write_json(&object);
     }
     let mut page = Page::new();
-    let mark = page.paint(Colour::Red, "error");
+    let mark = page.paint(Color::Red, "error");
     for (number, text) in said.iter().enumerate() {
         for (line, text) in text.lines().enumerate() {
             match (number, line) {

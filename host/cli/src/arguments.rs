@@ -292,13 +292,16 @@ impl Stampede {
 #[derive(Debug, Args)]
 pub(crate) struct Simulation {
     /// With --outage: duration of the simulation, in seconds
-    #[arg(long, default_value_t = 5, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(2..=60))]
+    #[arg(long, default_value_t = 5)]
+    #[arg(requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(2..=60))]
     pub(crate) seconds: u64,
     /// With --outage: number of threads that make requests of each region
-    #[arg(long, default_value_t = 16, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=256))]
+    #[arg(long, default_value_t = 16)]
+    #[arg(requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=256))]
     pub(crate) workers: u64,
     /// With --outage: number of keys that they request
-    #[arg(long, default_value_t = 4, requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(long, default_value_t = 4)]
+    #[arg(requires = "outage", conflicts_with = "region", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) keys: u64,
     /// With --outage: the seed of the requests; the same seed makes the same requests
     #[arg(long, default_value_t = 1, requires = "outage", conflicts_with = "region")]

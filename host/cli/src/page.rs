@@ -25,7 +25,7 @@ const END: char = '\u{F8FF}';
 
 /// The colors, by their use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colour {
+pub(crate) enum Color {
     Green,
     Yellow,
     Red,
@@ -51,8 +51,8 @@ impl Page {
     }
 
     /// Returns `text` in a color.
-    pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
-        let (mark, _) = MARKS[colour as usize];
+    pub(crate) fn paint(&self, color: Color, text: &str) -> String {
+        let (mark, _) = MARKS[color as usize];
         format!("{mark}{text}{END}")
     }
 
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn colors_take_no_column() {
         let mut page = Page::new();
-        let painted = page.paint(Colour::Red, "ab");
+        let painted = page.paint(Color::Red, "ab");
         assert_eq!(columns(&painted), 2);
         page.line(painted);
         assert_eq!(page.into_text(), "\u{1b}[31mab\u{1b}[0m\n");

@@ -15,10 +15,10 @@ impl Svg {
     }
 
     /// Adds a filled rectangle. A browser shows `told` as its tooltip.
-    pub(crate) fn rectangle(&mut self, at: (f64, f64), size: (f64, f64), colour: &str, told: &str) {
+    pub(crate) fn rectangle(&mut self, at: (f64, f64), size: (f64, f64), color: &str, told: &str) {
         let ((x, y), (width, height), told) = (at, size, escaped(told));
         self.push(&format!(
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\">\
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{color}\">\
              <title>{told}</title></rect>"
         ));
     }

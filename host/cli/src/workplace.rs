@@ -41,7 +41,8 @@ pub(crate) fn read_configuration(path: &Path) -> Result<String, CommandError> {
 }
 
 /// What is said of a region whose values end with the process.
-pub(crate) const IN_PROCESS: &str = ": the backend of the region keeps values in its process only, so that this command has none of those of others";
+pub(crate) const IN_PROCESS: &str = ": the backend of the region keeps values in its process only, so that this command \
+                                     has none of those of others";
 
 /// Returns whether the values of `region` are only in this process. Other stores have a name that processes share.
 pub(crate) fn is_in_process(region: &CacheRegion) -> Result<bool, CommandError> {

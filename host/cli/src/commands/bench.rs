@@ -11,7 +11,7 @@ use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Bench;
 use crate::error::causes;
 use crate::histogram::{Bar, Histogram};
-use crate::page::{Colour, Page, padded};
+use crate::page::{Color, Page, padded};
 use crate::svg::Svg;
 use crate::{times, workplace};
 
@@ -104,10 +104,10 @@ impl Measured {
         svg.title((20.0, 24.0), &format!("Durations of calls of region {:?}", self.region));
         svg.text((20.0, 42.0), &self.heading());
         let mut y = 76.0;
-        for ((name, latencies), colour) in self.sorts().zip(["steelblue", "goldenrod"]) {
-            svg.rectangle((20.0, y - 10.0), (12.0, 12.0), colour, name);
+        for ((name, latencies), color) in self.sorts().zip(["steelblue", "goldenrod"]) {
+            svg.rectangle((20.0, y - 10.0), (12.0, 12.0), color, name);
             svg.text((38.0, y), &format!("{name}: {}", latencies.summary()));
-            latencies.draw(&mut svg, y + 34.0, colour);
+            latencies.draw(&mut svg, y + 34.0, color);
             y += 16.0 * (latencies.bars.len() + 5) as f64;
         }
         svg.finish()
@@ -148,7 +148,7 @@ impl Latencies {
     }
 
     /// Draws the histogram below `y`. Its axis is the share of the calls.
-    fn draw(&self, svg: &mut Svg, y: f64, colour: &str) {
+    fn draw(&self, svg: &mut Svg, y: f64, color: &str) {
         let (left, wide) = (200.0, 480.0);
         let bottom = y + 16.0 * self.bars.len() as f64;
         let all = self.axis();
@@ -163,7 +163,7 @@ impl Latencies {
             let y = y + 16.0 * number as f64;
             let width = wide * self.percent(bar) / all;
             svg.text_before((left - 10.0, y + 12.0), &range(bar));
-            svg.rectangle((left, y + 2.0), (width, 12.0), colour, &format!("{} calls", bar.count));
+            svg.rectangle((left, y + 2.0), (width, 12.0), color, &format!("{} calls", bar.count));
             svg.text((left + width + 6.0, y + 12.0), &self.share(bar));
         }
     }
@@ -191,7 +191,7 @@ impl Latencies {
         ));
         for bar in &self.bars {
             let length = (self.percent(bar) / all * LONGEST_BAR as f64).ceil() as usize;
-            let drawn = page.paint(Colour::Blue, &"#".repeat(length));
+            let drawn = page.paint(Color::Blue, &"#".repeat(length));
             page.line(format!("  {}  {drawn} {}", padded(&range(bar), RANGE), self.share(bar)));
         }
     }
@@ -207,7 +207,7 @@ impl Answer for Measured {
     }
 
     fn show(&self, page: &mut Page) {
-        let region = page.paint(Colour::Bold, &format!("{:?}", self.region));
+        let region = page.paint(Color::Bold, &format!("{:?}", self.region));
         page.line(format!("region {region}: {}", self.heading()));
         for (name, latencies) in self.sorts() {
             page.line("");
@@ -218,7 +218,7 @@ impl Answer for Measured {
             page.line(format!("reads that found nothing: {}", self.misses));
         }
         if self.failures > 0 {
-            let mark = page.paint(Colour::Red, &format!("calls that failed: {}", self.failures));
+            let mark = page.paint(Color::Red, &format!("calls that failed: {}", self.failures));
             page.wrapped(&format!("{mark}: "), "  ", &self.first_failure.join(": "));
         }
     }

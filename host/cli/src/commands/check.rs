@@ -24,7 +24,7 @@ use crate::arguments::Check;
 use crate::document::Step::Name;
 use crate::document::{Document, Place};
 use crate::error::CommandError;
-use crate::page::{Colour, Page};
+use crate::page::{Color, Page};
 use crate::workplace;
 
 /// The results of checking a configuration.
@@ -169,7 +169,7 @@ impl Checked {
 
     fn show_problem(&self, page: &mut Page, problem: &Problem, mark: &str) {
         let Place { line, column } = problem.place;
-        let place = page.paint(Colour::Bold, &format!("{}:{line}:{column}", self.file.display()));
+        let place = page.paint(Color::Bold, &format!("{}:{line}:{column}", self.file.display()));
         page.line(match &problem.region {
             Some(region) => format!("{place}: {mark}region {region:?}"),
             None => format!("{place}: {mark}").trim_end().to_owned(),
@@ -203,19 +203,19 @@ impl Answer for Checked {
             page.table(&rows);
         }
         self.problems.iter().for_each(|problem| self.show_problem(page, problem, ""));
-        let mark = format!("{}: ", page.paint(Colour::Yellow, "warning"));
+        let mark = format!("{}: ", page.paint(Color::Yellow, "warning"));
         self.warnings.iter().for_each(|warning| self.show_problem(page, warning, &mark));
         let works = |region: &&Opened| region.problem.is_empty();
         let (regions, problems) = (self.regions.iter().filter(works).count(), self.problems.len());
         let verdict = match problems {
-            0 => page.paint(Colour::Green, "nothing is wrong"),
-            1 => page.paint(Colour::Red, "1 problem"),
-            _ => page.paint(Colour::Red, &format!("{problems} problems")),
+            0 => page.paint(Color::Green, "nothing is wrong"),
+            1 => page.paint(Color::Red, "1 problem"),
+            _ => page.paint(Color::Red, &format!("{problems} problems")),
         };
         let warnings = match self.warnings.len() {
             0 => String::new(),
-            1 => page.paint(Colour::Yellow, "; 1 warning"),
-            many => page.paint(Colour::Yellow, &format!("; {many} warnings")),
+            1 => page.paint(Color::Yellow, "; 1 warning"),
+            many => page.paint(Color::Yellow, &format!("; {many} warnings")),
         };
         page.line(format!("regions that work: {regions}; {verdict}{warnings}"));
         if let Some(path) = &self.written {

@@ -10,7 +10,7 @@ use super::peek;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Key;
 use crate::error::CommandError;
-use crate::page::{Colour, Page};
+use crate::page::{Color, Page};
 use crate::{times, workplace};
 
 /// The value of a key.
@@ -72,7 +72,7 @@ impl Answer for Found {
             Some(Value::String(text)) => page.line(text),
             Some(value) => page.line(format!("{value:#}")),
             None => {
-                let none = page.paint(Colour::Yellow, "no value");
+                let none = page.paint(Color::Yellow, "no value");
                 page.wrapped(&format!("{none}: "), "  ", self.reason.as_deref().unwrap_or_default());
             }
         }

@@ -12,7 +12,7 @@ use super::peek;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Key;
 use crate::error::CommandError;
-use crate::page::{Colour, Page, padded, shortened};
+use crate::page::{Color, Page, padded, shortened};
 use crate::times;
 use crate::workplace;
 
@@ -109,7 +109,7 @@ impl Answer for Stored {
     }
 
     fn show(&self, page: &mut Page) {
-        let name = |page: &Page, name: &str| page.paint(Colour::Dim, &padded(name, 13));
+        let name = |page: &Page, name: &str| page.paint(Color::Dim, &padded(name, 13));
         let mut fact = |what: &str, text: &str| {
             let first = name(page, what);
             page.wrapped(&first, &" ".repeat(13), text);

@@ -14,7 +14,7 @@ use self::timeline::{Role, Row};
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::{Region, Stampede};
 use crate::error::CommandError;
-use crate::page::{Colour, Page};
+use crate::page::{Color, Page};
 use crate::workplace;
 
 /// What happened.
@@ -81,7 +81,7 @@ impl Happened {
             .map(|(process, one)| row(process, one, noted, first))
             .collect();
         let count = |role| rows.iter().filter(|row| row.role == role).count();
-        let last = rows.iter().map(|row| row.answered_us).max().unwrap_or(0);
+        let last = rows.iter().map(|row| row.returned_us).max().unwrap_or(0);
         let made = rows.iter().filter_map(|row| row.created_us).map(|(_, to)| to).max();
         Happened {
             region: region.to_owned(),
@@ -120,7 +120,7 @@ fn row(process: u64, one: &Noted, all: &[Vec<Noted>], first: u64) -> Row {
         thread: one.thread,
         role: role(one, all),
         asked_us: since(one.asked),
-        answered_us: since(one.answered),
+        returned_us: since(one.returned),
         created_us: one.created.map(|(from, to)| (since(from), since(to))),
         error: one.error.clone(),
     }
@@ -146,7 +146,7 @@ impl Answer for Happened {
     }
 
     fn show(&self, page: &mut Page) {
-        let region = page.paint(Colour::Bold, &format!("{:?}", self.region));
+        let region = page.paint(Color::Bold, &format!("{:?}", self.region));
         page.line(format!("stampede on one key of region {region}"));
         page.line("");
         timeline::show(page, &self.rows, self.length_us);
@@ -161,11 +161,11 @@ impl Answer for Happened {
         if self.created > 1 && self.got_old_value == 0 {
             let told = "more than one created: the region has no lock across processes, or the store keeps nothing \
                         between them";
-            let mark = page.paint(Colour::Yellow, "note");
+            let mark = page.paint(Color::Yellow, "note");
             page.wrapped(&format!("{mark}: "), "  ", told);
         }
         if let Some(error) = self.rows.iter().find_map(|row| row.error.as_ref()) {
-            let mark = page.paint(Colour::Red, "the first failure");
+            let mark = page.paint(Color::Red, "the first failure");
             page.wrapped(&format!("{mark}: "), "  ", error);
         }
     }

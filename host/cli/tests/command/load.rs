@@ -102,7 +102,7 @@ fn one_thread_of_all_processes_creates_a_cold_key() {
     let made = creator["created_us"][1].as_u64().unwrap();
     for row in rows {
         assert!(
-            row["answered_us"].as_u64().unwrap() >= made,
+            row["returned_us"].as_u64().unwrap() >= made,
             "no thread returns before the value is created: {row}"
         );
     }

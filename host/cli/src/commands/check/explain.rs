@@ -9,7 +9,7 @@ mod settings;
 use serde::Serialize;
 
 use self::case::Case;
-use crate::page::{Colour, Page, columns, padded};
+use crate::page::{Color, Page, columns, padded};
 
 pub(super) use self::backend::ServerExpiry;
 pub(super) use self::settings::Settings;
@@ -48,11 +48,11 @@ pub(super) fn explain(settings: &Settings) -> Explanation {
 
 impl Explanation {
     pub(super) fn write(&self, page: &mut Page) {
-        let region = page.paint(Colour::Bold, &format!("{:?}", self.region));
+        let region = page.paint(Color::Bold, &format!("{:?}", self.region));
         page.line(format!("region {region} on {}, for get_or_create", self.backend));
         for Section { title, cases } in &self.sections {
             page.line("");
-            page.line(page.paint(Colour::Bold, title));
+            page.line(page.paint(Color::Bold, title));
             for Case { when, what } in cases {
                 let indented = format!("  {}", padded(when, CASES));
                 if columns(when) > CASES {

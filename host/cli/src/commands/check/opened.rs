@@ -11,7 +11,7 @@ use toml::Table;
 
 use super::super::peek;
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page, shortened};
+use crate::page::{Color, Page, shortened};
 use crate::servers::{Findings, Servers};
 use crate::times;
 
@@ -52,8 +52,8 @@ impl Opened {
             None => "-".to_owned(),
         };
         let state = match self.problem.is_empty() {
-            true => page.paint(Colour::Green, "ok"),
-            false => page.paint(Colour::Red, "fails"),
+            true => page.paint(Color::Green, "ok"),
+            false => page.paint(Color::Red, "fails"),
         };
         let (region, backend) = (shortened(&self.region, 20), shortened(&self.backend, 30));
         vec![region, backend, time(self.open_ms), time(self.ping_ms), state]

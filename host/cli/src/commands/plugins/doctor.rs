@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Folders;
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page};
+use crate::page::{Color, Page};
 use crate::{plugin_files, workplace};
 
 /// Everything that decides whether a plugin is found.
@@ -160,11 +160,11 @@ impl Answer for Diagnosis {
         page.line(format!("this host: ABI {}, {}", self.abi_version, self.architecture));
         for finding in &self.findings {
             let mark = match finding.problem {
-                Some(_) => page.paint(Colour::Red, "!"),
-                None => page.paint(Colour::Green, "+"),
+                Some(_) => page.paint(Color::Red, "!"),
+                None => page.paint(Color::Green, "+"),
             };
             let path = finding.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-            let dim = page.paint(Colour::Dim, finding.what);
+            let dim = page.paint(Color::Dim, finding.what);
             page.line(format!("{mark} {dim} {path}"));
             if !finding.seen.is_empty() {
                 page.wrapped("    ", "    ", &finding.seen);
@@ -174,7 +174,7 @@ impl Answer for Diagnosis {
             }
         }
         if let Some(missed) = &self.missed {
-            let name = page.paint(Colour::Bold, &missed.name);
+            let name = page.paint(Color::Bold, &missed.name);
             page.wrapped(&format!("{name}: "), "    ", &missed.result);
         }
     }

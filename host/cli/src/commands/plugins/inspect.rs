@@ -6,7 +6,7 @@ use dogpile::registry::{LibraryDescription, ManifestEntry};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
-use crate::page::{Colour, Page, padded};
+use crate::page::{Color, Page, padded};
 use crate::plugin_files;
 
 /// What a library reports about itself.
@@ -55,7 +55,7 @@ impl Answer for Inspected {
 
     fn show(&self, page: &mut Page) {
         let mut fact = |what: &str, text: &str| {
-            let first = page.paint(Colour::Dim, &padded(what, 10));
+            let first = page.paint(Color::Dim, &padded(what, 10));
             page.wrapped(&first, &" ".repeat(10), text);
         };
         fact("library", &self.library.display().to_string());

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::Folders;
 use crate::error::causes;
-use crate::page::{Colour, Page, padded};
+use crate::page::{Color, Page, padded};
 use crate::{plugin_files, workplace};
 
 /// The entry points and the problems.
@@ -112,9 +112,9 @@ impl Line {
     }
 
     fn show(&self, page: &mut Page) {
-        let colour = if self.is_good() { Colour::Green } else { Colour::Red };
-        let state = page.paint(colour, if self.is_good() { "ok" } else { "refused" });
-        let name = page.paint(Colour::Bold, &self.name);
+        let color = if self.is_good() { Color::Green } else { Color::Red };
+        let state = page.paint(color, if self.is_good() { "ok" } else { "refused" });
+        let name = page.paint(Color::Bold, &self.name);
         page.line(format!(
             "{}  {}  {}  {state}",
             padded(&name, 36),
@@ -153,7 +153,7 @@ impl Answer for Listed {
     fn show(&self, page: &mut Page) {
         self.entry_points.iter().for_each(|line| line.show(page));
         for problem in &self.problems {
-            let mark = page.paint(Colour::Yellow, "skipped");
+            let mark = page.paint(Color::Yellow, "skipped");
             page.wrapped(&format!("{mark}: "), "    ", problem);
         }
     }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::{Hold, Verify};
 use crate::error::{CommandError, causes};
-use crate::page::{Colour, Page, padded, shortened};
+use crate::page::{Color, Page, padded, shortened};
 use crate::{plugin_files, workplace};
 
 /// The backend around which a proxy is verified.
@@ -213,17 +213,17 @@ impl LevelTold {
     }
 
     fn row(&self, page: &Page) -> Vec<String> {
-        let verdict = page.paint(colour(self.verdict), self.verdict);
+        let verdict = page.paint(color(self.verdict), self.verdict);
         let counts = [self.passed, self.skipped, self.failed].map(|count| count.to_string());
         [vec![format!("  {}", self.name.replace('_', " "))], counts.to_vec(), vec![verdict]].concat()
     }
 }
 
-fn colour(outcome: &str) -> Colour {
+fn color(outcome: &str) -> Color {
     match outcome {
-        "passed" => Colour::Green,
-        "skipped" => Colour::Yellow,
-        _ => Colour::Red,
+        "passed" => Color::Green,
+        "skipped" => Color::Yellow,
+        _ => Color::Red,
     }
 }
 
@@ -231,7 +231,7 @@ impl SetupReport {
     /// Shows a table of the levels, and below it the failed and skipped ones with their reasons.
     fn show(&self, page: &mut Page) {
         page.line("");
-        let name = page.paint(Colour::Bold, &self.name);
+        let name = page.paint(Color::Bold, &self.name);
         page.line(format!("{name} ({})", self.kind));
         let mut rows = vec![["  level", "passed", "skipped", "failed", ""].map(str::to_owned).to_vec()];
         rows.extend(self.levels.iter().map(|level| level.row(page)));
@@ -250,7 +250,7 @@ impl SetupReport {
     }
 
     fn show_reason(&self, page: &mut Page, outcome: &str, name: &str, reason: &str) {
-        let outcome = page.paint(colour(outcome), outcome);
+        let outcome = page.paint(color(outcome), outcome);
         page.line(format!("  {}  {}", padded(&outcome, 7), name.replace('_', " ")));
         page.wrapped("           ", "           ", reason);
     }
@@ -270,8 +270,8 @@ impl Answer for Verified {
         let mut rows = vec![["entry point", "passed", "skipped", "failed", ""].map(str::to_owned).to_vec()];
         for setup in &self.setups {
             let verdict = match setup.failed {
-                0 => page.paint(Colour::Green, "conforms"),
-                _ => page.paint(Colour::Red, "fails"),
+                0 => page.paint(Color::Green, "conforms"),
+                _ => page.paint(Color::Red, "fails"),
             };
             let counts = [setup.passed, setup.skipped, setup.failed].map(|count| count.to_string());
             rows.push([vec![shortened(&setup.name, 40)], counts.to_vec(), vec![verdict]].concat());

@@ -29,7 +29,7 @@ pub(super) struct Made {
 pub(super) struct Noted {
     pub(super) thread: u64,
     pub(super) asked: u64,
-    pub(super) answered: u64,
+    pub(super) returned: u64,
     /// The times at which its creator began and ended, if it created.
     pub(super) created: Option<(u64, u64)>,
     /// The value that it got.
@@ -70,12 +70,12 @@ fn ask(region: &CacheRegion, start: &Barrier, asked: &StampedeProcess, thread: u
         created = Some((began, now()));
         Made { by: Some((asked.number, thread)) }
     });
-    let answered = now();
+    let returned = now();
     let (value, error) = match answer {
         Ok(value) => (Some(value), None),
         Err(error) => (None, Some(causes(&error).join(": "))),
     };
-    Noted { thread, asked: began, answered, created, value, error }
+    Noted { thread, asked: began, returned, created, value, error }
 }
 
 fn now() -> u64 {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::axis::Axis;
-use crate::page::{Colour, Page, padded};
+use crate::page::{Color, Page, padded};
 use crate::svg::Svg;
 
 /// The number of columns for the time.
@@ -40,7 +40,7 @@ pub(super) struct Row {
     pub(super) thread: u64,
     pub(super) role: Role,
     pub(super) asked_us: u64,
-    pub(super) answered_us: u64,
+    pub(super) returned_us: u64,
     pub(super) created_us: Option<(u64, u64)>,
     pub(super) error: Option<String>,
 }
@@ -56,13 +56,13 @@ impl Role {
         }
     }
 
-    fn look(self) -> (Colour, &'static str) {
+    fn look(self) -> (Color, &'static str) {
         match self {
-            Role::Created => (Colour::Green, "seagreen"),
-            Role::Waited => (Colour::Yellow, "goldenrod"),
-            Role::GotOldValue => (Colour::Blue, "steelblue"),
-            Role::Hit => (Colour::Dim, "slategray"),
-            Role::Failed => (Colour::Red, "firebrick"),
+            Role::Created => (Color::Green, "seagreen"),
+            Role::Waited => (Color::Yellow, "goldenrod"),
+            Role::GotOldValue => (Color::Blue, "steelblue"),
+            Role::Hit => (Color::Dim, "slategray"),
+            Role::Failed => (Color::Red, "firebrick"),
         }
     }
 }
@@ -77,10 +77,10 @@ pub(super) fn show(page: &mut Page, rows: &[Row], length: u64) {
         page.line(format!("{} {line}", padded(name, NAMES)));
     }
     for row in rows.iter().take(ROWS) {
-        let (colour, _) = row.role.look();
-        let role = page.paint(colour, row.role.text());
+        let (color, _) = row.role.look();
+        let role = page.paint(color, row.role.text());
         let name = format!("{:>7}.{}", row.process, row.thread);
-        let drawn = page.paint(colour, &drawn(row, &axis));
+        let drawn = page.paint(color, &drawn(row, &axis));
         page.line(format!("{} {} {role}", padded(&name, NAMES), padded(&drawn, COLUMNS as usize)));
     }
     if rows.len() > ROWS {
@@ -92,11 +92,11 @@ pub(super) fn show(page: &mut Page, rows: &[Row], length: u64) {
 /// Returns the line of a thread, with spaces before its call and after its end.
 fn drawn(row: &Row, axis: &Axis) -> String {
     let column = |us: u64| axis.part(us, COLUMNS);
-    let answered = column(row.answered_us);
+    let returned = column(row.returned_us);
     let creates = row.created_us.map(|(from, to)| column(from)..=column(to));
     let at = |number: usize| match number {
-        _ if number == answered => '|',
-        _ if number < column(row.asked_us) || number > answered => ' ',
+        _ if number == returned => '|',
+        _ if number < column(row.asked_us) || number > returned => ' ',
         _ if creates.as_ref().is_some_and(|creates| creates.contains(&number)) => '#',
         _ => '.',
     };
@@ -121,21 +121,21 @@ pub(super) fn drawing(region: &str, summary: &str, rows: &[Row], length: u64) ->
     }
     for (number, row) in rows.iter().enumerate() {
         let y = top + high * number as f64;
-        let (_, colour) = row.role.look();
+        let (_, color) = row.role.look();
         let told = format!(
             "{}: called at {} µs, got its value at {} µs",
             row.role.text(),
             row.asked_us,
-            row.answered_us
+            row.returned_us
         );
         svg.text_before((left - 10.0, y + 10.0), &format!("{}.{}", row.process, row.thread));
         let mut bar = |from: u64, to: u64, high: f64| {
             let width = (x(to) - x(from)).max(THINNEST);
-            svg.rectangle((x(from), y + (10.0 - high) / 2.0), (width, high), colour, &told);
+            svg.rectangle((x(from), y + (10.0 - high) / 2.0), (width, high), color, &told);
         };
         // A short mark is high, so that it is seen.
-        let is_short = x(row.answered_us) - x(row.asked_us) < THINNEST;
-        bar(row.asked_us, row.answered_us, if is_short { 10.0 } else { 5.0 });
+        let is_short = x(row.returned_us) - x(row.asked_us) < THINNEST;
+        bar(row.asked_us, row.returned_us, if is_short { 10.0 } else { 5.0 });
         if let Some((from, to)) = row.created_us {
             bar(from, to, 10.0);
         }
@@ -169,7 +169,7 @@ mod tests {
             thread: 0,
             role: Role::Created,
             asked_us: 10,
-            answered_us: 40,
+            returned_us: 40,
             created_us,
             error: None,
         };

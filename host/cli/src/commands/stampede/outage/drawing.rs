@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{COLUMNS, Plan, milliseconds};
 use super::tally::{Column, Tally};
-use crate::page::{Colour, Page};
+use crate::page::{Color, Page};
 
 /// The number of columns for the names of the lines.
 const NAMES: usize = 12;
@@ -21,7 +21,7 @@ pub(super) fn begin(page: &mut Page, plan: &Plan) {
             name,
             "",
             &state
-                .map(|is_down| if is_down { (Some(Colour::Red), 'X') } else { (None, '-') })
+                .map(|is_down| if is_down { (Some(Color::Red), 'X') } else { (None, '-') })
                 .collect::<Vec<_>>(),
         );
     }
@@ -30,19 +30,19 @@ pub(super) fn begin(page: &mut Page, plan: &Plan) {
 /// Draws the results of a region's users.
 pub(super) fn region(page: &mut Page, name: &str, settings: &str, tally: &Tally) {
     page.line("");
-    let name = page.paint(Colour::Bold, name);
+    let name = page.paint(Color::Bold, name);
     page.wrapped("", "  ", &if settings.is_empty() { name } else { format!("{name}: {settings}") });
     let totals = [tally.fresh, tally.stale, tally.errors];
-    let names = [("  fresh", Colour::Green), ("  stale", Colour::Yellow), ("  errors", Colour::Red)];
-    for (sort, ((name, colour), total)) in names.into_iter().zip(totals).enumerate() {
+    let names = [("  fresh", Color::Green), ("  stale", Color::Yellow), ("  errors", Color::Red)];
+    for (sort, ((name, color), total)) in names.into_iter().zip(totals).enumerate() {
         let share = |column: &Column| {
             let served = [column.fresh, column.stale, column.errors];
-            (Some(colour), mark(served[sort], served.iter().sum()))
+            (Some(color), mark(served[sort], served.iter().sum()))
         };
         let marks: Vec<_> = tally.columns.iter().map(share).collect();
         line(page, name, &total.to_string(), &marks);
     }
-    let creations = |column: &Column| (Some(Colour::Blue), digit(column.creations));
+    let creations = |column: &Column| (Some(Color::Blue), digit(column.creations));
     line(
         page,
         "  creations",
@@ -90,9 +90,9 @@ pub(super) fn end<'t>(page: &mut Page, plan: &Plan, tallies: impl Iterator<Item 
 }
 
 /// Draws one line: its name, a mark for each part of the time, and a total.
-fn line(page: &mut Page, name: &str, total: &str, marks: &[(Option<Colour>, char)]) {
-    let paint = |(colour, mark): &(Option<Colour>, char)| match colour {
-        Some(colour) if *mark != ' ' => page.paint(*colour, &mark.to_string()),
+fn line(page: &mut Page, name: &str, total: &str, marks: &[(Option<Color>, char)]) {
+    let paint = |(color, mark): &(Option<Color>, char)| match color {
+        Some(color) if *mark != ' ' => page.paint(*color, &mark.to_string()),
         _ => mark.to_string(),
     };
     let drawn: String = marks.iter().map(paint).collect();
