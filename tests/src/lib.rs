@@ -32,6 +32,7 @@ pub mod libraries;
 pub mod load;
 #[cfg(feature = "servers")]
 pub mod memcached;
+pub mod needs;
 #[cfg(feature = "servers")]
 pub mod peer;
 #[cfg(feature = "servers")]

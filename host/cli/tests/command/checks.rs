@@ -192,31 +192,33 @@ fn region_is_explained_without_being_opened() {
     assert!(unknown.err.contains("no region \"b\""), "{}", unknown.err);
 }
 
-#[test]
-fn server_that_keeps_keys_forever_is_a_warning() {
-    let Some((place, server)) = crate::load::shared() else { return };
-    let (code, checked) = place.json(&["check"]);
-    assert_eq!((code, &checked["problems"]), (0, &Value::Array(vec![])), "a warning is not a problem");
-    let warning = &checked["warnings"][0];
-    assert_eq!((&warning["region"], &warning["line"]), (&"a".into(), &2.into()), "{checked}");
-    let text = warning["problem"][0].as_str().unwrap();
-    assert!(
-        text.contains("never expire on the server") && text.contains("\"redis_expiration_time\""),
-        "{text}"
-    );
-    let shown = place.run(&["check"]).good();
-    fits_a_terminal(&shown);
-    assert!(shown.contains("regions.toml:2:1: warning: region \"a\"\n"), "{shown}");
-    assert!(shown.ends_with("regions that work: 1; nothing is wrong; 1 warning\n"), "{shown}");
+dogpile_tests::needs_redis! {
+    #[test]
+    fn server_that_keeps_keys_forever_is_a_warning() {
+        let (place, server) = crate::load::shared();
+        let (code, checked) = place.json(&["check"]);
+        assert_eq!((code, &checked["problems"]), (0, &Value::Array(vec![])), "a warning is not a problem");
+        let warning = &checked["warnings"][0];
+        assert_eq!((&warning["region"], &warning["line"]), (&"a".into(), &2.into()), "{checked}");
+        let text = warning["problem"][0].as_str().unwrap();
+        assert!(
+            text.contains("never expire on the server") && text.contains("\"redis_expiration_time\""),
+            "{text}"
+        );
+        let shown = place.run(&["check"]).good();
+        fits_a_terminal(&shown);
+        assert!(shown.contains("regions.toml:2:1: warning: region \"a\"\n"), "{shown}");
+        assert!(shown.ends_with("regions that work: 1; nothing is wrong; 1 warning\n"), "{shown}");
 
-    let expiring = format!(
-        "[regions.a]\nbackend = 'dogpile.cache.redis'\n\
-         arguments = {{ host = '127.0.0.1', port = {}, redis_expiration_time = '1h' }}\n",
-        server.port()
-    );
-    place.write("regions.toml", &expiring);
-    let (code, checked) = place.json(&["check"]);
-    assert_eq!((code, &checked["warnings"]), (0, &Value::Array(vec![])), "{checked}");
+        let expiring = format!(
+            "[regions.a]\nbackend = 'dogpile.cache.redis'\n\
+             arguments = {{ host = '127.0.0.1', port = {}, redis_expiration_time = '1h' }}\n",
+            server.port()
+        );
+        place.write("regions.toml", &expiring);
+        let (code, checked) = place.json(&["check"]);
+        assert_eq!((code, &checked["warnings"]), (0, &Value::Array(vec![])), "{checked}");
+    }
 }
 
 /// Returns a port on which no process listens.
@@ -249,47 +251,47 @@ fn memcached_server_that_is_down_is_a_problem() {
     }
 }
 
-#[test]
-fn server_of_another_kind_is_a_problem() {
-    let redis = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}"));
-    let memcached = MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}"));
-    let (Ok(redis), Ok(memcached)) = (redis, memcached) else { return };
-    let place = Place::new();
-    let regions = format!(
-        "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\nexpiration_time = 60\nmax_stale = 0\n\
-         arguments = {{ url = '127.0.0.1:{}' }}\n\
-         [regions.b]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
-         arguments = {{ host = '127.0.0.1', port = {}, socket_timeout = 0.5 }}\n\
-         [regions.c]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
-         arguments = {{ url = 'rediss://127.0.0.1:{}', socket_timeout = 0.5 }}\n",
-        redis.port(),
-        memcached.port(),
-        redis.port()
-    );
-    place.write("regions.toml", &regions);
-    let (code, checked) = place.json(&["check"]);
-    let found = problems(&checked);
-    assert_eq!((code, found.len()), (1, 3), "{checked:#}");
-    assert!(
-        found[0].contains("replied as Redis does, but backend \"dogpile.cache.pylibmc\" needs memcached"),
-        "{found:?}"
-    );
-    assert!(
-        found[1].contains("replied as memcached does, but backend \"dogpile.cache.redis\" needs Redis"),
-        "{found:?}"
-    );
-    assert!(
-        found[2].contains("replied without TLS, but the region uses TLS; is this the port for TLS?"),
-        "{found:?}"
-    );
+dogpile_tests::needs_redis_and_memcached! {
+    #[test]
+    fn server_of_another_kind_is_a_problem() {
+        let (redis, memcached) = (RedisServer::start(&[]).unwrap(), MemcachedServer::start(&[]).unwrap());
+        let place = Place::new();
+        let regions = format!(
+            "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\nexpiration_time = 60\nmax_stale = 0\n\
+             arguments = {{ url = '127.0.0.1:{}' }}\n\
+             [regions.b]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
+             arguments = {{ host = '127.0.0.1', port = {}, socket_timeout = 0.5 }}\n\
+             [regions.c]\nbackend = 'dogpile.cache.redis'\nexpiration_time = 60\nmax_stale = 0\n\
+             arguments = {{ url = 'rediss://127.0.0.1:{}', socket_timeout = 0.5 }}\n",
+            redis.port(),
+            memcached.port(),
+            redis.port()
+        );
+        place.write("regions.toml", &regions);
+        let (code, checked) = place.json(&["check"]);
+        let found = problems(&checked);
+        assert_eq!((code, found.len()), (1, 3), "{checked:#}");
+        assert!(
+            found[0].contains("replied as Redis does, but backend \"dogpile.cache.pylibmc\" needs memcached"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].contains("replied as memcached does, but backend \"dogpile.cache.redis\" needs Redis"),
+            "{found:?}"
+        );
+        assert!(
+            found[2].contains("replied without TLS, but the region uses TLS; is this the port for TLS?"),
+            "{found:?}"
+        );
 
-    let right =
-        regions.replace(&format!("port = {},", memcached.port()), &format!("port = {},", redis.port()));
-    let right = right
-        .replace(&format!("url = '127.0.0.1:{}'", redis.port()), &format!("url = '{}'", memcached.url()));
-    place.write("regions.toml", right.split("[regions.c]").next().unwrap());
-    let (code, checked) = place.json(&["check"]);
-    assert_eq!((code, problems(&checked)), (0, vec![]), "{checked:#}");
+        let right =
+            regions.replace(&format!("port = {},", memcached.port()), &format!("port = {},", redis.port()));
+        let right = right
+            .replace(&format!("url = '127.0.0.1:{}'", redis.port()), &format!("url = '{}'", memcached.url()));
+        place.write("regions.toml", right.split("[regions.c]").next().unwrap());
+        let (code, checked) = place.json(&["check"]);
+        assert_eq!((code, problems(&checked)), (0, vec![]), "{checked:#}");
+    }
 }
 
 #[test]

@@ -13,9 +13,9 @@ fn in_memory() -> Place {
     place
 }
 
-/// Returns a region over a server, with its lock, or prints why the test is ignored.
-pub(crate) fn shared() -> Option<(Place, RedisServer)> {
-    let server = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")).ok()?;
+/// Returns a region over a server, with its lock.
+pub(crate) fn shared() -> (Place, RedisServer) {
+    let server = RedisServer::start(&[]).unwrap();
     let place = Place::new();
     let regions = format!(
         "[regions.a]\nbackend = 'dogpile.cache.redis'\n\
@@ -23,7 +23,7 @@ pub(crate) fn shared() -> Option<(Place, RedisServer)> {
         server.port()
     );
     place.write("regions.toml", &regions);
-    Some((place, server))
+    (place, server)
 }
 
 #[test]
@@ -67,20 +67,24 @@ fn bench_counts_every_call_and_draws_its_histogram() {
     }
 }
 
-#[test]
-fn bench_leaves_no_key_behind() {
-    let Some((place, server)) = shared() else { return };
-    place.run(&["bench", "a", "--operations", "50", "--keys", "20"]).good();
-    assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "{}", server.say(&["KEYS", "*"]));
+dogpile_tests::needs_redis! {
+    #[test]
+    fn bench_leaves_no_key_behind() {
+        let (place, server) = shared();
+        place.run(&["bench", "a", "--operations", "50", "--keys", "20"]).good();
+        assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "{}", server.say(&["KEYS", "*"]));
+    }
 }
 
-#[test]
-fn bench_of_an_unreachable_server_fails() {
-    let Some((place, mut server)) = shared() else { return };
-    server.kill();
-    let answer = place.run(&["bench", "a", "--operations", "5"]);
-    assert_eq!(answer.code, 1);
-    assert!(answer.err.starts_with("error: region \"a\" could not"), "{}", answer.err);
+dogpile_tests::needs_redis! {
+    #[test]
+    fn bench_of_an_unreachable_server_fails() {
+        let (place, mut server) = shared();
+        server.kill();
+        let answer = place.run(&["bench", "a", "--operations", "5"]);
+        assert_eq!(answer.code, 1);
+        assert!(answer.err.starts_with("error: region \"a\" could not"), "{}", answer.err);
+    }
 }
 
 /// Returns the number of threads with each role.
@@ -90,23 +94,25 @@ fn roles(happened: &Value) -> [u64; 5] {
 
 const SMALL: [&str; 8] = ["stampede", "a", "--processes", "2", "--threads", "3", "--takes", "100"];
 
-#[test]
-fn one_thread_of_all_processes_creates_a_cold_key() {
-    let Some((place, server)) = shared() else { return };
-    let (code, happened) = place.json(&SMALL);
-    let [created, waited, old, hit, failed] = roles(&happened);
-    // A thread that starts late on a busy machine finds the new value.
-    assert_eq!((code, created, waited + hit, old, failed), (0, 1, 5, 0, 0), "{happened:#}");
-    let rows = happened["rows"].as_array().unwrap();
-    let creator = rows.iter().find(|row| row["role"] == "created").unwrap();
-    let made = creator["created_us"][1].as_u64().unwrap();
-    for row in rows {
-        assert!(
-            row["returned_us"].as_u64().unwrap() >= made,
-            "no thread returns before the value is created: {row}"
-        );
+dogpile_tests::needs_redis! {
+    #[test]
+    fn one_thread_of_all_processes_creates_a_cold_key() {
+        let (place, server) = shared();
+        let (code, happened) = place.json(&SMALL);
+        let [created, waited, old, hit, failed] = roles(&happened);
+        // A thread that starts late on a busy machine finds the new value.
+        assert_eq!((code, created, waited + hit, old, failed), (0, 1, 5, 0, 0), "{happened:#}");
+        let rows = happened["rows"].as_array().unwrap();
+        let creator = rows.iter().find(|row| row["role"] == "created").unwrap();
+        let made = creator["created_us"][1].as_u64().unwrap();
+        for row in rows {
+            assert!(
+                row["returned_us"].as_u64().unwrap() >= made,
+                "no thread returns before the value is created: {row}"
+            );
+        }
+        assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "the key is removed: {}", server.say(&["KEYS", "*"]));
     }
-    assert_eq!(server.say(&["DBSIZE"]).trim(), "0", "the key is removed: {}", server.say(&["KEYS", "*"]));
 }
 
 #[test]
@@ -120,17 +126,19 @@ fn file_lock_excludes_creators_of_all_processes() {
     assert_eq!((code, roles(&happened)[0], roles(&happened)[4]), (0, 1, 0), "{happened:#}");
 }
 
-#[test]
-fn other_threads_get_the_stale_value_during_a_renewal() {
-    let Some((place, _server)) = shared() else { return };
-    // Long enough for all threads to ask while it is made, even on a busy machine.
-    let mut stale = SMALL;
-    stale[7] = "1500";
-    let (code, happened) = place.json(&[&stale[..], &["--stale"]].concat());
-    let [created, waited, old, hit, failed] = roles(&happened);
-    assert_eq!((code, created, failed, waited + old + hit), (0, 1, 0, 5), "{happened:#}");
-    // A thread whose request comes while the new value is stored looks like one that waited for it.
-    assert!(old > 0 && waited <= 1, "{happened:#}");
+dogpile_tests::needs_redis! {
+    #[test]
+    fn other_threads_get_the_stale_value_during_a_renewal() {
+        let (place, _server) = shared();
+        // Long enough for all threads to ask while it is made, even on a busy machine.
+        let mut stale = SMALL;
+        stale[7] = "1500";
+        let (code, happened) = place.json(&[&stale[..], &["--stale"]].concat());
+        let [created, waited, old, hit, failed] = roles(&happened);
+        assert_eq!((code, created, failed, waited + old + hit), (0, 1, 0, 5), "{happened:#}");
+        // A thread whose request comes while the new value is stored looks like one that waited for it.
+        assert!(old > 0 && waited <= 1, "{happened:#}");
+    }
 }
 
 #[test]

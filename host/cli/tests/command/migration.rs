@@ -49,6 +49,17 @@ config_prefix = cache.oslo
 key_mangler = sha1
 ";
 
+/// Stores a value as Python does, with the region of an ini file.
+const STORING: &str = "\
+import configparser
+from dogpile.cache import make_region
+from dogpile.cache.util import sha1_mangle_key
+ini = configparser.ConfigParser()
+ini.read('app.ini')
+region = make_region(key_mangler=sha1_mangle_key).configure_from_config(dict(ini['app:main']), 'cache.')
+region.set('tea', {'price': [350, 'ä']})
+";
+
 /// Returns the warnings or problems, each as its line and its messages.
 fn told(checked: &Value, sort: &str) -> Vec<(u64, String)> {
     let entry = |entry: &Value| {
@@ -298,31 +309,23 @@ fn ini_file_without_regions_is_a_problem() {
     }
 }
 
-/// Python writes with the ini file, and we read with what was written for us.
-#[test]
-fn converted_region_reads_what_python_stored() {
-    let Ok(python) = python().inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-    let Ok(server) = RedisServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")) else { return };
-    let place = Place::new();
-    let ini = format!(
-        "[app:main]\ncache.backend = dogpile.cache.redis\ncache.expiration_time = 600\ncache.arguments.host = 127.0.0.1\n\
-         cache.arguments.port = {}\ncache.arguments.distributed_lock = true\ncache.arguments.redis_expiration_time = 900\n\
-         cache.key_mangler = dogpile.cache.util.sha1_mangle_key\ncache.serializer = pickle\n",
-        server.port()
-    );
-    place.write("app.ini", &ini);
-    let program = "\
-import configparser
-from dogpile.cache import make_region
-from dogpile.cache.util import sha1_mangle_key
-ini = configparser.ConfigParser()
-ini.read('app.ini')
-region = make_region(key_mangler=sha1_mangle_key).configure_from_config(dict(ini['app:main']), 'cache.')
-region.set('tea', {'price': [350, 'ä']})
-";
-    let stored = Command::new(python).args(["-c", program]).current_dir(place.path("")).output().unwrap();
-    assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
-    place.run(&["check", "app.ini", "--write", "regions.toml"]).good();
-    let (code, found) = place.json(&["get", "cache", "tea"]);
-    assert_eq!((code, &found["value"]), (0, &json!({ "price": [350, "ä"] })), "{found}");
+dogpile_tests::needs_redis_and_python! {
+    /// Python writes with the ini file, and we read with what was written for us.
+    #[test]
+    fn converted_region_reads_what_python_stored() {
+        let (python, server) = (python().unwrap(), RedisServer::start(&[]).unwrap());
+        let place = Place::new();
+        let ini = format!(
+            "[app:main]\ncache.backend = dogpile.cache.redis\ncache.expiration_time = 600\ncache.arguments.host = 127.0.0.1\n\
+             cache.arguments.port = {}\ncache.arguments.distributed_lock = true\ncache.arguments.redis_expiration_time = 900\n\
+             cache.key_mangler = dogpile.cache.util.sha1_mangle_key\ncache.serializer = pickle\n",
+            server.port()
+        );
+        place.write("app.ini", &ini);
+        let stored = Command::new(python).args(["-c", STORING]).current_dir(place.path("")).output().unwrap();
+        assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
+        place.run(&["check", "app.ini", "--write", "regions.toml"]).good();
+        let (code, found) = place.json(&["get", "cache", "tea"]);
+        assert_eq!((code, &found["value"]), (0, &json!({ "price": [350, "ä"] })), "{found}");
+    }
 }

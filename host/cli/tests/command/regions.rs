@@ -79,27 +79,29 @@ fn inspect_shows_mangled_key_serializer_and_lock() {
     );
 }
 
-#[test]
-fn key_created_by_another_process_is_shown_as_locked() {
-    let Some((place, _server)) = shared() else { return };
-    let region = CacheRegion::with_defaults("a", RegionConfig::default());
-    Configuration::from_file(place.path("regions.toml")).unwrap().configure(&region).unwrap();
-    let ((begun, has_begun), end) = (channel(), Signal::default());
-    let finish = end.clone();
-    let creator = thread::spawn(move || {
-        region.get_or_create("k", || {
-            begun.send(()).unwrap();
-            finish.wait();
-            "made".to_owned()
-        })
-    });
-    has_begun.recv_timeout(dogpile_tests::threads::LIMIT).unwrap();
-    let (_, meanwhile) = place.json(&["inspect", "a", "k"]);
-    end.give();
-    assert_eq!(creator.join().unwrap().unwrap(), "made");
-    let (_, afterwards) = place.json(&["inspect", "a", "k"]);
-    assert_eq!((&meanwhile["locked"], &meanwhile["value"]), (&json!(true), &Value::Null));
-    assert_eq!((&afterwards["locked"], &afterwards["value"]["preview"]), (&json!(false), &json!("\"made\"")));
+dogpile_tests::needs_redis! {
+    #[test]
+    fn key_created_by_another_process_is_shown_as_locked() {
+        let (place, _server) = shared();
+        let region = CacheRegion::with_defaults("a", RegionConfig::default());
+        Configuration::from_file(place.path("regions.toml")).unwrap().configure(&region).unwrap();
+        let ((begun, has_begun), end) = (channel(), Signal::default());
+        let finish = end.clone();
+        let creator = thread::spawn(move || {
+            region.get_or_create("k", || {
+                begun.send(()).unwrap();
+                finish.wait();
+                "made".to_owned()
+            })
+        });
+        has_begun.recv_timeout(dogpile_tests::threads::LIMIT).unwrap();
+        let (_, meanwhile) = place.json(&["inspect", "a", "k"]);
+        end.give();
+        assert_eq!(creator.join().unwrap().unwrap(), "made");
+        let (_, afterwards) = place.json(&["inspect", "a", "k"]);
+        assert_eq!((&meanwhile["locked"], &meanwhile["value"]), (&json!(true), &Value::Null));
+        assert_eq!((&afterwards["locked"], &afterwards["value"]["preview"]), (&json!(false), &json!("\"made\"")));
+    }
 }
 
 #[test]
@@ -265,21 +267,21 @@ fn value_that_no_server_got_is_not_reported_as_stored() {
     assert!(found["reason"].as_str().unwrap().starts_with(&down), "{found}");
 }
 
-#[test]
-fn value_that_the_backend_skips_is_not_reported_as_stored() {
-    let Ok(server) = MemcachedServer::start(&[]).inspect_err(|why| eprintln!("ignored: {why}")) else {
-        return;
-    };
-    let place = Place::new();
-    let regions = format!(
-        "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\n\
-         arguments = {{ url = '{}', item_size_max = 2048, skip_oversized = true }}\n",
-        server.url()
-    );
-    place.write("regions.toml", &regions);
-    place.run(&["set", "a", "k", "small"]).good();
-    let (code, told) = place.json(&["set", "a", "k", &"x".repeat(5000)]);
-    let expected =
-        "\"k\" of region \"a\" is not stored: the backend or a proxy did not keep it; see `dogpile check`";
-    assert_eq!((code, told["error"].as_str().unwrap()), (1, expected));
+dogpile_tests::needs_memcached! {
+    #[test]
+    fn value_that_the_backend_skips_is_not_reported_as_stored() {
+        let server = MemcachedServer::start(&[]).unwrap();
+        let place = Place::new();
+        let regions = format!(
+            "[regions.a]\nbackend = 'dogpile.cache.pylibmc'\n\
+             arguments = {{ url = '{}', item_size_max = 2048, skip_oversized = true }}\n",
+            server.url()
+        );
+        place.write("regions.toml", &regions);
+        place.run(&["set", "a", "k", "small"]).good();
+        let (code, told) = place.json(&["set", "a", "k", &"x".repeat(5000)]);
+        let expected =
+            "\"k\" of region \"a\" is not stored: the backend or a proxy did not keep it; see `dogpile check`";
+        assert_eq!((code, told["error"].as_str().unwrap()), (1, expected));
+    }
 }
