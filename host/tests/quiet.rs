@@ -8,6 +8,9 @@
 #![deny(elided_lifetimes_in_paths, explicit_outlives_requirements, non_ascii_idents, redundant_lifetimes)]
 #![deny(clippy::all, clippy::pedantic)]
 
+#[path = "quiet/keys.rs"]
+pub mod keys;
+
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Arc;

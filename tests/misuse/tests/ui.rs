@@ -17,5 +17,4 @@ fn misuse_of_the_macros_is_one_error_with_a_hint() {
     cases.compile_fail("tests/ui/detached.rs");
     cases.compile_fail("tests/ui/recursion.rs");
     cases.compile_fail("tests/ui/fallible_creator.rs");
-    cases.pass("tests/ui/quiet_keys.rs");
 }

@@ -8,11 +8,11 @@ use dogpile::{CacheKey, CacheRegion, cache_on_arguments};
 static REGION: CacheRegion = CacheRegion::new("region");
 
 /// A newtype.
-#[derive(Clone, CacheKey)]
+#[derive(Clone, Debug, CacheKey)]
 pub struct UserId(pub u64);
 
 /// A struct whose fields are named like variables of the generated code.
-#[derive(CacheKey)]
+#[derive(Debug, CacheKey)]
 pub struct Query<'a, T: ?Sized, const N: usize>
 where
     T: AsRef<str>,
@@ -29,11 +29,11 @@ where
 }
 
 /// A type that is not part of a key.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Opaque;
 
 /// An enum.
-#[derive(Clone, CacheKey)]
+#[derive(Clone, Debug, CacheKey)]
 pub enum Color<T> {
     /// A variant.
     Red,
@@ -47,24 +47,32 @@ pub enum Color<T> {
 }
 
 /// An enum without variants.
-#[derive(Clone, CacheKey)]
+#[derive(Clone, Debug, CacheKey)]
 pub enum Never {}
 
 /// A struct that is written like its field.
-#[derive(Clone, CacheKey)]
+#[derive(Clone, Debug, CacheKey)]
 #[cache_key(transparent)]
 pub struct Transparent {
     /// The field.
     pub key: String,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "only the key matters")]
 #[cache_on_arguments(region = REGION)]
-fn text(id: UserId, query: Query<'_, str, 1>, color: Color<u8>, never: Option<Never>, name: Transparent) -> String {
+fn text(
+    id: UserId,
+    query: Query<'_, str, 1>,
+    color: Color<u8>,
+    never: Option<Never>,
+    name: Transparent,
+) -> String {
     let _ = (query, color, never);
     format!("{} {}", id.0, name.key)
 }
 
-fn main() {
+#[test]
+fn key_of_each_derived_type_is_quiet_and_written() {
     let query = || Query { key: "x", form: [1], fields: Some(UserId(2)), skipped: Opaque };
     let name = || Transparent { key: "a b".to_owned() };
     let key = text::key(UserId(1), query(), Color::Gray(3, Opaque), None, name());
