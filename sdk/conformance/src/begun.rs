@@ -33,6 +33,11 @@ impl<T: Send + 'static> Begun<T> {
         }
     }
 
+    /// Returns the name of the call.
+    pub(crate) fn name(&self) -> &'static str {
+        self.call
+    }
+
     /// Cancels the call.
     pub(crate) fn cancel(&mut self) {
         self.running.take().into_iter().for_each(Running::cancel);

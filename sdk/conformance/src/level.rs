@@ -17,8 +17,11 @@ pub enum Level {
     Metadata,
     /// Mutexes exclude each other. Claimed by a backend that has mutexes.
     Mutex,
-    /// A mutex outlives its holder's process by at most one lease. Claimed with [`Setup::leased`].
+    /// The mutex of a process that is killed or stopped becomes free after its lease, and not earlier. Claimed with
+    /// [`Setup::leased`].
     Lease,
+    /// The commands of a lease store keep their contract. Claimed with [`Setup::with_lease_store`].
+    LeaseStore,
     /// Values expire after their lifetime. Claimed by a backend with native expiry.
     Expiry,
     /// Values are stored only while their mutex is held. Claimed by a backend that checks fences.
@@ -34,16 +37,19 @@ pub enum Level {
     /// Asynchronous calls do what the blocking ones do, complete once, and can be canceled. Claimed by a backend that has
     /// them.
     Asynchronous,
+    /// Calls end in time while the store does not reply, and succeed afterwards. Claimed with [`Setup::freezable`].
+    Frozen,
 }
 
 impl Level {
     /// All levels, in the order in which they are reported.
-    pub const ALL: [Level; 12] = [
+    pub const ALL: [Level; 14] = [
         Level::Store,
         Level::Multi,
         Level::Metadata,
         Level::Mutex,
         Level::Lease,
+        Level::LeaseStore,
         Level::Expiry,
         Level::Fencing,
         Level::Capabilities,
@@ -51,6 +57,7 @@ impl Level {
         Level::Concurrency,
         Level::Containment,
         Level::Asynchronous,
+        Level::Frozen,
     ];
 
     /// Returns the name of the level in reports and in the names of tests.
@@ -61,6 +68,7 @@ impl Level {
             Level::Metadata => "metadata",
             Level::Mutex => "mutex",
             Level::Lease => "lease",
+            Level::LeaseStore => "lease_store",
             Level::Expiry => "expiry",
             Level::Fencing => "fencing",
             Level::Capabilities => "capabilities",
@@ -68,6 +76,7 @@ impl Level {
             Level::Concurrency => "concurrency",
             Level::Containment => "containment",
             Level::Asynchronous => "asynchronous",
+            Level::Frozen => "frozen",
         }
     }
 
@@ -79,8 +88,10 @@ impl Level {
         match self {
             Level::Mutex => setup.mutex(&*setup.backend()?, &setup.fresh_key()).map(drop),
             Level::Lease => setup.lease().map(drop),
+            Level::LeaseStore => setup.lease_store().map(drop),
             Level::Expiry => claimed(setup.backend()?.capabilities().native_expiry, "native expiry"),
             Level::Fencing => claimed(setup.backend()?.capabilities().fencing, "fencing"),
+            Level::Frozen => setup.freezer().map(drop),
             Level::Asynchronous => match setup.backend()?.operations() {
                 Some(_) => Ok(()),
                 None => Err(Stop::skipped("the backend has no asynchronous calls")),

@@ -55,7 +55,9 @@ pub mod concurrency;
 pub mod containment;
 pub mod expiry;
 pub mod fencing;
+pub mod frozen;
 pub mod lease;
+pub mod lease_store;
 pub mod metadata;
 pub mod multi;
 pub mod mutex;
@@ -63,6 +65,7 @@ pub mod store;
 
 mod begun;
 mod expect;
+mod freezer;
 mod holder;
 mod level;
 mod report;

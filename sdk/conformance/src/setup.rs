@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dogpile_sdk::lease::LeaseStore;
 use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue};
 
 use crate::expect::Stop;
+use crate::freezer::Freezer;
 use crate::holder::{self, Lease};
 use crate::value::value_for;
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
+type BuildStore = dyn Fn() -> Result<Arc<dyn LeaseStore>, BackendError> + Send + Sync;
 
 /// One configuration of a backend, on which all cases run. Cloning it is cheap.
 #[derive(Clone)]
@@ -22,6 +25,8 @@ pub struct Setup {
     ignored: Option<String>,
     time_limit: Duration,
     lease: Option<Lease>,
+    lease_store: Option<Arc<BuildStore>>,
+    freezer: Option<Arc<Freezer>>,
 }
 
 impl Setup {
@@ -38,6 +43,8 @@ impl Setup {
             ignored: None,
             time_limit: Duration::from_secs(60),
             lease: None,
+            lease_store: None,
+            freezer: None,
         }
     }
 
@@ -84,6 +91,36 @@ impl Setup {
         self
     }
 
+    /// Adds the lease store of the backend, whose commands are then tested directly.
+    ///
+    /// `build` makes one for each case. It locks what the mutexes of the backend lock, or has locks of its own.
+    #[must_use]
+    pub fn with_lease_store(
+        mut self,
+        build: impl Fn() -> Result<Arc<dyn LeaseStore>, BackendError> + Send + Sync + 'static,
+    ) -> Self {
+        self.lease_store = Some(Arc::new(build));
+        self
+    }
+
+    /// Claims that each call ends within `bound` while the store does not reply, and that the next one after it replies
+    /// again succeeds.
+    ///
+    /// `freeze` makes the store stop replying and `thaw` makes it reply again, for example by the signals `SIGSTOP` and
+    /// `SIGCONT` to a server that the test started. `thaw` may be called several times. No other case of this setup runs
+    /// meanwhile, but other setups must use another store. `bound` follows from the timeouts of the backend. Use timeouts
+    /// of a second or two, and allow for a busy machine.
+    #[must_use]
+    pub fn freezable(
+        mut self,
+        bound: Duration,
+        freeze: impl Fn() + Send + Sync + 'static,
+        thaw: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        self.freezer = Some(Arc::new(Freezer::new(bound, freeze, thaw)));
+        self
+    }
+
     /// Returns the name under which the cases are reported.
     pub fn name(&self) -> &str {
         &self.name
@@ -102,13 +139,20 @@ impl Setup {
     /// # Errors
     /// If the backend cannot be built.
     pub fn backend(&self) -> Result<Arc<dyn CacheBackend>, Stop> {
-        (self.build)().map_err(|error| {
-            let name = &self.name;
-            let kind = error.kind();
-            Stop::failed(format!(
-                "expected setup {name:?} to build its backend, got an error ({kind:?}): {error}"
-            ))
-        })
+        (self.build)().map_err(|error| self.not_built("backend", &error))
+    }
+
+    /// Builds a lease store.
+    pub(crate) fn lease_store(&self) -> Result<Arc<dyn LeaseStore>, Stop> {
+        let build = self.lease_store.as_ref();
+        let build =
+            build.ok_or_else(|| Stop::skipped("no lease store is given (`Setup::with_lease_store`)"))?;
+        build().map_err(|error| self.not_built("lease store", &error))
+    }
+
+    fn not_built(&self, what: &str, error: &BackendError) -> Stop {
+        let (name, kind) = (&self.name, error.kind());
+        Stop::failed(format!("expected setup {name:?} to build its {what}, got an error ({kind:?}): {error}"))
     }
 
     /// Returns a key that no other call returned, in this process or another. It has only letters, digits, and `-`.
@@ -133,6 +177,12 @@ impl Setup {
         self.lease.as_ref().ok_or_else(|| Stop::skipped("no lease is claimed (`Setup::leased`)"))
     }
 
+    /// Returns what freezes the store.
+    pub(crate) fn freezer(&self) -> Result<&Freezer, Stop> {
+        let freezer = self.freezer.as_deref();
+        freezer.ok_or_else(|| Stop::skipped("the store cannot be frozen (`Setup::freezable`)"))
+    }
+
     /// Returns the backend's mutex for `key`.
     ///
     /// # Errors
@@ -144,9 +194,10 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { name, build: _, ignored, time_limit, lease } = self;
+        let Setup { name, build: _, ignored, time_limit, lease, lease_store, freezer } = self;
         let mut shown = f.debug_struct("Setup");
         shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit);
-        shown.field("lease", lease).finish()
+        shown.field("lease", lease).field("lease_store", &lease_store.is_some());
+        shown.field("freezer", freezer).finish()
     }
 }

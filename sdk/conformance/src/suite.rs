@@ -11,6 +11,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::expect::{Outcome, Stop, panic_text};
+use crate::freezer::Access;
 use crate::holder;
 use crate::level::Level;
 use crate::report::{LevelReport, Report};
@@ -105,6 +106,17 @@ const CASES: &[Case] = list! {
         value_of_a_stopped_holder_is_not_stored,
         waiters_of_killed_holder_acquire_one_at_a_time,
     }
+    LeaseStore: lease_store {
+        lock_is_held_from_acquire_to_release,
+        acquire_succeeds_again_for_its_own_token,
+        foreign_token_changes_nothing,
+        released_lock_is_not_renewed,
+        expired_lock_is_free,
+        expired_lock_is_not_renewed,
+        renewed_lock_outlives_its_first_lease,
+        locks_of_two_keys_are_independent,
+        one_of_many_tokens_acquires_the_lock,
+    }
     Expiry: expiry {
         each_value_expires_after_its_own_lifetime,
         longest_lifetime_is_accepted,
@@ -175,6 +187,16 @@ const CASES: &[Case] = list! {
         begun_acquire_until_past_deadline_tries_once,
         canceled_wait_does_not_keep_the_mutex,
         canceled_attempt_does_not_keep_the_mutex,
+    }
+    Frozen: frozen {
+        calls_to_a_frozen_store_end_in_time,
+        threads_on_a_frozen_store_do_not_wait_in_turn,
+        mutex_calls_to_a_frozen_store_end_in_time,
+        acquire_until_of_a_frozen_store_ends_by_its_deadline,
+        lease_store_calls_to_a_frozen_store_end_in_time,
+        begun_calls_to_a_frozen_store_complete_in_time,
+        first_calls_after_a_thaw_succeed,
+        mutex_works_after_a_thaw,
     }
 };
 
@@ -292,6 +314,8 @@ fn subject(setup: &Setup) -> Outcome {
 ///
 /// The case runs on its own thread, so that a call that blocks forever does not block the suite.
 fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
+    // At its end, a frozen store replies again, even if the case has not ended.
+    let _access = access(case.level, setup);
     let (ended, end) = mpsc::channel();
     let subject = setup.clone();
     thread::spawn(move || {
@@ -308,13 +332,20 @@ fn bounded(case: &'static Case, setup: &Setup) -> Outcome {
     })
 }
 
-/// Returns the time limit of a case of `level`. A case that waits for leases has a longer one.
+/// Waits until no other case freezes the store, and for the level `frozen`, until no other case uses it.
+fn access(level: Level, setup: &Setup) -> Option<Access<'_>> {
+    let freezer = setup.freezer().ok()?;
+    Some(if level == Level::Frozen { freezer.exclusive() } else { freezer.shared() })
+}
+
+/// Returns the time limit of a case of `level`. A case that waits for leases, or for a frozen store, has a longer one.
 fn time_limit(level: Level, setup: &Setup) -> Duration {
-    let leases = match setup.lease() {
-        Ok(lease) if level == Level::Lease => lease.length.saturating_mul(6),
-        _ => Duration::ZERO,
+    let unit = match level {
+        Level::Lease => setup.lease().map(|lease| lease.length).ok(),
+        Level::Frozen => setup.freezer().map(|freezer| freezer.bound).ok(),
+        _ => None,
     };
-    setup.time_limit().saturating_add(leases)
+    setup.time_limit().saturating_add(unit.unwrap_or_default().saturating_mul(6))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Stop {
@@ -336,7 +367,9 @@ mod tests {
             include_str!("containment.rs"),
             include_str!("expiry.rs"),
             include_str!("fencing.rs"),
+            include_str!("frozen.rs"),
             include_str!("lease.rs"),
+            include_str!("lease_store.rs"),
             include_str!("metadata.rs"),
             include_str!("multi.rs"),
             include_str!("mutex.rs"),
