@@ -44,10 +44,10 @@ fn new_crate_builds_passes_its_tests_and_is_configurable() {
     cargo(&folder, &["fmt", "--all", "--check"]).good();
     let tested = cargo(&folder, &["test", "--offline", "--test", "conformance"]).good();
     assert!(tested.contains("test folder::store::stored_value_is_read_back"), "{tested}");
-    assert!(
-        tested.contains("test slow_log::store::stored_value_is_read_back") && tested.contains(" 0 failed"),
-        "{tested}"
-    );
+    for proxy in ["checksum", "slow_log"] {
+        assert!(tested.contains(&format!("test {proxy}::store::stored_value_is_read_back")), "{tested}");
+    }
+    assert!(tested.contains(" 0 failed"), "{tested}");
     cargo(&folder, &["build", "--offline", "--workspace"]).good();
     pack(&place);
     verify(&place);
@@ -62,7 +62,7 @@ fn pack(place: &Place) {
     let (code, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
     let entries = listed["entry_points"].as_array().unwrap();
     let ours: Vec<_> = entries.iter().filter(|entry| entry["package"] == NAME).collect();
-    assert_eq!((code, ours.len()), (0, 2), "{listed:#}");
+    assert_eq!((code, ours.len()), (0, 3), "{listed:#}");
     assert!(ours.iter().all(|entry| entry["state"] == "ok"), "{ours:#?}");
 }
 
@@ -71,7 +71,7 @@ fn verify(place: &Place) {
     let (code, report) =
         place.json(&["plugins", "verify", manifest, "--arguments", "acme-shelf/verify.toml"]);
     let failed: Vec<_> = report["setups"].as_array().unwrap().iter().map(|it| it["failed"].clone()).collect();
-    assert_eq!((code, failed), (0, vec![json!(0), json!(0)]), "{report:#}");
+    assert_eq!((code, failed), (0, vec![json!(0); 3]), "{report:#}");
 }
 
 /// The proxy around the backend, from a file. One process stores a value, and another reads it.
@@ -79,7 +79,7 @@ fn stack(place: &Place) {
     place.write(
         "regions.toml",
         "[plugins]\npath = ['plugins']\n\n[regions.pages]\nbackend = 'acme_shelf.folder'\nkey_mangler = 'sha1'\n\
-         wrap = [{ name = 'acme_shelf.slow_log', arguments = { slower_than = '50ms' } }]\n\
+         wrap = [{ name = 'acme_shelf.slow_log', arguments = { slower_than = '50ms' } }, 'acme_shelf.checksum']\n\
          arguments = { folder = 'kept' }\n",
     );
     place.run(&["check"]).good();

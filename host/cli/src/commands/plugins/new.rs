@@ -13,7 +13,7 @@ use crate::page::Page;
 use crate::workplace;
 
 /// The files and their templates. `{{name}}` stands for a value of [`Values`].
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 15] = [
     (".github/workflows/ci.yml", include_str!("new/ci.yml.in")),
     (".gitignore", include_str!("new/gitignore.in")),
     ("Cargo.toml", include_str!("new/Cargo.toml.in")),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str); 14] = [
     ("dylib/src/lib.rs", include_str!("new/dylib.rs.in")),
     ("rustfmt.toml", include_str!("new/rustfmt.toml.in")),
     ("src/backend.rs", include_str!("new/backend.rs.in")),
+    ("src/checksum.rs", include_str!("new/checksum.rs.in")),
     ("src/config.rs", include_str!("new/config.rs.in")),
     ("src/lib.rs", include_str!("new/lib.rs.in")),
     ("src/slow_log.rs", include_str!("new/slow_log.rs.in")),
@@ -43,13 +44,13 @@ const TAKEN: [&str; 40] = [
 struct Written {
     folder: PathBuf,
     files: Vec<String>,
-    entry_points: [String; 2],
+    entry_points: [String; 3],
 }
 
 /// The values that fill the templates.
 struct Values(Vec<(&'static str, String)>);
 
-/// Writes a crate with a backend, a proxy, a library, and tests that run the conformance suite.
+/// Writes a crate with a backend, two proxies, a library, and tests that run the conformance suite.
 pub(super) fn run(asked: &New) -> Answered {
     check(&asked.name)?;
     let values = Values::of(asked)?;
@@ -68,7 +69,7 @@ pub(super) fn run(asked: &New) -> Answered {
         files.push(name);
     }
     let prefix = values.fill("{{prefix}}");
-    let entry_points = [format!("{prefix}.folder"), format!("{prefix}.slow_log")];
+    let entry_points = ["folder", "checksum", "slow_log"].map(|name| format!("{prefix}.{name}"));
     Ok(Box::new(Written { folder, files, entry_points }))
 }
 
