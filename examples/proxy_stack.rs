@@ -37,29 +37,29 @@ struct Mask {
 }
 
 impl Mask {
-    fn masked(&self, mut value: CachedValue) -> Result<CachedValue, BackendError> {
-        let Payload::Bytes(bytes) = &value.payload else {
-            let message = "cannot mask an object: acme.mask masks bytes; set a serializer for the region";
-            return Err(BackendError::new(ErrorKind::InvalidValue, message));
-        };
-        let masked: Vec<u8> = bytes.iter().map(|byte| byte ^ self.mask).collect();
+    /// Returns `value` with its bytes masked, or `None` for an object, which has no bytes.
+    fn masked(&self, mut value: CachedValue) -> Option<CachedValue> {
+        let masked: Vec<u8> = value.payload.as_bytes()?.iter().map(|byte| byte ^ self.mask).collect();
         value.payload = Payload::Bytes(Bytes::from(masked));
-        Ok(value)
+        Some(value)
     }
 }
 
-/// Every form of reading and storing goes through these two methods, the multi forms included.
+/// Every form of reading and storing goes through these two methods: single, multi, blocking, and asynchronous.
 impl ValueProxy for Mask {
     fn proxied(&self) -> &dyn CacheBackend {
         &*self.proxied
     }
 
-    fn encode(&self, _key: &str, value: CachedValue) -> Result<CachedValue, BackendError> {
-        self.masked(value)
+    fn encode(&self, key: &str, value: CachedValue) -> Result<CachedValue, BackendError> {
+        let message = "cannot mask an object: acme.mask masks bytes; set a serializer for the region";
+        let refused = || BackendError::new(ErrorKind::InvalidValue, message).for_key(key);
+        self.masked(value).ok_or_else(refused)
     }
 
+    /// A value that cannot have been masked is a miss.
     fn decode(&self, _key: &str, value: CachedValue) -> Result<Option<CachedValue>, BackendError> {
-        self.masked(value).map(Some)
+        Ok(self.masked(value))
     }
 }
 
