@@ -63,7 +63,7 @@ pub(crate) enum Plugins {
     ///
     /// Opening a library runs its code in this process. Use trusted libraries only.
     Inspect {
-        /// The library, or its manifest
+        /// The library, its manifest, or an archive of both
         file: PathBuf,
     },
     /// Report why a plugin is not found, or is refused
@@ -78,6 +78,8 @@ pub(crate) enum Plugins {
     /// Create a crate with a backend and a proxy to start from
     New(New),
     /// Make a folder or an archive of a library and its manifest
+    ///
+    /// In a folder, the plugin replaces its earlier version.
     ///
     /// The library is opened to read its entry points, which runs its code in this process. Use trusted libraries only.
     Pack(Pack),
@@ -123,11 +125,14 @@ pub(crate) struct Pack {
     /// Keep the library's debug symbols
     #[arg(long)]
     pub(crate) keep_symbols: bool,
+    /// Accept names that begin with `dogpile.`, which hosts accept only from libraries that they trust
+    #[arg(long)]
+    pub(crate) reserved: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The library, or its manifest
+    /// The library, its manifest, or an archive of both
     pub(crate) file: PathBuf,
     /// A TOML file with a table of arguments for each entry point, such as ["acme.shelf"]
     #[arg(long, value_name = "FILE")]

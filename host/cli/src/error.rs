@@ -54,6 +54,13 @@ impl CommandError {
         CommandError::Other(text.into())
     }
 
+    /// Returns the error with the path `known` instead of `temporary`, which means nothing to users.
+    pub(crate) fn with_path(self, temporary: &Path, known: &Path) -> Self {
+        let text = causes(&self).join(": ");
+        let (temporary, known) = (temporary.to_string_lossy(), known.to_string_lossy());
+        if text.contains(&*temporary) { CommandError::Other(text.replace(&*temporary, &known)) } else { self }
+    }
+
     /// Returns a function for `map_err`: the file at `path` cannot be `operation`, such as `read`.
     pub(crate) fn file(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| CommandError::File { path: path.to_owned(), operation, source }

@@ -12,18 +12,6 @@ pub(crate) const MANIFEST_SUFFIX: &str = ".dogpile.toml";
 /// A manifest and its path.
 pub(crate) type Placed = (PathBuf, Manifest);
 
-/// Returns the library that `file` is or that its manifest names, and the manifest, if there is one.
-pub(crate) fn library_of(file: &Path) -> Result<(PathBuf, Option<Placed>), CommandError> {
-    if is_manifest(file) {
-        let manifest = Manifest::read(file)?;
-        let library = file.parent().unwrap_or(Path::new("")).join(&manifest.library);
-        return Ok((library, Some((file.to_owned(), manifest))));
-    }
-    let library = file.canonicalize().map_err(CommandError::file("found", file))?;
-    let manifest = manifest_of(&library);
-    Ok((library, manifest))
-}
-
 /// Returns the manifest beside `library` that names it. One that cannot be read does not count.
 pub(crate) fn manifest_of(library: &Path) -> Option<Placed> {
     let manifests = files_in(library.parent()?).into_iter().filter(|path| is_manifest(path));

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Registry};
+use tempfile::TempDir;
 
 use crate::arguments::{Folders, Region};
 use crate::error::CommandError;
@@ -78,6 +79,15 @@ pub(crate) fn registry(asked: &Folders) -> Result<(Registry, Vec<CommandError>),
         refused.push(error.into());
     }
     Ok((registry, refused))
+}
+
+/// Creates a temporary folder that only its owner can use, regardless of the umask.
+pub(crate) fn temporary_folder() -> Result<TempDir, CommandError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("dogpile-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))
 }
 
 /// Returns the text of the file at `path`.

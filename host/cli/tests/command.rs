@@ -12,6 +12,8 @@ mod migration;
 mod new_plugin;
 #[path = "command/outage.rs"]
 mod outage;
+#[path = "command/packing.rs"]
+mod packing;
 #[path = "command/plugins.rs"]
 mod plugins;
 #[path = "command/regions.rs"]

@@ -1,4 +1,4 @@
-//! `dogpile plugins`: list, inspect, doctor, pack, and verify.
+//! `dogpile plugins`: list, inspect, doctor, and verify.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{Place, fits_a_terminal};
 
 /// A folder into whose subfolder `plugins` the plugin acme was packed.
-fn packed() -> Place {
+pub(crate) fn packed() -> Place {
     let place = Place::new();
     let library = library("acme-dogpile-dylib");
     place
@@ -20,15 +20,15 @@ fn packed() -> Place {
     place
 }
 
-fn in_folder(place: &Place) -> PathBuf {
+pub(crate) fn in_folder(place: &Place) -> PathBuf {
     place.path("plugins/libacme_dogpile_dylib.so")
 }
 
-fn manifest(place: &Place) -> PathBuf {
+pub(crate) fn manifest(place: &Place) -> PathBuf {
     place.path("plugins/acme-dogpile-dylib.dogpile.toml")
 }
 
-fn entry<'a>(listed: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn entry<'a>(listed: &'a Value, name: &str) -> &'a Value {
     let entries = listed["entry_points"].as_array().unwrap();
     entries.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("{listed:#}"))
 }
@@ -83,68 +83,6 @@ fn library_is_inspected_by_its_path_or_manifest() {
 }
 
 #[test]
-fn pack_is_stripped_pinned_and_loadable_in_both_forms() {
-    let place = packed();
-    let text = fs::read_to_string(manifest(&place)).unwrap();
-    assert!(text.contains("sha256 = ") && text.contains("name = \"acme.shelf\""), "{text}");
-    let size = |path: &Path| fs::metadata(path).unwrap().len();
-    assert!(size(&in_folder(&place)) < size(&library("acme-dogpile-dylib")));
-    let library = library("acme-dogpile-dylib");
-    let archive = ["plugins", "pack", library.to_str().unwrap(), "--out", "acme.tar.gz"];
-    place.run(&archive).good();
-    let once = fs::read(place.path("acme.tar.gz")).unwrap();
-    place.run(&archive).good();
-    assert_eq!(once, fs::read(place.path("acme.tar.gz")).unwrap(), "the same library makes the same archive");
-    let unpacked =
-        std::process::Command::new("tar").args(["xzf", "acme.tar.gz"]).current_dir(place.path("")).status();
-    assert!(unpacked.unwrap().success());
-    let folder = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().path());
-    let folder =
-        folder.into_iter().find(|path| path.to_string_lossy().contains("acme-dogpile-dylib-")).unwrap();
-    let (code, listed) = place.json(&["plugins", "list", "--folder", folder.to_str().unwrap()]);
-    assert_eq!((code, &entry(&listed, "acme.shelf")["state"]), (0, &"ok".into()));
-}
-
-#[test]
-fn pack_is_usable_under_any_umask() {
-    let place = Place::new();
-    let pack = format!(
-        "umask 000; '{}' plugins pack '{}' --out plugins",
-        env!("CARGO_BIN_EXE_dogpile"),
-        library("acme-dogpile-dylib").display()
-    );
-    let packed =
-        std::process::Command::new("sh").args(["-c", &pack]).current_dir(place.path("")).output().unwrap();
-    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
-    assert_eq!(problems(&place), [""; 0]);
-}
-
-#[test]
-fn manifest_names_a_pack_and_must_match_its_library() {
-    let place = Place::new();
-    let announce = |entry: &str| {
-        let text = format!(
-            "name = 'acme'\nversion = '7.1.0'\nlibrary = 'libacme_dogpile_dylib.so'\n\
-             [[entry_points]]\nname = '{entry}'\nkind = 'backend'\n"
-        );
-        place.write("acme.dogpile.toml", &text);
-    };
-    let library = library("acme-dogpile-dylib");
-    let library = library.to_str().unwrap();
-    let pack = ["plugins", "pack", library, "--manifest", "acme.dogpile.toml", "--out", "out"];
-    announce("acme.shelf");
-    place.run(&pack).good();
-    let (_, listed) = place.json(&["plugins", "list", "--folder", "out"]);
-    let shelf = entry(&listed, "acme.shelf");
-    assert_eq!((&shelf["package"], &shelf["version"]), (&"acme".into(), &"7.1.0".into()));
-    announce("acme.shlef");
-    let (code, refused) = place.json(&pack);
-    assert_eq!(code, 1);
-    let told = "lists the backend \"acme.shlef\", which the library does not provide";
-    assert!(refused["error"].as_str().unwrap().contains(told), "{refused}");
-}
-
-#[test]
 fn region_over_a_packed_plugin_passes_the_check() {
     let place = packed();
     place.write(
@@ -163,7 +101,7 @@ fn pin(place: &Place, pin: Option<&str>) {
 }
 
 /// Returns the findings of the doctor that have a problem.
-fn problems(place: &Place) -> Vec<String> {
+pub(crate) fn problems(place: &Place) -> Vec<String> {
     let (code, told) = place.json(&["plugins", "doctor", "--folder", "plugins"]);
     let findings = told["findings"].as_array().unwrap();
     let problems: Vec<_> =
@@ -187,8 +125,12 @@ fn doctor_reports_a_changed_hash() {
     pin(&place, Some(&"0".repeat(64)));
     let told = problems(&place);
     assert!(told.len() == 1 && told[0].contains("SHA-256"), "{told:?}");
-    let (_, listed) = place.json(&["plugins", "list", "--folder", "plugins"]);
+    let list = ["plugins", "list", "--folder", "plugins"];
+    let (code, listed) = place.json(&list);
     assert!(entry(&listed, "acme.shelf")["state"].as_str().unwrap().contains("SHA-256"), "{listed}");
+    assert_eq!(code, 1, "a refused entry point is a failure");
+    let shown = place.run(&list).out;
+    assert!(shown.contains("refused") && shown.contains("SHA-256"), "{shown}");
 }
 
 #[test]
@@ -270,6 +212,29 @@ fn doctor_reports_missing_files_and_a_broken_manifest() {
     );
     let (code, told) = place.json(&["plugins", "doctor", "--folder", "nowhere"]);
     assert!(code == 1 && told["findings"].to_string().contains("nowhere"), "{told}");
+}
+
+#[test]
+fn list_fails_with_the_reason_if_something_was_skipped() {
+    let place = packed();
+    let list = ["plugins", "list", "--folder", "plugins"];
+    place.write("plugins/broken.dogpile.toml", "nam = 1\n");
+    let (code, listed) = place.json(&list);
+    assert_eq!((code, &entry(&listed, "acme.shelf")["state"]), (1, &"ok".into()));
+    assert!(listed["problems"].to_string().contains("unknown field `nam`"), "{listed}");
+    fs::remove_file(place.path("plugins/broken.dogpile.toml")).unwrap();
+
+    let text = fs::read_to_string(manifest(&place)).unwrap();
+    place.write("plugins/other.dogpile.toml", &text.replace("acme-dogpile-dylib", "other"));
+    let (code, listed) = place.json(&list);
+    let state = entry(&listed, "acme.shelf")["state"].as_str().unwrap();
+    assert!(
+        state.starts_with("provided twice: also by plugin ") && state.ends_with("; remove one"),
+        "{state}"
+    );
+    assert_eq!(code, 1);
+    let (code, listed) = place.json(&["plugins", "list", "--folder", "nowhere"]);
+    assert!(code == 1 && listed["problems"].to_string().contains("nowhere"), "{listed}");
 }
 
 #[test]

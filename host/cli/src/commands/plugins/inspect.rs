@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use dogpile::registry::{LibraryDescription, ManifestEntry};
+use dogpile::registry::ManifestEntry;
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
+use crate::found_library::FoundLibrary;
 use crate::page::{Color, Page, padded};
 use crate::plugin_files;
 
@@ -25,17 +26,17 @@ struct Inspected {
     entry_points: Vec<ManifestEntry>,
 }
 
-/// Opens the library `file`, or the library of the manifest `file`.
+/// Opens the library `file`, or the one that it names or contains.
 pub(super) fn run(file: &Path) -> Answered {
-    let (library, manifest) = plugin_files::library_of(file)?;
-    let pin = manifest.as_ref().and_then(|(_, manifest)| manifest.sha256.clone());
-    let told = LibraryDescription::read(&library, pin.as_deref())?;
-    if let Some((path, manifest)) = &manifest {
-        plugin_files::agree(path, manifest, &told.entry_points)?;
+    let found = FoundLibrary::of(file)?;
+    let told = found.description()?;
+    if let Some((path, manifest)) = &found.manifest {
+        plugin_files::agree(&found.shown(path), manifest, &told.entry_points)?;
     }
+    let manifest = found.manifest.as_ref();
     Ok(Box::new(Inspected {
         library: told.path,
-        manifest: manifest.map(|(path, _)| path),
+        manifest: manifest.map(|(path, _)| found.shown(path)),
         package: told.package,
         version: told.version,
         sdk_version: told.sdk_version,
@@ -43,7 +44,7 @@ pub(super) fn run(file: &Path) -> Answered {
         host_abi_version: dogpile::registry::ABI_VERSION,
         compiler: told.compiler,
         sha256: told.sha256,
-        pinned: pin.is_some(),
+        pinned: manifest.is_some_and(|(_, manifest)| manifest.sha256.is_some()),
         entry_points: told.entry_points,
     }))
 }

@@ -44,7 +44,11 @@ pub(super) fn run(asked: &Folders) -> Answered {
     let mut opened = Opened::new();
     let entry_points = registry.entry_points();
     let lines = entry_points.iter().map(|entry_point| {
-        let twice = entry_points.iter().filter(|other| other.name == entry_point.name).count() > 1;
+        let mut others = entry_points
+            .iter()
+            .filter(|other| other.name == entry_point.name && !std::ptr::eq(*other, entry_point));
+        let twice =
+            others.next().map(|other| format!("provided twice: also by {}; remove one", other.origin));
         line(entry_point, twice, &mut opened)
     });
     let entry_points = lines.collect();
@@ -53,8 +57,8 @@ pub(super) fn run(asked: &Folders) -> Answered {
     Ok(Box::new(Listed { entry_points, problems: problems.collect() }))
 }
 
-fn line(entry_point: &EntryPoint, twice: bool, opened: &mut Opened) -> Line {
-    let mut line = Line::of(entry_point, if twice { "provided twice" } else { "ok" });
+fn line(entry_point: &EntryPoint, problem: Option<String>, opened: &mut Opened) -> Line {
+    let mut line = Line::of(entry_point, problem);
     match &entry_point.origin {
         Origin::Linked { package, version } => {
             line.origin = "linked";
@@ -75,7 +79,7 @@ fn line(entry_point: &EntryPoint, twice: bool, opened: &mut Opened) -> Line {
 }
 
 impl Line {
-    fn of(entry_point: &EntryPoint, state: &str) -> Self {
+    fn of(entry_point: &EntryPoint, problem: Option<String>) -> Self {
         Line {
             name: entry_point.name.clone(),
             kind: entry_point.kind,
@@ -86,7 +90,7 @@ impl Line {
             abi_version: None,
             library: None,
             manifest: None,
-            state: state.to_owned(),
+            state: problem.unwrap_or_else(|| "ok".to_owned()),
         }
     }
 
@@ -156,5 +160,9 @@ impl Answer for Listed {
             let mark = page.paint(Color::Yellow, "skipped");
             page.wrapped(&format!("{mark}: "), "    ", problem);
         }
+    }
+
+    fn is_good(&self) -> bool {
+        self.problems.is_empty() && self.entry_points.iter().all(Line::is_good)
     }
 }

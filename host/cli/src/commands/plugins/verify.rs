@@ -15,8 +15,9 @@ use serde::Serialize;
 use crate::answer::{Answer, Answered, to_json};
 use crate::arguments::{Hold, Verify};
 use crate::error::{CommandError, causes};
+use crate::found_library::FoundLibrary;
 use crate::page::{Color, Page, padded, shortened};
-use crate::{plugin_files, workplace};
+use crate::workplace;
 
 /// The backend around which a proxy is verified.
 const PROXIED: &str = "dogpile.cache.memory";
@@ -68,18 +69,18 @@ struct CaseReport {
 
 /// Runs the conformance suite on each entry point of a library.
 pub(super) fn run(asked: &Verify) -> Answered {
-    let (library, manifest) = plugin_files::library_of(&asked.file)?;
-    let pin = manifest.and_then(|(_, manifest)| manifest.sha256);
-    let told = LibraryDescription::read(&library, pin.as_deref())?;
+    let found = FoundLibrary::of(&asked.file)?;
+    let library = &found.library;
+    let told = found.description()?;
     let registry = Registry::empty();
-    registry.add_library(&library)?;
+    registry.add_library(library).map_err(|error| found.named(error.into()))?;
     let arguments = arguments(asked, &told)?;
     let wanted = wanted(asked, &told)?;
     let limit = Duration::from_secs(asked.time_limit);
     let reports = wanted.into_iter().map(|entry| {
         let given = arguments.get(&entry.name).cloned();
         let setup = setup(&registry, &entry, given).with_time_limit(limit);
-        report(&entry, &leased(setup, asked, &library, &entry))
+        report(&entry, &leased(setup, asked, library, &entry))
     });
     Ok(Box::new(Verified {
         setups: reports.collect(),
