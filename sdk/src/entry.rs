@@ -205,7 +205,9 @@ impl<B: BytesBackend> IntoBackend<BytesForm> for B {
     }
 }
 
-/// A type that `build` of a proxy may return. `Form` distinguishes the two for the compiler.
+/// A [`ProxyBackend`] or a [`ValueProxy`], wherever a proxy is expected.
+///
+/// No other type implements it. `Form` distinguishes the two for the compiler, which finds it by itself.
 pub trait IntoProxy<Form> {
     /// Converts the proxy into a backend.
     fn into_backend(self) -> Arc<dyn CacheBackend>;

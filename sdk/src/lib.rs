@@ -83,7 +83,7 @@ pub use crate::backend::{CacheBackend, KeyMangler};
 pub use crate::bytes::{BytesBackend, Enveloped};
 pub use crate::capabilities::{Capabilities, KeyBytes};
 pub use crate::completion::Completion;
-pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, ProxyEntry, TranslateArguments};
+pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, IntoProxy, ProxyEntry, TranslateArguments};
 pub use crate::error::{BackendError, ErrorKind};
 pub use crate::error_chain::{ErrorChain, error_chain};
 pub use crate::mutex::CacheMutex;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use dogpile_sdk::{CacheBackend, ProxyBackend, proxy};
+use dogpile_sdk::{CacheBackend, IntoProxy};
 
 use super::build;
 use super::call_options::CallOptions;
@@ -93,15 +93,17 @@ impl CacheRegion {
 
     /// Wraps the backend of a configured region in another proxy, which becomes the outermost.
     ///
+    /// `make` creates a `ProxyBackend` or a `ValueProxy`.
+    ///
     /// # Errors
     /// If the region is not configured.
-    pub fn wrap<P: ProxyBackend>(
+    pub fn wrap<P: IntoProxy<Form>, Form>(
         &self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
     ) -> Result<&Self, RegionError> {
         let _one_at_a_time = self.state.configuring.lock();
         let present = self.state.current()?;
-        let make: ProxyFn = Arc::new(move |proxied| proxy(make(proxied)));
+        let make: ProxyFn = Arc::new(move |proxied| make(proxied).into_backend());
         let backend = make(Arc::clone(&present.stores.bottom.backend));
         let mut settings = present.settings.clone();
         settings.wrap.get_or_insert_default().insert(0, Wrap::With(make));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::{Arguments, BackendError, CacheBackend, KeyMangler, ProxyBackend, proxy};
+use dogpile_sdk::{Arguments, BackendError, CacheBackend, IntoProxy, KeyMangler};
 use serde::Serialize;
 
 use crate::clock::Clock;
@@ -225,12 +225,12 @@ impl RegionConfig {
         }
     }
 
-    /// Wraps the backend in a proxy that `make` creates. See [`wrap`](Self::wrap).
-    pub fn wrap_in<P: ProxyBackend>(
+    /// Wraps the backend in a proxy that `make` creates: a `ProxyBackend` or a `ValueProxy`. See [`wrap`](Self::wrap).
+    pub fn wrap_in<P: IntoProxy<Form>, Form>(
         self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
     ) -> Self {
-        self.push(Wrap::With(Arc::new(move |proxied| proxy(make(proxied)))))
+        self.push(Wrap::With(Arc::new(move |proxied| make(proxied).into_backend())))
     }
 
     pub(crate) fn push(mut self, wrap: Wrap) -> Self {
