@@ -46,7 +46,7 @@ impl Courier {
         OnTokio::start(threads, move || Courier::connect(latency))
     }
 
-    /// Runs on the runtime, once in each process. A real client could open its connections here.
+    /// Runs on the runtime, once in each process. A real client connects later, when the first call needs it.
     async fn connect(latency: Duration) -> Result<Courier, BackendError> {
         Ok(Courier { latency, shelf: Mutex::default(), locks: Arc::default() })
     }
