@@ -137,3 +137,17 @@ fn new_crate_uses_published_versions_and_an_empty_folder() {
     assert!(refused.err.contains("here is not empty; name another folder"), "{}", refused.err);
     assert_eq!(manifest, fs::read_to_string(place.path("here/Cargo.toml")).unwrap());
 }
+
+#[test]
+fn name_of_a_dependency_is_refused_and_nothing_is_written() {
+    let place = Place::new();
+    for name in ["serde", "dogpile-sdk", "core", "type", "acme--shelf"] {
+        let (code, refused) = place.json(&["plugins", "new", name]);
+        let expected = format!("{name:?} cannot be the name of the crate: ");
+        assert!(code == 1 && refused["error"].as_str().unwrap().starts_with(&expected), "{refused}");
+        assert!(!place.path(name).exists());
+    }
+    place.write("file", "precious");
+    let (code, refused) = place.json(&["plugins", "new", "acme", "--into", "file"]);
+    assert_eq!((code, &refused["error"]), (1, &"file is not a folder; name another one with --into".into()));
+}
