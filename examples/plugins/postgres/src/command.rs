@@ -1,0 +1,128 @@
+//! [`Command`]: the SQL statements, which each connection prepares once.
+//!
+//! Times are judged by the server's clock alone. Each statement is a transaction of its own.
+//!
+//! Two statements that lock many rows cannot wait for each other in a circle, because all of them lock rows in the order
+//! of their keys. A purge skips rows that are locked.
+
+use crate::schema::Schema;
+
+/// The most rows that one statement purges, so that it is short.
+pub(crate) const PURGED_ROWS: u64 = 1000;
+
+/// A statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Get,
+    GetMulti,
+    Set,
+    SetMulti,
+    SetFenced,
+    Delete,
+    DeleteMulti,
+    PurgeValues,
+    PurgeLocks,
+    Acquire,
+    Renew,
+    Release,
+    Locked,
+}
+
+impl Command {
+    /// All statements, in the order of their numbers.
+    pub(crate) const ALL: [Command; 13] = [
+        Command::Get,
+        Command::GetMulti,
+        Command::Set,
+        Command::SetMulti,
+        Command::SetFenced,
+        Command::Delete,
+        Command::DeleteMulti,
+        Command::PurgeValues,
+        Command::PurgeLocks,
+        Command::Acquire,
+        Command::Renew,
+        Command::Release,
+        Command::Locked,
+    ];
+
+    /// Returns the text of the statement for the tables of `schema`.
+    pub(crate) fn text(self, schema: &Schema) -> String {
+        let Schema { values, locks, .. } = schema;
+        match self {
+            Command::Get => format!("SELECT value FROM {values} WHERE key = $1 AND {UNEXPIRED}"),
+            Command::GetMulti => {
+                format!("SELECT key, value FROM {values} WHERE key = ANY ($1) AND {UNEXPIRED}")
+            }
+            Command::Set => format!(
+                "INSERT INTO {values} (key, value, expires_at)
+                 VALUES ($1, $2, now() + $3::float8 * interval '1 second') {REPLACE}"
+            ),
+            // The rows are inserted in the order of the arrays.
+            Command::SetMulti => format!(
+                "INSERT INTO {values} (key, value, expires_at)
+                 SELECT key, value, now() + lifetime * interval '1 second'
+                 FROM unnest($1::bytea[], $2::bytea[], $3::float8[]) AS new (key, value, lifetime) {REPLACE}"
+            ),
+            // The lock stays as it is until the value is stored, because its row is locked.
+            Command::SetFenced => format!(
+                "WITH held AS MATERIALIZED
+                     (SELECT 1 FROM {locks} WHERE key = $4 AND token = $5 AND expires_at > now() FOR SHARE)
+                 INSERT INTO {values} (key, value, expires_at)
+                 SELECT $1::bytea, $2::bytea, now() + $3::float8 * interval '1 second' FROM held {REPLACE}"
+            ),
+            Command::Delete => format!("DELETE FROM {values} WHERE key = $1"),
+            Command::DeleteMulti => format!(
+                "WITH doomed AS MATERIALIZED
+                     (SELECT key FROM {values} WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
+                 DELETE FROM {values} WHERE key IN (SELECT key FROM doomed)"
+            ),
+            Command::PurgeValues => purge(values),
+            Command::PurgeLocks => purge(locks),
+            // A lock that has the token already is acquired again: the reply to an earlier attempt was lost.
+            Command::Acquire => format!(
+                "INSERT INTO {locks} AS held (key, token, expires_at)
+                 VALUES ($1, $2, now() + $3::float8 * interval '1 second')
+                 ON CONFLICT (key) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at
+                 WHERE held.token = excluded.token OR held.expires_at <= now()"
+            ),
+            Command::Renew => format!(
+                "UPDATE {locks} SET expires_at = now() + $3::float8 * interval '1 second'
+                 WHERE key = $1 AND token = $2 AND expires_at > now()"
+            ),
+            Command::Release => {
+                format!("DELETE FROM {locks} WHERE key = $1 AND token = $2 RETURNING expires_at > now()")
+            }
+            Command::Locked => {
+                format!("SELECT EXISTS (SELECT 1 FROM {locks} WHERE key = $1 AND expires_at > now())")
+            }
+        }
+    }
+}
+
+/// The condition that a value has not expired.
+const UNEXPIRED: &str = "(expires_at IS NULL OR expires_at > now())";
+
+/// The clause that replaces a value which exists.
+const REPLACE: &str =
+    "ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at";
+
+/// The array is made once, so that no more rows are deleted than it has.
+fn purge(table: &str) -> String {
+    format!(
+        "DELETE FROM {table} WHERE key = ANY (ARRAY
+             (SELECT key FROM {table} WHERE expires_at <= now() LIMIT {PURGED_ROWS} FOR UPDATE SKIP LOCKED))"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_listed_by_their_numbers() {
+        for (number, command) in Command::ALL.into_iter().enumerate() {
+            assert_eq!(command as usize, number);
+        }
+    }
+}

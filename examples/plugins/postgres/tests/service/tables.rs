@@ -1,0 +1,154 @@
+//! What the tables contain, and how they are created.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use dogpile::sdk::{CacheBackend, Entry, ErrorKind, Fence, StoreOptions};
+
+use super::server::until;
+use super::{SERVER, backend, kept_for, named, on_table, set, value};
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn tables_are_created_once_by_all_who_start() {
+    for round in 0..5 {
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let backend = on_table(&format!("together_{round}"));
+                    start.wait();
+                    set(&backend, "tea").unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn tables_are_created_as_arguments_say() {
+    let kind =
+        |table: &str| SERVER.sql(&format!("SELECT relpersistence FROM pg_class WHERE relname = '{table}'"));
+    set(&on_table("fast"), "tea").unwrap();
+    let durable = backend(&named("durable"), |config| {
+        config.table = "durable".to_owned();
+        config.unlogged = false;
+    });
+    set(&durable, "tea").unwrap();
+    assert_eq!(["fast", "fast_locks", "durable", "durable_locks"].map(kind), ["u", "u", "p", "p"]);
+    let absent = backend(&named("absent"), |config| {
+        config.table = "absent".to_owned();
+        config.create_tables = false;
+    });
+    let error = set(&absent, "tea").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let why = "has no such table: it replied 42P01; create it, or set \"create_tables\"";
+    assert!(error.to_string().ends_with(why), "{error}");
+}
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn foreign_table_is_reported() {
+    SERVER.sql("CREATE TABLE foreign_one (id int)");
+    let error = set(&on_table("foreign_one"), "tea").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("has other tables than expected"), "{error}");
+}
+
+/// The tables of a backend that is in use disappear.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn dropped_tables_are_created_again() {
+    let backend = on_table("dropped");
+    set(&backend, "tea").unwrap();
+    SERVER.sql("DROP TABLE dropped, dropped_locks");
+    assert_eq!(backend.get("tea").unwrap(), None);
+    assert!(backend.get_mutex("tea").unwrap().try_acquire().unwrap());
+}
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn overlapping_batches_do_not_deadlock() {
+    let keys: Vec<String> = (0..100).map(|number| format!("key {number}")).collect();
+    let reversed: Vec<String> = keys.iter().rev().cloned().collect();
+    let entries = |keys: &[String]| keys.iter().map(|key| Entry::new(key, value(b"x"))).collect();
+    thread::scope(|scope| {
+        for keys in [&keys, &reversed] {
+            scope.spawn(|| {
+                let backend = on_table("crossed");
+                (0..100).for_each(|_| backend.set_multi(entries(keys)).unwrap());
+            });
+            scope.spawn(|| {
+                let backend = on_table("crossed");
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                (0..100).for_each(|_| backend.delete_multi(&keys).unwrap());
+            });
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn expired_rows_are_purged_by_who_stores_next() {
+    let first = backend(&named("purged"), |config| {
+        config.table = "purged".to_owned();
+        config.purge_interval = Duration::ZERO;
+    });
+    let brief = |number| Entry::new(format!("key {number}"), value(b"x")).with_options(kept_for(1));
+    first.set_multi((0..2500).map(brief).collect()).unwrap();
+    set(&first, "endless").unwrap();
+    SERVER.sql("INSERT INTO purged_locks VALUES ('dead', 'token', now() - interval '1 hour')");
+    let count = || SERVER.sql("SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM purged_locks)");
+    assert_eq!(count(), "2501|1");
+    // A backend that has not purged yet counts as another process.
+    let next = on_table("purged");
+    next.set("long", value(b"x"), &kept_for(3_600_000)).unwrap();
+    until("the expired rows are gone", || count() == "2|0");
+}
+
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn default_lifetime_holds_for_values_without_one() {
+    let backend = backend(&named("mortal"), |config| {
+        config.table = "mortal".to_owned();
+        config.time_to_live = Some(Duration::from_secs(3600));
+    });
+    set(&backend, "default").unwrap();
+    backend.set("own", value(b"x"), &kept_for(60_000)).unwrap();
+    let minutes = "SELECT round(extract(epoch FROM expires_at - now()) / 60) FROM mortal ORDER BY key";
+    assert_eq!(SERVER.sql(minutes), "60\n1");
+}
+
+/// A creator lost its lock to another one, which may have stored a newer value.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn value_of_a_lost_lock_is_not_stored() {
+    let backend = on_table("lost");
+    let mutex = backend.get_mutex("tea").unwrap();
+    assert!(mutex.try_acquire().unwrap());
+    let ours = mutex.fence().unwrap();
+    SERVER.sql("UPDATE lost_locks SET token = 'of another'");
+    for fence in [ours, Fence::new(&b"\xff"[..])] {
+        let error = backend.set("tea", value(b"old"), &StoreOptions::new().with_fence(fence)).unwrap_err();
+        assert_eq!((error.kind(), error.key()), (ErrorKind::Fenced, Some("tea")));
+    }
+    assert_eq!(backend.get("tea").unwrap(), None);
+    assert_eq!(mutex.release().unwrap_err().kind(), ErrorKind::NotHeld);
+}
+
+/// The lock expired on the server, as after a pause of the process, and no other creator has taken it.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn expired_lock_is_not_held() {
+    let backend = on_table("expired");
+    let mutex = backend.get_mutex("tea").unwrap();
+    assert!(mutex.try_acquire().unwrap());
+    let options = StoreOptions::new().with_fence(mutex.fence().unwrap());
+    SERVER.sql("UPDATE expired_locks SET expires_at = now()");
+    assert!(!mutex.locked().unwrap());
+    assert_eq!(backend.set("tea", value(b"old"), &options).unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(mutex.release().unwrap_err().kind(), ErrorKind::NotHeld);
+    assert!(backend.get_mutex("tea").unwrap().try_acquire().unwrap());
+}
