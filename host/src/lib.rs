@@ -88,6 +88,8 @@ pub mod serializer;
 mod sha256;
 mod shorten;
 mod spy;
+#[cfg(feature = "toml")]
+mod statistics_socket;
 mod time;
 mod value;
 mod walk;

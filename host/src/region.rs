@@ -33,6 +33,7 @@ mod idle;
 mod in_hand;
 mod outcome_call;
 mod plain_value;
+mod published;
 mod reads;
 mod release;
 mod settings;

@@ -23,9 +23,10 @@ pub(crate) fn open(asked: &Region) -> Result<CacheRegion, CommandError> {
 /// The longest wait for servers that are queried directly.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Returns the configuration in the file at `path`.
+/// Returns the configuration in the file at `path`. The statistics socket in it is that of the application.
 pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> {
-    Configuration::from_file(path).map_err(|error| match error {
+    let read = Configuration::from_file(path).map(Configuration::without_statistics_socket);
+    read.map_err(|error| match error {
         ConfigurationError::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
             CommandError::NoConfiguration { path }
         }

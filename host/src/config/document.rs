@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile_sdk::{Arguments, seconds};
@@ -18,6 +19,7 @@ use crate::region::{
     RegionConfig, Share, Wrap,
 };
 use crate::registry::{NamePattern, Pin, Registry};
+use crate::statistics_socket::{SocketPath, StatisticsSocket};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,8 @@ pub(super) struct Document {
     pub(super) plugins: PluginsTable,
     #[serde(default)]
     pub(super) regions: BTreeMap<Spanned<String>, RegionTable>,
+    #[serde(default)]
+    pub(super) statistics: StatisticsTable,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -39,6 +43,16 @@ pub(super) struct PluginsTable {
     pub(super) deny: Vec<NamePattern>,
     /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
     pub(super) pins: BTreeMap<String, Pin>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StatisticsTable {
+    /// The unix socket on which `dogpile top` shows the regions of the document. Default: none.
+    ///
+    /// Only the user of the process can connect. A relative path starts at the folder of the document. `{pid}` in it stands for
+    /// the process ID, so that each process has a socket of its own. With it, regions keep statistics by default.
+    pub(super) socket: Option<Spanned<SocketPath>>,
 }
 
 /// A `[regions.NAME]` table.
@@ -117,8 +131,8 @@ struct WrapTable {
 }
 
 impl RegionTable {
-    /// Returns the configuration of the region, whose entry points are those of `registry`.
-    pub(super) fn config(&self, registry: &Registry) -> RegionConfig {
+    /// Returns the configuration of the region, whose entry points are those of `registry`. `socket` shows its statistics.
+    pub(super) fn config(&self, registry: &Registry, socket: Option<Arc<StatisticsSocket>>) -> RegionConfig {
         let backend = BackendChoice::Named { name: self.backend.clone(), arguments: self.arguments.clone() };
         let mut config = RegionConfig::default().with_backend(backend).registry(registry.clone());
         config.settings.expiration_time = self.expiration_time;
@@ -128,7 +142,8 @@ impl RegionTable {
         config.settings.on_backend_failure = self.on_backend_failure;
         config.settings.breaker = self.breaker;
         config.settings.preset = self.preset;
-        config.settings.statistics = self.statistics;
+        config.settings.statistics = self.statistics.or(socket.is_some().then_some(true));
+        config.settings.statistics_socket = socket;
         config.settings.lifetimes = Lifetimes {
             jitter: self.jitter,
             early_refresh: self.early_refresh,

@@ -44,6 +44,19 @@ pub enum ConfigurationError {
         /// The reason.
         source: Box<RegistryError>,
     },
+    /// The statistics socket cannot be opened.
+    #[error(fmt = show_statistics)]
+    #[non_exhaustive]
+    Statistics {
+        /// The path of the file, or a description of the string.
+        origin: String,
+        /// The line of the path, counted from 1.
+        line: usize,
+        /// The path of the socket in this process.
+        path: PathBuf,
+        /// The reason. It states what to do.
+        source: std::io::Error,
+    },
     /// The configuration has no region of this name.
     #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
     UnknownRegion {
@@ -79,6 +92,16 @@ fn show_plugins(origin: &str, source: &RegistryError, f: &mut fmt::Formatter<'_>
     with_causes(f, format_args!("{origin}: a plugin folder cannot be used"), source)
 }
 
+fn show_statistics(
+    origin: &str,
+    line: &usize,
+    path: &Path,
+    source: &std::io::Error,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    with_causes(f, format_args!("{origin}, line {line}: cannot open the statistics socket {path:?}"), source)
+}
+
 fn show_region(
     origin: &str,
     line: &usize,
@@ -96,7 +119,9 @@ impl ConfigurationError {
             ConfigurationError::Document { region, .. } => region.as_deref(),
             ConfigurationError::UnknownRegion { name, .. } => Some(name),
             ConfigurationError::Region { region, .. } => Some(region),
-            ConfigurationError::Unreadable { .. } | ConfigurationError::Plugins { .. } => None,
+            ConfigurationError::Unreadable { .. }
+            | ConfigurationError::Plugins { .. }
+            | ConfigurationError::Statistics { .. } => None,
         }
     }
 
@@ -105,6 +130,7 @@ impl ConfigurationError {
         match self {
             ConfigurationError::Document { setting, .. } => setting.as_deref(),
             ConfigurationError::Region { source, .. } => source.setting(),
+            ConfigurationError::Statistics { .. } => Some("statistics.socket"),
             _ => None,
         }
     }
@@ -123,9 +149,9 @@ impl ConfigurationError {
     /// Returns the line of the error or of the region's table, counted from 1.
     pub fn line(&self) -> Option<usize> {
         match self {
-            ConfigurationError::Document { line, .. } | ConfigurationError::Region { line, .. } => {
-                Some(*line)
-            }
+            ConfigurationError::Document { line, .. }
+            | ConfigurationError::Region { line, .. }
+            | ConfigurationError::Statistics { line, .. } => Some(*line),
             _ => None,
         }
     }

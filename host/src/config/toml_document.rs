@@ -1,7 +1,8 @@
 //! [`Configuration`]: plugins and regions from a TOML document.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dogpile_sdk::did_you_mean;
 
@@ -12,6 +13,7 @@ use super::spelling::explained;
 use crate::error::RegionError;
 use crate::region::{CacheRegion, RegionConfig};
 use crate::registry::{Registry, Trust};
+use crate::statistics_socket::{SocketPath, StatisticsSocket};
 
 /// What errors call a document that was not read from a file.
 const STRING: &str = "the configuration";
@@ -48,11 +50,27 @@ const STRING: &str = "the configuration";
 ///
 /// To restrict only the regions of one document, read it with a registry of its own:
 /// `Configuration::from_file_with(path, Registry::new())`.
+///
+/// # Statistics socket
+/// If the table `[statistics]` sets `socket`, the process opens that unix socket when the first region is configured, and closes
+/// it when the last of these regions is dropped. Regions then keep [statistics](CacheRegion::statistics), except those with
+/// `statistics = false`, and `dogpile top` shows them. A forked child has no socket of its parent. It opens its own when it
+/// configures regions.
 #[derive(Debug)]
 pub struct Configuration {
     origin: String,
     regions: BTreeMap<String, Region>,
     registry: Registry,
+    /// The folder of the document.
+    folder: PathBuf,
+    socket: Option<Socket>,
+}
+
+/// The path of the statistics socket, and its line.
+#[derive(Debug)]
+struct Socket {
+    path: SocketPath,
+    line: usize,
 }
 
 /// The table of a region, its line, and the lines of its settings.
@@ -115,7 +133,7 @@ impl Configuration {
         folder: &Path,
         registry: Registry,
     ) -> Result<Self, ConfigurationError> {
-        let Document { plugins, regions } =
+        let Document { plugins, regions, statistics } =
             toml::from_str(document).map_err(|error| invalid(document, origin, &error))?;
         let PluginsTable { path, allow, deny, pins } = plugins;
         registry.restrict(Trust { allow, deny, pins });
@@ -133,7 +151,27 @@ impl Configuration {
             (name, Region { table, line, lines })
         };
         let regions = regions.into_iter().map(&mut region).collect();
-        Ok(Configuration { origin: origin.to_owned(), regions, registry })
+        let socket = statistics.socket.map(|path| {
+            let line = line_of(document, path.span().start);
+            Socket { path: path.into_inner(), line }
+        });
+        Ok(Configuration { origin: origin.to_owned(), regions, registry, folder: folder.to_owned(), socket })
+    }
+
+    /// Returns the path of the statistics socket, if there is one. In the path, `{pid}` stands for the process ID.
+    ///
+    /// See [Statistics socket](Self#statistics-socket).
+    pub fn statistics_socket(&self) -> Option<PathBuf> {
+        self.socket.as_ref().map(|socket| socket.path.written(&self.folder))
+    }
+
+    /// Removes the statistics socket, for tools that read the configuration of an application.
+    ///
+    /// Regions that are configured from now on open no socket, and keep statistics only if their own tables turn them on.
+    #[must_use]
+    pub fn without_statistics_socket(mut self) -> Self {
+        self.socket = None;
+        self
     }
 
     /// Returns the names of the configured regions.
@@ -144,15 +182,17 @@ impl Configuration {
     /// Returns the configuration of the region `name`, which can be completed in code.
     ///
     /// # Errors
-    /// If no region of this name is configured. The error lists the configured ones.
+    /// If no region of this name is configured. The error lists the configured ones. Fails as well if the statistics socket
+    /// cannot be opened.
     pub fn region_config(&self, name: &str) -> Result<RegionConfig, ConfigurationError> {
-        Ok(self.region(name)?.table.config(&self.registry))
+        self.config_of(self.region(name)?)
     }
 
     /// Configures `region` with the table of its name.
     ///
     /// # Errors
-    /// If no region of this name is configured, or if the region rejects its configuration.
+    /// If no region of this name is configured, if the region rejects its configuration, or if the statistics socket cannot be
+    /// opened. The region is unchanged then.
     pub fn configure(&self, region: &CacheRegion) -> Result<(), ConfigurationError> {
         self.configure_with(region, self.region(region.name())?)
     }
@@ -160,7 +200,7 @@ impl Configuration {
     /// Creates and configures all regions of the document.
     ///
     /// # Errors
-    /// If a region cannot be configured.
+    /// If a region cannot be configured, or the statistics socket cannot be opened.
     pub fn regions(&self) -> Result<Regions, ConfigurationError> {
         let made = self.regions.iter().map(|(name, table)| {
             let region = CacheRegion::with_defaults(name, RegionConfig::default());
@@ -191,7 +231,23 @@ impl Configuration {
             region: region.name().to_owned(),
             source: Box::new(error),
         };
-        region.configure(found.table.config(&self.registry)).map(drop).map_err(rejected)
+        region.configure(self.config_of(found)?).map(drop).map_err(rejected)
+    }
+
+    fn config_of(&self, found: &Region) -> Result<RegionConfig, ConfigurationError> {
+        Ok(found.table.config(&self.registry, self.open_socket()?))
+    }
+
+    /// Opens the statistics socket, or returns the one that is open.
+    fn open_socket(&self) -> Result<Option<Arc<StatisticsSocket>>, ConfigurationError> {
+        let Some(Socket { path, line }) = &self.socket else { return Ok(None) };
+        let path = path.of_this_process(&self.folder);
+        StatisticsSocket::open(&path).map(Some).map_err(|source| ConfigurationError::Statistics {
+            origin: self.origin.clone(),
+            line: *line,
+            path,
+            source,
+        })
     }
 }
 

@@ -106,6 +106,15 @@ impl Histogram {
         })
     }
 
+    /// Returns the upper bound of each bucket, and the number of durations in it alone. The last bucket has no bound.
+    #[cfg(all(unix, feature = "toml"))]
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (Option<Duration>, u64)> {
+        self.counts
+            .iter()
+            .enumerate()
+            .map(|(bucket, count)| (bound(bucket).map(Duration::from_nanos), *count))
+    }
+
     /// Returns these durations without those of `earlier`, which was taken from the same region before.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let counts = self.counts.iter().zip(&earlier.counts);

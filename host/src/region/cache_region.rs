@@ -11,6 +11,7 @@ use super::build;
 use super::call_options::CallOptions;
 use super::front_end::Blocking;
 use super::plain_value::PlainValue;
+use super::published::published;
 use super::settings::{ProxyFn, RegionConfig, Wrap};
 use super::state::RegionState;
 use crate::created::Aged;
@@ -87,7 +88,7 @@ impl CacheRegion {
         if let Some(defaults) = &self.state.defaults {
             settings = settings.or(defaults);
         }
-        self.state.current.store(Some(Arc::new(build::build(self.name(), settings)?)));
+        self.state.current.store(Some(published(build::build(self.name(), settings)?)));
         Ok(self)
     }
 
@@ -107,7 +108,7 @@ impl CacheRegion {
         let backend = make(Arc::clone(&present.stores.bottom.backend));
         let mut settings = present.settings.clone();
         settings.wrap.get_or_insert_default().insert(0, Wrap::With(make));
-        self.state.current.store(Some(Arc::new(build::rewrap(&present, settings, backend)?)));
+        self.state.current.store(Some(published(build::rewrap(&present, settings, backend)?)));
         Ok(self)
     }
 
@@ -329,12 +330,7 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn statistics(&self) -> Result<Option<RegionStatistics>, RegionError> {
-        let current = self.state.current()?;
-        let backends = || {
-            let stores = &current.stores;
-            stores.top_down().map(|store| store.statistics(!stores.is_bottom(store))).collect()
-        };
-        Ok(current.watch.recorder().map(|recorder| RegionStatistics::new(self.name(), recorder, backends())))
+        Ok(self.state.current()?.statistics())
     }
 
     /// Returns the key that the backend gets for `key`.

@@ -19,6 +19,8 @@ use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
 use crate::serializer::Serializer;
+#[cfg(feature = "toml")]
+use crate::statistics_socket::StatisticsSocket;
 use crate::time::Marks;
 
 /// The configuration of a region, built setting by setting.
@@ -73,6 +75,9 @@ pub(crate) struct Settings {
     /// Names in a configuration that have no effect. They are logged when the region is configured.
     pub(crate) ignored_names: Vec<String>,
     pub(crate) statistics: Option<bool>,
+    /// What shows the statistics to `dogpile top`.
+    #[cfg(feature = "toml")]
+    pub(crate) statistics_socket: Option<Arc<StatisticsSocket>>,
     pub(crate) observers: Option<Vec<Arc<dyn Observer>>>,
     /// Set by the region when it is configured for the first time.
     pub(crate) time_marks: Option<Arc<Marks>>,
@@ -132,6 +137,8 @@ impl Settings {
                 self.ignored_names
             },
             statistics: self.statistics.or(others.statistics),
+            #[cfg(feature = "toml")]
+            statistics_socket: self.statistics_socket.or(others.statistics_socket),
             observers: self.observers.or(others.observers),
             time_marks: self.time_marks.or(others.time_marks),
             recorder: self.recorder.or(others.recorder),

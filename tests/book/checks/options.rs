@@ -197,6 +197,9 @@ fn tables() -> String {
     text.push_str("\n## The table `[plugins]`\n\n");
     table(&mut text, "setting", members(DOCUMENT, "pub(super) struct PluginsTable {"));
 
+    text.push_str("\n## The table `[statistics]`\n\n");
+    table(&mut text, "setting", members(DOCUMENT, "pub(super) struct StatisticsTable {"));
+
     text.push_str("\n## Arguments of backends and proxies\n");
     for (title, file, name) in ARGUMENTS {
         writeln!(text, "\n### {title}\n").unwrap();

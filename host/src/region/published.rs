@@ -1,0 +1,37 @@
+//! The statistics of a [`Configured`], for the application and for the statistics socket of its configuration.
+
+use std::sync::Arc;
+
+use super::configured::Configured;
+use crate::observe::RegionStatistics;
+#[cfg(feature = "toml")]
+use crate::statistics_socket::{RegionReading, Source};
+
+impl Configured {
+    /// Returns what the region counted so far, if it keeps statistics.
+    pub(crate) fn statistics(&self) -> Option<RegionStatistics> {
+        let stores = &self.stores;
+        let backends = || stores.top_down().map(|store| store.statistics(!stores.is_bottom(store))).collect();
+        self.watch.recorder().map(|recorder| RegionStatistics::new(&self.region, recorder, backends()))
+    }
+}
+
+/// Lets the statistics socket of the configuration show the region, if there is one.
+pub(crate) fn published(configured: Configured) -> Arc<Configured> {
+    let configured = Arc::new(configured);
+    #[cfg(feature = "toml")]
+    if let (Some(socket), Some(recorder)) =
+        (&configured.settings.statistics_socket, configured.watch.recorder())
+    {
+        let weak = Arc::downgrade(&configured);
+        let read = move || {
+            let configured = weak.upgrade()?;
+            let gates = configured.stores.gates.get();
+            let creations = gates.creations(&configured.region, std::time::Instant::now());
+            Some(RegionReading { statistics: configured.statistics()?, creations })
+        };
+        // Its address distinguishes the statistics, which outlive the backend.
+        socket.publish(Source { identity: Arc::as_ptr(recorder).addr(), read: Box::new(read) });
+    }
+    configured
+}

@@ -1,0 +1,30 @@
+//! [`StatisticsSocket`]: shows the statistics of a process to `dogpile top`, on a unix socket that only its owner can use.
+//!
+//! ```text
+//! region ──publishes──> Published <──reads── server thread <──requests── clients
+//!    │                                           ▲
+//!    └──owns──> StatisticsSocket ──ends──────────┘
+//! ```
+//!
+//! The regions of a configuration own its socket. When the last of them is dropped, the thread ends and removes the file.
+//! `docs/observability.md` describes the protocol.
+
+#[cfg(unix)]
+mod bind;
+#[cfg(unix)]
+mod client;
+mod path;
+mod published;
+#[cfg(unix)]
+mod server;
+mod snapshot;
+#[cfg(unix)]
+mod socket;
+#[cfg(not(unix))]
+#[path = "statistics_socket/unsupported.rs"]
+mod socket;
+
+pub(crate) use self::path::SocketPath;
+pub(crate) use self::published::Source;
+pub(crate) use self::snapshot::RegionReading;
+pub(crate) use self::socket::StatisticsSocket;

@@ -1,0 +1,206 @@
+//! Creates the file of a socket, for its owner only, in the place of one that a dead process left.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dogpile_sdk::process_id;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+/// How many connections wait until they are accepted.
+const BACKLOG: i32 = 16;
+
+/// How long a process waits until another one has opened its socket in the same folder, or has removed its file.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a process looks again meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A socket that listens at a path.
+pub(super) struct Bound {
+    pub(super) listener: UnixListener,
+    path: PathBuf,
+    /// The device and number of the file.
+    file: (u64, u64),
+}
+
+/// Removes the file, unless another one has its path by now.
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|now| (now.dev(), now.ino()) == self.file) {
+            // It stays if the folder has become unwritable. The next process replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Returns `path` with the real path of its folder.
+pub(super) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name =
+        path.file_name().ok_or_else(|| problem(io::ErrorKind::InvalidInput, "the path has no name"))?;
+    let real = fs::canonicalize(folder).map_err(|error| {
+        let text = format!("its folder cannot be opened: {error}; create the folder");
+        io::Error::new(error.kind(), text)
+    })?;
+    Ok(real.join(name))
+}
+
+/// Creates the socket at `path`, which is absolute. Its mode is 0600.
+pub(super) fn bind(path: &Path) -> io::Result<Bound> {
+    let address = SocketAddrUnix::new(path).map_err(|_| {
+        let length = path.as_os_str().len();
+        problem(
+            io::ErrorKind::InvalidInput,
+            format!("its path has {length} bytes, which is too long for a unix socket; use a path of at most 100 bytes"),
+        )
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let locked = lock(folder)?;
+    make_room(path)?;
+    let socket = socket()?;
+    rustix::net::bind(&socket, &address)?;
+    // No process can connect before `listen`, so that none finds the socket with the mode of the umask.
+    let listening = fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .and_then(|()| fs::symlink_metadata(path))
+        .and_then(|file| rustix::net::listen(&socket, BACKLOG).map(|()| file).map_err(Into::into));
+    let file = listening.inspect_err(|_| drop(fs::remove_file(path)))?;
+    drop(locked);
+    let bound = Bound { listener: socket.into(), path: path.to_owned(), file: (file.dev(), file.ino()) };
+    bound.listener.set_nonblocking(true)?;
+    Ok(bound)
+}
+
+/// Locks `folder`, so that one process at a time replaces a file of a dead one. Returns its handle, which unlocks it.
+fn lock(folder: &Path) -> io::Result<File> {
+    let opened = File::open(folder)?;
+    let mode = opened.metadata()?.mode();
+    if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+        return Err(problem(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "all users can replace files in its folder (mode {:o}); run \"chmod o-w {}\", or use another folder",
+                mode & 0o7777,
+                folder.display()
+            ),
+        ));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(opened),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(problem(
+                    io::ErrorKind::TimedOut,
+                    "another process keeps its folder locked (flock); use a folder of the application",
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Removes the socket that a dead process left at `path`.
+fn make_room(path: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(found) if !is_socket(&found) => {
+                return Err(problem(
+                    io::ErrorKind::AlreadyExists,
+                    "another kind of file has its path; remove that file, or use another path",
+                ));
+            }
+            Ok(_) => match holder(path)? {
+                Holder::None => return fs::remove_file(path),
+                // A socket of this process that was just dropped: its thread removes the file.
+                Holder::Process(process) if process == process_id() && Instant::now() < deadline => {
+                    thread::sleep(PAUSE);
+                }
+                Holder::Process(process) => return Err(in_use(&format!("process {process}"))),
+                Holder::Unknown => return Err(in_use("another process")),
+            },
+        }
+    }
+}
+
+fn in_use(process: &str) -> io::Error {
+    let text = format!(
+        "{process} has it open; put {{pid}} into the path, so that each process has a socket of its own, or end that process"
+    );
+    problem(io::ErrorKind::AddrInUse, text)
+}
+
+fn is_socket(file: &Metadata) -> bool {
+    file.file_type().is_socket()
+}
+
+/// The process that has a socket open.
+enum Holder {
+    None,
+    Process(u32),
+    Unknown,
+}
+
+/// Returns which process has the socket at `path` open.
+fn holder(path: &Path) -> io::Result<Holder> {
+    let socket = socket()?;
+    // A process that is stopped, and accepts no connection, must not block this one.
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    match rustix::net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => Ok(listening_process(&socket)),
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(Holder::None),
+        // The queue of its connections is full.
+        Err(Errno::AGAIN | Errno::INPROGRESS) => Ok(Holder::Unknown),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the process that listens at the other end of `socket`.
+///
+/// A forked child inherits the descriptor of its parent, and keeps the socket open when the parent is dead. Its process ID is
+/// still that of the parent, which called `listen`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn listening_process(socket: &OwnedFd) -> Holder {
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(socket) else { return Holder::Unknown };
+    match rustix::process::test_kill_process(peer.pid) {
+        Err(Errno::SRCH) => Holder::None,
+        _ => u32::try_from(peer.pid.as_raw_nonzero().get()).map_or(Holder::Unknown, Holder::Process),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn listening_process(_socket: &OwnedFd) -> Holder {
+    Holder::Unknown
+}
+
+/// Creates a socket that started programs do not inherit.
+fn socket() -> io::Result<OwnedFd> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return Ok(rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        Ok(socket)
+    }
+}
+
+fn problem(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
+    io::Error::new(kind, text.into())
+}
