@@ -15,6 +15,8 @@ mod borrowing;
 mod failures;
 #[path = "engine/handoff.rs"]
 mod handoff;
+#[path = "engine/judged_again.rs"]
+mod judged_again;
 #[path = "engine/lost.rs"]
 mod lost;
 #[path = "engine/outage.rs"]

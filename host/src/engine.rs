@@ -54,6 +54,6 @@ pub(crate) use self::port::{Found, Made, Port, Report, Storing, Wanted};
 pub(crate) use self::protocol::settle;
 pub(crate) use self::slot::{Need, Settled, Slot};
 pub(crate) use self::store_in_progress::StoreInProgress;
-pub(crate) use self::task::{Batch, Elsewhere, Old};
+pub(crate) use self::task::{Batch, Elsewhere, Limits, Old};
 pub(crate) use self::waiting::unless;
 pub(crate) use self::writing::Writing;

@@ -104,7 +104,7 @@ impl DogpileLock {
         T: Clone + Send + Sync + 'static,
         E: From<LockError>,
     {
-        let mut slots = [Slot::from(decision::Reading::from(read()?))];
+        let mut slots = [Slot::from(Found { reading: read()?.into(), metadata: None })];
         let (leader, policy) = (this_thread(), Policy::default());
         let gates = self.gates.get();
         let mut call = Call { lock: self, gates, key, leader, policy, read, create: Some(create) };
@@ -215,7 +215,9 @@ where
         Ok(vec![Made { value: create()?, terms }])
     }
 
-    async fn store(&mut self, _values: Vec<Storing<'_, T>>, _began: CreationTime) {}
+    async fn store(&mut self, _values: Vec<Storing<'_, T>>, _began: CreationTime) -> Vec<usize> {
+        Vec::new()
+    }
 
     fn is_valid(&self, _place: usize, _began: CreationTime) -> bool {
         true

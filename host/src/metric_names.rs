@@ -10,7 +10,8 @@ pub const REQUESTS: &str = "dogpile_requests_total";
 pub const FAILED_CREATIONS: &str = "dogpile_failed_creations_total";
 /// Counter of keys of fresh values that were created again early. Label: `region`.
 pub const EARLY_REFRESHES: &str = "dogpile_early_refreshes_total";
-/// Counter of created values that were not stored. Labels: `region`, and `reason`: `superseded`, `lease_lost`, or `backend`.
+/// Counter of created values that were not stored. Labels: `region`, and `reason`: `superseded`, `lease_lost`, `backend`, or
+/// `serialization`.
 pub const NOT_STORED: &str = "dogpile_not_stored_total";
 /// Histogram of the time that creators ran, in seconds. Label: `region`.
 pub const CREATION_DURATION: &str = "dogpile_creation_duration_seconds";

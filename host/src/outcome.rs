@@ -63,4 +63,9 @@ pub struct Served<T> {
     ///
     /// It is zero for a value that was created during the call.
     pub age: Duration,
+    /// Whether the call's own creator made the value, and the value was stored.
+    ///
+    /// A created value is not stored if its creator declined that, if its key was set or deleted meanwhile, if the lock of its
+    /// creator expired, if it cannot be serialized, or if the backend failed.
+    pub is_stored: bool,
 }

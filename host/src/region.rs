@@ -32,6 +32,7 @@ mod guards;
 mod idle;
 mod in_hand;
 mod outcome_call;
+mod outcome_multi;
 mod plain_value;
 mod published;
 mod reads;

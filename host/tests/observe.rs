@@ -6,6 +6,8 @@
 mod backend;
 #[path = "observe/counts.rs"]
 mod counts;
+#[path = "observe/degraded.rs"]
+mod degraded;
 #[path = "observe/events.rs"]
 mod events;
 #[path = "observe/load.rs"]
@@ -18,3 +20,7 @@ mod metrics;
 mod outcomes;
 #[path = "observe/setup.rs"]
 mod setup;
+#[path = "observe/spans.rs"]
+mod spans;
+#[path = "observe/stored.rs"]
+mod stored;

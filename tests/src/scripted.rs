@@ -176,7 +176,7 @@ impl CacheBackend for Scripted {
 pub struct ScriptedMutex {
     held: Mutex<bool>,
     released: Condvar,
-    /// Whether acquiring the mutex returns an error.
+    /// Whether acquiring the mutex returns an error. See [`break_down`](ScriptedMutex::break_down).
     pub fails: AtomicBool,
     /// Whether `acquire_until` returns `false` at once while the mutex is held.
     pub gives_up: AtomicBool,
@@ -187,6 +187,20 @@ pub struct ScriptedMutex {
 }
 
 impl ScriptedMutex {
+    /// Makes all current and later calls that acquire the mutex return an error.
+    pub fn break_down(&self) {
+        self.fails.store(true, SeqCst);
+        let _held = self.held.lock();
+        self.released.notify_all();
+    }
+
+    fn assert_works(&self, operation: &'static str) -> Result<(), BackendError> {
+        if !self.fails.load(SeqCst) {
+            return Ok(());
+        }
+        Err(BackendError::new(ErrorKind::Unavailable, "scripted failure").during(operation))
+    }
+
     /// Makes all current and later calls of `acquire_until` return `false` while the mutex is held.
     pub fn give_up(&self) {
         self.gives_up.store(true, SeqCst);
@@ -197,23 +211,20 @@ impl ScriptedMutex {
 
 impl CacheMutex for ScriptedMutex {
     fn try_acquire(&self) -> Result<bool, BackendError> {
-        if self.fails.load(SeqCst) {
-            return Err(BackendError::new(ErrorKind::Unavailable, "scripted failure").during("try_acquire"));
-        }
+        self.assert_works("try_acquire")?;
         Ok(!std::mem::replace(&mut *self.held.lock(), true))
     }
 
     fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
         self.waits.fetch_add(1, SeqCst);
-        if self.fails.load(SeqCst) {
-            return Err(BackendError::new(ErrorKind::Unavailable, "scripted failure").during("acquire_until"));
-        }
+        self.assert_works("acquire_until")?;
         let limit = deadline.min(Instant::now() + LIMIT);
         let mut held = self.held.lock();
         while *held {
             if self.gives_up.load(SeqCst) || self.released.wait_until(&mut held, limit).timed_out() {
                 return Ok(false);
             }
+            self.assert_works("acquire_until")?;
         }
         *held = true;
         Ok(true)

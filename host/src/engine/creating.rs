@@ -8,7 +8,7 @@ use super::patience::Patience;
 use super::port::{Found, Port, Report, erase};
 use super::rescue::keep_of_slot;
 use super::running::{leave_all, run_creation, task_of, unlock};
-use super::slot::Slot;
+use super::slot::{Settled, Slot};
 use super::task::{Batch, Task};
 use crate::decision::Reading;
 use crate::outcome::Outcome;
@@ -71,8 +71,8 @@ pub(super) async fn create<P: Port>(
         Tried::Left => return Ok(()),
         Tried::Back(batch) => run_creation(port, batch, patience.hard()).await?,
     };
-    for (place, (value, outcome)) in places.into_iter().zip(values) {
-        slots[place].settle_created(value, outcome);
+    for (place, settled) in places.into_iter().zip(values) {
+        slots[place].settle_created(settled);
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ pub(super) async fn create<P: Port>(
 pub(crate) async fn create_queued<P: Port>(
     port: &mut P,
     led: Vec<Led>,
-) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
+) -> Result<Vec<Settled<P::Value>>, P::Error> {
     let tasks = if P::SEES_OLD || port.policy().fail_safe.is_on() {
         read_queued(port, led).await?
     } else {

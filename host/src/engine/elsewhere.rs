@@ -1,14 +1,11 @@
 //! Creations that go on without the caller, which waits for them up to its limits.
 
-use std::time::Instant;
-
 use super::patience::{Over, Patience};
 use super::port::Port;
-use super::rescue::settle_for_rescue;
+use super::rescue::{may_take_stale, settle_for_rescue};
 use super::running::run_creation;
-use super::slot::Slot;
-use super::task::{Batch, Elsewhere};
-use crate::outcome::Outcome;
+use super::slot::{Settled, Slot};
+use super::task::{Batch, Elsewhere, Limits};
 
 /// Creates a batch. Its caller may have left.
 ///
@@ -17,14 +14,14 @@ use crate::outcome::Outcome;
 pub(crate) async fn create_batch<P: Port>(
     port: &mut P,
     batch: Batch<P::Value>,
-) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
+) -> Result<Vec<Settled<P::Value>>, P::Error> {
     run_creation(port, batch, None).await
 }
 
 /// What came of having keys created without the caller.
 pub(super) enum Tried<V> {
     /// The values were created in time.
-    Created(Vec<(V, Outcome)>),
+    Created(Vec<Settled<V>>),
     /// The creation goes on, and the caller took its old values.
     Left,
     /// The caller creates.
@@ -46,16 +43,21 @@ pub(super) fn try_elsewhere<P: Port>(
         return Ok(Tried::Back(batch));
     }
     let places = batch.places();
-    let Some(until) = patience.of_creator(have_stale(slots, &places)) else { return Ok(Tried::Back(batch)) };
-    match port.create_elsewhere(batch, until) {
+    let has_stale = places.iter().all(|place| slots[*place].is_stale() || slots[*place].is_early());
+    let Some(until) = patience.of_creator(has_stale) else { return Ok(Tried::Back(batch)) };
+    let first = patience.over(until, has_stale);
+    // The creator has gone, so that a caller whose stale values are no longer valid must wait for what it makes.
+    let takes = |port: &P| places.iter().all(|place| may_take_stale(port, &slots[*place], *place));
+    let may_leave = |port: &P| !matches!(first, Some(Over::Stale)) || takes(port);
+    match port.create_elsewhere(batch, Limits { until, last: patience.hard() }, &may_leave) {
         Elsewhere::Ended(values) => Ok(Tried::Created(values?)),
         Elsewhere::Back(batch) => Ok(Tried::Back(batch)),
-        Elsewhere::Left => leave(port, slots, &places, patience, until).map(|()| Tried::Left),
+        Elsewhere::Left => leave(port, slots, &places, first).map(|()| Tried::Left),
+        Elsewhere::LeftAtLast => {
+            let last = patience.hard().and_then(|hard| patience.over(hard, false));
+            leave(port, slots, &places, last).map(|()| Tried::Left)
+        }
     }
-}
-
-fn have_stale<V>(slots: &[Slot<V>], places: &[usize]) -> bool {
-    places.iter().all(|place| slots[*place].is_stale() || slots[*place].is_early())
 }
 
 /// Leaves a creation that goes on: with the old values, or with an error.
@@ -63,12 +65,10 @@ fn leave<P: Port>(
     port: &P,
     slots: &mut [Slot<P::Value>],
     places: &[usize],
-    patience: &Patience,
-    until: Instant,
+    over: Option<Over>,
 ) -> Result<(), P::Error> {
-    let has_stale = have_stale(slots, places);
     for place in places {
-        match patience.over(until, has_stale) {
+        match over {
             Some(Over::Hard(limit)) => {
                 if port.policy().fail_safe.is_on() {
                     settle_for_rescue(port, &mut slots[*place], *place);

@@ -24,6 +24,7 @@ struct Wait {
 }
 
 /// Which limit of a call is over.
+#[derive(Clone, Copy)]
 pub(super) enum Over {
     /// The caller takes its stale value.
     Stale,

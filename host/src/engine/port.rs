@@ -10,7 +10,7 @@ use super::failure::{LockError, SharedFailure};
 use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Leader, Role};
 use super::leadership::Queued;
 use super::store_in_progress::StoreInProgress;
-use super::task::{Batch, Elsewhere, Old};
+use super::task::{Batch, Elsewhere, Limits, Old};
 use crate::created::Terms;
 use crate::decision::Reading;
 use crate::policy::Policy;
@@ -85,8 +85,9 @@ pub(crate) trait Port {
         until: Option<Instant>,
     ) -> Result<Vec<Made<Self::Value>>, Self::Error>;
 
-    /// Stores created values. A failure is logged, and the caller still gets its values.
-    async fn store(&mut self, values: Vec<Storing<'_, Self::Value>>, began: CreationTime);
+    /// Stores created values, and returns the places of those that were stored, in order. A failure is logged, and the caller still
+    /// gets its values.
+    async fn store(&mut self, values: Vec<Storing<'_, Self::Value>>, began: CreationTime) -> Vec<usize>;
 
     /// Returns whether a value of the key at `place` whose creation began at `began` may be served, however old it is.
     fn is_valid(&self, place: usize, began: CreationTime) -> bool;
@@ -96,6 +97,12 @@ pub(crate) trait Port {
 
     /// Returns whether an old value of the key at `place` with this `metadata` may be served because no new one came.
     fn may_rescue(&self, place: usize, metadata: &Metadata) -> bool {
+        let _ = (place, metadata);
+        false
+    }
+
+    /// Returns whether a value of the key at `place` with this `metadata` may be served while a new one is created.
+    fn may_serve_stale(&self, place: usize, metadata: &Metadata) -> bool {
         let _ = (place, metadata);
         false
     }
@@ -126,13 +133,15 @@ pub(crate) trait Port {
         false
     }
 
-    /// Has a batch created without the caller, and waits for it until `until`. Blocks: only threads do it.
+    /// Has a batch created without the caller, and waits for it until the first of `limits` at which the caller `may_leave`.
+    /// Blocks: only threads do it.
     fn create_elsewhere(
         &mut self,
         batch: Batch<Self::Value>,
-        until: Instant,
+        limits: Limits,
+        may_leave: &dyn Fn(&Self) -> bool,
     ) -> Elsewhere<Self::Value, Self::Error> {
-        let _ = until;
+        let _ = (limits, may_leave);
         Elsewhere::Back(batch)
     }
 
@@ -165,6 +174,13 @@ pub(crate) trait Port {
 pub(crate) struct Found<V> {
     pub(crate) reading: Reading<V>,
     pub(crate) metadata: Option<Metadata>,
+}
+
+impl<V> Found<V> {
+    /// Returns what was read of a key that is not stored.
+    pub(crate) fn missing() -> Self {
+        Found { reading: Reading::Missing, metadata: None }
+    }
 }
 
 /// A key that is to be created, by its place.

@@ -18,7 +18,9 @@ use super::gate::{Handed, HeldMutex, Outcome, Running};
 use super::led::Led;
 use super::patience::{Over, Patience};
 use super::port::{Port, Report};
-use super::rescue::{settle_for_rescue, settle_if_throttled, settle_without_mutex};
+use super::rescue::{
+    may_take_stale, settle_for_rescue, settle_for_stale, settle_if_throttled, settle_without_mutex,
+};
 use super::running::leave_all;
 use super::slot::Slot;
 use super::waiting::{Event, Waiting, unless};
@@ -202,7 +204,8 @@ async fn lock<P: Port>(
     Ok(Next::Create(vec![led]))
 }
 
-/// Ends a wait whose limit is over: with the stale value, or with an error.
+/// Ends a wait whose limit is over: with the stale value, or with an error. A stale value may have been invalidated during the
+/// wait, which then goes on.
 async fn out_of_time<P: Port>(
     port: &mut P,
     slots: &mut [Slot<P::Value>],
@@ -210,7 +213,7 @@ async fn out_of_time<P: Port>(
     over: Option<Over>,
 ) -> Result<Next, P::Error> {
     let Some(Over::Hard(limit)) = over else {
-        slots.iter_mut().for_each(Slot::settle_for_stale);
+        slots.iter_mut().enumerate().for_each(|(place, slot)| settle_for_stale(port, slot, place));
         return Ok(Next::Done);
     };
     if port.policy().fail_safe.is_on() {
@@ -264,7 +267,7 @@ async fn wait<P: Port>(
     let waits = Wait::begin(&ticket.gate);
     let _waits = waits.map_err(|Circle| port.lock_error(place, LockError::Reentry))?;
     patience.begin_wait(port);
-    let has_stale = slots[place].is_stale();
+    let mut has_stale = slots[place].is_stale();
     let mut waiting = Waiting::new(port.gates(), ticket.gate, P::ROLE);
     loop {
         match next_event(port, &mut waiting, patience.until(has_stale)).await {
@@ -285,6 +288,10 @@ async fn wait<P: Port>(
                 let creation = waiting.gate().info(now);
                 drop(waiting);
                 return last_look(port, slots, place, creation.leader, creation.age).await;
+            }
+            Some(Over::Stale) if !may_take_stale(port, &slots[place], place) => {
+                settle_for_stale(port, &mut slots[place], place);
+                has_stale = false;
             }
             Some(over) => {
                 drop(waiting);

@@ -4,7 +4,7 @@ use dogpile_sdk::CreationTime;
 
 use super::led::Led;
 use super::port::{Port, erase};
-use super::slot::{Need, Slot};
+use super::slot::{Need, Settled, Slot};
 use super::task::{Old, Rescue};
 use crate::outcome::Outcome;
 
@@ -16,7 +16,7 @@ pub(super) fn rescue<P: Port>(
     rescues: Vec<Option<Rescue<P::Value>>>,
     began: CreationTime,
     (error, is_answer): (&P::Error, bool),
-) -> Option<Vec<(P::Value, Outcome)>> {
+) -> Option<Vec<Settled<P::Value>>> {
     let fail_safe = port.policy().fail_safe;
     let is_outage = fail_safe.is_on() && !is_answer && port.is_outage(error);
     let now = port.now();
@@ -37,14 +37,15 @@ pub(super) fn rescue<P: Port>(
         if !may_serve {
             continue;
         }
-        match metadata {
+        match &metadata {
             Some(metadata) if led.leadership.has_waiters() => {
-                led.leadership.hand_over_old(erase(value.clone()), metadata);
+                led.leadership.hand_over_old(erase(value.clone()), metadata.clone());
             }
             // Those who wait have old values of their own.
             _ => led.leadership.open_empty(),
         }
-        values.push((value, if is_early { Outcome::Fresh } else { Outcome::FailSafe }));
+        let outcome = if is_early { Outcome::Fresh } else { Outcome::FailSafe };
+        values.push(Settled { value, outcome, metadata, is_stored: false });
     }
     if values.len() < led.len() {
         return None;
@@ -66,8 +67,26 @@ pub(super) fn forget_failures<P: Port>(port: &P, led: &[Led]) {
 pub(super) fn settle_if_throttled<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
     let may_serve = slot.is_early() || (slot.has_old() && port.policy().fail_safe.is_on());
     if may_serve && port.gates().failures.contains(port.key(place).store_key, port.now()) {
-        slot.settle_for_old();
+        settle_for_rescue(port, slot, place);
     }
+}
+
+/// Settles for the stale value after a wait. A value that may not be served any longer is missing from now on.
+pub(super) fn settle_for_stale<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
+    if !slot.is_early() && !slot.is_stale() {
+        return;
+    }
+    if may_take_stale(port, slot, place) {
+        slot.settle_for_stale();
+    } else {
+        slot.need = Need::Missing;
+    }
+}
+
+/// Returns whether a caller that waited may still take its stale value.
+pub(super) fn may_take_stale<P: Port>(port: &P, slot: &Slot<P::Value>, place: usize) -> bool {
+    let is_valid = |metadata| port.may_serve_stale(place, metadata);
+    (slot.is_early() || slot.is_stale()) && slot.metadata.as_ref().is_some_and(is_valid)
 }
 
 /// Settles for the old value that was read last, if it may be served because no new one came in time.
@@ -80,9 +99,9 @@ pub(super) fn settle_for_rescue<P: Port>(port: &P, slot: &mut Slot<P::Value>, pl
 /// Settles for the old value because the mutex failed, so that no caller can create a new one. Returns whether there is one that
 /// fail-safe lets the caller have.
 pub(super) fn settle_without_mutex<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) -> bool {
-    let is_valid = slot.metadata.as_ref().is_none_or(|metadata| port.may_rescue(place, metadata));
-    if is_valid && slot.has_old() && port.policy().fail_safe.is_on() {
-        slot.settle_for_old();
+    // The caller may have waited since it read the value.
+    if port.policy().fail_safe.is_on() {
+        settle_for_rescue(port, slot, place);
     }
     slot.is_settled()
 }
@@ -107,5 +126,5 @@ pub(super) fn keep_of_slot<P: Port>(port: &P, slot: &Slot<P::Value>) -> Option<R
         Need::Stale(value) | Need::Grace(value) if port.policy().fail_safe.is_on() => (value, false),
         _ => return None,
     };
-    Some(Rescue { value: value.clone(), metadata: None, is_early })
+    Some(Rescue { value: value.clone(), metadata: slot.metadata.clone(), is_early })
 }

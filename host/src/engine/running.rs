@@ -11,9 +11,9 @@ use super::leadership::Leadership;
 use super::led::Led;
 use super::port::{Found, Made, Port, Report, Storing, Wanted, erase};
 use super::rescue::{forget_failures, keep, rescue};
+use super::slot::Settled;
 use super::task::{Batch, Old, Task};
 use crate::decision::Reading;
-use crate::outcome::Outcome;
 
 /// Returns the task to create a key of which this was `found`.
 pub(super) fn task_of<P: Port>(port: &P, led: Led, found: Found<P::Value>) -> Task<P::Value> {
@@ -38,7 +38,7 @@ pub(super) async fn run_creation<P: Port>(
     port: &mut P,
     batch: Batch<P::Value>,
     until: Option<Instant>,
-) -> Result<Vec<(P::Value, Outcome)>, P::Error> {
+) -> Result<Vec<Settled<P::Value>>, P::Error> {
     let Batch { tasks, creation } = batch;
     let began = port.began();
     let (mut led, mut wanted, mut rescues) = (Vec::new(), Vec::new(), Vec::new());
@@ -56,14 +56,17 @@ pub(super) async fn run_creation<P: Port>(
     match created {
         Ok(made) => {
             forget_failures(port, &led);
-            store(port, &led, &made, began).await;
+            let stored = store(port, &led, &made, began).await;
             for (led, made) in led.iter_mut().zip(&made) {
                 hand_over(&mut led.leadership, &made.value);
             }
             for led in &mut led {
                 unlock(port, led).await;
             }
-            Ok(made.into_iter().map(|made| (made.value, Outcome::Created)).collect())
+            let created = |(led, made): (&Led, Made<P::Value>)| {
+                Settled::created(made.value, stored.binary_search(&led.place).is_ok())
+            };
+            Ok(led.iter().zip(made).map(created).collect())
         }
         Err(error) => {
             let rescued = rescue(port, &mut led, rescues, began, (&error, creation.is_answer()));
@@ -86,8 +89,13 @@ fn share_failure<P: Port>(port: &P, led: &mut [Led], error: &P::Error, shared: O
     }
 }
 
-/// Stores the values that may be stored, in one go.
-async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], began: CreationTime) {
+/// Stores the values that may be stored, in one go. Returns the places of those that were stored, in order.
+async fn store<P: Port>(
+    port: &mut P,
+    led: &[Led],
+    made: &[Made<P::Value>],
+    began: CreationTime,
+) -> Vec<usize> {
     let mut values = Vec::new();
     for (led, made) in led.iter().zip(made).filter(|(_, made)| made.terms.is_stored) {
         let place = led.place;
@@ -103,9 +111,7 @@ async fn store<P: Port>(port: &mut P, led: &[Led], made: &[Made<P::Value>], bega
             port.report(Report::Superseded { place });
         }
     }
-    if !values.is_empty() {
-        P::apart(port.store(values, began)).await;
-    }
+    if values.is_empty() { Vec::new() } else { P::apart(port.store(values, began)).await }
 }
 
 /// Opens the gate, with the value if callers wait for it.

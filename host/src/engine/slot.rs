@@ -11,8 +11,10 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub(crate) struct Slot<V> {
     pub(crate) need: Need<V>,
-    /// The metadata of the value, if it was read under the lock or after a wait, or if the call needs it.
+    /// The metadata of a value that was read, by which it is judged again after a wait.
     pub(crate) metadata: Option<Metadata>,
+    /// Whether the value was created by this call, and stored.
+    is_stored: bool,
 }
 
 /// What a caller has of a key, and still needs.
@@ -37,24 +39,27 @@ pub(crate) struct Settled<V> {
     pub(crate) outcome: Outcome,
     /// The metadata of a value that was found, if it is known.
     pub(crate) metadata: Option<Metadata>,
+    /// Whether the value was created by this call, and stored.
+    pub(crate) is_stored: bool,
 }
 
-impl<V> From<Reading<V>> for Slot<V> {
-    fn from(reading: Reading<V>) -> Self {
-        let need = match reading {
+impl<V> Settled<V> {
+    /// Returns a value that was created just now.
+    pub(crate) fn created(value: V, is_stored: bool) -> Self {
+        Settled { value, outcome: Outcome::Created, metadata: None, is_stored }
+    }
+}
+
+impl<V> From<Found<V>> for Slot<V> {
+    fn from(found: Found<V>) -> Self {
+        let need = match found.reading {
             Reading::Fresh(value) => Need::Settled(value, Outcome::Fresh),
             Reading::Early(value) => Need::Early(value),
             Reading::Stale(old) => Need::Stale(old),
             Reading::Grace(old) => Need::Grace(old),
             Reading::Missing => Need::Missing,
         };
-        Slot { need, metadata: None }
-    }
-}
-
-impl<V> From<Found<V>> for Slot<V> {
-    fn from(found: Found<V>) -> Self {
-        Slot { metadata: found.metadata, ..Slot::from(found.reading) }
+        Slot { need, metadata: found.metadata, is_stored: false }
     }
 }
 
@@ -62,7 +67,9 @@ impl<V> Slot<V> {
     /// Returns the value, once the protocol has settled the key.
     pub(crate) fn into_settled(self) -> Option<Settled<V>> {
         match self.need {
-            Need::Settled(value, outcome) => Some(Settled { value, outcome, metadata: self.metadata }),
+            Need::Settled(value, outcome) => {
+                Some(Settled { value, outcome, metadata: self.metadata, is_stored: self.is_stored })
+            }
             _ => None,
         }
     }
@@ -103,11 +110,14 @@ impl<V> Slot<V> {
         self.settle(value, if is_old { Outcome::FailSafe } else { Outcome::Waited });
     }
 
-    /// Settles for a value that was created. An old value keeps its metadata.
-    pub(super) fn settle_created(&mut self, value: V, outcome: Outcome) {
-        if outcome == Outcome::Created {
-            self.metadata = None;
+    /// Settles for what a creation ended with: a value that it created, or an old one.
+    pub(super) fn settle_created(&mut self, settled: Settled<V>) {
+        let Settled { value, outcome, metadata, is_stored } = settled;
+        // An old value that was read before its backend failed keeps the metadata that the caller read.
+        if metadata.is_some() || !matches!(outcome, Outcome::Fresh | Outcome::FailSafe) {
+            self.metadata = metadata;
         }
+        self.is_stored = is_stored;
         self.settle(value, outcome);
     }
 

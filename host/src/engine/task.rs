@@ -1,12 +1,13 @@
 //! [`Task`] and [`Batch`]: keys that are led, with what is known of their old values.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use dogpile_sdk::Metadata;
 
 use super::creation::Creation;
 use super::led::Led;
-use crate::outcome::Outcome;
+use super::slot::Settled;
 
 /// A value that is to be replaced.
 #[derive(Debug)]
@@ -43,12 +44,22 @@ pub(crate) struct Batch<V> {
     pub(super) creation: Arc<Creation>,
 }
 
+/// How long a caller waits for a creation that goes on without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) until: Instant,
+    /// Applies if the caller may not leave at the first limit.
+    pub(crate) last: Option<Instant>,
+}
+
 /// How a creation went on without the caller.
 pub(crate) enum Elsewhere<V, E> {
     /// It ended while the caller waited.
-    Ended(Result<Vec<(V, Outcome)>, E>),
-    /// It goes on, and the caller has waited long enough.
+    Ended(Result<Vec<Settled<V>>, E>),
+    /// It goes on, and the caller has waited until its limit.
     Left,
+    /// It goes on, and the caller has waited until its last limit.
+    LeftAtLast,
     /// It did not begin. The caller has it back.
     Back(Batch<V>),
 }

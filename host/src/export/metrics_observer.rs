@@ -75,6 +75,7 @@ struct RegionMetrics {
     superseded: Counter,
     lost_leases: Counter,
     not_stored: Counter,
+    not_serialized: Counter,
     creation: Histogram,
     wait: Histogram,
     backend_call: Histogram,
@@ -97,6 +98,7 @@ impl RegionMetrics {
             superseded: not_stored("superseded"),
             lost_leases: not_stored("lease_lost"),
             not_stored: not_stored("backend"),
+            not_serialized: not_stored("serialization"),
             creation: histogram!(CREATION_DURATION, "region" => region.clone()),
             wait: histogram!(WAIT_DURATION, "region" => region.clone()),
             backend_call: histogram!(BACKEND_CALL_DURATION, "region" => region.clone(), "backend" => backend.clone()),
@@ -130,6 +132,7 @@ impl Observer for RegionMetrics {
             EventKind::Superseded => self.superseded.increment(keys),
             EventKind::LeaseLost => self.lost_leases.increment(keys),
             EventKind::NotStored => self.not_stored.increment(keys),
+            EventKind::NotSerialized => self.not_serialized.increment(keys),
             EventKind::BackendCall { took, error, .. } => {
                 if let Some(took) = took {
                     self.backend_call.record(took.as_secs_f64());

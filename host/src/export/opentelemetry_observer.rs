@@ -22,8 +22,8 @@ const SCOPE: &str = "dogpile";
 /// **Metrics** are those of [`metric_names`](crate::metric_names), with dots and without suffix: `dogpile.requests`,
 /// `dogpile.creation.duration`, and so on. Labels are attributes. Durations are in seconds.
 ///
-/// **Spans.** Each call with a creator that does not find a fresh value at once has a span `dogpile.get_or_create`, which
-/// ends with the attribute `dogpile.outcome`. Spans of its creator belong to it. A refresh in the background has a span
+/// **Spans.** Each call with a creator has a span `dogpile.get_or_create` once it has read its keys and not found all of them
+/// fresh. The span ends with the attribute `dogpile.outcome`. Spans of its creator belong to it. A refresh in the background has a span
 /// `dogpile.refresh` of its own, which links to the span of the call that caused it.
 ///
 /// ```
@@ -173,6 +173,7 @@ impl Observer for RegionTelemetry {
             EventKind::Superseded => not_stored("superseded"),
             EventKind::LeaseLost => not_stored("lease_lost"),
             EventKind::NotStored => not_stored("backend"),
+            EventKind::NotSerialized => not_stored("serialization"),
             EventKind::BackendCall { took, error, .. } => {
                 if let Some(took) = took {
                     of.backend_call.record(took.as_secs_f64(), &over_backend());

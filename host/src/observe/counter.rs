@@ -22,10 +22,11 @@ pub(super) enum Counter {
     Superseded,
     LostLeases,
     NotStored,
+    NotSerialized,
 }
 
 /// The number of counters.
-pub(super) const COUNTERS: usize = Counter::NotStored as usize + 1;
+pub(super) const COUNTERS: usize = Counter::NotSerialized as usize + 1;
 
 impl Counter {
     /// Returns what counts events of this kind, if anything does.
@@ -46,6 +47,7 @@ impl Counter {
             EventKind::Superseded => Counter::Superseded,
             EventKind::LeaseLost => Counter::LostLeases,
             EventKind::NotStored => Counter::NotStored,
+            EventKind::NotSerialized => Counter::NotSerialized,
             EventKind::Creation { .. }
             | EventKind::Wait { .. }
             | EventKind::BackendCall { .. }

@@ -78,8 +78,10 @@ pub enum EventKind<'a> {
     Superseded,
     /// A created value was not stored, because the lock of its creator had expired.
     LeaseLost,
-    /// A created value was not stored, because the backend failed.
+    /// A created value was not stored, because the backend failed or rejected it.
     NotStored,
+    /// A created value was not stored, because it cannot be serialized.
+    NotSerialized,
     /// A call of the backend ended. A successful call of a backend that never blocks is not reported.
     BackendCall {
         /// The entry point of the backend, or the debug form of an instance.
@@ -120,6 +122,7 @@ impl EventKind<'_> {
             EventKind::Superseded => "superseded",
             EventKind::LeaseLost => "lease_lost",
             EventKind::NotStored => "not_stored",
+            EventKind::NotSerialized => "not_serialized",
             EventKind::BackendCall { .. } => "backend_call",
             EventKind::Breaker { .. } => "breaker",
         }

@@ -53,7 +53,7 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Begins a span for a call with a creator, of `keys` in the region `region`. Default: none.
+    /// Begins a span for a call with a creator, of `keys` in the region `region`. Default: none. See [`CallSpan`] for when.
     fn begin(&self, region: &str, keys: &[&str]) -> Option<Arc<dyn CallSpan>> {
         let _ = (region, keys);
         None

@@ -42,6 +42,7 @@ pub fn prometheus_text(regions: &[RegionStatistics]) -> String {
             ("superseded", region.superseded),
             ("lease_lost", region.lost_leases),
             ("backend", region.not_stored),
+            ("serialization", region.not_serialized),
         ];
         for (reason, count) in reasons {
             text.sample(NOT_STORED, &[("region", &region.region), ("reason", reason)], count);

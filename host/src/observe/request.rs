@@ -18,19 +18,16 @@ struct Open<'w> {
 }
 
 impl<'w> Request<'w> {
-    /// Begins a call without a creator.
-    pub(crate) fn reading(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
+    /// Begins a call.
+    pub(crate) fn new(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
         Request(watch.is_on().then_some(Open { watch, keys, spans: None }))
     }
 
-    /// Begins a call with a creator.
-    pub(crate) fn creating(watch: &'w Watch, keys: &'w [&'w str]) -> Self {
-        Request(watch.is_on().then(|| Open { watch, keys, spans: watch.begin(keys) }))
-    }
-
-    /// Returns the spans of the call, if there are any.
-    pub(crate) fn spans(&self) -> Option<Spans> {
-        self.0.as_ref().and_then(|open| open.spans.clone())
+    /// Begins the spans of a call with a creator, once the call has read its keys and not found all of them fresh.
+    pub(crate) fn begin_spans(&mut self) -> Option<Spans> {
+        let open = self.0.as_mut()?;
+        open.spans = open.watch.begin(open.keys);
+        open.spans.clone()
     }
 
     /// Ends each key with its outcome.
@@ -49,11 +46,11 @@ impl<'w> Request<'w> {
         }
     }
 
-    /// Ends each key of a call that does not create: with a value, or without one.
-    pub(crate) fn read(mut self, found: impl IntoIterator<Item = bool>) {
+    /// Ends each key of a call that does not create: with the outcome of its value, or without a value.
+    pub(crate) fn read(mut self, found: impl IntoIterator<Item = Option<Outcome>>) {
         let Some(Open { watch, keys, .. }) = self.0.take() else { return };
-        for (key, is_found) in keys.iter().zip(found) {
-            watch.note(&[key], if is_found { EventKind::Hit } else { EventKind::Miss });
+        for (key, outcome) in keys.iter().zip(found) {
+            watch.note(&[key], outcome.map_or(EventKind::Miss, ending));
         }
     }
 

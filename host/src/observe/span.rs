@@ -7,8 +7,9 @@ use super::event::EventKind;
 
 /// A span that an [`Observer`](crate::Observer) begins for a call with a creator.
 ///
-/// Calls that find a fresh value at once have no span. A span that is dropped without an end belonged to a refresh that was
-/// not made.
+/// It begins once the call has read its keys and not found all of them fresh, whatever the form of the call. A hit has no span,
+/// and neither has a call whose keys cannot be read. A span that is dropped without an end belonged to a refresh that was not
+/// made.
 pub trait CallSpan: Send + Sync {
     /// Makes the span the current one of this thread, until the returned guard is dropped. Default: nothing happens.
     ///

@@ -31,9 +31,11 @@ pub struct RegionStatistics {
     pub waited: u64,
     /// Requests that got an old value because a creator failed or was too slow.
     pub fail_safe: u64,
-    /// Requests that went on without the backend, which failed.
+    /// Requests that got a value without the backend, which failed.
+    ///
+    /// They created the value, or got one that was created a moment ago. The rule is the same for all forms of calls.
     pub degraded: u64,
-    /// Requests of `get` that found no value that they may return.
+    /// Requests of `get` that found no value that they may return, also because the backend failed.
     pub not_found: u64,
     /// Requests that returned an error.
     pub failed: u64,
@@ -50,8 +52,10 @@ pub struct RegionStatistics {
     pub superseded: u64,
     /// Created values that were not stored because the locks of their creators had expired.
     pub lost_leases: u64,
-    /// Created values that were not stored because the backend failed.
+    /// Created values that were not stored because the backend failed or rejected them.
     pub not_stored: u64,
+    /// Created values that were not stored because they cannot be serialized.
+    pub not_serialized: u64,
 
     /// How long creators ran, including those that failed and those of runners. One entry for each call of a creator.
     pub creation: Histogram,
@@ -99,6 +103,7 @@ impl RegionStatistics {
             superseded: count(Counter::Superseded),
             lost_leases: count(Counter::LostLeases),
             not_stored: count(Counter::NotStored),
+            not_serialized: count(Counter::NotSerialized),
             creation: recorder.creations(),
             wait: recorder.waits(),
             backends,

@@ -11,7 +11,7 @@ use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
 use super::creator::Creator;
-use super::ending::{end, end_one, fresh};
+use super::ending::{all_fresh, end, end_one, fresh};
 use super::front_end::{Polling, Tasks};
 use super::get_or_create::{in_request_order, sorted};
 use super::plain_value::PlainValue;
@@ -19,15 +19,24 @@ use crate::created::{Aged, Created};
 use crate::decision::Reading;
 use crate::engine::{Found, Settled, Slot, asynchronous};
 use crate::error::{CreateError, RegionError};
-use crate::observe::{Request, Spans};
+use crate::observe::Request;
 use crate::policy::Policy;
 use crate::value::CacheValue;
 
 /// What a call can find out about a key without waiting.
 pub(super) enum Look<T> {
-    Found(Reading<T>),
+    Fresh(T),
+    /// Boxed, so that a call without waiting stays small, and so that its memory is free while the call waits.
+    NotFresh(Box<FirstRead<T>>),
     /// The store may block, so that it was not read.
     NotRead,
+}
+
+/// A first read that found no fresh value.
+pub(super) struct FirstRead<T> {
+    found: Found<T>,
+    /// Whether the backend failed.
+    skips_backend: bool,
 }
 
 impl CallOptions<'_> {
@@ -39,7 +48,9 @@ impl CallOptions<'_> {
         let current = self.state().current()?;
         if current.stores.are_immediate() {
             let access = &current.stores.bottom.access;
-            let otherwise = |current: &Arc<Configured>, _: &_, _, reading| Ok(current.found(key, reading));
+            let otherwise = |current: &Arc<Configured>, _: &_, policy: Policy, found: Found<T>| {
+                Ok(current.found(key, &policy, found.reading))
+            };
             return access.without_blocking(|| self.fresh_in(&current, key, Some, otherwise));
         }
         drop(current);
@@ -136,7 +147,7 @@ impl CallOptions<'_> {
         Fut: Future<Output = T>,
     {
         let look = match self.creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_plain(self, look, key, creator).await
@@ -157,7 +168,7 @@ impl CallOptions<'_> {
         Fut: Future<Output = Result<T, E>>,
     {
         let look = match self.creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_fallible(self, look, key, creator).await
@@ -175,7 +186,7 @@ impl CallOptions<'_> {
         Fut: Future<Output = Result<Created<T>, E>>,
     {
         let look = match self.creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_after(self, look, key, AsyncSingle::<_, false>::new(|_| creator())).await
@@ -197,7 +208,7 @@ impl CallOptions<'_> {
         Fut: Future<Output = Result<Created<T>, E>>,
     {
         let look = match self.creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_after(self, look, key, AsyncSingle::<_, true>::new(creator)).await
@@ -291,11 +302,11 @@ impl CallOptions<'_> {
         if !current.stores.are_immediate() {
             return Ok(Look::NotRead);
         }
-        let fresh = |value| Look::Found(Reading::Fresh(value));
+        let otherwise = |_: &Arc<Configured>, _: &_, policy: Policy, found| {
+            Ok(Look::NotFresh(Box::new(FirstRead { found, skips_backend: policy.skips_backend })))
+        };
         let access = &current.stores.bottom.access;
-        access.without_blocking(|| {
-            self.fresh_in(&current, key, fresh, |_, _, _, reading| Ok(Look::Found(reading)))
-        })
+        access.without_blocking(|| self.fresh_in(&current, key, Look::Fresh, otherwise))
     }
 
     /// Returns what `returned` makes of the value of a key that a look did not find fresh.
@@ -315,8 +326,7 @@ impl CallOptions<'_> {
         asynchronous::drive(async move {
             let current = options.state().shared()?;
             let keys = [key];
-            let request = Request::creating(&current.watch, &keys);
-            let spans = request.spans();
+            let mut request = Request::new(&current.watch, &keys);
             let settled = async {
                 let key = CallKey::new(&current, key, current.mangle(key)?);
                 let (found, policy) = {
@@ -325,14 +335,15 @@ impl CallOptions<'_> {
                     (current.read_first(&key.mangled, look, &mut policy).await?, policy)
                 };
                 if let Reading::Fresh(value) = found.reading {
-                    return Ok(fresh(value, found.metadata, policy.skips_backend));
+                    return Ok(fresh(value, found.metadata, &policy));
                 }
+                let spans = request.begin_spans();
                 let mut call =
                     Call::new(current.tasks(), &current, vec![key], policy, creator, None).within(spans);
                 call.run(vec![Slot::from(found)]).await.map(one)
             };
-            let settled = end_one(request, current.polling(pin!(settled)).await)?;
-            Ok(returned(&current, settled))
+            let settled = current.polling(pin!(settled)).await;
+            Ok(returned(&current, end_one(request, settled)?))
         })
     }
 
@@ -345,16 +356,29 @@ impl CallOptions<'_> {
     where
         C::Error: fmt::Display,
     {
+        self.settle_multi_async(keys, creator, |_, settled| settled.value).await
+    }
+
+    /// Returns what `returned` makes of the values of many keys, creating those that are missing or stale in one go.
+    pub(super) async fn settle_multi_async<T: CacheValue, C: Creator<T>, R: Clone>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: C,
+        returned: fn(&Configured, Settled<T>) -> R,
+    ) -> Result<Vec<R>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
         let current = self.state().shared()?;
         let policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::creating(&current.watch, &sorted);
-        let spans = request.spans();
+        let mut request = Request::new(&current.watch, &sorted);
         let settled = async {
             let call_keys = current.call_keys(&sorted)?;
-            current.polling(pin!(current.create_multi(call_keys, policy, creator, spans))).await
+            current.polling(pin!(current.create_multi(call_keys, policy, creator, &mut request))).await
         };
-        Ok(in_request_order(keys, &sorted, &end(request, settled.await)?))
+        let settled = settled.await;
+        Ok(in_request_order(&current, keys, &sorted, end(request, settled)?, returned))
     }
 }
 
@@ -377,7 +401,11 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Found<T>, RegionError> {
         match look {
-            Look::Found(reading) => Ok(Found { reading, metadata: None }),
+            Look::Fresh(value) => Ok(Found { reading: Reading::Fresh(value), metadata: None }),
+            Look::NotFresh(read) => {
+                policy.skips_backend |= read.skips_backend;
+                Ok(read.found)
+            }
             // Boxed, so that its memory is free while the call waits for a creation.
             Look::NotRead => Box::pin(self.find(self.tasks(), mangled, policy)).await,
         }
@@ -389,15 +417,20 @@ impl Configured {
         keys: Vec<CallKey<'_>>,
         mut policy: Policy,
         creator: C,
-        spans: Option<Spans>,
+        request: &mut Request<'_>,
     ) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
         let mangled: Vec<&str> = keys.iter().map(|key| &*key.mangled).collect();
-        let readings = self.read_multi(self.tasks(), &mangled, &mut policy).await?;
+        let found = self.read_multi(self.tasks(), &mangled, &mut policy).await?;
+        let found = match all_fresh(found, &policy) {
+            Ok(fresh) => return Ok(fresh),
+            Err(found) => found,
+        };
+        let spans = request.begin_spans();
         let mut call = Call::new(self.tasks(), self, keys, policy, creator, None).within(spans);
-        call.run(readings.into_iter().map(Slot::from).collect()).await
+        call.run(found.into_iter().map(Slot::from).collect()).await
     }
 }
 

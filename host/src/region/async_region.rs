@@ -6,7 +6,6 @@ use super::async_calls::{Look, create_fallible, create_plain};
 use super::cache_region::CacheRegion;
 use super::plain_value::PlainValue;
 use crate::created::Aged;
-use crate::decision::Reading;
 use crate::error::{CreateError, RegionError};
 use crate::value::CacheValue;
 
@@ -126,7 +125,7 @@ impl CacheRegion {
         Fut: Future<Output = T>,
     {
         let look = match self.options().creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_plain(self.options(), look, key, creator).await
@@ -147,7 +146,7 @@ impl CacheRegion {
         Fut: Future<Output = Result<T, E>>,
     {
         let look = match self.options().creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         create_fallible(self.options(), look, key, creator).await

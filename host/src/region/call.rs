@@ -24,8 +24,8 @@ use super::warnings::Warning;
 use super::work::Working;
 use crate::decision::{may_rescue, stamp};
 use crate::engine::{
-    Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, LockError, Made, Port, Queued, Report, Role,
-    Settled, SharedFailure, Slot, Storing, Wanted, settle, unless,
+    Batch, Elsewhere, Found, GateKey, Gates, HeldMutex, Leader, Limits, LockError, Made, Port, Queued,
+    Report, Role, Settled, SharedFailure, Slot, StoreInProgress, Storing, Wanted, settle, unless,
 };
 use crate::error::{CreateError, RegionError};
 use crate::log_targets::{CREATION, REGION};
@@ -66,10 +66,21 @@ pub(super) struct Owned<T, C: Creator<T>, F> {
     pub(super) create: Create<T, C, F>,
 }
 
+/// Created values in their stored form.
+#[derive(Default)]
+struct ToStore {
+    entries: Vec<(String, Encoded)>,
+    in_progress: Vec<StoreInProgress>,
+}
+
 type Queue<T, C, F> = fn(&mut Call<'_, T, C, F>, Vec<(usize, Queued)>);
 
-type Create<T, C, F> =
-    fn(&mut Call<'_, T, C, F>, Batch<T>, Instant) -> Elsewhere<T, CreateError<<C as Creator<T>>::Error>>;
+type Create<T, C, F> = for<'a> fn(
+    &mut Call<'a, T, C, F>,
+    Batch<T>,
+    Limits,
+    &dyn Fn(&Call<'a, T, C, F>) -> bool,
+) -> Elsewhere<T, CreateError<<C as Creator<T>>::Error>>;
 
 impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
     pub(super) fn new(
@@ -141,20 +152,22 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             let wanted = (0..self.keys.len()).map(|place| Wanted { place, old: None }).collect();
             let until = self.policy.creator_timeout.hard.map(|limit| self.front.now() + limit);
             let made = F::apart(self.create(wanted, until)).await?;
-            let created =
-                |made: Made<T>| Settled { value: made.value, outcome: Outcome::Created, metadata: None };
-            return Ok(made.into_iter().map(created).collect());
+            return Ok(made.into_iter().map(|made| Settled::created(made.value, false)).collect());
         }
         settle(self, &mut slots).await?;
-        let is_degraded = self.policy.skips_backend;
-        let values = slots.into_iter().map(|slot| {
-            let mut settled = slot.into_settled().expect("the protocol settles all slots");
-            if is_degraded && !matches!(settled.outcome, Outcome::Stale | Outcome::FailSafe) {
-                settled.outcome = Outcome::Degraded;
-            }
-            settled
-        });
-        Ok(values.collect())
+        let settled =
+            slots.into_iter().map(|slot| slot.into_settled().expect("the protocol settles all slots"));
+        Ok(self.judged(settled.collect()))
+    }
+
+    /// Marks new values that the call got without its backend.
+    pub(super) fn judged(&self, mut values: Vec<Settled<T>>) -> Vec<Settled<T>> {
+        if self.policy.skips_backend {
+            let is_new =
+                |settled: &&mut Settled<T>| !matches!(settled.outcome, Outcome::Stale | Outcome::FailSafe);
+            values.iter_mut().filter(is_new).for_each(|settled| settled.outcome = Outcome::Degraded);
+        }
+        values
     }
 
     /// Passes on something that concerns the keys at `places`.
@@ -197,25 +210,28 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         Shortened(&*self.keys[place].key)
     }
 
-    /// Stores those of `values` that can be serialized.
-    async fn store_all(
-        &mut self,
-        values: Vec<Storing<'_, T>>,
-        began: CreationTime,
-    ) -> Result<(), RegionError> {
+    /// Returns the places of those of `values` that can be serialized, and what is to be stored for them.
+    fn encode_all(&self, values: Vec<Storing<'_, T>>, began: CreationTime) -> (Vec<usize>, ToStore) {
         let ended = self.current.clock.stamp();
-        let mut entries: Vec<(String, Encoded)> = Vec::with_capacity(values.len());
-        let mut in_progress = Vec::new();
+        let (mut places, mut to_store) = (Vec::with_capacity(values.len()), ToStore::default());
         for storing in values {
-            let mangled = self.keys[storing.place].mangled.to_string();
             match self.encode(&storing, began, ended) {
                 Ok(encoded) => {
-                    entries.push((mangled, encoded));
-                    in_progress.extend(storing.in_progress);
+                    places.push(storing.place);
+                    to_store.entries.push((self.keys[storing.place].mangled.to_string(), encoded));
+                    to_store.in_progress.extend(storing.in_progress);
                 }
-                Err(error) => self.log_not_stored(&[storing.place], &error),
+                Err(error) => {
+                    self.note(&[storing.place], EventKind::NotSerialized);
+                    self.log_not_stored(&[storing.place], &error);
+                }
             }
         }
+        (places, to_store)
+    }
+
+    async fn store_all(&mut self, to_store: ToStore) -> Result<(), RegionError> {
+        let ToStore { mut entries, in_progress } = to_store;
         let stores = &self.current.stores;
         let mut write = Write::of_created(&mut self.policy, &self.current.clock);
         match entries.pop() {
@@ -247,7 +263,6 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
 
     #[cold]
     fn log_not_stored(&self, places: &[usize], error: &RegionError) {
-        self.note(places, EventKind::NotStored);
         if error.backend_error().is_some_and(was_refused) {
             return;
         }
@@ -383,12 +398,21 @@ where
         created.unwrap_or_else(|| Err(self.timed_out_all(&places, limit).into()))
     }
 
-    async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) {
-        let places: Vec<usize> = values.iter().map(|storing| storing.place).collect();
-        if let Err(error) = self.store_all(values, began).await {
+    async fn store(&mut self, values: Vec<Storing<'_, T>>, began: CreationTime) -> Vec<usize> {
+        let (places, to_store) = self.encode_all(values, began);
+        let stored = self.store_all(to_store).await;
+        if let Err(error) = &stored {
             self.note_timeout(error.backend_error());
-            self.log_not_stored(&places, &error);
+            self.log_not_stored(&places, error);
         }
+        // A call that goes on without its backend has stored nothing, and the outage is logged already.
+        if stored.is_err() || self.policy.skips_backend {
+            if !places.is_empty() {
+                self.note(&places, EventKind::NotStored);
+            }
+            return Vec::new();
+        }
+        places
     }
 
     fn is_valid(&self, place: usize, began: CreationTime) -> bool {
@@ -401,6 +425,10 @@ where
 
     fn may_rescue(&self, place: usize, metadata: &Metadata) -> bool {
         may_rescue(&self.keys[place].mangled, metadata, &self.policy, &self.current.clock)
+    }
+
+    fn may_serve_stale(&self, place: usize, metadata: &Metadata) -> bool {
+        self.current.may_serve_stale(&self.keys[place].mangled, metadata, &self.policy)
     }
 
     fn is_outage(&self, error: &Self::Error) -> bool {
@@ -429,9 +457,14 @@ where
         self.creates_in_background()
     }
 
-    fn create_elsewhere(&mut self, batch: Batch<T>, until: Instant) -> Elsewhere<T, Self::Error> {
+    fn create_elsewhere(
+        &mut self,
+        batch: Batch<T>,
+        limits: Limits,
+        may_leave: &dyn Fn(&Self) -> bool,
+    ) -> Elsewhere<T, Self::Error> {
         match self.owned.as_ref().map(|owned| owned.create) {
-            Some(create) => create(self, batch, until),
+            Some(create) => create(self, batch, limits, may_leave),
             None => Elsewhere::Back(batch),
         }
     }

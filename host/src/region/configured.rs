@@ -13,14 +13,15 @@ use super::store::Store;
 use super::stored_keys::StoredKeys;
 use super::stores::Stores;
 use super::warnings::Warnings;
-use crate::decision::{Reading, judge};
+use crate::decision::{Reading, judge, may_rescue};
 use crate::engine::blocking::drive;
-use crate::engine::{Found, Writing};
+use crate::engine::{Found, Settled, Writing};
 use crate::error::RegionError;
 use crate::invalidation::{RegionInvalidationStrategy, Validity};
 use crate::log_targets::{CREATION, REGION};
 use crate::observe::Watch;
 use crate::outage::Permit;
+use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::runner::Runner;
 use crate::runtime::Runtime;
@@ -109,6 +110,20 @@ impl Configured {
         matches!(judge(mangled, metadata, policy, &self.clock), Verdict::Fresh | Verdict::Early)
     }
 
+    /// Returns whether a value of `mangled` with this `metadata` may be served while a new one is created.
+    pub(crate) fn may_serve_stale(&self, mangled: &str, metadata: &Metadata, policy: &Policy) -> bool {
+        let verdict = judge(mangled, metadata, policy, &self.clock);
+        matches!(verdict, Verdict::Fresh | Verdict::Early | Verdict::Stale)
+    }
+
+    /// Returns whether a value that a caller had while it waited may still be served.
+    pub(super) fn may_still_serve<T>(&self, mangled: &str, had: &Settled<T>, policy: &Policy) -> bool {
+        had.metadata.as_ref().is_some_and(|metadata| match had.outcome {
+            Outcome::FailSafe => may_rescue(mangled, metadata, policy, &self.clock),
+            _ => self.may_serve_stale(mangled, metadata, policy),
+        })
+    }
+
     /// Returns for how long the store keeps a value that a call with `policy` stores, and whose own expiration time is `own`.
     ///
     /// Calls with the region's policy may use the value longer than this one.
@@ -116,15 +131,21 @@ impl Configured {
         Some(policy.keep_for(own)?.max(self.policy.keep_for(own)?))
     }
 
-    /// Returns the value of `mangled`, judged by `policy`.
+    /// Returns the value of `mangled`, judged by `policy`. A value that is not fresh leaves its metadata in `old`.
     // Always inlined, as are the functions that it calls for a fresh value: a hit is one piece of code, and all else is
     // called out of line. That saves a hit of an object a third of its instructions.
     #[inline(always)]
-    pub(crate) fn read<T: CacheValue>(&self, mangled: &str, policy: &Policy) -> Result<Reading<T>, Unread> {
+    pub(crate) fn read<T: CacheValue>(
+        &self,
+        mangled: &str,
+        policy: &Policy,
+        old: &mut Option<Metadata>,
+    ) -> Result<Reading<T>, Unread> {
         let (store, mut reading) = (&self.stores.bottom, Reading::Missing);
         let permit = store.guard.permit().filter(|_| !self.stores.reads_closely()).ok_or(Unread::NotRead)?;
         // Not `get`: its clone of the stored value would take longer than all of the judging.
-        let mut visit = |found: &CachedValue| reading = self.judge(store, mangled, found, policy);
+        let mut visit =
+            |found: &CachedValue| reading = self.judge(store, mangled, found, policy, Some(&mut *old));
         let found = store.access.on_this_thread().get_with(mangled, &mut visit);
         if !matches!(found, Ok(true)) {
             self.report_missing(mangled, found, permit)?;
@@ -139,12 +160,12 @@ impl Configured {
         mangled: &str,
         mut policy: Policy,
         unread: Unread,
-    ) -> Result<(Policy, Reading<T>), RegionError> {
+    ) -> Result<(Policy, Found<T>), RegionError> {
         if let Unread::Failed(error) = unread {
             self.stores.bottom.go_on(&mut policy, "get", &mangled, error)?;
         }
         let found = drive(self.find(Blocking, mangled, &mut policy))?;
-        Ok((policy, found.reading))
+        Ok((policy, found))
     }
 
     /// Logs that no value was found, or returns the error of the backend.
@@ -173,7 +194,7 @@ impl Configured {
         mangled: &str,
         policy: &mut Policy,
     ) -> Result<Found<T>, RegionError> {
-        let mut found = Found { reading: Reading::Missing, metadata: None };
+        let mut found = Found::missing();
         for (count, store) in self.stores.top_down().enumerate() {
             let stored = if self.stores.is_bottom(store) {
                 store.get(front, mangled, policy).await?
@@ -241,13 +262,13 @@ impl Configured {
         front: impl FrontEnd,
         mangled: &[&str],
         policy: &mut Policy,
-    ) -> Result<Vec<Reading<T>>, RegionError> {
+    ) -> Result<Vec<Found<T>>, RegionError> {
         if self.stores.has_tiers() {
             return self.read_tiers(front, mangled, policy).await;
         }
         let store = &self.stores.bottom;
         let found = store.get_multi(front, mangled, policy).await?;
-        let judged = |(mangled, found): (&&str, _)| self.found_in(store, mangled, found, policy).reading;
+        let judged = |(mangled, found): (&&str, _)| self.found_in(store, mangled, found, policy);
         Ok(mangled.iter().zip(found).map(judged).collect())
     }
 
@@ -257,8 +278,8 @@ impl Configured {
         front: impl FrontEnd,
         mangled: &[&str],
         policy: &mut Policy,
-    ) -> Result<Vec<Reading<T>>, RegionError> {
-        let mut readings: Vec<Reading<T>> = mangled.iter().map(|_| Reading::Missing).collect();
+    ) -> Result<Vec<Found<T>>, RegionError> {
+        let mut all: Vec<Found<T>> = mangled.iter().map(|_| Found::missing()).collect();
         let mut places: Vec<usize> = (0..mangled.len()).collect();
         for (count, store) in self.stores.top_down().enumerate() {
             let keys: Vec<&str> = places.iter().map(|place| mangled[*place]).collect();
@@ -273,11 +294,11 @@ impl Configured {
                 if !self.fill_from(front, count, mangled[place], &found).await {
                     left.push(place);
                 }
-                readings[place] = found.reading;
+                all[place] = found;
             }
             places = left;
         }
-        Ok(readings)
+        Ok(all)
     }
 
     /// Judges what was `found` in `store` under `mangled`.
@@ -290,17 +311,17 @@ impl Configured {
     ) -> Found<T> {
         match found {
             Some(found) => {
-                let reading = self.judge(store, mangled, &found, policy);
+                let reading = self.judge(store, mangled, &found, policy, None);
                 Found { reading, metadata: Some(found.metadata) }
             }
             None => {
                 self.log_absent(mangled);
-                Found { reading: Reading::Missing, metadata: None }
+                Found::missing()
             }
         }
     }
 
-    /// Returns what was `found` in `store` under `mangled`, judged by `policy`.
+    /// Returns what was `found` in `store` under `mangled`, judged by `policy`. See [`read`](Self::read) for `old`.
     #[inline(always)]
     fn judge<T: CacheValue>(
         &self,
@@ -308,6 +329,7 @@ impl Configured {
         mangled: &str,
         found: &CachedValue,
         policy: &Policy,
+        old: Option<&mut Option<Metadata>>,
     ) -> Reading<T> {
         let Metadata { version, creation_time, attributes, .. } = &found.metadata;
         // A value with attributes may have its own expiration time, which takes longer to find out.
@@ -317,7 +339,7 @@ impl Configured {
         {
             store.decode(mangled, found).map_or(Reading::Missing, Reading::Fresh)
         } else {
-            self.judge_closely(store, mangled, found, policy)
+            self.judge_closely(store, mangled, found, policy, old)
         }
     }
 
@@ -328,12 +350,16 @@ impl Configured {
         mangled: &str,
         found: &CachedValue,
         policy: &Policy,
+        old: Option<&mut Option<Metadata>>,
     ) -> Reading<T> {
         let verdict = match judge(mangled, &found.metadata, policy, &self.clock) {
             Verdict::OtherVersion => Verdict::OtherVersion,
             _ if policy.ignores_expiration => Verdict::Fresh,
             verdict => verdict,
         };
+        if let (Some(old), Verdict::Early | Verdict::Stale | Verdict::Grace) = (old, verdict) {
+            *old = Some(found.metadata.clone());
+        }
         let as_reading =
             |reading: fn(T) -> Reading<T>| store.decode(mangled, found).map_or(Reading::Missing, reading);
         match verdict {

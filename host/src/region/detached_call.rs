@@ -11,7 +11,7 @@ use super::async_creator::{AsyncMulti, AsyncSingle};
 use super::call::Call;
 use super::call_options::CallOptions;
 use super::configured::Configured;
-use super::ending::{end, end_one, fresh};
+use super::ending::{all_fresh, end, end_one, fresh};
 use super::get_or_create::{in_request_order, sorted};
 use super::in_hand::InHand;
 use super::plain_value::PlainValue;
@@ -224,7 +224,7 @@ impl DetachedCall<'_> {
         Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
     {
         let look = match self.0.creating().look(key)? {
-            Look::Found(Reading::Fresh(value)) => return Ok(value),
+            Look::Fresh(value) => return Ok(value),
             look => look,
         };
         self.settle(key, look, creator, |_, settled| settled.value).await
@@ -248,18 +248,18 @@ impl DetachedCall<'_> {
         asynchronous::drive(async move {
             let current = call.state().shared()?;
             let keys = [key];
-            let request = Request::creating(&current.watch, &keys);
-            let spans = request.spans();
+            let mut request = Request::new(&current.watch, &keys);
             let settled = async {
                 let mut policy = call.policy(&current);
                 let mangled = current.mangle(key)?;
                 let found = current.polling(pin!(current.read_first(&mangled, look, &mut policy))).await?;
                 let found = match found {
                     Found { reading: Reading::Fresh(value), metadata } => {
-                        return Ok(fresh(value, metadata, policy.skips_backend));
+                        return Ok(fresh(value, metadata, &policy));
                     }
                     found => found,
                 };
+                let spans = request.begin_spans();
                 let in_hand = InHand::of(std::slice::from_ref(&found), &policy).map(one);
                 if let Some(settled) = &in_hand.at_once
                     && current.stores.gates.get().is_closed(&current.store_key(&mangled))
@@ -270,6 +270,7 @@ impl DetachedCall<'_> {
                 let (region, key, creator) = (Arc::clone(&current), key.to_owned(), creator());
                 let names = vec![key.clone()];
                 let spans = TaskSpans::of(spans, in_hand.at_once.is_some(), &[&key]);
+                let still = |had: &Settled<T>| current.may_still_serve(&mangled, had, &policy);
                 let creation = async move {
                     let keys = region.call_keys(&[&key])?;
                     let slots = vec![Slot::from(found)];
@@ -279,10 +280,10 @@ impl DetachedCall<'_> {
                         .within(spans.current());
                     spans.end(region.polling(pin!(call.run(slots))).await).map(one)
                 };
-                current.wait_for(creation, names, &policy, in_hand).await
+                current.wait_for(creation, names, &policy, in_hand, still).await
             };
-            let settled = end_one(request, settled.await)?;
-            Ok(returned(&current, settled))
+            let settled = settled.await;
+            Ok(returned(&current, end_one(request, settled)?))
         })
     }
 
@@ -297,22 +298,37 @@ impl DetachedCall<'_> {
         F: FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
     {
+        self.settle_multi(keys, creator, |_, settled| settled.value).await
+    }
+
+    /// Returns what `returned` makes of the values of many keys.
+    pub(super) async fn settle_multi<T, E, F, Fut, R, const SEES_OLD: bool>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: AsyncMulti<F, SEES_OLD>,
+        returned: fn(&Configured, Settled<T>) -> R,
+    ) -> Result<Vec<R>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        F: FnMut(Vec<String>, Vec<Option<Aged<T>>>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<Created<T>>, E>> + Send + 'static,
+        R: Clone,
+    {
         let current = self.0.state().shared()?;
         let mut policy = self.0.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::creating(&current.watch, &sorted);
-        let spans = request.spans();
+        let mut request = Request::new(&current.watch, &sorted);
         let settled = async {
             let mangled = current.mangle_multi(&sorted)?;
             let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-            let readings =
+            let found =
                 current.polling(pin!(current.read_multi(current.tasks(), &mangled, &mut policy))).await?;
-            if readings.iter().all(|reading| matches!(reading, Reading::Fresh(_))) {
-                let values = readings.into_iter().filter_map(Reading::into_fresh);
-                return Ok(values.map(|value| fresh(value, None, policy.skips_backend)).collect());
-            }
-            let found: Vec<_> =
-                readings.into_iter().map(|reading| Found { reading, metadata: None }).collect();
+            let found = match all_fresh(found, &policy) {
+                Ok(fresh) => return Ok(fresh),
+                Err(found) => found,
+            };
+            let spans = request.begin_spans();
             let in_hand = InHand::of(&found, &policy);
             let (region, names) = (Arc::clone(&current), sorted.iter().map(|key| (*key).to_owned()));
             let names: Vec<String> = names.collect();
@@ -326,8 +342,13 @@ impl DetachedCall<'_> {
                     .within(spans.current());
                 spans.end(region.polling(pin!(call.run(slots))).await)
             };
-            current.wait_for(creation, names, &policy, in_hand).await
+            let still = |had: &Vec<Settled<T>>| {
+                let mut all = mangled.iter().zip(had);
+                all.all(|(mangled, had)| current.may_still_serve(mangled, had, &policy))
+            };
+            current.wait_for(creation, names, &policy, in_hand, still).await
         };
-        Ok(in_request_order(keys, &sorted, &end(request, settled.await)?))
+        let settled = settled.await;
+        Ok(in_request_order(&current, keys, &sorted, end(request, settled)?, returned))
     }
 }

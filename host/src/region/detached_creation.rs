@@ -30,13 +30,14 @@ type Task<R, E> = Waiting<Option<Result<R, CreateError<E>>>>;
 
 impl Configured {
     /// Has a task create the values of `keys`, and waits for it, unless the caller has something `in_hand` that it takes
-    /// by `policy`.
+    /// by `policy`. It takes nothing that is not `still` valid then.
     pub(super) async fn wait_for<R, E, F>(
         self: &Arc<Self>,
         creation: F,
         keys: Vec<String>,
         policy: &Policy,
         in_hand: InHand<R>,
+        still: impl Fn(&R) -> bool,
     ) -> Result<R, CreateError<E>>
     where
         R: Send + 'static,
@@ -59,7 +60,7 @@ impl Configured {
         let ended = match soft {
             Some((soft, stale)) => match self.within(outcome.as_mut(), began, soft).await {
                 // A creation that the caller makes would be dropped, and never end.
-                None if !is_own.load(Ordering::Relaxed) => return Ok(stale),
+                None if !is_own.load(Ordering::Relaxed) && still(&stale) => return Ok(stale),
                 ended => ended,
             },
             None => None,
@@ -68,8 +69,8 @@ impl Configured {
             (Some(ended), _) => ended,
             (None, Some(hard)) => match (self.within(outcome.as_mut(), began, hard).await, old) {
                 (Some(ended), _) => ended,
-                (None, Some(old)) => return Ok(old),
-                (None, None) => {
+                (None, Some(old)) if still(&old) => return Ok(old),
+                (None, _) => {
                     let (region, key) = (self.region.to_string(), shown(&keys));
                     return Err(RegionError::CreatorTimedOut { region, key, limit: hard }.into());
                 }

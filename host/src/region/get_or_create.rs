@@ -7,8 +7,9 @@ use std::fmt;
 use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::call_options::CallOptions;
+use super::configured::Configured;
 use super::creator::{Creator, Multi, Single};
-use super::ending::end;
+use super::ending::{all_fresh, end};
 use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
@@ -155,10 +156,10 @@ impl CallOptions<'_> {
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
             let keys = [key];
-            let request = Request::creating(&current.watch, &keys);
+            let mut request = Request::new(&current.watch, &keys);
             let key = CallKey::new(current, key, Cow::Borrowed(mangled));
             let mut call =
-                Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.spans());
+                Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.begin_spans());
             let settled = end(request, drive(call.run(vec![found.into()])))?;
             Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
         })
@@ -174,19 +175,37 @@ impl CallOptions<'_> {
     where
         C::Error: fmt::Display,
     {
+        self.settle_multi(keys, creator, owned, |_, settled| settled.value)
+    }
+
+    /// Returns what `returned` makes of the values of many keys, creating those that are missing or stale in one go.
+    pub(super) fn settle_multi<T: CacheValue, C: Creator<T>, R: Clone>(
+        self,
+        keys: &[impl AsRef<str>],
+        creator: C,
+        owned: Option<Owned<T, C, Blocking>>,
+        returned: fn(&Configured, Settled<T>) -> R,
+    ) -> Result<Vec<R>, CreateError<C::Error>>
+    where
+        C::Error: fmt::Display,
+    {
         let current = self.state().current()?;
         let mut policy = self.creating().policy(&current);
         let sorted = sorted(keys);
-        let request = Request::creating(&current.watch, &sorted);
-        let spans = request.spans();
+        let mut request = Request::new(&current.watch, &sorted);
         let settled = drive(async {
             let call_keys = current.call_keys(&sorted)?;
             let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
-            let readings = current.read_multi(Blocking, &mangled, &mut policy).await?;
+            let found = current.read_multi(Blocking, &mangled, &mut policy).await?;
+            let found = match all_fresh(found, &policy) {
+                Ok(fresh) => return Ok(fresh),
+                Err(found) => found,
+            };
+            let spans = request.begin_spans();
             let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned).within(spans);
-            call.run(readings.into_iter().map(Slot::from).collect()).await
+            call.run(found.into_iter().map(Slot::from).collect()).await
         });
-        Ok(in_request_order(keys, &sorted, &end(request, settled)?))
+        Ok(in_request_order(&current, keys, &sorted, end(request, settled)?, returned))
     }
 }
 
@@ -198,14 +217,16 @@ pub(super) fn sorted(keys: &[impl AsRef<str>]) -> Vec<&str> {
     sorted
 }
 
-/// Returns the values in the order of `keys`. `values` are those of the `sorted` keys.
-pub(super) fn in_request_order<T: Clone>(
+/// Returns what `returned` makes of `values`, which are those of the `sorted` keys, in the order of `keys`.
+pub(super) fn in_request_order<T, R: Clone>(
+    current: &Configured,
     keys: &[impl AsRef<str>],
     sorted: &[&str],
-    values: &[Settled<T>],
-) -> Vec<T> {
-    let value = |key: &_| {
-        sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].value.clone())
-    };
+    values: Vec<Settled<T>>,
+    returned: fn(&Configured, Settled<T>) -> R,
+) -> Vec<R> {
+    let values: Vec<R> = values.into_iter().map(|settled| returned(current, settled)).collect();
+    let value =
+        |key: &_| sorted.binary_search(&AsRef::<str>::as_ref(key)).ok().map(|place| values[place].clone());
     keys.iter().filter_map(value).collect()
 }

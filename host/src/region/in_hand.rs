@@ -1,5 +1,6 @@
 //! [`InHand`]: what a caller has while a task creates, and when it takes that.
 
+use super::ending::found_by;
 use crate::decision::Reading;
 use crate::engine::{Found, Settled};
 use crate::outcome::Outcome;
@@ -21,7 +22,13 @@ impl<T: Clone> InHand<Vec<Settled<T>>> {
         let all = |accepts: fn(&Reading<T>) -> Option<(&T, Outcome)>| {
             let settled = |found: &Found<T>| {
                 let (value, outcome) = accepts(&found.reading)?;
-                Some(Settled { value: value.clone(), outcome, metadata: found.metadata.clone() })
+                let outcome = if outcome == Outcome::Fresh { found_by(policy) } else { outcome };
+                Some(Settled {
+                    value: value.clone(),
+                    outcome,
+                    metadata: found.metadata.clone(),
+                    is_stored: false,
+                })
             };
             found.iter().map(settled).collect::<Option<Vec<_>>>()
         };

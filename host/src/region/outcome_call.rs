@@ -23,7 +23,7 @@ use crate::observe::Request;
 use crate::outcome::Served;
 use crate::value::CacheValue;
 
-/// Calls that return a [`Served`]: the value, how the call got it, and its age.
+/// Calls that return a [`Served`] for each key: the value, how the call got it, and its age.
 ///
 /// [`CallOptions::with_outcome`] creates it. The calls do what those without an outcome do. A hit takes somewhat longer,
 /// because the age is needed.
@@ -41,14 +41,14 @@ use crate::value::CacheValue;
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "options do nothing until a call is made through them"]
-pub struct OutcomeCall<'r>(CallOptions<'r>);
+pub struct OutcomeCall<'r>(pub(super) CallOptions<'r>);
 
-/// Calls of [`DetachedCall`] that return a [`Served`]: the value, its origin, and its age.
+/// Calls of [`DetachedCall`] that return a [`Served`] for each key.
 ///
 /// [`DetachedCall::with_outcome`] creates it.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "options do nothing until a call is made through them"]
-pub struct DetachedOutcomeCall<'r>(DetachedCall<'r>);
+pub struct DetachedOutcomeCall<'r>(pub(super) DetachedCall<'r>);
 
 impl<'r> CallOptions<'r> {
     /// Makes calls that return how they got their value.
@@ -168,14 +168,14 @@ impl OutcomeCall<'_> {
         let current = self.0.state().current()?;
         let mut policy = self.0.policy(&current);
         let keys = [key];
-        let request = Request::creating(&current.watch, &keys);
-        let spans = request.spans();
+        let mut request = Request::new(&current.watch, &keys);
         let settled = drive(async {
             let key = CallKey::new(&current, key, current.mangle(key)?);
             let found = current.find(Blocking, &key.mangled, &mut policy).await?;
             if let Reading::Fresh(value) = found.reading {
-                return Ok(fresh(value, found.metadata, policy.skips_backend));
+                return Ok(fresh(value, found.metadata, &policy));
             }
+            let spans = request.begin_spans();
             let mut call = Call::new(Blocking, &current, vec![key], policy, creator, None).within(spans);
             let settled = call.run(vec![Slot::from(found)]).await?;
             Ok(settled.into_iter().next().expect("a call for one key returns one value"))
@@ -219,6 +219,24 @@ impl DetachedOutcomeCall<'_> {
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
         let creator = || AsyncSingle::<_, false>::new(|_| async { creator().await.map(Created::new) });
+        self.0.settle(key, Look::NotRead, creator, Configured::served).await
+    }
+
+    /// See [`DetachedCall::get_or_create_with_async`].
+    ///
+    /// # Errors
+    /// See [`DetachedCall::get_or_create_with_async`].
+    pub async fn get_or_create_with_async<T, E, Fut>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Fut + Send + 'static,
+    ) -> Result<Served<T>, CreateError<E>>
+    where
+        T: CacheValue,
+        E: fmt::Display + Send + 'static,
+        Fut: Future<Output = Result<Created<T>, E>> + Send + 'static,
+    {
+        let creator = || AsyncSingle::<_, true>::new(creator);
         self.0.settle(key, Look::NotRead, creator, Configured::served).await
     }
 }

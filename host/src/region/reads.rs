@@ -1,6 +1,7 @@
 //! Calls that read.
 
 use std::borrow::Cow;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::call_options::CallOptions;
@@ -9,6 +10,7 @@ use super::ending::end_read;
 use super::front_end::{Blocking, FrontEnd};
 use crate::created::Aged;
 use crate::decision::Reading;
+use crate::engine::Found;
 use crate::engine::blocking::drive;
 use crate::error::RegionError;
 use crate::observe::Request;
@@ -22,7 +24,7 @@ impl CallOptions<'_> {
         &self,
         key: &str,
         fresh: impl FnOnce(T) -> R,
-        otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Reading<T>) -> Result<R, E>,
+        otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Found<T>) -> Result<R, E>,
     ) -> Result<R, E> {
         self.fresh_in(&*self.state().current()?, key, fresh, otherwise)
     }
@@ -34,7 +36,7 @@ impl CallOptions<'_> {
         current: &Arc<Configured>,
         key: &str,
         fresh: impl FnOnce(T) -> R,
-        otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Reading<T>) -> Result<R, E>,
+        otherwise: impl FnOnce(&Arc<Configured>, &str, Policy, Found<T>) -> Result<R, E>,
     ) -> Result<R, E> {
         let changed;
         // Not through a `Cow`, which is assembled in memory and loaded as a whole: the backend would wait for the key.
@@ -52,21 +54,22 @@ impl CallOptions<'_> {
             own = self.policy(current);
             &own
         };
-        match current.read(mangled, policy) {
+        // Only a value that is not fresh leaves its metadata there. So a hit has nothing to drop.
+        let mut old = ManuallyDrop::new(None);
+        match current.read(mangled, policy, &mut old) {
             Ok(Reading::Fresh(value)) => {
                 current.note_hit(key);
                 Ok(fresh(value))
             }
-            Ok(other) => otherwise(current, mangled, *policy, other),
+            Ok(reading) => {
+                let found = Found { reading, metadata: ManuallyDrop::into_inner(old) };
+                otherwise(current, mangled, *policy, found)
+            }
             Err(unread) => {
                 let read = current.read_closely(mangled, *policy, unread);
                 match read.map_err(|error| current.note_failed(key, error))? {
-                    (Policy { skips_backend: true, .. }, Reading::Fresh(value)) => {
-                        current.note_degraded(key);
-                        Ok(fresh(value))
-                    }
-                    (_, Reading::Fresh(value)) => {
-                        current.note_hit(key);
+                    (policy, Found { reading: Reading::Fresh(value), .. }) => {
+                        current.note_found(key, &policy);
                         Ok(fresh(value))
                     }
                     (policy, other) => otherwise(current, mangled, policy, other),
@@ -80,7 +83,7 @@ impl CallOptions<'_> {
     /// # Errors
     /// See [`CacheRegion::get`](crate::CacheRegion::get).
     pub fn get<T: CacheValue>(&self, key: &str) -> Result<Option<T>, RegionError> {
-        self.fresh_or(key, Some, |current, _, _, reading| Ok(current.found(key, reading)))
+        self.fresh_or(key, Some, |current, _, policy, found| Ok(current.found(key, &policy, found.reading)))
     }
 
     /// See [`CacheRegion::get_multi`](crate::CacheRegion::get_multi).
@@ -105,9 +108,13 @@ impl CallOptions<'_> {
 impl Configured {
     /// Notes and returns what a call without a creator found.
     #[cold]
-    pub(super) fn found<T>(&self, key: &str, reading: Reading<T>) -> Option<T> {
+    pub(super) fn found<T>(&self, key: &str, policy: &Policy, reading: Reading<T>) -> Option<T> {
         let found = reading.into_fresh();
-        self.note_read(key, found.is_some());
+        if found.is_some() {
+            self.note_found(key, policy);
+        } else {
+            self.note_absent(key);
+        }
         found
     }
 
@@ -119,12 +126,13 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Option<T>, RegionError> {
         let keys = [key];
-        let request = Request::reading(&self.watch, &keys);
+        let request = Request::new(&self.watch, &keys);
         let read = async {
             let mangled = self.mangle(key)?;
             Ok(vec![self.find(front, &mangled, policy).await?.reading.into_fresh()])
         };
-        Ok(end_read(request, read.await)?.pop().flatten())
+        let ended = read.await;
+        Ok(end_read(request, policy, ended)?.pop().flatten())
     }
 
     /// Returns the fresh values of many keys.
@@ -136,14 +144,15 @@ impl Configured {
     ) -> Result<Vec<Option<T>>, RegionError> {
         let is_noted = self.watch.is_on();
         let names: Vec<&str> = keys.iter().filter(|_| is_noted).map(AsRef::as_ref).collect();
-        let request = Request::reading(&self.watch, &names);
+        let request = Request::new(&self.watch, &names);
         let read = async {
             let mangled = self.mangle_multi(keys)?;
             let mangled: Vec<&str> = mangled.iter().map(Cow::as_ref).collect();
-            let readings = self.read_multi(front, &mangled, policy).await?;
-            Ok(readings.into_iter().map(Reading::into_fresh).collect())
+            let found = self.read_multi(front, &mangled, policy).await?;
+            Ok(found.into_iter().map(|found| found.reading.into_fresh()).collect())
         };
-        end_read(request, read.await)
+        let ended = read.await;
+        end_read(request, policy, ended)
     }
 
     /// Returns the fresh value of `key` with its age.
@@ -154,7 +163,7 @@ impl Configured {
         policy: &mut Policy,
     ) -> Result<Option<Aged<T>>, RegionError> {
         let keys = [key];
-        let request = Request::reading(&self.watch, &keys);
+        let request = Request::new(&self.watch, &keys);
         let read = async {
             let mangled = self.mangle(key)?;
             let found = self.find(front, &mangled, policy).await?;
@@ -164,7 +173,8 @@ impl Configured {
             let creation_time = metadata.creation_time;
             Ok(vec![Some(Aged { value, age: creation_time.age(self.clock.present()), creation_time })])
         };
-        Ok(end_read(request, read.await)?.pop().flatten())
+        let ended = read.await;
+        Ok(end_read(request, policy, ended)?.pop().flatten())
     }
 
     /// Returns whether `key` is being created, by this process or, if the store has mutexes, by any.

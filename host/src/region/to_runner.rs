@@ -18,7 +18,7 @@ use super::warn::Concerns;
 use super::warnings::Warning;
 use super::work::Working;
 use crate::engine::blocking::drive;
-use crate::engine::{Batch, Elsewhere, Led, Queued, create_batch, create_queued, unless};
+use crate::engine::{Batch, Elsewhere, Led, Limits, Queued, create_batch, create_queued, unless};
 use crate::error::CreateError;
 use crate::policy::Policy;
 use crate::runner::{Creation, contained};
@@ -35,11 +35,12 @@ where
     Owned { queue, create }
 }
 
-/// Gives a batch to the region's runner, and waits for it until `until`.
-fn create<T, C>(
-    call: &mut Call<'_, T, C, Blocking>,
+/// Gives a batch to the region's runner, and waits for it until a limit at which the caller `may_leave`.
+fn create<'a, T, C>(
+    call: &mut Call<'a, T, C, Blocking>,
     batch: Batch<T>,
-    until: Instant,
+    Limits { until, last }: Limits,
+    may_leave: &dyn Fn(&Call<'a, T, C, Blocking>) -> bool,
 ) -> Elsewhere<T, CreateError<C::Error>>
 where
     T: CacheValue,
@@ -54,13 +55,13 @@ where
     let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
     // Shared with the caller, which takes it back if the runner drops the creation.
     let parts = Arc::new(Mutex::new(Some((batch.with_places(0..), creator))));
-    let (ending, waiting) = one_shot();
+    let (ending, mut waiting) = one_shot();
     let (taken, spans) = (Arc::clone(&parts), call.spans.clone());
     hand_over(call.current, names.clone(), move || {
         let Some((batch, creator)) = taken.lock().take() else { return };
         let ended = catch_unwind(AssertUnwindSafe(|| {
             let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning().within(spans);
-            drive(create_batch(&mut call, batch))
+            drive(create_batch(&mut call, batch)).map(|values| call.judged(values))
         }));
         match ending.end(ended) {
             Some(Ok(Err(error))) => log_failed(&current, &names, &error),
@@ -68,8 +69,16 @@ where
             Some(Ok(Ok(_))) | None => {}
         }
     });
-    match drive(unless(waiting, Blocking.sleep_until(until))) {
-        None => Elsewhere::Left,
+    let ended = match drive(unless(&mut waiting, Blocking.sleep_until(until))) {
+        None if may_leave(call) => return Elsewhere::Left,
+        None => match last {
+            Some(last) => drive(unless(&mut waiting, Blocking.sleep_until(last))),
+            None => Some(drive(waiting)),
+        },
+        ended => ended,
+    };
+    match ended {
+        None => Elsewhere::LeftAtLast,
         Some(Some(Ok(values))) => Elsewhere::Ended(values),
         Some(Some(Err(panic))) => resume_unwind(panic),
         Some(None) => match parts.lock().take() {

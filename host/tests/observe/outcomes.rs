@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use dogpile::{FailSafe, OnBackendFailure, OnStale, Outcome, RegionConfig, Served};
+use dogpile::{Aged, Created, FailSafe, OnBackendFailure, OnStale, Outcome, RegionConfig, Served};
 
 use super::setup::{Failing, expiring, memory, outcomes, region, seconds, until};
 
@@ -95,4 +95,61 @@ fn call_without_its_backend_is_degraded() {
     assert_eq!(shown(call().get_or_create("key", || 1)), (1, Outcome::Degraded, 0));
     let task = smol::block_on(call().get_or_create_async("other", async || 2));
     assert_eq!(shown(task), (2, Outcome::Degraded, 0));
+}
+
+fn all_shown<E: std::fmt::Debug>(served: Result<Vec<Served<i32>>, E>) -> Vec<(i32, Outcome, u64)> {
+    served.unwrap().into_iter().map(|served| shown(Ok::<_, E>(served))).collect()
+}
+
+/// Each of several keys has an outcome and an age of its own. A key that was given twice has it twice.
+#[test]
+fn each_key_of_a_multi_call_has_an_outcome() {
+    for store in [Failing::default(), Failing::immediate()] {
+        let config = RegionConfig::from_instance(Arc::new(store)).statistics(true);
+        let (region, clock) = expiring(config.stale(OnStale::Serve));
+        let call = || region.options().with_outcome();
+        let detached = || region.options().detach().with_outcome();
+        let fresh = (1, Outcome::Fresh, 60);
+        let made = (2, Outcome::Created, 0);
+        let keys = |new: &'static str| ["old", new, "old"];
+        region.set("old", 1).unwrap();
+        clock.advance(seconds(60));
+        let expected = [fresh, made, fresh];
+        let make = |keys: &[&str]| vec![2; keys.len()];
+        assert_eq!(all_shown(call().get_or_create_multi(&keys("a"), make)), expected);
+        let fallible = |keys: &[&str]| Ok::<_, &str>(vec![2; keys.len()]);
+        assert_eq!(all_shown(call().try_get_or_create_multi(&keys("b"), fallible)), expected);
+        let deciding = |keys: &[&str], _: Vec<Option<Aged<i32>>>| {
+            Ok::<_, &str>(keys.iter().map(|_| Created::uncached(2)).collect())
+        };
+        let served = call().get_or_create_multi_with(&keys("c"), deciding).unwrap();
+        assert!(served.iter().all(|served| !served.is_stored));
+        assert_eq!(all_shown(Ok::<_, ()>(served)), expected);
+        smol::block_on(async {
+            let make = async |keys: Vec<String>| vec![2; keys.len()];
+            assert_eq!(all_shown(call().get_or_create_multi_async(&keys("d"), make).await), expected);
+            assert_eq!(all_shown(detached().get_or_create_multi_async(&keys("e"), make).await), expected);
+            let fallible = async |keys: Vec<String>| Ok::<_, &str>(vec![2; keys.len()]);
+            assert_eq!(all_shown(call().try_get_or_create_multi_async(&keys("f"), fallible).await), expected);
+            assert_eq!(
+                all_shown(detached().try_get_or_create_multi_async(&keys("g"), fallible).await),
+                expected
+            );
+            let deciding = async |keys: Vec<String>, _: Vec<Option<Aged<i32>>>| {
+                Ok::<_, &str>(keys.iter().map(|_| Created::new(2)).collect())
+            };
+            let served = call().get_or_create_multi_with_async(&keys("h"), deciding).await;
+            assert_eq!(served.as_ref().unwrap()[1].is_stored, true);
+            assert_eq!(all_shown(served), expected);
+            let served = detached().get_or_create_multi_with_async(&keys("i"), deciding).await;
+            assert_eq!(all_shown(served), expected);
+            let one = async |_: Option<Aged<i32>>| Ok::<_, &str>(Created::new(2));
+            assert_eq!(shown(detached().get_or_create_with_async("j", one).await), made);
+        });
+        // Each key counts once.
+        assert_eq!(outcomes(&region), [("hit", 9), ("created", 10)]);
+        clock.advance(seconds(60));
+        let all_fresh = all_shown(call().get_or_create_multi(&["a", "b"], make));
+        assert_eq!(all_fresh, [(2, Outcome::Fresh, 60); 2]);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, StoreOptions};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, Capabilities, ErrorKind, StoreOptions};
 use dogpile::{CacheRegion, Event, ManualClock, Observer, PoolRunner, RegionConfig, RegionStatistics};
 
 /// Keeps the events of a region as text, such as `created key`.
@@ -43,9 +43,20 @@ impl Observer for Noting {
 pub(super) struct Failing {
     values: Mutex<HashMap<String, CachedValue>>,
     pub(super) fails: AtomicBool,
+    is_immediate: bool,
 }
 
 impl Failing {
+    /// Creates one whose calls never block.
+    pub(super) fn immediate() -> Self {
+        Failing { is_immediate: true, ..Failing::default() }
+    }
+
+    /// Creates a new one of the same kind.
+    pub(super) fn again(&self) -> Self {
+        Failing { is_immediate: self.is_immediate, ..Failing::default() }
+    }
+
     fn answer<R>(&self, value: R) -> Result<R, BackendError> {
         if self.fails.load(SeqCst) {
             return Err(BackendError::new(ErrorKind::Unavailable, "the test's backend is down"));
@@ -55,6 +66,10 @@ impl Failing {
 }
 
 impl CacheBackend for Failing {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default().with_immediate(self.is_immediate)
+    }
+
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
         self.answer(self.values.lock().unwrap().get(key).cloned())
     }

@@ -72,7 +72,7 @@ impl<const IS_TASK: bool> ModelPort<IS_TASK> {
 
     pub(super) async fn get(mut self) -> Result<u32, &'static str> {
         let found = self.read(&[0]).await?;
-        let mut slots: Vec<Slot<u32>> = found.into_iter().map(|found| Slot::from(found.reading)).collect();
+        let mut slots: Vec<Slot<u32>> = found.into_iter().map(Slot::from).collect();
         settle(&mut self, &mut slots).await?;
         match slots.pop().map(|slot| slot.need) {
             Some(Need::Settled(value, _)) => Ok(value),
@@ -165,8 +165,10 @@ impl<const IS_TASK: bool> Port for ModelPort<IS_TASK> {
         Ok(vec![Made { value, terms: Terms::STORED }])
     }
 
-    async fn store(&mut self, values: Vec<Storing<'_, u32>>, _began: CreationTime) {
+    async fn store(&mut self, values: Vec<Storing<'_, u32>>, _began: CreationTime) -> Vec<usize> {
+        let places = values.iter().map(|storing| storing.place).collect();
         values.into_iter().for_each(|storing| self.store.set(storing.made.value));
+        places
     }
 
     fn is_valid(&self, _place: usize, _began: CreationTime) -> bool {

@@ -134,7 +134,7 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
         let places: Vec<usize> = (0..self.call.keys.len()).collect();
         let found = self.read(&places).await?;
         let was_stale = found.iter().any(|found| matches!(found.reading, Reading::Stale(_)));
-        let mut slots: Vec<Slot<u32>> = found.into_iter().map(|found| Slot::from(found.reading)).collect();
+        let mut slots: Vec<Slot<u32>> = found.into_iter().map(Slot::from).collect();
         settle(self, &mut slots).await?;
         if was_stale && self.reads == 1 {
             self.world.change(|state| state.see(Waiter));
@@ -330,11 +330,12 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
         }
     }
 
-    async fn store(&mut self, values: Vec<Storing<'_, u32>>, began: CreationTime) {
+    async fn store(&mut self, values: Vec<Storing<'_, u32>>, began: CreationTime) -> Vec<usize> {
         self.world.pass(self.call.name, Point::Storing).await;
         self.world.look(|state| {
             if state.stores_fail {
-                return state.see(StoreFails);
+                state.see(StoreFails);
+                return Vec::new();
             }
             let began = began.as_seconds();
             let made = if state.is_valid(began) { state.wall } else { began };
@@ -342,7 +343,8 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
             let entries =
                 values.iter().map(|storing| (self.call.keys[storing.place], (storing.made.value, made)));
             state.stored.extend(entries);
-        });
+            values.iter().map(|storing| storing.place).collect()
+        })
     }
 
     fn is_valid(&self, _place: usize, began: CreationTime) -> bool {
@@ -386,6 +388,13 @@ impl<const IS_TASK: bool> Port for ScriptedPort<IS_TASK> {
                 Some(Stage::Stale | Stage::Grace) => age <= fail_safe.max_age.as_secs_f64(),
                 Some(Stage::TooOld) | None => false,
             }
+        })
+    }
+
+    fn may_serve_stale(&self, place: usize, metadata: &Metadata) -> bool {
+        self.world.look(|state| {
+            let stage = self.stage(state, self.call.keys[place], metadata.creation_time.as_seconds());
+            matches!(stage, Some(Stage::Fresh | Stage::Early | Stage::Stale))
         })
     }
 
