@@ -99,29 +99,6 @@ fn stack(place: &Place) {
     assert_eq!(place.json(&["get", "pages", "some_key"]), (1, missing("some_key")));
 }
 
-/// The commands of `docs/plugins.md`. Only the places of dogpile and of the built library differ, and the network,
-/// which tests do without.
-#[test]
-fn guide_leads_from_an_empty_folder_to_a_found_library() {
-    let place = Place::new();
-    let guide = fs::read_to_string(workspace().join("docs/plugins.md")).unwrap();
-    let (_, commands) = guide.split_once("```sh\n").unwrap();
-    let (commands, _) = commands.split_once("```").unwrap();
-    let (checkout, built) = (workspace().display().to_string(), target().join("debug").display().to_string());
-    let lock = format!("cd acme-shelf\ncp '{checkout}/Cargo.lock' .");
-    let commands = commands
-        .replace("dogpile plugins", &format!("'{}' plugins", env!("CARGO_BIN_EXE_dogpile")))
-        .replace("PATH/TO/dogpile", &checkout)
-        .replace("cd acme-shelf", &lock)
-        .replace(" --release", "")
-        .replace("target/release", &built);
-    let mut shell = Command::new("sh");
-    shell.args(["-eu", "-c", &commands]).current_dir(place.path("")).env("CARGO_NET_OFFLINE", "true");
-    shell.env("CARGO_TARGET_DIR", target()).env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-    let told = Answer::of(&shell.output().unwrap()).good();
-    assert!(told.contains("conforms") && told.contains("acme_shelf.folder"), "{told}");
-}
-
 fn missing(key: &str) -> Value {
     json!({ "key": key, "found": false, "reason": "nothing is stored under this key", "value": null, "age_seconds": null })
 }
