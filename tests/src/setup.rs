@@ -1,6 +1,7 @@
 //! The setups of the conformance suite: every configuration of our backends, linked and loaded.
 
 mod dbm;
+mod frozen;
 mod leased;
 mod memcached;
 mod memory;
@@ -10,11 +11,10 @@ mod subject;
 use std::sync::{Arc, OnceLock};
 
 use dogpile::Registry;
-use dogpile::registry::RegistryError;
 use dogpile::sdk::{Arguments, CacheBackend, ProxyBackend, proxy};
 use dogpile_conformance::Setup;
 
-use self::subject::{Subject, as_backend_error};
+use self::subject::{Build, Built, Subject, as_backend_error, linked, loaded};
 use crate::libraries::library;
 
 /// The families of backends, one file each.
@@ -25,7 +25,7 @@ const FAMILIES: &[fn() -> Vec<Subject>] =
 ///
 /// Each subject is linked and loaded. It is bare, behind a linked proxy that changes nothing, and behind a loaded
 /// proxy. The first subject of each family is also behind a chaos proxy that lets all calls pass, or delays them. Further
-/// setups claim a lease.
+/// setups claim a lease, or have a server that can be frozen.
 pub fn setups() -> Vec<Setup> {
     let origins: [(_, Build); 2] = [("linked", linked), ("loaded", loaded)];
     let wrappings: [(_, Wrap); 3] = [
@@ -34,6 +34,7 @@ pub fn setups() -> Vec<Setup> {
         ("_behind_a_loaded_proxy", behind_a_loaded_proxy),
     ];
     let mut setups = leased::setups();
+    setups.extend(frozen::setups());
     for subject in FAMILIES.iter().filter_map(|family| family().into_iter().next()) {
         let name = format!("{}_linked_behind_chaos", subject.name);
         setups.push(setup(name.clone(), subject.clone(), linked, |backend| {
@@ -66,19 +67,7 @@ fn setup(name: String, subject: Subject, build: Build, wrap: Wrap) -> Setup {
     }
 }
 
-type Build = fn(&Subject) -> Built;
 type Wrap = fn(Built) -> Built;
-type Built = Result<Arc<dyn CacheBackend>, RegistryError>;
-
-fn linked(subject: &Subject) -> Built {
-    Registry::global().build_backend(subject.backend, (subject.arguments)())
-}
-
-fn loaded(subject: &Subject) -> Built {
-    let registry = Registry::empty();
-    registry.add_library(library(subject.package))?;
-    registry.build_backend(subject.backend, (subject.arguments)())
-}
 
 fn bare(backend: Built) -> Built {
     backend

@@ -148,7 +148,7 @@ pub fn first_calls_after_a_thaw_succeed(setup: &Setup) -> Outcome {
         };
         entries.iter().for_each(|(key, _)| drop(scope.spawn(move || read(key))));
     });
-    freezer.thaw();
+    thaw(setup)?;
     entries.rotate_left(1);
     entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
     works_on(setup, &*backend)
@@ -161,7 +161,7 @@ pub fn mutex_works_after_a_thaw(setup: &Setup) -> Outcome {
     let (free, tried) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &wanted)?);
     freezer.freeze();
     let acquired = tried.try_acquire();
-    freezer.thaw();
+    thaw(setup)?;
     try_acquire(&*free, true, "of a free mutex, after the store replies again")?;
     release(&*free)?;
     if acquired.is_ok_and(|acquired| acquired) {
@@ -174,6 +174,13 @@ pub fn mutex_works_after_a_thaw(setup: &Setup) -> Outcome {
         "expected a mutex whose acquisition failed to be free after the store replies again, it is held"
             .to_owned()
     })
+}
+
+/// Makes the store reply again, and waits until the backend uses it again.
+fn thaw(setup: &Setup) -> Outcome {
+    setup.freezer()?.thaw();
+    thread::sleep(setup.recovery());
+    Ok(())
 }
 
 /// Makes all calls on threads of their own, twice in turn. Fails if one takes longer than `bound`, or panics.

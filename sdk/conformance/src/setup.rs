@@ -27,6 +27,7 @@ pub struct Setup {
     lease: Option<Lease>,
     lease_store: Option<Arc<BuildStore>>,
     freezer: Option<Arc<Freezer>>,
+    recovery: Duration,
 }
 
 impl Setup {
@@ -45,6 +46,7 @@ impl Setup {
             lease: None,
             lease_store: None,
             freezer: None,
+            recovery: Duration::ZERO,
         }
     }
 
@@ -103,8 +105,8 @@ impl Setup {
         self
     }
 
-    /// Claims that each call ends within `bound` while the store does not reply, and that the next one after it replies
-    /// again succeeds.
+    /// Claims that each call ends within `bound` while the store does not reply, and that the next one succeeds when it
+    /// replies again.
     ///
     /// `freeze` makes the store stop replying and `thaw` makes it reply again, for example by the signals `SIGSTOP` and
     /// `SIGCONT` to a server that the test started. `thaw` may be called several times. No other case of this setup runs
@@ -118,6 +120,15 @@ impl Setup {
         thaw: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         self.freezer = Some(Arc::new(Freezer::new(bound, freeze, thaw)));
+        self
+    }
+
+    /// Sets the time for which the backend may leave a store alone that failed to reply. Default: zero.
+    ///
+    /// The cases of the level `frozen` wait for it after the store replies again. The next call then succeeds.
+    #[must_use]
+    pub fn with_recovery(mut self, recovery: Duration) -> Self {
+        self.recovery = recovery;
         self
     }
 
@@ -183,6 +194,10 @@ impl Setup {
         freezer.ok_or_else(|| Stop::skipped("the store cannot be frozen (`Setup::freezable`)"))
     }
 
+    pub(crate) fn recovery(&self) -> Duration {
+        self.recovery
+    }
+
     /// Returns the backend's mutex for `key`.
     ///
     /// # Errors
@@ -194,10 +209,10 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { name, build: _, ignored, time_limit, lease, lease_store, freezer } = self;
+        let Setup { name, build: _, ignored, time_limit, lease, lease_store, freezer, recovery } = self;
         let mut shown = f.debug_struct("Setup");
         shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit);
         shown.field("lease", lease).field("lease_store", &lease_store.is_some());
-        shown.field("freezer", freezer).finish()
+        shown.field("freezer", freezer).field("recovery", recovery).finish()
     }
 }

@@ -342,7 +342,7 @@ fn access(level: Level, setup: &Setup) -> Option<Access<'_>> {
 fn time_limit(level: Level, setup: &Setup) -> Duration {
     let unit = match level {
         Level::Lease => setup.lease().map(|lease| lease.length).ok(),
-        Level::Frozen => setup.freezer().map(|freezer| freezer.bound).ok(),
+        Level::Frozen => setup.freezer().map(|freezer| freezer.bound + setup.recovery()).ok(),
         _ => None,
     };
     setup.time_limit().saturating_add(unit.unwrap_or_default().saturating_mul(6))
