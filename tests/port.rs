@@ -8,6 +8,8 @@ mod better;
 mod chaos;
 #[path = "port/config.rs"]
 mod config;
+#[path = "port/contract.rs"]
+mod contract;
 #[path = "port/creators.rs"]
 mod creators;
 #[path = "port/decisions.rs"]

@@ -36,6 +36,15 @@ fn panic_in_any_operation_is_an_error_naming_the_plugin() {
     }
 }
 
+/// The error alone is enough to find the place. A log need not be searched.
+#[test]
+fn panic_error_names_the_file_and_the_line() {
+    let error = panicking("get").unwrap().get("key").unwrap_err();
+    let place = error.location().unwrap();
+    assert!(place.contains("misbehaving/src/") && place.contains(".rs:"), "{place}");
+    assert!(error.to_string().contains(&format!(" panicked at {place}: ")), "{error}");
+}
+
 /// If a created value cannot be stored, the caller still gets it.
 #[test]
 fn panic_in_set_fails_set_but_not_get_or_create() {

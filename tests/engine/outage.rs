@@ -56,7 +56,8 @@ fn replayed(region: &CacheRegion) {
 
 #[test]
 fn no_call_fails_while_a_degrading_regions_backend_is_down() {
-    for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Panicked, ErrorKind::Other] {
+    use ErrorKind::{Dropped, Other, Panicked, Timeout, Unavailable};
+    for kind in [Unavailable, Timeout, Dropped, Panicked, Other] {
         let store = Scripted::with_mutexes();
         let region = degrading("all calls", &store, patient());
         region.set_multi([("old", 1_u32), ("other", 1)]).unwrap();
@@ -157,7 +158,8 @@ fn region_without_breaker_makes_every_call() {
 /// Invalid values and refusals concern the call, and would fail again.
 #[test]
 fn errors_of_the_call_are_returned_and_do_not_open_the_breaker() {
-    for kind in [ErrorKind::InvalidKey, ErrorKind::InvalidValue, ErrorKind::Refused] {
+    use ErrorKind::{Configuration, Fenced, InvalidKey, InvalidValue, NotHeld, Refused};
+    for kind in [InvalidKey, InvalidValue, Refused, Configuration, NotHeld, Fenced] {
         let store = Scripted::new();
         let region = degrading("refusals", &store, patient());
         store.fail_all(kind);
