@@ -13,7 +13,7 @@ use dogpile::{CacheRegion, RegionConfig};
 use dogpile_tests::errors::told;
 use parking_lot::Mutex;
 
-/// A store that keeps nothing of what it does not need, and records what a region does with it.
+/// A store that records what a region does with it.
 #[derive(Debug, Default)]
 struct Observed {
     capabilities: Capabilities,
@@ -138,7 +138,7 @@ fn repeated_key_reaches_the_backend_and_its_last_value_wins() {
 }
 
 #[test]
-fn hit_takes_no_mutex_and_no_region_checks_or_closes_its_backend() {
+fn hit_takes_no_mutex_and_backend_is_neither_checked_nor_closed() {
     let observed = Arc::new(Observed::default());
     {
         let region = region_over(&observed, |config| config);
