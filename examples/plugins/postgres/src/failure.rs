@@ -34,11 +34,11 @@ pub(crate) fn failed(server: &str, error: Error) -> BackendError {
     BackendError::new(kind, format!("PostgreSQL server {server} {what}")).at_server(server).with_source(error)
 }
 
-/// Returns the error for a call that reached its time limit.
+/// Returns the error for a call that reached `limit`, or an earlier deadline of its caller.
 pub(crate) fn timed_out(server: &str, limit: Duration) -> BackendError {
-    let milliseconds = u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
-    let limit = seconds::display(Duration::from_millis(milliseconds));
-    let message = format!("PostgreSQL server {server} did not reply within {limit}");
+    let limit = seconds::display(limit);
+    let message =
+        format!("PostgreSQL server {server} did not reply in time; a call may take {limit} at most");
     BackendError::new(ErrorKind::Timeout, message).at_server(server)
 }
 

@@ -64,13 +64,13 @@ impl Link {
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        let (begun, mut used) = (Instant::now(), None);
+        let mut used = None;
         let outcome = timeout_at(deadline, self.attempts(repeat, call, &mut used)).await;
         self.is_stuck.store(outcome.is_err(), Relaxed);
         outcome.unwrap_or_else(|_| {
             // The next call opens a new connection. Other calls on this one go on until their own limits.
             used.iter().for_each(|session| self.forget(session));
-            Err(failure::timed_out(&self.server.name, deadline.saturating_duration_since(begun)))
+            Err(failure::timed_out(&self.server.name, self.server.timeout))
         })
     }
 

@@ -67,6 +67,10 @@ fn parse(url: &str) -> Result<Config, BackendError> {
         let why = "it names no host; use \"postgresql://USER@HOST:PORT/DATABASE\"";
         return Err(bounds::invalid("url", why));
     }
+    // The parser ends a password at its first "@". The rest of it must not be taken for a host, which errors show.
+    if config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(host) if host.contains('@'))) {
+        return Err(bounds::invalid("url", "a host contains \"@\"; write \"@\" in a password as \"%40\""));
+    }
     if config.get_ssl_mode() == SslMode::Require { Err(needs_tls()) } else { Ok(config) }
 }
 
@@ -124,6 +128,9 @@ mod tests {
         let invalid = "invalid argument \"url\": it is not a valid connection string";
         assert_eq!(refused("host=db password=my s3cret"), invalid);
         assert_eq!(refused("postgresql://tea:s3cret@db:port/shop"), invalid);
+        assert!(
+            refused("postgresql://tea:my@s3cret@db/shop").contains("write \"@\" in a password as \"%40\"")
+        );
         assert!(refused("postgresql://:s3cret@/shop").contains("it names no host"));
         assert!(refused("").contains("it names no host"));
     }

@@ -1,9 +1,11 @@
 //! What becomes of connections.
 
-use dogpile::sdk::{CacheBackend, Completion, Running};
+use std::time::Duration;
 
-use super::server::until;
-use super::{SERVER, on_table, set};
+use dogpile::sdk::{CacheBackend, Completion, ErrorKind, Running};
+
+use super::server::{freeze_sessions, until};
+use super::{SERVER, backend, named, on_table, set};
 
 /// Returns the process IDs of the sessions named `name`, as lines.
 fn sessions(name: &str) -> String {
@@ -20,6 +22,27 @@ fn ended_sessions_are_replaced() {
         SERVER.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ended'");
         assert!(backend.get("tea").unwrap().is_some());
     }
+}
+
+/// The processes of the sessions hang, as if a network lost their packets. The server works.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn hung_sessions_are_replaced() {
+    let backend = backend(&named("hung"), |config| {
+        config.table = "hung".to_owned();
+        config.connections = 1;
+        config.timeout = Duration::from_secs(1);
+    });
+    let is_locked = || backend.get_mutex("tea").unwrap().locked();
+    set(&backend, "tea").unwrap();
+    assert!(!is_locked().unwrap());
+    let hung = freeze_sessions(&sessions("hung"));
+    assert_eq!(backend.get("tea").unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(is_locked().unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(backend.get("tea").unwrap().is_some());
+    assert!(!is_locked().unwrap());
+    drop(hung);
+    until("the hung sessions have ended", || sessions("hung").lines().count() == 2);
 }
 
 #[test]

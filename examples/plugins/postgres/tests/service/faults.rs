@@ -15,6 +15,8 @@ fn ensure_timeouts(backend: &Postgres) {
         let begun = Instant::now();
         let error = call(backend).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{name}: {error}");
+        let why = "did not reply in time; a call may take 300ms at most";
+        assert!(error.to_string().ends_with(why), "{name}: {error}");
         assert!(begun.elapsed() < Duration::from_secs(5), "{name}: {:?}", begun.elapsed());
     }
 }

@@ -113,16 +113,11 @@ impl PostgresServer {
     /// Stops all processes of the server. Their connections stay open, and they do not reply.
     pub(crate) fn freeze(&self) {
         // The first process makes the others, so it stops before they are listed.
-        kill_process(self.pid, Signal::STOP).unwrap();
-        until("the server has stopped", || is_stopped(self.pid));
-        for pid in self.children() {
-            // It may have ended.
-            let _ = kill_process(pid, Signal::STOP);
-            until("a process of the server has stopped", || is_stopped(pid));
-        }
+        stop(self.pid);
+        self.children().into_iter().for_each(stop);
     }
 
-    /// Continues all processes of the server.
+    /// Continues all processes of the server, which [`freeze`](Self::freeze) stopped.
     pub(crate) fn thaw(&self) {
         for pid in self.children().into_iter().chain([self.pid]) {
             let _ = kill_process(pid, Signal::CONT);
@@ -159,6 +154,31 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(begun.elapsed() < LIMIT, "{LIMIT:?} passed before {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Stopped processes, which go on when the value is dropped.
+pub(crate) struct Frozen(Vec<Pid>);
+
+/// Stops the processes whose IDs are the lines of `listed`.
+pub(crate) fn freeze_sessions(listed: &str) -> Frozen {
+    let frozen = Frozen(listed.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect());
+    frozen.0.iter().copied().for_each(stop);
+    frozen
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            // It may have ended.
+            let _ = kill_process(*pid, Signal::CONT);
+        }
+    }
+}
+
+fn stop(pid: Pid) {
+    // It may have ended.
+    let _ = kill_process(pid, Signal::STOP);
+    until("the process has stopped", || is_stopped(pid));
 }
 
 /// Reads the process ID that the leash prints when it has started the server.
