@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::background_task::one_shot;
+use super::background_task::{Ended, one_shot};
 use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::configured::Configured;
@@ -55,7 +55,8 @@ where
     let names: Vec<String> = keys.iter().map(|key| key.key.to_string()).collect();
     // Shared with the caller, which takes it back if the runner drops the creation.
     let parts = Arc::new(Mutex::new(Some((batch.with_places(0..), creator))));
-    let (ending, mut waiting) = one_shot();
+    let (region, shown) = (Arc::clone(&current), names.clone());
+    let (ending, mut waiting) = one_shot(move |ended| log_unseen(&region, &shown, ended));
     let (taken, spans) = (Arc::clone(&parts), call.spans.clone());
     hand_over(call.current, names.clone(), move || {
         let Some((batch, creator)) = taken.lock().take() else { return };
@@ -159,14 +160,33 @@ fn run_queued<T, C>(
     }
 }
 
+/// Logs the failure of a creation whose caller left just before it could take it.
+fn log_unseen<R, E: fmt::Debug + fmt::Display + 'static>(
+    current: &Configured,
+    names: &[String],
+    ended: Ended<Result<R, CreateError<E>>>,
+) {
+    match ended {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => log_failed(current, names, &error),
+        Err(payload) => {
+            let panic = dogpile_abi::panic_message(payload);
+            current.warn(Warning::BackgroundFailed, Concerns::key(&shown(names)).because(&panic, None));
+        }
+    }
+}
+
 fn log_failed<E: fmt::Debug + fmt::Display + 'static>(
     current: &Configured,
     names: &[String],
     error: &CreateError<E>,
 ) {
-    let key = match names {
+    current.warn(Warning::BackgroundFailed, Concerns::key(&shown(names)).because_of(error));
+}
+
+fn shown(names: &[String]) -> String {
+    match names {
         [key] => Shortened(key).to_string(),
         keys => Shortened(keys).to_string(),
-    };
-    current.warn(Warning::BackgroundFailed, Concerns::key(&key).because_of(error));
+    }
 }
