@@ -94,6 +94,8 @@ pub enum EventKind<'a> {
         error: Option<&'a BackendError>,
     },
     /// The breaker of the backend opened, closed, or stayed open after a probe failed.
+    ///
+    /// It is also reported when a region is configured over a backend whose breaker is not closed.
     Breaker {
         /// The entry point of the backend, or the debug form of an instance.
         backend: &'a str,

@@ -1,7 +1,8 @@
 //! [`Guard`]: the part of a store that all its calls pass.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -33,12 +34,22 @@ pub(crate) struct Guard {
     config: ArcSwapOption<BreakerConfig>,
     /// Of this process: a forked child has none of its parent's threads.
     own: PerProcess<Own>,
-    /// Called when the breaker changes. Those that return false are dropped.
-    observers: Mutex<Vec<OnChange>>,
+    /// Called when the breaker changes.
+    observers: Mutex<Vec<Observed>>,
 }
 
-/// Is called with the new state of a breaker. Returns false if it is needed no longer.
-type OnChange = Arc<dyn Fn(BreakerState) -> bool + Send + Sync>;
+/// What is called when a breaker changes, as long as its owner exists.
+#[derive(Clone)]
+struct Observed {
+    owner: Weak<dyn Any + Send + Sync>,
+    on_change: Arc<dyn Fn(BreakerState) + Send + Sync>,
+}
+
+impl Observed {
+    fn is_needed(&self) -> bool {
+        self.owner.strong_count() > 0
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Own {
@@ -114,9 +125,27 @@ impl Guard {
         Guard { name, flags, config, own, observers: Mutex::default() }
     }
 
-    /// Has `on_change` called, without a lock, with the new state whenever the breaker changes, until it returns false.
-    pub(crate) fn observe(&self, on_change: impl Fn(BreakerState) -> bool + Send + Sync + 'static) {
-        self.observers.lock().push(Arc::new(on_change));
+    /// Has `on_change` called, without a lock, with the new state whenever the breaker changes, as long as its `owner` exists.
+    ///
+    /// It is also called now if the breaker is not closed.
+    pub(crate) fn observe(
+        &self,
+        owner: Weak<dyn Any + Send + Sync>,
+        on_change: impl Fn(BreakerState) + Send + Sync + 'static,
+    ) {
+        let on_change: Arc<dyn Fn(BreakerState) + Send + Sync> = Arc::new(on_change);
+        {
+            let mut observers = self.observers.lock();
+            // Regions are configured again and again, and a breaker may never change.
+            observers.retain(Observed::is_needed);
+            observers.push(Observed { owner, on_change: Arc::clone(&on_change) });
+        }
+        let (mut known, present) = (BreakerState::Closed, || self.with(|state| state.breaker.state()));
+        // The breaker may change in between, so that the observer learns of an older state last.
+        while known != present() {
+            known = present();
+            on_change(known);
+        }
     }
 
     fn tell(&self, change: Change) {
@@ -124,11 +153,12 @@ impl Guard {
             Change::Opened | Change::OpenedAgain => BreakerState::Open,
             Change::Closed => BreakerState::Closed,
         };
-        let observers = self.observers.lock().clone();
-        let gone: Vec<_> = observers.into_iter().filter(|observer| !observer(state)).collect();
-        if !gone.is_empty() {
-            self.observers.lock().retain(|kept| !gone.iter().any(|gone| Arc::ptr_eq(kept, gone)));
-        }
+        let observers = {
+            let mut observers = self.observers.lock();
+            observers.retain(Observed::is_needed);
+            observers.clone()
+        };
+        observers.iter().for_each(|observer| (observer.on_change)(state));
     }
 
     /// Sets when the breaker opens. The settings of the region that was configured last apply.
@@ -419,5 +449,48 @@ impl State {
     /// Returns how long the breaker stays open.
     pub(super) fn open_for(&self) -> Duration {
         self.breaker.config.unwrap_or_default().open_for
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use dogpile_sdk::ErrorKind;
+
+    use super::*;
+
+    fn fail(guard: &Guard) {
+        let permit = guard.admit(true).expect("the breaker is closed");
+        permit.end(&Err::<(), _>(BackendError::new(ErrorKind::Unavailable, "planned")));
+    }
+
+    /// Notes the states of which an observer learns.
+    fn noting(guard: &Guard, owner: &Arc<()>) -> Arc<Mutex<Vec<BreakerState>>> {
+        let (noted, weak) = (Arc::new(Mutex::new(Vec::new())), Arc::downgrade(owner));
+        let notes = Arc::clone(&noted);
+        guard.observe(weak, move |state| notes.lock().push(state));
+        noted
+    }
+
+    #[test]
+    fn observers_whose_owners_are_gone_are_dropped() {
+        let guard = Guard::new("observed");
+        let kept = Arc::new(());
+        let noted = noting(&guard, &kept);
+        for _ in 0..100 {
+            noting(&guard, &Arc::new(()));
+        }
+        assert!(guard.observers.lock().len() <= 2, "{}", guard.observers.lock().len());
+        guard.configure(BreakerConfig::default().failures(1));
+        fail(&guard);
+        assert_eq!((guard.observers.lock().len(), &**noted.lock()), (1, &[BreakerState::Open][..]));
+    }
+
+    #[test]
+    fn observer_learns_of_an_open_breaker_at_once() {
+        let (guard, owner) = (Guard::new("observed"), Arc::new(()));
+        guard.configure(BreakerConfig::default().failures(1));
+        assert_eq!(*noting(&guard, &owner).lock(), []);
+        fail(&guard);
+        assert_eq!(*noting(&guard, &owner).lock(), [BreakerState::Open]);
     }
 }

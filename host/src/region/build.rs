@@ -99,15 +99,15 @@ fn assemble(
     })
 }
 
-/// Has the changes of the breaker passed on, as long as the region is configured like this.
+/// Has the changes of the breaker passed on, as long as the region is configured like this. A breaker that is open already
+/// is passed on at once.
 fn watch_breaker(watch: &Arc<Watch>, store: &Store) {
-    let (watch, backend) = (Arc::downgrade(watch), store.name.clone());
-    store.guard.observe(move |state| {
-        let watch = watch.upgrade();
-        if let Some(watch) = &watch {
+    let (owner, backend) = (Arc::downgrade(watch), store.name.clone());
+    let watch = owner.clone();
+    store.guard.observe(owner, move |state| {
+        if let Some(watch) = watch.upgrade() {
             watch.note(&[], EventKind::Breaker { backend: &backend, state });
         }
-        watch.is_some()
     });
 }
 

@@ -92,3 +92,18 @@ fn closing_breaker_is_reported_to_observers() {
     let told: Vec<_> = observer.take().into_iter().filter(|told| told == "breaker").collect();
     assert!(told.len() >= 2, "it opened and closed: {told:?}");
 }
+
+/// A region that is configured while the breaker of its store is open reports that.
+#[test]
+fn breaker_that_is_open_already_is_reported() {
+    let (store, observer) = (Arc::new(Failing::default()), Arc::new(Noting::default()));
+    let breaker = BreakerConfig::default().failures(1).open_for(seconds(3600));
+    let first = region(RegionConfig::from_instance(store.clone()).breaker(breaker));
+    store.fails.store(true, SeqCst);
+    assert!(first.get::<i32>("key").is_err());
+    let config = || RegionConfig::from_instance(store.clone()).observer(observer.clone());
+    let second = region(config());
+    assert_eq!(observer.take(), ["breaker"]);
+    second.configure(config().replace_existing_backend()).unwrap();
+    assert_eq!(observer.take(), ["breaker"]);
+}
