@@ -25,6 +25,7 @@ mod creator_errors;
 mod detached_call;
 mod detached_creation;
 mod ending;
+mod former;
 mod front_end;
 mod gates;
 mod get_or_create;

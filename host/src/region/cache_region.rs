@@ -11,7 +11,6 @@ use super::build;
 use super::call_options::CallOptions;
 use super::front_end::Blocking;
 use super::plain_value::PlainValue;
-use super::published::published;
 use super::settings::{ProxyFn, RegionConfig, Wrap};
 use super::state::RegionState;
 use crate::created::Aged;
@@ -88,7 +87,7 @@ impl CacheRegion {
         if let Some(defaults) = &self.state.defaults {
             settings = settings.or(defaults);
         }
-        self.state.current.store(Some(published(build::build(self.name(), settings)?)));
+        self.state.replace(build::build(self.name(), settings)?);
         Ok(self)
     }
 
@@ -108,7 +107,7 @@ impl CacheRegion {
         let backend = make(Arc::clone(&present.stores.bottom.backend));
         let mut settings = present.settings.clone();
         settings.wrap.get_or_insert_default().insert(0, Wrap::With(make));
-        self.state.current.store(Some(published(build::rewrap(&present, settings, backend)?)));
+        self.state.replace(build::rewrap(&present, settings, backend)?);
         Ok(self)
     }
 

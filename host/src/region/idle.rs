@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::cache_region::CacheRegion;
-use super::configured::Configured;
-use super::front_end::{Blocking, FrontEnd};
+use super::front_end::{Blocking, FrontEnd, Tasks};
+use super::state::RegionState;
 use crate::engine::blocking::drive;
 use crate::error::RegionError;
 
@@ -22,6 +22,8 @@ impl CacheRegion {
     /// * creations, in the foreground and in the background, also those that wait for a runner or for the backend's mutex
     /// * stores, `set`, and `delete` of tasks, which go on if their callers are dropped
     /// * mutexes that are released in the background
+    ///
+    /// All of that counts also if it began with a backend that was replaced since.
     ///
     /// It does not wait for reads, for other processes, or for deletions that are queued while the backend is down (see
     /// [`backend_state`](Self::backend_state)). Calls are still accepted. A program that ends stops making calls, waits here,
@@ -47,8 +49,9 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub fn wait_until_idle(&self, limit: Duration) -> Result<bool, RegionError> {
-        let current = self.options().state().shared()?;
-        Ok(drive(current.wait_until_idle(Blocking, limit)))
+        let state = self.options().state();
+        let _configured = state.current()?;
+        Ok(drive(state.wait_until_idle(Blocking, limit)))
     }
 
     /// Waits until this process has nothing in progress for this region. See [`wait_until_idle`](Self::wait_until_idle).
@@ -58,12 +61,13 @@ impl CacheRegion {
     /// # Errors
     /// If the region is not configured.
     pub async fn wait_until_idle_async(&self, limit: Duration) -> Result<bool, RegionError> {
-        let current = self.options().state().shared()?;
-        Ok(current.wait_until_idle(current.tasks(), limit).await)
+        let state = self.options().state();
+        let runtime = state.shared()?.runtime.clone();
+        Ok(state.wait_until_idle(Tasks::new(runtime.as_ref()), limit).await)
     }
 }
 
-impl Configured {
+impl RegionState {
     // It looks again and again: to be notified would cost each creation something.
     async fn wait_until_idle(&self, front: impl FrontEnd, limit: Duration) -> bool {
         let until = front.now().checked_add(limit);
@@ -81,13 +85,5 @@ impl Configured {
             front.sleep_until(until.map_or(next, |until| next.min(until))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        let gates = &self.stores.gates;
-        // In this order: the creations leave their mutexes to be released.
-        gates.get().creations(&self.region, Instant::now()).is_empty()
-            && self.stores.top_down().all(|store| store.access.work.is_done())
-            && gates.releases.is_done()
     }
 }

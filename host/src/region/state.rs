@@ -9,6 +9,8 @@ use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
 
 use super::configured::Configured;
+use super::former::Former;
+use super::published::published;
 use super::settings::Settings;
 use crate::error::RegionError;
 
@@ -19,6 +21,8 @@ pub(super) struct RegionState {
     pub(super) current: ArcSwapOption<Configured>,
     /// Held while the region is configured.
     pub(super) configuring: Mutex<()>,
+    /// What was in progress when earlier configurations were replaced.
+    former: Mutex<Vec<Former>>,
 }
 
 /// The configuration that a call works with, from its first step to its last.
@@ -36,7 +40,31 @@ impl Deref for Current {
 
 impl RegionState {
     pub(super) const fn new(name: Cow<'static, str>, defaults: Option<Box<Settings>>) -> Self {
-        RegionState { name, defaults, current: ArcSwapOption::const_empty(), configuring: Mutex::new(()) }
+        RegionState {
+            name,
+            defaults,
+            current: ArcSwapOption::const_empty(),
+            configuring: Mutex::new(()),
+            former: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Replaces the present configuration, if there is one. What is in progress goes on with it.
+    pub(super) fn replace(&self, configured: Configured) {
+        {
+            let mut former = self.former.lock();
+            former.retain(|former| !former.is_over());
+            // Before it is replaced, so that its work is known at any time.
+            former.extend(self.current.load_full().map(|present| Former::of(&present)));
+        }
+        self.current.store(Some(published(configured)));
+    }
+
+    /// Returns whether nothing is in progress, also with configurations that were replaced.
+    pub(super) fn is_idle(&self) -> bool {
+        // The present one first: it may be replaced meanwhile.
+        self.current.load().as_ref().is_none_or(|current| Former::of(current).is_idle())
+            && self.former.lock().iter().all(Former::is_idle)
     }
 
     /// Returns the present configuration.

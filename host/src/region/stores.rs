@@ -284,7 +284,7 @@ mod tests {
             let store = Store::new("tiered", "tier".to_owned(), backends, None);
             configured.stores = Stores::new(configured.stores.bottom, vec![store]);
             let region = RegionState::new(Cow::Borrowed("tiered"), None);
-            region.current.store(Some(Arc::new(configured)));
+            region.replace(configured);
             Tiered { region, clock, tier, bottom, log }
         }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dogpile::sdk::{CacheBackend, ProxyBackend};
 use dogpile::{CacheRegion, Creation, ManualClock, RegionConfig, RegionError, Runner};
 use parking_lot::Mutex;
 
@@ -188,4 +189,49 @@ fn regions_over_one_store_do_not_wait_for_each_other() {
         region
     });
     assert_eq!(one.get_or_create("a", || (is_idle(&one), is_idle(&other))).unwrap(), (false, true));
+}
+
+/// What began before the region got another backend, or another proxy, counts as well.
+#[test]
+fn creation_over_a_replaced_backend_is_awaited() {
+    let replace: [fn(&CacheRegion); 2] = [
+        |region| {
+            let config = RegionConfig::new("dogpile.cache.memory").replace_existing_backend();
+            region.configure(config).unwrap();
+        },
+        |region| {
+            region.wrap(PassThrough).unwrap();
+        },
+    ];
+    for kind in KINDS {
+        for replace in replace {
+            let region = Backend::new(kind).region();
+            let (go, gate) = smol::channel::bounded::<()>(1);
+            let (began, begun) = smol::channel::bounded::<()>(1);
+            let creator = async move || {
+                drop(began);
+                gate.recv().await.expect("the test sends");
+                1
+            };
+            let call = region.options().detach().get_or_create_async("a", creator);
+            smol::block_on(smol::future::or(async { drop(call.await) }, async {
+                assert!(begun.recv().await.is_err(), "the creator drops the sender");
+            }));
+            replace(&region);
+            replace(&region);
+            assert!(!is_idle(&region), "{kind:?}");
+            smol::block_on(go.send(())).unwrap();
+            assert_ends(&region);
+        }
+    }
+}
+
+/// Changes nothing.
+#[derive(Debug)]
+struct PassThrough(Arc<dyn CacheBackend>);
+
+impl ProxyBackend for PassThrough {
+    fn proxied(&self) -> &dyn CacheBackend {
+        &*self.0
+    }
 }

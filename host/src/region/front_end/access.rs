@@ -23,7 +23,7 @@ pub(crate) struct Access {
     pub(super) kind: Kind,
     pub(super) threads: Arc<StoreThreads>,
     /// Calls with a creator, and what goes on although its caller was dropped.
-    pub(crate) work: Work,
+    pub(crate) work: Arc<Work>,
 }
 
 pub(super) enum Kind {
@@ -57,7 +57,7 @@ impl Access {
         };
         let create = || StoreThreads { calls: Offload::new(CALLS).into(), locks: Offload::new(LOCKS).into() };
         let threads = THREADS.get_or_create(StoreIdentity::of(actual), create);
-        Access { backend: Arc::clone(backend), kind, threads, work: Work::new() }
+        Access { backend: Arc::clone(backend), kind, threads, work: Arc::new(Work::new()) }
     }
 
     /// Returns whether a task may make all calls itself.
