@@ -50,6 +50,9 @@
 //! | `plugins` | yes | plugin libraries |
 //! | `redis`, `memcached`, `dbm` | no | the backends of those names |
 //! | `tokio` | no | asynchronous calls use tokio's timers and threads. Redis and memcached share few connections among all tasks. |
+//! | `log` | no | logs with the crate `log` as long as no subscriber of `tracing` was set |
+//! | `metrics` | no | `MetricsObserver`, for the crate `metrics` |
+//! | `opentelemetry` | no | `OpenTelemetryObserver`: metrics and spans for OpenTelemetry |
 //! | `bytes1`, `chrono04`, `time03`, `uuid1` | no | types of those crates in the keys of cached functions |
 
 #![forbid(unsafe_code)]
