@@ -20,6 +20,7 @@ mod evaluate_many;
 mod evaluate_many_async;
 mod expiration;
 mod fallback;
+mod fallibility;
 mod found;
 mod function_call;
 mod function_name;
@@ -28,7 +29,6 @@ mod key_generator;
 mod key_types;
 mod many_values;
 mod options;
-mod outcome;
 mod place;
 mod progress;
 mod python_repr;
@@ -45,6 +45,7 @@ pub use self::cached_multi_function::CachedMultiFunction;
 pub use self::closure_arguments::{CallWith, ClosureArguments};
 pub use self::evaluate::evaluate;
 pub use self::expiration::FunctionExpiration;
+pub use self::fallibility::{Fallibility, Fallible, Sure};
 pub use self::function_call::{Argument, Function, FunctionCall};
 pub use self::key_generator::{
     KeyGenerator, MultiKeyGenerator, default_key_generator, default_multi_key_generator,
@@ -52,7 +53,6 @@ pub use self::key_generator::{
 };
 pub use self::many_values::ManyValues;
 pub use self::options::FunctionOptions;
-pub use self::outcome::{Fallible, Outcome, Sure};
 pub use self::should_cache::{CacheAll, ShouldCache, WithKey};
 
 /// The items that the macros expand to. They may change in any release; applications do not use them.
@@ -78,11 +78,11 @@ pub mod expansion {
 
     /// Does nothing. It does not compile if a region cannot cache `T`.
     ///
-    /// The macros call this and [`has_outcome`] before all else, so that the compiler reports a type once per function.
+    /// The macros call this and [`has_fallibility`] before all else, so that the compiler reports a type once per function.
     #[inline]
     pub const fn is_cacheable<T: crate::value::CacheValue>() {}
 
-    /// Does nothing. It does not compile if `O` is not the outcome of a function that returns `R`.
+    /// Does nothing. It does not compile if `O` is not the fallibility of a function that returns `R`.
     #[inline]
-    pub const fn has_outcome<O: super::Outcome<R>, R>() {}
+    pub const fn has_fallibility<O: super::Fallibility<R>, R>() {}
 }

@@ -217,7 +217,7 @@ pub(crate) fn after_key(
     let (value, outcome) = (function.returns.located(value.clone()), function.returns.outcome());
     let returned = function.returns.written();
     let checks = quote_spanned! {span=>
-        ::dogpile::function::expansion::has_outcome::<#outcome, #returned>();
+        ::dogpile::function::expansion::has_fallibility::<#outcome, #returned>();
         ::dogpile::function::expansion::is_cacheable::<#value>();
     };
     quote!(#checks let #key = #made; #last)

@@ -96,7 +96,7 @@ impl Returns {
         self.located(self.written.to_token_stream())
     }
 
-    /// Returns the type that implements `dogpile::function::Outcome` for the return type.
+    /// Returns the type that implements `dogpile::function::Fallibility` for the return type.
     pub(crate) fn outcome(&self) -> TokenStream {
         let (written, span) = (self.written(), self.span());
         match self.outcome {
@@ -106,7 +106,7 @@ impl Returns {
                 <::dogpile::function::expansion::Recognized<{
                     use ::dogpile::function::expansion::NotAResult as _;
                     ::dogpile::function::expansion::Probe::<#written>::IS_RESULT
-                }> as ::dogpile::function::expansion::Recognition>::Outcome
+                }> as ::dogpile::function::expansion::Recognition>::Fallibility
             },
         }
     }
@@ -145,7 +145,7 @@ impl Returns {
 
     fn projection(&self, name: &str) -> TokenStream {
         let (written, outcome, name) = (&self.written, self.outcome(), Ident::new(name, self.span()));
-        quote_spanned!(self.span()=> <#outcome as ::dogpile::function::Outcome<#written>>::#name)
+        quote_spanned!(self.span()=> <#outcome as ::dogpile::function::Fallibility<#written>>::#name)
     }
 }
 

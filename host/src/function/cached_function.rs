@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 
 use super::closure_arguments::{CallWith, ClosureArguments};
 use super::evaluate::{evaluate_as, refresh_as};
+use super::fallibility::{Fallibility, Fallible, Returns, Sure};
 use super::key_buffer::KeyBuffer;
 use super::key_generator::KeyGenerator;
 use super::options::FunctionOptions;
-use super::outcome::{Fallible, Outcome, Sure};
 use super::should_cache::{CacheAll, ShouldCache};
 use crate::error::RegionError;
 use crate::value::CacheValue;
@@ -22,6 +22,9 @@ pub struct CachedFunction<'r, F, O, P = CacheAll> {
 
 impl<'r, P> FunctionOptions<'r, KeyGenerator, P> {
     /// Returns `function` as a cached function. Everything that it returns is cached.
+    ///
+    /// A call of a closure that returns a `Result` does not compile: use [`wrap_fallible`](Self::wrap_fallible), which does not
+    /// cache errors.
     pub fn wrap<F>(self, function: F) -> CachedFunction<'r, F, Sure, P> {
         CachedFunction::new(self, function)
     }
@@ -50,11 +53,11 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     /// Returns the cached value for `arguments`, calling the closure if it is missing or stale.
     ///
     /// If the region fails, this logs a warning and calls the closure as if it were not cached.
-    pub fn call<A>(&self, arguments: A) -> F::Returned
+    pub fn call<A, Kind>(&self, arguments: A) -> F::Returned
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue>,
+        O: Fallibility<F::Returned, Value: CacheValue> + Returns<F::Returned, Kind>,
         P: ShouldCache<O::Value>,
     {
         let key = self.buffer(&arguments);
@@ -70,7 +73,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue>,
+        O: Fallibility<F::Returned, Value: CacheValue>,
     {
         self.options.call().get(&self.buffer(arguments))
     }
@@ -83,7 +86,7 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue>,
+        O: Fallibility<F::Returned, Value: CacheValue>,
     {
         self.options.region().set(&self.buffer(arguments), value)
     }
@@ -92,11 +95,11 @@ impl<'r, F, O, P> CachedFunction<'r, F, O, P> {
     ///
     /// # Errors
     /// Returns the closure's own error. See [`CacheRegion::set`](crate::CacheRegion::set) for the others.
-    pub fn refresh<A>(&self, arguments: A) -> Result<O::Value, O::Failure>
+    pub fn refresh<A, Kind>(&self, arguments: A) -> Result<O::Value, O::Failure>
     where
         A: ClosureArguments,
         F: CallWith<A>,
-        O: Outcome<F::Returned, Value: CacheValue>,
+        O: Fallibility<F::Returned, Value: CacheValue> + Returns<F::Returned, Kind>,
         P: ShouldCache<O::Value>,
     {
         let key = self.buffer(&arguments);

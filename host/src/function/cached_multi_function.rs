@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 
 use super::cache_key::CacheKey;
 use super::evaluate_many::{evaluate_many_as, get_many, refresh_many_as};
+use super::fallibility::{Fallibility, Fallible, Sure};
 use super::function_call::Argument;
 use super::key_generator::MultiKeyGenerator;
 use super::many_values::ManyValues;
 use super::options::FunctionOptions;
-use super::outcome::{Fallible, Outcome, Sure};
 use super::should_cache::{CacheAll, ShouldCache};
 use crate::error::RegionError;
 
@@ -57,7 +57,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey + Clone,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>>,
+        O: Fallibility<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
         let (call, keys) = (self.options.filtered_call(), self.key(arguments));
@@ -72,7 +72,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>>,
+        O: Fallibility<R, Value: ManyValues<K>>,
     {
         get_many::<K, O::Value>(self.options.call(), &self.key(arguments), arguments)
     }
@@ -88,7 +88,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>>,
+        O: Fallibility<R, Value: ManyValues<K>>,
     {
         let (arguments, values): (Vec<K>, Vec<_>) = values.into_iter().unzip();
         self.options.region().set_multi(self.key(&arguments).into_iter().zip(values))
@@ -102,7 +102,7 @@ impl<'r, F, O, P> CachedMultiFunction<'r, F, O, P> {
     where
         K: CacheKey,
         F: Fn(&[K]) -> R,
-        O: Outcome<R, Value: ManyValues<K>>,
+        O: Fallibility<R, Value: ManyValues<K>>,
         P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
     {
         let (call, keys) = (self.options.filtered_call(), self.key(arguments));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::fallback::or_evaluate;
-use super::outcome::Outcome;
+use super::fallibility::Fallibility;
 use super::progress::{CALLED_OR_RETURNED, ONCE, Progress};
 use super::should_cache::{FilteredCall, ShouldCache, decide};
 use crate::error::CreateError;
@@ -40,7 +40,7 @@ fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     arguments: A,
     mut original: impl FnMut(A) -> Result<T, E>,
 ) -> Result<T, E> {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let region = options.region_name();
     let mut progress = Progress::Waiting(arguments);
     let found = options.get_or_decide(key, || {
@@ -62,7 +62,7 @@ pub fn evaluate_as<O, R, A, P>(
     mut original: impl FnMut(A) -> R,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue>,
+    O: Fallibility<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
 {
     O::returned(evaluate_filtered(call, key, arguments, |arguments| O::result(original(arguments))))
@@ -79,7 +79,7 @@ pub fn evaluate_in_background_as<O, R, A, P>(
     original: impl Fn(A) -> R + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error: fmt::Debug + Send + 'static>,
+    O: Fallibility<R, Value: CacheValue, Error: fmt::Debug + Send + 'static>,
     A: Send + 'static,
     P: ShouldCache<O::Value> + Send + 'static,
 {
@@ -99,7 +99,7 @@ where
     E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let region = options.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
     let (calling, called, created) = (Arc::clone(&progress), original.clone(), key.to_owned());
@@ -125,7 +125,7 @@ pub fn refresh_as<O, R, P>(
     original: impl FnOnce() -> R,
 ) -> Result<O::Value, O::Failure>
 where
-    O: Outcome<R, Value: CacheValue>,
+    O: Fallibility<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
 {
     let FilteredCall { options, predicate } = call;

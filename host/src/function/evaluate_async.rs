@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use super::fallback::unless_failed;
-use super::outcome::Outcome;
+use super::fallibility::Fallibility;
 use super::progress::{CALLED_OR_RETURNED, ONCE, Progress};
 use super::should_cache::{FilteredCall, ShouldCache, decide};
 use crate::error::CreateError;
@@ -20,11 +20,11 @@ pub async fn evaluate_async_as<O, R, A, P, Fut>(
     original: impl FnOnce(A) -> Fut,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue>,
+    O: Fallibility<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
     Fut: Future<Output = R>,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let region = options.region_name();
     let mut progress = Progress::Waiting((original, arguments));
     // Boxed, so that it can outlive the creation, and so that the future of a hit stays small.
@@ -62,12 +62,12 @@ pub async fn evaluate_detached_as<O, R, A, P, Fut>(
     original: impl FnOnce(A) -> Fut + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: CacheValue, Error: Send + 'static>,
+    O: Fallibility<R, Value: CacheValue, Error: Send + 'static>,
     A: Clone + Send + 'static,
     P: ShouldCache<O::Value> + Send + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let region = options.region_name();
     // Borrowed mutably, because a shared borrow is `Send` only if the arguments are `Sync`.
     let (borrowed, called) = (&mut arguments, original.clone());
@@ -96,7 +96,7 @@ pub async fn refresh_async_as<O, R, P>(
     original: impl Future<Output = R>,
 ) -> Result<O::Value, O::Failure>
 where
-    O: Outcome<R, Value: CacheValue>,
+    O: Fallibility<R, Value: CacheValue>,
     P: ShouldCache<O::Value>,
 {
     let FilteredCall { options, predicate } = call;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::fallback::or_evaluate;
+use super::fallibility::Fallibility;
 use super::found::Found;
 use super::many_values::ManyValues;
-use super::outcome::Outcome;
 use super::should_cache::{FilteredCall, ShouldCache};
 use crate::error::{CreateError, RegionError};
 use crate::region::CallOptions;
@@ -37,7 +37,7 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, CreateError<E>> {
     let by_key = by_key(call.options.region_name(), keys, arguments)?;
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let found = options.get_or_decide_multi(keys, |keys| {
         let missing: Vec<K> = keys.iter().filter_map(|key| by_key.get(key).copied().cloned()).collect();
         original(&missing).map(|made| Found::decide_all(keys, made.for_each(&missing), &predicate))
@@ -55,7 +55,7 @@ pub fn evaluate_many_as<O, R, K, P>(
     mut original: impl FnMut(&[K]) -> R,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K>>,
+    O: Fallibility<R, Value: ManyValues<K>>,
     K: Clone,
     P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
 {
@@ -75,7 +75,7 @@ pub fn evaluate_many_in_background_as<O, R, K, P>(
     original: impl Fn(&[K]) -> R + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K>, Error: fmt::Debug + Send + 'static>,
+    O: Fallibility<R, Value: ManyValues<K>, Error: fmt::Debug + Send + 'static>,
     K: Clone + Send + Sync + 'static,
     P: ShouldCache<<O::Value as ManyValues<K>>::Value> + Clone + Send + 'static,
 {
@@ -98,7 +98,7 @@ where
     E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let by_key = by_key(options.region_name(), keys, arguments)?;
     let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
     let owned = Arc::new(owned.collect::<HashMap<String, K>>());
@@ -135,7 +135,7 @@ pub fn refresh_many_as<O, R, K, P>(
     original: impl FnOnce() -> R,
 ) -> Result<O::Value, O::Failure>
 where
-    O: Outcome<R, Value: ManyValues<K>>,
+    O: Fallibility<R, Value: ManyValues<K>>,
     P: ShouldCache<<O::Value as ManyValues<K>>::Value>,
 {
     let made = O::result(original()).map_err(|error| O::failure(CreateError::Creator(error)))?;

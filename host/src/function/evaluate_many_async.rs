@@ -10,9 +10,9 @@ use std::collections::HashMap;
 
 use super::evaluate_many::{by_key, entries};
 use super::fallback::unless_failed;
+use super::fallibility::Fallibility;
 use super::found::Found;
 use super::many_values::ManyValues;
-use super::outcome::Outcome;
 use super::should_cache::{FilteredCall, ShouldCache};
 use crate::created::Created;
 use crate::error::{CreateError, RegionError};
@@ -30,7 +30,7 @@ pub async fn evaluate_many_async_as<O, R, K, V, A, P, Fut>(
     mut original: impl FnMut(A, Vec<K>) -> Fut,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>>,
+    O: Fallibility<R, Value: ManyValues<K, Value = V>>,
     K: Clone,
     V: CacheValue,
     A: Clone,
@@ -56,13 +56,13 @@ async fn try_evaluate_many_async<O, R, K, V, P, Fut>(
     mut original: impl FnMut(Vec<K>) -> Fut,
 ) -> Result<O::Value, CreateError<O::Error>>
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>>,
+    O: Fallibility<R, Value: ManyValues<K, Value = V>>,
     K: Clone,
     V: CacheValue,
     P: ShouldCache<V>,
     Fut: Future<Output = (R, Vec<K>)>,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let (by_key, predicate) = (by_key(options.region_name(), keys, arguments)?, &predicate);
     let creator = |keys: Vec<String>| {
         let missing = keys.iter().filter_map(|key| by_key.get(key.as_str()).copied().cloned());
@@ -88,7 +88,7 @@ pub async fn evaluate_many_detached_as<O, R, K, V, A, P, Fut>(
     original: impl FnMut(A, Vec<K>) -> Fut + Clone + Send + 'static,
 ) -> R
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
+    O: Fallibility<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
     K: Clone + Send + Sync + 'static,
     V: CacheValue,
     A: Clone + Send + 'static,
@@ -117,13 +117,13 @@ async fn try_evaluate_many_detached<O, R, K, V, P, Fut>(
     mut original: impl FnMut(Vec<K>) -> Fut + Send + 'static,
 ) -> Result<O::Value, CreateError<O::Error>>
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
+    O: Fallibility<R, Value: ManyValues<K, Value = V>, Error: Send + 'static>,
     K: Clone + Send + Sync + 'static,
     V: CacheValue,
     P: ShouldCache<V> + Clone + Send + 'static,
     Fut: Future<Output = (R, Vec<K>)> + Send + 'static,
 {
-    let FilteredCall { options, predicate } = call;
+    let (options, predicate) = call.creating();
     let by_key = by_key(options.region_name(), keys, arguments)?;
     let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
     let owned: HashMap<String, K> = owned.collect();
@@ -180,7 +180,7 @@ pub async fn refresh_many_async_as<O, R, K, V, P>(
     original: impl Future<Output = R>,
 ) -> Result<O::Value, O::Failure>
 where
-    O: Outcome<R, Value: ManyValues<K, Value = V>>,
+    O: Fallibility<R, Value: ManyValues<K, Value = V>>,
     V: CacheValue,
     P: ShouldCache<V>,
 {

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use super::outcome::{Fallible, Sure};
+use super::fallibility::{Fallible, Sure};
 
 /// Has the constant `IS_RESULT` for the type `T`.
 #[derive(Debug)]
@@ -50,13 +50,13 @@ pub enum Recognized<const IS_RESULT: bool> {}
 /// Which part of a return type is cached.
 pub trait Recognition {
     /// [`Sure`] or [`Fallible`].
-    type Outcome;
+    type Fallibility;
 }
 
 impl Recognition for Recognized<false> {
-    type Outcome = Sure;
+    type Fallibility = Sure;
 }
 
 impl Recognition for Recognized<true> {
-    type Outcome = Fallible;
+    type Fallibility = Fallible;
 }

@@ -63,10 +63,11 @@ impl CallOptions<'_> {
             }
             Ok(reading) => {
                 let found = Found { reading, metadata: ManuallyDrop::into_inner(old) };
-                otherwise(current, mangled, *policy, found)
+                // Some options matter only here, so that a hit does not ask for them.
+                otherwise(current, mangled, self.policy(current), found)
             }
             Err(unread) => {
-                let read = current.read_closely(mangled, *policy, unread);
+                let read = current.read_closely(mangled, self.policy(current), unread);
                 match read.map_err(|error| current.note_failed(key, error))? {
                     (policy, Found { reading: Reading::Fresh(value), .. }) => {
                         current.note_found(key, &policy);

@@ -17,4 +17,5 @@ fn misuse_of_the_macros_is_one_error_with_a_hint() {
     cases.compile_fail("tests/ui/detached.rs");
     cases.compile_fail("tests/ui/recursion.rs");
     cases.compile_fail("tests/ui/fallible_creator.rs");
+    cases.compile_fail("tests/ui/fallible_closure.rs");
 }

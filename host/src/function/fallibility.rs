@@ -1,4 +1,4 @@
-//! [`Outcome`]: the part of a function's result that is cached.
+//! [`Fallibility`]: the part of a function's result that is cached.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use crate::error::{CreateError, RegionError};
     label = "written as `Result<T, E>`, but of another type",
     note = "rename the type, or return it through an alias: `type Answer = {R};`"
 )]
-pub trait Outcome<R> {
+pub trait Fallibility<R> {
     /// The type of a cached value.
     type Value;
     /// The type of an error, which is not cached.
@@ -28,15 +28,15 @@ pub trait Outcome<R> {
     fn failure(error: CreateError<Self::Error>) -> Self::Failure;
 }
 
-/// The outcome of a function that cannot fail: everything that it returns is cached.
+/// The fallibility of a function that cannot fail: everything that it returns is cached.
 #[derive(Clone, Copy, Debug)]
 pub enum Sure {}
 
-/// The outcome of a function that returns a `Result`: only values in `Ok` are cached.
+/// The fallibility of a function that returns a `Result`: only values in `Ok` are cached.
 #[derive(Clone, Copy, Debug)]
 pub enum Fallible {}
 
-impl<T> Outcome<T> for Sure {
+impl<T> Fallibility<T> for Sure {
     type Value = T;
     type Error = Infallible;
     type Failure = RegionError;
@@ -55,7 +55,7 @@ impl<T> Outcome<T> for Sure {
     }
 }
 
-impl<T, E: std::fmt::Display> Outcome<Result<T, E>> for Fallible {
+impl<T, E: std::fmt::Display> Fallibility<Result<T, E>> for Fallible {
     type Value = T;
     type Error = E;
     type Failure = CreateError<E>;
@@ -72,3 +72,35 @@ impl<T, E: std::fmt::Display> Outcome<Result<T, E>> for Fallible {
         error
     }
 }
+
+/// What a cached closure of this fallibility may return. The compiler infers the `Kind`.
+///
+/// A closure of `wrap` may not return a `Result`, whose errors would be cached: use `wrap_fallible`.
+pub trait Returns<R, Kind> {}
+
+impl<R: PlainReturn<Kind>, Kind> Returns<R, Kind> for Sure {}
+
+impl<T, E> Returns<Result<T, E>, AnyReturn> for Fallible {}
+
+/// A returned value that is not a `Result`.
+///
+/// Every type implements it for one `Kind`, and a `Result` for two. The compiler then cannot infer the `Kind` of a
+/// `Result`, and its error names both implementations. The module is private, so that other crates cannot implement the trait.
+pub trait PlainReturn<Kind> {}
+
+/// The kind of every returned value.
+#[derive(Debug)]
+pub enum AnyReturn {}
+
+/// Named so that the compiler's error states what to do.
+mod use_wrap_fallible {
+    /// The kind that makes a `Result` ambiguous.
+    ///
+    /// A closure that returns a `Result` may fail: call `wrap_fallible`, which does not cache the error.
+    #[derive(Debug)]
+    pub enum ForAResult {}
+}
+
+impl<T> PlainReturn<AnyReturn> for T {}
+
+impl<T, E> PlainReturn<use_wrap_fallible::ForAResult> for Result<T, E> {}
