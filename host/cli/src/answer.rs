@@ -1,6 +1,6 @@
 //! [`Answer`]: the result of a subcommand, as text for people or JSON for programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -22,6 +22,11 @@ pub(crate) trait Answer {
         None
     }
 
+    /// Returns whether there is no result, so that the text is a message and not for the standard output.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// Returns whether the result is a success. Otherwise the exit code is 1.
     fn is_good(&self) -> bool {
         true
@@ -40,15 +45,22 @@ pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Value {
 pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     match answered {
         Ok(answer) => {
-            match answer.raw().filter(|_| !std::io::stdout().is_terminal()) {
+            let written = match answer.raw().filter(|_| !std::io::stdout().is_terminal()) {
                 _ if json => write_json(&answer.json()),
                 Some(raw) => write_to(&mut std::io::stdout().lock(), &format!("{raw}\n")),
                 None => {
                     let mut page = Page::new();
                     answer.show(&mut page);
-                    // It removes the colors unless a terminal shows them.
-                    write_to(&mut anstream::stdout().lock(), &page.into_text());
+                    // These streams remove the colors unless a terminal shows them.
+                    match answer.is_absent() {
+                        true => write_to(&mut anstream::stderr().lock(), &page.into_text()),
+                        false => write_to(&mut anstream::stdout().lock(), &page.into_text()),
+                    }
                 }
+            };
+            if let Err(source) = written {
+                complain(&CommandError::Output { source }, false);
+                return ExitCode::FAILURE;
             }
             if answer.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
@@ -59,20 +71,25 @@ pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     }
 }
 
-fn write_json(json: &serde_json::Value) {
-    write_to(&mut std::io::stdout().lock(), &safe_json(&format!("{json:#}\n")));
+fn write_json(json: &serde_json::Value) -> io::Result<()> {
+    write_to(&mut std::io::stdout().lock(), &safe_json(&format!("{json:#}\n")))
 }
 
 /// Writes `text`. A reader that closes the pipe early, such as `head`, is not an error.
-fn write_to(out: &mut impl Write, text: &str) {
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+fn write_to(out: &mut impl Write, text: &str) -> io::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn complain(error: &CommandError, json: bool) {
     let said = causes(error);
     if json {
         let object = json!({ "error": said.first(), "causes": said.get(1..) });
-        return write_json(&object);
+        // The exit code shows the failure, even if its message cannot be written.
+        let _ = write_json(&object);
+        return;
     }
     let mut page = Page::new();
     let mark = page.paint(Color::Red, "error");
@@ -84,5 +101,5 @@ fn complain(error: &CommandError, json: bool) {
             }
         }
     }
-    write_to(&mut anstream::stderr().lock(), &page.into_text());
+    let _ = write_to(&mut anstream::stderr().lock(), &page.into_text());
 }

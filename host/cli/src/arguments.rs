@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+/// What the short help of commands that open libraries says.
+const RUNS_CODE: &str = "Opening a library runs its code in this process. Use trusted libraries only.";
+/// What the short help of commands that open regions says.
+const MAY_RUN_CODE: &str = "The code of plugin libraries that the region uses runs in this process.";
+
 /// Work with regions, backends, and plugins of dogpile from the shell.
 #[derive(Debug, Parser)]
 #[command(name = "dogpile", version, max_term_width = 80)]
@@ -24,19 +29,38 @@ pub(crate) enum Command {
     Plugins(Plugins),
     /// Open every region of a configuration, and report all its problems
     ///
-    /// Opening a region may load plugin libraries of the configuration, whose code runs in this process.
+    /// The code of plugin libraries that the regions use runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Check(Check),
     /// Read the value of a key
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Get(Key),
     /// Store a value
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Set(Set),
     /// Remove a key
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Delete(Key),
     /// Show how a key is stored: mangled key, age, size, serializer, lock
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Inspect(Key),
     /// Measure a region's reads and writes
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Bench(Bench),
     /// Let many processes request one cold key, and draw which threads waited and created
+    ///
+    /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
+    #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Stampede(Stampede),
     /// Print the completions of a shell
     Completions {
@@ -58,10 +82,12 @@ pub(crate) enum Plugins {
     /// List every entry point, and open the libraries to see whether they can be used
     ///
     /// Opening a library runs its code in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = "")]
     List(Folders),
     /// Open a plugin library, and show its description of itself
     ///
     /// Opening a library runs its code in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = "")]
     Inspect {
         /// The library, its manifest, or an archive of both
         file: PathBuf,
@@ -69,6 +95,7 @@ pub(crate) enum Plugins {
     /// Report why a plugin is not found, or is refused
     ///
     /// Opening a library runs its code in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = "")]
     Doctor {
         /// The missing entry point
         name: Option<String>,
@@ -82,10 +109,12 @@ pub(crate) enum Plugins {
     /// In a folder, the plugin replaces its earlier version.
     ///
     /// The library is opened to read its entry points, which runs its code in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = "")]
     Pack(Pack),
     /// Run the conformance suite on a plugin library
     ///
     /// This runs the code of the library in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = "")]
     Verify(Verify),
 }
 
@@ -223,6 +252,7 @@ pub(crate) struct Set {
     #[command(flatten)]
     pub(crate) key: Key,
     /// The value: JSON, or else a string; `-` reads it from the standard input
+    #[arg(allow_negative_numbers = true)]
     pub(crate) value: String,
     /// Store the value as a string, even if it is valid JSON
     #[arg(long)]

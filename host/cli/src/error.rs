@@ -43,6 +43,12 @@ pub(crate) enum CommandError {
         /// The path.
         path: PathBuf,
     },
+    /// The result cannot be written.
+    #[error("the output cannot be written")]
+    Output {
+        /// The reason.
+        source: std::io::Error,
+    },
     /// Any other failure.
     #[error("{0}")]
     Other(String),

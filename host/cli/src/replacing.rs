@@ -1,4 +1,6 @@
-//! Writes files as a whole: a reader sees the old or the new file, and a symbolic link is replaced, not followed.
+//! Replaces files as a whole.
+//!
+//! A reader sees the old or the new file. A symbolic link is replaced, and not followed.
 
 use std::fs::{File, Permissions};
 use std::io;

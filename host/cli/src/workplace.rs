@@ -1,6 +1,6 @@
 //! Opens the objects of a subcommand: a configured region, or the plugins of a registry.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> 
 pub(crate) fn read_configuration(path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => CommandError::NoConfiguration { path: path.to_owned() },
-        _ => CommandError::File { path: path.to_owned(), operation: "read", source },
+        _ => ConfigurationError::Unreadable { path: path.to_owned(), source }.into(),
     })
 }
 
@@ -99,6 +99,20 @@ pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
 /// Writes `text` to the file at `path`.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), CommandError> {
     std::fs::write(path, text).map_err(CommandError::file("written", path))
+}
+
+/// Returns an error if `path` cannot be written, before the time for a result is spent.
+pub(crate) fn check_writable(path: Option<&Path>) -> Result<(), CommandError> {
+    let Some(path) = path else { return Ok(()) };
+    let checked = match File::create_new(path) {
+        // A failure must not leave an empty file.
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().append(true).open(path).map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    checked.map_err(CommandError::file("written", path))
 }
 
 /// Writes `text`, which may contain passwords, to the file at `path`, which only its owner can read.

@@ -58,7 +58,7 @@ pub enum ConfigurationError {
         source: std::io::Error,
     },
     /// The configuration has no region of this name.
-    #[error("{origin} configures no region {name:?} (configured: {known}){hint}")]
+    #[error("{origin} configures no region {name:?} (configured: {}){hint}", if known.is_empty() { "none" } else { known })]
     UnknownRegion {
         /// The path of the file, or a description of the string.
         origin: String,

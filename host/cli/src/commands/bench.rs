@@ -56,6 +56,7 @@ struct Latencies {
 
 /// Reads and writes keys of its own, and removes them afterwards.
 pub(super) fn run(asked: &Bench, json: bool) -> Answered {
+    workplace::check_writable(asked.svg.as_deref())?;
     let region = workplace::open(&asked.region)?;
     let keys = load::keys(asked.keys);
     let value = "x".repeat(usize::try_from(asked.size).unwrap_or(usize::MAX));

@@ -83,6 +83,10 @@ impl Answer for Found {
         self.value.as_ref().and_then(Value::as_str)
     }
 
+    fn is_absent(&self) -> bool {
+        !self.found
+    }
+
     fn is_good(&self) -> bool {
         self.found
     }

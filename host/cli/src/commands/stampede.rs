@@ -45,6 +45,7 @@ pub(super) fn run(asked: &Stampede, json: bool) -> Answered {
 }
 
 fn processes(asked: &Stampede, named: &Region) -> Answered {
+    workplace::check_writable(asked.svg.as_deref())?;
     let region = workplace::open(named)?;
     let key = format!("dogpile-stampede-{}", std::process::id());
     if asked.stale {

@@ -170,6 +170,21 @@ fn stampede_is_drawn_as_a_timeline() {
     );
 }
 
+/// A measurement may take minutes. The region's file shows whether it began.
+#[test]
+fn drawing_that_cannot_be_written_is_reported_at_once() {
+    let place = Place::new();
+    place.write(
+        "regions.toml",
+        "[regions.a]\nbackend = 'dogpile.cache.dbm'\narguments = { filename = 'kept' }\n",
+    );
+    for command in ["bench", "stampede"] {
+        let answer = place.run(&[command, "a", "--svg", "nowhere/drawing.svg"]);
+        assert!(answer.err.starts_with("error: \"nowhere/drawing.svg\" cannot be written"), "{}", answer.err);
+        assert!(answer.code == 1 && !place.path("kept").exists(), "{command}");
+    }
+}
+
 #[test]
 fn stampede_that_cannot_begin_fails_with_the_reason() {
     let place = in_memory();

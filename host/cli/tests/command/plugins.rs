@@ -238,6 +238,13 @@ fn list_fails_with_the_reason_if_something_was_skipped() {
 }
 
 #[test]
+fn doctor_reports_that_no_folder_is_searched() {
+    let told = Place::new().run(&["plugins", "doctor"]).good();
+    assert!(told.contains("no folder is searched; name one with --folder"), "{told}");
+    fits_a_terminal(&told);
+}
+
+#[test]
 fn doctor_suggests_the_nearest_name() {
     let answer = packed().run(&["plugins", "doctor", "acme.shlef", "--folder", "plugins"]);
     assert_eq!(answer.code, 1);

@@ -29,7 +29,9 @@ fn missing_key_is_reported_and_fails() {
     let place = kept();
     let (code, found) = place.json(&["get", "a", "k"]);
     assert_eq!((code, &found["found"], &found["value"]), (1, &json!(false), &Value::Null));
-    assert!(place.run(&["get", "a", "k"]).out.starts_with("no value"));
+    let answer = place.run(&["get", "a", "k"]);
+    assert!(answer.out.is_empty(), "a script would take it for the value: {}", answer.out);
+    assert!(answer.err.starts_with("no value: nothing is stored under this key"), "{}", answer.err);
 }
 
 #[test]
@@ -243,6 +245,73 @@ fn help_says_which_commands_run_the_code_of_libraries() {
         fits_a_terminal(&help);
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains("in this process. Use trusted libraries only."), "{command}: {help}");
+        let help = place.run(&["plugins", command, "-h"]).good();
+        fits_a_terminal(&help);
+        assert!(help.contains("runs its code in this process."), "{command}: {help}");
+    }
+    for command in ["check", "get", "set", "delete", "inspect", "bench", "stampede"] {
+        for option in ["-h", "--help"] {
+            let help = place.run(&[command, option]).good();
+            fits_a_terminal(&help);
+            let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(help.contains("runs in this process."), "{command} {option}: {help}");
+        }
+    }
+}
+
+/// A script relies on the exit code.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let place = kept();
+    place.run(&["set", "a", "k", "text"]).good();
+    for arguments in [&["get", "a", "k"][..], &["--json", "check"], &["plugins", "list"], &["man"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = place.command(arguments).stdout(full).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("error: the output cannot be written"), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn pipe_that_is_closed_early_is_not_an_error() {
+    let place = kept();
+    for arguments in [&["man"][..], &["plugins", "list"], &["--json", "check"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = place.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn negative_number_is_a_value() {
+    let place = kept();
+    place.run(&["set", "a", "k", "-5"]).good();
+    assert_eq!(place.json(&["get", "a", "k"]).1["value"], json!(-5));
+}
+
+#[test]
+fn configuration_without_regions_is_named_as_such() {
+    let place = Place::new();
+    place.write("regions.toml", "");
+    let (code, refused) = place.json(&["get", "a", "k"]);
+    assert_eq!(
+        (code, &refused["error"]),
+        (1, &json!("regions.toml configures no region \"a\" (configured: none)"))
+    );
+    std::fs::create_dir(place.path("folder")).unwrap();
+    for arguments in [&["check", "folder"][..], &["get", "a", "k", "--config", "folder"]] {
+        let (code, refused) = place.json(arguments);
+        let expected = json!("the configuration \"folder\" cannot be read");
+        assert_eq!((code, &refused["error"]), (1, &expected), "{arguments:?}");
     }
 }
 

@@ -25,7 +25,7 @@ struct Diagnosis {
 /// Something that was inspected.
 #[derive(Serialize)]
 struct Finding {
-    /// `environment`, `folder`, `manifest` or `library`.
+    /// `environment`, `folders`, `folder`, `manifest`, `library`, or `skipped`.
     what: &'static str,
     path: Option<PathBuf>,
     /// The problem and what to do about it, if there is one.
@@ -50,7 +50,12 @@ pub(super) fn run(name: Option<&str>, asked: &Folders) -> Answered {
         let said = causes(&*problem).join(": ");
         findings.push(Finding { what: "skipped", path: None, problem: Some(said), seen: String::new() });
     }
-    for folder in registry.folders() {
+    let folders = registry.folders();
+    if folders.is_empty() && refused.is_empty() {
+        let seen = "no folder is searched; name one with --folder, or a configuration with --config";
+        findings.push(Finding { what: "folders", path: None, problem: None, seen: seen.to_owned() });
+    }
+    for folder in folders {
         look_into(&folder, &mut findings);
     }
     let missed = name.map(|name| missed(name, &registry.entry_points(), &findings));

@@ -14,6 +14,8 @@ const NAMES: usize = 14;
 const MARKS: u64 = 5;
 /// The width of the thinnest bar of a drawing, so that it can be seen.
 const THINNEST: f64 = 6.0;
+/// The width of a character of a drawing.
+const CHARACTER: f64 = 7.25;
 /// The maximum number of threads in a terminal. A drawing shows all of them.
 const ROWS: usize = 64;
 
@@ -110,7 +112,7 @@ pub(super) fn drawing(region: &str, summary: &str, rows: &[Row], length: u64) ->
     let mut svg = Svg::new(800.0, bottom + 34.0);
     svg.title((20.0, 24.0), &format!("Stampede on one key of region {region:?}"));
     svg.text((20.0, 42.0), summary);
-    legend(&mut svg, rows, (left, 66.0));
+    legend(&mut svg, rows, (20.0, 66.0));
     let axis = Axis::new(length, MARKS);
     let x = |us: u64| left + wide * axis.share(us);
     svg.text_before((left - 10.0, top - 10.0), "process.thread");
@@ -151,8 +153,9 @@ fn legend(svg: &mut Svg, rows: &[Row], at: (f64, f64)) {
         let count = rows.iter().filter(|row| row.role == role).count();
         if count > 0 {
             svg.rectangle((x, y - 9.0), (12.0, 10.0), role.look().1, role.text());
-            svg.text((x + 18.0, y), &format!("{} ({count})", role.text()));
-            x += 140.0;
+            let text = format!("{} ({count})", role.text());
+            svg.text((x + 18.0, y), &text);
+            x += 38.0 + CHARACTER * text.len() as f64;
         }
     }
     svg.text((x, y), "thick: the creator runs");
@@ -178,5 +181,24 @@ mod tests {
         let created = drawn(&row(Some((20, 39))), 53);
         assert_eq!(created.trim_end(), format!("{}{}{}|", " ".repeat(10), ".".repeat(10), "#".repeat(20)));
         assert_eq!(drawn(&row(None), 0).trim_end().len(), 54, "a stampede without a length is drawn too");
+    }
+
+    #[test]
+    fn legend_of_all_roles_fits_the_drawing() {
+        let of = |role| Row {
+            process: 0,
+            thread: 0,
+            role,
+            asked_us: 0,
+            returned_us: 1,
+            created_us: None,
+            error: None,
+        };
+        let rows: Vec<Row> = ROLES.into_iter().flat_map(|role| vec![of(role); 12]).collect();
+        let drawn = drawing("a", "", &rows, 1);
+        let (before, _) = drawn.split_once(">thick: the creator runs<").unwrap();
+        let (_, x) = before.rsplit_once("<text x=\"").unwrap();
+        let x: f64 = x.split('"').next().unwrap().parse().unwrap();
+        assert!(x + CHARACTER * "thick: the creator runs".len() as f64 <= 800.0, "it begins at {x}");
     }
 }

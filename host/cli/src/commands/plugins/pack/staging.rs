@@ -54,7 +54,7 @@ fn described(asked: &Pack, copy: &Path) -> Result<Manifest, CommandError> {
     if !asked.keep_symbols
         && let Err(refused) = strip(copy)
     {
-        // A file that is no library at all has a better reason than that of the tool.
+        // The reason of the tool says less if the file is not a library.
         Manifest::describe(copy)?;
         return Err(refused);
     }
