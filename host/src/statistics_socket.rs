@@ -1,4 +1,6 @@
-//! [`StatisticsSocket`]: shows the statistics of a process to `dogpile top`, on a unix socket that only its owner can use.
+//! [`StatisticsSocket`]: the unix socket on which `dogpile top` reads a process.
+//!
+//! Only the user of the process can connect.
 //!
 //! ```text
 //! region ──publishes──> Published <──reads── server thread <──requests── clients

@@ -246,7 +246,7 @@ fn socket_of_a_live_process_is_left_alone() {
     drop(listener);
 }
 
-/// A forked child keeps the descriptor of its parent. The process that listens is known none the less.
+/// A forked child keeps the descriptor of its parent. It is still known which process listened.
 #[test]
 #[cfg(target_os = "linux")]
 fn socket_that_only_a_child_of_a_dead_process_has_is_replaced() {
@@ -313,7 +313,7 @@ fn path_that_cannot_be_used_is_explained() {
 
 /// Connections that do nothing, and one that does not read, hinder neither the others nor the end.
 #[test]
-fn hung_clients_block_nobody() {
+fn hung_clients_do_not_block_others() {
     let place = Place::new();
     let regions = place.regions();
     let mut greedy = UnixStream::connect(place.socket()).unwrap();

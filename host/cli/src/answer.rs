@@ -27,6 +27,11 @@ pub(crate) trait Answer {
         false
     }
 
+    /// Returns whether the subcommand has written its result already.
+    fn is_written(&self) -> bool {
+        false
+    }
+
     /// Returns whether the result is a success. Otherwise the exit code is 1.
     fn is_good(&self) -> bool {
         true
@@ -46,6 +51,7 @@ pub(crate) fn give(answered: Answered, json: bool) -> ExitCode {
     match answered {
         Ok(answer) => {
             let written = match answer.raw().filter(|_| !std::io::stdout().is_terminal()) {
+                _ if answer.is_written() => Ok(()),
                 _ if json => write_json(&answer.json()),
                 Some(raw) => write_to(&mut std::io::stdout().lock(), &format!("{raw}\n")),
                 None => {

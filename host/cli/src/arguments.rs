@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -62,6 +63,12 @@ pub(crate) enum Command {
     /// The code of plugin libraries that the region uses runs in this process. Use trusted libraries only.
     #[command(after_help = MAY_RUN_CODE, after_long_help = "")]
     Stampede(Stampede),
+    /// Show live what regions and their servers do
+    ///
+    /// Shows processes whose configuration has a [statistics] socket, and asks the Redis, Valkey, and memcached servers of the
+    /// configuration for their own statistics. The first numbers are those since the start of each process. On a terminal, q
+    /// ends the view.
+    Top(Top),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -341,6 +348,31 @@ pub(crate) struct Simulation {
     /// With --outage: the seed of the requests; the same seed makes the same requests
     #[arg(long, default_value_t = 1, requires = "outage", conflicts_with = "region")]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    /// The configuration, whose processes and servers are shown
+    #[arg(long, value_name = "FILE", env = "DOGPILE_CONFIG", default_value = "regions.toml")]
+    pub(crate) config: PathBuf,
+    /// Show the processes with these sockets instead; a folder stands for all sockets in it
+    #[arg(long, value_name = "SOCKET", num_args = 1..)]
+    pub(crate) connect: Vec<PathBuf>,
+    /// Time between two readings, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// End after this many readings
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after one reading
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) once: bool,
+}
+
+/// Reads a number of seconds from 0.1 to 3600.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds from 0.1 to 3600".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod peek;
 mod plugins;
 mod set;
 mod stampede;
+mod top;
 
 use crate::answer::Answered;
 use crate::arguments::{Command, CommandLine};
@@ -26,6 +27,7 @@ pub(crate) fn run(command_line: CommandLine) -> Answered {
         Command::Delete(asked) => delete::run(&asked),
         Command::Inspect(asked) => inspect::run(&asked),
         Command::Stampede(asked) => stampede::run(&asked, command_line.json),
+        Command::Top(asked) => top::run(&asked, command_line.json),
         Command::StampedeProcess(asked) => stampede::process::run(&asked),
         Command::HoldMutex(asked) => plugins::hold(&asked),
         Command::Completions { shell } => Ok(completions::run(shell)),

@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const QUESTION: &[u8] = b"version\r\n";
 
 /// The kind of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
     /// Redis or Valkey.
     Redis,
     Memcached,
@@ -36,9 +36,9 @@ enum Reply {
 /// The servers of a store, and how they are to be reached.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Servers {
-    kind: Kind,
-    addresses: Vec<String>,
-    uses_tls: bool,
+    pub(crate) kind: Kind,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) uses_tls: bool,
 }
 
 /// What is wrong with the servers of a store.
@@ -165,7 +165,8 @@ fn ask_socket(_path: &str, _limit: Duration) -> io::Result<Vec<u8>> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {
+/// Connects to `address`. Each of its network addresses may take `limit`.
+pub(crate) fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, limit) {

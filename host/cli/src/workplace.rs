@@ -23,10 +23,14 @@ pub(crate) fn open(asked: &Region) -> Result<CacheRegion, CommandError> {
 /// The longest wait for servers that are queried directly.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Returns the configuration in the file at `path`. The statistics socket in it is that of the application.
+/// Returns the configuration in the file at `path`, without its statistics socket, which is that of the application.
 pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> {
-    let read = Configuration::from_file(path).map(Configuration::without_statistics_socket);
-    read.map_err(|error| match error {
+    of_application(path).map(Configuration::without_statistics_socket)
+}
+
+/// Returns the configuration in the file at `path`. Its regions would open the statistics socket.
+pub(crate) fn of_application(path: &Path) -> Result<Configuration, CommandError> {
+    Configuration::from_file(path).map_err(|error| match error {
         ConfigurationError::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
             CommandError::NoConfiguration { path }
         }

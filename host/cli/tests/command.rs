@@ -18,6 +18,9 @@ mod packing;
 mod plugins;
 #[path = "command/regions.rs"]
 mod regions;
+#[cfg(unix)]
+#[path = "command/top.rs"]
+mod top;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

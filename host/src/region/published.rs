@@ -1,4 +1,4 @@
-//! The statistics of a [`Configured`], for the application and for the statistics socket of its configuration.
+//! The statistics of a [`Configured`], for the application and for its statistics socket.
 
 use std::sync::Arc;
 

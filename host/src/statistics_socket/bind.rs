@@ -1,4 +1,6 @@
-//! Creates the file of a socket, for its owner only, in the place of one that a dead process left.
+//! Creates the file of a socket, for its owner only.
+//!
+//! It replaces one that a dead process left.
 
 use std::fs::{self, File, Metadata};
 use std::io;
