@@ -4,6 +4,8 @@
 
 #[path = "dylib/asynchronous.rs"]
 mod asynchronous;
+#[path = "dylib/compiler.rs"]
+mod compiler;
 #[path = "dylib/contained.rs"]
 mod contained;
 #[path = "dylib/folders.rs"]
@@ -18,10 +20,18 @@ mod names;
 mod objects;
 #[path = "dylib/on_tokio.rs"]
 mod on_tokio;
+#[cfg(unix)]
+#[path = "dylib/privileged.rs"]
+mod privileged;
 #[path = "dylib/refused.rs"]
 mod refused;
 #[path = "dylib/regions.rs"]
 mod regions;
+#[path = "dylib/reserved.rs"]
+mod reserved;
+#[cfg(target_os = "linux")]
+#[path = "dylib/sealed.rs"]
+mod sealed;
 #[path = "dylib/trust.rs"]
 mod trust;
 #[path = "dylib/versions.rs"]
@@ -34,13 +44,13 @@ use std::sync::Arc;
 use dogpile::registry::RegistryError;
 use dogpile::sdk::{Arguments, CacheBackend};
 use dogpile::{CacheRegion, RegionConfig, Registry};
-use dogpile_tests::libraries::library;
+use dogpile_tests::libraries::{library, permissive_registry};
 
 const MEMORY: &str = "dogpile.cache.memory";
 
-/// Returns a registry with only the libraries of `packages`.
+/// Returns a registry with only the libraries of `packages`, which may provide reserved names.
 fn registry_of(packages: &[&str]) -> Registry {
-    let registry = Registry::empty();
+    let registry = permissive_registry();
     packages.iter().for_each(|package| registry.add_library(library(package)).unwrap());
     registry
 }

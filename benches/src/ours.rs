@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dogpile::registry::Trust;
 use dogpile::{CacheRegion, RegionConfig, Registry, Share};
 
 use crate::async_subject::{AsyncCache, AsyncCreator};
@@ -68,6 +69,7 @@ pub fn linked_config() -> RegionConfig {
 /// If the plugin library is not beside the bench.
 pub fn loaded_config() -> Result<RegionConfig, Failure> {
     let registry = Registry::empty();
+    registry.restrict(Trust::default().reserved(BACKEND)?);
     registry.add_library(library()?)?;
     Ok(RegionConfig::new(BACKEND).registry(registry))
 }

@@ -34,7 +34,7 @@ pub use self::environment::PLUGIN_PATH;
 pub use self::error::{RegistryError, UnknownEntryPoint};
 pub use self::trust::Trust;
 #[cfg(feature = "toml")]
-pub(crate) use self::trust::{NamePattern, Pin};
+pub(crate) use self::trust::{NamePattern, Pin, ReservedName};
 #[cfg(feature = "plugins")]
 pub use self::{
     library_error::{LibraryError, LibraryProblem},
@@ -56,7 +56,9 @@ pub use dogpile_abi::ABI_VERSION;
 /// }
 /// ```
 ///
-/// A name that is provided twice is rejected when it is used. The error contains both origins.
+/// If a plugin library provides a name that a linked crate or the application's code provides, too, the library's is
+/// ignored with a warning. Any other name that is provided twice is rejected when it is used. The error contains both
+/// origins.
 #[derive(Clone)]
 pub struct Registry {
     state: Arc<RwLock<State>>,
@@ -82,13 +84,16 @@ impl Registry {
 
     /// Creates a registry of the linked crates' entry points and the folders in `DOGPILE_PLUGIN_PATH`.
     ///
-    /// A folder that cannot be used is logged and listed in [`problems`](Self::problems).
+    /// A folder that cannot be used is logged and listed in [`problems`](Self::problems). A program that runs with more
+    /// privileges than its caller ignores the variable; see [`PLUGIN_PATH`].
     pub fn new() -> Self {
         let registry = Registry::empty();
         registry.add_linked();
-        for folder in plugin_folders() {
-            if let Err(error) = registry.add_folder(folder) {
-                registry.note(error);
+        match plugin_folders() {
+            Err(error) => registry.note(error),
+            Ok(folders) => {
+                let added = folders.into_iter().map(|folder| registry.add_folder(folder));
+                added.filter_map(Result::err).for_each(|error| registry.note(error));
             }
         }
         registry
@@ -144,8 +149,8 @@ impl Registry {
     /// others are added. A folder that was added before is skipped.
     ///
     /// # Errors
-    /// If `folder` cannot be read, or users other than its owner can write to it, or this build cannot load plugin
-    /// libraries.
+    /// If `folder` cannot be read, or users other than its owner can write to it or to a folder on the way to it, or this
+    /// build cannot load plugin libraries.
     pub fn add_folder(&self, folder: impl AsRef<Path>) -> Result<(), RegistryError> {
         let path = plugins::folder_path(folder.as_ref())?;
         if self.state.read().folders.contains(&path) {
@@ -153,16 +158,25 @@ impl Registry {
         }
         let found = plugins::read_folder(path, &self.rules)?;
         found.problems.into_iter().for_each(|problem| self.note(problem));
-        let state = &mut *self.state.write();
-        // Check again: another thread may have added the folder meanwhile.
-        if !state.folders.contains(&found.path) {
-            found.offers.into_iter().for_each(|(name, offer)| state.offers.insert(&name, offer));
-            state.folders.push(found.path);
-        }
+        self.add_found(found.path, found.offers).into_iter().for_each(|problem| self.note(problem));
         Ok(())
     }
 
+    /// Adds the entry points of a folder, unless it was added before. Returns an error for each that is ignored.
+    fn add_found(&self, folder: PathBuf, found: Vec<(String, Offer)>) -> Vec<RegistryError> {
+        let state = &mut *self.state.write();
+        // Check again: another thread may have added the folder meanwhile.
+        if state.folders.contains(&folder) {
+            return Vec::new();
+        }
+        state.folders.push(folder);
+        let added = found.into_iter().map(|(name, offer)| state.offers.insert_loaded(&name, offer));
+        added.filter_map(Result::err).collect()
+    }
+
     /// Opens the plugin library at `path` and adds its entry points. The library needs no manifest.
+    ///
+    /// Using a name that begins with `dogpile.` takes a permission; see [`Trust::reserved`].
     ///
     /// # Errors
     /// If the library cannot be opened, provides a name that is provided already, or this build cannot load plugin
@@ -199,7 +213,7 @@ impl Registry {
     /// ```
     ///
     /// # Errors
-    /// If the name is invalid or provided already.
+    /// If the name is invalid, or a linked crate or other code provides it already.
     pub fn register_backend(
         &self,
         name: &str,
@@ -211,7 +225,7 @@ impl Registry {
     /// Registers a proxy in code. `build` receives the backend that the proxy wraps.
     ///
     /// # Errors
-    /// If the name is invalid or provided already.
+    /// If the name is invalid, or a linked crate or other code provides it already.
     pub fn register_proxy(
         &self,
         name: &str,
@@ -225,9 +239,9 @@ impl Registry {
     }
 
     fn register(&self, name: &str, offer: Offer) -> Result<(), RegistryError> {
-        let offers = &mut self.state.write().offers;
-        offers.check_free(name, &offer.origin)?;
-        offers.insert(name, offer);
+        // The lock is released before `note` takes it.
+        let ignored = self.state.write().offers.insert_own(name, offer)?;
+        ignored.into_iter().for_each(|problem| self.note(problem));
         Ok(())
     }
 
@@ -241,11 +255,14 @@ impl Registry {
         self.state.read().folders.clone()
     }
 
-    /// Returns the folders and manifests that were skipped, and the names that are provided twice.
+    /// Returns the folders, manifests, and entry points that were skipped, the names that are provided twice, and the
+    /// reserved names that plugin libraries provide without permission.
     pub fn problems(&self) -> Vec<Arc<RegistryError>> {
         let state = self.state.read();
-        let twice = state.offers.duplicates().map(Arc::new);
-        state.problems.iter().cloned().chain(twice).collect()
+        let entry_points = state.offers.entry_points().into_iter();
+        let refused = entry_points.filter_map(|it| self.rules.check_reserved(&it.name, &it.origin).err());
+        let unusable = state.offers.duplicates().chain(refused).map(Arc::new);
+        state.problems.iter().cloned().chain(unusable).collect()
     }
 
     /// Builds the backend whose entry point is `name`.

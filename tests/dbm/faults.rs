@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use dogpile::{CacheRegion, RegionConfig, Registry};
 use dogpile_tests::errors::told;
-use dogpile_tests::libraries::library;
+use dogpile_tests::libraries::{library, permissive_registry};
 use dogpile_tests::peer::Peer;
 use dogpile_tests::threads::{bounded, until};
 use serde_json::json;
@@ -122,7 +122,7 @@ fn read_only_folder_is_reported() {
 
 #[test]
 fn file_open_in_another_library_copy_is_refused() {
-    let loaded = Registry::empty();
+    let loaded = permissive_registry();
     loaded.add_library(library("dogpile-dbm-dylib")).unwrap();
     for backend in [DBM, LMDB] {
         let place = Place::new(backend);

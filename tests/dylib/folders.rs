@@ -8,6 +8,7 @@ use dogpile::registry::{Manifest, RegistryError};
 use dogpile::sdk::Arguments;
 use dogpile::{Configuration, Registry};
 use dogpile_tests::libraries::{install, library, write_manifest};
+use dogpile_tests::threads::bounded;
 use tempfile::tempdir;
 
 use super::told;
@@ -187,4 +188,60 @@ fn folder_or_manifest_writable_by_others_is_refused() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let told = told(&Registry::empty().add_folder(folder.path()).unwrap_err());
     assert!(told.contains("users other than its owner can write") && told.contains("chmod go-w"), "{told}");
+}
+
+/// A user who can rename a folder on the way to a plugin can replace the plugin.
+#[test]
+#[cfg(unix)]
+fn folder_below_one_that_others_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let top = tempdir().unwrap();
+    let plugins = top.path().join("shared/plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    let copy = install(&library("acme-dogpile-dylib"), &plugins);
+    let shared = top.path().canonicalize().unwrap().join("shared");
+    let registry = Registry::empty();
+    registry.add_folder(&plugins).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let advice = format!("chmod go-w {}\"", shared.display());
+    let error = Registry::empty().add_folder(&plugins).unwrap_err();
+    assert!(told(&error).contains(&advice), "{}", told(&error));
+    for error in [
+        Registry::empty().add_library(&copy).unwrap_err(),
+        Manifest::read(&plugins.join("acme-dogpile-dylib.dogpile.toml")).unwrap_err(),
+        registry.build_backend(SHELF, Arguments::default()).unwrap_err(),
+    ] {
+        assert!(told(&error).contains(&advice), "{}", told(&error));
+    }
+    // With the sticky bit, others cannot rename what is not theirs.
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    registry.build_backend(SHELF, Arguments::default()).unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn manifest_that_is_no_bounded_file_is_skipped_at_once() {
+    bounded(|| {
+        let folder = tempdir().unwrap();
+        install(&library("acme-dogpile-dylib"), folder.path());
+        let fifo = folder.path().join("fifo.dogpile.toml");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("endless.dogpile.toml")).unwrap();
+        fs::write(folder.path().join("large.dogpile.toml"), "#".repeat((64 << 10) + 1)).unwrap();
+        fs::create_dir(folder.path().join("folder.dogpile.toml")).unwrap();
+        let problems = problems_of(folder.path());
+        for (name, says) in [
+            ("fifo", "the path is not a file"),
+            ("endless", "the path is not a file"),
+            ("folder", "the path is not a file"),
+            ("large", "the file is larger than the limit of 65536 bytes"),
+        ] {
+            let line = problems.lines().find(|line| line.contains(&format!("{name}.dogpile.toml")));
+            assert!(line.is_some_and(|line| line.contains(says)), "{name}: {problems}");
+        }
+        let registry = Registry::empty();
+        registry.add_folder(folder.path()).unwrap();
+        registry.build_backend(SHELF, Arguments::default()).unwrap();
+    });
 }

@@ -55,6 +55,15 @@ fn folder_is_refused() {
 }
 
 #[test]
+#[cfg(unix)]
+fn fifo_is_refused_at_once() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("libfifo.so");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(refusal(&path).contains("the path is not a file"));
+}
+
+#[test]
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn library_for_another_processor_is_refused() {
     const MACHINE_OF_ELF: usize = 18;

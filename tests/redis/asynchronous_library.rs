@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dogpile::{RegionConfig, Registry};
+use dogpile::RegionConfig;
 use dogpile_tests::errors::told;
-use dogpile_tests::libraries::library;
+use dogpile_tests::libraries::{library, permissive_registry};
 use dogpile_tests::threads::bounded;
 
 use super::asynchronous::{all, runtime, shared};
@@ -15,7 +15,7 @@ use super::server;
 fn loaded_backend_has_asynchronous_calls_and_locks() {
     bounded(|| {
         let server = server(&[]);
-        let registry = Registry::empty();
+        let registry = permissive_registry();
         registry.add_library(library("dogpile-redis-dylib")).unwrap();
         let config = RegionConfig::new("dogpile.cache.redis")
             .argument("host", "127.0.0.1")

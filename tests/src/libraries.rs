@@ -8,7 +8,8 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::{env, fs};
 
-use dogpile::registry::Manifest;
+use dogpile::Registry;
+use dogpile::registry::{Manifest, Trust};
 
 /// Returns the folder of this test's binary.
 fn binaries() -> PathBuf {
@@ -25,6 +26,13 @@ pub fn library(package: &str) -> PathBuf {
     let path = binaries().join(file_name(package));
     assert!(path.exists(), "{} is not built; is its package a dependency of the tests?", path.display());
     path
+}
+
+/// Returns a registry without entry points, in which plugin libraries may provide names of dogpile's own.
+pub fn permissive_registry() -> Registry {
+    let registry = Registry::empty();
+    registry.restrict(Trust::default().reserved("dogpile.*").expect("the names are reserved"));
+    registry
 }
 
 /// Another way to build a library or a program.

@@ -18,7 +18,7 @@ use crate::region::{
     BackendChoice, CreatorTimeout, FailSafe, Jitter, OnBackendFailure, OnCreatorFailure, OnStale, Preset,
     RegionConfig, Share, Wrap,
 };
-use crate::registry::{NamePattern, Pin, Registry};
+use crate::registry::{NamePattern, Pin, Registry, ReservedName};
 use crate::statistics_socket::{SocketPath, StatisticsSocket};
 
 #[derive(serde::Deserialize)]
@@ -41,6 +41,8 @@ pub(super) struct PluginsTable {
     pub(super) allow: Option<Vec<NamePattern>>,
     /// The names that may not be used.
     pub(super) deny: Vec<NamePattern>,
+    /// The names beginning with `dogpile.` that plugin libraries may provide. A pinned library may provide any.
+    pub(super) reserved: Vec<ReservedName>,
     /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
     pub(super) pins: BTreeMap<String, Pin>,
 }

@@ -135,8 +135,8 @@ impl Configuration {
     ) -> Result<Self, ConfigurationError> {
         let Document { plugins, regions, statistics } =
             toml::from_str(document).map_err(|error| invalid(document, origin, &error))?;
-        let PluginsTable { path, allow, deny, pins } = plugins;
-        registry.restrict(Trust { allow, deny, pins });
+        let PluginsTable { path, allow, deny, reserved, pins } = plugins;
+        registry.restrict(Trust { allow, deny, reserved, pins });
         for path in path {
             let added = registry.add_folder(folder.join(path));
             let refused =

@@ -43,6 +43,25 @@ pub enum RegistryError {
         /// What provides it.
         origins: Box<[Origin; 2]>,
     },
+    /// A plugin library provides a name that the application provides itself. The application's own comes first.
+    #[error("entry point {name:?} of {} is ignored: {} provides it, too, and comes first; remove the other one", origins[1], origins[0])]
+    Shadowed {
+        /// The name of the entry point.
+        name: String,
+        /// What provides the one that is used, and the one that is ignored.
+        origins: Box<[Origin; 2]>,
+    },
+    /// A plugin library provides a name of dogpile's own without permission.
+    #[error(
+        "entry point {name:?} of {origin} is refused: names that begin with \"dogpile.\" are reserved for dogpile's own \
+         plugins; if you trust the library, pin it or list the name in [plugins] reserved"
+    )]
+    Reserved {
+        /// The name of the entry point.
+        name: String,
+        /// What provides it.
+        origin: Origin,
+    },
     /// The name is not a valid name of an entry point.
     #[error("invalid entry-point name {name:?}: expected letters, digits, '.', '_', and '-'")]
     InvalidName {
@@ -58,6 +77,21 @@ pub enum RegistryError {
         origin: Origin,
         /// The list that forbids it.
         reason: String,
+    },
+    /// A permission is given for a name that needs none.
+    #[error("invalid reserved name {name:?}: only names that begin with \"dogpile.\" are reserved")]
+    NotReserved {
+        /// The name.
+        name: String,
+    },
+    /// The plugin folders of the environment are ignored in a program with more privileges than its caller.
+    #[error(
+        "{PLUGIN_PATH} is ignored: this program runs with the privileges of another user or group; list the folders in \
+         [plugins] path"
+    )]
+    Privileged {
+        /// The folders that are ignored.
+        folders: Vec<PathBuf>,
     },
     /// The pin of a library is not valid.
     #[error("invalid pin of {file:?}: {problem}")]

@@ -39,7 +39,7 @@ pub enum LibraryProblem {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Unreadable(#[source] std::io::Error),
-    /// Users other than the owner can write to the file or to its folder.
+    /// Users other than the owner can write to the file, to its folder, or to a folder on the way to it.
     #[error("{0}")]
     Unsafe(String),
     /// The file is not the one for which its manifest was written.
@@ -77,6 +77,24 @@ pub enum LibraryProblem {
         /// The processor of the host.
         expected: &'static str,
     },
+    /// The bytes of a pinned library cannot be kept in sealed memory, from which a pinned library is loaded on Linux.
+    #[error(
+        "cannot load the pinned library from sealed memory: {step} failed; let this process use memfd_create and \
+         /proc/self/fd, or remove all pins"
+    )]
+    Unsealed {
+        /// What failed.
+        step: &'static str,
+        /// The error of the system.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The dynamic linker rejected the sealed copy of a pinned library.
+    #[error(
+        "the dynamic linker rejected the sealed copy of the pinned library; let this process map memory files as code, \
+         install the libraries that it needs where the linker searches, or remove all pins"
+    )]
+    SealedLink(#[source] OpenError),
     /// The library was opened and rejected.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -74,6 +74,10 @@ impl Offer {
         Offer { origin, make: Make::Proxy(Arc::new(build)) }
     }
 
+    fn is_loaded(&self) -> bool {
+        matches!(self.origin, Origin::Library { .. })
+    }
+
     fn kind(&self) -> EntryKind {
         match self.make {
             Make::Backend(_) => EntryKind::Backend,
@@ -89,6 +93,38 @@ pub(super) struct Offers(BTreeMap<String, Vec<Offer>>);
 impl Offers {
     pub(super) fn insert(&mut self, name: &str, offer: Offer) {
         self.0.entry(name.to_owned()).or_default().push(offer);
+    }
+
+    /// Adds an entry point of a plugin library.
+    ///
+    /// # Errors
+    /// If the application provides the name itself. The entry point is ignored then.
+    pub(super) fn insert_loaded(&mut self, name: &str, offer: Offer) -> Result<(), RegistryError> {
+        let own = self.0.get(name).and_then(|offers| offers.iter().find(|offer| !offer.is_loaded()));
+        if let Some(own) = own {
+            return Err(shadowed(name, &own.origin, &offer.origin));
+        }
+        self.insert(name, offer);
+        Ok(())
+    }
+
+    /// Adds an entry point of the application's code. Returns an error for each of a library that is ignored from now on.
+    ///
+    /// # Errors
+    /// If `name` is invalid, or the application provides it already.
+    pub(super) fn insert_own(
+        &mut self,
+        name: &str,
+        offer: Offer,
+    ) -> Result<Vec<RegistryError>, RegistryError> {
+        check_name(name)?;
+        let others = self.0.entry(name.to_owned()).or_default();
+        if let Some(own) = others.iter().find(|other| !other.is_loaded()) {
+            return Err(duplicate(name, &own.origin, &offer.origin));
+        }
+        let ignored = others.drain(..).map(|other| shadowed(name, &offer.origin, &other.origin)).collect();
+        others.push(offer);
+        Ok(ignored)
     }
 
     /// Returns an error if `name` is invalid or taken. `origin` is what wants to provide it.
@@ -132,4 +168,8 @@ impl Offers {
 
 fn duplicate(name: &str, first: &Origin, second: &Origin) -> RegistryError {
     RegistryError::Duplicate { name: name.to_owned(), origins: Box::new([first.clone(), second.clone()]) }
+}
+
+fn shadowed(name: &str, own: &Origin, ignored: &Origin) -> RegistryError {
+    RegistryError::Shadowed { name: name.to_owned(), origins: Box::new([own.clone(), ignored.clone()]) }
 }

@@ -1,7 +1,11 @@
 //! Plugin folders and plugin libraries, if the feature `plugins` is enabled.
 
 #[cfg(feature = "plugins")]
+mod compiler;
+#[cfg(feature = "plugins")]
 mod description;
+#[cfg(feature = "plugins")]
+mod file;
 #[cfg(feature = "plugins")]
 mod folder;
 #[cfg(feature = "plugins")]
@@ -14,6 +18,8 @@ mod library;
 mod manifest;
 #[cfg(feature = "plugins")]
 mod permission;
+#[cfg(all(feature = "plugins", target_os = "linux"))]
+mod sealed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,6 @@
 //! [`Trust`]: which names may be used, and which libraries may be opened.
 
 use std::collections::BTreeMap;
-#[cfg(feature = "plugins")]
 use std::path::Path;
 
 use parking_lot::RwLock;
@@ -21,6 +20,7 @@ use super::name::check_name;
 /// path = ["/usr/lib/dogpile"]
 /// allow = ["dogpile.*", "acme.shelf"]    # if set, only these names may be used
 /// deny = ["dogpile.cache.null"]          # never used, even if allowed
+/// reserved = ["dogpile.cache.redis"]     # plugin libraries may provide this name of dogpile's own
 ///
 /// [plugins.pins]                         # if set, a library without a pin is not opened
 /// "libacme_dogpile.so" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -31,6 +31,7 @@ use super::name::check_name;
 pub struct Trust {
     pub(crate) allow: Option<Vec<NamePattern>>,
     pub(crate) deny: Vec<NamePattern>,
+    pub(crate) reserved: Vec<ReservedName>,
     pub(crate) pins: BTreeMap<String, Pin>,
 }
 
@@ -50,6 +51,18 @@ impl Trust {
     /// If no entry point can have such a name.
     pub fn deny(mut self, name: &str) -> Result<Self, RegistryError> {
         self.deny.push(NamePattern::new(name)?);
+        Ok(self)
+    }
+
+    /// Lets plugin libraries provide the reserved `name`, such as `dogpile.cache.redis` or `dogpile.*`.
+    ///
+    /// Names that begin with `dogpile.` are reserved for dogpile's own plugins. A library that is pinned needs no further
+    /// permission. In contrast to the other settings, a permission of one `Trust` counts for all.
+    ///
+    /// # Errors
+    /// If `name` is not reserved, or no entry point can have such a name.
+    pub fn reserved(mut self, name: &str) -> Result<Self, RegistryError> {
+        self.reserved.push(ReservedName::new(name)?);
         Ok(self)
     }
 
@@ -79,8 +92,13 @@ impl Trust {
         }
     }
 
+    /// Returns whether the library at `path` may provide the reserved `name`.
+    fn permits(&self, name: &str, path: &Path) -> bool {
+        self.reserved.iter().any(|reserved| reserved.0.matches(name))
+            || matches!(self.pin_of(path), Ok(Some(_)))
+    }
+
     /// Returns the pin of the library at `path`, or `None` if no library is pinned.
-    #[cfg(feature = "plugins")]
     fn pin_of(&self, path: &Path) -> Result<Option<&Pin>, NotPinned> {
         let is_meant =
             |file: &str| Path::new(file) == path || path.file_name().is_some_and(|name| name == file);
@@ -121,6 +139,34 @@ impl TryFrom<String> for NamePattern {
     }
 }
 
+/// How the names of dogpile's own plugins begin.
+const RESERVED: &str = "dogpile.";
+
+/// A pattern of names that are reserved for dogpile's own plugins.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ReservedName(NamePattern);
+
+impl ReservedName {
+    fn new(pattern: &str) -> Result<Self, RegistryError> {
+        let is_reserved = pattern.starts_with(RESERVED);
+        let name = NamePattern::new(pattern)?;
+        if is_reserved {
+            Ok(Self(name))
+        } else {
+            Err(RegistryError::NotReserved { name: pattern.to_owned() })
+        }
+    }
+}
+
+impl TryFrom<String> for ReservedName {
+    type Error = String;
+
+    fn try_from(pattern: String) -> Result<Self, String> {
+        ReservedName::new(&pattern).map_err(|error| error.to_string())
+    }
+}
+
 /// A SHA-256 in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -138,11 +184,11 @@ impl TryFrom<String> for Pin {
 }
 
 /// The error for a library without a pin, while others have one.
-#[cfg(feature = "plugins")]
 #[derive(Debug, PartialEq)]
 pub(super) struct NotPinned;
 
-/// The restrictions of a registry. All of them hold, so that a later one never loosens an earlier one.
+/// The restrictions of a registry. All of them hold, so that a later one never loosens an earlier one. Only the
+/// permissions to provide reserved names add up.
 #[derive(Debug, Default)]
 pub(super) struct Rules(RwLock<Vec<Trust>>);
 
@@ -157,8 +203,23 @@ impl Rules {
 
     /// Returns an error if the entry point `name` of `origin` may not be used.
     pub(super) fn check_name(&self, name: &str, origin: &Origin) -> Result<(), RegistryError> {
+        self.check_reserved(name, origin)?;
         let denied = |reason| RegistryError::Denied { name: name.to_owned(), origin: origin.clone(), reason };
         self.0.read().iter().try_for_each(|trust| trust.admits(name)).map_err(denied)
+    }
+
+    /// Returns an error if `origin` is a library that may not provide the reserved `name`.
+    pub(super) fn check_reserved(&self, name: &str, origin: &Origin) -> Result<(), RegistryError> {
+        let Origin::Library { path, .. } = origin else { return Ok(()) };
+        if !name.starts_with(RESERVED) {
+            return Ok(());
+        }
+        // The key of a pin may be the canonical path. A library that is missing is reported when it is opened.
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if self.0.read().iter().any(|trust| trust.permits(name, &path)) {
+            return Ok(());
+        }
+        Err(RegistryError::Reserved { name: name.to_owned(), origin: origin.clone() })
     }
 
     /// Returns every SHA-256 that the library at the canonical `path` must have.
@@ -191,6 +252,48 @@ mod tests {
         assert_eq!(Trust::default().admits("anything"), Ok(()));
         assert!(Trust::default().allow("a b").is_err());
         assert!(Trust::default().deny("").is_err());
+    }
+
+    fn library(path: &str) -> Origin {
+        Origin::Library { path: path.into(), package: "acme".to_owned(), version: "1".to_owned() }
+    }
+
+    #[test]
+    fn reserved_name_of_a_library_takes_a_permission_or_a_pin() {
+        let acme = library("/lib/acme.so");
+        let linked = Origin::Linked { package: "acme".to_owned(), version: "1".to_owned() };
+        let (redis, memory) = ("dogpile.cache.redis", "dogpile.cache.memory");
+        let rules = |trust: Trust| {
+            let rules = Rules::default();
+            rules.add(Trust::default());
+            rules.add(trust);
+            rules
+        };
+        let none = rules(Trust::default());
+        assert!(none.check_name("acme.redis", &acme).is_ok() && none.check_name(redis, &linked).is_ok());
+        assert!(none.check_name(redis, &Origin::Code).is_ok());
+        assert!(matches!(none.check_name(redis, &acme), Err(RegistryError::Reserved { .. })));
+
+        let permitted = rules(Trust::default().reserved("dogpile.cache.redis*").unwrap());
+        assert!(permitted.check_name(redis, &acme).is_ok());
+        assert!(matches!(permitted.check_name(memory, &acme), Err(RegistryError::Reserved { .. })));
+
+        let pinned = rules(Trust::default().pin("acme.so", &"a".repeat(64)).unwrap());
+        assert!(pinned.check_name(redis, &acme).is_ok());
+        let other = pinned.check_name(redis, &library("/lib/other.so"));
+        assert!(matches!(other, Err(RegistryError::Reserved { .. })));
+
+        let denied = rules(Trust::default().reserved("dogpile.*").unwrap().deny(redis).unwrap());
+        assert!(matches!(denied.check_name(redis, &acme), Err(RegistryError::Denied { .. })));
+    }
+
+    #[test]
+    fn permission_for_a_name_that_is_not_reserved_is_rejected() {
+        for name in ["acme.*", "*", "dogpile", "dogpilot.cache"] {
+            let error = Trust::default().reserved(name).unwrap_err();
+            assert!(matches!(error, RegistryError::NotReserved { .. }), "{error}");
+        }
+        assert!(Trust::default().reserved("dogpile.a b").is_err());
     }
 
     #[test]

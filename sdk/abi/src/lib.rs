@@ -6,8 +6,8 @@
 //! the host lends to it (`HostRef`). It is also the only crate of the project with `unsafe` code, and the only one that
 //! knows `abi_stable`.
 //!
-//! Without the feature `plugins`, which is off by default, this crate has only the types of values, [`process_id`], and no
-//! dependencies. The feature adds all that crosses as a table of functions.
+//! Without the feature `plugins`, which is off by default, this crate has only the types of values, facts about the process
+//! ([`process_id`], [`is_secure_execution`]), and no dependencies. The feature adds all that crosses as a table of functions.
 //!
 //! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The
 //! version of this crate is part of the layout that is checked when a library is opened, so it changes only with the
@@ -62,7 +62,7 @@ pub use crate::attributes::Attributes;
 pub use crate::bytes::Bytes;
 pub use crate::contain::panic_message;
 pub use crate::object::Object;
-pub use crate::process::process_id;
+pub use crate::process::{is_secure_execution, process_id};
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
 #[cfg(feature = "plugins")]
 pub use crate::{

@@ -1,13 +1,19 @@
-//! [`process_id`]: the ID of this process, which a fork changes.
+//! Facts about this process: its ID, which a fork changes, and whether it runs with foreign privileges.
 
 #[cfg(target_os = "linux")]
-pub use self::linux::process_id;
+pub use self::linux::{is_secure_execution, process_id};
 #[cfg(not(target_os = "linux"))]
 pub use std::process::id as process_id;
 
+/// Returns whether the kernel started this program with privileges that its caller does not have. Always false here.
+#[cfg(not(target_os = "linux"))]
+pub fn is_secure_execution() -> bool {
+    false
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::ffi::c_int;
+    use std::ffi::{c_int, c_ulong};
     use std::process;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -18,6 +24,20 @@ mod linux {
     unsafe extern "C" {
         fn pthread_atfork(prepare: Option<Handler>, parent: Option<Handler>, child: Option<Handler>)
         -> c_int;
+        fn getauxval(kind: c_ulong) -> c_ulong;
+    }
+
+    /// The entry of the auxiliary vector that requests the secure-execution mode.
+    const AT_SECURE: c_ulong = 23;
+
+    /// Returns whether the kernel started this program in secure-execution mode.
+    ///
+    /// It does so if the program has privileges that its caller does not have: by a set-user-ID or set-group-ID bit, by
+    /// capabilities of the file, or by the decision of a security module. The dynamic linker then ignores variables of
+    /// the environment such as `LD_LIBRARY_PATH`.
+    pub fn is_secure_execution() -> bool {
+        // SAFETY: the function reads what the kernel passed to this process. It accepts every number.
+        unsafe { getauxval(AT_SECURE) != 0 }
     }
 
     /// The known ID, or 0.
@@ -64,6 +84,11 @@ mod linux {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ordinary_program_is_not_privileged() {
+        assert!(!is_secure_execution());
+    }
 
     #[test]
     fn process_id_is_that_of_the_system() {

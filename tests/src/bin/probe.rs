@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dogpile::registry::Trust;
 use dogpile::sdk::{Arguments, CachedValue, CreationTime, Metadata, Payload, Pending, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig, Registry};
 use dogpile_tests::threads::block_on;
@@ -37,12 +38,19 @@ fn names() {
 }
 
 fn store_and_read(library: &str, backend: &str) {
-    let registry = Registry::empty();
-    registry.add_library(library).expect("the library opens");
+    let registry = registry_of(library);
     let region = CacheRegion::new("probe");
     region.configure(RegionConfig::new(backend).registry(registry)).expect("the backend is built");
     let made = region.get_or_create("key", || "made".to_owned()).expect("the backend works");
     println!("{made} {:?}", region.get::<String>("key").expect("the backend works"));
+}
+
+/// Returns a registry with the library at `library` alone, which may provide names of dogpile's own.
+fn registry_of(library: &str) -> Registry {
+    let registry = Registry::empty();
+    registry.restrict(Trust::default().reserved("dogpile.*").expect("the names are reserved"));
+    registry.add_library(library).expect("the library opens");
+    registry
 }
 
 /// `arguments` is JSON.
@@ -54,8 +62,7 @@ fn hold(backend: &str, arguments: &str, key: &str) {
 
 /// Stores a value asynchronously, prints it as it is read back, and prints the store options that the plugin received.
 fn asynchronous(library: &str, backend: &str) {
-    let registry = Registry::empty();
-    registry.add_library(library).expect("the library opens");
+    let registry = registry_of(library);
     let backend = registry.build_backend(backend, Arguments::default()).expect("the backend is built");
     let operations = backend.operations().expect("the backend has asynchronous calls");
     let payload = Payload::Bytes(b"made".to_vec().into());

@@ -6,7 +6,7 @@ use dogpile::Registry;
 use dogpile::registry::RegistryError;
 use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
 
-use crate::libraries::library;
+use crate::libraries::{library, permissive_registry};
 
 /// A backend with its arguments.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub(super) fn linked(subject: &Subject) -> Built {
 
 /// Builds the backend of the plugin library.
 pub(super) fn loaded(subject: &Subject) -> Built {
-    let registry = Registry::empty();
+    let registry = permissive_registry();
     registry.add_library(library(subject.package))?;
     registry.build_backend(subject.backend, (subject.arguments)())
 }

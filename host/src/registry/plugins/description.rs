@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::inspect;
-use super::library::{canonical, entries_of, open};
+use super::compiler;
+use super::library::{Opened, canonical, entries_of, open};
 use super::manifest::{Manifest, ManifestEntry};
 use crate::registry::trust::Rules;
 use crate::registry::{LibraryError, RegistryError};
@@ -24,6 +24,8 @@ pub struct LibraryDescription {
     pub abi_version: String,
     /// The compiler with which the library was built, such as `rustc 1.95.0 (59807616e 2026-04-14)`.
     pub compiler: String,
+    /// The known miscompilation of this compiler, and what to do, if it has one.
+    pub miscompilation: Option<String>,
     /// The hexadecimal SHA-256 of the file.
     pub sha256: String,
     /// The entry points of the library.
@@ -41,14 +43,15 @@ impl LibraryDescription {
         let path = path.as_ref();
         let failed = |problem| LibraryError { path: path.to_owned(), problem };
         let canonical = canonical(path)?;
-        let opened = open(&canonical, pin, &Rules::default()).map_err(failed)?;
+        let Opened { library: opened, sha256 } = open(&canonical, pin, &Rules::default()).map_err(failed)?;
         Ok(LibraryDescription {
             package: opened.package().to_owned(),
             version: opened.version().to_owned(),
             sdk_version: opened.sdk_version().to_owned(),
             abi_version: opened.abi_version().to_owned(),
             compiler: opened.compiler().to_owned(),
-            sha256: inspect::sha256_of(&canonical).map_err(failed)?,
+            miscompilation: compiler::miscompilation(opened.compiler()),
+            sha256,
             entry_points: entries_of(opened).map_err(failed)?,
             path: canonical,
         })

@@ -12,12 +12,13 @@ const MANIFEST_SUFFIX: &str = ".dogpile.toml";
 /// Returns the canonical path of `folder`.
 ///
 /// # Errors
-/// If the folder does not exist, or users other than its owner can write to it.
+/// If the folder does not exist, or users other than its owner can write to it or to a folder on the way to it.
 pub(super) fn canonical(folder: &Path) -> Result<PathBuf, RegistryError> {
-    let refused = |problem| RegistryError::Folder { path: folder.to_owned(), problem };
-    let canonical = folder.canonicalize().map_err(|error| refused(error.to_string()))?;
-    permission::check(&canonical).map_err(refused)?;
-    Ok(canonical)
+    let checked = permission::resolve(folder).and_then(|canonical| {
+        permission::check_folder(&canonical)?;
+        Ok(canonical)
+    });
+    checked.map_err(|refusal| RegistryError::Folder { path: folder.to_owned(), problem: refusal.to_string() })
 }
 
 /// Returns the manifests in `folder`, sorted by name.

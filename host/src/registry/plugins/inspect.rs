@@ -7,7 +7,8 @@ use std::path::Path;
 use object::read::NameOrOrdinal;
 use object::{Architecture, Object, ObjectKind, ObjectSegment};
 
-use super::permission;
+use super::file;
+use super::permission::{self, Refusal};
 use crate::registry::LibraryProblem;
 use crate::sha256::sha256_hex;
 
@@ -20,20 +21,42 @@ const ARCHITECTURE: Option<Architecture> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Returns an error unless the library at the canonical `path` can be opened without harm.
+/// The largest library that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A library that can be opened without harm.
+pub(super) struct Inspected {
+    /// The contents of the file.
+    pub(super) bytes: Vec<u8>,
+    /// The hexadecimal SHA-256 of the contents, in lower case.
+    pub(super) sha256: String,
+}
+
+/// Reads the library at the canonical `path`. Returns an error unless it can be opened without harm.
 ///
 /// `announced` is the SHA-256 in its manifest, if there is one, and `pins` are those that the application requires.
-pub(super) fn check(path: &Path, announced: Option<&str>, pins: &[String]) -> Result<(), LibraryProblem> {
-    if !path.is_file() {
-        return Err(LibraryProblem::NotALibrary("not a library: the path is not a file".to_owned()));
+pub(super) fn read(
+    path: &Path,
+    announced: Option<&str>,
+    pins: &[String],
+) -> Result<Inspected, LibraryProblem> {
+    let bytes = file::read(path, MAX_BYTES).map_err(refused)?;
+    permission::check_folder(path.parent().unwrap_or(path)).map_err(refused)?;
+    let sha256 = sha256_hex(&bytes);
+    check_hash(&sha256, announced, pins)?;
+    check_content(&bytes)?;
+    Ok(Inspected { bytes, sha256 })
+}
+
+/// Converts to the problem of a library.
+pub(super) fn refused(refusal: Refusal) -> LibraryProblem {
+    match refusal {
+        Refusal::Unreadable(error) => LibraryProblem::Unreadable(error),
+        Refusal::Unsafe(problem) => LibraryProblem::Unsafe(problem),
+        Refusal::NotAFile | Refusal::TooLarge(_) => {
+            LibraryProblem::NotALibrary(format!("not a library: {refusal}"))
+        }
     }
-    let folder = path.parent().unwrap_or(path);
-    permission::check(folder).and_then(|()| permission::check(path)).map_err(LibraryProblem::Unsafe)?;
-    let bytes = std::fs::read(path).map_err(LibraryProblem::Unreadable)?;
-    if announced.is_some() || !pins.is_empty() {
-        check_hash(&sha256_hex(&bytes), announced, pins)?;
-    }
-    check_content(&bytes)
 }
 
 fn check_hash(found: &str, announced: Option<&str>, pins: &[String]) -> Result<(), LibraryProblem> {
@@ -47,11 +70,6 @@ fn check_hash(found: &str, announced: Option<&str>, pins: &[String]) -> Result<(
         }
         None => Ok(()),
     }
-}
-
-/// Returns the hexadecimal SHA-256 of the file at `path`.
-pub(super) fn sha256_of(path: &Path) -> Result<String, LibraryProblem> {
-    std::fs::read(path).map(|bytes| sha256_hex(&bytes)).map_err(LibraryProblem::Unreadable)
 }
 
 fn check_content(bytes: &[u8]) -> Result<(), LibraryProblem> {

@@ -8,8 +8,9 @@ use dogpile_sdk::{Arguments, CacheBackend, ExportedBackend, LoadedBackend};
 use parking_lot::Mutex;
 
 use super::host_log::TracingHost;
-use super::inspect;
+use super::inspect::{self, Inspected};
 use super::manifest::{Manifest, ManifestEntry};
+use super::{compiler, permission};
 use crate::log_targets::REGISTRY;
 use crate::registry::offers::{Built, Offer};
 use crate::registry::trust::{NotPinned, Rules};
@@ -49,7 +50,7 @@ pub(super) fn announced(
 pub(super) fn opened(path: &Path, rules: &Arc<Rules>) -> Result<Vec<(String, Offer)>, LibraryError> {
     let failed = |problem| LibraryError { path: path.to_owned(), problem };
     let canonical = canonical(path)?;
-    let opened = open(&canonical, None, rules).map_err(failed)?;
+    let Opened { library: opened, .. } = open(&canonical, None, rules).map_err(failed)?;
     let entries = entries_of(opened).map_err(failed)?;
     let library = PluginLibrary {
         path: canonical,
@@ -63,20 +64,26 @@ pub(super) fn opened(path: &Path, rules: &Arc<Rules>) -> Result<Vec<(String, Off
 }
 
 /// Returns the canonical path of the library at `path`.
+///
+/// # Errors
+/// If there is no such file, or others can make the path lead elsewhere.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf, LibraryError> {
-    let failed = |error| LibraryError { path: path.to_owned(), problem: LibraryProblem::Unreadable(error) };
-    path.canonicalize().map_err(failed)
+    let failed = |refusal| LibraryError { path: path.to_owned(), problem: inspect::refused(refusal) };
+    permission::resolve(path).map_err(failed)
+}
+
+/// A library that was opened.
+pub(super) struct Opened {
+    pub(super) library: OpenLibrary,
+    /// The hexadecimal SHA-256 of its file.
+    pub(super) sha256: String,
 }
 
 /// Inspects and opens the library at the canonical `path`. `announced` is the SHA-256 in its manifest.
-pub(super) fn open(
-    path: &Path,
-    announced: Option<&str>,
-    rules: &Rules,
-) -> Result<OpenLibrary, LibraryProblem> {
+pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryProblem> {
     let pins = rules.pins_of(path).map_err(|NotPinned| LibraryProblem::NotPinned)?;
-    inspect::check(path, announced, &pins)?;
-    let library = OpenLibrary::open(path, HostRef::of::<TracingHost>())?;
+    let inspected = inspect::read(path, announced, &pins)?;
+    let library = link(path, &inspected, !pins.is_empty())?;
     tracing::debug!(
         target: REGISTRY,
         path = %path.display(),
@@ -84,9 +91,26 @@ pub(super) fn open(
         version = library.version(),
         sdk = library.sdk_version(),
         abi = library.abi_version(),
+        compiler = library.compiler(),
         "plugin library opened"
     );
-    Ok(library)
+    compiler::warn_of_miscompilation(path, library.compiler());
+    Ok(Opened { library, sha256: inspected.sha256 })
+}
+
+/// Opens the library at `path`, which was inspected. If it is pinned, exactly the inspected bytes are opened.
+#[cfg(target_os = "linux")]
+fn link(path: &Path, inspected: &Inspected, is_pinned: bool) -> Result<OpenLibrary, LibraryProblem> {
+    if is_pinned {
+        return super::sealed::open(path, inspected);
+    }
+    Ok(OpenLibrary::open(path, HostRef::of::<TracingHost>())?)
+}
+
+/// Opens the library at `path`, which was inspected. This system has no memory files that can be sealed.
+#[cfg(not(target_os = "linux"))]
+fn link(path: &Path, _inspected: &Inspected, _is_pinned: bool) -> Result<OpenLibrary, LibraryProblem> {
+    Ok(OpenLibrary::open(path, HostRef::of::<TracingHost>())?)
 }
 
 /// Returns the entry points of the open `library`.
@@ -155,7 +179,7 @@ impl PluginLibrary {
             return Ok(opened);
         }
         let failed = |problem| LibraryError { path: self.path.clone(), problem };
-        let library =
+        let Opened { library, .. } =
             open(&canonical(&self.path)?, self.announced.as_deref(), &self.rules).map_err(failed)?;
         let entries = entries_of(library).map_err(failed)?;
         if !entries.iter().any(|entry| entry.kind == kind && entry.name == name) {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::permission;
+use super::file;
+use super::permission::{self, Refusal};
 use crate::registry::name::check_name;
 use crate::registry::{EntryKind, RegistryError};
 
 /// The largest manifest that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 64 << 10;
 
 /// The entry points of a plugin library, listed in `<name>.dogpile.toml` in the library's folder.
 ///
@@ -55,15 +56,14 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a valid manifest, or users other than its owner can write to it.
+    /// If the file cannot be read, is not a regular file of at most 64 KiB, or is not a valid manifest. Also if users
+    /// other than its owner can write to it or to a folder on the way to it.
     pub fn read(path: &Path) -> Result<Self, RegistryError> {
         let refused = |problem| RegistryError::Manifest { path: path.to_owned(), problem };
-        permission::check(path).map_err(refused)?;
-        let size = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?.len();
-        if size > MAX_BYTES {
-            return Err(refused(format!("{size} bytes are more than the limit of {MAX_BYTES} bytes")));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+        let unread = |refusal: Refusal| refused(refusal.to_string());
+        let bytes =
+            permission::resolve(path).and_then(|path| file::read(&path, MAX_BYTES)).map_err(unread)?;
+        let text = String::from_utf8(bytes).map_err(|error| refused(error.utf8_error().to_string()))?;
         let manifest = Self::parse(&text).map_err(refused)?;
         manifest.check().map_err(refused)?;
         Ok(manifest)

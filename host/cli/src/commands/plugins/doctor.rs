@@ -122,7 +122,9 @@ fn of_library(path: &Path, manifest: &Manifest) -> Finding {
                     entry.kind, entry.name
                 )
             });
-            finding(problem, format!("SDK {}, ABI {}", library.sdk_version, library.abi_version))
+            let seen =
+                format!("SDK {}, ABI {}, {}", library.sdk_version, library.abi_version, library.compiler);
+            finding(problem.or(library.miscompilation), seen)
         }
     }
 }

@@ -21,6 +21,7 @@ struct Inspected {
     abi_version: String,
     host_abi_version: &'static str,
     compiler: String,
+    miscompilation: Option<String>,
     sha256: String,
     pinned: bool,
     entry_points: Vec<ManifestEntry>,
@@ -43,6 +44,7 @@ pub(super) fn run(file: &Path) -> Answered {
         abi_version: told.abi_version,
         host_abi_version: dogpile::registry::ABI_VERSION,
         compiler: told.compiler,
+        miscompilation: told.miscompilation,
         sha256: told.sha256,
         pinned: manifest.is_some_and(|(_, manifest)| manifest.sha256.is_some()),
         entry_points: told.entry_points,
@@ -65,6 +67,9 @@ impl Answer for Inspected {
         fact("package", &format!("{} {}", self.package, self.version));
         fact("SDK", &self.sdk_version);
         fact("compiler", &self.compiler);
+        if let Some(miscompilation) = &self.miscompilation {
+            fact("warning", miscompilation);
+        }
         fact("ABI", &format!("{} (this host has {})", self.abi_version, self.host_abi_version));
         let pinned = if self.pinned { " (as the manifest says)" } else { "" };
         fact("SHA-256", &format!("{}{pinned}", self.sha256));

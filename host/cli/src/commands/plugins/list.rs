@@ -29,6 +29,7 @@ struct Line {
     version: Option<String>,
     sdk_version: Option<String>,
     abi_version: Option<String>,
+    compiler: Option<String>,
     library: Option<PathBuf>,
     manifest: Option<PathBuf>,
     /// `ok`, or the reason why it cannot be used.
@@ -88,6 +89,7 @@ impl Line {
             version: None,
             sdk_version: None,
             abi_version: None,
+            compiler: None,
             library: None,
             manifest: None,
             state: problem.unwrap_or_else(|| "ok".to_owned()),
@@ -106,6 +108,7 @@ impl Line {
             Ok(library) => {
                 self.sdk_version = Some(library.sdk_version.clone());
                 self.abi_version = Some(library.abi_version.clone());
+                self.compiler = Some(library.compiler.clone());
                 let inside = library.entry_points.iter();
                 if !inside.into_iter().any(|entry| entry.name == self.name && entry.kind == self.kind) {
                     self.state = "listed in the manifest, but not provided by the library".to_owned();
@@ -129,6 +132,7 @@ impl Line {
             self.package.as_ref().map(|name| format!("{name} {}", self.version.as_deref().unwrap_or(""))),
             self.sdk_version.as_ref().map(|version| format!("SDK {version}")),
             self.abi_version.as_ref().map(|version| format!("ABI {version}")),
+            self.compiler.clone(),
         ];
         let said: Vec<String> = said.into_iter().flatten().collect();
         if !said.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dogpile::Registry;
-use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry};
+use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry, Trust};
 use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
 use dogpile_conformance::{LevelReport, Setup, Stop, Verdict};
 use serde::Serialize;
@@ -73,6 +73,7 @@ pub(super) fn run(asked: &Verify) -> Answered {
     let library = &found.library;
     let told = found.description()?;
     let registry = Registry::empty();
+    registry.restrict(Trust::default().reserved("dogpile.*")?);
     registry.add_library(library).map_err(|error| found.named(error.into()))?;
     let arguments = arguments(asked, &told)?;
     let wanted = wanted(asked, &told)?;
@@ -96,6 +97,7 @@ pub(super) fn run(asked: &Verify) -> Answered {
 /// Holds the mutex of a key until the process is killed by `verify`.
 pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
     let registry = Registry::empty();
+    registry.restrict(Trust::default().reserved("dogpile.*")?);
     registry.add_library(&asked.library)?;
     let told = LibraryDescription::read(&asked.library, None)?;
     let entry = told.entry_points.into_iter().find(|entry| entry.name == asked.name);
