@@ -21,19 +21,19 @@ use crate::value::CachedValue;
 ///
 /// * **Values.** Return a value as it was stored, including its metadata. A store may drop a value at any time. A
 ///   missing key is `Ok(None)`, and deleting a missing key succeeds.
-/// * **Keys.** A region passes only keys that the [`capabilities`](Self::capabilities) admit. Other callers may pass any
-///   string. Keep the key, or return [`ErrorKind::InvalidKey`].
+/// * **Keys.** A region passes only keys that the [`capabilities`](Self::capabilities) admit. Other callers may pass
+///   any string. Keep the key, or return [`ErrorKind::InvalidKey`].
 /// * **Duplicates.** A `_multi` call may name a key more than once. `get_multi` returns one entry for each occurrence,
 ///   `set_multi` stores the last of the values, and `delete_multi` deletes the key.
 /// * **Overlap.** Calls run at the same time, also for the same keys and on one backend. Calls of other processes do,
-///   too. Two `_multi` calls may name the same keys in different orders. Neither may fail for that reason, and they must
-///   not wait for each other forever: a store that locks rows locks them in the order of their keys. Each key then has
-///   one of the two values as a whole. Which one is not defined.
+///   too. Two `_multi` calls may name the same keys in different orders. Neither may fail for that reason, and they
+///   must not wait for each other forever: a store that locks rows locks them in the order of their keys. Each key then
+///   has one of the two values as a whole. Which one is not defined.
 /// * **Threads.** Any thread may make any call, several at a time. A region calls from the application's threads, and
 ///   from threads of the host.
 /// * **Blocking.** `get`, `set`, `delete`, their other forms, [`health`](Self::health), and [`close`](Self::close) may
-///   block. A region sets no limit for them, so bound each one by a timeout of your own. All other methods perform no I/O
-///   and never block, because tasks call them directly.
+///   block. A region sets no limit for them, so bound each one by a timeout of your own. All other methods perform no
+///   I/O and never block, because tasks call them directly.
 /// * **Errors.** An error means that the store failed. A region makes each call once and never repeats it, except for
 ///   deletions that it queued during an outage. [`ErrorKind`] lists what it does with each kind.
 /// * **Panics.** See [`ErrorKind::Panicked`]. The backend stays in use after a panic, so recover from poisoned locks.
@@ -49,9 +49,9 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     /// Calls `visit` with the value stored under `key`, and returns whether there was one.
     ///
     /// The default calls [`get`](Self::get). Override it only if lending the value is cheaper than cloning it. A region
-    /// makes this call for hits. Call `visit` at most once, on this thread, and without holding a lock: it may run foreign
-    /// code that calls this backend again. The value is lent for the call of `visit` alone. If `visit` panics, let the
-    /// panic pass.
+    /// makes this call for hits. Call `visit` at most once, on this thread, and without holding a lock: it may run
+    /// foreign code that calls this backend again. The value is lent for the call of `visit` alone. If `visit` panics,
+    /// let the panic pass.
     ///
     /// # Errors
     /// If the store fails.
@@ -64,8 +64,8 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Stores `value` under `key`, replacing any previous value. [`StoreOptions`] explains `options`.
     ///
-    /// Once it returns, every read of this process finds the value, unless the store dropped it. A concurrent read finds
-    /// the old value or the new one as a whole.
+    /// Once it returns, every read of this process finds the value, unless the store dropped it. A concurrent read
+    /// finds the old value or the new one as a whole.
     ///
     /// # Errors
     /// If the store fails, or does not accept the key or the value. The value may have been stored nevertheless, if the
@@ -81,8 +81,8 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Returns one entry per key, in order; `None` marks a missing key.
     ///
-    /// A key that occurs twice has two entries. A region reports an error if the number of entries is not that of the keys.
-    /// The default reads one key after the other.
+    /// A key that occurs twice has two entries. A region reports an error if the number of entries is not that of the
+    /// keys. The default reads one key after the other.
     ///
     /// # Errors
     /// If the store fails. Return an error rather than `None` for keys that could not be read.
@@ -92,8 +92,8 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Stores many values, each as [`set`](Self::set) does. If a key occurs twice, the last of its values is stored.
     ///
-    /// The call need not be atomic: others may find some of the values before the rest. The default stores one value after
-    /// the other, and stops at the first error, unless it is of the kind [`ErrorKind::Fenced`].
+    /// The call need not be atomic: others may find some of the values before the rest. The default stores one value
+    /// after the other, and stops at the first error, unless it is of the kind [`ErrorKind::Fenced`].
     ///
     /// # Errors
     /// If the store fails. Some of the values may have been stored. [`ErrorKind::Fenced`](crate::ErrorKind::Fenced) if
@@ -123,8 +123,8 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
     ///
     /// With `None`, the default, creators exclude each other within this process only. A region calls this method for
     /// creations, perhaps twice for one of them, and never on a hit. It performs no I/O and never blocks: a mutex that
-    /// cannot be made reports that from [`CacheMutex::try_acquire`]. All mutexes for one key exclude each other. A mutex
-    /// may outlive the backend.
+    /// cannot be made reports that from [`CacheMutex::try_acquire`]. All mutexes for one key exclude each other. A
+    /// mutex may outlive the backend.
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         let _ = key;
         None
@@ -178,8 +178,8 @@ pub trait CacheBackend: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the asynchronous calls of the backend. A region calls this when it is configured.
     ///
-    /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own: at most 64 at a time
-    /// for each store, and 64 more that wait for mutexes. They are not used if the backend is
+    /// With `None`, the default, an asynchronous host runs the blocking calls on threads of its own: at most 64 at a
+    /// time for each store, and 64 more that wait for mutexes. They are not used if the backend is
     /// [`immediate`](Capabilities::immediate).
     fn operations(&self) -> Option<Arc<dyn Operations>> {
         None

@@ -36,8 +36,8 @@ pub struct Capabilities {
     pub reserved_prefixes: Vec<String>,
     /// The size of the largest serialized value, in bytes. Default: no limit.
     ///
-    /// A region does not check it. The backend returns [`ErrorKind::InvalidValue`](crate::ErrorKind::InvalidValue) for a
-    /// larger value, or keeps nothing under its key. It never keeps a part of the value.
+    /// A region does not check it. The backend returns [`ErrorKind::InvalidValue`](crate::ErrorKind::InvalidValue) for
+    /// a larger value, or keeps nothing under its key. It never keeps a part of the value.
     pub max_value_bytes: Option<u64>,
     /// Whether the store drops a value by itself after its [`keep_for`](crate::StoreOptions::keep_for). Default: false.
     ///
@@ -68,8 +68,8 @@ pub struct Capabilities {
     /// Whether no call ever blocks, so that an async caller needs no other thread. Default: false.
     ///
     /// Tasks then make the blocking calls themselves, those of mutexes included, and
-    /// [`operations`](crate::CacheBackend::operations) are not used. It must be false if a call waits for I/O, for a lock
-    /// that is held for long, or for another thread.
+    /// [`operations`](crate::CacheBackend::operations) are not used. It must be false if a call waits for I/O, for a
+    /// lock that is held for long, or for another thread.
     pub immediate: bool,
     /// The given arguments that have no effect. A region logs one warning that lists them. Default: none.
     ///

@@ -55,7 +55,8 @@ pub enum ErrorKind {
     Timeout,
     /// An argument of the backend is invalid or missing. `build` returns it, and `configure` of the region fails.
     Configuration,
-    /// The store does not accept the key. A region avoids it if the [capabilities](crate::Capabilities) state the limits.
+    /// The store does not accept the key. A region avoids it if the [capabilities](crate::Capabilities) state the
+    /// limits.
     InvalidKey,
     /// The store does not accept the value, for example because it is too large.
     InvalidValue,
@@ -69,10 +70,10 @@ pub enum ErrorKind {
     Dropped,
     /// The backend panicked.
     ///
-    /// A panic that leaves a loaded backend becomes such an error in every call that returns a `Result`. Its message names
-    /// the library, the file, and the line. A panic of a linked backend becomes one in its asynchronous calls, and in calls
-    /// that threads of the host make. Otherwise it reaches the caller of the region, and the keys that the caller was
-    /// creating are left to the next one. In either case the backend stays in use.
+    /// A panic that leaves a loaded backend becomes such an error in every call that returns a `Result`. Its message
+    /// names the library, the file, and the line. A panic of a linked backend becomes one in its asynchronous calls,
+    /// and in calls that threads of the host make. Otherwise it reaches the caller of the region, and the keys that the
+    /// caller was creating are left to the next one. In either case the backend stays in use.
     Panicked,
     /// Any other failure. Kinds that this version does not know arrive from a newer library as this one.
     Other,
@@ -108,8 +109,8 @@ impl ErrorKind {
 impl BackendError {
     /// Creates an error of `kind`. `message` states what failed and why, in lower case and without a final period.
     ///
-    /// Leave out the text of the [source](Self::with_source), because logs show both. Leave out passwords and values. An
-    /// error of `build` or of a call crosses from a library with all its parts, but each source only as its text.
+    /// Leave out the text of the [source](Self::with_source), because logs show both. Leave out passwords and values.
+    /// An error of `build` or of a call crosses from a library with all its parts, but each source only as its text.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         BackendError(Box::new(Inner {
             kind,

@@ -13,7 +13,8 @@ use crate::options::Fence;
 /// A mutex for one key, often shared by processes and machines.
 ///
 /// # For implementors
-/// * Any thread may make any call, several at a time. Any thread may release the mutex, not only the one that acquired it.
+/// * Any thread may make any call, several at a time. Any thread may release the mutex, not only the one that acquired
+///   it.
 /// * A region acquires the mutex before it calls a creator, asks [`is_lost`](Self::is_lost) and [`fence`](Self::fence)
 ///   when the creator has returned, stores the value, and releases the same object. A release that fails is logged, and
 ///   the caller gets its value nevertheless.
@@ -26,7 +27,8 @@ use crate::options::Fence;
 pub trait CacheMutex: fmt::Debug + Send + Sync + 'static {
     /// Acquires the mutex if it is free, and returns whether it succeeded.
     ///
-    /// This call never waits for another holder. It may wait for a reply from the store, up to a timeout of the backend.
+    /// This call never waits for another holder. It may wait for a reply from the store, up to a timeout of the
+    /// backend.
     ///
     /// # Errors
     /// If the store fails. The caller does not release the mutex then, so free it if it may have been acquired, or let

@@ -89,8 +89,8 @@ impl<B: AsyncBytesBackend> OnTokio<B> {
     ///
     /// `build` runs on the runtime. It may open connections, but if it fails, so does the configuration of the region:
     /// connect when the first call needs it, so that an application starts while its server is down. `build` is called
-    /// again in a forked child, by the first call. If it fails there, that call returns the error, and the next one tries
-    /// again. This call blocks until the backend is built, for at most 30 seconds.
+    /// again in a forked child, by the first call. If it fails there, that call returns the error, and the next one
+    /// tries again. This call blocks until the backend is built, for at most 30 seconds.
     ///
     /// # Errors
     /// If `threads` is 0, if the threads cannot be started, or if `build` fails, panics, or takes too long.

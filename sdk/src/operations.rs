@@ -13,7 +13,8 @@ use crate::value::CachedValue;
 /// # For implementors
 /// Each method begins a call and returns at once, without waiting for the store. The rules of
 /// [`CacheBackend`](crate::CacheBackend) for values, duplicates, and overlap hold here too.
-/// * Any thread may begin a call, several at a time. It may be one that runs tasks, and it need not belong to a runtime.
+/// * Any thread may begin a call, several at a time. It may be one that runs tasks, and it need not belong to a
+///   runtime.
 /// * Keys and options are borrowed for the call of the method alone. Values are owned.
 /// * A method cannot fail. Every outcome arrives through the completion, perhaps before the method returns. If the
 ///   method panics, the panic is the outcome, unless the call was completed before.

@@ -7,8 +7,8 @@ use crate::value::{Bytes, CachedValue};
 
 /// How a value is to be stored. The default sets nothing.
 ///
-/// A later version may add options. A backend that does not know an option stores the value without it. A proxy passes on
-/// the options that it was given.
+/// A later version may add options. A backend that does not know an option stores the value without it. A proxy passes
+/// on the options that it was given.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::value::{Bytes, CachedValue};
 pub struct StoreOptions {
     /// The time after which the store may drop the value. Default: none, the store's own setting.
     ///
-    /// A backend with native expiry honors it, and never drops the value earlier: round up to the units of the store. All
-    /// others may ignore it, because regions judge a value's age themselves.
+    /// A backend with native expiry honors it, and never drops the value earlier: round up to the units of the store.
+    /// All others may ignore it, because regions judge a value's age themselves.
     pub keep_for: Option<Duration>,
     /// The token of the mutex under which the value was created. Default: none.
     ///

@@ -45,8 +45,9 @@ impl<T> Own<T> {
 impl<T> PerProcess<T> {
     /// Creates the value of this process with `build`.
     ///
-    /// `build` runs at once, and again in each forked child. A forked child calls `abandon` with its parent's value before
-    /// it builds its own. It closes what the parent opened, as far as it can without waiting for a lock or a thread.
+    /// `build` runs at once, and again in each forked child. A forked child calls `abandon` with its parent's value
+    /// before it builds its own. It closes what the parent opened, as far as it can without waiting for a lock or a
+    /// thread.
     pub fn new(build: impl Fn() -> T + Send + Sync + 'static, abandon: fn(&T)) -> Self {
         let first = Own::new(process_id(), build());
         PerProcess { build: Box::new(build), abandon, first }
@@ -54,7 +55,8 @@ impl<T> PerProcess<T> {
 
     /// Returns the value of this process. The first call in a forked child builds it.
     ///
-    /// Other callers wait while it is built. If `build` panics, the panic reaches the caller, and the next call tries again.
+    /// Other callers wait while it is built. If `build` panics, the panic reaches the caller, and the next call tries
+    /// again.
     ///
     /// On Linux, this takes some nanoseconds, and the `fork` of the C library is what makes a child: a raw `clone` is not
     /// noticed. Elsewhere, each call gets the process ID from the system.

@@ -20,9 +20,9 @@ use crate::value::CachedValue;
 /// that only changes values implements [`ValueProxy`](crate::ValueProxy) instead, which has one pair of methods for all
 /// forms.
 ///
-/// The rules of [`CacheBackend`] hold for a proxy too: any thread may make any call, several at a time, and a key may occur
-/// twice in one. Pass on the options of a value unchanged. A panic of a proxy is treated as one of the backend. A linked
-/// proxy and a loaded one work alike.
+/// The rules of [`CacheBackend`] hold for a proxy too: any thread may make any call, several at a time, and a key may
+/// occur twice in one. Pass on the options of a value unchanged. A panic of a proxy is treated as one of the backend. A
+/// linked proxy and a loaded one work alike.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering::Relaxed}};

@@ -23,11 +23,11 @@ use crate::value::CachedValue;
 /// # For implementors
 /// * Each value of a call is transformed once, in the order of the call, also if a key occurs twice. The key is that of
 ///   this proxy. It is borrowed for the call alone.
-/// * Any thread may call both methods, several at a time. They never block: with an asynchronous backend, `encode` runs in
-///   the task that stores, and `decode` on the thread that delivers the reply. A proxy that waits for something, such as a
-///   server with keys, implements [`ProxyBackend`](crate::ProxyBackend).
-/// * Keep the metadata, which holds the creation time. The payload is an [`Object`](crate::Payload::Object) if the region
-///   has no serializer; an object cannot be transformed.
+/// * Any thread may call both methods, several at a time. They never block: with an asynchronous backend, `encode` runs
+///   in the task that stores, and `decode` on the thread that delivers the reply. A proxy that waits for something,
+///   such as a server with keys, implements [`ProxyBackend`](crate::ProxyBackend).
+/// * Keep the metadata, which holds the creation time. The payload is an [`Object`](crate::Payload::Object) if the
+///   region has no serializer; an object cannot be transformed.
 /// * A value that is not stored, or not valid, affects its own call alone. A panic is treated as one of the backend.
 ///
 /// ```
@@ -69,8 +69,8 @@ pub trait ValueProxy: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the value whose stored form is `value`, or `None` if it is not valid, which makes the key a miss.
     ///
-    /// The store may hold values that this proxy did not encode, such as older ones or damaged ones. They must not make it
-    /// panic.
+    /// The store may hold values that this proxy did not encode, such as older ones or damaged ones. They must not make
+    /// it panic.
     ///
     /// # Errors
     /// If the proxy itself fails. The call then returns no value of any of its keys. An invalid value is not an error.
