@@ -6,7 +6,7 @@
 //! * `config.rs` reads the arguments, and `server.rs` keeps what they say about the server.
 //! * `schema.rs` and `command.rs` contain all SQL.
 //! * `session.rs` is one connection, and `link.rs` keeps one open. `failure.rs` explains errors.
-//! * `values.rs` implements the SDK's `AsyncBytesBackend`, with `batch.rs`, and `purge.rs` removes
+//! * `values.rs` and `values/storing.rs` implement the SDK's `AsyncBytesBackend`, with `batch.rs`, and `purge.rs` removes
 //!   expired rows.
 //! * `locks.rs` implements the SDK's `LeaseStore` by the commands in `lock_table.rs`. `fence.rs` ties the two tables.
 //! * `backend.rs` joins values and locks, and registers the backend.

@@ -82,6 +82,9 @@ fn unreachable_server_is_reported() {
         let error = call(&backend).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{name}: {error}");
         assert_eq!(error.to_string(), "cannot connect to PostgreSQL server 127.0.0.1:1");
+        assert_eq!(error.server(), Some("127.0.0.1:1"));
+        let is_mutex = ["try_acquire", "locked"].contains(&name);
+        assert_eq!(error.operation(), (!is_mutex).then_some(name));
     }
 }
 
