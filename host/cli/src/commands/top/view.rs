@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::rates::{Rates, by_region, total};
 use super::reading::{ProcessRates, Reading};
 use super::server::ServerRates;
-use crate::page::{Colour, Page, WIDTH, columns, padded, shortened};
+use crate::page::{Color, Page, WIDTH, columns, padded, shortened};
 use crate::times;
 
 /// The columns of the name of a region, a process, or a server.
@@ -67,7 +67,7 @@ pub(super) fn show(page: &mut Page, reading: &Reading) {
     processes(page, reading);
     servers(page, reading);
     for problem in &reading.problems {
-        let text = page.paint(Colour::Yellow, &shortened(problem, WIDTH));
+        let text = page.paint(Color::Yellow, &shortened(problem, WIDTH));
         page.line(text);
     }
 }
@@ -104,7 +104,7 @@ fn heading(page: &mut Page, reading: &Reading) {
         }
         _ => format!("   in {}", times::rough(longest)),
     };
-    let what = page.paint(Colour::Bold, &what);
+    let what = page.paint(Color::Bold, &what);
     // The date is of no use in a live view.
     let time = times::utc(reading.at);
     let hour = time.split_once(' ').map_or(&*time, |(_, hour)| hour);
@@ -114,7 +114,7 @@ fn heading(page: &mut Page, reading: &Reading) {
 fn header(page: &mut Page, name: &str, last: &str) {
     let text =
         cells(name, ["calls/s", "hits", "creates/s", "saved/s", "p50", "p99"].map(str::to_owned), last);
-    let text = page.paint(Colour::Dim, &text);
+    let text = page.paint(Color::Dim, &text);
     page.line("");
     page.line(text);
 }
@@ -142,9 +142,9 @@ fn cells(name: &str, [calls, hits, creates, saved, p50, p99]: [String; 6], last:
 }
 
 fn breaker(page: &Page, rates: &Rates) -> String {
-    let (state, colour) = match rates.breaker() {
-        "open" => ("open", Colour::Red),
-        "half_open" => ("half-open", Colour::Yellow),
+    let (state, color) = match rates.breaker() {
+        "open" => ("open", Color::Red),
+        "half_open" => ("half-open", Color::Yellow),
         closed => return closed.to_owned(),
     };
     let count = if rates.processes > 1 {
@@ -152,7 +152,7 @@ fn breaker(page: &Page, rates: &Rates) -> String {
     } else {
         state.to_owned()
     };
-    page.paint(colour, &shortened(&count, 9))
+    page.paint(color, &shortened(&count, 9))
 }
 
 /// Writes what is wrong in a region.
@@ -165,21 +165,21 @@ fn troubles(page: &mut Page, rates: &Rates) {
     let failures = failures.into_iter().filter(|(rate, _)| *rate > 0.0);
     let failures: Vec<String> = failures.map(|(rate, what)| format!("{} {what}", number(rate))).collect();
     let name = shortened(&one_line(&rates.region), NAME - 1);
-    trouble(page, Colour::Yellow, &name, &failures.join(", "));
+    trouble(page, Color::Yellow, &name, &failures.join(", "));
     if let Some(oldest) = rates.oldest.filter(|oldest| *oldest >= LONG) {
         let (creations, waiters) = (rates.in_progress, rates.waiters);
         let text =
             format!("{creations} creating, the oldest for {}; {waiters} waiting", times::rough(oldest));
-        trouble(page, Colour::Yellow, &name, &text);
+        trouble(page, Color::Yellow, &name, &text);
     }
-    trouble(page, Colour::Red, &name, rates.last_error.as_deref().unwrap_or_default());
+    trouble(page, Color::Red, &name, rates.last_error.as_deref().unwrap_or_default());
 }
 
 /// Writes what is wrong in the region `name`, if `text` is not empty.
-fn trouble(page: &mut Page, colour: Colour, name: &str, text: &str) {
+fn trouble(page: &mut Page, color: Color, name: &str, text: &str) {
     if !text.is_empty() {
         let text = shortened(&one_line(text), WIDTH - columns(name) - 4);
-        let text = page.paint(colour, &text);
+        let text = page.paint(color, &text);
         page.line(format!("  {name}: {text}"));
     }
 }
@@ -203,7 +203,7 @@ fn processes(page: &mut Page, reading: &Reading) {
 fn servers(page: &mut Page, reading: &Reading) {
     if reading.servers.iter().any(|(_, outcome)| outcome.is_ok()) {
         let head = ["ops/s", "hits", "memory", "clients", "evicted/s"].map(str::to_owned);
-        let head = page.paint(Colour::Dim, &server_cells("server", head, "version"));
+        let head = page.paint(Color::Dim, &server_cells("server", head, "version"));
         page.line("");
         page.line(head);
     }
@@ -237,7 +237,7 @@ fn server_cells(
 
 fn failure(page: &mut Page, name: &str, error: &str) {
     let name = shortened(&one_line(name), WIDTH / 2);
-    let error = page.paint(Colour::Red, &shortened(&one_line(error), WIDTH - columns(&name) - 2));
+    let error = page.paint(Color::Red, &shortened(&one_line(error), WIDTH - columns(&name) - 2));
     page.line(format!("{name}: {error}"));
 }
 
