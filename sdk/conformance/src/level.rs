@@ -80,6 +80,26 @@ impl Level {
         }
     }
 
+    /// Returns what the level requires, in a few words.
+    pub fn requirement(self) -> &'static str {
+        match self {
+            Level::Store => "single values are stored",
+            Level::Multi => "several values at once are stored, whole and in order",
+            Level::Metadata => "creation times, versions, and attributes are kept",
+            Level::Mutex => "mutexes exclude each other and heed deadlines",
+            Level::Lease => "a killed or stopped holder loses its mutex after its lease",
+            Level::LeaseStore => "the commands of a lease store keep their contract",
+            Level::Expiry => "each value expires after its own lifetime",
+            Level::Fencing => "values are stored only while their mutex is held",
+            Level::Capabilities => "the reported limits are true",
+            Level::BadInput => "unusual keys and values are refused or kept",
+            Level::Concurrency => "threads can share the backend, and calls can overlap",
+            Level::Containment => "no call panics, not even inside an async runtime",
+            Level::Asynchronous => "asynchronous calls do what the blocking ones do",
+            Level::Frozen => "calls end in time while the store does not reply",
+        }
+    }
+
     /// Checks that the backend of `setup` claims the level.
     ///
     /// # Errors

@@ -37,6 +37,21 @@
 //! }
 //! ```
 //!
+//! A proxy is tested around a store that has every feature, because it may hide or break each of them:
+//!
+//! ```no_run
+//! # #[derive(Debug)]
+//! # struct SlowLog(Arc<dyn dogpile_sdk::CacheBackend>);
+//! # impl dogpile_sdk::ProxyBackend for SlowLog {
+//! #     fn proxied(&self) -> &dyn dogpile_sdk::CacheBackend { &*self.0 }
+//! # }
+//! # use std::sync::Arc;
+//! # use dogpile_conformance::Setup;
+//! dogpile_conformance::run([Setup::proxy("slow_log", |proxied| Ok(dogpile_sdk::proxy(SlowLog(proxied))))]);
+//! ```
+//!
+//! A setup may claim more: [`Setup::leased`], [`Setup::with_lease_store`], and [`Setup::freezable`] add levels.
+//!
 //! A case is reported as `shelf::store::deleting_an_absent_key_succeeds`: the setup, the [`Level`], and the behavior.
 //! To run a level or a case alone, name it: `cargo test --test conformance shelf::mutex`. The cases are the functions
 //! of the modules below. Cases that need a feature that the backend does not have, such as a mutex, are shown as
@@ -68,6 +83,7 @@ mod expect;
 mod freezer;
 mod holder;
 mod level;
+mod reference;
 mod report;
 mod setup;
 mod suite;
@@ -76,6 +92,7 @@ mod value;
 pub use crate::expect::{Outcome, Stop};
 pub use crate::holder::hold;
 pub use crate::level::Level;
+pub use crate::reference::Reference;
 pub use crate::report::{LevelReport, Report, Verdict};
 pub use crate::setup::Setup;
 pub use crate::suite::{Case, cases, check, report, report_of, run, trials};

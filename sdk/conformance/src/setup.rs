@@ -12,6 +12,7 @@ use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue};
 use crate::expect::Stop;
 use crate::freezer::Freezer;
 use crate::holder::{self, Lease};
+use crate::reference::Reference;
 use crate::value::value_for;
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
@@ -48,6 +49,20 @@ impl Setup {
             freezer: None,
             recovery: Duration::ZERO,
         }
+    }
+
+    /// Creates a setup of a proxy around a [`Reference`], a store that has every feature.
+    ///
+    /// `build` wraps the proxy around the backend that it is given. Most faults of proxies are features that they hide or
+    /// forget, such as a form of a call, a mutex, or the options of a store.
+    pub fn proxy(
+        name: impl Into<String>,
+        build: impl Fn(Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Setup::new(name, move || build(Arc::new(Reference::new())))
     }
 
     /// Shows the cases as ignored for the reason `why`, for example a missing server.
