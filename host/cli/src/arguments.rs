@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use dogpile_conformance::Level;
 
 /// What the short help of commands that open libraries says.
 const RUNS_CODE: &str = "Opening a library runs its code in this process. Use trusted libraries only.";
@@ -120,8 +121,9 @@ pub(crate) enum Plugins {
     Pack(Pack),
     /// Run the conformance suite on a plugin library
     ///
-    /// This runs the code of the library in this process. Use trusted libraries only.
-    #[command(after_help = RUNS_CODE, after_long_help = "")]
+    /// A backend is verified by itself, and a proxy around a store in memory that has every feature. This runs the code of
+    /// the library in this process. Use trusted libraries only.
+    #[command(after_help = RUNS_CODE, after_long_help = levels())]
     Verify(Verify),
 }
 
@@ -179,9 +181,19 @@ pub(crate) struct Verify {
     /// Time limit of one case, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) time_limit: u64,
-    /// Claim and verify that a mutex is free this many seconds after its holder was killed
+    /// Claim and verify that a mutex is free this many seconds after its holder was killed or stopped
+    ///
+    /// The suite allows two leases and two seconds, and starts processes that it kills and stops. It fails too if a stopped
+    /// holder loses its mutex much earlier. A case of this level may take six leases longer than --time-limit.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) lease: Option<u64>,
+}
+
+/// Returns the levels of the conformance suite, one per line.
+fn levels() -> String {
+    let line = |level: Level| format!("\n  {level:<13} {}", level.requirement());
+    let heading = "Levels, of which those that do not apply are skipped with the reason:";
+    [heading.to_owned()].into_iter().chain(Level::ALL.map(line)).collect()
 }
 
 /// The holder of a mutex, which is killed while it holds it.

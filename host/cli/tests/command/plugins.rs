@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use dogpile_conformance::Level;
 use dogpile_tests::libraries::{Variant, library};
 use dogpile_tests::redis::RedisServer;
 use serde_json::{Value, json};
@@ -264,9 +265,16 @@ fn good_library_is_verified_case_by_case() {
         assert_eq!(count("failed"), 0);
         let levels = setup["levels"].as_array().unwrap();
         let cases = levels.iter().map(|level| level["cases"].as_array().unwrap().len() as u64);
-        assert_eq!((levels.len(), count("passed") + count("skipped")), (12, cases.sum()));
+        assert_eq!((levels.len(), count("passed") + count("skipped")), (14, cases.sum()));
         assert!(count("passed") > 30 && count("skipped") > 0, "the shelf has no mutex, which is reported");
-        let mutex = levels.iter().find(|level| level["name"] == "mutex").unwrap();
+        let level = |name: &str| levels.iter().find(|level| level["name"] == name).unwrap();
+        if setup["kind"] == "proxy" {
+            // The store around which a proxy is verified has every feature.
+            let claimed = ["mutex", "expiry", "fencing", "capabilities", "bad_input"];
+            assert!(claimed.iter().all(|name| level(name)["verdict"] == "passed"), "{setup:#}");
+            continue;
+        }
+        let mutex = level("mutex");
         assert_eq!(mutex["verdict"], "skipped");
         assert!(mutex["reason"].as_str().unwrap().contains("no mutex"), "{mutex}");
     }
@@ -278,11 +286,15 @@ fn good_library_is_verified_case_by_case() {
         "metadata",
         "mutex",
         "lease",
+        "lease store",
+        "expiry",
+        "fencing",
         "capabilities",
         "bad input",
         "concurrency",
         "containment",
         "asynchronous",
+        "frozen",
     ] {
         assert!(table.contains(level), "{level}: {table}");
     }
@@ -314,24 +326,58 @@ fn failing_library_is_reported_by_case_and_exit_code() {
     assert!(place.run(&verify).out.contains("fails"));
 }
 
+/// Verifies the Redis backend, whose locks expire after three seconds, with the claim of a lease. Returns the exit code
+/// and the level `lease`.
+fn verified_lease(claimed: &str) -> (i32, Value) {
+    let server = RedisServer::start(&[]).unwrap();
+    let place = Place::new();
+    let arguments = format!(
+        "[\"dogpile.cache.redis\"]\nhost = '127.0.0.1'\nport = {}\ndistributed_lock = true\nlock_timeout = 3\n",
+        server.port()
+    );
+    place.write("arguments.toml", &arguments);
+    let library = library("dogpile-redis-dylib");
+    let verify = ["plugins", "verify", library.to_str().unwrap(), "--arguments", "arguments.toml"];
+    let more = ["--only", "dogpile.cache.redis", "--lease", claimed];
+    let (code, report) = place.json(&[&verify[..], &more].concat());
+    let levels = report["setups"][0]["levels"].as_array().unwrap();
+    (code, levels.iter().find(|level| level["name"] == "lease").unwrap().clone())
+}
+
 dogpile_tests::needs_redis! {
     #[test]
     fn claimed_lease_is_verified_by_killing_a_holder() {
-        let server = RedisServer::start(&[]).unwrap();
-        let place = Place::new();
-        let arguments = format!(
-            "[\"dogpile.cache.redis\"]\nhost = '127.0.0.1'\nport = {}\ndistributed_lock = true\nlock_timeout = 1\n",
-            server.port()
-        );
-        place.write("arguments.toml", &arguments);
-        let library = library("dogpile-redis-dylib");
-        let verify = ["plugins", "verify", library.to_str().unwrap(), "--arguments", "arguments.toml"];
-        let more = ["--only", "dogpile.cache.redis", "--lease", "1"];
-        let (code, report) = place.json(&[&verify[..], &more].concat());
-        let levels = report["setups"][0]["levels"].as_array().unwrap();
-        let lease = levels.iter().find(|level| level["name"] == "lease").unwrap();
-        assert_eq!((code, &lease["verdict"]), (0, &"passed".into()), "{report:#}");
+        let (code, lease) = verified_lease("3");
+        assert_eq!((code, &lease["verdict"]), (0, &"passed".into()), "{lease:#}");
     }
+
+    #[test]
+    fn lease_that_is_shorter_than_claimed_fails() {
+        let (code, lease) = verified_lease("45");
+        let cases = lease["cases"].as_array().unwrap();
+        let failed: Vec<_> = cases.iter().filter(|case| case["outcome"] == "failed").collect();
+        assert_eq!((code, failed.len()), (1, 1), "{lease:#}");
+        assert_eq!(failed[0]["name"], "stopped_holder_keeps_its_mutex_for_most_of_a_lease");
+    }
+}
+
+#[test]
+fn help_of_verify_lists_all_levels() {
+    let help = Place::new().run(&["plugins", "verify", "--help"]).good();
+    fits_a_terminal(&help);
+    for level in Level::ALL {
+        assert!(help.contains(&format!("  {level:<13} {}\n", level.requirement())), "{level}: {help}");
+    }
+}
+
+#[test]
+fn guide_has_a_row_for_each_level() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/plugins.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let (_, section) = guide.split_once("\n## The tests\n").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let rows: Vec<&str> = rows.filter(|name| Level::ALL.iter().any(|level| level.name() == *name)).collect();
+    assert_eq!(rows, Level::ALL.map(Level::name));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dogpile::Registry;
 use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry, Trust};
 use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
-use dogpile_conformance::{LevelReport, Setup, Stop, Verdict};
+use dogpile_conformance::{LevelReport, Reference, Setup, Stop, Verdict};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
@@ -18,9 +18,6 @@ use crate::error::{CommandError, causes};
 use crate::found_library::FoundLibrary;
 use crate::page::{Color, Page, padded, shortened};
 use crate::workplace;
-
-/// The backend around which a proxy is verified.
-const PROXIED: &str = "dogpile.cache.memory";
 
 /// The results of a library.
 #[derive(Serialize)]
@@ -107,10 +104,12 @@ pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
     dogpile_conformance::hold(&*backend, &asked.key).map_err(|stop| CommandError::other(stop.to_string()))
 }
 
-/// Returns `setup` with the claim that its mutexes are free one lease after their holder's death, if it was
+/// Returns `setup` with the claim that the mutexes of a backend are free one lease after their holder's death, if it was
 /// requested.
 fn leased(setup: Setup, asked: &Verify, library: &Path, entry: &ManifestEntry) -> Setup {
-    let Some(lease) = asked.lease else { return setup };
+    // The mutexes behind a proxy are those of this process, which no other one sees.
+    let is_claimed = entry.kind == EntryKind::Backend;
+    let Some(lease) = asked.lease.filter(|_| is_claimed) else { return setup };
     let (library, name) = (library.to_owned(), entry.name.clone());
     let arguments = asked.arguments.clone();
     setup.leased_by(Duration::from_secs(lease), move |key| {
@@ -153,7 +152,7 @@ fn known(name: &str, told: &LibraryDescription) -> Result<(), CommandError> {
     Err(CommandError::other(format!("the library has no entry point {name:?} (it has: {names}){hint}")))
 }
 
-/// Builds the entry point for each case: a backend by itself, or a proxy around a memory backend.
+/// Builds the entry point for each case: a backend by itself, or a proxy around a store that has every feature.
 fn setup(registry: &Registry, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
     let (registry, entry) = (registry.clone(), entry.clone());
     Setup::new(entry.name.clone(), move || {
@@ -173,8 +172,7 @@ fn build(
     if entry.kind == EntryKind::Backend {
         return Ok(registry.build_backend(&entry.name, arguments)?);
     }
-    let proxied = Registry::global().build_backend(PROXIED, Arguments::default())?;
-    Ok(registry.build_proxy(&entry.name, arguments, proxied)?)
+    Ok(registry.build_proxy(&entry.name, arguments, Arc::new(Reference::new()))?)
 }
 
 fn report(entry: &ManifestEntry, setup: &Setup) -> SetupReport {
