@@ -112,3 +112,34 @@ impl Drop for Ending {
         self.0.changed.notify_all();
     }
 }
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    /// A region may be dropped by the last caller while it is read, and be the last owner of the socket.
+    #[test]
+    fn thread_that_drops_its_own_socket_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = StatisticsSocket::open(&path).unwrap();
+        let ended = Arc::clone(&socket.ended);
+        let last = Arc::new(Mutex::new(None));
+        let of_region = Arc::clone(&last);
+        let read = move || {
+            drop(of_region.lock().take());
+            None
+        };
+        socket.publish(Source { identity: 1, read: Box::new(read) });
+        *last.lock() = Some(socket);
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client.write_all(b"statistics\n").unwrap();
+        let mut reply = String::new();
+        client.read_to_string(&mut reply).unwrap();
+        assert!(reply.contains("\"regions\":[]"), "{reply}");
+        assert!(ended.wait() && !path.exists());
+    }
+}
