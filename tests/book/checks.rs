@@ -10,6 +10,8 @@ mod links;
 mod options;
 #[path = "checks/pages.rs"]
 mod pages;
+#[path = "checks/readmes.rs"]
+mod readmes;
 #[path = "checks/source.rs"]
 mod source;
 #[path = "checks/summary.rs"]

@@ -100,12 +100,12 @@ fn snake_case(name: &str) -> String {
 }
 
 /// Returns whether a file can give the option.
-fn is_in_files(member: &Member) -> bool {
+pub(crate) fn is_in_files(member: &Member) -> bool {
     !member.docs.contains("Set in code only")
 }
 
 /// Splits the default off a documentation, and turns the sentence of a builder method into a noun phrase.
-fn split_default(docs: &str) -> (String, String) {
+pub(crate) fn split_default(docs: &str) -> (String, String) {
     let text = plain(docs);
     let text = text.strip_prefix("Sets ").map_or(text.clone(), |rest| {
         let mut chars = rest.chars();
