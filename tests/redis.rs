@@ -16,6 +16,8 @@ mod asynchronous_locks;
 mod asynchronous_waiting;
 #[path = "redis/background.rs"]
 mod background;
+#[path = "redis/book.rs"]
+mod book;
 #[path = "redis/deployments.rs"]
 mod deployments;
 #[path = "redis/faults.rs"]
