@@ -19,7 +19,7 @@ pub struct ChaosConfig {
     ///
     /// All proxies of one name share a control. Their arguments must be equal.
     pub name: Option<String>,
-    /// Seed of the decisions: the same seed and calls fail alike. Default: a random one, which is logged.
+    /// Seed of the random decisions. Equal seeds and calls have equal failures. Default: random, and logged.
     pub seed: Option<u64>,
     /// Share of calls, from 0 to 1, that fail with [`ErrorKind::Unavailable`](dogpile_sdk::ErrorKind). Default: 0.
     pub errors: f64,
@@ -27,17 +27,17 @@ pub struct ChaosConfig {
     ///
     /// Half of the writes among them still reach the backend.
     pub timeouts: f64,
-    /// Delay of each call, at most a minute. It is a duration, or a table of `min` and `max`. Default: none.
+    /// Delay of each call, at most a minute: a duration, or a table with `min` and `max`. Default: none.
     ///
-    /// A call that waits for a mutex is delayed until its deadline at most.
+    /// A call that waits for a mutex is never delayed beyond its deadline.
     pub delay: ChaosDelay,
-    /// Times during which every call fails at once. They are a list of tables of `from` and `to`. Default: none.
+    /// Times during which every call fails at once: a list of tables with `from` and `to`. Default: none.
     ///
-    /// They count from the building of the proxy. Without `to`, the backend stays down.
+    /// The times count from the moment at which the proxy was built. Without `to`, the backend stays down.
     pub down: Vec<ChaosWindow>,
-    /// Operations to which all of this applies. Default: all of them.
+    /// Operations that fail and are delayed. Default: all.
     pub operations: Vec<ChaosOperation>,
-    /// Whether calls fail and are delayed. If not, all calls pass until a control enables it. Default: true.
+    /// Whether calls fail and are delayed. If false, all calls pass until a control enables the proxy. Default: true.
     pub enabled: bool,
     /// Clock that measures the windows of `down`. Set in code only. Default: a steady clock, in real time.
     #[serde(skip)]
