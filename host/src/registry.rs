@@ -90,7 +90,7 @@ impl Registry {
         let registry = Registry::empty();
         registry.add_linked();
         match plugin_folders() {
-            Err(error) => registry.note(error),
+            Err(folders) => registry.note(RegistryError::Privileged { folders }),
             Ok(folders) => {
                 let added = folders.into_iter().map(|folder| registry.add_folder(folder));
                 added.filter_map(Result::err).for_each(|error| registry.note(error));
@@ -255,8 +255,10 @@ impl Registry {
         self.state.read().folders.clone()
     }
 
-    /// Returns the folders, manifests, and entry points that were skipped, the names that are provided twice, and the
-    /// reserved names that plugin libraries provide without permission.
+    /// Returns what was skipped or cannot be used, and why.
+    ///
+    /// That are folders, manifests, and entry points, names that are provided twice, and reserved names that plugin
+    /// libraries provide without permission.
     pub fn problems(&self) -> Vec<Arc<RegistryError>> {
         let state = self.state.read();
         let entry_points = state.offers.entry_points().into_iter();

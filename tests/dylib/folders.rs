@@ -221,7 +221,7 @@ fn folder_below_one_that_others_can_write_to_is_refused() {
 
 #[test]
 #[cfg(unix)]
-fn manifest_that_is_no_bounded_file_is_skipped_at_once() {
+fn endless_or_special_manifest_is_skipped_at_once() {
     bounded(|| {
         let folder = tempdir().unwrap();
         install(&library("acme-dogpile-dylib"), folder.path());

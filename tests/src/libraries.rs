@@ -28,7 +28,7 @@ pub fn library(package: &str) -> PathBuf {
     path
 }
 
-/// Returns a registry without entry points, in which plugin libraries may provide names of dogpile's own.
+/// Returns an empty registry in which plugin libraries may provide reserved names.
 pub fn permissive_registry() -> Registry {
     let registry = Registry::empty();
     registry.restrict(Trust::default().reserved("dogpile.*").expect("the names are reserved"));

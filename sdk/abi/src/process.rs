@@ -1,4 +1,6 @@
-//! Facts about this process: its ID, which a fork changes, and whether it runs with foreign privileges.
+//! Facts about this process: its ID, and whether it has more privileges than its caller.
+//!
+//! The ID is known without a system call. A fork changes it.
 
 #[cfg(target_os = "linux")]
 pub use self::linux::{is_secure_execution, process_id};

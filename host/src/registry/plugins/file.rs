@@ -1,4 +1,4 @@
-//! Reads files that only root or the user of this process can change, up to a limit.
+//! Reads files up to a limit, if other users cannot change them.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +9,7 @@ use super::permission::{self, Refusal};
 /// Returns the contents of the file at the canonical `path`, which must be a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// If it is no such file, cannot be read, or others can change it.
+/// If the file is another one, cannot be read, or can be changed by others.
 pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
     read_all(permission::open(path)?, limit)
 }

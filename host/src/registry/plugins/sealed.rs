@@ -1,7 +1,7 @@
-//! Opens pinned libraries from sealed memory files, which hold exactly the bytes that were compared with the pin.
+//! Opens pinned libraries from sealed memory files.
 //!
-//! A file could be replaced between the comparison and the moment when the dynamic linker reads it. Nobody can change a
-//! sealed memory file, not even this process. Libraries with the same contents are opened once.
+//! Such a file holds exactly the bytes that were compared with the pin. A file could be replaced between the comparison and the moment when the dynamic linker reads it. A sealed memory
+//! file cannot be changed, not even by this process. Libraries with the same contents are opened once.
 
 use std::collections::BTreeMap;
 use std::fs::File;
