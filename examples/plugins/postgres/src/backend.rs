@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::lease::{LeaseOptions, Leases};
+use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
 use dogpile_sdk::{
     BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, OnTokio, Operations,
     StoreOptions, register_backend,
@@ -53,6 +53,11 @@ impl Postgres {
             async move { Ok(values) }
         };
         Ok(Postgres { values: OnTokio::start(threads, build)?.with_call_timeout(limit), locks })
+    }
+
+    /// Returns the store of the locks, which the conformance suite tests directly. `None` without `distributed_lock`.
+    pub fn lease_store(&self) -> Option<Arc<dyn LeaseStore>> {
+        self.locks.as_ref().map(|(locks, _)| Arc::new(locks.clone()) as Arc<dyn LeaseStore>)
     }
 }
 

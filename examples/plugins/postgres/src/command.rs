@@ -5,6 +5,10 @@
 //! Two statements that lock many rows cannot wait for each other in a circle, because all of them lock rows in the order
 //! of their keys. A purge skips rows that are locked.
 
+use std::time::Duration;
+
+use dogpile_sdk::bounds;
+
 use crate::schema::Schema;
 
 /// The most rows that one statement purges, so that it is short.
@@ -100,6 +104,13 @@ impl Command {
     }
 }
 
+/// Returns `time` as the server counts it: in microseconds, rounded up, and a century at most.
+pub(crate) fn seconds(time: Duration) -> f64 {
+    let microseconds = time.min(bounds::LONGEST).as_nanos().div_ceil(1000);
+    // A century has fewer microseconds than the numbers that a float represents exactly.
+    microseconds as f64 / 1e6
+}
+
 /// The condition that a value has not expired.
 const UNEXPIRED: &str = "(expires_at IS NULL OR expires_at > now())";
 
@@ -124,5 +135,13 @@ mod tests {
         for (number, command) in Command::ALL.into_iter().enumerate() {
             assert_eq!(command as usize, number);
         }
+    }
+
+    #[test]
+    fn times_are_rounded_up_to_microseconds() {
+        assert_eq!(seconds(Duration::ZERO), 0.0);
+        assert_eq!(seconds(Duration::from_nanos(1)), 1e-6);
+        assert_eq!(seconds(Duration::from_nanos(1_000_001_000)), 1.000_001);
+        assert_eq!(seconds(Duration::MAX), 3_153_600_000.0);
     }
 }

@@ -51,7 +51,7 @@ impl Link {
 
     /// Runs `call` on the connection, and ends by `deadline`. Opens the connection first if needed.
     ///
-    /// If the connection breaks, the call is repeated once on a new one, unless that is not harmless.
+    /// If a connection breaks that was used before, the call is repeated once, unless that is not harmless.
     ///
     /// # Errors
     /// If the server cannot be reached, if the call fails, or at the deadline.
@@ -88,10 +88,12 @@ impl Link {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        let mut is_last = repeat == Repeat::Never;
+        let mut may_repeat = repeat == Repeat::Harmless;
         loop {
             let session = self.session().await?;
             *used = Some(Arc::clone(&session));
+            // The server may have closed a connection that was used before. One that was not breaks for another reason.
+            may_repeat &= session.begin_use();
             let error = match call(Arc::clone(&session)).await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,
@@ -100,14 +102,14 @@ impl Link {
             if ends_connection {
                 self.forget(&session);
             }
-            if is_last || !ends_connection {
+            if !ends_connection || !may_repeat {
                 return Err(failure::failed(&self.server.name, error));
             }
             log::debug!(
                 "repeating a call on a new connection to PostgreSQL server {}: {error}",
                 self.server.name
             );
-            is_last = true;
+            may_repeat = false;
         }
     }
 

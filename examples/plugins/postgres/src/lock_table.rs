@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind, bounds};
+use dogpile_sdk::{BackendError, ErrorKind};
 use tokio::time::Instant;
 
-use crate::command::Command;
+use crate::command::{Command, seconds};
 use crate::link::{Link, Repeat};
 use crate::server::Server;
 use crate::values::MOST_KEY_BYTES;
@@ -84,8 +84,4 @@ impl LockTable {
             })
             .await
     }
-}
-
-fn seconds(lease: Duration) -> f64 {
-    lease.min(bounds::LONGEST).as_secs_f64()
 }

@@ -85,6 +85,7 @@ fn name(config: &Config) -> String {
     let ports = config.get_ports();
     let hosts = config.get_hosts().iter().map(|host| match host {
         Host::Tcp(host) => host.clone(),
+        #[cfg(unix)]
         Host::Unix(folder) => folder.display().to_string(),
     });
     let addresses = config.get_hostaddrs().iter().map(ToString::to_string);

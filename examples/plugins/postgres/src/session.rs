@@ -1,6 +1,7 @@
 //! [`Session`]: one open connection, with its prepared statements.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use dogpile_sdk::BackendError;
 use futures_util::future::try_join_all;
@@ -25,6 +26,8 @@ pub(crate) struct Session {
     client: Client,
     /// One statement per command, in the order of [`Command::ALL`].
     statements: Vec<Statement>,
+    /// Whether a call has used the connection.
+    is_used: AtomicBool,
     _driver: Driver,
 }
 
@@ -63,12 +66,22 @@ impl Session {
             }
             prepared => prepared,
         };
-        Ok(Session { client, statements: statements.map_err(failed)?, _driver: driver })
+        Ok(Session {
+            client,
+            statements: statements.map_err(failed)?,
+            is_used: AtomicBool::new(false),
+            _driver: driver,
+        })
     }
 
     /// Returns whether the connection has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Records that a call uses the connection, and returns whether another one did before.
+    pub(crate) fn begin_use(&self) -> bool {
+        self.is_used.swap(true, Relaxed)
     }
 
     /// Runs `command`, and returns the number of rows that it changed.
@@ -107,7 +120,10 @@ fn is_table_missing(error: &Error) -> bool {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Session { client, statements: _, _driver: _ } = self;
-        f.debug_struct("Session").field("is_closed", &client.is_closed()).finish_non_exhaustive()
+        let Session { client, statements: _, is_used, _driver: _ } = self;
+        f.debug_struct("Session")
+            .field("is_closed", &client.is_closed())
+            .field("is_used", is_used)
+            .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,12 @@
 //! How values are stored: checked, divided into statements, and tied to their locks.
 
-use dogpile_sdk::{BackendError, ErrorKind, OwnedBytesEntry, StoreOptions, bounds};
+use dogpile_sdk::{BackendError, ErrorKind, OwnedBytesEntry, StoreOptions};
 use futures_util::future::try_join_all;
 use tokio_postgres::Error;
 
 use super::{MOST_KEY_BYTES, Values};
 use crate::batch::{batches, sorted};
-use crate::command::Command;
+use crate::command::{Command, seconds};
 use crate::fence;
 use crate::link::{Link, Repeat};
 use crate::session::Session;
@@ -42,8 +42,7 @@ impl Values {
 
     /// Returns the lifetime of a value in seconds, or `None` if it stays.
     fn lifetime(&self, options: &StoreOptions) -> Option<f64> {
-        let lifetime = options.keep_for.or(self.time_to_live)?;
-        Some(lifetime.min(bounds::LONGEST).as_secs_f64())
+        Some(seconds(options.keep_for.or(self.time_to_live)?))
     }
 
     /// Stores entries without fences.

@@ -188,9 +188,11 @@ fn started(output: &mut BufReader<ChildStdout>) -> Pid {
     line.trim().parse().ok().and_then(Pid::from_raw).expect("the shell prints the process ID")
 }
 
+/// A process that has ended stays in the list until its parent goes on.
 fn is_stopped(pid: Pid) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap_or_default();
-    status.is_empty() || status.lines().any(|line| line.starts_with("State:\tT"))
+    let states = ["State:\tT", "State:\tZ"];
+    status.is_empty() || status.lines().any(|line| states.iter().any(|state| line.starts_with(state)))
 }
 
 /// Returns the user and the group that run the server: PostgreSQL refuses to run as root.
