@@ -44,6 +44,25 @@ fn frozen_server_ends_each_call_at_its_limit() {
     until("the lock is released", || !connected.get_mutex("milk").unwrap().locked().unwrap_or(true));
 }
 
+/// A call with little time cannot wait for a slow login. The next one must not begin again.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn connection_is_opened_although_its_caller_gave_up() {
+    let server = PostgresServer::start();
+    let url = format!("{}?application_name=slow", server.socket_url());
+    let backend = backend(&url, |config| config.timeout = Duration::from_secs(30));
+    let locks = backend.lease_store().unwrap();
+    server.freeze();
+    let soon = Instant::now() + Duration::from_millis(100);
+    let error = locks.acquire("tea", "token", Duration::from_secs(30), soon).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    server.thaw();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow'";
+    until("the connection is open", || server.sql(sessions) == "1");
+    assert!(!locks.locked("tea").unwrap());
+    assert_eq!(server.sql(sessions), "1");
+}
+
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
 fn restarted_server_serves_the_next_call() {
