@@ -94,7 +94,7 @@ impl fmt::Debug for ProxyEntry {
 /// time. It may block. Each region has a backend of its own. If `build` fails, the region is not configured, and its
 /// application may try again or not start. Therefore check the arguments here, and connect to a server when the first
 /// call needs it. An error that is not a [`BackendError`] gets the kind [`ErrorKind::Configuration`], with its text as
-/// the message. A panic of a loaded `build` is an error; that of a linked one reaches the caller of `configure`.
+/// the message. A panic is an error of the kind [`ErrorKind::Panicked`].
 ///
 /// A name that is registered twice is an error when it is used.
 #[macro_export]

@@ -70,10 +70,13 @@ pub enum ErrorKind {
     Dropped,
     /// The backend panicked.
     ///
-    /// A panic that leaves a loaded backend becomes such an error in every call that returns a `Result`. Its message
-    /// names the library, the file, and the line. A panic of a linked backend becomes one in its asynchronous calls,
-    /// and in calls that threads of the host make. Otherwise it reaches the caller of the region, and the keys that the
-    /// caller was creating are left to the next one. In either case the backend stays in use.
+    /// A panic of a backend or proxy becomes such an error in every call that returns a `Result`, whether it is linked
+    /// or loaded. Its message names what provides the backend, the file, and the line. Methods that cannot fail return
+    /// their defaults, except that a mutex which cannot be made fails when it is acquired.
+    ///
+    /// The backends of `dogpile-memory`, and those that an application passes as instances or registers in code, are not
+    /// contained. Their panics reach the caller of the region, and the keys that the caller was creating are left to the
+    /// next one. In either case the backend stays in use.
     Panicked,
     /// Any other failure. Kinds that this version does not know arrive from a newer library as this one.
     Other,
