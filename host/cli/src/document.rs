@@ -68,7 +68,8 @@ impl<'t> Document<'t> {
     }
 }
 
-fn told(text: &str, error: &toml::de::Error) -> (Place, String) {
+/// Returns the place and the message of `error`.
+pub(crate) fn told(text: &str, error: &toml::de::Error) -> (Place, String) {
     let start = error.span().map_or(0, |span| span.start);
     (place_of(text, start), error.message().to_owned())
 }

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Registry};
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::arguments::{Folders, Region};
+use crate::document;
 use crate::error::CommandError;
 use crate::servers::Servers;
 
@@ -98,6 +100,18 @@ pub(crate) fn temporary_folder() -> Result<TempDir, CommandError> {
 /// Returns the text of the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path).map_err(CommandError::file("read", path))
+}
+
+/// Reads the TOML file at `path`.
+///
+/// # Errors
+/// If it cannot be read, or its text is not valid. The error names the place.
+pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, CommandError> {
+    let text = read(path)?;
+    toml::from_str(&text).map_err(|error| {
+        let (document::Place { line, column }, problem) = document::told(&text, &error);
+        CommandError::other(format!("{}, line {line}, column {column}: {problem}", path.display()))
+    })
 }
 
 /// Writes `text` to the file at `path`.

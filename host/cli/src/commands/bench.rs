@@ -60,6 +60,8 @@ pub(super) fn run(asked: &Bench, json: bool) -> Answered {
     let region = workplace::open(&asked.region)?;
     let keys = load::keys(asked.keys);
     let value = "x".repeat(usize::try_from(asked.size).unwrap_or(usize::MAX));
+    // A store that fails is reported for one key, and not for hundreds of them.
+    keys.first().map_or(Ok(()), |key| region.set(key, value.clone()))?;
     let all = || keys.chunks(500);
     all().try_for_each(|keys| region.set_multi(keys.iter().map(|key| (key, value.clone()))))?;
     let noted = load::run(&region, &keys, asked, !json);

@@ -83,7 +83,7 @@ dogpile_tests::needs_redis! {
         server.kill();
         let answer = place.run(&["bench", "a", "--operations", "5"]);
         assert_eq!(answer.code, 1);
-        assert!(answer.err.starts_with("error: region \"a\" could not"), "{}", answer.err);
+        assert!(answer.err.starts_with("error: region \"a\" could not set \"dogpile-bench-"), "{}", answer.err);
     }
 }
 

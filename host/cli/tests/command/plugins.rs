@@ -394,3 +394,19 @@ fn arguments_of_an_unknown_entry_point_are_refused() {
     assert_eq!(answer.code, 1);
     assert!(answer.err.contains("did you mean \"acme.shelf\"?"), "{}", answer.err);
 }
+
+#[test]
+fn broken_toml_is_reported_with_its_place() {
+    let place = packed();
+    place.write("arguments.toml", "a = 1\nx = [\n");
+    let library = "plugins/libacme_dogpile_dylib.so";
+    for rest in [
+        &["verify", library, "--arguments", "arguments.toml"][..],
+        &["pack", library, "--manifest", "arguments.toml", "--out", "out"],
+    ] {
+        let (code, refused) = place.json(&[&["plugins"], rest].concat());
+        let error = refused["error"].as_str().unwrap();
+        assert!(code == 1 && error.starts_with("arguments.toml, line 2, column "), "{error}");
+        assert!(error.ends_with(": unclosed array, expected `]`"), "{error}");
+    }
+}

@@ -123,9 +123,7 @@ fn leased(setup: Setup, asked: &Verify, library: &Path, entry: &ManifestEntry) -
 }
 
 fn tables(path: Option<&Path>) -> Result<toml::Table, CommandError> {
-    let Some(path) = path else { return Ok(toml::Table::new()) };
-    let text = workplace::read(path)?;
-    toml::from_str(&text).map_err(|error| CommandError::other(format!("{}: {error}", path.display())))
+    path.map_or_else(|| Ok(toml::Table::new()), workplace::read_toml)
 }
 
 /// Returns the tables of arguments by entry point. Refuses a table of an entry point that the library does not have.

@@ -65,8 +65,7 @@ fn described(asked: &Pack, copy: &Path) -> Result<Manifest, CommandError> {
 fn completed(mut described: Manifest, written: Option<&Path>) -> Result<Manifest, CommandError> {
     let Some(path) = written else { return Ok(described) };
     // Its permissions do not matter: the user named the file, and only its text is read.
-    let manifest: Manifest = toml::from_str(&workplace::read(path)?)
-        .map_err(|error| CommandError::other(format!("{}: {error}", path.display())))?;
+    let manifest: Manifest = workplace::read_toml(path)?;
     plugin_files::agree(path, &manifest, &described.entry_points)?;
     (described.name, described.version) = (manifest.name, manifest.version);
     Ok(described)
