@@ -3,9 +3,10 @@
 use dogpile_sdk::Metadata;
 
 use super::elsewhere::{Tried, try_elsewhere};
+use super::found::Found;
 use super::led::Led;
 use super::patience::Patience;
-use super::port::{Found, Port, Report, erase};
+use super::port::{Port, Report, erase};
 use super::rescue::keep_of_slot;
 use super::running::{leave_all, run_creation, task_of, unlock};
 use super::slot::{Settled, Slot};

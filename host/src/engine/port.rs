@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use dogpile_sdk::{BackendError, CreationTime, Fence, Metadata};
 
 use super::failure::{LockError, SharedFailure};
+use super::found::Found;
 use super::gate::{CreationInfo, GateKey, Gates, HeldMutex, Leader, Role};
 use super::leadership::Queued;
 use super::store_in_progress::StoreInProgress;
 use super::task::{Batch, Elsewhere, Limits, Old};
 use crate::created::Terms;
-use crate::decision::Reading;
 use crate::policy::Policy;
 
 /// What a call of the protocol works on. A key is named by its place among the keys of the call.
@@ -167,20 +167,6 @@ pub(crate) trait Port {
 
     /// Reports something that the caller does not get to see.
     fn report(&self, report: Report<'_>);
-}
-
-/// What was read of a key, and the metadata if a value is stored.
-#[derive(Clone, Debug)]
-pub(crate) struct Found<V> {
-    pub(crate) reading: Reading<V>,
-    pub(crate) metadata: Option<Metadata>,
-}
-
-impl<V> Found<V> {
-    /// Returns what was read of a key that is not stored.
-    pub(crate) fn missing() -> Self {
-        Found { reading: Reading::Missing, metadata: None }
-    }
 }
 
 /// A key that is to be created, by its place.

@@ -6,10 +6,11 @@ use std::time::Instant;
 use dogpile_sdk::CreationTime;
 
 use super::creation::SharedError;
+use super::found::Found;
 use super::gate::Role;
 use super::leadership::Leadership;
 use super::led::Led;
-use super::port::{Found, Made, Port, Report, Storing, Wanted, erase};
+use super::port::{Made, Port, Report, Storing, Wanted, erase};
 use super::rescue::{forget_failures, keep, rescue};
 use super::slot::Settled;
 use super::task::{Batch, Old, Task};

@@ -2,7 +2,7 @@
 
 use dogpile_sdk::Metadata;
 
-use super::port::Found;
+use super::found::Found;
 use crate::decision::Reading;
 use crate::outcome::Outcome;
 use crate::policy::Policy;

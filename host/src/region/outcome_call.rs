@@ -23,7 +23,9 @@ use crate::observe::Request;
 use crate::outcome::Served;
 use crate::value::CacheValue;
 
-/// Calls that return a [`Served`] for each key: the value, how the call got it, and its age.
+/// Calls that return a [`Served`] for each key.
+///
+/// It contains the value, how the call got it, its age, and whether the call stored it.
 ///
 /// [`CallOptions::with_outcome`] creates it. The calls do what those without an outcome do. A hit takes somewhat longer,
 /// because the age is needed.

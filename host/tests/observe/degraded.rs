@@ -61,7 +61,7 @@ const CREATIONS: [Form; 10] = [
 ];
 
 /// Makes a call of each form after `wait` seconds of an outage in which a value was created.
-fn check(form: Form, store: Failing, wait: u64) {
+fn check(form: Form, store: &Failing, wait: u64) {
     let (name, call) = form;
     // A value that was created in an outage is kept for a second, which may be over on a busy machine.
     for _ in 0..20 {
@@ -89,8 +89,8 @@ fn check(form: Form, store: Failing, wait: u64) {
 fn value_without_the_backend_is_degraded_in_all_forms() {
     for form in READS.into_iter().chain(CREATIONS) {
         for wait in [0, 60] {
-            check(form, Failing::default(), wait);
-            check(form, Failing::immediate(), wait);
+            check(form, &Failing::default(), wait);
+            check(form, &Failing::immediate(), wait);
         }
     }
 }

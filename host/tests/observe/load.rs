@@ -46,11 +46,11 @@ struct Returned {
 
 impl Returned {
     fn value<T, E>(&mut self, result: Result<T, E>) {
-        self.values_of(1, result.map(|_| ()));
+        self.values_of(1, result.map(|value| vec![value]));
     }
 
-    fn values_of<T, E>(&mut self, keys: u64, result: Result<T, E>) {
-        *(if result.is_ok() { &mut self.values } else { &mut self.errors }) += keys;
+    fn values_of<T, E>(&mut self, keys: u64, result: Result<Vec<T>, E>) {
+        self.read(keys, result.map(|values| values.into_iter().map(Some).collect()));
     }
 
     fn read<T, E>(&mut self, keys: u64, result: Result<Vec<Option<T>>, E>) {
@@ -97,12 +97,14 @@ fn call(region: &CacheRegion, thread: u64) -> Returned {
 
 /// Requests `key`, and for some kinds other keys.
 fn call_one(region: &CacheRegion, key: &str, kind: u64, state: u64, returned: &mut Returned) {
-    let creator = move || if state % 5 == 0 { Err("planned") } else { Ok(state) };
+    let creator = move || if state.is_multiple_of(5) { Err("planned") } else { Ok(state) };
     let (two, three) = ([key, "key x"], [key, "key 0", "never"]);
-    let many = move |keys: &[&str]| if state % 5 == 0 { Err("planned") } else { Ok(vec![state; keys.len()]) };
+    let many = move |keys: &[&str]| {
+        if state.is_multiple_of(5) { Err("planned") } else { Ok(vec![state; keys.len()]) }
+    };
     let many_async = move |keys: Vec<String>| async move {
         smol::future::yield_now().await;
-        if state % 5 == 0 { Err("planned") } else { Ok(vec![state; keys.len()]) }
+        if state.is_multiple_of(5) { Err("planned") } else { Ok(vec![state; keys.len()]) }
     };
     let one_async = async move || {
         smol::future::yield_now().await;
@@ -125,7 +127,7 @@ fn call_one(region: &CacheRegion, key: &str, kind: u64, state: u64, returned: &m
         14 => returned
             .values_of(2, block_on(call().with_outcome().try_get_or_create_multi_async(&two, many_async))),
         15 => {
-            returned.values_of(2, block_on(call().detach().try_get_or_create_multi_async(&two, many_async)))
+            returned.values_of(2, block_on(call().detach().try_get_or_create_multi_async(&two, many_async)));
         }
         16 => returned.read_one(region.get::<u64>(key)),
         17 => returned.read(3, region.get_multi::<u64>(&three)),

@@ -139,7 +139,7 @@ fn each_key_of_a_multi_call_has_an_outcome() {
                 Ok::<_, &str>(keys.iter().map(|_| Created::new(2)).collect())
             };
             let served = call().get_or_create_multi_with_async(&keys("h"), deciding).await;
-            assert_eq!(served.as_ref().unwrap()[1].is_stored, true);
+            assert!(served.as_ref().unwrap()[1].is_stored);
             assert_eq!(all_shown(served), expected);
             let served = detached().get_or_create_multi_with_async(&keys("i"), deciding).await;
             assert_eq!(all_shown(served), expected);
