@@ -17,6 +17,8 @@ mod failures;
 mod handoff;
 #[path = "engine/judged_again.rs"]
 mod judged_again;
+#[path = "engine/linked_panics.rs"]
+mod linked_panics;
 #[path = "engine/lost.rs"]
 mod lost;
 #[path = "engine/outage.rs"]

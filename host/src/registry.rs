@@ -11,6 +11,7 @@ mod environment;
 mod error;
 #[cfg(feature = "plugins")]
 mod library_error;
+mod linked;
 mod name;
 mod offers;
 mod plugins;
@@ -106,19 +107,11 @@ impl Registry {
 
     fn add_linked(&self) {
         let offers = &mut self.state.write().offers;
-        let origin = |package: &str, version: &str| Origin::Linked {
-            package: package.to_owned(),
-            version: version.to_owned(),
-        };
         for entry in BackendEntry::linked() {
-            let build = |arguments| (entry.build)(arguments).map_err(Into::into);
-            let offer = Offer::backend(origin(entry.package, entry.version), build);
-            offers.insert(entry.name, offer);
+            offers.insert(entry.name, linked::backend(entry));
         }
         for entry in ProxyEntry::linked() {
-            let build = |arguments, proxied| (entry.build)(arguments, proxied).map_err(Into::into);
-            let offer = Offer::proxy(origin(entry.package, entry.version), build);
-            offers.insert(entry.name, offer);
+            offers.insert(entry.name, linked::proxy(entry));
         }
     }
 

@@ -169,7 +169,6 @@ impl BackendError {
     }
 
     /// Sets the file and line at which a backend panicked.
-    #[cfg(feature = "plugins")]
     #[must_use]
     pub(crate) fn at_location(mut self, location: impl Into<String>) -> Self {
         self.0.location = Some(location.into());
@@ -206,7 +205,7 @@ impl BackendError {
         self.0.argument.as_deref()
     }
 
-    /// Returns the file and line at which a loaded backend panicked.
+    /// Returns the file and line at which the backend panicked, if they are known.
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }

@@ -7,10 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use dogpile_abi::panic_message;
-
 use crate::completion::{Completion, Sink, log_second_outcome};
 use crate::error::{BackendError, ErrorKind};
+use crate::panicked::panicked;
 use crate::running::Running;
 
 /// The outcome of an asynchronous call, for hosts. It needs no particular executor.
@@ -65,8 +64,7 @@ impl<T: Send + 'static> Pending<T> {
         let slot = Arc::new(Slot(Mutex::new(inner)));
         let completion = Completion::to(Arc::clone(&slot) as Arc<dyn Sink<T>>);
         let running = catch_unwind(AssertUnwindSafe(|| begin(completion))).unwrap_or_else(|payload| {
-            let message = format!("the backend panicked: {}", panic_message(payload));
-            slot.deliver(Err(BackendError::new(ErrorKind::Panicked, message)));
+            slot.deliver(Err(panicked("the backend", payload)));
             Running::done()
         });
         Pending { slot, running: Some(running) }

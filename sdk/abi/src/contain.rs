@@ -1,23 +1,18 @@
 //! Panics stop at the FFI boundary. Every function that the other side may call runs inside [`contain`].
 
 use std::any::Any;
-#[cfg(feature = "plugins")]
 use std::cell::RefCell;
-#[cfg(feature = "plugins")]
-use std::panic::Location;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
 #[cfg(feature = "plugins")]
 use crate::error::AbiError;
 
-#[cfg(feature = "plugins")]
 thread_local! {
     /// The file and line of this thread's last panic.
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 /// Records where a thread panicked. A panic hook calls it, because a caught panic no longer has its location.
-#[cfg(feature = "plugins")]
 pub fn record_panic_location(location: &Location<'_>) {
     let text = location.to_string();
     // The thread may be ending. The location is lost then, and nothing else.
@@ -38,8 +33,14 @@ pub(crate) fn contain<R>(work: impl FnOnce() -> Result<R, AbiError>) -> Result<R
 #[cfg(feature = "plugins")]
 #[cold]
 fn panicked(payload: Box<dyn Any + Send>) -> AbiError {
-    let location = LAST_PANIC.try_with(RefCell::take).ok().flatten();
-    AbiError::panicked(panic_message(payload), location)
+    AbiError::panicked(panic_message(payload), take_panic_location())
+}
+
+/// Returns the file and line of this thread's last panic, and forgets it.
+///
+/// They are known if a panic hook passed them to [`record_panic_location`].
+pub fn take_panic_location() -> Option<String> {
+    LAST_PANIC.try_with(RefCell::take).ok().flatten()
 }
 
 /// Runs `work` and drops its panic. For calls that cannot return an error, such as a `Drop`.

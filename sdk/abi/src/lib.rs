@@ -60,7 +60,7 @@ mod visitor;
 
 pub use crate::attributes::Attributes;
 pub use crate::bytes::Bytes;
-pub use crate::contain::panic_message;
+pub use crate::contain::{panic_message, record_panic_location, take_panic_location};
 pub use crate::object::Object;
 pub use crate::process::{is_secure_execution, process_id};
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
@@ -68,7 +68,6 @@ pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
 pub use crate::{
     backend::{BackendObject, StableBackend},
     completion::{CompletionObject, StableCompletion},
-    contain::record_panic_location,
     error::{AbiError, AbiErrorParts},
     host::{Host, HostRef, LogRecord},
     library::{OpenError, OpenLibrary},

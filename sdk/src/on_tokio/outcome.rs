@@ -6,9 +6,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use dogpile_abi::panic_message;
-
 use crate::error::{BackendError, ErrorKind};
+use crate::panicked::panicked;
 
 /// Runs `work`, and drops it when `limit` has passed.
 pub(super) async fn within<T>(
@@ -27,10 +26,8 @@ pub(super) async fn contained<T>(
     let mut work = pin!(work);
     let outcome = poll_fn(|context| {
         // After a panic, the future is not polled again. The backend itself stays in use, as after every panic.
-        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))).unwrap_or_else(|payload| {
-            let message = format!("the backend panicked: {}", panic_message(payload));
-            Poll::Ready(Err(BackendError::new(ErrorKind::Panicked, message)))
-        })
+        catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)))
+            .unwrap_or_else(|payload| Poll::Ready(Err(panicked("the backend", payload))))
     })
     .await;
     outcome.map_err(|error| if error.operation().is_some() { error } else { error.during(operation) })

@@ -17,6 +17,7 @@ use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
+use crate::no_mutex::NoMutex;
 use crate::operations::{MutexOperations, Operations};
 use crate::options::{Entry, Fence, StoreOptions};
 use crate::value::Bytes;
@@ -96,7 +97,6 @@ impl CacheBackend for LoadedBackend {
             Ok(mutex) => mutex.into_option().map(|object| -> Arc<dyn CacheMutex> {
                 Arc::new(LoadedMutex { object, origin: Arc::clone(&self.0.origin) })
             }),
-            // Continuing without a mutex would let creators in several processes overlap unnoticed.
             Err(error) => Some(Arc::new(NoMutex(from_abi(error, &self.0.origin).to_string()))),
         }
     }
@@ -187,33 +187,5 @@ impl fmt::Debug for LoadedMutex {
             Ok(text) => f.write_str(&text),
             Err(_) => write!(f, "a mutex of {}", self.origin),
         }
-    }
-}
-
-/// Stands for a mutex that the other side failed to provide. Acquiring it returns the reason.
-#[derive(Debug)]
-struct NoMutex(String);
-
-impl NoMutex {
-    fn refuse<T>(&self) -> Result<T, BackendError> {
-        Err(BackendError::new(crate::ErrorKind::Panicked, self.0.clone()).during("get_mutex"))
-    }
-}
-
-impl CacheMutex for NoMutex {
-    fn try_acquire(&self) -> Result<bool, BackendError> {
-        self.refuse()
-    }
-
-    fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
-        self.refuse()
-    }
-
-    fn release(&self) -> Result<(), BackendError> {
-        self.refuse()
-    }
-
-    fn locked(&self) -> Result<bool, BackendError> {
-        self.refuse()
     }
 }
