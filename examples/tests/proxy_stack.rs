@@ -121,7 +121,7 @@ impl Operations for Begun {
 
     fn begin_set_multi(&self, entries: Vec<Entry>, completion: Completion<()>) -> Running {
         self.begin(completion, |shelf| {
-            entries.into_iter().for_each(|entry| shelf.set(&entry.key, entry.value))
+            entries.into_iter().for_each(|entry| shelf.set(&entry.key, entry.value));
         })
     }
 
