@@ -159,7 +159,7 @@ pub fn begun_multi_calls_accept_repeated_keys(setup: &Setup) -> Outcome {
     [key, &other.0].into_iter().try_for_each(|key| ensure_absent(&*subject.backend, key))
 }
 
-/// Large values of single calls are read by multi calls, and the reverse, whether the calls are blocking or not.
+/// Large values of single calls are read by multi calls, and the reverse. This holds for blocking and other calls.
 pub fn begun_multi_calls_pass_large_values(setup: &Setup) -> Outcome {
     let subject = Subject::new(setup)?;
     let entries = fresh_large(setup, &*subject.backend, 3);

@@ -75,8 +75,8 @@ pub fn threads_that_set_many_keys_together_lose_nothing(setup: &Setup) -> Outcom
     ensure_all(&*backend, &entries.concat())
 }
 
-/// `set_multi` calls that store the same keys in different orders neither fail nor wait for each other forever. Each key
-/// ends with one of its values.
+/// `set_multi` calls with the same keys in different orders neither fail nor deadlock. Each key ends with one of its
+/// values.
 pub fn overlapping_set_multi_calls_leave_one_value_per_key(setup: &Setup) -> Outcome {
     let (backend, keys) = (setup.backend()?, setup.fresh_keys(40));
     let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();
@@ -100,7 +100,8 @@ pub fn overlapping_set_multi_calls_leave_one_value_per_key(setup: &Setup) -> Out
     Ok(())
 }
 
-/// `delete_multi` and `get_multi` neither fail nor wait forever while `set_multi` stores the same keys in another order.
+/// `delete_multi` and `get_multi` neither fail nor deadlock with a `set_multi`. All have the same keys, in different
+/// orders.
 pub fn overlapping_multi_calls_do_not_fail(setup: &Setup) -> Outcome {
     let (backend, keys) = (setup.backend()?, setup.fresh_keys(40));
     let values: Vec<_> = (0..THREADS).map(|thread| of_thread(setup, &*backend, thread)).collect();

@@ -124,7 +124,7 @@ pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
     works_on(setup, &*backend)
 }
 
-/// The backend can be built, used, and dropped on a thread that runs an asynchronous program.
+/// The backend can be built, used, and dropped inside an asynchronous runtime.
 ///
 /// A blocking client that starts a runtime of its own for each call panics there.
 pub fn calls_work_inside_an_async_runtime(setup: &Setup) -> Outcome {

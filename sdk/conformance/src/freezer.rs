@@ -1,4 +1,4 @@
-//! [`Freezer`]: how the store of a setup is made to stop replying, and to reply again.
+//! [`Freezer`]: makes the store of a setup stop replying, and reply again.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 type Switch = dyn Fn() + Send + Sync;
 
-/// How the store of a setup is made to stop replying, and to reply again.
+/// The switches that make the store of a setup stop replying, and reply again.
 pub(crate) struct Freezer {
     /// The longest time that a call may take while the store does not reply.
     pub(crate) bound: Duration,

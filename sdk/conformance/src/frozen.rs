@@ -87,7 +87,7 @@ pub fn acquire_until_of_a_frozen_store_ends_by_its_deadline(setup: &Setup) -> Ou
     all_within(wait + LATE, &calls)
 }
 
-/// `acquire` of the lease store ends by its deadline, and its other calls within the bound.
+/// `acquire` of a lease store ends by its deadline. Its other calls end within the bound.
 pub fn lease_store_calls_to_a_frozen_store_end_in_time(setup: &Setup) -> Outcome {
     let (freezer, store, key) = (setup.freezer()?, setup.lease_store()?, setup.fresh_key());
     let lease = Duration::from_secs(600);

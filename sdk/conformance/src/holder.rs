@@ -1,4 +1,4 @@
-//! A child process that holds a mutex until it is killed, and follows orders until then.
+//! A child process that holds a mutex and follows orders until it is killed.
 
 use std::env;
 use std::fmt;

@@ -53,8 +53,7 @@ pub fn mutex_of_another_process_cannot_be_released(setup: &Setup) -> Outcome {
     try_acquire(&*mutex, false, "after a release that failed")
 }
 
-/// A holder that cannot renew its lease keeps the mutex for most of the lease that is claimed. A lease that is shorter
-/// endangers holders that are only slow.
+/// A stopped holder keeps its mutex for most of the claimed lease. A shorter lease endangers holders that are only slow.
 pub fn stopped_holder_keeps_its_mutex_for_most_of_a_lease(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let lease = setup.lease()?.length;
@@ -98,7 +97,7 @@ pub fn stopped_holder_learns_that_it_lost_its_mutex(setup: &Setup) -> Outcome {
     release(&*mutex)
 }
 
-/// If the store checks fences, a holder stopped for longer than its lease does not replace the next holder's value.
+/// A holder stopped for longer than its lease cannot store a value. This holds if the store checks fences.
 pub fn value_of_a_stopped_holder_is_not_stored(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     if !backend.capabilities().fencing {

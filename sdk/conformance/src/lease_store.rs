@@ -95,7 +95,7 @@ pub fn lock_is_held_from_acquire_to_release(setup: &Setup) -> Outcome {
     lock.locked(false, "after release()")
 }
 
-/// A second acquisition with the same token succeeds, because the reply to the first one may have been lost.
+/// A second acquisition with the same token succeeds. The reply to the first one may have been lost.
 pub fn acquire_succeeds_again_for_its_own_token(setup: &Setup) -> Outcome {
     let lock = Lock::new(setup)?;
     for _ in 0..3 {
@@ -106,7 +106,7 @@ pub fn acquire_succeeds_again_for_its_own_token(setup: &Setup) -> Outcome {
     lock.locked(false, "after one release() of a lock that was acquired three times")
 }
 
-/// A token that does not own the lock neither acquires it, nor renews it, nor releases it.
+/// A foreign token neither acquires a held lock, nor renews it, nor releases it.
 pub fn foreign_token_changes_nothing(setup: &Setup) -> Outcome {
     let lock = Lock::new(setup)?;
     lock.acquire("ours", LONG, true, "of a free lock")?;

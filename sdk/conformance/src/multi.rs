@@ -136,7 +136,7 @@ pub fn last_value_of_a_repeated_key_is_stored(setup: &Setup) -> Outcome {
     ensure_multi(&*backend, &[(key, Some(&two)), (&other.0, Some(&other.1))])
 }
 
-/// A key that one request names twice, or that an earlier request named, is deleted without an error.
+/// A request to delete may name a key twice, or one that is already deleted.
 pub fn repeated_keys_are_deleted(setup: &Setup) -> Outcome {
     let backend = setup.backend()?;
     let (entries, absent) = (stored(setup, &*backend, 4)?, setup.fresh_key());

@@ -120,8 +120,9 @@ impl Setup {
         self
     }
 
-    /// Claims that each call ends within `bound` while the store does not reply, and that the next one succeeds when it
-    /// replies again.
+    /// Claims that each call ends within `bound` while the store does not reply.
+    ///
+    /// When the store replies again, the next call must succeed.
     ///
     /// `freeze` makes the store stop replying and `thaw` makes it reply again, for example by the signals `SIGSTOP` and
     /// `SIGCONT` to a server that the test started. `thaw` may be called several times. No other case of this setup runs
@@ -138,7 +139,7 @@ impl Setup {
         self
     }
 
-    /// Sets the time for which the backend may leave a store alone that failed to reply. Default: zero.
+    /// Sets the time for which the backend avoids a store that failed. Default: zero.
     ///
     /// The cases of the level `frozen` wait for it after the store replies again. The next call then succeeds.
     #[must_use]

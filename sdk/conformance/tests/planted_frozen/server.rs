@@ -60,7 +60,7 @@ impl Server {
 
     /// Receives the request for a lock to which no reply came in time.
     pub(crate) fn receive(&self, key: &str, token: &str) {
-        // Nobody releases the lock of a token that is not known.
+        // The lock of a token that is not known is never released.
         let token = if self.bug == ForgetsLateLocks { "forgotten" } else { token };
         self.state().late.push((key.to_owned(), token.to_owned()));
     }
