@@ -33,8 +33,8 @@ pub(super) fn check_entry_points(
         None => Ok(()),
         Some(ManifestEntry { name, .. }) => Err(CommandError::other(format!(
             "the library provides {name:?}, but names that begin with {RESERVED:?} are reserved for dogpile's own \
-             plugins, and a host refuses them unless it is configured to trust the library; rename the entry point, or \
-             give --reserved"
+             plugins, and a host refuses them unless it pins the library or lists them in [plugins] reserved; rename the \
+             entry point, or give --reserved"
         ))),
     }
 }
