@@ -57,7 +57,7 @@ fn documented(structs: &[(&str, &str)]) -> Defaults {
 /// Arguments whose default depends on the backend, which the READMEs state.
 const DEPEND_ON_THE_BACKEND: [&str; 3] = ["sentinels", "startup_nodes", "thread_local_lock"];
 
-/// Returns why the default in a README is not the documented one, if it is not.
+/// Returns how the default in a README differs from the documented one.
 ///
 /// A README may leave out what follows a comma, a semicolon, or a parenthesis.
 fn difference(name: &str, listed: &str, documented: &str) -> Option<String> {

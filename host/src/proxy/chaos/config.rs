@@ -27,13 +27,15 @@ pub struct ChaosConfig {
     ///
     /// Half of the writes among them still reach the backend.
     pub timeouts: f64,
-    /// Delay of each call, at most a minute: a duration, or a table with `min` and `max`. Default: none.
+    /// Delay of each call, at most a minute. Default: none.
     ///
-    /// A call that waits for a mutex is never delayed beyond its deadline.
+    /// It is a duration, or a table with `min` and `max`. A call that waits for a mutex is never delayed beyond its
+    /// deadline.
     pub delay: ChaosDelay,
-    /// Times during which every call fails at once: a list of tables with `from` and `to`. Default: none.
+    /// Times during which every call fails at once. Default: none.
     ///
-    /// The times count from the moment at which the proxy was built. Without `to`, the backend stays down.
+    /// It is a list of tables with `from` and `to`. The times count from the moment at which the
+    /// proxy was built. Without `to`, the backend stays down.
     pub down: Vec<ChaosWindow>,
     /// Operations that fail and are delayed. Default: all.
     pub operations: Vec<ChaosOperation>,
