@@ -1,8 +1,8 @@
 //! Compilers with a known miscompilation.
 //!
 //! The list has the stable releases, from the MSRV on, that were replaced by a point release because they generate wrong
-//! code on platforms that load plugins. Other faults of compilers are not listed: a longer list would
-//! raise warnings that most people can ignore. A nightly or beta compiler is not compared.
+//! code on platforms that load plugins. Other faults of compilers are not listed: a longer list would raise
+//! warnings that most people can ignore. A nightly or beta compiler is not compared.
 
 use std::path::Path;
 

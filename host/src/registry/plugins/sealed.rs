@@ -1,7 +1,8 @@
 //! Opens pinned libraries from sealed memory files.
 //!
-//! Such a file holds exactly the bytes that were compared with the pin. A file could be replaced between the comparison and the moment when the dynamic linker reads it. A sealed memory
-//! file cannot be changed, not even by this process. Libraries with the same contents are opened once.
+//! A file could be replaced after it was compared with its pin, and before the dynamic linker reads it. A sealed memory file
+//! holds the bytes that were compared, and cannot be changed, not even by this process. Libraries with the same contents
+//! are opened once.
 
 use std::collections::BTreeMap;
 use std::fs::File;
