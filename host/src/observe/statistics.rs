@@ -35,7 +35,7 @@ pub struct RegionStatistics {
     ///
     /// They created the value, or got one that was created a moment ago. The rule is the same for all forms of calls.
     pub degraded: u64,
-    /// Requests of `get` that found no value that they may return, also because the backend failed.
+    /// Requests of `get` that found no value to return, also because the backend failed.
     pub not_found: u64,
     /// Requests that returned an error.
     pub failed: u64,

@@ -63,7 +63,7 @@ impl CallOptions<'_> {
             }
             Ok(reading) => {
                 let found = Found { reading, metadata: ManuallyDrop::into_inner(old) };
-                // Some options matter only here, so that a hit does not ask for them.
+                // Some options matter only here, so that a hit does not read them.
                 otherwise(current, mangled, self.policy(current), found)
             }
             Err(unread) => {

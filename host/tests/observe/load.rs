@@ -243,7 +243,7 @@ fn requests_are_counted_once_while_the_backend_fails_at_times() {
 }
 
 #[test]
-fn requests_are_counted_once_while_calls_go_on_without_the_backend() {
+fn requests_without_a_backend_are_counted_once() {
     let store = Arc::new(Failing::default());
     let config = RegionConfig::from_instance(store.clone()).statistics(true);
     let config = config.on_backend_failure(OnBackendFailure::Degrade);

@@ -93,7 +93,7 @@ fn shown<E: std::fmt::Debug>(served: Result<Served<i32>, E>) -> (Outcome, bool) 
 }
 
 #[test]
-fn served_value_tells_whether_it_was_stored() {
+fn served_value_reports_whether_it_was_stored() {
     let store = Arc::new(Failing::default());
     let region = region(over(&store));
     let call = || region.options().with_outcome();
