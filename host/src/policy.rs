@@ -239,8 +239,6 @@ pub(crate) struct Overrides {
     pub(crate) lifetimes: Lifetimes,
     /// Whether the call waits for its creator without the hard limit. It matters to misses alone.
     pub(crate) has_no_hard_limit: bool,
-    /// Whether the failure of the call's creator is not shared. It matters to misses alone.
-    pub(crate) shares_no_failures: bool,
 }
 
 impl Overrides {
@@ -268,9 +266,6 @@ impl Overrides {
         let mut policy = policy.with(&self.lifetimes);
         if self.has_no_hard_limit {
             policy.creator_timeout.hard = None;
-        }
-        if self.shares_no_failures {
-            policy.on_creator_failure = OnCreatorFailure::Next;
         }
         policy
     }

@@ -40,7 +40,7 @@ fn evaluate_filtered<A, T: CacheValue, E: fmt::Display, P: ShouldCache<T>>(
     arguments: A,
     mut original: impl FnMut(A) -> Result<T, E>,
 ) -> Result<T, E> {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     let mut progress = Progress::Waiting(arguments);
     let found = options.get_or_decide(key, || {
@@ -99,7 +99,7 @@ where
     E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<T> + Send + 'static,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     let progress = Arc::new(Mutex::new(Progress::Waiting(arguments)));
     let (calling, called, created) = (Arc::clone(&progress), original.clone(), key.to_owned());

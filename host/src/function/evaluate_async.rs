@@ -24,7 +24,7 @@ where
     P: ShouldCache<O::Value>,
     Fut: Future<Output = R>,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     let mut progress = Progress::Waiting((original, arguments));
     // Boxed, so that it can outlive the creation, and so that the future of a hit stays small.
@@ -67,7 +67,7 @@ where
     P: ShouldCache<O::Value> + Send + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let region = options.region_name();
     // Borrowed mutably, because a shared borrow is `Send` only if the arguments are `Sync`.
     let (borrowed, called) = (&mut arguments, original.clone());

@@ -37,7 +37,7 @@ fn try_evaluate_many<K: Clone, M: ManyValues<K>, E: fmt::Display, P: ShouldCache
     mut original: impl FnMut(&[K]) -> Result<M, E>,
 ) -> Result<M, CreateError<E>> {
     let by_key = by_key(call.options.region_name(), keys, arguments)?;
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let found = options.get_or_decide_multi(keys, |keys| {
         let missing: Vec<K> = keys.iter().filter_map(|key| by_key.get(key).copied().cloned()).collect();
         original(&missing).map(|made| Found::decide_all(keys, made.for_each(&missing), &predicate))
@@ -98,7 +98,7 @@ where
     E: fmt::Debug + fmt::Display + Send + 'static,
     P: ShouldCache<M::Value> + Clone + Send + 'static,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let by_key = by_key(options.region_name(), keys, arguments)?;
     let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
     let owned = Arc::new(owned.collect::<HashMap<String, K>>());

@@ -62,7 +62,7 @@ where
     P: ShouldCache<V>,
     Fut: Future<Output = (R, Vec<K>)>,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let (by_key, predicate) = (by_key(options.region_name(), keys, arguments)?, &predicate);
     let creator = |keys: Vec<String>| {
         let missing = keys.iter().filter_map(|key| by_key.get(key.as_str()).copied().cloned());
@@ -123,7 +123,7 @@ where
     P: ShouldCache<V> + Clone + Send + 'static,
     Fut: Future<Output = (R, Vec<K>)> + Send + 'static,
 {
-    let (options, predicate) = call.creating();
+    let FilteredCall { options, predicate } = call;
     let by_key = by_key(options.region_name(), keys, arguments)?;
     let owned = by_key.into_iter().map(|(key, argument)| (key.to_owned(), argument.clone()));
     let owned: HashMap<String, K> = owned.collect();

@@ -2,7 +2,8 @@
 //!
 //! A function cannot return an error of its region. Under `on_backend_failure = "degrade"`, the region itself goes on
 //! without its backend, so that one caller evaluates at a time and the others get its value. Under `"error"`, and for all
-//! other failures of the region, each caller evaluates. Failures of functions are not shared: see `FilteredCall::creating`.
+//! other failures of the region, each caller evaluates. So does each
+//! caller to which the failure of another one is shared: a function cannot return it, and in turn they would wait too long.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -99,14 +99,6 @@ impl<'r> FilteredCall<'r, CacheAll> {
 }
 
 impl<'r, P> FilteredCall<'r, P> {
-    /// Returns the options of a call that creates, and its predicate.
-    ///
-    /// A function cannot return the failure of another call. If failures were shared, all waiters would therefore call the
-    /// function at the same time.
-    pub(super) fn creating(self) -> (CallOptions<'r>, P) {
-        (self.options.without_shared_failures(), self.predicate)
-    }
-
     /// Creates a call that stores the values for which the closure `predicate` returns true.
     pub fn by_value<T>(options: CallOptions<'r>, predicate: P) -> Self
     where

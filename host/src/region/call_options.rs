@@ -164,14 +164,6 @@ impl<'r> CallOptions<'r> {
         self
     }
 
-    /// Returns these options for a call that cannot return the failure of another caller's creator.
-    ///
-    /// Its creator counts as one that does not share: if it fails, the next caller creates.
-    pub(crate) fn without_shared_failures(mut self) -> Self {
-        self.overrides.shares_no_failures = true;
-        self
-    }
-
     /// Returns these options for a call that creates values, and so cannot ignore that they expired.
     #[inline]
     pub(super) fn creating(mut self) -> Self {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use dogpile::{
-    CacheRegion, CreatorTimeout, OnCreatorFailure, RegionConfig, ThreadRunner, cache_multi_on_arguments,
-    cache_on_arguments,
+    CacheRegion, CreatorTimeout, RegionConfig, ThreadRunner, cache_multi_on_arguments, cache_on_arguments,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -130,73 +129,4 @@ fn function_in_the_background_without_options_has_no_hard_limit() {
     let config = RegionConfig::new("dogpile.cache.memory").async_creation_runner(Arc::new(ThreadRunner));
     PLAIN_LIMITED.configure(config.creator_timeout(HARD)).unwrap();
     assert_eq!(left_without_options(7), 7);
-}
-
-static SHARING: CacheRegion = CacheRegion::new("functions that fail");
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-static FAILED: AtomicUsize = AtomicUsize::new(0);
-
-/// Fails. Notes how many calls there are, and how many at a time.
-fn fail_alone() -> Result<u32, Refused> {
-    let running = RUNNING.fetch_add(1, Ordering::SeqCst) + 1;
-    MOST.fetch_max(running, Ordering::SeqCst);
-    thread::sleep(Duration::from_millis(20));
-    RUNNING.fetch_sub(1, Ordering::SeqCst);
-    FAILED.fetch_add(1, Ordering::SeqCst);
-    Err(Refused("planned".to_owned()))
-}
-
-#[cache_on_arguments(region = SHARING, key_name = "failing")]
-fn failing(_item: u32) -> Result<u32, Refused> {
-    fail_alone()
-}
-
-#[cache_on_arguments(region = SHARING, key_name = "failing", background)]
-fn failing_in_the_background(_item: u32) -> Result<u32, Refused> {
-    fail_alone()
-}
-
-#[cache_on_arguments(region = SHARING, key_name = "failing")]
-async fn failing_async(_item: u32) -> Result<u32, Refused> {
-    fail_alone()
-}
-
-#[cache_on_arguments(region = SHARING, key_name = "failing", detach)]
-async fn failing_detached(_item: u32) -> Result<u32, Refused> {
-    fail_alone()
-}
-
-#[cache_multi_on_arguments(region = SHARING, key_name = "failing")]
-fn failing_many(_items: &[u32]) -> Result<Vec<u32>, Refused> {
-    fail_alone().map(|value| vec![value])
-}
-
-#[cache_multi_on_arguments(region = SHARING, key_name = "failing")]
-async fn failing_many_async(_items: &[u32]) -> Result<Vec<u32>, Refused> {
-    fail_alone().map(|value| vec![value])
-}
-
-/// A function cannot return the failure of another call. Each waiter then runs it, but only one at a time.
-#[test]
-fn function_whose_failure_cannot_be_shared_runs_once_at_a_time() {
-    let config = RegionConfig::new("dogpile.cache.memory").on_creator_failure(OnCreatorFailure::Share);
-    SHARING.configure(config.async_creation_runner(Arc::new(ThreadRunner))).unwrap();
-    let forms: [fn() -> bool; 6] = [
-        || failing(7).is_err(),
-        || failing_in_the_background(7).is_err(),
-        || smol::block_on(failing_async(7)).is_err(),
-        || smol::block_on(failing_detached(7)).is_err(),
-        || failing_many(&[7]).is_err(),
-        || smol::block_on(failing_many_async(&[7])).is_err(),
-    ];
-    for (form, call) in forms.into_iter().enumerate() {
-        let before = FAILED.load(Ordering::SeqCst);
-        thread::scope(|scope| {
-            let callers: Vec<_> = (0..4).map(|_| scope.spawn(call)).collect();
-            assert!(callers.into_iter().all(|caller| caller.join().unwrap()), "form {form}");
-        });
-        assert_eq!(FAILED.load(Ordering::SeqCst) - before, 4, "form {form}");
-        assert_eq!(MOST.load(Ordering::SeqCst), 1, "form {form}");
-    }
 }
