@@ -38,6 +38,9 @@ impl Former {
 
     /// Returns whether nothing will be in progress any more.
     pub(super) fn is_over(&self) -> bool {
-        self.configured.strong_count() == 0 && self.is_idle()
+        // A creation in progress keeps the configuration, or is work of a store.
+        self.configured.strong_count() == 0
+            && self.works.iter().all(|work| work.is_done())
+            && self.gates.releases.is_done()
     }
 }

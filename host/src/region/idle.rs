@@ -50,7 +50,7 @@ impl CacheRegion {
     /// If the region is not configured.
     pub fn wait_until_idle(&self, limit: Duration) -> Result<bool, RegionError> {
         let state = self.options().state();
-        let _configured = state.current()?;
+        drop(state.current()?);
         Ok(drive(state.wait_until_idle(Blocking, limit)))
     }
 

@@ -67,6 +67,7 @@ impl CallOptions<'_> {
                 otherwise(current, mangled, self.policy(current), found)
             }
             Err(unread) => {
+                drop(ManuallyDrop::into_inner(old));
                 let read = current.read_closely(mangled, self.policy(current), unread);
                 match read.map_err(|error| current.note_failed(key, error))? {
                     (policy, Found { reading: Reading::Fresh(value), .. }) => {

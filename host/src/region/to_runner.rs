@@ -72,10 +72,18 @@ where
     });
     let ended = match drive(unless(&mut waiting, Blocking.sleep_until(until))) {
         None if may_leave(call) => return Elsewhere::Left,
-        None => match last {
-            Some(last) => drive(unless(&mut waiting, Blocking.sleep_until(last))),
-            None => Some(drive(waiting)),
-        },
+        None => {
+            // The old value may not be served any more. A runner that has not begun, perhaps because it waits for this caller,
+            // must not keep it.
+            if let Some((batch, creator)) = parts.lock().take() {
+                *call.creator.get_mut() = creator;
+                return Elsewhere::Back(batch.with_places(places));
+            }
+            match last {
+                Some(last) => drive(unless(&mut waiting, Blocking.sleep_until(last))),
+                None => Some(drive(waiting)),
+            }
+        }
         ended => ended,
     };
     match ended {
