@@ -302,7 +302,7 @@ fn path_that_cannot_be_used_is_explained() {
     let (kind, error) = place.refusal("app.sock");
     assert_eq!(kind, ErrorKind::PermissionDenied);
     assert!(
-        error.contains("all users can replace files in its folder (mode 777); run \"chmod o-w FOLDER\""),
+        error.contains("other users can replace files in its folder (mode 777); run \"chmod go-w FOLDER\""),
         "{error}"
     );
     let error = Configuration::from_toml("[statistics]\nsocket = 'a{id}'").unwrap_err().to_string();

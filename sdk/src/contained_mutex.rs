@@ -53,7 +53,8 @@ impl CacheMutex for ContainedMutex {
     }
 
     fn is_lost(&self) -> bool {
-        without_panic(|| self.mutex.is_lost()).unwrap_or_default()
+        // Then nothing is stored, as the mutex may be held by another creator.
+        without_panic(|| self.mutex.is_lost()).unwrap_or(true)
     }
 
     fn fence(&self) -> Option<Fence> {

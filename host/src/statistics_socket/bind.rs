@@ -5,7 +5,7 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -68,10 +68,8 @@ pub(super) fn bind(path: &Path) -> io::Result<Bound> {
     let locked = lock(folder)?;
     make_room(path)?;
     let socket = socket()?;
-    rustix::net::bind(&socket, &address)?;
-    // No process can connect before `listen`, so that none finds the socket with the mode of the umask.
-    let listening = fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-        .and_then(|()| fs::symlink_metadata(path))
+    bind_for_owner(&socket, &address, path)?;
+    let listening = fs::symlink_metadata(path)
         .and_then(|file| rustix::net::listen(&socket, BACKLOG).map(|()| file).map_err(Into::into));
     let file = listening.inspect_err(|_| drop(fs::remove_file(path)))?;
     drop(locked);
@@ -80,15 +78,41 @@ pub(super) fn bind(path: &Path) -> io::Result<Bound> {
     Ok(bound)
 }
 
+/// Creates the file of `socket` at `path`, with the mode 0600.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_for_owner(socket: &OwnedFd, address: &SocketAddrUnix, _path: &Path) -> io::Result<()> {
+    // The file gets the mode of the socket. Its path is not used, because another file may have it by then.
+    rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+    Ok(rustix::net::bind(socket, address)?)
+}
+
+/// Creates the file of `socket` at `path`, with the mode 0600.
+///
+/// No process can connect before `listen`, so that none finds the socket with the mode of the umask.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_for_owner(socket: &OwnedFd, address: &SocketAddrUnix, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    rustix::net::bind(socket, address)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).inspect_err(|_| drop(fs::remove_file(path)))
+}
+
 /// Locks `folder`, so that one process at a time replaces a file of a dead one. Returns its handle, which unlocks it.
 fn lock(folder: &Path) -> io::Result<File> {
     let opened = File::open(folder)?;
-    let mode = opened.metadata()?.mode();
-    if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+    let metadata = opened.metadata()?;
+    let (mode, owner, user) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != 0 && owner != user {
+        let text = format!(
+            "its folder belongs to user {owner}, which is neither root nor the user {user} of this process; use another folder"
+        );
+        return Err(problem(io::ErrorKind::PermissionDenied, text));
+    }
+    // In a folder with the sticky bit, such as /tmp, users replace only their own files.
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         return Err(problem(
             io::ErrorKind::PermissionDenied,
             format!(
-                "all users can replace files in its folder (mode {:o}); run \"chmod o-w {}\", or use another folder",
+                "other users can replace files in its folder (mode {:o}); run \"chmod go-w {}\", or use another folder",
                 mode & 0o7777,
                 folder.display()
             ),
