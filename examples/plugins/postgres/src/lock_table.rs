@@ -11,7 +11,10 @@ use crate::link::{Link, Repeat};
 use crate::server::Server;
 use crate::values::MOST_KEY_BYTES;
 
-/// The locks of all keys. They have a connection of their own, so that a renewal never waits behind a large value.
+/// The locks of all keys.
+///
+/// They have a connection of their own, so that a renewal does not wait behind the values of other keys. It waits for a
+/// fenced store of its own key.
 #[derive(Debug)]
 pub(crate) struct LockTable(Link);
 

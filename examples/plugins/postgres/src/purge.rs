@@ -35,7 +35,7 @@ impl Purges {
             let link = Arc::clone(link);
             tokio::spawn(async move {
                 if let Err(error) = purge(&link).await {
-                    log::debug!("cannot purge expired rows: {}", error_chain(&error));
+                    log::warn!("cannot purge expired rows: {}", error_chain(&error));
                 }
             });
         }

@@ -37,14 +37,22 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name("dogpile");
         }
+        if config.get_connect_timeout().is_none() {
+            // Each address gets a share of the time, so that one that does not reply leaves time for the next one.
+            let addresses = config.get_hosts().len().max(config.get_hostaddrs().len());
+            let shares = u32::try_from(addresses).unwrap_or(u32::MAX).saturating_add(1);
+            config.connect_timeout(arguments.timeout / shares);
+        }
         let name = name(&config);
         Ok(Server { config, name, schema: Schema::new(arguments), timeout: arguments.timeout })
     }
 
     /// Returns a name that all backends over the same tables share. It contains no password.
     pub(crate) fn scope(&self) -> String {
-        let database = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
-        format!("postgresql://{}/{database}/{}", self.name, self.schema.values)
+        let user = self.config.get_user().unwrap_or_default();
+        let database = self.config.get_dbname().unwrap_or(user);
+        // The server may choose a schema by the user.
+        format!("postgresql://{user}@{}/{database}/{}", self.name, self.schema.values)
     }
 
     /// Returns the server's own limit of a statement, so that it does not go on for a client that gave up.
@@ -118,10 +126,10 @@ mod tests {
     fn names_and_scopes_have_no_password() {
         let shared = server("postgresql://tea:s3cret@db1,db2:6000/shop").unwrap();
         assert_eq!(shared.name, "db1:5432,db2:6000");
-        assert_eq!(shared.scope(), "postgresql://db1:5432,db2:6000/shop/\"dogpile_cache\"");
+        assert_eq!(shared.scope(), "postgresql://tea@db1:5432,db2:6000/shop/\"dogpile_cache\"");
         assert!(!format!("{shared:?}").contains("s3cret"));
         let local = server("host=/run/postgresql user=tea password=s3cret").unwrap();
-        assert_eq!(local.scope(), "postgresql:///run/postgresql:5432/tea/\"dogpile_cache\"");
+        assert_eq!(local.scope(), "postgresql://tea@/run/postgresql:5432/tea/\"dogpile_cache\"");
     }
 
     #[test]
