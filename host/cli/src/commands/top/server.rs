@@ -153,7 +153,9 @@ impl Server {
                     (line, rest) = next;
                 }
                 if let Some(error) = line.strip_prefix(b"-") {
-                    return Err(io::Error::other(format!("it replied {}", String::from_utf8_lossy(error))));
+                    // Not the whole message: it may quote the password.
+                    let kind = error.split(|byte| *byte == b' ').next().unwrap_or_default();
+                    return Err(io::Error::other(format!("it refused: {}", String::from_utf8_lossy(kind))));
                 }
                 let length =
                     line.strip_prefix(b"$").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
@@ -282,7 +284,7 @@ mod tests {
         assert_eq!(request, "*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$6\r\ns$\r\n$3\r\n*1\r\n$4\r\nINFO\r\n");
         assert_eq!(with.whole(b"+OK\r\n$5\r\nab").unwrap(), None);
         assert_eq!(with.whole(b"+OK\r\n$5\r\na:1\r\n\r\n").unwrap(), Some("a:1\r\n".to_owned()));
-        assert_eq!(with.whole(b"-WRONGPASS no\r\n").unwrap_err().to_string(), "it replied WRONGPASS no");
+        assert_eq!(with.whole(b"-WRONGPASS no\r\n").unwrap_err().to_string(), "it refused: WRONGPASS");
         let error = server(Kind::Redis, None).whole(b"HTTP/1.1\r\n").unwrap_err();
         assert_eq!(error.to_string(), "its reply is not that of Redis");
     }

@@ -50,7 +50,11 @@ fn create(out: &Path) -> Result<(), CommandError> {
             "{out} is not a folder; name a folder, or an archive that ends in .tar.gz"
         )));
     }
-    fs::create_dir_all(out).map_err(CommandError::file("made", out))?;
+    let mut folders = fs::DirBuilder::new();
+    // Hosts refuse a folder to which others can write, and those above it.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o755);
+    folders.recursive(true).create(out).map_err(CommandError::file("made", out))?;
     make_private(out, 0o755)
 }
 
