@@ -43,7 +43,8 @@ impl LibraryDescription {
         let path = path.as_ref();
         let failed = |problem| LibraryError { path: path.to_owned(), problem };
         let canonical = canonical(path)?;
-        let Opened { library: opened, sha256 } = open(&canonical, pin, &Rules::default()).map_err(failed)?;
+        let Opened { library: opened, inspected } =
+            open(&canonical, pin, &Rules::default()).map_err(failed)?;
         Ok(LibraryDescription {
             package: opened.package().to_owned(),
             version: opened.version().to_owned(),
@@ -51,7 +52,7 @@ impl LibraryDescription {
             abi_version: opened.abi_version().to_owned(),
             compiler: opened.compiler().to_owned(),
             miscompilation: compiler::miscompilation(opened.compiler()),
-            sha256,
+            sha256: inspected.sha256().to_owned(),
             entry_points: entries_of(opened).map_err(failed)?,
             path: canonical,
         })

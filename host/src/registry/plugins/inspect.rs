@@ -2,6 +2,7 @@
 //!
 //! A truncated library would end the process with SIGBUS, and opening any library runs its initializers.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use object::read::NameOrOrdinal;
@@ -28,8 +29,14 @@ const MAX_BYTES: u64 = 1 << 30;
 pub(super) struct Inspected {
     /// The contents of the file.
     pub(super) bytes: Vec<u8>,
-    /// The hexadecimal SHA-256 of the contents, in lower case.
-    pub(super) sha256: String,
+    sha256: OnceCell<String>,
+}
+
+impl Inspected {
+    /// Returns the hexadecimal SHA-256 of the contents, in lower case. It is computed when it is first needed.
+    pub(super) fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| sha256_hex(&self.bytes))
+    }
 }
 
 /// Reads the library at the canonical `path`. Returns an error unless it can be opened without harm.
@@ -42,10 +49,12 @@ pub(super) fn read(
 ) -> Result<Inspected, LibraryProblem> {
     let bytes = file::read(path, MAX_BYTES).map_err(refused)?;
     permission::check_folder(path.parent().unwrap_or(path)).map_err(refused)?;
-    let sha256 = sha256_hex(&bytes);
-    check_hash(&sha256, announced, pins)?;
-    check_content(&bytes)?;
-    Ok(Inspected { bytes, sha256 })
+    let inspected = Inspected { bytes, sha256: OnceCell::new() };
+    if announced.is_some() || !pins.is_empty() {
+        check_hash(inspected.sha256(), announced, pins)?;
+    }
+    check_content(&inspected.bytes)?;
+    Ok(inspected)
 }
 
 /// Converts to the problem of a library.

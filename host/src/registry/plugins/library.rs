@@ -75,8 +75,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, LibraryError> {
 /// A library that was opened.
 pub(super) struct Opened {
     pub(super) library: OpenLibrary,
-    /// The hexadecimal SHA-256 of its file.
-    pub(super) sha256: String,
+    pub(super) inspected: Inspected,
 }
 
 /// Inspects and opens the library at the canonical `path`. `announced` is the SHA-256 in its manifest.
@@ -95,7 +94,7 @@ pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Resul
         "plugin library opened"
     );
     compiler::warn_of_miscompilation(path, library.compiler());
-    Ok(Opened { library, sha256: inspected.sha256 })
+    Ok(Opened { library, inspected })
 }
 
 /// Opens the library at `path`, which was inspected. If it is pinned, exactly the inspected bytes are opened.

@@ -44,12 +44,12 @@ static SEALED: Mutex<BTreeMap<String, Sealed>> = Mutex::new(BTreeMap::new());
 pub(super) fn open(path: &Path, inspected: &Inspected) -> Result<OpenLibrary, LibraryProblem> {
     let mut all = SEALED.lock();
     let number = all.len();
-    let sealed = match all.get_mut(&inspected.sha256) {
+    let sealed = match all.get_mut(inspected.sha256()) {
         Some(sealed) => sealed,
         None => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let sealed = Sealed::new(&name, &inspected.bytes, number, Path::new(OPEN_FILES))?;
-            all.entry(inspected.sha256.clone()).or_insert(sealed)
+            all.entry(inspected.sha256().to_owned()).or_insert(sealed)
         }
     };
     if let Some(opened) = sealed.opened {
