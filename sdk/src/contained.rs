@@ -19,7 +19,7 @@ use crate::value::CachedValue;
 
 /// A backend whose panics are errors of the kind [`ErrorKind::Panicked`](crate::ErrorKind::Panicked).
 ///
-/// Methods that cannot fail return the trait's default if the backend panics. A panic of a call that
+/// Methods that cannot fail return the trait's default if the backend panics. A mutex counts as lost then. A panic of a call that
 /// [`operations`](CacheBackend::operations) begins is the outcome of its [`Pending`](crate::Pending).
 ///
 /// Hosts wrap linked backends in it. Nothing is contained in a program that was built with `panic = "abort"`.
