@@ -16,7 +16,7 @@ fn run(gates: &Arc<Gates>, store: &Arc<Store>, queued: Queued) -> Option<u32> {
     let leadership = queued.begin(&runner, Instant::now())?;
     let mut port = ModelPort::<false>::new(gates, store);
     let created = drive(create_queued(&mut port, vec![Led { place: 0, leadership }]));
-    created.expect("no creator of this model fails").pop().map(|(value, _)| value)
+    created.expect("no creator of this model fails").pop().map(|settled| settled.value)
 }
 
 #[test]
