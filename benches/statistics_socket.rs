@@ -31,7 +31,7 @@ fn main() -> Result<(), Failure> {
         };
         let times = (0..readings).map(|_| read()).collect::<Result<Vec<f64>, io::Error>>()?;
         let median = Summary::of(times).median;
-        println!("{:34}{median:>12.0}{:>12.1}", format!("{count} regions"), length as f64 / 1024.0);
+        println!("{:34}{median:>12.0}{:>12.1}", format!("regions: {count}"), length as f64 / 1024.0);
     }
     while_read(rounds, hits)
 }
@@ -69,7 +69,7 @@ fn while_read(rounds: usize, hits: usize) -> Result<(), Failure> {
     println!("\n{:34}{:>12}{:>12}", "a hit of a hot key, in ns", "a hit", "more");
     let (quiet, more) = (Summary::of(quiet).median, Summary::of(more).median);
     println!("{:34}{quiet:>12.1}", "the socket is open");
-    println!("{:34}{:>12.1}{more:>12.1}", "10 regions, read 10 times a second", quiet + more);
+    println!("{:34}{:>12.1}{more:>12.1}", "regions: 10, read 10 times a second", quiet + more);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use dogpile::{
     CacheRegion, CreateError, CreatorTimeout, FailSafe, ManualClock, OnStale, RegionConfig, RegionError,
     ThreadRunner,
 };
+use dogpile_tests::desk::Desk;
 use dogpile_tests::regions::{START, region_of};
 use dogpile_tests::scripted::Scripted;
 use dogpile_tests::threads::{block_on, until};
@@ -140,6 +141,39 @@ fn stale_value_is_judged_again_at_the_limit() {
             caller.join().unwrap()
         });
         assert_eq!(got, NEW, "{name}");
+    }
+}
+
+/// A caller takes its creation back from a runner that has not begun, if the old value was invalidated meanwhile.
+#[test]
+fn creation_that_no_runner_begins_is_taken_back() {
+    let forms: [(&str, fn(&CacheRegion) -> u32); 2] = [
+        ("one key", |region| region.options().background().get_or_create("key", || NEW).unwrap()),
+        ("several keys", |region| {
+            let creator = |keys: &[&str]| vec![NEW; keys.len()];
+            region.options().background().get_or_create_multi(&["key"], creator).unwrap()[0]
+        }),
+    ];
+    for (name, call) in forms {
+        let desk = Arc::new(Desk::default());
+        let base = RegionConfig::from_instance(Scripted::new()).async_creation_runner(desk.clone());
+        let region = region_of("taken back", soft_limit(base.expiration_time(1000)));
+        region.set("key", OLD).unwrap();
+        region.invalidate_soft().unwrap();
+        let (sender, got) = channel();
+        thread::scope(|scope| {
+            scope.spawn(|| sender.send(call(&region)));
+            let kept = parking_lot::Mutex::new(Vec::new());
+            until("the runner has the creation", || {
+                kept.lock().append(&mut desk.take());
+                !kept.lock().is_empty()
+            });
+            region.invalidate().unwrap();
+            let created = got.recv_timeout(10 * LIMIT);
+            // Without the creation, a caller that still waits would never return.
+            kept.lock().clear();
+            assert_eq!(created, Ok(NEW), "{name}");
+        });
     }
 }
 

@@ -70,14 +70,18 @@ where
             Some(Ok(Ok(_))) | None => {}
         }
     });
+    let take_back = |call: &mut Call<'a, T, C, Blocking>| {
+        let (batch, creator) = parts.lock().take()?;
+        *call.creator.get_mut() = creator;
+        Some(Elsewhere::Back(batch.with_places(places.iter().copied())))
+    };
     let ended = match drive(unless(&mut waiting, Blocking.sleep_until(until))) {
         None if may_leave(call) => return Elsewhere::Left,
         None => {
             // The old value may not be served any more. A runner that has not begun, perhaps because it waits for this caller,
-            // must not keep it.
-            if let Some((batch, creator)) = parts.lock().take() {
-                *call.creator.get_mut() = creator;
-                return Elsewhere::Back(batch.with_places(places));
+            // must not keep the creation.
+            if let Some(back) = take_back(call) {
+                return back;
             }
             match last {
                 Some(last) => drive(unless(&mut waiting, Blocking.sleep_until(last))),
@@ -90,11 +94,8 @@ where
         None => Elsewhere::LeftAtLast,
         Some(Some(Ok(values))) => Elsewhere::Ended(values),
         Some(Some(Err(panic))) => resume_unwind(panic),
-        Some(None) => match parts.lock().take() {
-            Some((batch, creator)) => {
-                *call.creator.get_mut() = creator;
-                Elsewhere::Back(batch.with_places(places))
-            }
+        Some(None) => match take_back(call) {
+            Some(back) => back,
             None => unreachable!("a runner that begins a creation ends it"),
         },
     }
