@@ -147,7 +147,8 @@ fn stale_value_is_judged_again_at_the_limit() {
 /// A caller takes its creation back from a runner that has not begun, if the old value was invalidated meanwhile.
 #[test]
 fn creation_that_no_runner_begins_is_taken_back() {
-    let forms: [(&str, fn(&CacheRegion) -> u32); 2] = [
+    type Call = fn(&CacheRegion) -> u32;
+    let forms: [(&str, Call); 2] = [
         ("one key", |region| region.options().background().get_or_create("key", || NEW).unwrap()),
         ("several keys", |region| {
             let creator = |keys: &[&str]| vec![NEW; keys.len()];
