@@ -35,15 +35,15 @@ pub(super) struct Document {
 #[derive(Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PluginsTable {
-    /// The folders to search. Relative paths start at the folder of the document.
+    /// The folders to search. Relative paths start at the folder of the document. Default: none.
     pub(super) path: Vec<PathBuf>,
-    /// The only names that may be used, if set.
+    /// The only names that may be used. Default: all.
     pub(super) allow: Option<Vec<NamePattern>>,
-    /// The names that may not be used.
+    /// The names that may not be used. Default: none.
     pub(super) deny: Vec<NamePattern>,
-    /// The names beginning with `dogpile.` that plugin libraries may provide. A pinned library may provide any.
+    /// The names beginning with `dogpile.` that plugin libraries may provide. A pinned library may provide any. Default: none.
     pub(super) reserved: Vec<ReservedName>,
-    /// The required SHA-256 of each library. If any is set, libraries without one are not opened.
+    /// The required SHA-256 of each library. If any is set, libraries without one are not opened. Default: none.
     pub(super) pins: BTreeMap<String, Pin>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct StatisticsTable {
     /// The unix socket on which `dogpile top` shows the regions of the document. Default: none.
     ///
     /// Only the user of the process can connect. A relative path starts at the folder of the document. `{pid}` in it stands for
-    /// the process ID, so that each process has a socket of its own. With it, regions keep statistics by default.
+    /// the process ID: each process then has a socket of its own. With a socket, regions keep statistics by default.
     pub(super) socket: Option<Spanned<SocketPath>>,
 }
 

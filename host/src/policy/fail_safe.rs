@@ -27,7 +27,7 @@ const THROTTLE: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields, expecting = "a table such as { max_age = \"1d\", throttle = \"1s\" }")]
 #[non_exhaustive]
 pub struct FailSafe {
-    /// The age up to which an old value is served, counted from its creation. Zero turns fail-safe off.
+    /// The age up to which an old value is served, counted from its creation. Zero turns fail-safe off. Required.
     #[serde(with = "seconds")]
     pub max_age: Duration,
     /// The time after a failure without further calls of the creator. Calls of the key in this process get the old

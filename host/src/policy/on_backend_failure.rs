@@ -10,15 +10,15 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum OnBackendFailure {
-    /// The call returns the error. The default. A cached function, which cannot, evaluates for each caller.
+    /// The call returns the error. The default. A cached function cannot return it, and runs for each caller.
     #[default]
     Error,
     /// The call goes on without the backend.
     ///
-    /// Reads are misses. One caller of the process creates a missing key at a time, and others get its value, also for up
-    /// to one second afterwards, even if the backend works again by then. Values are not stored. `delete` succeeds: it is
-    /// queued, and made when the backend works again. Until then, the key is a miss. A value that `set` cannot store is
-    /// deleted in the same way.
+    /// Reads are misses. In each process, one caller at a time creates a missing key. Its value serves the others for up
+    /// to one second, even if the backend works again by then. Values are not stored. `delete` succeeds: the deletion is
+    /// queued, and is made when the backend works again. Until then, the key is a miss. A value that `set` cannot store
+    /// is deleted in the same way.
     Degrade,
 }
 

@@ -1,16 +1,16 @@
-//! [`OnCreatorFailure`]: what callers get that waited for a creator which failed.
+//! [`OnCreatorFailure`]: what the waiters of a failed creator get.
 
 use serde::Deserialize;
 
-/// What callers get that waited for a creator which failed.
+/// What the waiters of a failed creator get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum OnCreatorFailure {
-    /// The next caller creates, one at a time. The default.
+    /// The next waiter creates, one at a time. The default.
     #[default]
     Next,
-    /// All of them get [`CreateError::Shared`](crate::CreateError::Shared), at once.
+    /// All waiters get [`CreateError::Shared`](crate::CreateError::Shared), at once.
     Share,
 }
 

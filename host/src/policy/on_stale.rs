@@ -6,7 +6,7 @@ use std::time::Duration;
 use dogpile_sdk::seconds;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
-/// What callers of `get_or_create` get that find a stale value. In a configuration, it is `"serve"`, `"serve_all"`,
+/// What callers of `get_or_create` get if they find a stale value. In a configuration, it is `"serve"`, `"serve_all"`,
 /// `"wait"`, or `{ wait_at_most = "200ms" }`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

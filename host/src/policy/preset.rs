@@ -14,7 +14,7 @@ use super::on_stale::OnStale;
 use super::share::Share;
 use crate::expiration::Expiration;
 
-/// Settings of a region that fit together. Each setting that is given as well overrides the preset's.
+/// Settings of a region that fit together. A setting that is given explicitly overrides the preset's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -27,8 +27,8 @@ pub enum Preset {
     Dogpile,
     /// Rather an old value than an error or a long wait.
     ///
-    /// * `fail_safe = { max_age = "1d", throttle = "1s" }`: an outage of one night is bridged. A source that recovers is
-    ///   noticed within a second, and a source that is down is not flooded meanwhile.
+    /// * `fail_safe = { max_age = "1d", throttle = "1s" }`: old values bridge an outage, up to an age of one day. A source that
+    ///   recovers is noticed within a second, and a source that is down is not flooded meanwhile.
     /// * `stale = "serve_all"` and `early_refresh = 0.8`: no caller pays for a refresh, if its creator owns what it uses.
     /// * `jitter = "10%"`: values that were created together do not expire together.
     /// * `creator_timeout = { soft = "1s", hard = "30s" }`: no caller waits long for a slow source if there is a stale value,
@@ -66,7 +66,7 @@ impl Preset {
         }
     }
 
-    /// Returns what callers get that waited for a creator which failed.
+    /// Returns what the waiters of a failed creator get.
     pub(crate) fn on_creator_failure(self) -> OnCreatorFailure {
         if self == Preset::Resilient { OnCreatorFailure::Share } else { OnCreatorFailure::Next }
     }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeyPrefixConfig {
-    /// Prefix of every key. Required, at least one character.
+    /// Prefix of every key, at least one character. Required.
     pub prefix: String,
 }
 

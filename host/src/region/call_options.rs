@@ -47,7 +47,7 @@ impl<'r> CallOptions<'r> {
         self
     }
 
-    /// Makes `get`, `get_multi`, and `get_value_metadata` return stale and invalidated values too.
+    /// Makes `get`, `get_multi`, and `get_value_metadata` return stale and invalidated values too. Default: off.
     pub fn ignore_expiration(mut self) -> Self {
         self.overrides.ignores_expiration = true;
         self.overrides.is_set = true;
@@ -63,7 +63,7 @@ impl<'r> CallOptions<'r> {
         self
     }
 
-    /// Sets what callers get that wait for this call's creator, if the creator fails. Default: the region's.
+    /// Sets what the waiters of this call's creator get if it fails. Default: the region's.
     ///
     /// See [`RegionConfig::on_creator_failure`](crate::RegionConfig::on_creator_failure).
     pub fn on_creator_failure(mut self, policy: OnCreatorFailure) -> Self {

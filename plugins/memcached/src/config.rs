@@ -61,7 +61,7 @@ pub struct MemcachedConfig {
     /// pooled connection, and retries. Default: 3.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
-    /// Share of `socket_timeout` for opening a connection, which includes name resolution and TLS. Default:
+    /// Time limit for opening a connection, within `socket_timeout`. It includes name resolution and TLS. Default:
     /// `socket_timeout`.
     #[serde(with = "seconds")]
     pub connect_timeout: Option<Duration>,

@@ -48,7 +48,8 @@ pub struct RedisConfig {
     /// redirections, and a retry. Default: 3. Python has no limit by default.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
-    /// Share of `socket_timeout` for opening a connection: name resolution and TLS included. Default: all of it.
+    /// Time limit for opening a connection, within `socket_timeout`. It includes name resolution and TLS. Default:
+    /// `socket_timeout`.
     #[serde(with = "seconds")]
     pub socket_connect_timeout: Option<Duration>,
     /// Probe idle connections with TCP keepalive. Default: false.

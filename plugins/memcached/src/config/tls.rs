@@ -18,11 +18,11 @@ use crate::client::{Checks, Tls};
 pub struct TlsContext {
     /// File with the certificates of the trusted authorities, in PEM. Default: the authorities of the system.
     pub cafile: Option<PathBuf>,
-    /// Certificates of the trusted authorities, in PEM. `cafile` overrides it.
+    /// Certificates of the trusted authorities, in PEM. `cafile` overrides it. Default: none.
     pub cadata: Option<String>,
     /// File with the certificate that is presented to the server, in PEM. Default: none.
     pub certfile: Option<PathBuf>,
-    /// File with the key of `certfile`, in PEM.
+    /// File with the key of `certfile`, in PEM. Default: none.
     pub keyfile: Option<PathBuf>,
     /// Name that the server's certificate must have. Default: the host in `url`.
     pub server_hostname: Option<String>,

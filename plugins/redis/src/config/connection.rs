@@ -19,38 +19,38 @@ use crate::connection::{Login, Profile};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConnectionOptions {
-    /// User name for the server.
+    /// User name for the server. Default: the backend's argument.
     pub username: Option<String>,
-    /// Password for the server. An empty one means none.
+    /// Password for the server. An empty one means none. Default: the backend's argument.
     pub password: Option<String>,
-    /// Database number.
+    /// Database number. Default: the backend's argument. Sentinels have none.
     pub db: Option<i64>,
     /// Time limit for an exchange with the servers. It includes connecting, waiting for a pooled connection, and a
-    /// retry.
+    /// retry. Default: the backend's argument.
     #[serde(with = "seconds")]
     pub socket_timeout: Option<Duration>,
-    /// Time limit for opening a connection.
+    /// Time limit for opening a connection. Default: the backend's argument.
     #[serde(with = "seconds")]
     pub socket_connect_timeout: Option<Duration>,
-    /// Probe idle connections with TCP keepalive.
+    /// Probe idle connections with TCP keepalive. Default: the backend's argument; for sentinels, false.
     pub socket_keepalive: Option<bool>,
-    /// TCP keepalive settings.
+    /// TCP keepalive settings. Default: the backend's argument; for sentinels, the settings of the system.
     pub socket_keepalive_options: Option<KeepaliveOptions>,
-    /// Encrypt connections with TLS.
+    /// Encrypt connections with TLS. Default: the backend's argument; for sentinels, false.
     pub ssl: Option<bool>,
     /// File with the certificates of the trusted authorities, in PEM. Default: the authorities of the system.
     pub ssl_ca_certs: Option<PathBuf>,
-    /// Certificates of the trusted authorities, in PEM. `ssl_ca_certs` overrides it.
+    /// Certificates of the trusted authorities, in PEM. `ssl_ca_certs` overrides it. Default: none.
     pub ssl_ca_data: Option<String>,
     /// File with the certificate that is presented to the server, in PEM. Default: none.
     pub ssl_certfile: Option<PathBuf>,
-    /// File with the key of `ssl_certfile`, in PEM.
+    /// File with the key of `ssl_certfile`, in PEM. Default: none.
     pub ssl_keyfile: Option<PathBuf>,
     /// `required`, or `none`, which accepts any server. Default: `required`.
     pub ssl_cert_reqs: Option<String>,
     /// Require the server's certificate to be for its host name. Default: true.
     pub ssl_check_hostname: Option<bool>,
-    /// Most connections to a server at a time: redis-py's name for `pool_size`.
+    /// Most connections to a server at a time: redis-py's name for `pool_size`. Default: `pool_size`.
     pub max_connections: Option<usize>,
 }
 
@@ -59,13 +59,13 @@ pub struct ConnectionOptions {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct KeepaliveOptions {
-    /// Idle time before the first probe.
+    /// Idle time before the first probe. Default: the setting of the system.
     #[serde(alias = "4", rename = "TCP_KEEPIDLE", with = "seconds")]
     pub idle: Option<Duration>,
-    /// Time between two probes.
+    /// Time between two probes. Default: the setting of the system.
     #[serde(alias = "5", rename = "TCP_KEEPINTVL", with = "seconds")]
     pub interval: Option<Duration>,
-    /// Number of lost probes after which the connection is closed.
+    /// Number of lost probes after which the connection is closed. Default: the setting of the system.
     #[serde(alias = "6", rename = "TCP_KEEPCNT")]
     pub count: Option<u32>,
 }
