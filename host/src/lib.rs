@@ -50,7 +50,7 @@
 //! | `plugins` | yes | plugin libraries |
 //! | `redis`, `memcached`, `dbm` | no | the backends of those names |
 //! | `tokio` | no | asynchronous calls use tokio's timers and threads. Redis and memcached share few connections among all tasks. |
-//! | `log` | no | logs with the crate `log` as long as no subscriber of `tracing` was set |
+//! | `log` | no | log records for the crate `log`, as long as no subscriber of `tracing` was ever set |
 //! | `metrics` | no | `MetricsObserver`, for the crate `metrics` |
 //! | `opentelemetry` | no | `OpenTelemetryObserver`: metrics and spans for OpenTelemetry |
 //! | `bytes1`, `chrono04`, `time03`, `uuid1` | no | types of those crates in the keys of cached functions |
@@ -127,21 +127,24 @@ pub use dogpile_sdk as sdk;
 ///
 /// The function keeps its signature, attributes, and documentation. It returns a [`CacheValue`]. If it returns a `Result`, also
 /// through an alias, only `Ok` values are cached. The function runs under the dogpile lock: meanwhile, the other callers wait or
-/// get the old value. If its region fails or is not configured, a warning is logged, and the function is evaluated as if it were
-/// not cached.
+/// get the old value. A call waits for the backend, and for another caller that creates a missing value. If its region fails or
+/// is not configured, a warning is logged, and the function is evaluated as if it were not cached.
+///
+/// `get`, `set`, `refresh`, `invalidate`, `key`, and `original` are the *companions* of the function. The first four return the
+/// errors of the region.
 ///
 /// | setting | |
 /// |---|---|
 /// | `region = REGION` | the [`CacheRegion`]: a `static`, or an expression, which may use `self` |
 /// | `namespace = "ns"` | part of the key, between the function and its arguments |
 /// | `version = 2` | part of the key, after the function's name: change it when the type or the meaning of the values changes |
-/// | `expiration_time = 300` | overrides the region's: seconds such as `60` or `0.5`, a duration such as `"5m"`, `-1` for never, a `Duration`, an [`Expiration`], or a function that returns one of the last two or whole seconds and is called for each call |
+/// | `expiration_time = 300` | overrides the region's: seconds such as `60` or `0.5`, a duration such as `"5m"`, `-1` for never, a `Duration`, or an [`Expiration`]. A function is called for each call, and returns a `Duration`, an [`Expiration`], or whole seconds. |
 /// | `should_cache_fn = f` | stores only values for which `f(&value)` or `f(key, &value)` is true |
 /// | `to_str = f` | converts each argument, except those of `key_by`, to text with `f(&argument)`, such as `ToString::to_string` |
 /// | `function_key_generator = f` | [`default_key_generator`](function::default_key_generator), [`dogpile_key_generator`](function::dogpile_key_generator), [`kwarg_key_generator`](function::kwarg_key_generator), or [your own](function::FunctionCall) |
 /// | `key_by(self.id)` | expressions that become the first arguments in the key; they may use `self` and the arguments |
 /// | `ignore(connection, log)` | arguments that the key does not depend on; may contain `self` |
-/// | `key_name = "shop.prices:price"` | the first part of the key; by default this module (of a method its type, within a function that) and the function's name |
+/// | `key_name = "shop.prices:price"` | the first part of the key. Default: the module, a colon, and the function's name. For a method, its type replaces the module. For a function within a function, the outer one does. |
 /// | `defaults(currency = "EUR")` | parameters of the Python function of this name and their defaults, which [`kwarg_key_generator`](function::kwarg_key_generator) fills in |
 /// | `background` | lets the region's [runner](Runner) evaluate a blocking function for stale values; the arguments must be owned, and `self` an `Arc<Self>` |
 /// | `detach` | evaluates an `async fn` in a task of its own, which goes on if the caller is dropped; the arguments must be owned, `Clone`, and `Send`, and `self` an `Arc<Self>` |

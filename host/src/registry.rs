@@ -169,7 +169,7 @@ impl Registry {
 
     /// Opens the plugin library at `path` and adds its entry points. The library needs no manifest.
     ///
-    /// Using a name that begins with `dogpile.` takes a permission; see [`Trust::reserved`].
+    /// A library needs a permission to provide a name that begins with `dogpile.`: see [`Trust::reserved`].
     ///
     /// # Errors
     /// If the library cannot be opened, provides a name that is provided already, or this build cannot load plugin
@@ -250,8 +250,8 @@ impl Registry {
 
     /// Returns what was skipped or cannot be used, and why.
     ///
-    /// That are folders, manifests, and entry points, names that are provided twice, and reserved names that plugin
-    /// libraries provide without permission.
+    /// The problems concern folders, manifests, and entry points, names that are provided twice, and reserved names that
+    /// plugin libraries provide without permission.
     pub fn problems(&self) -> Vec<Arc<RegistryError>> {
         let state = self.state.read();
         let entry_points = state.offers.entry_points().into_iter();

@@ -17,7 +17,7 @@ use crate::log_targets::{CREATION, RUNTIME};
 use crate::outage::RateLimit;
 use crate::runtime::{Runtime, RuntimeFuture};
 
-/// Makes the creations that their callers can leave, for both front ends.
+/// Runs the creations that can outlive their callers, for blocking and asynchronous calls.
 ///
 /// [`RegionConfig::async_creation_runner`](crate::RegionConfig::async_creation_runner) sets it. Only calls made through
 /// [`background`](crate::CallOptions::background) and [`detach`](crate::CallOptions::detach) are handed over, because their

@@ -22,8 +22,8 @@ const SCOPE: &str = "dogpile";
 /// **Metrics** are those of [`metric_names`](crate::metric_names), with dots and without suffix: `dogpile.requests`,
 /// `dogpile.creation.duration`, and so on. Labels are attributes. Durations are in seconds.
 ///
-/// **Spans.** Each call with a creator has a span `dogpile.get_or_create` once it has read its keys and not found all of them
-/// fresh. The span ends with the attribute `dogpile.outcome`. Spans of its creator belong to it. A refresh in the background has a span
+/// **Spans.** A call with a creator gets a span `dogpile.get_or_create` if its first read does not find all keys fresh. The
+/// span ends with the attribute `dogpile.outcome`. Spans of its creator belong to it. A refresh in the background has a span
 /// `dogpile.refresh` of its own, which links to the span of the call that caused it.
 ///
 /// ```

@@ -14,6 +14,9 @@ use crate::error::RegionError;
 use crate::value::CacheValue;
 
 /// A cached closure that is called with a tuple of arguments. [`FunctionOptions::wrap`] creates it.
+///
+/// Its calls block as those of a region do. To cache an `async fn`, use the attribute
+/// [`cache_on_arguments`](macro@crate::cache_on_arguments).
 pub struct CachedFunction<'r, F, O, P = CacheAll> {
     options: FunctionOptions<'r, KeyGenerator, P>,
     function: F,

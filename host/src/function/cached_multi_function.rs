@@ -14,6 +14,9 @@ use super::should_cache::{CacheAll, ShouldCache};
 use crate::error::RegionError;
 
 /// A cached closure that is called with a slice of keys. [`FunctionOptions::wrap`] creates it.
+///
+/// Its calls block as those of a region do. To cache an `async fn`, use the attribute
+/// [`cache_multi_on_arguments`](macro@crate::cache_multi_on_arguments).
 pub struct CachedMultiFunction<'r, F, O, P = CacheAll> {
     options: FunctionOptions<'r, MultiKeyGenerator, P>,
     function: F,

@@ -7,7 +7,7 @@ use super::event::EventKind;
 
 /// A span that an [`Observer`](crate::Observer) begins for a call with a creator.
 ///
-/// It begins once the call has read its keys and not found all of them fresh, whatever the form of the call. A hit has no span,
+/// It begins if the first read of the call does not find all keys fresh, whatever the form of the call. A hit has no span,
 /// and neither has a call whose keys cannot be read. A span that is dropped without an end belonged to a refresh that was not
 /// made.
 pub trait CallSpan: Send + Sync {

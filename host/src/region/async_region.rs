@@ -11,9 +11,9 @@ use crate::value::CacheValue;
 
 /// # Asynchronous calls
 ///
-/// They are the same calls for tasks of an async runtime: of the same keys and values, under the same lock. A task and a
-/// thread that request one key share one creation. No call blocks the thread that polls it, except for reads of LMDB whose
-/// pages are not in memory:
+/// These are the same calls for tasks of an async runtime. They use the same keys, values, and locks. A task and a thread
+/// that request one key share one creation. No call blocks the thread that polls it, except a read of LMDB whose pages are
+/// not in memory:
 ///
 /// * A backend that never blocks, such as the one in memory, is called by the task. A hit ends at the first poll and
 ///   allocates nothing.

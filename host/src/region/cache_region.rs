@@ -38,7 +38,8 @@ use crate::value::CacheValue;
 ///
 /// The values under one key are of one type. A value that was stored as another type is a miss, and is replaced.
 ///
-/// All calls block while the backend does. [`CallOptions`] has the same calls with settings of their own.
+/// Calls that reach the backend block while it does. Their forms with the suffix `_async` are awaited instead. [`CallOptions`]
+/// has the same calls with settings of their own.
 pub struct CacheRegion {
     state: RegionState,
 }
@@ -93,10 +94,10 @@ impl CacheRegion {
 
     /// Wraps the backend of a configured region in another proxy, which becomes the outermost.
     ///
-    /// `make` creates a `ProxyBackend` or a `ValueProxy`.
+    /// `make` creates a `ProxyBackend` or a `ValueProxy`. Calls in progress end without the proxy.
     ///
     /// # Errors
-    /// If the region is not configured.
+    /// If the region is not configured, or if the capabilities of the proxy name an unknown serializer.
     pub fn wrap<P: IntoProxy<Form>, Form>(
         &self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
@@ -148,6 +149,8 @@ impl CacheRegion {
     }
 
     /// Returns the values of many keys, in order, read in one call of the backend.
+    ///
+    /// `None` marks a key that is missing, stale, or invalidated.
     ///
     /// # Errors
     /// See [`get`](Self::get).
@@ -277,7 +280,9 @@ impl CacheRegion {
         self.options().try_get_or_create_multi(keys, creator)
     }
 
-    /// Returns whether `key` is being created by this process or, with mutexes, by any. A backend has mutexes or not.
+    /// Returns whether `key` is being created in this process.
+    ///
+    /// If the backend has mutexes, creations of other processes count as well.
     ///
     /// Blocks while the backend checks the mutex. Await [`key_is_locked_async`](Self::key_is_locked_async) in a task.
     ///
@@ -306,7 +311,9 @@ impl CacheRegion {
         Ok(self.state.current()?.stores.gates.get().creations(self.name(), Instant::now()))
     }
 
-    /// Returns the state of the backend, as this process sees it. It includes the breaker and the lost writes.
+    /// Returns the state of the backend, as this process sees it, without calling it.
+    ///
+    /// It includes the breaker, and the writes that were dropped or queued.
     ///
     /// ```
     /// use dogpile::{BreakerState, CacheRegion, RegionConfig};
@@ -350,6 +357,9 @@ impl CacheRegion {
 
     /// Hard-invalidates all values created before now: they are never served again.
     ///
+    /// This affects the region in this process only, and stores nothing. A creation in progress serves its callers, but its
+    /// value counts as created before the invalidation.
+    ///
     /// # Errors
     /// If the region is not configured.
     pub fn invalidate(&self) -> Result<(), RegionError> {
@@ -358,6 +368,8 @@ impl CacheRegion {
     }
 
     /// Soft-invalidates all values created before now: they are stale.
+    ///
+    /// This affects the region in this process only, and stores nothing. See [`invalidate`](Self::invalidate).
     ///
     /// # Errors
     /// If the region is not configured.

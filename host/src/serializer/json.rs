@@ -9,7 +9,7 @@ use self::non_finite::{mark, number_of, tokens_of, write_with};
 use super::{ReadValue, Serializer, SerializerError};
 use crate::spy::{Mission, Spy};
 
-/// The JSON serializer, which is the default for backends that store bytes.
+/// The JSON serializer, which is the default of files and servers.
 ///
 /// Numbers that are not finite are written as `NaN`, `Infinity`, and `-Infinity`, as in Python. These tokens are not
 /// part of the standard.
