@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Show live what regions and their servers do
     ///
     /// Shows processes whose configuration has a [statistics] socket, and asks the Redis, Valkey, and memcached servers of the
-    /// configuration for their own statistics. The first numbers are those since the start of each process. On a terminal, q
+    /// configuration for their own statistics. The first numbers count from the opening of each socket. On a terminal, q
     /// ends the view.
     Top(Top),
     /// Print the completions of a shell
@@ -110,7 +110,7 @@ pub(crate) enum Plugins {
         #[command(flatten)]
         folders: Folders,
     },
-    /// Create a crate with a backend and a proxy to start from
+    /// Create a crate with a backend and two proxies to start from
     New(New),
     /// Make a folder or an archive of a library and its manifest
     ///
