@@ -10,6 +10,8 @@ use crate::options::Fence;
 
 /// A mutex for one key, whose calls are `async fn`s.
 ///
+/// For locks on a server, implement [`AsyncLeaseStore`](crate::lease::AsyncLeaseStore) instead.
+///
 /// There is no `acquire_until`: `OnTokio` calls [`try_acquire`](Self::try_acquire) until the deadline. A wait can then
 /// be canceled between two attempts, when it is certain that the mutex is not held.
 ///

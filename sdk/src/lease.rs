@@ -5,7 +5,9 @@
 //! is free after one lease. Each acquisition has a *token*, so that a former holder never renews or removes the lock of
 //! another.
 //!
-//! A backend implements [`LeaseStore`], which is four commands of its server, and returns [`Leases::mutex`].
+//! A backend implements [`LeaseStore`], which is four commands of its server, and returns [`Leases::mutex`]. A backend
+//! whose client is asynchronous implements [`AsyncLeaseStore`], and `OnTokio::with_leases` (feature `tokio`) makes its
+//! mutexes.
 //!
 //! # Renewals
 //! A lease is renewed when a third of it has passed. The leases on one server are renewed one after another; of those
@@ -41,6 +43,7 @@ mod holding;
 mod keeper;
 mod lanes;
 mod mutex;
+mod operations;
 mod options;
 mod queue;
 mod store;
@@ -50,9 +53,10 @@ mod waiting;
 
 use std::sync::Arc;
 
-pub use self::async_store::LeaseOperations;
+pub use self::async_store::AsyncLeaseStore;
 use self::keeper::Keeper;
 use self::mutex::{LeasedMutex, Shared};
+pub use self::operations::LeaseOperations;
 pub use self::options::LeaseOptions;
 pub use self::store::{Asleep, LeaseStore, LeaseWait};
 use crate::mutex::CacheMutex;

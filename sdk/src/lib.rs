@@ -36,9 +36,9 @@
 //!
 //! A backend that stores bytes implements [`BytesBackend`] instead. If its client is asynchronous, it implements
 //! [`AsyncBytesBackend`], and `OnTokio` (feature `tokio`) runs it. A pipelining client implements [`Operations`], on an
-//! `OwnedRuntime` (feature `tokio`) or on threads of its own. A wrapper around other backends implements
-//! [`ProxyBackend`], or [`ValueProxy`] if it only transforms values. `dogpile-conformance` checks that each keeps its
-//! contract.
+//! `OwnedRuntime` (feature `tokio`) or on threads of its own. For mutexes of processes that share a server, see [`lease`].
+//! A wrapper around other backends implements [`ProxyBackend`], or [`ValueProxy`] if it only transforms values.
+//! `dogpile-conformance` checks that each keeps its contract.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -47,6 +47,7 @@ mod arguments;
 mod async_backend;
 mod async_mutex;
 mod backend;
+mod blocking;
 mod bytes;
 mod capabilities;
 mod completion;

@@ -2,6 +2,7 @@
 
 mod acquiring;
 mod calls;
+mod leases;
 mod mutex;
 mod outcome;
 mod process;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::calls::Calls;
+use self::leases::{Leased, TokioLeases};
 use self::mutex::TokioMutex;
 use self::process::Processes;
 use crate::async_backend::AsyncBytesBackend;
@@ -21,6 +23,7 @@ use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
 use crate::completion::Completion;
 use crate::error::BackendError;
+use crate::lease::{AsyncLeaseStore, LeaseOptions, LeaseStore};
 use crate::mutex::CacheMutex;
 use crate::operations::Operations;
 use crate::options::{Entry, StoreOptions};
@@ -72,17 +75,23 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 ///   applies to each attempt.
 /// * A canceled call is dropped at its next `.await`. A canceled wait for a mutex ends after the attempt in progress,
 ///   and the mutex is released if that attempt acquired it. The release of a mutex is never canceled.
+/// * An attempt to acquire a [leased](Self::with_leases) mutex is dropped when it is canceled or exceeds a limit. Its lock
+///   is then removed in the background.
 /// * A panic of the backend is an error of the kind [`ErrorKind::Panicked`](crate::ErrorKind::Panicked).
 ///
 /// # Lifetime
 /// Dropping the backend and its [`operations`](CacheBackend::operations) ends the runtime without waiting for it, so
 /// that the last owner may die on any thread. Calls in progress are canceled; a release in progress is completed first.
-/// Dropping the [`AsyncBytesBackend`] itself may happen outside of the runtime.
+/// Dropping the [`AsyncBytesBackend`] itself may happen outside of the runtime. The mutexes of a backend are owners too.
+/// With [leases](Self::with_leases), dropping the last owner waits for a renewal in progress.
 ///
 /// The runtime belongs to a process. A fork is supported while no other thread makes a call. The first call of the child
 /// starts a new runtime and builds a new backend on it. The parent's are abandoned in the child and never dropped there.
 /// A mutex of the parent returns errors in the child.
-pub struct OnTokio<B>(Calls<B>);
+pub struct OnTokio<B> {
+    calls: Calls<B>,
+    leased: Option<Leased<B>>,
+}
 
 impl<B: AsyncBytesBackend> OnTokio<B> {
     /// Starts a runtime with `threads` worker threads, and builds the backend on it.
@@ -101,7 +110,7 @@ impl<B: AsyncBytesBackend> OnTokio<B> {
     {
         let build = move || Box::pin(build()) as process::Building<B>;
         let processes = Processes::start(threads, Box::new(build), CALL_TIMEOUT)?;
-        Ok(OnTokio(Calls::new(Arc::new(processes), CALL_TIMEOUT)))
+        Ok(OnTokio { calls: Calls::new(Arc::new(processes), CALL_TIMEOUT), leased: None })
     }
 
     /// Sets the time limit of each call. Default: 30 seconds. `Duration::MAX` sets no limit.
@@ -109,7 +118,9 @@ impl<B: AsyncBytesBackend> OnTokio<B> {
     /// Without a limit, a blocking call waits for as long as the future of the backend takes.
     #[must_use]
     pub fn with_call_timeout(self, limit: Duration) -> Self {
-        OnTokio(self.0.with_limit(limit))
+        let calls = self.calls.with_limit(limit);
+        let leased = self.leased.map(|leased| leased.with_calls(calls.clone()));
+        OnTokio { calls, leased }
     }
 
     /// Begins a call and waits for its outcome.
@@ -118,13 +129,81 @@ impl<B: AsyncBytesBackend> OnTokio<B> {
         operation: &'static str,
         begin: impl FnOnce(&Calls<B>, Completion<T>) -> Running,
     ) -> Result<T, BackendError> {
-        waiting::outcome(operation, self.0.limit(), |completion| begin(&self.0, completion))
+        waiting::outcome(operation, self.calls.limit(), |completion| begin(&self.calls, completion))
+    }
+}
+
+impl<B: AsyncBytesBackend + AsyncLeaseStore> OnTokio<B> {
+    /// Provides leased mutexes on the locks of the backend. Default: the mutexes of
+    /// [`AsyncBytesBackend::get_mutex`], which is then not called.
+    ///
+    /// The calls of the locks run on the runtime of the values, and have the same time limit. See [`lease`](crate::lease)
+    /// for what a leased mutex does. Its threads that renew leases wait for the runtime.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::sync::Mutex;
+    /// use std::time::Duration;
+    ///
+    /// use dogpile_sdk::lease::{AsyncLeaseStore, LeaseOptions};
+    /// use dogpile_sdk::{AsyncBytesBackend, BackendError, CacheBackend, OnTokio, StoreOptions};
+    ///
+    /// /// Stands for a server: its values, and the token of each lock. The locks do not expire.
+    /// #[derive(Debug, Default)]
+    /// struct Drawer(Mutex<HashMap<String, Vec<u8>>>, Mutex<HashMap<String, String>>);
+    ///
+    /// impl AsyncBytesBackend for Drawer {
+    ///     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
+    ///         Ok(self.0.lock().unwrap().get(key).cloned())
+    ///     }
+    ///     async fn set(&self, key: &str, value: Vec<u8>, _options: &StoreOptions) -> Result<(), BackendError> {
+    ///         self.0.lock().unwrap().insert(key.to_owned(), value);
+    ///         Ok(())
+    ///     }
+    ///     async fn delete(&self, key: &str) -> Result<(), BackendError> {
+    ///         self.0.lock().unwrap().remove(key);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// impl AsyncLeaseStore for Drawer {
+    ///     async fn acquire(&self, key: &str, token: &str, _lease: Duration) -> Result<bool, BackendError> {
+    ///         Ok(self.1.lock().unwrap().entry(key.to_owned()).or_insert_with(|| token.to_owned()) == token)
+    ///     }
+    ///     async fn renew(&self, key: &str, token: &str, _lease: Duration) -> Result<bool, BackendError> {
+    ///         Ok(self.1.lock().unwrap().get(key).is_some_and(|owner| owner == token))
+    ///     }
+    ///     async fn release(&self, key: &str, token: &str) -> Result<bool, BackendError> {
+    ///         Ok(self.1.lock().unwrap().extract_if(|locked, owner| locked == key && owner == token).count() > 0)
+    ///     }
+    ///     async fn locked(&self, key: &str) -> Result<bool, BackendError> {
+    ///         Ok(self.1.lock().unwrap().contains_key(key))
+    ///     }
+    /// }
+    ///
+    /// let backend = OnTokio::start(2, async || Ok(Drawer::default()))?.with_leases(LeaseOptions::default());
+    /// let (one, two) = (backend.get_mutex("tea").unwrap(), backend.get_mutex("tea").unwrap());
+    /// assert!(one.try_acquire()? && !two.try_acquire()?);
+    /// one.release()?;
+    /// # Ok::<(), BackendError>(())
+    /// ```
+    #[must_use]
+    pub fn with_leases(self, options: LeaseOptions) -> Self {
+        let leased = Some(Leased::new(self.calls.clone(), options));
+        OnTokio { leased, ..self }
+    }
+
+    /// Returns the locks of the backend, for the level `lease_store` of the conformance suite.
+    ///
+    /// The lease store keeps the runtime alive.
+    pub fn lease_store(&self) -> Arc<dyn LeaseStore> {
+        Arc::new(TokioLeases(self.calls.clone()))
     }
 }
 
 impl<B: fmt::Debug> fmt::Debug for OnTokio<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.calls, f)
     }
 }
 
@@ -154,20 +233,23 @@ impl<B: AsyncBytesBackend> CacheBackend for OnTokio<B> {
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        Some(Arc::new(TokioMutex::of(&self.0, key)?))
+        match &self.leased {
+            Some(leased) => Some(leased.mutex(key)),
+            None => Some(Arc::new(TokioMutex::of(&self.calls, key)?)),
+        }
     }
 
     fn key_mangler(&self) -> Option<KeyMangler> {
-        self.0.backend().key_mangler()
+        self.calls.backend().key_mangler()
     }
 
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
-        self.0.backend().store_key(key)
+        self.calls.backend().store_key(key)
     }
 
     fn capabilities(&self) -> Capabilities {
         // A blocking call waits for a thread of the runtime, even if the store is in memory.
-        let mut capabilities = self.0.backend().capabilities().with_immediate(false);
+        let mut capabilities = self.calls.backend().capabilities().with_immediate(false);
         capabilities.serializer.get_or_insert_with(|| "json".to_owned());
         capabilities
     }
@@ -181,6 +263,6 @@ impl<B: AsyncBytesBackend> CacheBackend for OnTokio<B> {
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
-        Some(Arc::new(self.0.clone()))
+        Some(Arc::new(self.calls.clone()))
     }
 }

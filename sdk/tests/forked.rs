@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile_sdk::lease::{AsyncLeaseStore, LeaseOptions};
 use dogpile_sdk::{
     AsyncBytesBackend, AsyncMutex, BackendError, BoxedMutex, Bytes, CacheBackend, CachedValue, Completion,
     CreationTime, ErrorKind, Metadata, OnTokio, Payload, StoreOptions,
@@ -69,6 +70,28 @@ impl AsyncBytesBackend for Birthplace {
     }
 }
 
+/// The locks are always free.
+impl AsyncLeaseStore for Birthplace {
+    async fn acquire(&self, _key: &str, _token: &str, _lease: Duration) -> Result<bool, BackendError> {
+        assert_eq!(self.0, process::id(), "a lease store was used by another process");
+        Ok(true)
+    }
+
+    async fn renew(&self, _key: &str, _token: &str, _lease: Duration) -> Result<bool, BackendError> {
+        assert_eq!(self.0, process::id(), "a lease store was used by another process");
+        Ok(true)
+    }
+
+    async fn release(&self, _key: &str, _token: &str) -> Result<bool, BackendError> {
+        assert_eq!(self.0, process::id(), "a lease store was used by another process");
+        Ok(true)
+    }
+
+    async fn locked(&self, _key: &str) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}
+
 /// A mutex that is always free. It cannot be used by another process.
 #[derive(Debug)]
 struct Always(u32);
@@ -90,6 +113,7 @@ impl AsyncMutex for Always {
 }
 
 fn main() -> ExitCode {
+    leases_work_in_each_process();
     let backend = OnTokio::start(2, Birthplace::build).unwrap();
     let mutex = backend.get_mutex("a").unwrap();
     assert!(mutex.try_acquire().unwrap());
@@ -123,6 +147,22 @@ fn main() -> ExitCode {
     until_dropped_here();
     println!("forked: ok");
     ExitCode::SUCCESS
+}
+
+fn leases_work_in_each_process() {
+    let backend = OnTokio::start(2, Birthplace::build).unwrap().with_leases(LeaseOptions::default());
+    let mutex = backend.get_mutex("a").unwrap();
+    assert!(mutex.try_acquire().unwrap());
+    in_child(|| {
+        assert!(mutex.is_lost());
+        assert_eq!(mutex.release().unwrap_err().kind(), ErrorKind::NotHeld);
+        mutex_works_here(&backend);
+        begin_works_here(&backend);
+    });
+    mutex.release().unwrap();
+    drop((backend, mutex));
+    until_dropped_here();
+    DROPPED_IN.store(0, SeqCst);
 }
 
 /// Checks that all calls are served by a backend of this process.

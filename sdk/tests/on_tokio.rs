@@ -6,6 +6,8 @@
 mod calls;
 #[path = "on_tokio/drawer.rs"]
 mod drawer;
+#[path = "on_tokio/leases.rs"]
+mod leases;
 #[path = "on_tokio/lifetime.rs"]
 mod lifetime;
 #[path = "on_tokio/mutexes.rs"]

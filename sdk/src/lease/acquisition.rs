@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::async_store::LeaseOperations;
 use super::holding::Claim;
+use super::operations::LeaseOperations;
 use super::options::LeaseOptions;
 use super::waiting::Pause;
 use crate::completion::Completion;

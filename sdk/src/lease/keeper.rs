@@ -14,6 +14,7 @@ use super::holding::{Claim, Holding, Step};
 use super::lanes::{Lanes, Slot};
 use super::store::LeaseStore;
 use super::time::after;
+use crate::blocking::blocking;
 
 /// The maximum number of threads. If as many servers hang at once, the leases on others wait for one of them.
 const MAX_THREADS: usize = 32;
@@ -111,9 +112,18 @@ impl Drop for Keeper {
         self.shared.work().is_closed = true;
         self.shared.changed.notify_all();
         self.shared.needed.notify_all();
+        // A thread may wait for a call that only the runtime of this thread can complete.
+        blocking(|| self.shared.join());
+    }
+}
+
+/// Which thread does what.
+impl Shared {
+    /// Waits for the end of all threads.
+    fn join(&self) {
         loop {
             // A thread may have started another one before it noticed.
-            let threads = std::mem::take(&mut *locked(&self.shared.threads));
+            let threads = std::mem::take(&mut *locked(&self.threads));
             if threads.is_empty() {
                 return;
             }
@@ -123,10 +133,7 @@ impl Drop for Keeper {
             }
         }
     }
-}
 
-/// Which thread does what.
-impl Shared {
     fn work(&self) -> MutexGuard<'_, Work> {
         locked(&self.work)
     }

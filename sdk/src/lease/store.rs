@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::async_store::LeaseOperations;
+use super::operations::LeaseOperations;
 use crate::error::BackendError;
 use crate::options::Fence;
 
 /// The locks of a server, or of several. Each method receives the key to lock; the store chooses the name of its lock.
+///
+/// If the client is asynchronous, implement [`AsyncLeaseStore`](super::AsyncLeaseStore) instead.
 ///
 /// # For implementors
 /// * Calls come from the threads of callers and from those that renew leases, several at a time, also for one key.

@@ -39,6 +39,11 @@ impl<B> Calls<B> {
     pub(super) fn backend(&self) -> &B {
         self.processes.backend()
     }
+
+    /// Returns the backend of this process if it is built.
+    pub(super) fn built(&self) -> Option<&B> {
+        self.processes.built()
+    }
 }
 
 impl<B: AsyncBytesBackend> Calls<B> {
@@ -56,7 +61,7 @@ impl<B: AsyncBytesBackend> Calls<B> {
     }
 
     /// Runs `work` on the runtime of this process. Canceling drops it.
-    fn begin<T, F>(
+    pub(super) fn begin<T, F>(
         &self,
         operation: &'static str,
         completion: Completion<T>,

@@ -35,7 +35,7 @@ pub(super) struct TokioMutex<B> {
 impl<B: AsyncBytesBackend> TokioMutex<B> {
     /// Returns the mutex for `key`, if the backend has one.
     pub(super) fn of(calls: &Calls<B>, key: &str) -> Option<Self> {
-        let bound = match calls.here().ok().as_ref().and_then(Here::built) {
+        let bound = match calls.built() {
             Some(backend) => OnceLock::from(backend.get_mutex(key)?),
             None => {
                 // A child must not use its parent's mutex. Whether there is one is the same in both.

@@ -61,6 +61,11 @@ impl<B> Processes<B> {
     pub(super) fn backend(&self) -> &B {
         &self.backend
     }
+
+    /// Returns the backend of this process if it is built.
+    pub(super) fn built(&self) -> Option<&B> {
+        self.own.get().site.backend.get().map(|backend| &**backend)
+    }
 }
 
 impl<B: fmt::Debug> fmt::Debug for Processes<B> {
@@ -116,11 +121,6 @@ impl<B> Here<'_, B> {
     /// Returns the place of the backend, which a task needs.
     pub(super) fn site(&self) -> Arc<Site<B>> {
         Arc::clone(&self.own.site)
-    }
-
-    /// Returns the backend if it is built.
-    pub(super) fn built(&self) -> Option<&B> {
-        self.own.site.backend.get().map(|backend| &**backend)
     }
 }
 

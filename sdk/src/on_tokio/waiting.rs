@@ -7,9 +7,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::outcome::timed_out;
+use crate::blocking::blocking;
 use crate::completion::Completion;
 use crate::error::BackendError;
-use crate::owned_runtime::is_thread_of_one;
 use crate::pending::Pending;
 use crate::running::Running;
 
@@ -32,9 +32,7 @@ pub(super) fn outcome_of<T>(
     pending: Pending<T>,
 ) -> Result<T, BackendError> {
     let end = limit.checked_add(GRACE).and_then(|most| Instant::now().checked_add(most));
-    let wait = || wait_until(end, pending).unwrap_or_else(|| Err(timed_out(operation, limit)));
-    // A thread of a runtime hands its tasks to another thread, so that it does not wait for itself.
-    if is_thread_of_one() { tokio::task::block_in_place(wait) } else { wait() }
+    blocking(|| wait_until(end, pending).unwrap_or_else(|| Err(timed_out(operation, limit))))
 }
 
 /// Returns the output of `future`, or `None` at `end`.

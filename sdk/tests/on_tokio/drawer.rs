@@ -28,6 +28,13 @@ pub(crate) struct Shared {
     is_open: AtomicBool,
     opened: Notify,
     pub(crate) is_held: AtomicBool,
+    /// The token of each lock.
+    pub(crate) locks: Mutex<BTreeMap<String, String>>,
+    pub(crate) renewals: AtomicUsize,
+    /// Notified when a lock is released.
+    pub(crate) released: Notify,
+    /// The waits that a release ended.
+    pub(crate) signals: AtomicUsize,
     pub(crate) attempts: AtomicUsize,
     pub(crate) releases: AtomicUsize,
 }
@@ -58,7 +65,7 @@ impl Control {
     }
 
     /// Waits until the gate is open.
-    async fn gate(&self) {
+    pub(crate) async fn gate(&self) {
         let counted = CountsDrop(self);
         let mut opened = std::pin::pin!(self.opened.notified());
         opened.as_mut().enable();
@@ -89,7 +96,7 @@ pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// Keeps bytes in a map. A key that begins with `gate` waits at the gate, and `panic` panics.
 #[derive(Debug)]
-pub(crate) struct Drawer(Control);
+pub(crate) struct Drawer(pub(crate) Control);
 
 impl Drawer {
     pub(crate) async fn build(control: Control) -> Result<Self, BackendError> {

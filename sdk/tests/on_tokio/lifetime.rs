@@ -59,7 +59,7 @@ fn dropping_the_backend_ends_calls_in_flight() {
 }
 
 /// Completes a call on a thread of the runtime, and does `work` there, to which the backend belongs. Returns its result.
-fn on_own_thread<R: Send + 'static>(
+pub(super) fn on_own_thread<R: Send + 'static>(
     backend: OnTokio<Drawer>,
     work: impl FnOnce(OnTokio<Drawer>) -> R + Send + 'static,
 ) -> R {
