@@ -1,111 +1,93 @@
 //! [`Postgres`]: `postgres.table`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
-use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, OnTokio, Operations,
-    StoreOptions, register_backend,
-};
+use dogpile_sdk::lease::LeaseOptions;
+use dogpile_sdk::{BackendError, Capabilities, OnTokio, register_backend};
 
 use crate::config::PostgresConfig;
-use crate::locks::Locks;
+use crate::link::Link;
+use crate::purge::Purges;
 use crate::server::Server;
-use crate::values::Values;
 
 register_backend! {
     name: "postgres.table",
     config: PostgresConfig,
-    build: |config: PostgresConfig| Postgres::new(&config),
+    build: |config: PostgresConfig| Postgres::start(&config),
 }
+
+/// The most bytes of a key. An entry of the index has at most 2704 bytes.
+pub(crate) const MOST_KEY_BYTES: usize = 2000;
 
 /// How much longer than its own limit a call may take before the SDK cancels it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Values in a table of a PostgreSQL server, with leased mutexes in another table.
-///
-/// `OnTokio` serves the values. Its mutexes are not leases, so that [`get_mutex`](CacheBackend::get_mutex) is replaced.
-/// All other methods are those of `OnTokio`.
+/// Values in a table of a PostgreSQL server, and leased locks in another table.
 #[derive(Debug)]
 pub struct Postgres {
-    values: OnTokio<Values>,
-    locks: Option<(Locks, Leases)>,
+    /// The connections for values. Calls take turns on them.
+    links: Vec<Arc<Link>>,
+    next: AtomicUsize,
+    /// The connection for locks, so that a renewal does not wait behind the values of other keys. It waits for a fenced
+    /// store of its own key.
+    pub(crate) locks: Link,
+    pub(crate) purges: Purges,
+    pub(crate) time_to_live: Option<Duration>,
+    pub(crate) max_value_bytes: usize,
+    pub(crate) capabilities: Capabilities,
 }
 
 impl Postgres {
-    /// Creates the backend. It connects when it is first used, so that an application starts while the server is down.
+    /// Starts the backend. It connects when it is first used, so that an application starts while the server is down.
     ///
     /// # Errors
     /// If an argument is invalid, or if the runtime cannot be started.
-    pub fn new(config: &PostgresConfig) -> Result<Self, BackendError> {
+    pub fn start(config: &PostgresConfig) -> Result<OnTokio<Postgres>, BackendError> {
         config.check()?;
-        let server = Arc::new(Server::new(config)?);
-        let locks = config.distributed_lock.then(|| {
-            let locks = Locks::new(&server);
-            let mut options = LeaseOptions::default();
-            options.lease = config.lease;
-            (locks.clone(), Leases::new(Arc::new(locks), options))
-        });
-        let (threads, limit, config) = (config.threads, config.timeout.saturating_add(GRACE), config.clone());
+        let (server, arguments) = (Arc::new(Server::new(config)?), config.clone());
         let build = move || {
-            let values = Values::new(&server, &config);
-            async move { Ok(values) }
+            let tables = Postgres::new(&server, &arguments);
+            async move { Ok(tables) }
         };
-        Ok(Postgres { values: OnTokio::start(threads, build)?.with_call_timeout(limit), locks })
-    }
-
-    /// Returns the store of the locks, which the conformance suite tests directly. `None` without `distributed_lock`.
-    pub fn lease_store(&self) -> Option<Arc<dyn LeaseStore>> {
-        self.locks.as_ref().map(|(locks, _)| Arc::new(locks.clone()) as Arc<dyn LeaseStore>)
-    }
-}
-
-impl CacheBackend for Postgres {
-    fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        self.values.get(key)
-    }
-
-    fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
-        self.values.set(key, value, options)
-    }
-
-    fn delete(&self, key: &str) -> Result<(), BackendError> {
-        self.values.delete(key)
-    }
-
-    fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
-        self.values.get_multi(keys)
-    }
-
-    fn set_multi(&self, entries: Vec<Entry>) -> Result<(), BackendError> {
-        self.values.set_multi(entries)
-    }
-
-    fn delete_multi(&self, keys: &[&str]) -> Result<(), BackendError> {
-        self.values.delete_multi(keys)
-    }
-
-    fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        self.locks.as_ref().map(|(_, leases)| leases.mutex(key))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.values.capabilities()
-    }
-
-    fn health(&self) -> Result<(), BackendError> {
-        self.values.health()
-    }
-
-    fn close(&self) -> Result<(), BackendError> {
-        if let Some((locks, _)) = &self.locks {
-            locks.close();
+        let limit = config.timeout.saturating_add(GRACE);
+        let backend = OnTokio::start(config.threads, build)?.with_call_timeout(limit);
+        if !config.distributed_lock {
+            return Ok(backend);
         }
-        self.values.close()
+        let mut options = LeaseOptions::default();
+        options.lease = config.lease;
+        Ok(backend.with_leases(options))
     }
 
-    fn operations(&self) -> Option<Arc<dyn Operations>> {
-        self.values.operations()
+    fn new(server: &Arc<Server>, arguments: &PostgresConfig) -> Self {
+        let capabilities = Capabilities::default()
+            .with_key_limit(MOST_KEY_BYTES)
+            .with_value_limit(arguments.max_value_bytes as u64)
+            .with_native_expiry()
+            .with_native_batch()
+            .with_scope(server.scope());
+        let link = || Link::new(Arc::clone(server));
+        Postgres {
+            links: (0..arguments.connections).map(|_| Arc::new(link())).collect(),
+            next: AtomicUsize::new(0),
+            locks: link(),
+            purges: Purges::new(arguments.purge_interval),
+            time_to_live: arguments.time_to_live,
+            max_value_bytes: arguments.max_value_bytes,
+            capabilities: if arguments.distributed_lock { capabilities.with_fencing() } else { capabilities },
+        }
+    }
+
+    /// Returns the connection for values whose turn it is.
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.links[self.next.fetch_add(1, Relaxed) % self.links.len()]
+    }
+
+    /// Closes all connections.
+    pub(crate) fn close_all(&self) {
+        self.links.iter().for_each(|link| link.close());
+        self.locks.close();
     }
 }

@@ -6,10 +6,9 @@
 //! * `config.rs` reads the arguments, and `server.rs` keeps what they say about the server.
 //! * `schema.rs` and `command.rs` contain all SQL.
 //! * `session.rs` is one connection, and `link.rs` keeps one open. `failure.rs` explains errors.
-//! * `values.rs` and `values/storing.rs` implement the SDK's `AsyncBytesBackend`, with `batch.rs`, and `purge.rs` removes
-//!   expired rows.
-//! * `locks.rs` implements the SDK's `LeaseStore` by the commands in `lock_table.rs`. `fence.rs` ties the two tables.
-//! * `backend.rs` joins values and locks, and registers the backend.
+//! * `backend.rs` has the connections, and registers the backend.
+//! * `values.rs` implements the SDK's `AsyncBytesBackend`, with `storing.rs` and `batch.rs`. `purge.rs` removes expired rows.
+//! * `locks.rs` implements the SDK's `AsyncLeaseStore`. `fence.rs` ties the two tables.
 
 #![forbid(unsafe_code)]
 
@@ -20,12 +19,12 @@ mod config;
 mod failure;
 mod fence;
 mod link;
-mod lock_table;
 mod locks;
 mod purge;
 mod schema;
 mod server;
 mod session;
+mod storing;
 mod values;
 
 pub use crate::backend::Postgres;

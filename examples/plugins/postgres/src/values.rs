@@ -1,59 +1,18 @@
-//! [`Values`]: the table of values, with the asynchronous calls of the SDK.
-
-mod storing;
+//! The table of values, with the asynchronous calls of the SDK.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
 use dogpile_sdk::{AsyncBytesBackend, BackendError, Capabilities, OwnedBytesEntry, StoreOptions};
 use tokio_postgres::Error;
 
+use crate::backend::Postgres;
 use crate::command::Command;
-use crate::config::PostgresConfig;
-use crate::link::{Link, Repeat};
-use crate::purge::Purges;
-use crate::server::Server;
+use crate::link::Repeat;
 use crate::session::Session;
 
-/// The most bytes of a key. An entry of the index has at most 2704 bytes.
-pub(crate) const MOST_KEY_BYTES: usize = 2000;
-
-/// The values. Calls take turns on the connections.
-#[derive(Debug)]
-pub(crate) struct Values {
-    links: Vec<Arc<Link>>,
-    next: AtomicUsize,
-    purges: Purges,
-    time_to_live: Option<Duration>,
-    max_value_bytes: usize,
-    capabilities: Capabilities,
-}
-
-impl Values {
-    pub(crate) fn new(server: &Arc<Server>, arguments: &PostgresConfig) -> Self {
-        let capabilities = Capabilities::default()
-            .with_key_limit(MOST_KEY_BYTES)
-            .with_value_limit(arguments.max_value_bytes as u64)
-            .with_native_expiry()
-            .with_native_batch()
-            .with_scope(server.scope());
-        Values {
-            links: (0..arguments.connections).map(|_| Arc::new(Link::new(Arc::clone(server)))).collect(),
-            next: AtomicUsize::new(0),
-            purges: Purges::new(arguments.purge_interval),
-            time_to_live: arguments.time_to_live,
-            max_value_bytes: arguments.max_value_bytes,
-            capabilities: if arguments.distributed_lock { capabilities.with_fencing() } else { capabilities },
-        }
-    }
-
-    fn link(&self) -> &Arc<Link> {
-        &self.links[self.next.fetch_add(1, Relaxed) % self.links.len()]
-    }
-
+impl Postgres {
     /// Runs `call` on the next connection.
     async fn run<T, F>(&self, call: impl Fn(Arc<Session>) -> F + Send + Sync) -> Result<T, BackendError>
     where
@@ -64,7 +23,7 @@ impl Values {
     }
 }
 
-impl AsyncBytesBackend for Values {
+impl AsyncBytesBackend for Postgres {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, BackendError> {
         let bytes = key.as_bytes();
         self.run(|session| async move {
@@ -122,7 +81,7 @@ impl AsyncBytesBackend for Values {
     }
 
     async fn close(&self) -> Result<(), BackendError> {
-        self.links.iter().for_each(|link| link.close());
+        self.close_all();
         Ok(())
     }
 }

@@ -84,7 +84,7 @@ fn lease_store(server: &PostgresServer) -> Result<Arc<dyn LeaseStore>, BackendEr
     let mut config = PostgresConfig::default();
     config.url = server.socket_url();
     config.timeout = TIMEOUT;
-    Ok(Postgres::new(&config)?.lease_store().expect("the backend has locks"))
+    Ok(Postgres::start(&config)?.lease_store())
 }
 
 fn main() -> ExitCode {

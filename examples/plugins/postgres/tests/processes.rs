@@ -137,7 +137,7 @@ fn create(url: &str) {
 fn fork(url: &str) {
     let mut config = PostgresConfig::default();
     config.url = url.to_owned();
-    let backend = Postgres::new(&config).expect("the arguments are valid");
+    let backend = Postgres::start(&config).expect("the arguments are valid");
     let mutex = backend.get_mutex("tea").expect("the backend has mutexes");
     store(&backend, "of the parent");
     assert!(mutex.try_acquire().expect("the server works"));
@@ -166,7 +166,7 @@ fn fork(url: &str) {
     }
 }
 
-fn store(backend: &Postgres, key: &str) {
+fn store(backend: &dyn CacheBackend, key: &str) {
     let payload = Payload::Bytes(Bytes::from(&b"x"[..]));
     let value = CachedValue { payload, metadata: Metadata::new(CreationTime::from_seconds(1_700_000_000.0)) };
     backend.set(key, value, &StoreOptions::new()).expect("the server works");

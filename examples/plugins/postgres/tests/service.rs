@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use dogpile::sdk::{
-    BackendError, Bytes, CacheBackend, CachedValue, CreationTime, Entry, Metadata, Payload, StoreOptions,
+    BackendError, Bytes, CacheBackend, CachedValue, CreationTime, Entry, Metadata, OnTokio, Payload,
+    StoreOptions,
 };
 use postgres_dogpile::{Postgres, PostgresConfig};
 
@@ -27,15 +28,15 @@ use server::PostgresServer;
 /// The server of the tests that neither stop nor restart it.
 static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
-fn backend(url: &str, change: impl FnOnce(&mut PostgresConfig)) -> Postgres {
+fn backend(url: &str, change: impl FnOnce(&mut PostgresConfig)) -> OnTokio<Postgres> {
     let mut config = PostgresConfig::default();
     config.url = url.to_owned();
     change(&mut config);
-    Postgres::new(&config).unwrap()
+    Postgres::start(&config).unwrap()
 }
 
 /// Returns a backend over a table of its own on the shared server. Its sessions have the table's name too.
-fn on_table(table: &str) -> Postgres {
+fn on_table(table: &str) -> OnTokio<Postgres> {
     backend(&named(table), |config| config.table = table.to_owned())
 }
 
@@ -49,7 +50,7 @@ fn value(bytes: &[u8]) -> CachedValue {
     CachedValue { payload: Payload::Bytes(Bytes::from(bytes)), metadata }
 }
 
-fn set(backend: &Postgres, key: &str) -> Result<(), BackendError> {
+fn set(backend: &OnTokio<Postgres>, key: &str) -> Result<(), BackendError> {
     backend.set(key, value(b"x"), &StoreOptions::new())
 }
 
@@ -58,7 +59,7 @@ fn kept_for(milliseconds: u64) -> StoreOptions {
 }
 
 /// A call of a backend.
-type Call = fn(&Postgres) -> Result<(), BackendError>;
+type Call = fn(&OnTokio<Postgres>) -> Result<(), BackendError>;
 
 /// Each kind of call.
 const CALLS: [(&str, Call); 9] = [

@@ -4,16 +4,16 @@ use dogpile_sdk::{BackendError, ErrorKind, OwnedBytesEntry, StoreOptions};
 use futures_util::future::try_join_all;
 use tokio_postgres::Error;
 
-use super::{MOST_KEY_BYTES, Values};
+use crate::backend::{MOST_KEY_BYTES, Postgres};
 use crate::batch::{batches, sorted};
 use crate::command::{Command, seconds};
 use crate::fence;
 use crate::link::{Link, Repeat};
 use crate::session::Session;
 
-impl Values {
+impl Postgres {
     /// Stores `entries`, and starts a purge if it is time.
-    pub(super) async fn store(&self, entries: Vec<OwnedBytesEntry>) -> Result<(), BackendError> {
+    pub(crate) async fn store(&self, entries: Vec<OwnedBytesEntry>) -> Result<(), BackendError> {
         entries.iter().try_for_each(|entry| self.check(entry))?;
         let link = self.link();
         if entries.iter().any(|entry| entry.options.fence.is_some()) {
