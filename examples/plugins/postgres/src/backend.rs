@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Postgres {
     /// The connections for values. Calls take turns on them.
-    links: Vec<Arc<Link>>,
+    links: Vec<Link>,
     next: AtomicUsize,
     /// The connection for locks, so that a renewal does not wait behind the values of other keys. It waits for a fenced
     /// store of its own key.
@@ -70,10 +70,10 @@ impl Postgres {
             .with_scope(server.scope());
         let link = || Link::new(Arc::clone(server));
         Postgres {
-            links: (0..arguments.connections).map(|_| Arc::new(link())).collect(),
+            links: (0..arguments.connections).map(|_| link()).collect(),
             next: AtomicUsize::new(0),
             locks: link(),
-            purges: Purges::new(arguments.purge_interval),
+            purges: Purges::new(Arc::clone(server), arguments.purge_interval),
             time_to_live: arguments.time_to_live,
             max_value_bytes: arguments.max_value_bytes,
             capabilities: if arguments.distributed_lock { capabilities.with_fencing() } else { capabilities },
@@ -81,13 +81,14 @@ impl Postgres {
     }
 
     /// Returns the connection for values whose turn it is.
-    pub(crate) fn link(&self) -> &Arc<Link> {
+    pub(crate) fn link(&self) -> &Link {
         &self.links[self.next.fetch_add(1, Relaxed) % self.links.len()]
     }
 
-    /// Closes all connections.
+    /// Closes all connections, and ends a purge.
     pub(crate) fn close_all(&self) {
-        self.links.iter().for_each(|link| link.close());
+        self.links.iter().for_each(Link::close);
         self.locks.close();
+        self.purges.end();
     }
 }

@@ -11,9 +11,6 @@ use dogpile_sdk::bounds;
 
 use crate::schema::Schema;
 
-/// The most rows that one statement purges, so that it is short.
-pub(crate) const PURGED_ROWS: u64 = 1000;
-
 /// A statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -122,7 +119,7 @@ const REPLACE: &str =
 fn purge(table: &str) -> String {
     format!(
         "DELETE FROM {table} WHERE key = ANY (ARRAY
-             (SELECT key FROM {table} WHERE expires_at <= now() LIMIT {PURGED_ROWS} FOR UPDATE SKIP LOCKED))"
+             (SELECT key FROM {table} WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED))"
     )
 }
 

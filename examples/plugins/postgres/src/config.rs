@@ -26,7 +26,7 @@ pub struct PostgresConfig {
     /// Create them as `UNLOGGED` tables, which are faster. The server empties them after a crash. Default: true.
     pub unlogged: bool,
     /// Number of connections for values, from 1 to 64. Each is shared by any number of calls. There is one more for
-    /// locks. Default: 2.
+    /// locks, and one while expired rows are removed. Default: 2.
     pub connections: usize,
     /// Number of threads that serve the calls. Default: 2.
     pub threads: usize,

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dogpile_sdk::BackendError;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -39,9 +40,14 @@ impl Link {
         Link { server, current: Arc::default(), opening: Arc::default(), is_stuck: AtomicBool::new(false) }
     }
 
+    /// Returns the time limit of a call.
+    pub(crate) fn limit(&self) -> Duration {
+        self.server.timeout
+    }
+
     /// Returns the time at which a call that begins now reaches its limit.
     pub(crate) fn deadline(&self) -> Instant {
-        Instant::now() + self.server.timeout
+        Instant::now() + self.limit()
     }
 
     /// Returns whether the last call reached its limit.

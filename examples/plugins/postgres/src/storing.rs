@@ -21,7 +21,7 @@ impl Postgres {
         } else {
             self.store_unfenced(link, &sorted(entries)).await?;
         }
-        self.purges.after_set(link);
+        self.purges.after_set();
         Ok(())
     }
 

@@ -17,6 +17,8 @@ mod connections;
 mod faults;
 #[path = "support/installed.rs"]
 mod installed;
+#[path = "service/purges.rs"]
+mod purges;
 #[path = "support/server.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "each test needs a part of it")]
 mod server;
@@ -36,8 +38,18 @@ fn backend(url: &str, change: impl FnOnce(&mut PostgresConfig)) -> OnTokio<Postg
 }
 
 /// Returns a backend over a table of its own on the shared server. Its sessions have the table's name too.
+///
+/// It does not purge, so that it has no other sessions than those of its calls.
 fn on_table(table: &str) -> OnTokio<Postgres> {
-    backend(&named(table), |config| config.table = table.to_owned())
+    on_table_with(table, |_| {})
+}
+
+fn on_table_with(table: &str, change: impl FnOnce(&mut PostgresConfig)) -> OnTokio<Postgres> {
+    backend(&named(table), |config| {
+        config.table = table.to_owned();
+        config.purge_interval = Duration::ZERO;
+        change(config);
+    })
 }
 
 /// Returns a URL of the shared server for sessions named `name`.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use dogpile::sdk::{CacheBackend, Completion, ErrorKind, Running};
 
 use super::server::{freeze_sessions, until};
-use super::{SERVER, backend, named, on_table, set};
+use super::{SERVER, on_table, on_table_with, set};
 
 /// Returns the process IDs of the sessions named `name`, as lines.
-fn sessions(name: &str) -> String {
+pub(super) fn sessions(name: &str) -> String {
     SERVER.sql(&format!("SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' ORDER BY pid"))
 }
 
@@ -28,8 +28,7 @@ fn ended_sessions_are_replaced() {
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
 fn hung_sessions_are_replaced() {
-    let backend = backend(&named("hung"), |config| {
-        config.table = "hung".to_owned();
+    let backend = on_table_with("hung", |config| {
         config.connections = 1;
         config.timeout = Duration::from_secs(1);
     });

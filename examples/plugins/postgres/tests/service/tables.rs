@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use dogpile::sdk::{CacheBackend, Entry, ErrorKind, Fence, StoreOptions};
 
-use super::server::until;
-use super::{SERVER, backend, kept_for, named, on_table, set, value};
+use super::{SERVER, kept_for, on_table, on_table_with, set, value};
 
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
@@ -32,16 +31,10 @@ fn tables_are_created_as_arguments_say() {
     let kind =
         |table: &str| SERVER.sql(&format!("SELECT relpersistence FROM pg_class WHERE relname = '{table}'"));
     set(&on_table("fast"), "tea").unwrap();
-    let durable = backend(&named("durable"), |config| {
-        config.table = "durable".to_owned();
-        config.unlogged = false;
-    });
+    let durable = on_table_with("durable", |config| config.unlogged = false);
     set(&durable, "tea").unwrap();
     assert_eq!(["fast", "fast_locks", "durable", "durable_locks"].map(kind), ["u", "u", "p", "p"]);
-    let absent = backend(&named("absent"), |config| {
-        config.table = "absent".to_owned();
-        config.create_tables = false;
-    });
+    let absent = on_table_with("absent", |config| config.create_tables = false);
     let error = set(&absent, "tea").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let why = "has no such table: it replied 42P01; create it, or set \"create_tables\"";
@@ -61,10 +54,7 @@ fn foreign_table_is_reported() {
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
 fn dropped_tables_are_created_again() {
-    let backend = backend(&named("dropped"), |config| {
-        config.table = "dropped".to_owned();
-        config.connections = 1;
-    });
+    let backend = on_table_with("dropped", |config| config.connections = 1);
     let is_locked = || backend.get_mutex("tea").unwrap().locked().unwrap();
     for _ in 0..3 {
         set(&backend, "tea").unwrap();
@@ -98,30 +88,8 @@ fn overlapping_batches_do_not_deadlock() {
 
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
-fn expired_rows_are_purged_by_who_stores_next() {
-    let first = backend(&named("purged"), |config| {
-        config.table = "purged".to_owned();
-        config.purge_interval = Duration::ZERO;
-    });
-    let brief = |number| Entry::new(format!("key {number}"), value(b"x")).with_options(kept_for(1));
-    first.set_multi((0..2500).map(brief).collect()).unwrap();
-    set(&first, "endless").unwrap();
-    SERVER.sql("INSERT INTO purged_locks VALUES ('dead', 'token', now() - interval '1 hour')");
-    let count = || SERVER.sql("SELECT (SELECT count(*) FROM purged), (SELECT count(*) FROM purged_locks)");
-    assert_eq!(count(), "2501|1");
-    // A backend that has not purged yet counts as another process.
-    let next = on_table("purged");
-    next.set("long", value(b"x"), &kept_for(3_600_000)).unwrap();
-    until("the expired rows are gone", || count() == "2|0");
-}
-
-#[test]
-#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
 fn default_lifetime_holds_for_values_without_one() {
-    let backend = backend(&named("mortal"), |config| {
-        config.table = "mortal".to_owned();
-        config.time_to_live = Some(Duration::from_secs(3600));
-    });
+    let backend = on_table_with("mortal", |config| config.time_to_live = Some(Duration::from_secs(3600)));
     set(&backend, "default").unwrap();
     backend.set("own", value(b"x"), &kept_for(60_000)).unwrap();
     let minutes = "SELECT round(extract(epoch FROM expires_at - now()) / 60) FROM mortal ORDER BY key";

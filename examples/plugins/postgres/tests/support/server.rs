@@ -103,6 +103,15 @@ impl PostgresServer {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
+    /// Opens a session in which SQL is run piece by piece.
+    pub(crate) fn session(&self) -> SqlSession {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args(["-XAtq", "-d", &self.socket_url()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut psql = psql.spawn().unwrap();
+        let output = BufReader::new(psql.stdout.take().unwrap());
+        SqlSession { psql, output }
+    }
+
     /// Shuts the server down, and starts it again.
     pub(crate) fn restart(&mut self) {
         writeln!(self.leash.stdin.as_mut().unwrap()).unwrap();
@@ -144,6 +153,32 @@ impl Drop for PostgresServer {
         drop(self.leash.stdin.take());
         // The shell stops the server and ends. A failure cannot be reported here.
         let _ = self.leash.wait();
+    }
+}
+
+/// A session of `psql`. It ends when the value is dropped.
+pub(crate) struct SqlSession {
+    psql: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl SqlSession {
+    /// Runs `sql`, and waits for its end.
+    pub(crate) fn run(&mut self, sql: &str) {
+        writeln!(self.psql.stdin.as_mut().unwrap(), "{sql};\n\\echo done").unwrap();
+        let mut line = String::new();
+        while line.trim() != "done" {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "psql ended");
+        }
+    }
+}
+
+impl Drop for SqlSession {
+    fn drop(&mut self) {
+        drop(self.psql.stdin.take());
+        // A failure cannot be reported here.
+        let _ = self.psql.wait();
     }
 }
 
