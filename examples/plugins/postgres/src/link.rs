@@ -26,14 +26,19 @@ pub(crate) enum Repeat {
 #[derive(Debug)]
 pub(crate) struct Link {
     server: Arc<Server>,
-    current: Arc<Current>,
+    current: Arc<Mutex<Current>>,
     /// Held by the task that opens the connection. All calls wait for it.
     opening: Arc<tokio::sync::Mutex<()>>,
     is_stuck: AtomicBool,
 }
 
 /// The connection that the next call uses.
-type Current = Mutex<Option<Arc<Session>>>;
+#[derive(Debug, Default)]
+struct Current {
+    session: Option<Arc<Session>>,
+    /// How often the link was closed. A connection whose opening began before the last time is not kept.
+    closes: u64,
+}
 
 impl Link {
     pub(crate) fn new(server: Arc<Server>) -> Self {
@@ -80,9 +85,11 @@ impl Link {
         })
     }
 
-    /// Closes the connection. Calls that use it go on.
+    /// Closes the connection, or the one that is being opened. Calls that use it go on, and close it at their end.
     pub(crate) fn close(&self) {
-        *self.current() = None;
+        let mut current = self.current();
+        current.closes += 1;
+        current.session = None;
     }
 
     async fn attempts<T, F>(
@@ -131,36 +138,40 @@ impl Link {
         if let Some(session) = self.open() {
             return Ok(session);
         }
+        let closes = self.current().closes;
         let (server, current) = (Arc::clone(&self.server), Arc::clone(&self.current));
         let opening = tokio::spawn(async move {
             let opened = timeout(server.timeout, Session::open(&server)).await;
             let opened = opened.unwrap_or_else(|_| Err(failure::timed_out(&server.name, server.timeout)));
             let session = Arc::new(opened?);
-            *locked(&current) = Some(Arc::clone(&session));
-            drop(turn);
+            let mut current = locked(&current);
+            if current.closes == closes {
+                current.session = Some(Arc::clone(&session));
+            }
+            drop((current, turn));
             Ok(session)
         });
         opening.await.unwrap_or_else(|error| Err(failure::ended(&self.server.name, error)))
     }
 
     fn open(&self) -> Option<Arc<Session>> {
-        self.current().as_ref().filter(|session| !session.is_closed()).map(Arc::clone)
+        self.current().session.as_ref().filter(|session| !session.is_closed()).map(Arc::clone)
     }
 
     /// Makes the next call open a new connection instead of `session`.
     fn forget(&self, session: &Arc<Session>) {
         let mut current = self.current();
-        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
-            *current = None;
+        if current.session.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
+            current.session = None;
         }
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+    fn current(&self) -> MutexGuard<'_, Current> {
         locked(&self.current)
     }
 }
 
-fn locked(current: &Current) -> MutexGuard<'_, Option<Arc<Session>>> {
+fn locked(current: &Mutex<Current>) -> MutexGuard<'_, Current> {
     // Ignore poison: nothing panics while it holds this lock.
     current.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,15 @@
 //! What becomes of connections.
 
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use dogpile::sdk::{CacheBackend, Completion, ErrorKind, Running};
 
-use super::server::{freeze_sessions, until};
-use super::{SERVER, on_table, on_table_with, set};
+use super::server::{PASSWORD, freeze_sessions, tcp_url, until};
+use super::{SERVER, backend, on_table, on_table_with, set};
 
 /// Returns the process IDs of the sessions named `name`, as lines.
 pub(super) fn sessions(name: &str) -> String {
@@ -74,4 +78,39 @@ fn closed_backend_has_no_connections() {
     assert!(backend.get("tea").unwrap().is_some());
     drop(backend);
     until("the connections are closed", || sessions("closed").is_empty());
+}
+
+/// The server accepts the connection, and does not reply until the backend has been closed.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn connection_that_opens_during_close_is_not_kept() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = tcp_url(PASSWORD, listener.local_addr().unwrap().port());
+    let backend = backend(&format!("{url}?application_name=opening"), |config| {
+        config.table = "opening".to_owned();
+        config.connections = 1;
+        config.timeout = Duration::from_secs(30);
+    });
+    let (outcome, outcomes) = mpsc::channel();
+    let operations = backend.operations().unwrap();
+    let _running = operations.begin_get("tea", Completion::new(move |found| outcome.send(found).unwrap()));
+    let (client, _) = listener.accept().unwrap();
+    backend.close().unwrap();
+    forward(client, SERVER.port());
+    assert_eq!(outcomes.recv_timeout(Duration::from_secs(60)).unwrap().unwrap(), None);
+    until("the connection is closed", || sessions("opening").is_empty());
+    drop(backend);
+}
+
+/// Connects `client` to a server on this machine.
+fn forward(client: TcpStream, port: u16) {
+    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    for (mut from, mut to) in [(from_client, server), (from_server, client)] {
+        thread::spawn(move || {
+            // Either side may end the connection.
+            let _ = io::copy(&mut from, &mut to).and_then(|_| to.flush());
+            let _ = to.shutdown(Shutdown::Write);
+        });
+    }
 }

@@ -91,7 +91,12 @@ impl PostgresServer {
 
     /// Returns a URL for the port of the server, with `password`.
     pub(crate) fn tcp_url(&self, password: &str) -> String {
-        format!("postgresql://dogpile:{password}@127.0.0.1:{}/postgres", self.port)
+        tcp_url(password, self.port)
+    }
+
+    /// Returns the port of the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Runs `sql`, and returns its rows as lines.
@@ -154,6 +159,11 @@ impl Drop for PostgresServer {
         // The shell stops the server and ends. A failure cannot be reported here.
         let _ = self.leash.wait();
     }
+}
+
+/// Returns a URL for a port of this machine, with `password`.
+pub(crate) fn tcp_url(password: &str, port: u16) -> String {
+    format!("postgresql://dogpile:{password}@127.0.0.1:{port}/postgres")
 }
 
 /// A session of `psql`. It ends when the value is dropped.
