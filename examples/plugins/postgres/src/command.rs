@@ -2,6 +2,9 @@
 //!
 //! Times are judged by the server's clock alone. Each statement is a transaction of its own.
 //!
+//! Parameters have explicit types. The server then refuses to prepare statements for a table whose keys and tokens have
+//! other types. Otherwise it would expect parameters of these types.
+//!
 //! Two statements that lock many rows cannot wait for each other in a circle, because all of them lock rows in the order
 //! of their keys. A purge skips rows that are locked.
 
@@ -51,13 +54,13 @@ impl Command {
     pub(crate) fn text(self, schema: &Schema) -> String {
         let Schema { values, locks, .. } = schema;
         match self {
-            Command::Get => format!("SELECT value FROM {values} WHERE key = $1 AND {UNEXPIRED}"),
+            Command::Get => format!("SELECT value FROM {values} WHERE key = $1::bytea AND {UNEXPIRED}"),
             Command::GetMulti => {
-                format!("SELECT key, value FROM {values} WHERE key = ANY ($1) AND {UNEXPIRED}")
+                format!("SELECT key, value FROM {values} WHERE key = ANY ($1::bytea[]) AND {UNEXPIRED}")
             }
             Command::Set => format!(
                 "INSERT INTO {values} (key, value, expires_at)
-                 VALUES ($1, $2, now() + $3::float8 * interval '1 second') {REPLACE}"
+                 VALUES ($1::bytea, $2::bytea, now() + $3::float8 * interval '1 second') {REPLACE}"
             ),
             // The rows are inserted in the order of the arrays.
             Command::SetMulti => format!(
@@ -68,14 +71,14 @@ impl Command {
             // The lock stays as it is until the value is stored, because its row is locked.
             Command::SetFenced => format!(
                 "WITH held AS MATERIALIZED
-                     (SELECT 1 FROM {locks} WHERE key = $4 AND token = $5 AND expires_at > now() FOR SHARE)
+                     (SELECT 1 FROM {locks} WHERE key = $4::bytea AND token = $5::text AND expires_at > now() FOR SHARE)
                  INSERT INTO {values} (key, value, expires_at)
                  SELECT $1::bytea, $2::bytea, now() + $3::float8 * interval '1 second' FROM held {REPLACE}"
             ),
-            Command::Delete => format!("DELETE FROM {values} WHERE key = $1"),
+            Command::Delete => format!("DELETE FROM {values} WHERE key = $1::bytea"),
             Command::DeleteMulti => format!(
                 "WITH doomed AS MATERIALIZED
-                     (SELECT key FROM {values} WHERE key = ANY ($1) ORDER BY key FOR UPDATE)
+                     (SELECT key FROM {values} WHERE key = ANY ($1::bytea[]) ORDER BY key FOR UPDATE)
                  DELETE FROM {values} WHERE key IN (SELECT key FROM doomed)"
             ),
             Command::PurgeValues => purge(values),
@@ -83,19 +86,19 @@ impl Command {
             // A lock that has the token already is acquired again: the reply to an earlier attempt was lost.
             Command::Acquire => format!(
                 "INSERT INTO {locks} AS held (key, token, expires_at)
-                 VALUES ($1, $2, now() + $3::float8 * interval '1 second')
+                 VALUES ($1::bytea, $2::text, now() + $3::float8 * interval '1 second')
                  ON CONFLICT (key) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at
                  WHERE held.token = excluded.token OR held.expires_at <= now()"
             ),
             Command::Renew => format!(
                 "UPDATE {locks} SET expires_at = now() + $3::float8 * interval '1 second'
-                 WHERE key = $1 AND token = $2 AND expires_at > now()"
+                 WHERE key = $1::bytea AND token = $2::text AND expires_at > now()"
             ),
             Command::Release => {
-                format!("DELETE FROM {locks} WHERE key = $1 AND token = $2 RETURNING expires_at > now()")
+                format!("DELETE FROM {locks} WHERE key = $1::bytea AND token = $2::text RETURNING expires_at > now()")
             }
             Command::Locked => {
-                format!("SELECT EXISTS (SELECT 1 FROM {locks} WHERE key = $1 AND expires_at > now())")
+                format!("SELECT EXISTS (SELECT 1 FROM {locks} WHERE key = $1::bytea AND expires_at > now())")
             }
         }
     }

@@ -9,6 +9,11 @@ use std::time::Duration;
 use dogpile_sdk::{BackendError, ErrorKind, seconds};
 use tokio::task::JoinError;
 use tokio_postgres::Error;
+use tokio_postgres::types::{WasNull, WrongType};
+
+/// What is wrong with a server whose tables have other columns, and what to do.
+const OTHER_TABLES: [&str; 2] =
+    ["has other tables than expected", "; drop them, or choose another \"table\""];
 
 /// Returns the error for a connection that could not be opened.
 pub(crate) fn cannot_connect(server: &str, error: Error) -> BackendError {
@@ -29,9 +34,16 @@ pub(crate) fn failed(server: &str, error: Error) -> BackendError {
     let (kind, what) = match error.code() {
         Some(code) => replied(code.code()),
         None if is_transport(&error) => (ErrorKind::Unavailable, "closed the connection".to_owned()),
+        None if is_of_data(&error) => (ErrorKind::Configuration, OTHER_TABLES.concat()),
         None => (ErrorKind::Other, "and its client did not understand each other".to_owned()),
     };
     BackendError::new(kind, format!("PostgreSQL server {server} {what}")).at_server(server).with_source(error)
+}
+
+/// Returns the error for tables whose columns have other types.
+pub(crate) fn other_tables(server: &str) -> BackendError {
+    let message = format!("PostgreSQL server {server} {}", OTHER_TABLES.concat());
+    BackendError::new(ErrorKind::Configuration, message).at_server(server)
 }
 
 /// Returns the error for a call that reached `limit`, or an earlier deadline of its caller.
@@ -52,10 +64,15 @@ pub(crate) fn ended(server: &str, error: JoinError) -> BackendError {
 /// Returns whether the connection is of no use after `error`, so that a new one may do better.
 pub(crate) fn ends_connection(error: &Error) -> bool {
     match error.code().map(|code| code.code()) {
-        None => true,
+        None => !is_of_data(error),
         // It ends the session, a table or a prepared statement is gone, or a table has changed.
         Some(code) => ["08", "57P", "42P01", "26000", "0A000"].iter().any(|start| code.starts_with(start)),
     }
+}
+
+/// Returns whether a parameter or a column has another type than expected. The connection still works.
+fn is_of_data(error: &Error) -> bool {
+    error.source().is_some_and(|source| source.is::<WrongType>() || source.is::<WasNull>())
 }
 
 fn is_transport(error: &Error) -> bool {
@@ -76,11 +93,14 @@ fn replied(code: &str) -> (ErrorKind, String) {
         _ if ["28", "3D"].iter().any(|class| code.starts_with(class)) => {
             (ErrorKind::Configuration, "rejected the login", "; check \"url\" and \"password\"")
         }
-        _ if code.starts_with("42") => (
+        // A pooler gave the call another connection than the one on which the statement was prepared.
+        "26000" | "42P05" => (
             ErrorKind::Configuration,
-            "has other tables than expected",
-            "; drop them, or choose another \"table\"",
+            "has lost a prepared statement, or has one of another client",
+            "; let a pooler such as PgBouncer pool sessions",
         ),
+        "42601" => (ErrorKind::Configuration, "does not know a statement", "; use PostgreSQL 12 or newer"),
+        _ if code.starts_with("42") => (ErrorKind::Configuration, OTHER_TABLES[0], OTHER_TABLES[1]),
         _ if ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
             (ErrorKind::Unavailable, "is temporarily unavailable", "; retry later")
         }
@@ -102,6 +122,9 @@ mod tests {
             explained("42P01"),
             "has no such table: it replied 42P01; create it, or set \"create_tables\""
         );
+        let pooled = "has lost a prepared statement, or has one of another client: it replied 42P05; \
+                      let a pooler such as PgBouncer pool sessions";
+        assert_eq!(explained("42P05"), pooled);
         assert_eq!(explained("22003"), "failed: it replied 22003");
     }
 
@@ -114,6 +137,7 @@ mod tests {
             ("57014", ErrorKind::Timeout),
             ("3D000", ErrorKind::Configuration),
             ("42703", ErrorKind::Configuration),
+            ("42P05", ErrorKind::Configuration),
             ("XX000", ErrorKind::Other),
         ] {
             assert_eq!(replied(code).0, kind, "{code}");

@@ -12,7 +12,9 @@ pub(crate) fn fence(key: &str, token: &str) -> Fence {
 /// fence.
 pub(crate) fn read(fence: &Fence) -> (&str, &str) {
     let text = std::str::from_utf8(fence.as_bytes()).unwrap_or_default();
-    text.split_once(' ').map(|(token, key)| (key, token)).unwrap_or_default()
+    // The server would refuse a text with a zero byte.
+    let parts = text.split_once(' ').filter(|(token, _)| !token.contains('\0'));
+    parts.map(|(token, key)| (key, token)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -22,6 +24,8 @@ mod tests {
     #[test]
     fn fence_is_read_back() {
         assert_eq!(read(&fence("key with spaces", "0123abcd")), ("key with spaces", "0123abcd"));
-        assert_eq!(read(&Fence::new(&b"\xff"[..])), ("", ""));
+        for foreign in [&b"\xff"[..], b"", b"0123abcd", b"\0 key"] {
+            assert_eq!(read(&Fence::new(foreign)), ("", ""));
+        }
     }
 }

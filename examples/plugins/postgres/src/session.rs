@@ -7,7 +7,7 @@ use dogpile_sdk::BackendError;
 use futures_util::future::try_join_all;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, NoTls, Row, Statement};
 
 use crate::command::Command;
@@ -66,12 +66,11 @@ impl Session {
             }
             prepared => prepared,
         };
-        Ok(Session {
-            client,
-            statements: statements.map_err(failed)?,
-            is_used: AtomicBool::new(false),
-            _driver: driver,
-        })
+        let statements = statements.map_err(failed)?;
+        if !has_bytes(&statements) {
+            return Err(failure::other_tables(&server.name));
+        }
+        Ok(Session { client, statements, is_used: AtomicBool::new(false), _driver: driver })
     }
 
     /// Returns whether the connection has ended.
@@ -112,6 +111,13 @@ impl Session {
 async fn prepare(client: &Client, schema: &Schema) -> Result<Vec<Statement>, Error> {
     let texts = Command::ALL.map(|command| command.text(schema));
     try_join_all(texts.iter().map(|text| client.prepare(text))).await
+}
+
+/// Returns whether keys and values are bytes. The server converts the bytes that are stored to text if a column is text, so
+/// that it refuses no statement then.
+fn has_bytes(statements: &[Statement]) -> bool {
+    let reading = [Command::Get, Command::GetMulti].map(|command| &statements[command as usize]);
+    reading.iter().flat_map(|statement| statement.columns()).all(|column| *column.type_() == Type::BYTEA)
 }
 
 fn is_table_missing(error: &Error) -> bool {

@@ -28,7 +28,8 @@ impl AsyncBytesBackend for Postgres {
         let bytes = key.as_bytes();
         self.run(|session| async move {
             let rows = session.query(Command::Get, &[&bytes]).await?;
-            rows.first().map(|row| row.try_get(0)).transpose()
+            // A table that was made by hand may allow `NULL`, which counts as missing.
+            rows.first().map_or(Ok(None), |row| row.try_get(0))
         })
         .await
         .map_err(|error| error.during("get").for_key(key))
@@ -49,14 +50,14 @@ impl AsyncBytesBackend for Postgres {
 
     async fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         let wanted: &Vec<_> = &keys.iter().map(|key| key.as_bytes()).collect();
-        let found: HashMap<Vec<u8>, Vec<u8>> = self
+        let found: HashMap<Vec<u8>, Option<Vec<u8>>> = self
             .run(|session| async move {
                 let rows = session.query(Command::GetMulti, &[wanted]).await?;
                 rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
             })
             .await
             .map_err(|error| error.during("get_multi"))?;
-        Ok(wanted.iter().map(|key| found.get(*key).cloned()).collect())
+        Ok(wanted.iter().map(|key| found.get(*key).cloned().flatten()).collect())
     }
 
     async fn set_multi(&self, entries: Vec<OwnedBytesEntry>) -> Result<(), BackendError> {

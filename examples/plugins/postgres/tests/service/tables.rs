@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dogpile::sdk::{CacheBackend, Entry, ErrorKind, Fence, StoreOptions};
 
-use super::{SERVER, kept_for, on_table, on_table_with, set, value};
+use super::{CALLS, SERVER, kept_for, on_table, on_table_with, set, value};
 
 #[test]
 #[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
@@ -48,6 +48,46 @@ fn foreign_table_is_reported() {
     let error = set(&on_table("foreign_one"), "tea").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("has other tables than expected"), "{error}");
+}
+
+/// Tables that were made by hand, with columns of other types.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn tables_of_other_types_are_reported_by_each_call() {
+    for (table, of_values, of_locks) in [
+        ("text_values", "key bytea PRIMARY KEY, value text", "key bytea PRIMARY KEY, token text"),
+        ("text_keys", "key text PRIMARY KEY, value bytea", "key bytea PRIMARY KEY, token text"),
+        ("text_locks", "key bytea PRIMARY KEY, value bytea", "key text PRIMARY KEY, token text"),
+        ("byte_tokens", "key bytea PRIMARY KEY, value bytea", "key bytea PRIMARY KEY, token bytea"),
+    ] {
+        SERVER.sql(&format!(
+            "CREATE TABLE {table} ({of_values}, expires_at timestamptz); \
+             CREATE TABLE {table}_locks ({of_locks}, expires_at timestamptz)"
+        ));
+        let backend = on_table(table);
+        for (name, call) in CALLS {
+            let error = call(&backend).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{table}, {name}: {error}");
+            assert!(error.to_string().contains("has other tables than expected"), "{table}, {name}: {error}");
+        }
+    }
+}
+
+/// Another program stored it, in a table that was made by hand.
+#[test]
+#[cfg_attr(missing_postgres, ignore = "PostgreSQL is not installed")]
+fn null_is_a_missing_value() {
+    SERVER.sql(
+        "CREATE TABLE nulls (key bytea PRIMARY KEY, value bytea, expires_at timestamptz); \
+         INSERT INTO nulls VALUES ('tea', NULL, NULL)",
+    );
+    let backend = on_table("nulls");
+    set(&backend, "milk").unwrap();
+    assert_eq!(backend.get("tea").unwrap(), None);
+    let found = backend.get_multi(&["tea", "milk"]).unwrap();
+    assert_eq!(found, [None, Some(value(b"x"))]);
+    set(&backend, "tea").unwrap();
+    assert_eq!(backend.get("tea").unwrap(), Some(value(b"x")));
 }
 
 /// The tables of a backend that is in use disappear.
