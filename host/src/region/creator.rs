@@ -112,6 +112,22 @@ impl CreatorCall<'_> {
     }
 }
 
+/// The function of a borrowing creator of one value.
+///
+/// By reference, so that the protocol is compiled for each type of values and errors, and not for each creator.
+pub(super) type CreateOne<'c, T, E> = &'c mut dyn FnMut(Option<Aged<T>>) -> Result<Created<T>, E>;
+
+/// The function of a borrowing creator of many values. See [`CreateOne`].
+pub(super) type CreateMany<'c, T, E> =
+    &'c mut dyn FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>;
+
+/// Returns a function that calls `creator` the first time, and panics the second.
+pub(super) fn once<A, R>(creator: impl FnOnce(A) -> R) -> impl FnMut(A) -> R {
+    let mut creator = Some(creator);
+    // The protocol creates a key at most once in a call.
+    move |argument| creator.take().expect("a creator of one value is called once")(argument)
+}
+
 /// Makes the value of one key, once.
 pub(super) struct Single<F, const SEES_OLD: bool>(Option<F>);
 

@@ -3,20 +3,22 @@
 use std::borrow::Cow;
 use std::convert::{Infallible, identity};
 use std::fmt;
+use std::sync::Arc;
 
 use super::call::{Call, Owned};
 use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
-use super::creator::{Creator, Multi, Single};
+use super::creator::{CreateMany, CreateOne, Creator, Multi, Single, once};
 use super::ending::{all_fresh, end};
 use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::engine::blocking::drive;
-use crate::engine::{Settled, Slot};
+use crate::engine::{Found, Settled, Slot};
 use crate::error::{CreateError, RegionError};
 use crate::observe::Request;
+use crate::policy::Policy;
 use crate::value::CacheValue;
 
 impl CallOptions<'_> {
@@ -53,7 +55,7 @@ impl CallOptions<'_> {
         key: &str,
         creator: impl FnOnce() -> Result<Created<T>, E>,
     ) -> Result<T, CreateError<E>> {
-        self.create(key, Single::<_, false>::new(|_| creator()), None)
+        self.create_borrowing::<T, E, false>(key, |_| creator())
     }
 
     /// Returns the value of `key`, calling a creator that sees the old value. The creator decides whether to replace
@@ -88,7 +90,7 @@ impl CallOptions<'_> {
         key: &str,
         creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
     ) -> Result<T, CreateError<E>> {
-        self.create(key, Single::<_, true>::new(creator), None)
+        self.create_borrowing::<T, E, true>(key, creator)
     }
 
     /// See [`CacheRegion::get_or_create_multi`](crate::CacheRegion::get_or_create_multi).
@@ -122,8 +124,8 @@ impl CallOptions<'_> {
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<Created<T>>, E>,
     ) -> Result<Vec<T>, CreateError<E>> {
-        let creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
-        self.create_multi(keys, Multi::<_, false>::new(creator), None)
+        let mut creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys);
+        self.create_multi(keys, Multi::<CreateMany<'_, T, E>, false>::new(&mut creator), None)
     }
 
     /// Returns the values of many keys, calling a creator that sees the old values. The creator decides whether to
@@ -138,9 +140,23 @@ impl CallOptions<'_> {
     pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
-        creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
+        mut creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
     ) -> Result<Vec<T>, CreateError<E>> {
-        self.create_multi(keys, Multi::<_, true>::new(creator), None)
+        self.create_multi(keys, Multi::<CreateMany<'_, T, E>, true>::new(&mut creator), None)
+    }
+
+    /// Returns the value of `key`, calling a creator that may borrow if the value is missing or stale.
+    #[inline]
+    fn create_borrowing<T: CacheValue, E: fmt::Display, const SEES_OLD: bool>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
+    ) -> Result<T, CreateError<E>> {
+        self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
+            let mut creator = once(creator);
+            let creator = Single::<CreateOne<'_, T, E>, SEES_OLD>::new(&mut creator);
+            create_one(current, key, mangled, policy, found, creator, None)
+        })
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale.
@@ -155,13 +171,7 @@ impl CallOptions<'_> {
         C::Error: fmt::Display,
     {
         self.creating().fresh_or(key, identity, |current, mangled, policy, found| {
-            let keys = [key];
-            let mut request = Request::new(&current.watch, &keys);
-            let key = CallKey::new(current, key, Cow::Borrowed(mangled));
-            let mut call =
-                Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.begin_spans());
-            let settled = end(request, drive(call.run(vec![found.into()])))?;
-            Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
+            create_one(current, key, mangled, policy, found, creator, owned)
         })
     }
 
@@ -189,24 +199,59 @@ impl CallOptions<'_> {
     where
         C::Error: fmt::Display,
     {
-        let current = self.state().current()?;
-        let mut policy = self.creating().policy(&current);
-        let sorted = sorted(keys);
-        let mut request = Request::new(&current.watch, &sorted);
-        let settled = drive(async {
-            let call_keys = current.call_keys(&sorted)?;
-            let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
-            let found = current.read_multi(Blocking, &mangled, &mut policy).await?;
-            let found = match all_fresh(found, &policy) {
-                Ok(fresh) => return Ok(fresh),
-                Err(found) => found,
-            };
-            let spans = request.begin_spans();
-            let mut call = Call::new(Blocking, &current, call_keys, policy, creator, owned).within(spans);
-            call.run(found.into_iter().map(Slot::from).collect()).await
-        });
-        Ok(in_request_order(&current, keys, &sorted, end(request, settled)?, returned))
+        let (current, sorted) = (self.state().current()?, sorted(keys));
+        let settled = create_many(&current, &sorted, self.creating().policy(&current), creator, owned)?;
+        Ok(in_request_order(&current, keys, &sorted, settled, returned))
     }
+}
+
+/// Returns the value of a key that is missing or stale.
+fn create_one<T: CacheValue, C: Creator<T>>(
+    current: &Arc<Configured>,
+    key: &str,
+    mangled: &str,
+    policy: Policy,
+    found: Found<T>,
+    creator: C,
+    owned: Option<Owned<T, C, Blocking>>,
+) -> Result<T, CreateError<C::Error>>
+where
+    C::Error: fmt::Display,
+{
+    let keys = [key];
+    let mut request = Request::new(&current.watch, &keys);
+    let key = CallKey::new(current, key, Cow::Borrowed(mangled));
+    let mut call =
+        Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.begin_spans());
+    let settled = end(request, drive(call.run(vec![found.into()])))?;
+    Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
+}
+
+/// Returns the values of the `sorted` keys, creating those that are missing or stale.
+fn create_many<T: CacheValue, C: Creator<T>>(
+    current: &Arc<Configured>,
+    sorted: &[&str],
+    mut policy: Policy,
+    creator: C,
+    owned: Option<Owned<T, C, Blocking>>,
+) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
+where
+    C::Error: fmt::Display,
+{
+    let mut request = Request::new(&current.watch, sorted);
+    let settled = drive(async {
+        let call_keys = current.call_keys(sorted)?;
+        let mangled: Vec<&str> = call_keys.iter().map(|key| &*key.mangled).collect();
+        let found = current.read_multi(Blocking, &mangled, &mut policy).await?;
+        let found = match all_fresh(found, &policy) {
+            Ok(fresh) => return Ok(fresh),
+            Err(found) => found,
+        };
+        let spans = request.begin_spans();
+        let mut call = Call::new(Blocking, current, call_keys, policy, creator, owned).within(spans);
+        call.run(found.into_iter().map(Slot::from).collect()).await
+    });
+    end(request, settled)
 }
 
 /// Returns each of `keys` once, in order.

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::call_key::CallKey;
 use super::call_options::CallOptions;
 use super::configured::Configured;
-use super::creator::{Creator, Single};
+use super::creator::{CreateOne, Creator, Single, once};
 use super::detached_call::DetachedCall;
 use super::ending::{end_one, fresh};
 use super::front_end::Blocking;
@@ -88,7 +88,7 @@ impl OutcomeCall<'_> {
         key: &str,
         creator: impl FnOnce() -> Result<T, E>,
     ) -> Result<Served<T>, CreateError<E>> {
-        self.settle(key, Single::<_, false>::new(|_| creator().map(Created::new)))
+        self.settle::<T, E, false>(key, |_| creator().map(Created::new))
     }
 
     /// See [`CallOptions::get_or_create_with`].
@@ -100,7 +100,7 @@ impl OutcomeCall<'_> {
         key: &str,
         creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
     ) -> Result<Served<T>, CreateError<E>> {
-        self.settle(key, Single::<_, true>::new(creator))
+        self.settle::<T, E, true>(key, creator)
     }
 
     /// See [`CacheRegion::get_or_create_async`](crate::CacheRegion::get_or_create_async).
@@ -159,7 +159,16 @@ impl OutcomeCall<'_> {
     }
 
     /// Returns the value of `key`, creating it if it is missing or stale.
-    fn settle<T: CacheValue, C: Creator<T>>(
+    fn settle<T: CacheValue, E: fmt::Display, const SEES_OLD: bool>(
+        self,
+        key: &str,
+        creator: impl FnOnce(Option<Aged<T>>) -> Result<Created<T>, E>,
+    ) -> Result<Served<T>, CreateError<E>> {
+        let mut creator = once(creator);
+        self.serve(key, Single::<CreateOne<'_, T, E>, SEES_OLD>::new(&mut creator))
+    }
+
+    fn serve<T: CacheValue, C: Creator<T>>(
         self,
         key: &str,
         creator: C,

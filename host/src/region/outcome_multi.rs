@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::async_creator::AsyncMulti;
 use super::configured::Configured;
-use super::creator::Multi;
+use super::creator::{CreateMany, Multi};
 use super::outcome_call::{DetachedOutcomeCall, OutcomeCall};
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
@@ -50,8 +50,9 @@ impl OutcomeCall<'_> {
         keys: &[impl AsRef<str>],
         mut creator: impl FnMut(&[&str]) -> Result<Vec<T>, E>,
     ) -> Result<Vec<Served<T>>, CreateError<E>> {
-        let creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys).map(Created::all);
-        self.0.settle_multi(keys, Multi::<_, false>::new(creator), None, Configured::served)
+        let mut creator = |keys: &[&str], _: Vec<Option<Aged<T>>>| creator(keys).map(Created::all);
+        let creator = Multi::<CreateMany<'_, T, E>, false>::new(&mut creator);
+        self.0.settle_multi(keys, creator, None, Configured::served)
     }
 
     /// See [`CallOptions::get_or_create_multi_with`](crate::CallOptions::get_or_create_multi_with). Returns an outcome for each
@@ -62,9 +63,10 @@ impl OutcomeCall<'_> {
     pub fn get_or_create_multi_with<T: CacheValue, E: fmt::Display>(
         self,
         keys: &[impl AsRef<str>],
-        creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
+        mut creator: impl FnMut(&[&str], Vec<Option<Aged<T>>>) -> Result<Vec<Created<T>>, E>,
     ) -> Result<Vec<Served<T>>, CreateError<E>> {
-        self.0.settle_multi(keys, Multi::<_, true>::new(creator), None, Configured::served)
+        let creator = Multi::<CreateMany<'_, T, E>, true>::new(&mut creator);
+        self.0.settle_multi(keys, creator, None, Configured::served)
     }
 
     /// See [`CacheRegion::get_or_create_multi_async`](crate::CacheRegion::get_or_create_multi_async). Returns an outcome for
