@@ -136,11 +136,12 @@ fn unreachable_topology_is_an_error_in_time() {
             ("dogpile.cache.redis_cluster", "startup_nodes", "cannot discover the Redis"),
         ] {
             let config = RegionConfig::new(backend).argument(argument, vec![address.clone()]);
-            let region = shared(config.argument("socket_timeout", 0.5));
+            let region = shared(config.argument("socket_timeout", 1.0));
             let begun = Instant::now();
             let text = told(&runtime().block_on(region.get_async::<i32>("key")).unwrap_err());
             assert!(text.contains(error), "{text}");
-            assert!(begun.elapsed() < Duration::from_millis(1000), "{:?}", begun.elapsed());
+            // It takes one exchange, and less than a second one on a busy machine.
+            assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
         }
     });
 }

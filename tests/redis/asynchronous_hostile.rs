@@ -78,14 +78,15 @@ fn hostile_reply_is_an_error_in_time_and_later_ones_are_right() {
 fn flood_of_messages_hides_no_deadline() {
     bounded(|| {
         let server = HostileServer::start();
-        let region = shared(config(server.port()));
+        let region = shared(config(server.port()).argument("socket_timeout", 1.0));
         let flood: &'static [u8] = b">2\r\n+message\r\n+x\r\n".repeat(1 << 14).leak();
         server.misbehave(Misbehavior::Stream(b"", flood));
         for _ in 0..3 {
             let begun = Instant::now();
             let error = told(&runtime().block_on(region.get_async::<String>("key")).unwrap_err());
             assert!(error.contains("timed out"), "{error}");
-            assert!(begun.elapsed() < TIMEOUT * 2, "{:?}", begun.elapsed());
+            // It takes one exchange, and less than a second one on a busy machine.
+            assert!(begun.elapsed() < Duration::from_millis(1900), "{:?}", begun.elapsed());
         }
     });
 }

@@ -148,7 +148,7 @@ fn value_of_a_creator_that_lost_its_lock_is_not_stored() {
 fn release_after_a_timeout_runs_in_the_background() {
     bounded(|| {
         let server = HostileServer::start();
-        let config = config(server.port()).argument("socket_timeout", 0.3).argument("lock_timeout", 3.0);
+        let config = config(server.port()).argument("socket_timeout", 1.0).argument("lock_timeout", 5.0);
         let region = shared(config);
         let mutex = mutex(&region, "key");
         on_one_thread(async {
@@ -158,7 +158,8 @@ fn release_after_a_timeout_runs_in_the_background() {
             let begun = Instant::now();
             let error = release(&mutex).await.unwrap_err();
             assert!(error.to_string().contains("released in the background"), "{error}");
-            assert!(begun.elapsed() < Duration::from_millis(250), "{:?}", begun.elapsed());
+            // It does not take another exchange.
+            assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
         });
         server.misbehave(Misbehavior::None);
         until("the lock is released", || server.received("EVAL") >= 2);
