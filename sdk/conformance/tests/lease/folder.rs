@@ -125,17 +125,33 @@ impl CacheBackend for Folder {
     }
 }
 
+/// A file that this process has locked.
+#[derive(Debug)]
+struct LockedFile(File);
+
+impl Drop for LockedFile {
+    /// Unlocks the file. Closing it is not enough: a program that another test starts has it open as well until it begins.
+    fn drop(&mut self) {
+        self.0.unlock().unwrap();
+    }
+}
+
 /// A file lock of the operating system, which ends with its process.
 #[derive(Debug)]
 struct Locked {
     path: PathBuf,
-    held: Mutex<Option<File>>,
+    held: Mutex<Option<LockedFile>>,
 }
 
 impl Locked {
-    fn open(&self) -> File {
-        OpenOptions::new().write(true).create(true).truncate(false).open(&self.path).unwrap()
+    fn lock(&self) -> Option<LockedFile> {
+        let file = opened(&self.path);
+        file.try_lock().is_ok().then(|| LockedFile(file))
     }
+}
+
+fn opened(path: &Path) -> File {
+    OpenOptions::new().write(true).create(true).truncate(false).open(path).unwrap()
 }
 
 impl CacheMutex for Locked {
@@ -144,14 +160,14 @@ impl CacheMutex for Locked {
     }
 
     fn acquire_until(&self, deadline: Instant) -> Result<bool, BackendError> {
-        let file = self.open();
-        let mut acquired = file.try_lock().is_ok();
-        while !acquired && Instant::now() < deadline {
+        let mut locked = self.lock();
+        while locked.is_none() && Instant::now() < deadline {
             thread::sleep(POLL);
-            acquired = file.try_lock().is_ok();
+            locked = self.lock();
         }
+        let acquired = locked.is_some();
         if acquired {
-            *self.held.lock().unwrap() = Some(file);
+            *self.held.lock().unwrap() = locked;
         }
         Ok(acquired)
     }
@@ -161,7 +177,7 @@ impl CacheMutex for Locked {
     }
 
     fn locked(&self) -> Result<bool, BackendError> {
-        Ok(self.open().try_lock().is_err())
+        Ok(self.lock().is_none())
     }
 }
 
@@ -176,11 +192,10 @@ struct Present {
 
 impl Present {
     /// Keeps other threads and processes from the file.
-    fn guard(&self) -> File {
-        let guard = self.path.with_extension("guard");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(guard).unwrap();
+    fn guard(&self) -> LockedFile {
+        let file = opened(&self.path.with_extension("guard"));
         file.lock().unwrap();
-        file
+        LockedFile(file)
     }
 
     /// Returns the token of the holder. Removes an expired lock.
