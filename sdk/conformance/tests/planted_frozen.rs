@@ -4,16 +4,18 @@
 
 #[path = "planted_frozen/client.rs"]
 mod client;
+#[path = "planted/search.rs"]
+mod search;
 #[path = "planted_frozen/server.rs"]
 mod server;
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use dogpile_conformance::{Level, Setup, report_of};
 
 use self::client::{Client, Locks};
+use self::search::{Found, Search};
 use self::server::Server;
 
 /// The bug of a backend.
@@ -36,7 +38,7 @@ enum Bug {
 use Bug::*;
 
 /// Each bug with the names of the cases that find it, and a part of the first one's message.
-const FOUND: &[(Bug, &[&str], &str)] = &[
+const FOUND: &[Found<Bug>] = &[
     (WaitsForeverToDelete, &["calls_to_a_frozen_store_end_in_time"], "expected the case to end within"),
     (
         TriesTwice,
@@ -113,18 +115,6 @@ fn backend_without_a_bug_passes_every_level() {
 /// A case that fails also leaves the store usable for the next ones, although its call may still wait.
 #[test]
 fn planted_bug_is_found_by_its_case_alone() {
-    let find = |(bug, cases, says): &(Bug, &[&str], &str)| {
-        let report = report_of(Level::Frozen, &setup(*bug));
-        let failed: Vec<_> = report.failures().collect();
-        let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
-        let found = names == *cases && failed[0].1.contains(says);
-        (!found)
-            .then(|| format!("{bug:?} should have failed {cases:?}, saying {says:?}; instead: {failed:#?}"))
-    };
-    // The bugs mostly wait, so that they are looked for side by side.
-    let missed: Vec<_> = thread::scope(|scope| {
-        let searches: Vec<_> = FOUND.iter().map(|planted| scope.spawn(move || find(planted))).collect();
-        searches.into_iter().filter_map(|search| search.join().unwrap()).collect()
-    });
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let search = Search { setup, in_all_levels: false, by_these_alone: true, side_by_side: true };
+    search.finds(FOUND);
 }

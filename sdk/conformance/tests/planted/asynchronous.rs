@@ -1,12 +1,10 @@
 //! Asynchronous backends with one planted bug each. The suite finds each bug in the case that tests that behavior.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
-
-#[path = "planted_asynchronous/calls.rs"]
+#[path = "asynchronous/calls.rs"]
 mod calls;
-#[path = "planted_asynchronous/mutex.rs"]
+#[path = "asynchronous/mutex.rs"]
 mod mutex;
-#[path = "planted_asynchronous/worker.rs"]
+#[path = "asynchronous/worker.rs"]
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +20,7 @@ use dogpile_sdk::{
 use self::calls::Calls;
 use self::mutex::KeyMutex;
 use self::worker::Worker;
+use super::search::{Found, Search};
 
 /// The bug of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,37 +68,45 @@ enum Bug {
 use Bug::*;
 
 /// Each bug with the name of the case that finds it, and a part of its message.
-const FOUND: &[(Bug, &str, &str)] = &[
-    (NeverFinds, "begun_get_returns_what_get_returns", "got no value"),
-    (StoresAfterItsOutcome, "begun_set_is_read_by_get", "got no value"),
-    (IgnoresDeletes, "begun_delete_removes_the_value", "to return no value"),
-    (SortsKeys, "begun_get_multi_returns_what_get_multi_returns", "at index 0"),
-    (LosesTheLastEntry, "begun_set_multi_and_delete_multi_take_effect", "got no value"),
-    (DeletesOnlyTheFirstKey, "begun_set_multi_and_delete_multi_take_effect", "to return no value"),
-    (StoresTheFirstOfARepeatedKey, "begun_multi_calls_accept_repeated_keys", "at index 0"),
-    (LosesLargeValuesOfGetMulti, "begun_multi_calls_pass_large_values", "got no value"),
-    (RefusesKeysAsOther, "begun_calls_fail_as_blocking_calls_do", "with Some(InvalidKey), got Some(Other)"),
-    (CompletesTwice, "each_call_completes_once", "makes two outcomes: a planted panic"),
-    (NeverCompletes, "each_call_completes_once", "begin_delete() to complete within"),
-    (DropsItsCompletion, "each_call_completes_once", "got an error (Dropped)"),
-    (HoldsItsLockWhileCompleting, "completion_may_begin_the_next_call", "the last of 10 has not completed"),
-    (MixesUpOutcomes, "hundred_calls_in_flight_get_their_own_outcomes", "one of 100 calls"),
-    (ForgetsCanceledCalls, "canceled_calls_leave_the_backend_usable", "to complete within"),
-    (FailsAfterACancellation, "canceled_calls_leave_the_backend_usable", "the connection is broken"),
-    (CancelsAllCalls, "canceling_one_call_leaves_others_alone", "got an error (Dropped)"),
-    (CancelsTheNextCall, "cancellation_after_the_outcome_changes_nothing", "got an error (Dropped)"),
-    (ForgetsCallsWhenDropped, "dropping_the_backend_ends_calls_in_flight", "to complete within"),
-    (PanicsOnLongKeys, "begun_calls_never_panic", "not to panic, it did: too long"),
-    (PanicsOnLongKeysLater, "begun_calls_never_panic", "not to panic, it did: the backend panicked"),
-    (AcquiresAnotherMutex, "begun_mutex_calls_agree_with_blocking_ones", "after begin_try_acquire()"),
-    (ReleasesAnything, "begun_release_of_a_mutex_that_is_not_held_fails", "kind NotHeld, got None"),
-    (BlocksWhileItWaits, "begun_acquire_until_waits_without_its_caller", "it still runs"),
-    (DoesNotWait, "begun_acquire_until_waits_without_its_caller", "completed with Ok(false)"),
-    (IgnoresTheDeadline, "begun_acquire_until_gives_up_at_its_deadline", "to complete within"),
-    (GivesUpBeforeTheDeadline, "begun_acquire_until_gives_up_at_its_deadline", "before it"),
-    (RefusesAPastDeadline, "begun_acquire_until_past_deadline_tries_once", "with true, got false"),
-    (KeepsWaitingAndTheMutex, "canceled_wait_does_not_keep_the_mutex", "still held after"),
-    (KeepsWhatACanceledAttemptAcquired, "canceled_attempt_does_not_keep_the_mutex", "still held after"),
+const FOUND: &[Found<Bug>] = &[
+    (NeverFinds, &["begun_get_returns_what_get_returns"], "got no value"),
+    (StoresAfterItsOutcome, &["begun_set_is_read_by_get"], "got no value"),
+    (IgnoresDeletes, &["begun_delete_removes_the_value"], "to return no value"),
+    (SortsKeys, &["begun_get_multi_returns_what_get_multi_returns"], "at index 0"),
+    (LosesTheLastEntry, &["begun_set_multi_and_delete_multi_take_effect"], "got no value"),
+    (DeletesOnlyTheFirstKey, &["begun_set_multi_and_delete_multi_take_effect"], "to return no value"),
+    (StoresTheFirstOfARepeatedKey, &["begun_multi_calls_accept_repeated_keys"], "at index 0"),
+    (LosesLargeValuesOfGetMulti, &["begun_multi_calls_pass_large_values"], "got no value"),
+    (
+        RefusesKeysAsOther,
+        &["begun_calls_fail_as_blocking_calls_do"],
+        "with Some(InvalidKey), got Some(Other)",
+    ),
+    (CompletesTwice, &["each_call_completes_once"], "makes two outcomes: a planted panic"),
+    (NeverCompletes, &["each_call_completes_once"], "begin_delete() to complete within"),
+    (DropsItsCompletion, &["each_call_completes_once"], "got an error (Dropped)"),
+    (
+        HoldsItsLockWhileCompleting,
+        &["completion_may_begin_the_next_call"],
+        "the last of 10 has not completed",
+    ),
+    (MixesUpOutcomes, &["hundred_calls_in_flight_get_their_own_outcomes"], "one of 100 calls"),
+    (ForgetsCanceledCalls, &["canceled_calls_leave_the_backend_usable"], "to complete within"),
+    (FailsAfterACancellation, &["canceled_calls_leave_the_backend_usable"], "the connection is broken"),
+    (CancelsAllCalls, &["canceling_one_call_leaves_others_alone"], "got an error (Dropped)"),
+    (CancelsTheNextCall, &["cancellation_after_the_outcome_changes_nothing"], "got an error (Dropped)"),
+    (ForgetsCallsWhenDropped, &["dropping_the_backend_ends_calls_in_flight"], "to complete within"),
+    (PanicsOnLongKeys, &["begun_calls_never_panic"], "not to panic, it did: too long"),
+    (PanicsOnLongKeysLater, &["begun_calls_never_panic"], "not to panic, it did: the backend panicked"),
+    (AcquiresAnotherMutex, &["begun_mutex_calls_agree_with_blocking_ones"], "after begin_try_acquire()"),
+    (ReleasesAnything, &["begun_release_of_a_mutex_that_is_not_held_fails"], "kind NotHeld, got None"),
+    (BlocksWhileItWaits, &["begun_acquire_until_waits_without_its_caller"], "it still runs"),
+    (DoesNotWait, &["begun_acquire_until_waits_without_its_caller"], "completed with Ok(false)"),
+    (IgnoresTheDeadline, &["begun_acquire_until_gives_up_at_its_deadline"], "to complete within"),
+    (GivesUpBeforeTheDeadline, &["begun_acquire_until_gives_up_at_its_deadline"], "before it"),
+    (RefusesAPastDeadline, &["begun_acquire_until_past_deadline_tries_once"], "with true, got false"),
+    (KeepsWaitingAndTheMutex, &["canceled_wait_does_not_keep_the_mutex"], "still held after"),
+    (KeepsWhatACanceledAttemptAcquired, &["canceled_attempt_does_not_keep_the_mutex"], "still held after"),
 ];
 
 /// The values and mutexes of a backend.
@@ -203,19 +210,8 @@ fn backend_without_a_bug_passes_every_level() {
 
 #[test]
 fn planted_bug_is_found_by_its_case() {
-    let find = |(bug, case, says): &(Bug, &str, &str)| {
-        let report = report_of(Level::Asynchronous, &setup(*bug));
-        let found = report.failures().any(|(name, said)| name == *case && said.contains(says));
-        let failures: Vec<_> = report.failures().collect();
-        (!found)
-            .then(|| format!("{bug:?} should have failed {case}, saying {says:?}; instead: {failures:#?}"))
-    };
-    // The bugs mostly wait, so that they are looked for side by side.
-    let missed: Vec<_> = std::thread::scope(|scope| {
-        let searches: Vec<_> = FOUND.iter().map(|planted| scope.spawn(move || find(planted))).collect();
-        searches.into_iter().filter_map(|search| search.join().unwrap()).collect()
-    });
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let search = Search { setup, in_all_levels: false, by_these_alone: false, side_by_side: true };
+    search.finds(FOUND);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Lease stores with one planted bug each. Exactly the case that tests the behavior fails.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -10,6 +8,8 @@ use std::time::{Duration, Instant};
 use dogpile_conformance::{Level, Setup, report, report_of};
 use dogpile_sdk::lease::{LeaseOptions, LeaseStore, Leases};
 use dogpile_sdk::{BackendError, CacheBackend, CacheMutex, CachedValue, StoreOptions};
+
+use super::search::{Found, Search};
 
 /// The bug of a lease store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ enum Bug {
 use Bug::*;
 
 /// Each bug with the names of the cases that find it, and a part of the first one's message.
-const FOUND: &[(Bug, &[&str], &str)] = &[
+const FOUND: &[Found<Bug>] = &[
     (
         RefusesItsOwnToken,
         &["acquire_succeeds_again_for_its_own_token"],
@@ -213,20 +213,8 @@ fn store_without_a_bug_passes_every_level() {
 
 #[test]
 fn planted_bug_is_found_by_its_cases_alone() {
-    let find = |(bug, cases, says): &(Bug, &[&str], &str)| {
-        let report = report_of(Level::LeaseStore, &setup(*bug));
-        let failed: Vec<_> = report.failures().collect();
-        let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
-        let found = names == *cases && failed[0].1.contains(says);
-        (!found)
-            .then(|| format!("{bug:?} should have failed {cases:?}, saying {says:?}; instead: {failed:#?}"))
-    };
-    // Some bugs are found only by waiting, so that they are looked for side by side.
-    let missed: Vec<_> = thread::scope(|scope| {
-        let searches: Vec<_> = FOUND.iter().map(|planted| scope.spawn(move || find(planted))).collect();
-        searches.into_iter().filter_map(|search| search.join().unwrap()).collect()
-    });
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let search = Search { setup, in_all_levels: false, by_these_alone: true, side_by_side: true };
+    search.finds(FOUND);
 }
 
 /// Most of these bugs are invisible through the mutexes of a backend, so that the store must be given.
