@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use dogpile::lock::{DogpileLock, LockError, Reading};
-use dogpile::sdk::{BackendError, CacheBackend, CachedValue, StoreOptions};
 use dogpile::{CacheRegion, RegionConfig};
 use dogpile_benches::{Failure, is_quick};
+use dogpile_tests::forgetful::Forgetful;
 
 const THREADS: usize = 2;
 
@@ -54,27 +54,9 @@ fn the_lock_alone(keys: usize) {
     );
 }
 
-/// A backend that stores nothing.
-#[derive(Debug)]
-struct Forgetful;
-
-impl CacheBackend for Forgetful {
-    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(None)
-    }
-
-    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn delete(&self, _key: &str) -> Result<(), BackendError> {
-        Ok(())
-    }
-}
-
 fn a_region(keys: usize) -> Result<(), Failure> {
     let region = CacheRegion::new("forgetful");
-    region.configure(RegionConfig::from_instance(Arc::new(Forgetful)))?;
+    region.configure(RegionConfig::from_instance(Arc::new(Forgetful(()))))?;
     let create = |key: &str| {
         region.get_or_create(key, || 1_u64).expect("nothing fails");
     };

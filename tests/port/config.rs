@@ -4,32 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dogpile::sdk::{
-    Arguments, BackendError, CacheBackend, CachedValue, KeyMangler, StoreOptions, register_backend,
-};
+use dogpile::sdk::{Arguments, BackendError, CacheBackend, KeyMangler, register_backend};
 use dogpile::{CacheRegion, Configuration, RegionConfig, RegionError};
 use dogpile_tests::errors::told;
+use dogpile_tests::forgetful::Forgetful;
 use dogpile_tests::regions::{Subject, region_of};
 use dogpile_tests::scripted::Scripted;
 use serde::Deserialize;
-
-/// A backend whose `Debug` output shows its arguments.
-#[derive(Debug)]
-struct Recording<C>(#[allow(dead_code, reason = "read through Debug")] C);
-
-impl<C: std::fmt::Debug + Send + Sync + 'static> CacheBackend for Recording<C> {
-    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(None)
-    }
-
-    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn delete(&self, _key: &str) -> Result<(), BackendError> {
-        Ok(())
-    }
-}
 
 /// Arguments as an entry point may declare them.
 #[derive(Debug, Default, Deserialize)]
@@ -56,19 +37,19 @@ struct Listed {
 register_backend! {
     name: "tests.listed",
     config: Listed,
-    build: |listed: Listed| Ok::<_, BackendError>(Recording(listed)),
+    build: |listed: Listed| Ok::<_, BackendError>(Forgetful(listed)),
 }
 
 register_backend! {
     name: "tests.recording",
     config: Arguments,
-    build: |arguments: Arguments| Ok::<_, BackendError>(Recording(arguments.to_json())),
+    build: |arguments: Arguments| Ok::<_, BackendError>(Forgetful(arguments.to_json())),
 }
 
 register_backend! {
     name: "tests.typed",
     config: Asked,
-    build: |asked: Asked| Ok::<_, BackendError>(Recording(asked)),
+    build: |asked: Asked| Ok::<_, BackendError>(Forgetful(asked)),
 }
 
 fn built_with(region: &CacheRegion) -> String {
@@ -105,7 +86,7 @@ fn flat_settings_set_backend_arguments_and_expiration() {
         ("unrelated", "y"),
     ];
     let region = region_of("configured", RegionConfig::from_flat(flat, "cache.example.").unwrap());
-    assert_eq!(built_with(&region), r#"Recording("{\"other\":\"x\",\"url\":\"127.0.0.1\"}")"#);
+    assert_eq!(built_with(&region), r#"Forgetful("{\"other\":\"x\",\"url\":\"127.0.0.1\"}")"#);
     let memory = flat.map(|(name, value)| (name, value.replace("tests.recording", "dogpile.cache.memory")));
     let memory = memory.into_iter().filter(|(name, _)| !name.contains("arguments"));
     expires_after(RegionConfig::from_flat(memory, "cache.example.").unwrap(), 600);
@@ -131,7 +112,7 @@ fn flat_strings_are_converted_to_the_types_of_the_arguments() {
     };
     let expected = |timeout: u32, sleep: f64| {
         format!(
-            "Recording(Asked {{ url: Some(\"127.0.0.1\"), password: None, lock_timeout: Some({timeout}), \
+            "Forgetful(Asked {{ url: Some(\"127.0.0.1\"), password: None, lock_timeout: Some({timeout}), \
              distributed_lock: Some(false), lock_sleep: Some({sleep:?}) }})"
         )
     };
@@ -196,7 +177,7 @@ fn replaced_backend_serves_the_region() {
     region.set("key", 1).unwrap();
     region.configure(RegionConfig::new("tests.recording").replace_existing_backend()).unwrap();
     assert!(region.is_configured());
-    assert_eq!(built_with(&region), "Recording(\"{}\")");
+    assert_eq!(built_with(&region), "Forgetful(\"{}\")");
     assert_eq!(region.get::<i32>("key").unwrap(), None);
 }
 
@@ -351,7 +332,7 @@ fn rejected_argument_is_a_field_of_the_error() {
 #[test]
 fn list_is_an_array_or_one_string() {
     let built = |config: RegionConfig| built_with(&region_of("configured", config));
-    let expected = r#"Recording(Listed { nodes: ["a:1", "b:2"], weights: Some([3, 1]) })"#;
+    let expected = r#"Forgetful(Listed { nodes: ["a:1", "b:2"], weights: Some([3, 1]) })"#;
     let flat = [("backend", "tests.listed"), ("arguments.nodes", "a:1, b:2"), ("arguments.weights", "3,1")];
     assert_eq!(built(RegionConfig::from_flat(flat, "").unwrap()), expected);
     for arguments in [

@@ -21,6 +21,8 @@ pub mod faulty_load;
 #[cfg(feature = "servers")]
 pub mod faulty_relay;
 #[cfg(feature = "servers")]
+pub mod forgetful;
+#[cfg(feature = "servers")]
 pub mod front;
 #[cfg(feature = "servers")]
 pub mod hostile;
