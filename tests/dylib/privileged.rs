@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use dogpile_tests::libraries::library;
+use dogpile_tests::libraries::{copy_program, install, library};
 use tempfile::tempdir;
 
 /// A user that owns nothing, and whose group has no rights.
@@ -27,13 +27,13 @@ fn environment_is_ignored_in_a_setuid_or_setgid_program() {
     let place = tempdir().unwrap();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (program, plugins) = (place.path().join("probe"), place.path().join("plugins"));
-    fs::copy(env!("CARGO_BIN_EXE_probe"), &program).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_probe")), &program);
     if chown(&program, Some(0), Some(0)).is_err() {
         return;
     }
     fs::create_dir(&plugins).unwrap();
     fs::set_permissions(&plugins, fs::Permissions::from_mode(0o755)).unwrap();
-    dogpile_tests::libraries::install(&library("acme-dogpile-dylib"), &plugins);
+    install(&library("acme-dogpile-dylib"), &plugins);
 
     for (mode, is_ignored) in [(0o755, false), (0o2755, true), (0o4755, true), (0o6755, true)] {
         fs::set_permissions(&program, fs::Permissions::from_mode(mode)).unwrap();

@@ -103,9 +103,22 @@ impl Variant {
 fn write_wrapper(path: &Path, option: &str) {
     let text = format!("#!/bin/sh\nexec \"$@\" {option}\n");
     if fs::read_to_string(path).ok().as_ref() != Some(&text) {
-        fs::write(path, text).expect("the program can be written");
-        fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the program can be made executable");
+        let draft = path.with_extension("draft");
+        fs::write(&draft, text).expect("the program can be written");
+        copy_program(&draft, path);
     }
+}
+
+/// Copies the program `from` to the path `to`, where all users can run it.
+///
+/// # Panics
+/// Panics if the program cannot be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    // Another process writes the copy. The system runs no file that is open for writing, and a program that another test
+    // starts would have it open until it begins.
+    let copied = Command::new("cp").args([from, to]).status().expect("every system has it");
+    assert!(copied.success(), "{} can be copied", from.display());
+    fs::set_permissions(to, Permissions::from_mode(0o755)).expect("the program can be made executable");
 }
 
 /// Lets cargo link the library of `package` again.

@@ -5,12 +5,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
@@ -132,8 +134,50 @@ pub fn free_port() -> u16 {
         LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one(()) % COUNT));
     (0..COUNT)
         .map(|_| (FIRST + NEXT.fetch_add(STEP, Ordering::Relaxed) % COUNT) as u16)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok_and(|it| end_listening(&it)))
         .expect("a port is free")
+}
+
+/// Ends a listener, and returns whether that succeeded. A server can have its port then, and clients are refused.
+///
+/// Dropping it is not enough: a program that another test starts has it open as well until it begins.
+pub fn end_listening(listener: impl AsFd) -> bool {
+    rustix::net::shutdown(listener, rustix::net::Shutdown::Both).is_ok()
+}
+
+/// A port that refuses connections. No other program gets it until the value is dropped.
+#[derive(Debug)]
+pub struct ClosedPort {
+    port: u16,
+    /// A socket that has the port and does not listen.
+    _socket: OwnedFd,
+}
+
+impl ClosedPort {
+    /// Reserves a port of this machine.
+    ///
+    /// # Panics
+    /// Panics if there is no free port.
+    pub fn new() -> Self {
+        let socket =
+            rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .expect("a socket can be created");
+        rustix::net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let address = rustix::net::getsockname(&socket).expect("it is bound");
+        let address = SocketAddrV4::try_from(address).expect("it has the family of the socket");
+        ClosedPort { port: address.port(), _socket: socket }
+    }
+
+    /// Returns the port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Default for ClosedPort {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Creates a folder for a server's files, which is removed when the value is dropped.
@@ -180,6 +224,27 @@ fn missing(program: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A forked child shares the sockets of its parent, as a copy does.
+    #[test]
+    fn port_of_an_ended_listener_is_free_while_a_child_has_it_open() {
+        let place = (Ipv4Addr::LOCALHOST, free_port());
+        let listener = TcpListener::bind(place).unwrap();
+        let _of_child = listener.try_clone().unwrap();
+        TcpListener::bind(place).unwrap_err();
+        assert!(end_listening(&listener));
+        drop(listener);
+        TcpStream::connect(place).unwrap_err();
+        TcpListener::bind(place).unwrap();
+    }
+
+    #[test]
+    fn closed_port_refuses_connections_and_stays_reserved() {
+        let closed = ClosedPort::new();
+        let error = TcpStream::connect((Ipv4Addr::LOCALHOST, closed.port())).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        TcpListener::bind((Ipv4Addr::LOCALHOST, closed.port())).unwrap_err();
+    }
 
     #[test]
     fn process_ends_when_dropped() {

@@ -3,6 +3,7 @@
 use dogpile::{CacheRegion, Configuration, RegionConfig};
 use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::redis::RedisServer;
+use dogpile_tests::servers::ClosedPort;
 use serde_json::Value;
 
 use crate::{Place, fits_a_terminal};
@@ -110,8 +111,8 @@ fn each_toml_syntax_error_is_reported() {
 #[test]
 fn unreachable_server_is_reported_at_its_region() {
     let place = Place::new();
-    // The listener is dropped at once, so connections to its port are refused.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = ClosedPort::new();
+    let port = closed.port();
     place.write(
         "regions.toml",
         &format!("[regions.gone]\nbackend = 'dogpile.cache.redis'\narguments = {{ url = 'redis://127.0.0.1:{port}/0' }}\n"),
@@ -221,12 +222,6 @@ dogpile_tests::needs_redis! {
     }
 }
 
-/// Returns a port on which no process listens.
-fn closed_port() -> u16 {
-    // The listener is dropped at once, so that connections to its port are refused.
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Returns the messages of the problems.
 fn problems(checked: &Value) -> Vec<String> {
     let problems = checked["problems"].as_array().unwrap().iter();
@@ -237,7 +232,8 @@ fn problems(checked: &Value) -> Vec<String> {
 #[test]
 fn memcached_server_that_is_down_is_a_problem() {
     let place = Place::new();
-    let port = closed_port();
+    let closed = ClosedPort::new();
+    let port = closed.port();
     for backend in ["memcached", "pymemcache", "pylibmc", "bmemcached"] {
         let regions = format!(
             "[regions.a]\nbackend = 'dogpile.cache.{backend}'\narguments = {{ url = '127.0.0.1:{port}', \

@@ -25,6 +25,8 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Answer {
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(folder);
     command.env("CARGO_TARGET_DIR", target()).env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+    // The folder is new each time, so that nothing of a build is used again.
+    command.env("CARGO_INCREMENTAL", "0");
     Answer::of(&command.output().unwrap())
 }
 

@@ -8,6 +8,7 @@ use std::thread;
 
 use dogpile::{CacheRegion, Configuration, RegionConfig};
 use dogpile_tests::memcached::MemcachedServer;
+use dogpile_tests::servers::ClosedPort;
 use dogpile_tests::threads::Signal;
 use serde_json::{Value, json};
 
@@ -319,7 +320,8 @@ fn configuration_without_regions_is_named_as_such() {
 #[test]
 fn value_that_no_server_got_is_not_reported_as_stored() {
     let place = Place::new();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = ClosedPort::new();
+    let port = closed.port();
     place.write(
         "regions.toml",
         &format!(

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use dogpile::{Configuration, Regions};
 use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::redis::RedisServer;
+use dogpile_tests::servers::end_listening;
 use serde_json::{Value, json};
 
 use crate::{Answer, Place, fits_a_terminal};
@@ -92,7 +93,8 @@ fn top_shows_the_numbers_of_a_process() {
 fn top_finds_the_processes_of_a_configuration() {
     let (place, _regions) = serving();
     imitate(&place.path("app-1.sock"), json!({ "version": 1, "pid": 1, "program": "other" }).to_string());
-    drop(UnixListener::bind(place.path("app-2.sock")).unwrap());
+    // As after the end of its process.
+    assert!(end_listening(UnixListener::bind(place.path("app-2.sock")).unwrap()));
     let answer = place.run(&["--json", "top", "--count", "2", "--interval", "0.1"]).good();
     let readings = lines(&answer);
     assert_eq!(readings.len(), 2);

@@ -62,6 +62,8 @@ impl Place {
         let mut shell = Command::new("sh");
         shell.args(["-eu", "-c", commands]).current_dir(self.0.path());
         shell.env("PATH", env::join_paths(folders).unwrap()).env("CARGO_TARGET_DIR", target());
+        // The folder is new each time, so that nothing of a build is used again.
+        shell.env("CARGO_INCREMENTAL", "0");
         for name in ["DOGPILE_PLUGIN_PATH", "DOGPILE_CONFIG"] {
             shell.env_remove(name);
         }

@@ -1,9 +1,11 @@
 //! Connections to servers that are slow, silent, or hostile.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::thread;
+
+use socket2::Socket;
 
 use super::*;
 use crate::tls::Checks;
@@ -154,7 +156,10 @@ fn unread_bytes_are_noticed_without_waiting() {
 
 #[test]
 fn unreachable_server_is_a_broken_connection() {
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    // No other program gets the port of a socket that is bound, and a socket that does not listen refuses connections.
+    let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    reserved.bind(&SockAddr::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let port = reserved.local_addr().unwrap().as_socket_ipv4().unwrap().port();
     let connector = Connector::new(Endpoint::Tcp { host: "127.0.0.1".to_owned(), port });
     let Failure::Broken(cause) = connector.connect(soon()).unwrap_err() else { panic!("it is refused") };
     assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);

@@ -273,6 +273,13 @@ fn free_port() -> u16 {
     let first = process::id() % 10_000;
     (0..10_000)
         .map(|_| 12_000 + ((first * 7 + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % 20_000) as u16)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok_and(|it| ends(&it)))
         .expect("a port is free")
+}
+
+/// Lets the server have the port of `listener`, and returns whether that succeeded.
+///
+/// Dropping the listener is not enough: a program that another test starts has it open as well until it begins.
+fn ends(listener: &TcpListener) -> bool {
+    rustix::net::shutdown(listener, rustix::net::Shutdown::Both).is_ok()
 }
