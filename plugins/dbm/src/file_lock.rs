@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, process_id};
 
 use crate::create;
 use crate::lock::{AbstractFileLock, Held, Hold};
@@ -24,6 +24,8 @@ pub struct FileLock {
     file: File,
     path: PathBuf,
     held: Held,
+    /// The process that opened the file. A child of it must not unlock it.
+    process: u32,
 }
 
 impl FileLock {
@@ -39,7 +41,7 @@ impl FileLock {
     pub(crate) fn with_mode(path: impl Into<PathBuf>, mode: u32) -> Result<Self, BackendError> {
         let path = path.into();
         let file = create::lock_file(&path, mode)?;
-        Ok(FileLock { file, path, held: Held::default() })
+        Ok(FileLock { file, path, held: Held::default(), process: process_id() })
     }
 
     fn acquire(
@@ -103,6 +105,17 @@ impl AbstractFileLock for FileLock {
     }
 }
 
+impl Drop for FileLock {
+    /// Releases the lock. Closing the file is not enough, because another thread may be starting a program, and until the
+    /// program begins, its process has the file open as well.
+    fn drop(&mut self) {
+        if self.is_held() && self.process == process_id() {
+            // The file is closed in any case.
+            let _ = self.file.unlock();
+        }
+    }
+}
+
 /// Calls `attempt` until it returns `true`, for at most `wait`, and returns whether it did.
 fn until_acquired(
     wait: Duration,
@@ -130,6 +143,30 @@ fn until_acquired(
 #[allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 mod tests {
     use super::*;
+
+    /// Acquires the lock in `folder`, drops it, and returns whether it is free then, although its file is still open.
+    fn is_free_after_drop(folder: &tempfile::TempDir, process: u32) -> bool {
+        let path = folder.path().join("lock");
+        let mut lock = FileLock::open(&path).unwrap();
+        lock.process = process;
+        assert!(lock.acquire_write_lock(Duration::ZERO).unwrap());
+        // A forked child shares the open file, as this copy does.
+        let _of_child = lock.file.try_clone().unwrap();
+        drop(lock);
+        FileLock::open(&path).unwrap().acquire_write_lock(Duration::ZERO).unwrap()
+    }
+
+    #[test]
+    fn dropped_lock_is_free_although_its_file_stays_open() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_free_after_drop(&folder, process_id()));
+    }
+
+    #[test]
+    fn child_that_drops_the_lock_of_its_parent_does_not_release_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_free_after_drop(&folder, 0));
+    }
 
     #[test]
     fn missing_directory_of_a_lock_file_is_reported() {
