@@ -96,8 +96,20 @@ fn bind_for_owner(socket: &OwnedFd, address: &SocketAddrUnix, path: &Path) -> io
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).inspect_err(|_| drop(fs::remove_file(path)))
 }
 
-/// Locks `folder`, so that one process at a time replaces a file of a dead one. Returns its handle, which unlocks it.
-fn lock(folder: &Path) -> io::Result<File> {
+/// A folder that this process has locked.
+struct LockedFolder(File);
+
+/// Unlocks the folder. Closing it is not enough, because another thread may have forked meanwhile, and the child has the
+/// folder open as well until it starts a program or ends.
+impl Drop for LockedFolder {
+    fn drop(&mut self) {
+        // The folder is closed in any case.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// Locks `folder`, so that one process at a time replaces a file of a dead one.
+fn lock(folder: &Path) -> io::Result<LockedFolder> {
     let opened = File::open(folder)?;
     let metadata = opened.metadata()?;
     let (mode, owner, user) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
@@ -121,7 +133,7 @@ fn lock(folder: &Path) -> io::Result<File> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(opened),
+            Ok(()) => return Ok(LockedFolder(opened)),
             Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => thread::sleep(PAUSE),
             Err(Errno::WOULDBLOCK) => {
                 return Err(problem(
@@ -229,4 +241,19 @@ fn socket() -> io::Result<OwnedFd> {
 
 fn problem(kind: io::ErrorKind, text: impl Into<String>) -> io::Error {
     io::Error::new(kind, text.into())
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_that_stays_open_in_a_child_is_unlocked() {
+        let folder = tempfile::tempdir().unwrap();
+        let locked = lock(folder.path()).unwrap();
+        // A forked child shares the open file, as this copy does.
+        let _of_child = locked.0.try_clone().unwrap();
+        drop(locked);
+        lock(folder.path()).unwrap();
+    }
 }
