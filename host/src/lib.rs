@@ -89,6 +89,8 @@ mod runner;
 mod runtime;
 pub mod serializer;
 mod sha256;
+#[cfg(all(unix, any(feature = "plugins", feature = "toml")))]
+mod shell_word;
 mod shorten;
 mod spy;
 #[cfg(feature = "toml")]

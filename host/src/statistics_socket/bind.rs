@@ -16,6 +16,8 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
+use crate::shell_word::shell_word;
+
 /// How many connections wait until they are accepted.
 const BACKLOG: i32 = 16;
 
@@ -115,7 +117,9 @@ fn lock(folder: &Path) -> io::Result<LockedFolder> {
     let (mode, owner, user) = (metadata.mode(), metadata.uid(), rustix::process::geteuid().as_raw());
     if owner != 0 && owner != user {
         let text = format!(
-            "its folder belongs to user {owner}, which is neither root nor the user {user} of this process; use another folder"
+            "its folder belongs to user {owner}, which is neither root nor the user {user} of this process; use another folder, \
+             or run \"chown {user} {}\" as root",
+            shell_word(folder)
         );
         return Err(problem(io::ErrorKind::PermissionDenied, text));
     }
@@ -126,7 +130,7 @@ fn lock(folder: &Path) -> io::Result<LockedFolder> {
             format!(
                 "other users can replace files in its folder (mode {:o}); run \"chmod go-w {}\", or use another folder",
                 mode & 0o7777,
-                folder.display()
+                shell_word(folder)
             ),
         ));
     }

@@ -37,6 +37,7 @@ mod unix {
     use rustix::fs::{Mode, OFlags};
 
     use super::Refusal;
+    use crate::shell_word::shell_word;
 
     const GROUP_OR_OTHERS_WRITE: u32 = 0o022;
     const STICKY: u32 = 0o1000;
@@ -133,16 +134,20 @@ mod unix {
         if owner == 0 || owner == user {
             return Ok(());
         }
+        // Without the option, the target of a link gets another owner.
+        let option = if metadata.is_symlink() { "-h " } else { "" };
         Err(Refusal::Unsafe(format!(
-            "{} belongs to user {owner}, which is neither root nor the user {user} of this process; change its owner",
-            path.display()
+            "{} belongs to user {owner}, which is neither root nor the user {user} of this process; if you trust it, run \
+             \"chown {option}{user} {}\" as root",
+            path.display(),
+            shell_word(path)
         )))
     }
 
     fn writable(path: &Path, metadata: &Metadata, consequence: &str) -> Refusal {
-        let (path, mode) = (path.display(), metadata.mode() & 0o7777);
+        let (shown, mode, word) = (path.display(), metadata.mode() & 0o7777, shell_word(path));
         Refusal::Unsafe(format!(
-            "users other than its owner can write to {path} (mode {mode:03o}){consequence}; run \"chmod go-w {path}\""
+            "users other than its owner can write to {shown} (mode {mode:03o}){consequence}; run \"chmod go-w {word}\""
         ))
     }
 
@@ -198,6 +203,16 @@ mod unix {
         }
 
         #[test]
+        fn path_in_a_command_is_quoted() {
+            let tree = Tree::new();
+            fs::create_dir(tree.at("my plugins")).unwrap();
+            tree.set_mode("my plugins", 0o777);
+            let refusal = check_folder(&tree.at("my plugins")).unwrap_err().to_string();
+            let advice = format!("run \"chmod go-w '{}'\"", tree.at("my plugins").display());
+            assert!(refusal.ends_with(&advice), "{refusal}");
+        }
+
+        #[test]
         fn sticky_ancestor_is_accepted_but_no_sticky_folder() {
             let tree = Tree::new();
             tree.set_mode("top/middle", 0o1777);
@@ -213,17 +228,21 @@ mod unix {
             if chown(tree.at("top/middle"), Some(12345), None).is_err() {
                 return;
             }
-            assert!(
-                tree.refusal(FILE).contains("top/middle belongs to user 12345"),
-                "{}",
-                tree.refusal(FILE)
-            );
+            let (refusal, path) = (tree.refusal(FILE), tree.at("top/middle"));
+            assert!(refusal.contains("top/middle belongs to user 12345"), "{refusal}");
+            let advice = format!("if you trust it, run \"chown 0 {}\" as root", path.display());
+            assert!(refusal.ends_with(&advice), "{refusal}");
             chown(tree.at("top/middle"), Some(0), None).unwrap();
             tree.set_mode("top", 0o1777);
             symlink("middle/bottom", tree.at("top/link")).unwrap();
             assert_eq!(resolve(&tree.at("top/link/file")).unwrap(), tree.at(FILE));
             std::os::unix::fs::lchown(tree.at("top/link"), Some(12345), None).unwrap();
-            assert!(tree.refusal("top/link/file").contains("top/link belongs to user 12345"));
+            let (refusal, link) = (tree.refusal("top/link/file"), tree.at("top/link"));
+            assert!(refusal.contains("top/link belongs to user 12345"), "{refusal}");
+            assert!(
+                refusal.ends_with(&format!("run \"chown -h 0 {}\" as root", link.display())),
+                "{refusal}"
+            );
         }
 
         #[test]
