@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use dogpile::{CacheRegion, Configuration, ConfigurationError, RegionConfig, Regions};
@@ -222,6 +222,44 @@ fn other_users_are_refused() {
     // The process itself refuses a user whom the file lets in.
     fs::set_permissions(place.socket(), fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(as_nobody().unwrap(), "got:", "the process closes the connection");
+}
+
+/// Serves the socket of another process of this test, until its standard input ends.
+#[cfg(target_os = "linux")]
+fn serve_in(folder: &Path) {
+    let _regions = Configuration::from_file(folder.join("regions.toml")).unwrap().regions().unwrap();
+    println!("\nserving");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// A client of another container has no process ID there. It is known by its user.
+#[test]
+#[cfg(target_os = "linux")]
+fn clients_of_another_pid_namespace_are_served() {
+    const FOLDER: &str = "DOGPILE_TEST_FOLDER";
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return serve_in(Path::new(&folder));
+    }
+    let place = Place::new();
+    let _configuration = place.configuration("[regions.a]\nbackend = 'dogpile.cache.memory'");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap()).env(FOLDER, place.0.path());
+    command.args(["clients_of_another_pid_namespace_are_served", "--exact", "--nocapture"]);
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut server) = started else {
+        eprintln!("ignored: needs unshare");
+        return;
+    };
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    if lines.any(|line| line.unwrap() == "serving") {
+        assert_eq!(names(&ask(&place.socket())), ["a"]);
+        // The server in the other namespace is alive, although it has no process ID here, or one that this process sees.
+        assert_eq!(place.refusal("app.sock").0, ErrorKind::AddrInUse);
+    } else {
+        eprintln!("ignored: unshare is not permitted");
+    }
+    drop(server.stdin.take());
+    server.wait().unwrap();
 }
 
 #[test]

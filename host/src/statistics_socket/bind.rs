@@ -4,13 +4,14 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dogpile_abi::peer_of;
 use dogpile_sdk::process_id;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -212,18 +213,15 @@ fn holder(path: &Path) -> io::Result<Holder> {
 ///
 /// A forked child inherits the descriptor of its parent, and keeps the socket open when the parent is dead. Its process ID is
 /// still that of the parent, which called `listen`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn listening_process(socket: &OwnedFd) -> Holder {
-    let Ok(peer) = rustix::net::sockopt::socket_peercred(socket) else { return Holder::Unknown };
-    match rustix::process::test_kill_process(peer.pid) {
-        Err(Errno::SRCH) => Holder::None,
-        _ => u32::try_from(peer.pid.as_raw_nonzero().get()).map_or(Holder::Unknown, Holder::Process),
+    // A process in another container has no ID here.
+    let process = peer_of(socket.as_fd()).ok().flatten().and_then(|peer| peer.process);
+    let Some(process) = process else { return Holder::Unknown };
+    let pid = i32::try_from(process.get()).ok().and_then(rustix::process::Pid::from_raw);
+    match pid.map(rustix::process::test_kill_process) {
+        Some(Err(Errno::SRCH)) => Holder::None,
+        _ => Holder::Process(process.get()),
     }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn listening_process(_socket: &OwnedFd) -> Holder {
-    Holder::Unknown
 }
 
 /// Creates a socket that started programs do not inherit.

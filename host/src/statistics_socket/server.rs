@@ -1,10 +1,12 @@
 //! [`Server`]: the thread of a statistics socket. It waits for all connections at once, and never blocks for one of them.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dogpile_abi::peer_of;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -128,14 +130,13 @@ struct Ready {
 }
 
 /// Returns whether the process at the other end is one of this user, or of root. The mode of the file ensures it, too.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+///
+/// Its process ID does not matter: it has none here if it is in another container.
 fn is_allowed(stream: &UnixStream) -> bool {
-    rustix::net::sockopt::socket_peercred(stream)
-        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
-}
-
-/// Returns true: the mode of the file keeps others out.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_allowed(_stream: &UnixStream) -> bool {
-    true
+    match peer_of(stream.as_fd()) {
+        Ok(Some(peer)) => peer.user == 0 || peer.user == rustix::process::geteuid().as_raw(),
+        // On such a system, the mode of the file keeps others out.
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }

@@ -6,8 +6,8 @@
 //! the host lends to it (`HostRef`). It is also the only crate of the project with `unsafe` code, and the only one that
 //! knows `abi_stable`.
 //!
-//! Without the feature `plugins`, which is off by default, this crate has only the types of values, facts about the process
-//! ([`process_id`], [`is_secure_execution`]), and no dependencies. The feature adds all that crosses as a table of functions.
+//! Without the feature `plugins`, which is off by default, this crate has only the types of values, facts about processes
+//! ([`process_id`], [`is_secure_execution`], `peer_of`), and no dependencies. The feature adds all that crosses as a table of functions.
 //!
 //! Plugin authors do not use it. They implement the traits of `dogpile-sdk`, which adapts them to these layouts. The
 //! version of this crate is part of the layout that is checked when a library is opened, so it changes only with the
@@ -49,6 +49,8 @@ mod object;
 mod operations;
 #[cfg(feature = "plugins")]
 mod options;
+#[cfg(unix)]
+mod peer;
 #[cfg(feature = "plugins")]
 mod plugin;
 mod process;
@@ -62,6 +64,8 @@ pub use crate::attributes::Attributes;
 pub use crate::bytes::Bytes;
 pub use crate::contain::{panic_message, record_panic_location, take_panic_location};
 pub use crate::object::Object;
+#[cfg(unix)]
+pub use crate::peer::{Peer, peer_of};
 pub use crate::process::{is_secure_execution, process_id};
 pub use crate::value::{CachedValue, CreationTime, Metadata, Payload};
 #[cfg(feature = "plugins")]

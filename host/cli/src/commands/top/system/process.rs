@@ -1,13 +1,15 @@
 //! [`Process`]: a connection to the statistics socket of a process.
 
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dogpile_abi::peer_of;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::process::{Pid, test_kill_process};
 
 use super::super::snapshot::Snapshot;
 
@@ -66,23 +68,20 @@ fn try_connect(path: &Path) -> Result<UnixStream, Errno> {
     rustix::io::ioctl_fionbio(&socket, true)?;
     rustix::net::connect(&socket, &address)?;
     rustix::io::ioctl_fionbio(&socket, false)?;
-    is_listening(&socket)?;
+    check_listening(&socket)?;
     Ok(socket.into())
 }
 
 /// Fails if the process that listens has ended. A child that it forked keeps its socket open, and never replies.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_listening(socket: &OwnedFd) -> Result<(), Errno> {
-    let peer = rustix::net::sockopt::socket_peercred(socket)?;
-    match rustix::process::test_kill_process(peer.pid) {
-        Err(Errno::SRCH) => Err(Errno::SRCH),
+///
+/// A process in another container has no ID here. It is asked.
+fn check_listening(socket: &OwnedFd) -> Result<(), Errno> {
+    let process = peer_of(socket.as_fd()).ok().flatten().and_then(|peer| peer.process);
+    let pid = process.and_then(|process| Pid::from_raw(i32::try_from(process.get()).ok()?));
+    match pid.map(test_kill_process) {
+        Some(Err(Errno::SRCH)) => Err(Errno::SRCH),
         _ => Ok(()),
     }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_listening(_socket: &OwnedFd) -> Result<(), Errno> {
-    Ok(())
 }
 
 /// Sends a request, and returns the reply.
