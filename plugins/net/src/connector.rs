@@ -76,7 +76,9 @@ impl Connector {
         let socket = match &self.endpoint {
             Endpoint::Unix(path) => {
                 let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-                socket.connect_timeout(&SockAddr::unix(path)?, left_until(deadline)?)?;
+                // It ends the wait for a server whose queue of connections is full.
+                socket.set_write_timeout(Some(left_until(deadline)?))?;
+                socket.connect(&SockAddr::unix(path)?)?;
                 Socket::Unix(Bounded::new(socket.into(), deadline))
             }
             Endpoint::Tcp { host, port } => {
