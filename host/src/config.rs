@@ -4,6 +4,8 @@
 mod document;
 #[cfg(feature = "toml")]
 mod error;
+#[cfg(feature = "toml")]
+mod file;
 mod flat;
 mod flat_policy;
 mod names;

@@ -8,6 +8,7 @@ use dogpile_sdk::did_you_mean;
 
 use super::document::{Document, PluginsTable, RegionTable};
 use super::error::ConfigurationError;
+use super::file;
 use super::place::{Lines, Place, line_of};
 use super::spelling::explained;
 use crate::error::RegionError;
@@ -98,7 +99,7 @@ impl Configuration {
     /// Reads the file at `path`. The entry points are those of [`Registry::global`].
     ///
     /// # Errors
-    /// If the file cannot be read. See [`from_toml`](Self::from_toml) for other errors.
+    /// If the file cannot be [read](Self::text_of_file). See [`from_toml`](Self::from_toml) for other errors.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigurationError> {
         Self::from_file_with(path, Registry::global())
     }
@@ -121,10 +122,20 @@ impl Configuration {
     /// See [`from_file`](Self::from_file).
     pub fn from_file_with(path: impl AsRef<Path>, registry: Registry) -> Result<Self, ConfigurationError> {
         let path = path.as_ref();
-        let unreadable = |source| ConfigurationError::Unreadable { path: path.to_owned(), source };
-        let document = std::fs::read_to_string(path).map_err(unreadable)?;
+        let document = Self::text_of_file(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::read(&document, &path.display().to_string(), folder, registry)
+    }
+
+    /// Returns the text of the file at `path`, as [`from_file`](Self::from_file) reads it.
+    ///
+    /// Blocks for at most 30 seconds if the file is a pipe.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is larger than 16 MiB, or is not UTF-8, or if it is a pipe into which nothing is written.
+    pub fn text_of_file(path: impl AsRef<Path>) -> Result<String, ConfigurationError> {
+        let path = path.as_ref();
+        file::read(path).map_err(|source| ConfigurationError::Unreadable { path: path.to_owned(), source })
     }
 
     fn read(
