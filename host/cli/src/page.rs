@@ -177,6 +177,22 @@ fn columns_of(character: char) -> usize {
     }
 }
 
+/// Returns the beginning of a line of a page that fits into `width` columns. Colors end where they would.
+pub(crate) fn cut(line: &str, width: usize) -> String {
+    let (mut text, mut left, mut is_color) = (String::new(), Some(width), false);
+    for character in line.chars() {
+        is_color |= character == '\u{1b}';
+        if !is_color {
+            left = left.and_then(|left| left.checked_sub(columns_of(character)));
+        }
+        if is_color || left.is_some() {
+            text.push(character);
+        }
+        is_color &= character != 'm';
+    }
+    text
+}
+
 /// Returns the text of a page that `write` writes, without its colors.
 #[cfg(test)]
 pub(crate) fn plain(write: impl FnOnce(&mut Page)) -> String {
@@ -206,6 +222,18 @@ mod tests {
         assert_eq!(columns(&painted), 2);
         page.line(painted);
         assert_eq!(page.into_text(), "\u{1b}[31mab\u{1b}[0m\n");
+    }
+
+    #[test]
+    fn line_is_cut_without_its_colors() {
+        let mut page = Page::new();
+        let painted = page.paint(Color::Red, "茶cd");
+        page.line(format!("a{painted}e"));
+        let text = page.into_text();
+        let line = text.trim_end();
+        assert_eq!(cut(line, 80), line);
+        assert_eq!(cut(line, 4), "a\u{1b}[31m茶c\u{1b}[0m");
+        assert_eq!(cut(line, 2), "a\u{1b}[31m\u{1b}[0m");
     }
 
     #[test]

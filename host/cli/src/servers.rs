@@ -2,10 +2,10 @@
 //!
 //! A backend may hide that a server is down, as those for memcached do, and cannot say which kind of server replied.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io;
 use std::time::{Duration, Instant};
 
+use dogpile_net::{Connector, Endpoint, Failure, Stream};
 use toml::{Table, Value};
 
 /// The longest wait for one server.
@@ -30,7 +30,8 @@ enum Reply {
     Tls,
     /// It replied nothing, or something else.
     Unknown,
-    Unreachable(io::Error),
+    /// It cannot be reached, for this reason.
+    Unreachable(String),
 }
 
 /// The servers of a store, and how they are to be reached.
@@ -136,52 +137,46 @@ fn is_true(value: &Value) -> bool {
 }
 
 fn ask(address: &str, deadline: Instant) -> Reply {
-    let limit = deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), PATIENCE);
-    let replied = match address.strip_prefix("unix:").or_else(|| address.starts_with('/').then_some(address))
-    {
-        Some(path) => ask_socket(path, limit),
-        None => connect(address, limit).and_then(|stream| {
-            stream.set_read_timeout(Some(limit))?;
-            stream.set_write_timeout(Some(limit))?;
-            Ok(exchange(stream))
-        }),
-    };
-    match replied {
-        Ok(reply) => meaning(&reply),
-        Err(error) => Reply::Unreachable(error),
+    let left = deadline.saturating_duration_since(Instant::now());
+    let deadline = Instant::now() + left.clamp(Duration::from_millis(1), PATIENCE);
+    match connector(address).connect(deadline) {
+        Ok(stream) => meaning(&exchange(stream)),
+        Err(failure) => Reply::Unreachable(reason(&failure)),
     }
 }
 
-#[cfg(unix)]
-fn ask_socket(path: &str, limit: Duration) -> io::Result<Vec<u8>> {
-    let stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
-    Ok(exchange(stream))
+/// Returns what connects to the server at `address`, without TLS. Its calls end by their deadlines.
+pub(crate) fn connector(address: &str) -> Connector {
+    Connector::new(endpoint(address))
 }
 
-#[cfg(not(unix))]
-fn ask_socket(_path: &str, _limit: Duration) -> io::Result<Vec<u8>> {
-    Err(io::ErrorKind::Unsupported.into())
+fn endpoint(address: &str) -> Endpoint {
+    let path = address.strip_prefix("unix:").or_else(|| address.starts_with('/').then_some(address));
+    if let Some(path) = path {
+        return Endpoint::Unix(path.into());
+    }
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // Backends have checked their addresses. One without a port cannot be reached.
+    Endpoint::Tcp { host: host.to_owned(), port: port.parse().unwrap_or_default() }
 }
 
-/// Connects to `address`. Each of its network addresses may take `limit`.
-pub(crate) fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, limit) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
+/// Returns why a connection failed, as a sentence about its server.
+pub(crate) fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::TimedOut => "no reply in time".to_owned(),
+        Failure::Broken(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "it closed the connection".to_owned()
         }
+        Failure::Broken(error) => error.to_string(),
+        Failure::Tls(_) => failure.to_string(),
     }
-    Err(failure)
 }
 
 /// Returns the beginning of the reply. A server that closes the connection or does not reply has none.
-fn exchange(mut stream: impl Read + Write) -> Vec<u8> {
-    let mut reply = [0; 64];
-    let length = stream.write_all(QUESTION).and_then(|()| stream.read(&mut reply)).unwrap_or(0);
-    reply[..length].to_vec()
+fn exchange(mut stream: Stream) -> Vec<u8> {
+    let replied = stream.send(QUESTION).and_then(|()| stream.fill(1));
+    if replied.is_ok() { stream.unread().to_vec() } else { Vec::new() }
 }
 
 fn meaning(reply: &[u8]) -> Reply {
@@ -192,6 +187,31 @@ fn meaning(reply: &[u8]) -> Reply {
         [0x15, 0x03, ..] => Reply::Tls,
         _ => Reply::Unknown,
     }
+}
+
+/// Returns the path of a unix socket whose queue of connections is full, and what keeps it so.
+#[cfg(test)]
+pub(crate) fn full_queue() -> (tempfile::TempDir, String, impl Sized) {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("full");
+    let address = SocketAddrUnix::new(&path).unwrap();
+    let socket = || rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    let listener = socket();
+    rustix::net::bind(&listener, &address).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let next = socket();
+        rustix::io::ioctl_fionbio(&next, true).unwrap();
+        match rustix::net::connect(&next, &address) {
+            Ok(()) => waiting.push(next),
+            Err(_) => break,
+        }
+    }
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path, (listener, waiting))
 }
 
 #[cfg(test)]
@@ -211,6 +231,27 @@ mod tests {
         assert_eq!(addresses("redis-sentinel://a:1,b:2/mymaster/3"), some(&["a:1", "b:2"]));
         assert_eq!(addresses("memcached://a:1,unix:/run/m"), some(&["a:1", "unix:/run/m"]));
         assert_eq!(addresses("file:/var/cache"), None);
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port_or_a_path() {
+        let tcp = |host: &str, port| Endpoint::Tcp { host: host.to_owned(), port };
+        assert_eq!(endpoint("db:6379"), tcp("db", 6379));
+        assert_eq!((endpoint("[::1]:7"), endpoint("::1:7")), (tcp("::1", 7), tcp("::1", 7)));
+        assert_eq!(
+            (endpoint("unix:/run/m"), endpoint("/run/m")),
+            (Endpoint::Unix("/run/m".into()), Endpoint::Unix("/run/m".into()))
+        );
+        assert_eq!(endpoint("db"), tcp("db", 0));
+    }
+
+    /// A server that is stopped, and whose queue is full, accepts no connection.
+    #[test]
+    fn server_with_a_full_queue_is_given_up() {
+        let (_folder, path, _full) = full_queue();
+        let reply = ask(&format!("unix:{path}"), Instant::now() + Duration::from_millis(50));
+        let Reply::Unreachable(reason) = reply else { panic!("{reply:?}") };
+        assert_eq!(reason, "no reply in time");
     }
 
     #[test]

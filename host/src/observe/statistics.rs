@@ -146,7 +146,8 @@ impl RegionStatistics {
 
     /// Returns how many calls of creators the dogpile lock saved.
     ///
-    /// These are the requests that waited and got the value of another caller.
+    /// These are the requests that waited and got the value of another caller. Requests that got an old value meanwhile are
+    /// [hits](Self::hit_ratio). `dogpile top` shows the rate as `saved/s`.
     pub fn waiters_saved(&self) -> u64 {
         self.waited
     }

@@ -9,18 +9,18 @@ mod system;
 mod targets;
 mod view;
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use self::reading::{Reader, Reading};
-use self::system::{Keyboard, height};
+use self::system::{Keyboard, size};
 use self::targets::Targets;
 use crate::answer::{Answer, Answered};
 use crate::arguments::Top;
 use crate::error::CommandError;
-use crate::page::{Page, safe_json};
+use crate::page::{Page, cut, safe_json};
 
 /// How often the keyboard is read while processes and servers are asked.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -57,8 +57,13 @@ pub(super) fn run(asked: &Top, json: bool) -> Answered {
         let next = Instant::now() + asked.interval;
         let Some(reading) = readings.next(keyboard.as_mut())? else { break };
         is_good = reading.has_replies();
-        // A reader that closes the pipe early, such as `head`, ends the view.
-        if write(form, number == 0, &reading).is_err() || count.is_some_and(|count| number + 1 >= count) {
+        match write(form, number == 0, &reading) {
+            Ok(()) => {}
+            // A reader that closes the pipe early, such as `head`, ends the view.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            Err(source) => return Err(CommandError::Output { source }),
+        }
+        if count.is_some_and(|count| number + 1 >= count) {
             break;
         }
         match &mut keyboard {
@@ -120,7 +125,7 @@ fn write(form: Form, is_first: bool, reading: &Reading) -> std::io::Result<()> {
             view::show(&mut page, reading);
             let text = painted(page.into_text());
             match form {
-                Form::Screen => on_screen(&text, is_first, height()),
+                Form::Screen => on_screen(&text, is_first, size()),
                 _ if is_first => text,
                 _ => format!("\n{text}"),
             }
@@ -138,19 +143,22 @@ fn painted(text: String) -> String {
     }
 }
 
-/// Returns `text` with what writes it over the text before it, cut to the `height` of the terminal.
-fn on_screen(text: &str, is_first: bool, height: Option<usize>) -> String {
+/// Returns `text` with what writes it over the text before it, cut to the lines and columns of the terminal.
+fn on_screen(text: &str, is_first: bool, size: Option<(usize, usize)>) -> String {
+    let (height, width) = size.unwrap_or((usize::MAX, usize::MAX));
     let lines: Vec<&str> = text.lines().collect();
     // The cursor needs the last line.
-    let most = height.unwrap_or(usize::MAX).max(3) - 1;
-    let (kept, cut) = if lines.len() <= most { (lines.len(), 0) } else { (most - 1, lines.len() - most + 1) };
+    let most = height.max(3) - 1;
+    let (kept, left_out) =
+        if lines.len() <= most { (lines.len(), 0) } else { (most - 1, lines.len() - most + 1) };
     let mut screen = if is_first { "\u{1b}[2J\u{1b}[H".to_owned() } else { "\u{1b}[H".to_owned() };
-    for line in &lines[..kept] {
-        screen.push_str(line);
-        screen.push_str("\u{1b}[K\n");
-    }
-    if cut > 0 {
-        screen.push_str(&format!("... {cut} more lines: use a higher terminal\u{1b}[K\n"));
+    let rest = (left_out > 0).then(|| format!("... {left_out} more lines: use a higher terminal"));
+    for line in lines[..kept].iter().copied().chain(rest.as_deref()) {
+        // The line is cleared first: after it, the cursor may be on its last column. A longer line would take two, and
+        // move the lines above out of the screen.
+        screen.push_str("\u{1b}[K");
+        screen.push_str(&cut(line, width));
+        screen.push('\n');
     }
     screen + "\u{1b}[J"
 }
@@ -176,13 +184,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn screen_is_cut_to_the_height_of_the_terminal() {
+    fn screen_is_cut_to_the_size_of_the_terminal() {
         let text = "1\n2\n3\n4\n5\n";
-        assert_eq!(on_screen("1\n2\n", true, Some(3)), "\u{1b}[2J\u{1b}[H1\u{1b}[K\n2\u{1b}[K\n\u{1b}[J");
-        let cut = on_screen(text, false, Some(4));
+        let high = on_screen("1\n2\n", true, Some((3, 80)));
+        assert_eq!(high, "\u{1b}[2J\u{1b}[H\u{1b}[K1\n\u{1b}[K2\n\u{1b}[J");
         assert_eq!(
-            cut,
-            "\u{1b}[H1\u{1b}[K\n2\u{1b}[K\n... 3 more lines: use a higher terminal\u{1b}[K\n\u{1b}[J"
+            on_screen(text, false, Some((4, 20))),
+            "\u{1b}[H\u{1b}[K1\n\u{1b}[K2\n\u{1b}[K... 3 more lines: us\n\u{1b}[J"
         );
         assert_eq!(on_screen(text, false, None).matches("\u{1b}[K").count(), 5);
     }

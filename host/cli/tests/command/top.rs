@@ -1,5 +1,6 @@
 //! `dogpile top`, of this process, of listeners that only look like one, and of servers.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -236,10 +237,12 @@ fn top_shows_servers_and_goes_on_without_them() {
             "{server}"
         );
     }
-    assert!(servers.iter().any(|server| server["error"] == "it uses TLS, which this command does not"));
+    let advice = "it uses TLS, which this command does not; run \"redis-cli --tls -h 127.0.0.1 -p 1 INFO\"";
+    assert!(servers.iter().any(|server| server["error"] == advice), "{servers:?}");
     let page = place.run(&["top", "--once"]).good();
     println!("{page}");
     fits_a_terminal(&page);
+    assert!(page.split_whitespace().collect::<Vec<_>>().join(" ").contains(advice), "{page}");
     assert!(page.contains("evicted/s") && !page.contains("s3cret"), "{page}");
 
     redis.kill();
@@ -251,6 +254,79 @@ fn top_shows_servers_and_goes_on_without_them() {
     );
     let gone = servers.iter().find(|server| server["server"] == format!("127.0.0.1:{}", redis.port()));
     assert!(gone.unwrap()["error"].as_str().unwrap().contains("refused"), "{servers:?}");
+}
+
+/// A process of another container has no process ID here.
+#[test]
+#[cfg(target_os = "linux")]
+fn process_of_another_pid_namespace_is_shown() {
+    let (place, _regions) = serving();
+    let mut command = Command::new("unshare");
+    command.args([
+        "--pid",
+        "--fork",
+        env!("CARGO_BIN_EXE_dogpile"),
+        "--json",
+        "top",
+        "--connect",
+        ".",
+        "--once",
+    ]);
+    let Ok(output) = command.current_dir(place.path("")).output() else {
+        eprintln!("ignored: needs unshare");
+        return;
+    };
+    let answer = Answer::of(&output);
+    if answer.err.starts_with("unshare: ") {
+        eprintln!("ignored: {}", answer.err);
+        return;
+    }
+    let reading = &lines(&answer.good())[0];
+    assert_eq!(reading["processes"][0]["pid"], std::process::id(), "{reading}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn full_disk_is_reported() {
+    let (place, _regions) = serving();
+    let mut command = place.command(&["top", "--connect", ".", "--once"]);
+    let output = command.stdout(File::create("/dev/full").unwrap()).output().unwrap();
+    let answer = Answer::of(&output);
+    assert_eq!(answer.code, 1);
+    assert!(answer.err.contains("the output cannot be written\n  No space left on device"), "{}", answer.err);
+}
+
+/// Each reads the process on connections of its own, and a process that ends is left out or named.
+#[test]
+fn two_views_go_on_when_a_process_ends() {
+    let (place, regions) = serving();
+    let start = || {
+        let mut command = place.command(&["--json", "top", "--connect", ".", "--interval", "0.1"]);
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut views = [start(), start()];
+    let mut outputs = views.each_mut().map(|view| BufReader::new(view.stdout.take().unwrap()).lines());
+    let mut next =
+        |number: usize| serde_json::from_str::<Value>(&outputs[number].next().unwrap().unwrap()).unwrap();
+    for number in [0, 1] {
+        assert_eq!(next(number)["processes"][0]["pid"], std::process::id());
+    }
+    drop(regions);
+    for number in [0, 1] {
+        // The socket may be read for the last time while it is closed.
+        while next(number)["processes"][0]["pid"].is_number() {}
+        // Its socket is closed before its file is removed.
+        let reading = next(number);
+        let error = reading["processes"][0]["error"].as_str().unwrap();
+        assert!(
+            ["no process has opened it", "the process that opened it has ended"].contains(&error),
+            "{error}"
+        );
+    }
+    for mut view in views {
+        view.kill().unwrap();
+        view.wait().unwrap();
+    }
 }
 
 /// Runs `top` on a terminal, types `keys`, and returns what the terminal shows, with its settings after the command.

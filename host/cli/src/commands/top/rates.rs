@@ -65,8 +65,9 @@ fn summed(regions: &[Region]) -> BTreeMap<String, Region> {
         }
         sum.failed_creations = sum.failed_creations.saturating_add(region.failed_creations);
         sum.creation.add(&region.creation);
-        sum.creations_in_progress.count += region.creations_in_progress.count;
-        sum.creations_in_progress.waiters += region.creations_in_progress.waiters;
+        let (all, more) = (&mut sum.creations_in_progress, &region.creations_in_progress);
+        all.count = all.count.saturating_add(more.count);
+        all.waiters = all.waiters.saturating_add(more.waiters);
         let oldest = [sum.creations_in_progress.oldest_seconds, region.creations_in_progress.oldest_seconds];
         sum.creations_in_progress.oldest_seconds = oldest.into_iter().flatten().reduce(f64::max);
         sum.backends.extend(region.backends.iter().cloned());
@@ -139,9 +140,11 @@ impl Rates {
         (requests > 0.0).then(|| (self.outcome("hit") + self.outcome("stale_served")) / requests)
     }
 
-    /// Returns how many requests each second got a value that another caller creates or created, old or new.
+    /// Returns how many requests each second waited for another caller and got its value. Each saved a call of a creator.
+    ///
+    /// This is the rate of `waiters_saved()`. A request that got an old value is a hit.
     pub(super) fn saved(&self) -> f64 {
-        self.outcome("waited") + self.outcome("stale_served")
+        self.outcome("waited")
     }
 
     /// Returns how many requests each second returned an error.
@@ -171,7 +174,6 @@ impl Rates {
             "hit_ratio": self.hit_ratio(),
             "creations_per_second": self.creations,
             "failed_creations_per_second": self.failed_creations,
-            "waited_per_second": self.outcome("waited"),
             "stale_per_second": self.outcome("stale_served"),
             "saved_per_second": self.saved(),
             "errors_per_second": self.errors(),
@@ -236,7 +238,7 @@ mod tests {
         let (seconds, rates) = rates(&now, Some(&before));
         let [rates] = &rates[..] else { panic!("{rates:?}") };
         assert_eq!((seconds, rates.requests(), rates.hit_ratio()), (2.0, 50.0, Some(0.9)));
-        assert_eq!((rates.creations, rates.saved(), rates.backend_errors), (2.0, 8.0, 4.0));
+        assert_eq!((rates.creations, rates.saved(), rates.backend_errors), (2.0, 3.0, 4.0));
         assert_eq!((rates.creation_quantile(0.5), rates.breaker()), (Some(0.001), "closed"));
         assert_eq!(rates.json()["requests"]["hit"], 180);
     }
@@ -278,6 +280,8 @@ mod tests {
     #[test]
     fn numbers_of_a_hostile_process_do_no_harm() {
         let mut now = snapshot(f64::MAX, [u64::MAX; 4]);
+        let in_progress = &mut now.regions[0].creations_in_progress;
+        (in_progress.count, in_progress.waiters) = (u64::MAX, u64::MAX);
         now.regions.push(now.regions[0].clone());
         let (_, rates) = rates(&now, Some(&snapshot(0.0, [0; 4])));
         assert!(total(&rates).hit_ratio().is_some());

@@ -1,9 +1,12 @@
 //! [`Reader`]: asks all processes and servers at once. None of them holds up the others.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime};
+
+use dogpile_net::Connector;
 
 use super::rates::{Rates, rates};
 use super::server::{Server, ServerCounts, ServerRates};
@@ -47,12 +50,15 @@ pub(super) struct ProcessRates {
 pub(super) struct Reader {
     targets: Targets,
     processes: BTreeMap<PathBuf, (Process, Option<Snapshot>)>,
-    servers: Vec<Option<(ServerCounts, Instant)>>,
+    servers: Vec<(Connector, Option<Counted>)>,
 }
+
+/// What a server had counted, and when.
+type Counted = (ServerCounts, Instant);
 
 impl Reader {
     pub(super) fn new(targets: Targets) -> Self {
-        let servers = targets.servers.iter().map(|_| None).collect();
+        let servers = targets.servers.iter().map(|server| (server.connector(), None)).collect();
         Reader { targets, processes: BTreeMap::new(), servers }
     }
 
@@ -65,27 +71,20 @@ impl Reader {
         }
         let deadline = Instant::now() + PATIENCE;
         let (processes, servers) = thread::scope(|scope| {
-            let processes: Vec<_> = self
-                .processes
-                .iter_mut()
-                .map(|(path, (process, before))| {
-                    scope.spawn(move || {
-                        let now = process.ask(path, deadline);
-                        ProcessReading { socket: path.clone(), outcome: now.map(|now| since(now, before)) }
-                    })
-                })
-                .collect();
-            let servers: Vec<_> = self
-                .targets
-                .servers
-                .iter()
-                .zip(&mut self.servers)
-                .map(|(server, before)| {
-                    scope.spawn(move || (server.address.clone(), ask(server, before, deadline)))
-                })
-                .collect();
+            let processes = self.processes.iter_mut().map(|(path, (process, before))| {
+                let ask = move || process.ask(path, deadline).map(|now| since(now, before));
+                (path.clone(), started(scope, ask))
+            });
+            let processes: Vec<_> = processes.collect();
+            let servers = self.targets.servers.iter().zip(&mut self.servers);
+            let servers = servers.map(|(server, (connector, before))| {
+                (server.address.clone(), started(scope, move || ask(server, connector, before, deadline)))
+            });
+            let servers: Vec<_> = servers.collect();
             (joined(processes), joined(servers))
         });
+        let outcome = |(socket, outcome)| ProcessReading { socket, outcome };
+        let processes = processes.into_iter().map(outcome).collect();
         let mut problems = self.targets.problems.clone();
         if left_out > 0 {
             problems.push(format!("{left_out} more sockets are not shown"));
@@ -102,9 +101,24 @@ impl Reading {
     }
 }
 
-fn joined<T>(threads: Vec<thread::ScopedJoinHandle<'_, T>>) -> Vec<T> {
-    let join = |thread: thread::ScopedJoinHandle<'_, T>| {
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// A thread that asks a process or server, unless it could not be started.
+type Asking<'scope, T> = io::Result<ScopedJoinHandle<'scope, Result<T, String>>>;
+
+fn started<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    ask: impl FnOnce() -> Result<T, String> + Send + 'scope,
+) -> Asking<'scope, T> {
+    thread::Builder::new().spawn_scoped(scope, ask)
+}
+
+/// Returns the result of each thread, with its name.
+fn joined<N, T>(threads: Vec<(N, Asking<'_, T>)>) -> Vec<(N, Result<T, String>)> {
+    let join = |(name, thread): (N, Asking<'_, T>)| {
+        let thread = thread.map_err(|error| format!("cannot start a thread that asks it: {error}"));
+        let join = |thread: ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        (name, thread.and_then(join))
     };
     threads.into_iter().map(join).collect()
 }
@@ -119,10 +133,11 @@ fn since(now: Snapshot, before: &mut Option<Snapshot>) -> ProcessRates {
 
 fn ask(
     server: &Server,
-    before: &mut Option<(ServerCounts, Instant)>,
+    connector: &Connector,
+    before: &mut Option<Counted>,
     deadline: Instant,
 ) -> Result<ServerRates, String> {
-    let (now, at) = (server.ask(deadline)?, Instant::now());
+    let (now, at) = (server.ask(connector, deadline)?, Instant::now());
     let earlier = before.as_ref().map(|(counts, before)| (counts, at.duration_since(*before).as_secs_f64()));
     let rates = now.rates(earlier);
     *before = Some((now, at));

@@ -1,14 +1,14 @@
 //! [`Server`]: a server of a region's backend, and what it counts itself.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use dogpile_net::Connector;
 use serde_json::{Value, json};
 
 use super::snapshot::grown;
-use crate::servers::{Kind, connect};
+use crate::page::shortened;
+use crate::servers::{Kind, connector, reason};
 
 /// The longest reply, in bytes.
 const LONGEST: usize = 1 << 20;
@@ -51,77 +51,53 @@ pub(super) struct ServerRates {
 }
 
 impl Server {
+    /// Returns what connects to the server. It looks up the name of the host on one thread, however long that takes.
+    pub(super) fn connector(&self) -> Connector {
+        connector(&self.address)
+    }
+
     /// Returns what the server counted, by `deadline` at the latest.
     ///
     /// # Errors
     /// Why there is no reply, as a sentence about the server.
-    pub(super) fn ask(&self, deadline: Instant) -> Result<ServerCounts, String> {
+    pub(super) fn ask(&self, connector: &Connector, deadline: Instant) -> Result<ServerCounts, String> {
         if self.uses_tls {
-            return Err("it uses TLS, which this command does not".to_owned());
+            return Err(self.advice_for_tls());
         }
-        let text = self.exchange(deadline).map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no reply in time".to_owned(),
-            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-            _ => error.to_string(),
-        })?;
+        let text = self.exchange(connector, deadline)?;
         match self.kind {
             Kind::Redis => ServerCounts::of_redis(&text),
             Kind::Memcached => ServerCounts::of_memcached(&text),
         }
     }
 
-    fn exchange(&self, deadline: Instant) -> io::Result<String> {
-        match self
-            .address
-            .strip_prefix("unix:")
-            .or_else(|| self.address.starts_with('/').then_some(&self.address))
-        {
-            #[cfg(unix)]
-            Some(path) => {
-                let stream = std::os::unix::net::UnixStream::connect(path)?;
-                self.converse(
-                    stream,
-                    |stream, left| {
-                        stream
-                            .set_read_timeout(Some(left))
-                            .and_then(|()| stream.set_write_timeout(Some(left)))
-                    },
-                    deadline,
-                )
-            }
-            #[cfg(not(unix))]
-            Some(_) => Err(io::ErrorKind::Unsupported.into()),
-            None => {
-                let limit: fn(&TcpStream, Duration) -> io::Result<()> = |stream, left| {
-                    stream.set_read_timeout(Some(left)).and_then(|()| stream.set_write_timeout(Some(left)))
-                };
-                self.converse(connect(&self.address, left(deadline)?)?, limit, deadline)
-            }
-        }
+    fn advice_for_tls(&self) -> String {
+        let Server { kind, address, .. } = self;
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        let host = host.trim_matches(['[', ']']);
+        let advice = match kind {
+            Kind::Redis => format!("run \"redis-cli --tls -h {host} -p {port} INFO\""),
+            Kind::Memcached => format!("run \"openssl s_client -quiet -connect {address}\", and type stats"),
+        };
+        format!("it uses TLS, which this command does not; {advice}")
     }
 
     /// Sends the request, and returns the reply without its frame.
-    fn converse<S: Read + Write>(
-        &self,
-        mut stream: S,
-        limit: impl Fn(&S, Duration) -> io::Result<()>,
-        deadline: Instant,
-    ) -> io::Result<String> {
-        limit(&stream, left(deadline)?)?;
-        stream.write_all(&self.request())?;
-        let (mut reply, mut part) = (Vec::new(), [0; 8 << 10]);
+    fn exchange(&self, connector: &Connector, deadline: Instant) -> Result<String, String> {
+        let mut stream = connector.connect(deadline).map_err(|failure| reason(&failure))?;
+        stream.send(&self.request()).map_err(|failure| reason(&failure))?;
+        let mut reply = Vec::new();
         loop {
             if let Some(text) = self.whole(&reply)? {
                 return Ok(text);
             }
-            limit(&stream, left(deadline)?)?;
-            match stream.read(&mut part)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                length if reply.len() + length > LONGEST => {
-                    return Err(io::Error::other("its reply is too long"));
-                }
-                length => reply.extend_from_slice(&part[..length]),
+            stream.fill(1).map_err(|failure| reason(&failure))?;
+            let part = stream.unread();
+            if reply.len() + part.len() > LONGEST {
+                return Err("its reply is too long".to_owned());
             }
+            reply.extend_from_slice(part);
+            stream.consume(part.len());
         }
     }
 
@@ -138,11 +114,9 @@ impl Server {
     }
 
     /// Returns the text of `reply`, if it is complete.
-    fn whole(&self, reply: &[u8]) -> io::Result<Option<String>> {
+    fn whole(&self, reply: &[u8]) -> Result<Option<String>, String> {
         match self.kind {
-            Kind::Memcached if reply.starts_with(b"ERROR") => {
-                Err(io::Error::other("it replied ERROR to stats"))
-            }
+            Kind::Memcached if reply.starts_with(b"ERROR") => Err("it replied ERROR to stats".to_owned()),
             Kind::Memcached => {
                 Ok(reply.ends_with(b"END\r\n").then(|| String::from_utf8_lossy(reply).into_owned()))
             }
@@ -155,21 +129,15 @@ impl Server {
                 if let Some(error) = line.strip_prefix(b"-") {
                     // Not the whole message: it may quote the password.
                     let kind = error.split(|byte| *byte == b' ').next().unwrap_or_default();
-                    return Err(io::Error::other(format!("it refused: {}", String::from_utf8_lossy(kind))));
+                    return Err(format!("it refused: {}", shortened(&String::from_utf8_lossy(kind), 30)));
                 }
                 let length =
                     line.strip_prefix(b"$").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
-                let length: usize =
-                    length.ok_or_else(|| io::Error::other("its reply is not that of Redis"))?;
+                let length: usize = length.ok_or("its reply is not that of Redis")?;
                 Ok(rest.get(..length).map(|text| String::from_utf8_lossy(text).into_owned()))
             }
         }
     }
-}
-
-fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -270,7 +238,10 @@ impl ServerRates {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::servers::full_queue;
 
     fn server(kind: Kind, login: Option<(Option<String>, String)>) -> Server {
         Server { kind, address: "a:1".to_owned(), uses_tls: false, login }
@@ -284,9 +255,9 @@ mod tests {
         assert_eq!(request, "*3\r\n$4\r\nAUTH\r\n$3\r\nann\r\n$6\r\ns$\r\n$3\r\n*1\r\n$4\r\nINFO\r\n");
         assert_eq!(with.whole(b"+OK\r\n$5\r\nab").unwrap(), None);
         assert_eq!(with.whole(b"+OK\r\n$5\r\na:1\r\n\r\n").unwrap(), Some("a:1\r\n".to_owned()));
-        assert_eq!(with.whole(b"-WRONGPASS no\r\n").unwrap_err().to_string(), "it refused: WRONGPASS");
+        assert_eq!(with.whole(b"-WRONGPASS no\r\n").unwrap_err(), "it refused: WRONGPASS");
         let error = server(Kind::Redis, None).whole(b"HTTP/1.1\r\n").unwrap_err();
-        assert_eq!(error.to_string(), "its reply is not that of Redis");
+        assert_eq!(error, "its reply is not that of Redis");
     }
 
     #[test]
@@ -311,7 +282,26 @@ mod tests {
 
     #[test]
     fn server_with_tls_is_not_asked() {
-        let secure = Server { uses_tls: true, ..server(Kind::Redis, None) };
-        assert_eq!(secure.ask(Instant::now()).unwrap_err(), "it uses TLS, which this command does not");
+        let refused = |kind, address: &str| {
+            let secure = Server { uses_tls: true, address: address.to_owned(), ..server(kind, None) };
+            secure.ask(&secure.connector(), Instant::now()).unwrap_err()
+        };
+        assert_eq!(
+            refused(Kind::Redis, "[::1]:6380"),
+            "it uses TLS, which this command does not; run \"redis-cli --tls -h ::1 -p 6380 INFO\""
+        );
+        assert_eq!(
+            refused(Kind::Memcached, "cache:11212"),
+            "it uses TLS, which this command does not; run \"openssl s_client -quiet -connect cache:11212\", and type stats"
+        );
+    }
+
+    /// A server that is stopped, and whose queue is full, accepts no connection.
+    #[test]
+    fn server_with_a_full_queue_is_given_up() {
+        let (_folder, path, _full) = full_queue();
+        let full = Server { address: path, ..server(Kind::Redis, None) };
+        let asked = full.ask(&full.connector(), Instant::now() + Duration::from_millis(50));
+        assert_eq!(asked.unwrap_err(), "no reply in time");
     }
 }

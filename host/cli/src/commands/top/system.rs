@@ -8,9 +8,9 @@ mod terminal;
 mod unsupported;
 
 #[cfg(not(unix))]
-pub(super) use self::unsupported::{Keyboard, Process, height};
+pub(super) use self::unsupported::{Keyboard, Process, size};
 #[cfg(unix)]
 pub(super) use self::{
     process::Process,
-    terminal::{Keyboard, height},
+    terminal::{Keyboard, size},
 };

@@ -209,7 +209,7 @@ fn servers(page: &mut Page, reading: &Reading) {
     }
     for (address, outcome) in &reading.servers {
         match outcome {
-            Err(error) => failure(page, address, error),
+            Err(error) => server_failure(page, address, error),
             Ok(rates) => page.line(server_row(address, rates)),
         }
     }
@@ -233,6 +233,13 @@ fn server_cells(
 ) -> String {
     let name = padded(&shortened(name, NAME), NAME + 1);
     format!("{name}{operations:>8}{hits:>7}{memory:>9}{clients:>8}{evicted:>10}  {version}")
+}
+
+/// Writes why a server was not read. The reason may take several lines, because it states what to do.
+fn server_failure(page: &mut Page, address: &str, error: &str) {
+    let address = shortened(&one_line(address), WIDTH / 2);
+    let address = page.paint(Color::Red, &address);
+    page.wrapped(&format!("{address}: "), "    ", error);
 }
 
 fn failure(page: &mut Page, name: &str, error: &str) {

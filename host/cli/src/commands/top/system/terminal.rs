@@ -90,8 +90,8 @@ fn key(limit: Duration) -> Option<Option<u8>> {
     }
 }
 
-/// Returns the number of lines of the terminal at the standard output.
-pub(crate) fn height() -> Option<usize> {
+/// Returns the number of lines and columns of the terminal at the standard output.
+pub(crate) fn size() -> Option<(usize, usize)> {
     let size = tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_row > 0).then_some(usize::from(size.ws_row))
+    (size.ws_row > 0 && size.ws_col > 0).then_some((usize::from(size.ws_row), usize::from(size.ws_col)))
 }

@@ -32,7 +32,7 @@ impl Keyboard {
     }
 }
 
-/// Returns `None`: the number of lines is not known.
-pub(crate) fn height() -> Option<usize> {
+/// Returns `None`: the number of lines and columns is not known.
+pub(crate) fn size() -> Option<(usize, usize)> {
     None
 }
