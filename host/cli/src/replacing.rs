@@ -1,14 +1,15 @@
-//! Replaces files as a whole.
-//!
-//! A reader sees the old or the new file. A symbolic link is replaced, and not followed.
+//! Replaces files as a whole: a reader sees the old or the new file.
 
-use std::fs::{File, Permissions};
-use std::io;
+use std::fs::{File, Metadata, Permissions};
+use std::io::{self, Write};
 use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::error::CommandError;
+
+/// The mode of a file that only its owner can read.
+const PRIVATE: u32 = 0o600;
 
 /// A new file beside the one that it will replace. It is removed if it does not do so.
 pub(crate) struct Replacement(NamedTempFile);
@@ -35,11 +36,76 @@ impl Replacement {
         written.map(Replacement).map_err(CommandError::file("written", path))
     }
 
-    /// Replaces the file at `path`.
+    /// Replaces the file at `path`. A symbolic link is replaced, and not followed.
     pub(crate) fn take_place(self, path: &Path) -> Result<(), CommandError> {
         let replaced = self.0.persist(path).map_err(|error| error.error);
         replaced.map(drop).map_err(CommandError::file("written", path))
     }
+}
+
+/// Writes `text`, which may contain passwords, to the file at `path`. Only its owner can read a new file.
+///
+/// If the file exists, it is overwritten as a whole. It keeps its mode and its group. A symbolic link is followed.
+/// Returns the mode of the file, if other users can read it.
+///
+/// # Errors
+/// If the file exists and `overwrites` is false, or it cannot be written.
+pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result<Option<u32>, CommandError> {
+    let old = match path.canonicalize() {
+        Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return create(path, text).map(|()| None),
+        Err(error) => return Err(CommandError::file("written", path)(error)),
+    };
+    if !overwrites {
+        return Err(exists(path));
+    }
+    let metadata = std::fs::metadata(&old).map_err(CommandError::file("read", path))?;
+    if !metadata.is_file() {
+        return Err(CommandError::other(format!(
+            "{path:?} cannot be written: it is not a file; name a file"
+        )));
+    }
+    let new = Replacement::new(&old, PRIVATE, |file| file.write_all(text.as_bytes()))?;
+    let mode = like(&new, &metadata).map_err(CommandError::file("written", path))?;
+    new.take_place(&old)?;
+    Ok(Some(mode).filter(|mode| mode & 0o044 != 0))
+}
+
+/// Creates the file at `path`, which only its owner can read.
+fn create(path: &Path, text: &str) -> Result<(), CommandError> {
+    let new = Replacement::new(path, PRIVATE, |file| file.write_all(text.as_bytes()))?;
+    match new.0.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
+        Err(error) => Err(CommandError::file("written", path)(error.error)),
+    }
+}
+
+fn exists(path: &Path) -> CommandError {
+    CommandError::other(format!(
+        "{path:?} exists, and nothing was written; overwrite it with --force, or name another file"
+    ))
+}
+
+/// Gives `new` the owner, the group, and the mode of the `old` file, and returns the mode.
+///
+/// If the group cannot be kept, the members of another one cannot use the file.
+#[cfg(unix)]
+fn like(new: &Replacement, old: &Metadata) -> io::Result<u32> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+
+    let (file, mode) = (new.0.as_file(), old.mode() & 0o777);
+    // Only root can give files away.
+    let _ = fchown(file, Some(old.uid()), None);
+    let has_group = file.metadata()?.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
+    let mode = if has_group { mode } else { mode & !0o070 };
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    Ok(mode)
+}
+
+#[cfg(not(unix))]
+fn like(_new: &Replacement, _old: &Metadata) -> io::Result<u32> {
+    Ok(PRIVATE)
 }
 
 #[cfg(unix)]
@@ -55,7 +121,6 @@ fn permissions(_mode: u32) -> Option<Permissions> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write;
 
     use super::*;
 
@@ -68,6 +133,46 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// A reader that has the old file open still reads all of it.
+    #[cfg(unix)]
+    #[test]
+    fn overwritten_file_is_another_one_with_the_same_mode() {
+        use std::io::Read;
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&path, "old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        for (mode, readable) in [(0o640, Some(0o640)), (0o600, None)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let mut open = File::open(&path).unwrap();
+            assert_eq!(write_private(&link, "new", true).ok(), Some(readable));
+            let mut read = String::new();
+            open.read_to_string(&mut read).unwrap();
+            assert_eq!(
+                (&*read, &*fs::read_to_string(&path).unwrap()),
+                (if readable.is_some() { "old" } else { "new" }, "new")
+            );
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// Root could replace a device such as /dev/null.
+    #[test]
+    fn folder_and_existing_file_are_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_private(folder.path(), "new", true).err().unwrap().to_string();
+        assert!(error.ends_with("cannot be written: it is not a file; name a file"), "{error}");
+        let path = folder.path().join("file");
+        assert_eq!(write_private(&path, "one", false).ok(), Some(None));
+        let error = write_private(&path, "two", false).err().unwrap().to_string();
+        assert!(error.contains("exists, and nothing was written"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
     }
 
     #[cfg(unix)]

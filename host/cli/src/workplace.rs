@@ -1,7 +1,7 @@
 //! Opens the objects of a subcommand: a configured region, or the plugins of a registry.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -131,32 +131,4 @@ pub(crate) fn check_writable(path: Option<&Path>) -> Result<(), CommandError> {
         Err(error) => Err(error),
     };
     checked.map_err(CommandError::file("written", path))
-}
-
-/// Writes `text`, which may contain passwords, to the file at `path`, which only its owner can read.
-///
-/// # Errors
-/// If the file exists and `overwrites` is false, or it cannot be written.
-pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result<(), CommandError> {
-    let mut options = OpenOptions::new();
-    if overwrites {
-        options.write(true).create(true).truncate(true);
-    } else {
-        options.write(true).create_new(true);
-    }
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(CommandError::other(format!(
-            "{path:?} exists, and nothing was written; overwrite it with --force, or name another file"
-        ))),
-        opened => opened
-            .and_then(|mut file| {
-                // The mode above is only that of a new file.
-                #[cfg(unix)]
-                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-                file.write_all(text.as_bytes())
-            })
-            .map_err(CommandError::file("written", path)),
-    }
 }

@@ -25,7 +25,7 @@ use crate::document::Step::Name;
 use crate::document::{Document, Place};
 use crate::error::CommandError;
 use crate::page::{Color, Page};
-use crate::workplace;
+use crate::{replacing, workplace};
 
 /// The results of checking a configuration.
 #[derive(Serialize)]
@@ -39,6 +39,9 @@ struct Checked {
     regions: Vec<Opened>,
     /// The file to which the configuration was written.
     written: Option<PathBuf>,
+    /// The mode of this file, if other users can read it.
+    #[serde(skip)]
+    mode: Option<u32>,
 }
 
 /// A configuration as TOML, and where it comes from.
@@ -111,7 +114,7 @@ fn explained(asked: &Check, source: &Source, name: &str) -> Result<Explanation, 
 impl Checked {
     fn new(file: &Path) -> Self {
         let (problems, warnings, regions) = Default::default();
-        Checked { file: file.to_owned(), problems, warnings, regions, written: None }
+        Checked { file: file.to_owned(), problems, warnings, regions, written: None, mode: None }
     }
 
     fn look_into(&mut self, document: &Document<'_>, visit: Visit<'_>) {
@@ -162,7 +165,7 @@ impl Checked {
             return Ok(());
         }
         let text = format!("# Converted from {:?} by dogpile check.\n\n{}\n", self.file, toml.trim_end());
-        workplace::write_private(path, &text, overwrites)?;
+        self.mode = replacing::write_private(path, &text, overwrites)?;
         self.written = Some(path.to_owned());
         Ok(())
     }
@@ -220,6 +223,13 @@ impl Answer for Checked {
         page.line(format!("regions that work: {regions}; {verdict}{warnings}"));
         if let Some(path) = &self.written {
             page.line(format!("wrote {}", path.display()));
+            if let Some(mode) = self.mode {
+                let note = format!(
+                    "it still has the mode {mode:o} of the file that was there; if it contains passwords, let only its owner \
+                     read it (mode 600)"
+                );
+                page.wrapped("  ", "  ", &note);
+            }
         }
     }
 
