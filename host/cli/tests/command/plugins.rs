@@ -238,6 +238,37 @@ fn list_fails_with_the_reason_if_something_was_skipped() {
     assert!(code == 1 && listed["problems"].to_string().contains("nowhere"), "{listed}");
 }
 
+/// The command links a backend of the same name. The library is not at fault.
+#[test]
+fn library_with_a_linked_name_is_listed_as_not_used() {
+    let place = Place::new();
+    let library = library("dogpile-redis-dylib");
+    let pack = ["plugins", "pack", library.to_str().unwrap(), "--out", "plugins", "--reserved"];
+    place.run(&pack).good();
+    let list = ["plugins", "list", "--folder", "plugins"];
+    let (code, listed) = place.json(&list);
+    let entries = listed["entry_points"].as_array().unwrap().iter();
+    let rows: Vec<_> = entries.filter(|entry| entry["name"] == "dogpile.cache.redis").collect();
+    let told: Vec<_> = rows.iter().map(|row| (&row["origin"], &row["state"], &row["replaced_by"])).collect();
+    let (ok, other) = (json!("ok"), json!("the linked dogpile.cache.redis"));
+    assert_eq!(told, [(&json!("linked"), &ok, &Value::Null), (&json!("library"), &ok, &other)], "{listed:#}");
+    assert_eq!((code, &listed["problems"]), (0, &json!([])));
+    let shown = place.run(&list).good();
+    assert!(shown.contains("    the linked dogpile.cache.redis is used instead\n"), "{shown}");
+    fits_a_terminal(&shown);
+    let told = place.run(&["plugins", "doctor", "--folder", "plugins"]).good();
+    assert!(told.contains("comes first"), "{told}");
+
+    let library = place.path("plugins").join(library.file_name().unwrap());
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, listed) = place.json(&list);
+    let refused = |row: &&Value| row["state"].as_str().is_some_and(|state| state.contains("chmod go-w"));
+    assert!(
+        code == 1 && listed["entry_points"].as_array().unwrap().iter().any(|row| refused(&row)),
+        "{listed:#}"
+    );
+}
+
 #[test]
 fn doctor_reports_that_no_folder_is_searched() {
     let told = Place::new().run(&["plugins", "doctor"]).good();

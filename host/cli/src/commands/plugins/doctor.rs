@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dogpile::registry::{ABI_VERSION, EntryPoint, LibraryDescription, Manifest, PLUGIN_PATH};
+use dogpile::registry::{ABI_VERSION, EntryPoint, LibraryDescription, Manifest, PLUGIN_PATH, RegistryError};
 use dogpile::sdk::did_you_mean;
 use serde::Serialize;
 
@@ -46,10 +46,7 @@ pub(super) fn run(name: Option<&str>, asked: &Folders) -> Answered {
     let (registry, refused) = workplace::registry(asked)?;
     let mut findings = vec![environment()];
     findings.extend(refused.iter().map(refused_folder));
-    for problem in registry.problems() {
-        let said = causes(&*problem).join(": ");
-        findings.push(Finding { what: "skipped", path: None, problem: Some(said), seen: String::new() });
-    }
+    findings.extend(registry.problems().iter().map(|problem| skipped(problem)));
     let folders = registry.folders();
     if folders.is_empty() && refused.is_empty() {
         let seen = "no folder is searched; name one with --folder, or a configuration with --config";
@@ -69,6 +66,20 @@ fn environment() -> Finding {
         _ => format!("{PLUGIN_PATH} is not set"),
     };
     Finding { what: "environment", path: None, problem: None, seen }
+}
+
+/// Returns what a registry skipped, and whether something is wrong with it.
+fn skipped(problem: &RegistryError) -> Finding {
+    let said = causes(problem).join(": ");
+    let (problem, seen) = match problem {
+        // The command links a plugin of this name. An application that does not link it uses the one of the library.
+        RegistryError::Shadowed { name, origins } => {
+            let [own, ignored] = &**origins;
+            (None, format!("{name:?} of {ignored} is not used here: {own} comes first"))
+        }
+        _ => (Some(said), String::new()),
+    };
+    Finding { what: "skipped", path: None, problem, seen }
 }
 
 fn refused_folder(error: &CommandError) -> Finding {

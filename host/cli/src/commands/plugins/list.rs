@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dogpile::registry::{ABI_VERSION, EntryKind, EntryPoint, LibraryDescription, Origin};
+use dogpile::registry::{ABI_VERSION, EntryKind, EntryPoint, LibraryDescription, Origin, RegistryError};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
@@ -34,6 +34,8 @@ struct Line {
     manifest: Option<PathBuf>,
     /// `ok`, or the reason why it cannot be used.
     state: String,
+    /// What is used instead of it, if another one has its name and comes first.
+    replaced_by: Option<String>,
 }
 
 /// The opened libraries, each with its description or the reason for its refusal.
@@ -52,38 +54,30 @@ pub(super) fn run(asked: &Folders) -> Answered {
             others.next().map(|other| format!("provided twice: also by {}; remove one", other.origin));
         line(entry_point, twice, &mut opened)
     });
-    let entry_points = lines.collect();
-    let refused = refused.iter().map(|error| causes(error).join(": "));
-    let problems = refused.chain(registry.problems().into_iter().map(|error| causes(&*error).join(": ")));
-    Ok(Box::new(Listed { entry_points, problems: problems.collect() }))
+    let mut entry_points: Vec<Line> = lines.collect();
+    let mut problems: Vec<String> = refused.iter().map(|error| causes(error).join(": ")).collect();
+    for problem in registry.problems() {
+        match Line::of_ignored(&problem, &entry_points, &mut opened) {
+            Some(line) => entry_points.push(line),
+            None => problems.push(causes(&*problem).join(": ")),
+        }
+    }
+    // Those of one name are shown together.
+    entry_points.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(Box::new(Listed { entry_points, problems }))
 }
 
 fn line(entry_point: &EntryPoint, problem: Option<String>, opened: &mut Opened) -> Line {
-    let mut line = Line::of(entry_point, problem);
-    match &entry_point.origin {
-        Origin::Linked { package, version } => {
-            line.origin = "linked";
-            (line.package, line.version) = (Some(package.clone()), Some(version.clone()));
-            // What is linked in was built with the SDK of this command.
-            line.sdk_version = Some(dogpile::sdk::SDK_VERSION.to_owned());
-            line.abi_version = Some(ABI_VERSION.to_owned());
-        }
-        Origin::Library { path, package, version } => {
-            line.origin = "library";
-            (line.package, line.version) = (Some(package.clone()), Some(version.clone()));
-            line.library = Some(path.clone());
-            line.look_into(path, opened);
-        }
-        _ => {}
-    }
+    let mut line = Line::of(&entry_point.name, entry_point.kind, problem);
+    line.set_origin(&entry_point.origin, opened);
     line
 }
 
 impl Line {
-    fn of(entry_point: &EntryPoint, problem: Option<String>) -> Self {
+    fn of(name: &str, kind: EntryKind, problem: Option<String>) -> Self {
         Line {
-            name: entry_point.name.clone(),
-            kind: entry_point.kind,
+            name: name.to_owned(),
+            kind,
             origin: "code",
             package: None,
             version: None,
@@ -93,6 +87,45 @@ impl Line {
             library: None,
             manifest: None,
             state: problem.unwrap_or_else(|| "ok".to_owned()),
+            replaced_by: None,
+        }
+    }
+
+    /// Returns the line of an entry point that is ignored, because the command itself has one with its name.
+    ///
+    /// Its library is not wrong: an application that does not link that name uses it.
+    fn of_ignored(problem: &RegistryError, used: &[Line], opened: &mut Opened) -> Option<Self> {
+        let RegistryError::Shadowed { name, origins } = problem else { return None };
+        let [own, ignored] = &**origins;
+        let kind = kind_in_manifest(ignored, name).or_else(|| {
+            let own = used.iter().find(|line| line.name == *name)?;
+            Some(own.kind)
+        })?;
+        let mut line = Line::of(name, kind, None);
+        line.set_origin(ignored, opened);
+        line.replaced_by = Some(match own {
+            Origin::Linked { .. } => format!("the linked {name}"),
+            own => format!("that of {own}"),
+        });
+        Some(line)
+    }
+
+    fn set_origin(&mut self, origin: &Origin, opened: &mut Opened) {
+        match origin {
+            Origin::Linked { package, version } => {
+                self.origin = "linked";
+                (self.package, self.version) = (Some(package.clone()), Some(version.clone()));
+                // What is linked in was built with the SDK of this command.
+                self.sdk_version = Some(dogpile::sdk::SDK_VERSION.to_owned());
+                self.abi_version = Some(ABI_VERSION.to_owned());
+            }
+            Origin::Library { path, package, version } => {
+                self.origin = "library";
+                (self.package, self.version) = (Some(package.clone()), Some(version.clone()));
+                self.library = Some(path.clone());
+                self.look_into(path, opened);
+            }
+            _ => {}
         }
     }
 
@@ -119,8 +152,11 @@ impl Line {
     }
 
     fn show(&self, page: &mut Page) {
-        let color = if self.is_good() { Color::Green } else { Color::Red };
-        let state = page.paint(color, if self.is_good() { "ok" } else { "refused" });
+        let state = match (self.is_good(), &self.replaced_by) {
+            (true, None) => page.paint(Color::Green, "ok"),
+            (true, Some(_)) => page.paint(Color::Yellow, "not used"),
+            (false, _) => page.paint(Color::Red, "refused"),
+        };
         let name = page.paint(Color::Bold, &self.name);
         page.line(format!(
             "{}  {}  {}  {state}",
@@ -146,11 +182,21 @@ impl Line {
         if !self.is_good() {
             page.wrapped("    ", "    ", &self.state);
         }
+        if let Some(other) = &self.replaced_by {
+            page.wrapped("    ", "    ", &format!("{other} is used instead"));
+        }
     }
 
     fn is_good(&self) -> bool {
         self.state == "ok"
     }
+}
+
+/// Returns the kind of the entry point `name` of a library, as its manifest states it.
+fn kind_in_manifest(library: &Origin, name: &str) -> Option<EntryKind> {
+    let Origin::Library { path, .. } = library else { return None };
+    let (_, manifest) = plugin_files::manifest_of(path)?;
+    manifest.entry_points.iter().find(|entry| entry.name == name).map(|entry| entry.kind)
 }
 
 impl Answer for Listed {
