@@ -63,8 +63,12 @@ impl CommandError {
     /// Returns the error with the path `known` instead of `temporary`, which means nothing to users.
     pub(crate) fn with_path(self, temporary: &Path, known: &Path) -> Self {
         let text = causes(&self).join(": ");
-        let (temporary, known) = (temporary.to_string_lossy(), known.to_string_lossy());
-        if text.contains(&*temporary) { CommandError::Other(text.replace(&*temporary, &known)) } else { self }
+        // Some errors quote paths, and escape characters in them.
+        let quoted = |path: &Path| format!("{path:?}").trim_matches('"').to_owned();
+        let plain = |path: &Path| path.to_string_lossy().into_owned();
+        let replaced =
+            text.replace(&quoted(temporary), &quoted(known)).replace(&plain(temporary), &plain(known));
+        if replaced == text { self } else { CommandError::Other(replaced) }
     }
 
     /// Returns a function for `map_err`: the file at `path` cannot be `operation`, such as `read`.

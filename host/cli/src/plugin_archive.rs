@@ -76,7 +76,7 @@ impl Unpacked {
                 "archive {path} cannot be used: {why}; make it with `dogpile plugins pack`"
             ))
         };
-        let file = File::open(path).map_err(CommandError::file("read", path))?;
+        let file = workplace::open_regular(path)?;
         let folder = workplace::temporary_folder()?;
         let files = unpack(file, folder.path()).map_err(|why| failed(&why))?;
         let mut manifests = files.iter().filter(|file| is_manifest(file));

@@ -1,7 +1,7 @@
 //! Opens the objects of a subcommand: a configured region, or the plugins of a registry.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,20 +32,22 @@ pub(crate) fn configuration(path: &Path) -> Result<Configuration, CommandError> 
 
 /// Returns the configuration in the file at `path`. Its regions would open the statistics socket.
 pub(crate) fn of_application(path: &Path) -> Result<Configuration, CommandError> {
-    Configuration::from_file(path).map_err(|error| match error {
-        ConfigurationError::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
-            CommandError::NoConfiguration { path }
-        }
-        error => error.into(),
-    })
+    Configuration::from_file(path).map_err(refused)
 }
 
 /// Returns the text of the configuration at `path`.
 pub(crate) fn read_configuration(path: &Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => CommandError::NoConfiguration { path: path.to_owned() },
-        _ => ConfigurationError::Unreadable { path: path.to_owned(), source }.into(),
-    })
+    Configuration::text_of_file(path).map_err(refused)
+}
+
+/// Returns `error` with what to do if there is no configuration.
+fn refused(error: ConfigurationError) -> CommandError {
+    match error {
+        ConfigurationError::Unreadable { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            CommandError::NoConfiguration { path }
+        }
+        error => error.into(),
+    }
 }
 
 /// What is said of a region whose values end with the process.
@@ -97,9 +99,12 @@ pub(crate) fn temporary_folder() -> Result<TempDir, CommandError> {
     builder.tempdir().map_err(CommandError::file("made", &std::env::temp_dir()))
 }
 
-/// Returns the text of the file at `path`.
-pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(path).map_err(CommandError::file("read", path))
+/// Returns the text of the file at `path`. Its limits are those of a configuration.
+fn read(path: &Path) -> Result<String, CommandError> {
+    Configuration::text_of_file(path).map_err(|error| match error {
+        ConfigurationError::Unreadable { path, source } => CommandError::file("read", &path)(source),
+        error => error.into(),
+    })
 }
 
 /// Reads the TOML file at `path`.
@@ -116,7 +121,8 @@ pub(crate) fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, CommandEr
 
 /// Writes `text` to the file at `path`.
 pub(crate) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), CommandError> {
-    std::fs::write(path, text).map_err(CommandError::file("written", path))
+    let opened = open_to_write(path, OpenOptions::new().write(true).create(true).truncate(true));
+    opened.and_then(|mut file| file.write_all(text.as_ref())).map_err(CommandError::file("written", path))
 }
 
 /// Returns an error if `path` cannot be written, before the time for a result is spent.
@@ -126,9 +132,41 @@ pub(crate) fn check_writable(path: Option<&Path>) -> Result<(), CommandError> {
         // A failure must not leave an empty file.
         Ok(_) => std::fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            OpenOptions::new().append(true).open(path).map(drop)
+            open_to_write(path, OpenOptions::new().append(true)).map(drop)
         }
         Err(error) => Err(error),
     };
     checked.map_err(CommandError::file("written", path))
+}
+
+/// Opens the file at `path`. Does not wait for a process that reads it, if it is a pipe.
+#[cfg(unix)]
+fn open_to_write(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use rustix::fs::OFlags;
+
+    let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).map_err(|error| {
+        let is_unread = error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error());
+        if is_unread { io::Error::other("it is a pipe that no process reads; name a file") } else { error }
+    })?;
+    rustix::io::ioctl_fionbio(&file, false)?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn open_to_write(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.open(path)
+}
+
+/// Opens the regular file at `path`. Others may never end, and a pipe may wait for its writer.
+///
+/// # Errors
+/// If it is not a regular file, or cannot be opened.
+pub(crate) fn open_regular(path: &Path) -> Result<File, CommandError> {
+    let is_regular = std::fs::metadata(path).map(|found| found.is_file());
+    match is_regular.map_err(CommandError::file("read", path))? {
+        true => File::open(path).map_err(CommandError::file("read", path)),
+        false => Err(CommandError::other(format!("{path:?} cannot be read: it is not a file; name a file"))),
+    }
 }

@@ -4,6 +4,9 @@
 
 #[path = "command/checks.rs"]
 mod checks;
+#[cfg(unix)]
+#[path = "command/hostile.rs"]
+mod hostile;
 #[path = "command/load.rs"]
 mod load;
 #[path = "command/migration.rs"]

@@ -17,6 +17,8 @@ use crate::{times, workplace};
 
 /// How many columns a bar of the whole axis has. A multiple of 4.
 const LONGEST_BAR: usize = 40;
+/// How many bytes of values are stored or removed in one call, if they are not those of one value.
+const BATCH: usize = 16 << 20;
 /// How many columns the durations of a bar have.
 const RANGE: usize = 20;
 
@@ -62,7 +64,7 @@ pub(super) fn run(asked: &Bench, json: bool) -> Answered {
     let value = "x".repeat(usize::try_from(asked.size).unwrap_or(usize::MAX));
     // A store that fails is reported for one key, and not for hundreds of them.
     keys.first().map_or(Ok(()), |key| region.set(key, value.clone()))?;
-    let all = || keys.chunks(500);
+    let all = || keys.chunks((BATCH / value.len().max(1)).clamp(1, 500));
     all().try_for_each(|keys| region.set_multi(keys.iter().map(|key| (key, value.clone()))))?;
     let noted = load::run(&region, &keys, asked, !json);
     all().try_for_each(|keys| region.delete_multi(keys))?;

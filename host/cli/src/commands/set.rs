@@ -13,6 +13,9 @@ use crate::commands::delete::Done;
 use crate::error::CommandError;
 use crate::workplace;
 
+/// The longest value that is read from the standard input, in bytes. It is that of Redis.
+const LONGEST: u64 = 512 << 20;
+
 /// How often a value that was stored is looked for, and the pause between two attempts.
 const ATTEMPTS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -58,9 +61,37 @@ fn is_kept(region: &CacheRegion, key: &str) -> Result<bool, CommandError> {
 }
 
 fn from_stdin() -> Result<String, CommandError> {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| CommandError::other(format!("the standard input cannot be read: {error}")))?;
-    Ok(text)
+    read_value(std::io::stdin(), LONGEST)
+}
+
+/// Returns the text of `input`, which has at most `limit` bytes.
+fn read_value(input: impl Read, limit: u64) -> Result<String, CommandError> {
+    let failed =
+        |why: &str| CommandError::other(format!("the value cannot be read from the standard input: {why}"));
+    let mut bytes = Vec::new();
+    input.take(limit + 1).read_to_end(&mut bytes).map_err(|error| failed(&error.to_string()))?;
+    if bytes.len() as u64 > limit {
+        return Err(failed(&format!("it is longer than {limit} bytes, which no server stores")));
+    }
+    String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8; this command stores text and JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endless_value_and_other_bytes_are_refused() {
+        let refused = |input: &mut dyn Read| read_value(input, 1000).unwrap_err().to_string();
+        let failed = "the value cannot be read from the standard input: ";
+        assert_eq!(
+            refused(&mut std::io::repeat(0)),
+            format!("{failed}it is longer than 1000 bytes, which no server stores")
+        );
+        assert_eq!(
+            refused(&mut &b"\xff"[..]),
+            format!("{failed}it is not UTF-8; this command stores text and JSON")
+        );
+        assert_eq!(read_value("\u{e4}".as_bytes(), 2).unwrap(), "\u{e4}");
+    }
 }

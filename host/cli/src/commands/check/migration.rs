@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(super) use self::converted::Converted;
-use self::ini::{Entry, Section};
+use self::ini::{Entry, Interpolation, Section};
 use crate::arguments::Check;
 
 /// The prefixes of an ini file whose prefix is not given, in the order in which they are looked for.
@@ -125,20 +125,14 @@ fn entries(converted: &mut Converted, source: &Source<'_>, sections: &[Section],
     };
     // oslo.config does not interpolate, and has no prefix.
     let is_interpolated = !source.prefix.is_empty();
+    let mut interpolation = Interpolation::new(&find);
     let mut entries = Vec::new();
     for entry in &source.section.entries {
         let Some(name) = entry.name.strip_prefix(&source.prefix) else { continue };
-        let value =
-            if is_interpolated { ini::interpolated(&entry.value, &find) } else { Ok(entry.value.clone()) };
+        let value = if is_interpolated { interpolation.of(&entry.value) } else { Ok(entry.value.clone()) };
         match value {
             Ok(value) => entries.push(Entry { name: name.to_owned(), value, ..entry.clone() }),
-            Err(name) => {
-                converted.report(
-                    entry.line,
-                    None,
-                    format!("\"%({name})s\" has no value; set {name:?} in this section"),
-                );
-            }
+            Err(problem) => converted.report(entry.line, None, problem.to_string()),
         }
     }
     entries

@@ -1,6 +1,6 @@
 //! Opens the regions, all at once, and reads a key of each.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -83,21 +83,32 @@ pub(super) fn open_all(regions: Vec<Valid>, visit: Visit<'_>) -> Vec<Opened> {
     let started: Vec<_> = regions
         .into_iter()
         .map(|valid| {
-            let opened = valid.unopened();
+            let mut opened = valid.unopened();
             let (sender, receiver) = mpsc::channel();
             let (started, peek) = (opened.clone(), visit.peek.to_vec());
-            thread::spawn(move || {
+            let work = move || {
                 // The receiver is gone if it took too long.
                 let _ = sender.send(open(started, &valid, &peek, deadline));
-            });
+            };
+            if let Err(error) = thread::Builder::new().spawn(work) {
+                opened.problem.push(format!("cannot start a thread that opens the region: {error}"));
+            }
             (opened, receiver)
         })
         .collect();
     let finish = |(mut opened, receiver): (Opened, mpsc::Receiver<Opened>)| {
-        receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap_or_else(|_| {
-            opened.problem.push(format!("the region did not reply within {} seconds", visit.limit.as_secs()));
-            opened
-        })
+        match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(opened) => return opened,
+            Err(RecvTimeoutError::Timeout) => {
+                let seconds = visit.limit.as_secs();
+                opened.problem.push(format!("the region did not reply within {seconds} seconds"));
+            }
+            Err(RecvTimeoutError::Disconnected) if opened.problem.is_empty() => {
+                opened.problem.push("opening the region panicked; see the message above".to_owned());
+            }
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+        opened
     };
     started.into_iter().map(finish).collect()
 }

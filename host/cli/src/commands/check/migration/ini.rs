@@ -1,6 +1,6 @@
 //! Reads ini files as Python does.
 
-use std::collections::HashSet;
+use std::fmt;
 
 /// A name and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,10 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section>, (usize, String)> {
         let Some(section) = sections.last_mut() else { continue };
         match section.entries.last_mut() {
             _ if trimmed.is_empty() || trimmed.starts_with(['#', ';']) => {}
-            Some(entry) if is_indented => entry.value = format!("{}\n{trimmed}", entry.value),
+            Some(entry) if is_indented => {
+                entry.value.push('\n');
+                entry.value.push_str(trimmed);
+            }
             _ => match (trimmed.strip_prefix('['), trimmed.split_once(['=', ':'])) {
                 (Some(rest), _) => {
                     let name =
@@ -51,37 +54,95 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section>, (usize, String)> {
     Ok(sections)
 }
 
-/// Replaces `%(name)s` in `value` by another value, and `%%` by a percent sign, as Python does.
-///
-/// # Errors
-/// The name that `find` does not know, or that contains itself.
-pub(super) fn interpolated(value: &str, find: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    expand(value, find, &mut HashSet::new())
+/// How many values a value may lead through, as in Python.
+const DEEPEST: usize = 10;
+
+/// How many bytes all values of a file may have with the values that they refer to.
+const LONGEST: usize = 64 << 20;
+
+/// Why a value cannot be interpolated.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unresolved {
+    /// A name that it refers to has no value.
+    Absent(String),
+    /// A name that it refers to leads to itself, or through too many others.
+    Deep(String),
+    /// The values of the file become too long.
+    Long,
 }
 
-fn expand(
-    value: &str,
-    find: &dyn Fn(&str) -> Option<String>,
-    open: &mut HashSet<String>,
-) -> Result<String, String> {
-    let (mut text, mut rest) = (String::new(), value);
-    while let Some((before, after)) = rest.split_once('%') {
-        text.push_str(before);
-        rest = after;
-        if let Some(after) = rest.strip_prefix('%') {
-            text.push('%');
+/// Replaces `%(name)s` in values by another value, and `%%` by a percent sign, as Python does.
+pub(super) struct Interpolation<'a> {
+    find: &'a dyn Fn(&str) -> Option<String>,
+    /// How many more bytes are looked at. Each value may name others several times, so that they grow without a limit.
+    left: usize,
+}
+
+impl<'a> Interpolation<'a> {
+    /// Creates the interpolation of the values of a file. `find` returns the value of a name.
+    pub(super) fn new(find: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Interpolation { find, left: LONGEST }
+    }
+
+    /// Returns `value`, interpolated.
+    ///
+    /// # Errors
+    /// If a name has no value or leads to itself, or the values of the file become too long.
+    pub(super) fn of(&mut self, value: &str) -> Result<String, Unresolved> {
+        self.expand(value, 0)
+    }
+
+    fn expand(&mut self, value: &str, depth: usize) -> Result<String, Unresolved> {
+        // Once it is 0, no other value is looked at.
+        self.left = self.left.saturating_sub(value.len() + 1);
+        let (mut text, mut rest) = (String::new(), value);
+        while let Some((before, after)) = rest.split_once('%') {
+            text.push_str(before);
             rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(")s")) {
-            let found = find(name).filter(|_| open.insert(name.to_owned())).ok_or_else(|| name.to_owned())?;
-            text.push_str(&expand(&found, find, open)?);
-            open.remove(name);
-            rest = after;
-        } else {
-            text.push('%');
+            if let Some(after) = rest.strip_prefix('%') {
+                text.push('%');
+                rest = after;
+            } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(")s"))
+            {
+                text.push_str(&self.value_of(name, depth)?);
+                rest = after;
+            } else {
+                text.push('%');
+            }
+        }
+        text.push_str(rest);
+        Ok(text)
+    }
+
+    fn value_of(&mut self, name: &str, depth: usize) -> Result<String, Unresolved> {
+        if self.left == 0 {
+            return Err(Unresolved::Long);
+        }
+        let found = (self.find)(name).ok_or_else(|| Unresolved::Absent(name.to_owned()))?;
+        if depth == DEEPEST {
+            return Err(Unresolved::Deep(name.to_owned()));
+        }
+        self.expand(&found, depth + 1)
+    }
+}
+
+impl fmt::Display for Unresolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unresolved::Absent(name) => {
+                write!(f, "\"%({name})s\" has no value; set {name:?} in this section")
+            }
+            Unresolved::Deep(name) => write!(
+                f,
+                "\"%({name})s\" leads to itself, or through more than {DEEPEST} values; write its value here"
+            ),
+            Unresolved::Long => write!(
+                f,
+                "the values that contain others have more than {} MiB; write them without others",
+                LONGEST >> 20
+            ),
         }
     }
-    text.push_str(rest);
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -124,8 +185,22 @@ mod tests {
             "loop" => Some("%(loop)s".to_owned()),
             _ => None,
         };
-        assert_eq!(interpolated("%(file)s-%(here)s 5%% %x", &find).unwrap(), "/etc/cache-/etc 5% %x");
-        assert_eq!(interpolated("%(loop)s", &find), Err("loop".to_owned()));
-        assert_eq!(interpolated("%(absent)s", &find), Err("absent".to_owned()));
+        let interpolated = |value: &str| Interpolation::new(&find).of(value);
+        assert_eq!(interpolated("%(file)s-%(here)s 5%% %x").unwrap(), "/etc/cache-/etc 5% %x");
+        assert_eq!(interpolated("%(loop)s"), Err(Unresolved::Deep("loop".to_owned())));
+        assert_eq!(interpolated("%(absent)s"), Err(Unresolved::Absent("absent".to_owned())));
+    }
+
+    /// Each name stands for a longer value than the one before it.
+    #[test]
+    fn values_that_grow_without_a_limit_are_refused() {
+        let find = |name: &str| {
+            let number: usize = name.parse().ok()?;
+            Some(format!("%({})s", number.saturating_sub(1)).repeat(if number == 0 { 0 } else { 100 }))
+        };
+        let mut interpolation = Interpolation::new(&find);
+        assert_eq!(interpolation.of("%(2)s"), Ok(String::new()));
+        assert_eq!(interpolation.of("%(9)s"), Err(Unresolved::Long));
+        assert_eq!(interpolation.of("%(2)s"), Err(Unresolved::Long), "the limit is one of the file");
     }
 }
