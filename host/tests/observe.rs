@@ -18,6 +18,8 @@ mod log_targets;
 mod metrics;
 #[path = "observe/outcomes.rs"]
 mod outcomes;
+#[path = "observe/reconfigured.rs"]
+mod reconfigured;
 #[path = "observe/setup.rs"]
 mod setup;
 #[path = "observe/spans.rs"]

@@ -18,15 +18,14 @@ use crate::invalidation::DefaultInvalidationStrategy;
 use crate::key::{NAMED_MANGLERS, named_mangler};
 use crate::log_targets::REGION;
 use crate::observe::{EventKind, Recorder, Watch};
-use crate::outage::BreakerConfig;
 use crate::policy::Policy;
 use crate::python_names::meant;
 use crate::registry::{Registry, RegistryError};
 use crate::serializer::{self, Serializer};
 use crate::time::RegionTime;
 
-/// Builds a region from `settings`.
-pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, RegionError> {
+/// Builds a region from `settings`. Also returns the names of settings that have no effect.
+pub(super) fn build(region: &str, mut settings: Settings) -> Result<(Configured, Vec<String>), RegionError> {
     // Taken out, so that they are not logged again when another backend replaces this one.
     let mut ignored = std::mem::take(&mut settings.ignored_names);
     let builder = Builder { region, settings: &settings };
@@ -36,12 +35,15 @@ pub(super) fn build(region: &str, mut settings: Settings) -> Result<Configured, 
     let bottom = builder.store(name, actual, backend, &watch)?;
     settings.recorder = recorder;
     ignored.extend(bottom.capabilities.ignored_arguments.iter().cloned());
-    let configured = assemble(region, settings, bottom, watch)?;
+    Ok((assemble(region, settings, bottom, watch)?, ignored))
+}
+
+/// Warns of settings of `region` that have no effect.
+pub(super) fn warn_of_ignored(region: &str, ignored: &[String]) {
     if !ignored.is_empty() {
         let names = ignored.join(", ");
         tracing::warn!(target: REGION, region, names, "these settings have no effect: {names}; remove them");
     }
-    Ok(configured)
 }
 
 /// Builds the region `present` again, with `backend` as its outermost proxy.
@@ -74,14 +76,7 @@ fn assemble(
     let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
     let clock = Arc::new(RegionTime::new(clock, Arc::clone(&strategy), marks));
     let replaces = settings.mangle_invalid_keys.unwrap_or(true);
-    match checked_breaker(region, &settings)? {
-        Some(breaker) => bottom.guard.configure(breaker),
-        None if policy.degrades() => bottom.guard.configure_by_default(),
-        None => {}
-    }
-    if watch.is_on() {
-        watch_breaker(&watch, &bottom);
-    }
+    check_breaker(region, &settings)?;
     Ok(Configured {
         region: region.into(),
         notes_hits: watch.notes_hits(),
@@ -99,16 +94,33 @@ fn assemble(
     })
 }
 
-/// Has the changes of the breaker passed on, as long as the region is configured like this. A breaker that is open already
-/// is passed on at once.
-fn watch_breaker(watch: &Arc<Watch>, store: &Store) {
-    let (owner, backend) = (Arc::downgrade(watch), store.name.clone());
-    let watch = owner.clone();
-    store.guard.observe(owner, move |state| {
-        if let Some(watch) = watch.upgrade() {
-            watch.note(&[], EventKind::Breaker { backend: &backend, state });
+impl Configured {
+    /// Lets the settings take effect that concern more than this region. Runs no foreign code.
+    pub(super) fn apply(self: &Arc<Self>) {
+        let guard = &self.stores.bottom.guard;
+        match self.settings.breaker {
+            Some(breaker) => guard.configure(breaker),
+            None if self.policy.degrades() => guard.configure_by_default(),
+            None => {}
         }
-    });
+        #[cfg(feature = "toml")]
+        super::published::publish(self);
+    }
+
+    /// Has the changes of the breaker passed on, as long as the region is configured like this. A breaker that is open already
+    /// is passed on at once.
+    pub(super) fn watch_breaker(&self) {
+        if !self.watch.is_on() {
+            return;
+        }
+        let (owner, backend) = (Arc::downgrade(&self.watch), self.stores.bottom.name.clone());
+        let watch = owner.clone();
+        self.stores.bottom.guard.observe(owner, move |state| {
+            if let Some(watch) = watch.upgrade() {
+                watch.note(&[], EventKind::Breaker { backend: &backend, state });
+            }
+        });
+    }
 }
 
 /// Returns the policy of a call without options.
@@ -130,10 +142,11 @@ fn policy(region: &str, settings: &Settings) -> Result<Policy, RegionError> {
     Ok(policy.with(&settings.lifetimes.or(preset.lifetimes())))
 }
 
-/// Returns the settings of the breaker, if there are any.
-fn checked_breaker(region: &str, settings: &Settings) -> Result<Option<BreakerConfig>, RegionError> {
+/// # Errors
+/// If the settings of the breaker are invalid.
+fn check_breaker(region: &str, settings: &Settings) -> Result<(), RegionError> {
     match settings.breaker.and_then(|breaker| breaker.problem()) {
-        None => Ok(settings.breaker),
+        None => Ok(()),
         Some(problem) => Err(RegionError::Setting { region: region.to_owned(), setting: "breaker", problem }),
     }
 }

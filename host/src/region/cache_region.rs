@@ -69,32 +69,42 @@ impl CacheRegion {
     /// region cannot be used before. Configure regions when the program starts, before its runtime does. A task that has
     /// to configure one does so on a thread for blocking calls, such as that of `tokio::task::spawn_blocking`.
     ///
+    /// Threads that configure one region at the same time do not wait for each other. Each may build a backend, of which
+    /// one is used. The others are dropped.
+    ///
     /// # Errors
     /// If the region is already configured and `config` does not set `replace_existing_backend`, or if a setting is
     /// wrong. The region is unchanged then.
     pub fn configure(&self, config: RegionConfig) -> Result<&Self, RegionError> {
-        let _one_at_a_time = self.state.configuring.lock();
         if let Some(problem) = config.problem {
             return Err(RegionError::Arguments { region: self.name().to_owned(), source: problem });
         }
-        let mut settings = config.settings;
-        if let Some(present) = self.state.current.load_full() {
-            if !config.replace_existing_backend {
-                let (region, backend) = (self.name().to_owned(), present.stores.bottom.name.clone());
-                return Err(RegionError::AlreadyConfigured { region, backend });
+        // Building runs foreign code, which may configure this region, too. So no lock is held meanwhile.
+        loop {
+            let present = self.state.current.load_full();
+            let mut settings = config.settings.clone();
+            if let Some(present) = &present {
+                if !config.replace_existing_backend {
+                    let (region, backend) = (self.name().to_owned(), present.stores.bottom.name.clone());
+                    return Err(RegionError::AlreadyConfigured { region, backend });
+                }
+                settings = settings.or(&present.settings);
             }
-            settings = settings.or(&present.settings);
+            if let Some(defaults) = &self.state.defaults {
+                settings = settings.or(defaults);
+            }
+            let (configured, ignored) = build::build(self.name(), settings)?;
+            if self.state.replace(present.as_ref(), configured) {
+                build::warn_of_ignored(self.name(), &ignored);
+                return Ok(self);
+            }
         }
-        if let Some(defaults) = &self.state.defaults {
-            settings = settings.or(defaults);
-        }
-        self.state.replace(build::build(self.name(), settings)?);
-        Ok(self)
     }
 
     /// Wraps the backend of a configured region in another proxy, which becomes the outermost.
     ///
-    /// `make` creates a `ProxyBackend` or a `ValueProxy`. Calls in progress end without the proxy.
+    /// `make` creates a `ProxyBackend` or a `ValueProxy`. It is called again if another thread configures the region
+    /// meanwhile, and whenever another backend replaces this one. Calls in progress end without the proxy.
     ///
     /// # Errors
     /// If the region is not configured, or if the capabilities of the proxy name an unknown serializer.
@@ -102,14 +112,16 @@ impl CacheRegion {
         &self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
     ) -> Result<&Self, RegionError> {
-        let _one_at_a_time = self.state.configuring.lock();
-        let present = self.state.current()?;
         let make: ProxyFn = Arc::new(move |proxied| make(proxied).into_backend());
-        let backend = make(Arc::clone(&present.stores.bottom.backend));
-        let mut settings = present.settings.clone();
-        settings.wrap.get_or_insert_default().insert(0, Wrap::With(make));
-        self.state.replace(build::rewrap(&present, settings, backend)?);
-        Ok(self)
+        loop {
+            let present = self.state.shared()?;
+            let backend = make(Arc::clone(&present.stores.bottom.backend));
+            let mut settings = present.settings.clone();
+            settings.wrap.get_or_insert_default().insert(0, Wrap::With(Arc::clone(&make)));
+            if self.state.replace(Some(&present), build::rewrap(&present, settings, backend)?) {
+                return Ok(self);
+            }
+        }
     }
 
     /// Returns whether the region is configured.

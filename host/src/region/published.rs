@@ -1,5 +1,6 @@
 //! The statistics of a [`Configured`], for the application and for its statistics socket.
 
+#[cfg(feature = "toml")]
 use std::sync::Arc;
 
 use super::configured::Configured;
@@ -17,21 +18,20 @@ impl Configured {
 }
 
 /// Lets the statistics socket of the configuration show the region, if there is one.
-pub(crate) fn published(configured: Configured) -> Arc<Configured> {
-    let configured = Arc::new(configured);
-    #[cfg(feature = "toml")]
-    if let (Some(socket), Some(recorder)) =
+#[cfg(feature = "toml")]
+pub(crate) fn publish(configured: &Arc<Configured>) {
+    let (Some(socket), Some(recorder)) =
         (&configured.settings.statistics_socket, configured.watch.recorder())
-    {
-        let weak = Arc::downgrade(&configured);
-        let read = move || {
-            let configured = weak.upgrade()?;
-            let gates = configured.stores.gates.get();
-            let creations = gates.creations(&configured.region, std::time::Instant::now());
-            Some(RegionReading { statistics: configured.statistics()?, creations })
-        };
-        // Its address distinguishes the statistics, which outlive the backend.
-        socket.publish(Source { identity: Arc::as_ptr(recorder).addr(), read: Box::new(read) });
-    }
-    configured
+    else {
+        return;
+    };
+    let weak = Arc::downgrade(configured);
+    let read = move || {
+        let configured = weak.upgrade()?;
+        let gates = configured.stores.gates.get();
+        let creations = gates.creations(&configured.region, std::time::Instant::now());
+        Some(RegionReading { statistics: configured.statistics()?, creations })
+    };
+    // Its address distinguishes the statistics, which outlive the backend.
+    socket.publish(Source { identity: Arc::as_ptr(recorder).addr(), read: Box::new(read) });
 }

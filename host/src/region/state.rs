@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::configured::Configured;
 use super::former::Former;
-use super::published::published;
 use super::settings::Settings;
 use crate::error::RegionError;
 
@@ -19,9 +18,7 @@ pub(super) struct RegionState {
     pub(super) name: Cow<'static, str>,
     pub(super) defaults: Option<Box<Settings>>,
     pub(super) current: ArcSwapOption<Configured>,
-    /// Held while the region is configured.
-    pub(super) configuring: Mutex<()>,
-    /// What was in progress when earlier configurations were replaced.
+    /// What was in progress when earlier configurations were replaced. Locked while one is replaced. No foreign code runs then.
     former: Mutex<Vec<Former>>,
 }
 
@@ -40,24 +37,29 @@ impl Deref for Current {
 
 impl RegionState {
     pub(super) const fn new(name: Cow<'static, str>, defaults: Option<Box<Settings>>) -> Self {
-        RegionState {
-            name,
-            defaults,
-            current: ArcSwapOption::const_empty(),
-            configuring: Mutex::new(()),
-            former: Mutex::new(Vec::new()),
-        }
+        RegionState { name, defaults, current: ArcSwapOption::const_empty(), former: Mutex::new(Vec::new()) }
     }
 
-    /// Replaces the present configuration, if there is one. What is in progress goes on with it.
-    pub(super) fn replace(&self, configured: Configured) {
-        {
-            let mut former = self.former.lock();
-            former.retain(|former| !former.is_over());
-            // Before it is replaced, so that its work is known at any time.
-            former.extend(self.current.load_full().map(|present| Former::of(&present)));
+    /// Replaces the configuration `present`, with which `configured` was built. Returns whether it did: another thread, or an
+    /// observer, may have configured the region meanwhile. What is in progress with `present` goes on with it.
+    #[must_use]
+    pub(super) fn replace(&self, present: Option<&Arc<Configured>>, configured: Configured) -> bool {
+        let configured = Arc::new(configured);
+        let mut former = self.former.lock();
+        if self.current.load().as_ref().map(Arc::as_ptr) != present.map(Arc::as_ptr) {
+            return false;
         }
-        self.current.store(Some(published(configured)));
+        let (over, mut going_on): (Vec<_>, Vec<_>) = former.drain(..).partition(Former::is_over);
+        // Before it is replaced, so that its work is known at any time.
+        going_on.extend(present.map(Former::of));
+        *former = going_on;
+        configured.apply();
+        let replaced = self.current.swap(Some(Arc::clone(&configured)));
+        // Dropping a backend and calling observers runs foreign code, which may configure the region.
+        drop(former);
+        drop((over, replaced));
+        configured.watch_breaker();
+        true
     }
 
     /// Returns whether nothing is in progress, also with configurations that were replaced.

@@ -279,12 +279,13 @@ mod tests {
             let (tier, bottom) = (Noting::new("tier", &log), Noting::new("bottom", &log));
             let config = RegionConfig::from_instance(bottom.clone()).serializer(Json).clock(clock.clone());
             let config = config.expiration_time(Duration::from_secs(10));
-            let mut configured = build::build("tiered", config.settings).expect("nothing is wrong with it");
+            let (mut configured, _) =
+                build::build("tiered", config.settings).expect("nothing is wrong with it");
             let backends: [Arc<dyn CacheBackend>; 2] = [tier.clone(), tier.clone()];
             let store = Store::new("tiered", "tier".to_owned(), backends, None);
             configured.stores = Stores::new(configured.stores.bottom, vec![store]);
             let region = RegionState::new(Cow::Borrowed("tiered"), None);
-            region.replace(configured);
+            assert!(region.replace(None, configured));
             Tiered { region, clock, tier, bottom, log }
         }
 
