@@ -14,6 +14,8 @@ mod contract;
 mod creators;
 #[path = "port/decisions.rs"]
 mod decisions;
+#[path = "port/foreign_code.rs"]
+mod foreign_code;
 #[path = "port/fuzz.rs"]
 mod fuzz;
 #[path = "port/invalidation.rs"]

@@ -80,7 +80,15 @@ impl Registry {
     /// The first call creates it as [`new`](Self::new) does.
     pub fn global() -> Self {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
-        GLOBAL.get_or_init(Registry::new).clone()
+        let mut skipped = Vec::new();
+        let registry = GLOBAL.get_or_init(|| {
+            let registry = Registry::searched();
+            skipped.clone_from(&registry.state.read().problems);
+            registry
+        });
+        // Logged once the registry is there: a log sink may use it.
+        skipped.iter().for_each(|problem| log_skipped(problem));
+        registry.clone()
     }
 
     /// Creates a registry of the linked crates' entry points and the folders in `DOGPILE_PLUGIN_PATH`.
@@ -88,14 +96,23 @@ impl Registry {
     /// A folder that cannot be used is logged and listed in [`problems`](Self::problems). A program that runs with more
     /// privileges than its caller ignores the variable; see [`PLUGIN_PATH`].
     pub fn new() -> Self {
+        let registry = Registry::searched();
+        let skipped = registry.state.read().problems.clone();
+        skipped.iter().for_each(|problem| log_skipped(problem));
+        registry
+    }
+
+    /// Does what [`new`](Self::new) does, and logs nothing.
+    fn searched() -> Self {
         let registry = Registry::empty();
         registry.add_linked();
         match plugin_folders() {
-            Err(folders) => registry.note(RegistryError::Privileged { folders }),
-            Ok(folders) => {
-                let added = folders.into_iter().map(|folder| registry.add_folder(folder));
-                added.filter_map(Result::err).for_each(|error| registry.note(error));
-            }
+            Err(folders) => drop(registry.keep(RegistryError::Privileged { folders })),
+            Ok(folders) => folders.iter().for_each(|folder| {
+                if let Err(error) = registry.search(folder) {
+                    registry.keep(error);
+                }
+            }),
         }
         registry
     }
@@ -145,14 +162,19 @@ impl Registry {
     /// If `folder` cannot be read, or users other than its owner can write to it or to a folder on the way to it, or this
     /// build cannot load plugin libraries.
     pub fn add_folder(&self, folder: impl AsRef<Path>) -> Result<(), RegistryError> {
-        let path = plugins::folder_path(folder.as_ref())?;
+        self.search(folder.as_ref())?.iter().for_each(|problem| log_skipped(problem));
+        Ok(())
+    }
+
+    /// Adds the plugins of a folder. Returns the errors of those that are skipped, which are not logged yet.
+    fn search(&self, folder: &Path) -> Result<Vec<Arc<RegistryError>>, RegistryError> {
+        let path = plugins::folder_path(folder)?;
         if self.state.read().folders.contains(&path) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let found = plugins::read_folder(path, &self.rules)?;
-        found.problems.into_iter().for_each(|problem| self.note(problem));
-        self.add_found(found.path, found.offers).into_iter().for_each(|problem| self.note(problem));
-        Ok(())
+        let ignored = self.add_found(found.path, found.offers);
+        Ok(found.problems.into_iter().chain(ignored).map(|problem| self.keep(problem)).collect())
     }
 
     /// Adds the entry points of a folder, unless it was added before. Returns an error for each that is ignored.
@@ -232,9 +254,11 @@ impl Registry {
     }
 
     fn register(&self, name: &str, offer: Offer) -> Result<(), RegistryError> {
-        // The lock is released before `note` takes it.
+        // Kept, so that an offer that is refused is not dropped under the lock: its function is foreign code.
+        let _kept = offer.make.clone();
+        // The lock is released before `keep` takes it.
         let ignored = self.state.write().offers.insert_own(name, offer)?;
-        ignored.into_iter().for_each(|problem| self.note(problem));
+        ignored.into_iter().for_each(|problem| log_skipped(&self.keep(problem)));
         Ok(())
     }
 
@@ -307,10 +331,16 @@ impl Registry {
         })
     }
 
-    fn note(&self, problem: RegistryError) {
-        tracing::warn!(target: REGISTRY, "skipped: {}", error_chain(&problem));
-        self.state.write().problems.push(Arc::new(problem));
+    /// Adds `problem` to those that are listed.
+    fn keep(&self, problem: RegistryError) -> Arc<RegistryError> {
+        let problem = Arc::new(problem);
+        self.state.write().problems.push(Arc::clone(&problem));
+        problem
     }
+}
+
+fn log_skipped(problem: &RegistryError) {
+    tracing::warn!(target: REGISTRY, "skipped: {}", error_chain(problem));
 }
 
 fn wrong_kind(requested: EntryKind, name: &str, origin: Origin) -> RegistryError {

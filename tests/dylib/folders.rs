@@ -7,6 +7,7 @@ use std::process::Command;
 use dogpile::registry::{Manifest, RegistryError};
 use dogpile::sdk::Arguments;
 use dogpile::{Configuration, Registry};
+use dogpile_tests::events::Events;
 use dogpile_tests::libraries::{install, library, write_manifest};
 use dogpile_tests::threads::bounded;
 use tempfile::tempdir;
@@ -45,6 +46,24 @@ fn library_is_opened_on_first_use_of_its_name() {
     assert!(!is_open(), "listing opened it");
     registry.build_backend(SHELF, Arguments::default()).unwrap();
     assert!(is_open());
+}
+
+/// The host logs that it opened a library.
+#[test]
+fn log_sink_may_use_the_library_that_it_hears_of() {
+    bounded(|| {
+        let folder = tempdir().unwrap();
+        let copy = install(&library("acme-dogpile-dylib"), folder.path());
+        let registry = Registry::empty();
+        registry.add_folder(folder.path()).unwrap();
+        let same = registry.clone();
+        let path = copy.canonicalize().unwrap().display().to_string();
+        let events = Events::reacting("path", path, move || {
+            same.build_backend(SHELF, Arguments::default()).unwrap();
+        });
+        registry.build_backend(SHELF, Arguments::default()).unwrap();
+        assert_eq!(events.take().len(), 1);
+    });
 }
 
 #[test]

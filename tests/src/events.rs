@@ -25,11 +25,27 @@ pub struct Told {
 #[derive(Debug)]
 pub struct Events(Arc<Listener>);
 
-#[derive(Debug)]
 struct Listener {
     field: &'static str,
     value: String,
     told: Mutex<Vec<Told>>,
+    reaction: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Listener");
+        shown.field("field", &self.field).field("value", &self.value).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    fn hears(&self, told: &Told) -> bool {
+        match self.field {
+            "message" => told.message.contains(&self.value),
+            field => told.fields.get(field) == Some(&self.value),
+        }
+    }
 }
 
 static LISTENERS: LazyLock<Mutex<Vec<Weak<Listener>>>> = LazyLock::new(|| {
@@ -42,7 +58,22 @@ static LISTENERS: LazyLock<Mutex<Vec<Weak<Listener>>>> = LazyLock::new(|| {
 impl Events {
     /// Collects events whose `field` is `value`; choose a value that no other test uses.
     pub fn with(field: &'static str, value: impl Into<String>) -> Self {
-        let listener = Arc::new(Listener { field, value: value.into(), told: Mutex::default() });
+        Events::listen(field, value.into(), None)
+    }
+
+    /// Collects events whose `field` is `value`, and calls `reaction` where the first of them is logged. With the field
+    /// `message`, `value` is a part of the message.
+    pub fn reacting(
+        field: &'static str,
+        value: impl Into<String>,
+        reaction: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Events::listen(field, value.into(), Some(Box::new(reaction)))
+    }
+
+    fn listen(field: &'static str, value: String, reaction: Option<Box<dyn FnOnce() + Send>>) -> Self {
+        let reaction = Mutex::new(reaction);
+        let listener = Arc::new(Listener { field, value, told: Mutex::default(), reaction });
         LISTENERS.lock().push(Arc::downgrade(&listener));
         Events(listener)
     }
@@ -70,11 +101,16 @@ impl<S: Subscriber> Layer<S> for Ear {
         let level = *event.metadata().level();
         let mut told = Told { level, message: String::new(), fields: BTreeMap::new() };
         event.record(&mut told);
-        let mut listeners = LISTENERS.lock();
-        listeners.retain(|listener| listener.strong_count() > 0);
-        for listener in listeners.iter().filter_map(Weak::upgrade) {
-            if told.fields.get(listener.field) == Some(&listener.value) {
-                listener.told.lock().push(told.clone());
+        let listeners: Vec<Arc<Listener>> = {
+            let mut listeners = LISTENERS.lock();
+            listeners.retain(|listener| listener.strong_count() > 0);
+            listeners.iter().filter_map(Weak::upgrade).collect()
+        };
+        for listener in listeners.iter().filter(|listener| listener.hears(&told)) {
+            listener.told.lock().push(told.clone());
+            let reaction = listener.reaction.lock().take();
+            if let Some(reaction) = reaction {
+                reaction();
             }
         }
     }

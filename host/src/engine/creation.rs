@@ -45,7 +45,9 @@ pub(crate) fn note_answer() {
 /// Shares the error with which the creator that is running here fails. Elsewhere, `error` is not called.
 pub(crate) fn note_shared(error: impl FnOnce() -> SharedError) {
     if let Some(current) = Creation::current() {
-        let replaced = current.shared.lock().replace(error());
+        // Before the lock: this clones the error of the application, whose code may share another one.
+        let error = error();
+        let replaced = current.shared.lock().replace(error);
         drop(replaced);
     }
 }
@@ -116,5 +118,33 @@ impl fmt::Debug for Creation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Creation");
         shown.field("parent", &self.parent).field("holds_mutex", &self.holds_mutex).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::blocking::drive;
+
+    #[test]
+    fn error_whose_clone_shares_another_one_is_shared() {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let creation = Creation::new(false);
+            let share = || {
+                note_shared(|| {
+                    note_shared(|| Arc::new("inner"));
+                    Arc::new("outer")
+                });
+            };
+            drive(creation.run(async { share() }));
+            let shared = creation.take_shared().expect("an error was shared");
+            sender.send(shared.downcast_ref::<&str>().copied()).expect("the test receives");
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(Some("outer")));
     }
 }

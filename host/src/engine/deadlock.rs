@@ -45,8 +45,10 @@ impl Wait {
     /// If the wait would close a circle.
     pub(super) fn begin(gate: &Arc<Gate>) -> Result<Option<Self>, Circle> {
         let Some(creation) = Creation::current() else { return Ok(None) };
+        // A creation may be dropped here together with an error that its creator shares: not under the lock.
+        let mut seen = Vec::new();
         with_waits(|waits| {
-            if closes_circle(&creation, gate, waits, &mut Vec::new()) {
+            if closes_circle(&creation, gate, waits, &mut seen) {
                 return Err(Circle);
             }
             for waiting in creation.line() {
@@ -58,16 +60,24 @@ impl Wait {
     }
 }
 
-fn closes_circle(creation: &Creation, gate: &Arc<Gate>, waits: &Waits, seen: &mut Vec<usize>) -> bool {
+/// Adds the creations that it looks at to `seen`.
+fn closes_circle(
+    creation: &Creation,
+    gate: &Arc<Gate>,
+    waits: &Waits,
+    seen: &mut Vec<Arc<Creation>>,
+) -> bool {
     let Some(leader) = gate.creation() else { return false };
-    if creation.line().any(|waiting| waiting.address() == leader.address()) {
+    let address = leader.address();
+    let is_seen = seen.iter().any(|other| other.address() == address);
+    seen.push(leader);
+    if creation.line().any(|waiting| waiting.address() == address) {
         return true;
     }
-    if seen.contains(&leader.address()) {
+    if is_seen {
         return false;
     }
-    seen.push(leader.address());
-    let next = waits.get(&leader.address());
+    let next = waits.get(&address);
     next.into_iter().flatten().any(|gate| closes_circle(creation, gate, waits, seen))
 }
 

@@ -73,8 +73,9 @@ impl Leadership {
         let superseded = goes_on && state.running.is_some_and(|running| running.superseded);
         state.running = Some(Running { number: state.last_number, began, superseded });
         state.stage = if creation.is_some() { Stage::Creating } else { Stage::Led };
-        state.creation = creation.cloned();
+        let replaced = std::mem::replace(&mut state.creation, creation.cloned());
         drop(state);
+        drop(replaced);
         // Look for writers last: one that comes later finds what runs, and supersedes it itself.
         if self.gates.shard(self.gate.hash).writers.contains(&self.gate.hash)
             && let Some(running) = &mut self.gate.lock().running

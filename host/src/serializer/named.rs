@@ -61,9 +61,9 @@ pub fn name_of(serializer: &Arc<dyn Serializer>) -> Option<String> {
 
 /// Returns the name of `serializer` for a message: the name under which it was registered, or its debug form.
 pub(crate) fn shown_name(serializer: &dyn Serializer) -> String {
-    let named = NAMED.lock();
     let same = |other: &Arc<dyn Serializer>| std::ptr::addr_eq(&raw const **other, serializer);
-    let name = named.iter().find(|(_, other)| same(other)).map(|(name, _)| name.clone());
+    // Unlock first: the debug form is foreign code.
+    let name = NAMED.lock().iter().find(|(_, other)| same(other)).map(|(name, _)| name.clone());
     name.unwrap_or_else(|| format!("{serializer:?}"))
 }
 
@@ -105,6 +105,9 @@ fn unknown(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use erased_serde::Serialize;
+
+    use super::super::{ReadValue, SerializerError};
     use super::*;
     use crate::value::CacheValue;
 
@@ -124,6 +127,33 @@ mod tests {
     fn registered_serializer_is_found_by_name() {
         assert_eq!(name_of(&find("json").unwrap()).as_deref(), Some("json"));
         assert_eq!(name_of(&(Arc::new(Json) as Arc<dyn Serializer>)), None);
+    }
+
+    /// Lists all serializers in its debug form.
+    struct Listing;
+
+    impl std::fmt::Debug for Listing {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "Listing({})", names().contains(&"json".to_owned()))
+        }
+    }
+
+    impl Serializer for Listing {
+        fn serialize(&self, _value: &dyn Serialize) -> Result<Vec<u8>, SerializerError> {
+            Err("the test stores no value".into())
+        }
+
+        fn deserialize(&self, _bytes: &[u8], _read: ReadValue<'_>) -> Result<(), SerializerError> {
+            Err("the test reads no value".into())
+        }
+    }
+
+    #[test]
+    fn debug_form_that_lists_serializers_is_shown() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(shown_name(&Listing)).expect("the test receives"));
+        let shown = receiver.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(shown.as_deref(), Ok("Listing(true)"));
     }
 
     #[test]

@@ -95,11 +95,25 @@ impl ChaosControl {
     /// If an argument is out of bounds, or a control of this name is in use with other arguments.
     pub fn new(config: ChaosConfig) -> Result<Self, BackendError> {
         config.script().check()?;
-        let Some(name) = config.name.clone() else { return Ok(ChaosControl(Arc::new(Shared::new(config)))) };
+        // Before any lock: the clock may be foreign code.
+        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SteadyClock::start()));
+        let began = clock.now().as_seconds();
+        let Some(name) = config.name.clone() else {
+            let shared = Shared::new(config, clock, began);
+            shared.warn();
+            return Ok(ChaosControl(Arc::new(shared)));
+        };
         if name.is_empty() {
             return Err(bounds::invalid("name", "it is empty; set at least one character, or leave it out"));
         }
-        let shared = NAMED.get_or_create(name.clone(), || Shared::new(config.clone()));
+        let mut is_new = false;
+        let shared = NAMED.get_or_create(name.clone(), || {
+            is_new = true;
+            Shared::new(config.clone(), clock, began)
+        });
+        if is_new {
+            shared.warn();
+        }
         if shared.config.agrees_with(&config) {
             return Ok(ChaosControl(shared));
         }
@@ -148,9 +162,13 @@ impl ChaosControl {
                        delay; give it a name";
             return Err(bounds::invalid("delay", why));
         }
+        let (clock, now) = self.0.time();
         self.0.change(|state| {
             state.script = script;
-            state.began = state.clock.now().as_seconds();
+            // The windows count from the moment at which a clock was set, if that happened meanwhile.
+            if Arc::ptr_eq(&state.clock, &clock) {
+                state.began = now;
+            }
         });
         Ok(())
     }
@@ -162,10 +180,12 @@ impl ChaosControl {
 
     /// Measures the windows by `clock`, which counts from now. A test passes a [`ManualClock`](crate::ManualClock).
     pub fn set_clock(&self, clock: Arc<dyn Clock>) {
-        self.0.change(|state| {
-            state.began = clock.now().as_seconds();
-            state.clock = clock;
+        let now = clock.now().as_seconds();
+        let replaced = self.0.change(|state| {
+            state.began = now;
+            std::mem::replace(&mut state.clock, clock)
         });
+        drop(replaced);
     }
 
     /// Returns the numbers of calls so far.
@@ -180,8 +200,11 @@ impl ChaosControl {
 
     /// Delays a call of `operation`, at most until `deadline`, and returns its failure if it does not pass.
     pub(super) fn judge(&self, operation: ChaosOperation, deadline: Option<Instant>) -> Option<Failure> {
+        let (clock, now) = self.0.time();
         let mut state = self.0.state.lock();
-        let Decision { delay, failure } = state.decide(operation, self.0.seed)?;
+        // A clock that was set meanwhile has just begun to count.
+        let elapsed = if Arc::ptr_eq(&state.clock, &clock) { now - state.began } else { 0.0 };
+        let Decision { delay, failure } = state.decide(operation, elapsed, self.0.seed)?;
         if !delay.is_zero() {
             let end = Instant::now() + delay;
             let end = deadline.map_or(end, |deadline| deadline.min(end));
@@ -201,43 +224,53 @@ impl ChaosControl {
 }
 
 impl Shared {
-    fn new(config: ChaosConfig) -> Self {
-        let clock = config.clock.clone().unwrap_or_else(|| Arc::new(SteadyClock::start()));
+    fn new(config: ChaosConfig, clock: Arc<dyn Clock>, began: f64) -> Self {
         // Half of the bits, so that the seed is easy to copy and is a whole number in TOML.
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(()) >> 32);
         let state = State {
             is_enabled: config.enabled,
             script: config.script(),
-            began: clock.now().as_seconds(),
+            began,
             clock,
             counts: ChaosCounts::default(),
             changes: 0,
         };
-        let name = config.name.as_deref();
+        Shared { config, seed, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn warn(&self) {
+        let (name, seed) = (self.config.name.as_deref(), self.seed);
         tracing::warn!(
             target: PROXY,
             name,
             seed,
             "calls of a backend fail on purpose; set seed = {seed} to repeat this run"
         );
-        Shared { config, seed, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    /// Returns the clock and its reading, in seconds. The clock is foreign code, and is read without the lock.
+    fn time(&self) -> (Arc<dyn Clock>, f64) {
+        let clock = Arc::clone(&self.state.lock().clock);
+        let now = clock.now().as_seconds();
+        (clock, now)
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock();
-        change(&mut state);
+        let changed = change(&mut state);
         state.changes += 1;
         self.changed.notify_all();
+        changed
     }
 }
 
 impl State {
-    /// Returns what happens to a call of `operation` and counts it. `None` means that it passes.
-    fn decide(&mut self, operation: ChaosOperation, seed: u64) -> Option<Decision> {
+    /// Returns what happens to a call of `operation`, so many seconds after the script began, and counts it. `None` means
+    /// that it passes.
+    fn decide(&mut self, operation: ChaosOperation, elapsed: f64, seed: u64) -> Option<Decision> {
         if !self.is_enabled {
             return None;
         }
-        let elapsed = self.clock.now().as_seconds() - self.began;
         // A clock may have been set back.
         let elapsed = Duration::try_from_secs_f64(elapsed).unwrap_or_default();
         let decision = self.script.decide(operation, elapsed, seed, self.counts.calls)?;

@@ -80,9 +80,20 @@ pub(super) struct Opened {
 
 /// Inspects and opens the library at the canonical `path`. `announced` is the SHA-256 in its manifest.
 pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryProblem> {
+    let opened = open_silently(path, announced, rules)?;
+    log_opened(path, opened.library);
+    Ok(opened)
+}
+
+/// Does what [`open`] does, and logs nothing.
+fn open_silently(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryProblem> {
     let pins = rules.pins_of(path).map_err(|NotPinned| LibraryProblem::NotPinned)?;
     let inspected = inspect::read(path, announced, &pins)?;
     let library = link(path, &inspected, !pins.is_empty())?;
+    Ok(Opened { library, inspected })
+}
+
+fn log_opened(path: &Path, library: OpenLibrary) {
     tracing::debug!(
         target: REGISTRY,
         path = %path.display(),
@@ -94,7 +105,6 @@ pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Resul
         "plugin library opened"
     );
     compiler::warn_of_miscompilation(path, library.compiler());
-    Ok(Opened { library, inspected })
 }
 
 /// Opens the library at `path`, which was inspected. If it is pinned, exactly the inspected bytes are opened.
@@ -178,13 +188,17 @@ impl PluginLibrary {
             return Ok(opened);
         }
         let failed = |problem| LibraryError { path: self.path.clone(), problem };
+        let path = canonical(&self.path)?;
         let Opened { library, .. } =
-            open(&canonical(&self.path)?, self.announced.as_deref(), &self.rules).map_err(failed)?;
+            open_silently(&path, self.announced.as_deref(), &self.rules).map_err(failed)?;
         let entries = entries_of(library).map_err(failed)?;
         if !entries.iter().any(|entry| entry.kind == kind && entry.name == name) {
             return Err(failed(not_inside(kind, name, &entries)));
         }
         *opened = Some(library);
+        drop(opened);
+        // Without the lock: a log sink may use this library.
+        log_opened(&path, library);
         Ok(library)
     }
 }
