@@ -1,6 +1,7 @@
 //! [`Timers`]: one thread that wakes tasks at their times. It starts when needed and ends when idle.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -83,7 +84,7 @@ impl Timers {
         loop {
             let now = Instant::now();
             if let Some(waker) = entries.take_due(now) {
-                MutexGuard::unlocked(&mut entries, || waker.wake());
+                MutexGuard::unlocked(&mut entries, || wake(waker));
                 continue;
             }
             let wakes_at = entries.due.first_key_value().map_or(now + IDLE, |((due, _), _)| *due);
@@ -95,6 +96,14 @@ impl Timers {
                 return;
             }
         }
+    }
+}
+
+/// Wakes a task. A panic of its executor does not end the thread, on which all other timers depend.
+fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        let panic = dogpile_abi::panic_message(payload);
+        tracing::error!(target: RUNTIME, panic, "the waker of a task panicked; the task may never be polled");
     }
 }
 
@@ -145,6 +154,10 @@ impl Drop for Sleep {
 
 #[cfg(all(test, not(dogpile_loom)))]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+    use std::task::Wake;
+
     use super::*;
     use crate::engine::blocking::drive;
 
@@ -175,6 +188,26 @@ mod tests {
         assert!(Timers::of_process().entries.lock().due.contains_key(&slot));
         drop(dropped);
         assert!(!Timers::of_process().entries.lock().due.contains_key(&slot));
+    }
+
+    #[test]
+    fn sleep_ends_after_another_waker_panicked() {
+        struct Panicking;
+        impl Wake for Panicking {
+            fn wake(self: Arc<Self>) {
+                std::panic::resume_unwind(Box::new("planted"));
+            }
+        }
+        let soon = Instant::now() + Duration::from_millis(5);
+        let mut panicking = Box::pin(sleep(soon));
+        let waker = Waker::from(Arc::new(Panicking));
+        assert!(panicking.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            drive(sleep(soon + Duration::from_millis(20)));
+            sender.send(()).expect("the test receives");
+        });
+        receiver.recv_timeout(Duration::from_secs(60)).expect("the sleep ends");
     }
 
     #[test]
