@@ -71,7 +71,7 @@ pub(super) fn settle_if_throttled<P: Port>(port: &P, slot: &mut Slot<P::Value>, 
     }
 }
 
-/// Settles for the stale value after a wait. A value that may not be served any longer is missing from now on.
+/// Settles for the stale value after a wait. A value that may not be served any longer is kept in case no new one comes.
 pub(super) fn settle_for_stale<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
     if !slot.is_early() && !slot.is_stale() {
         return;
@@ -79,7 +79,7 @@ pub(super) fn settle_for_stale<P: Port>(port: &P, slot: &mut Slot<P::Value>, pla
     if may_take_stale(port, slot, place) {
         slot.settle_for_stale();
     } else {
-        slot.need = Need::Missing;
+        slot.age();
     }
 }
 

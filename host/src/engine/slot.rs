@@ -130,6 +130,14 @@ impl<V> Slot<V> {
         slot
     }
 
+    /// The value is no longer served. It is kept in case the creator or the mutex fails, and is judged again then.
+    pub(super) fn age(&mut self) {
+        self.need = match std::mem::replace(&mut self.need, Need::Missing) {
+            Need::Early(old) | Need::Stale(old) => Need::Grace(old),
+            other => other,
+        };
+    }
+
     /// Settles for the stale value, if there is one.
     pub(super) fn settle_for_stale(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {

@@ -17,6 +17,15 @@ fn saved(name: &'static str) -> Call {
     call
 }
 
+/// The stale values of the scenarios are served for one more second, and later only if the creator or the mutex fails. The caller
+/// waits for two seconds.
+fn aging(name: &'static str) -> Call {
+    let mut call = saved(name);
+    call.policy.max_stale = Some(Duration::from_secs(401));
+    call.policy.stale = TWO_SECONDS;
+    call
+}
+
 /// The fresh values of the scenarios are due for a refresh.
 fn early(name: &'static str) -> Call {
     let mut call = Call::of(name, &["k"]);
@@ -154,6 +163,58 @@ pub(super) const ROWS: &[Row] = &[
             stores: 1,
             stored: &[("k", 7)],
             reports: &["mutex failed: k", "mutex failed: k"],
+        },
+    },
+    Row {
+        name: "value_that_ages_at_a_gate_serves_if_the_mutex_fails",
+        covers: &[Missing, Stale, Leader, Waiter, MutexFails],
+        script: |play| {
+            play.stale("k", 1);
+            play.hold_elsewhere("k");
+            play.call(saved("a"));
+            play.at("a", Point::Locking);
+            play.waiting(aging("b"));
+            play.advance(2.0);
+            play.at("b", Point::Waiting);
+            play.mutexes(Mutexes::Failing);
+            play.release_elsewhere("k");
+            play.at("a", Point::Done);
+            play.at("b", Point::Done);
+            play.mutexes(Mutexes::Working);
+            play.creating(saved("z"));
+            play.succeed("z", 7);
+        },
+        ends: End {
+            callers: &[("a", "1", 1), ("b", "1", 1), ("z", "7", 2)],
+            created: &["k"],
+            stores: 1,
+            stored: &[("k", 7)],
+            reports: &["mutex failed: k"],
+        },
+    },
+    Row {
+        name: "value_that_ages_at_a_mutex_serves_if_the_mutex_fails",
+        covers: &[Stale, Leader, MutexFails],
+        script: |play| {
+            play.stale("k", 1);
+            play.hold_elsewhere("k");
+            play.call(aging("a"));
+            play.at("a", Point::Locking);
+            play.advance(2.0);
+            play.at("a", Point::Locking);
+            play.mutexes(Mutexes::Failing);
+            play.release_elsewhere("k");
+            play.at("a", Point::Done);
+            play.mutexes(Mutexes::Working);
+            play.creating(saved("z"));
+            play.succeed("z", 7);
+        },
+        ends: End {
+            callers: &[("a", "1", 1), ("z", "7", 2)],
+            created: &["k"],
+            stores: 1,
+            stored: &[("k", 7)],
+            reports: &["mutex failed: k"],
         },
     },
     Row {
