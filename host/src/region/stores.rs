@@ -4,6 +4,7 @@
 //! copies, each in its own form and with the metadata of the value below. Most regions have no tiers.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -96,7 +97,8 @@ impl Stores {
     /// Stores one value in all stores, the bottom one first. `in_progress` is dropped when the bottom one has it.
     ///
     /// # Errors
-    /// If a store fails. Those above it are unchanged.
+    /// If a store fails. Those above it are unchanged. A tier that cannot keep a created value only causes a warning: the
+    /// value is stored, and the tier is filled by a later call.
     pub(crate) async fn set(
         &self,
         front: impl FrontEnd,
@@ -107,15 +109,10 @@ impl Stores {
     ) -> Result<(), RegionError> {
         self.bottom.set(front, mangled, value.bottom, &value.options, in_progress, write).await?;
         for (tier, value) in self.tiers.iter().zip(value.tiers).rev() {
-            tier.set(
-                front,
-                mangled,
-                value,
-                &StoreOptions::new(),
-                Vec::new(),
-                &mut write.of_tier(&mut Policy::default()),
-            )
-            .await?;
+            let (options, mut policy) = (StoreOptions::new(), Policy::default());
+            let mut of_tier = write.of_tier(&mut policy);
+            let stored = tier.set(front, mangled, value, &options, Vec::new(), &mut of_tier).await;
+            self.allow_unfilled(tier, &mangled, write.creates, stored)?;
         }
         Ok(())
     }
@@ -141,9 +138,38 @@ impl Stores {
         }
         self.bottom.set_multi(front, of_bottom, in_progress, write).await?;
         for (tier, entries) in self.tiers.iter().zip(of_tiers).rev() {
-            tier.set_multi(front, entries, Vec::new(), &mut write.of_tier(&mut Policy::default())).await?;
+            let keys: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+            let mut policy = Policy::default();
+            let stored = tier.set_multi(front, entries, Vec::new(), &mut write.of_tier(&mut policy)).await;
+            self.allow_unfilled(tier, &keys, write.creates, stored)?;
         }
         Ok(())
+    }
+
+    /// Returns the error of a tier, unless `is_created` values were to be stored there. Then only a warning is logged.
+    fn allow_unfilled(
+        &self,
+        tier: &Store,
+        keys: &dyn Debug,
+        is_created: bool,
+        stored: Result<(), RegionError>,
+    ) -> Result<(), RegionError> {
+        match stored {
+            Err(error) if is_created => {
+                self.warn_of_unfilled(tier, keys, &error);
+                Ok(())
+            }
+            stored => stored,
+        }
+    }
+
+    #[cold]
+    fn warn_of_unfilled(&self, tier: &Store, keys: &dyn Debug, error: &RegionError) {
+        let passed = self.fills.lock().pass(Instant::now());
+        if let Some(suppressed) = passed {
+            let (region, error) = (&*tier.region, error_chain(error));
+            tracing::warn!(target: REGION, region, key = %Shortened(keys), %error, suppressed, "a value was not copied into a local tier");
+        }
     }
 
     /// Deletes one key in all stores, the bottom one first.
@@ -200,9 +226,7 @@ impl Stores {
                 Err(error) => Err(error),
             };
             if let Err(error) = filled {
-                let Some(suppressed) = self.fills.lock().pass(Instant::now()) else { continue };
-                let (region, error) = (&*tier.region, error_chain(&error));
-                tracing::warn!(target: REGION, region, key = %Shortened(mangled), %error, suppressed, "a value was not copied into a local tier");
+                self.warn_of_unfilled(tier, &mangled, &error);
             }
         }
     }
@@ -211,9 +235,10 @@ impl Stores {
 #[cfg(all(test, not(dogpile_loom)))]
 mod tests {
     use std::collections::HashMap;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::time::Duration;
 
-    use dogpile_sdk::{BackendError, CacheBackend, Payload};
+    use dogpile_sdk::{BackendError, CacheBackend, ErrorKind, Payload};
 
     use super::*;
     use crate::clock::ManualClock;
@@ -229,11 +254,13 @@ mod tests {
         name: &'static str,
         log: Arc<Mutex<Vec<String>>>,
         kept: Mutex<HashMap<String, CachedValue>>,
+        /// Whether it stores nothing.
+        is_full: AtomicBool,
     }
 
     impl Noting {
         fn new(name: &'static str, log: &Arc<Mutex<Vec<String>>>) -> Arc<Self> {
-            Arc::new(Noting { name, log: Arc::clone(log), kept: Mutex::default() })
+            Arc::new(Noting { name, log: Arc::clone(log), kept: Mutex::default(), is_full: false.into() })
         }
 
         fn note(&self, call: &str, key: &str) {
@@ -253,6 +280,9 @@ mod tests {
 
         fn set(&self, key: &str, value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
             self.note("set", key);
+            if self.is_full.load(Relaxed) {
+                return Err(BackendError::new(ErrorKind::Refused, "the test's store is full"));
+            }
             self.kept.lock().insert(key.to_owned(), value);
             Ok(())
         }
@@ -348,6 +378,21 @@ mod tests {
         assert_eq!(tiered.call().get_or_create("key", || 7).unwrap(), 7);
         let reads = ["tier get key", "bottom get key", "bottom get key"];
         assert_eq!(tiered.calls(), [&reads[..], &["bottom set key", "tier set key"]].concat());
+    }
+
+    /// Other processes read the value from the bottom store. A `set` fails: its caller would read the old value from the tier.
+    #[test]
+    fn created_value_that_a_tier_cannot_keep_is_stored() {
+        let tiered = Tiered::new();
+        tiered.tier.is_full.store(true, Relaxed);
+        let call = || tiered.call().with_outcome();
+        assert!(call().get_or_create("one", || 7).unwrap().is_stored);
+        let made = |keys: &[&str]| vec![8; keys.len()];
+        let served = call().get_or_create_multi(&["one", "two", "three"], made).unwrap();
+        let is_stored: Vec<bool> = served.iter().map(|served| served.is_stored).collect();
+        assert_eq!(is_stored, [false, true, true], "the first was found");
+        assert!(["one", "two", "three"].iter().all(|key| tiered.bottom.kept(key).is_some()));
+        assert!(tiered.call().set("one", 9).is_err());
     }
 
     #[test]
