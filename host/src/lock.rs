@@ -104,8 +104,8 @@ impl DogpileLock {
         T: Clone + Send + Sync + 'static,
         E: From<LockError>,
     {
-        let mut slots = [Slot::from(Found { reading: read()?.into(), metadata: None })];
         let (leader, policy) = (this_thread(), Policy::default());
+        let mut slots = [Slot::of(Found { reading: read()?.into(), metadata: None }, &policy)];
         let gates = self.gates.get();
         let mut call = Call { lock: self, gates, key, leader, policy, read, create: Some(create) };
         drive(settle(&mut call, &mut slots))?;

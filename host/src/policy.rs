@@ -29,6 +29,7 @@ pub use self::share::{InvalidShare, Share};
 
 use crate::created::expires_after;
 use crate::expiration::Expiration;
+use crate::outcome::Outcome;
 
 /// How much longer a store keeps a value than any call can use it. It covers clocks that differ between processes.
 const KEEP_MARGIN: Duration = Duration::from_secs(60);
@@ -96,6 +97,18 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Returns the outcome of a call that gets a value now, which would be `outcome` if its backend works.
+    ///
+    /// This is the one rule for all forms of calls: a value that a call gets without its backend is degraded, unless it is
+    /// old.
+    pub(crate) fn outcome(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Stale | Outcome::FailSafe => outcome,
+            _ if self.skips_backend => Outcome::Degraded,
+            _ => outcome,
+        }
+    }
+
     /// Returns this policy, changed by the `settings` that were given.
     #[inline]
     pub(crate) fn with(mut self, settings: &Lifetimes) -> Self {

@@ -34,14 +34,14 @@ pub(super) async fn create<P: Port>(
             Reading::Fresh(value) | Reading::Early(value) if !refreshes => {
                 let outcome = if patience.has_waited() { Outcome::Waited } else { Outcome::Fresh };
                 slots[led.place].metadata.clone_from(&found.metadata);
-                slots[led.place].settle(value.clone(), outcome);
+                slots[led.place].settle(value.clone(), outcome, port.policy());
                 hand_over_found(port, led, value, found.metadata).await;
             }
             Reading::Early(old) | Reading::Stale(old)
                 if port.creates_in_background() && (refreshes || !waits) =>
             {
                 let outcome = if refreshes { Outcome::Fresh } else { Outcome::Stale };
-                slots[led.place].settle(old, outcome);
+                slots[led.place].settle(old, outcome, port.policy());
                 queued.push((led.place, led.leadership.queue()));
             }
             // The backend failed since the caller read the key: what it read then is all that there is.
@@ -51,7 +51,7 @@ pub(super) async fn create<P: Port>(
             }
             _ => {
                 if leaves_creator {
-                    slots[led.place] = Slot::from(found.clone());
+                    slots[led.place] = Slot::of(found.clone(), port.policy());
                 }
                 tasks.push(task_of(port, led, found));
             }
@@ -73,7 +73,7 @@ pub(super) async fn create<P: Port>(
         Tried::Back(batch) => run_creation(port, batch, patience.hard()).await?,
     };
     for (place, settled) in places.into_iter().zip(values) {
-        slots[place].settle_created(settled);
+        slots[place].settle_created(settled, port.policy());
     }
     Ok(())
 }

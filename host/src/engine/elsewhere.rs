@@ -15,7 +15,9 @@ pub(crate) async fn create_batch<P: Port>(
     port: &mut P,
     batch: Batch<P::Value>,
 ) -> Result<Vec<Settled<P::Value>>, P::Error> {
-    run_creation(port, batch, None).await
+    let mut values = run_creation(port, batch, None).await?;
+    values.iter_mut().for_each(|settled| settled.outcome = port.policy().outcome(settled.outcome));
+    Ok(values)
 }
 
 /// What came of having keys created without the caller.
@@ -77,7 +79,7 @@ fn leave<P: Port>(
                     return Err(port.timed_out(*place, limit));
                 }
             }
-            _ => slots[*place].settle_for_stale(),
+            _ => slots[*place].settle_for_stale(port.policy()),
         }
     }
     Ok(())

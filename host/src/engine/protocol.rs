@@ -101,7 +101,7 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
             Arrival::Closed(_) => {}
         }
         if !awaits && led.last().is_none_or(|led| led.place != place) {
-            slots[place].settle_for_stale();
+            slots[place].settle_for_stale(port.policy());
         }
     }
     // Do not keep the gate of a key whose mutex is held elsewhere while creators of other keys run.
@@ -232,7 +232,7 @@ async fn last_look<P: Port>(
     age: Duration,
 ) -> Result<Next, P::Error> {
     read_awaited(port, slots).await?;
-    slots[place].settle_for_stale();
+    slots[place].settle_for_stale(port.policy());
     settle_for_rescue(port, &mut slots[place], place);
     if slots[place].is_settled() {
         return Ok(Next::Done);
@@ -245,7 +245,7 @@ async fn read_awaited<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Re
     let policy = port.policy();
     let awaited: Vec<usize> = (0..slots.len()).filter(|place| slots[*place].awaits(policy)).collect();
     for (place, found) in awaited.iter().zip(P::apart(port.read(&awaited)).await?) {
-        slots[*place] = Slot::after_wait(found);
+        slots[*place] = Slot::after_wait(found, port.policy());
     }
     Ok(())
 }
@@ -320,7 +320,9 @@ async fn take<P: Port>(
 ) -> Result<Next, P::Error> {
     match outcome {
         Outcome::Value(handed) => match accept(port, place, &handed, refused) {
-            Some(value) => slots[place].settle_handed(value, handed.found.clone(), handed.is_old),
+            Some(value) => {
+                slots[place].settle_handed(value, handed.found.clone(), handed.is_old, port.policy())
+            }
             None => read_awaited(port, slots).await?,
         },
         Outcome::Failed(failure) => return Err(port.failure(failure)),

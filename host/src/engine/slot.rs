@@ -50,10 +50,11 @@ impl<V> Settled<V> {
     }
 }
 
-impl<V> From<Found<V>> for Slot<V> {
-    fn from(found: Found<V>) -> Self {
+impl<V> Slot<V> {
+    /// Returns what a caller with `policy` has that `found` this.
+    pub(crate) fn of(found: Found<V>, policy: &Policy) -> Self {
         let need = match found.reading {
-            Reading::Fresh(value) => Need::Settled(value, Outcome::Fresh),
+            Reading::Fresh(value) => Need::Settled(value, policy.outcome(Outcome::Fresh)),
             Reading::Early(value) => Need::Early(value),
             Reading::Stale(old) => Need::Stale(old),
             Reading::Grace(old) => Need::Grace(old),
@@ -61,9 +62,7 @@ impl<V> From<Found<V>> for Slot<V> {
         };
         Slot { need, metadata: found.metadata, is_stored: false }
     }
-}
 
-impl<V> Slot<V> {
     /// Returns the value, once the protocol has settled the key.
     pub(crate) fn into_settled(self) -> Option<Settled<V>> {
         match self.need {
@@ -100,32 +99,39 @@ impl<V> Slot<V> {
         }
     }
 
-    pub(super) fn settle(&mut self, value: V, outcome: Outcome) {
-        self.need = Need::Settled(value, outcome);
+    /// Settles for a value that the caller gets now, with an `outcome` that holds if its backend works.
+    pub(super) fn settle(&mut self, value: V, outcome: Outcome, policy: &Policy) {
+        self.need = Need::Settled(value, policy.outcome(outcome));
     }
 
     /// Settles for a value that another caller handed over, with its metadata if it was not created just now.
-    pub(super) fn settle_handed(&mut self, value: V, metadata: Option<Metadata>, is_old: bool) {
+    pub(super) fn settle_handed(
+        &mut self,
+        value: V,
+        metadata: Option<Metadata>,
+        is_old: bool,
+        policy: &Policy,
+    ) {
         self.metadata = metadata;
-        self.settle(value, if is_old { Outcome::FailSafe } else { Outcome::Waited });
+        self.settle(value, if is_old { Outcome::FailSafe } else { Outcome::Waited }, policy);
     }
 
     /// Settles for what a creation ended with: a value that it created, or an old one.
-    pub(super) fn settle_created(&mut self, settled: Settled<V>) {
+    pub(super) fn settle_created(&mut self, settled: Settled<V>, policy: &Policy) {
         let Settled { value, outcome, metadata, is_stored } = settled;
         // An old value that was read before its backend failed keeps the metadata that the caller read.
         if metadata.is_some() || !matches!(outcome, Outcome::Fresh | Outcome::FailSafe) {
             self.metadata = metadata;
         }
         self.is_stored = is_stored;
-        self.settle(value, outcome);
+        self.settle(value, outcome, policy);
     }
 
     /// What a caller has that read the key again after it waited. A fresh value is another caller's.
-    pub(super) fn after_wait(found: Found<V>) -> Self {
-        let mut slot = Slot::from(found);
+    pub(super) fn after_wait(found: Found<V>, policy: &Policy) -> Self {
+        let mut slot = Slot::of(found, policy);
         if let Need::Settled(_, outcome) = &mut slot.need {
-            *outcome = Outcome::Waited;
+            *outcome = policy.outcome(Outcome::Waited);
         }
         slot
     }
@@ -139,18 +145,18 @@ impl<V> Slot<V> {
     }
 
     /// Settles for the stale value, if there is one.
-    pub(super) fn settle_for_stale(&mut self) {
+    pub(super) fn settle_for_stale(&mut self, policy: &Policy) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) => Need::Settled(old, Outcome::Fresh),
+            Need::Early(old) => Need::Settled(old, policy.outcome(Outcome::Fresh)),
             Need::Stale(old) => Need::Settled(old, Outcome::Stale),
             other => other,
         };
     }
 
     /// Settles for the old value, whatever its stage.
-    pub(super) fn settle_for_old(&mut self) {
+    pub(super) fn settle_for_old(&mut self, policy: &Policy) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) => Need::Settled(old, Outcome::Fresh),
+            Need::Early(old) => Need::Settled(old, policy.outcome(Outcome::Fresh)),
             Need::Stale(old) | Need::Grace(old) => Need::Settled(old, Outcome::FailSafe),
             other => other,
         };

@@ -17,7 +17,7 @@ use super::get_or_create::{in_request_order, sorted};
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::{Found, Settled, Slot, asynchronous};
+use crate::engine::{Found, Settled, asynchronous};
 use crate::error::{CreateError, RegionError};
 use crate::observe::Request;
 use crate::policy::Policy;
@@ -340,7 +340,7 @@ impl CallOptions<'_> {
                 let spans = request.begin_spans();
                 let mut call =
                     Call::new(current.tasks(), &current, vec![key], policy, creator, None).within(spans);
-                call.run(vec![Slot::from(found)]).await.map(one)
+                call.run(vec![found]).await.map(one)
             };
             let settled = current.polling(pin!(settled)).await;
             Ok(returned(&current, end_one(request, settled)?))
@@ -430,7 +430,7 @@ impl Configured {
         };
         let spans = request.begin_spans();
         let mut call = Call::new(self.tasks(), self, keys, policy, creator, None).within(spans);
-        call.run(found.into_iter().map(Slot::from).collect()).await
+        call.run(found).await
     }
 }
 

@@ -18,12 +18,11 @@ use super::creator::{Creator, CreatorCall};
 use super::front_end::FrontEnd;
 use super::work::Working;
 use crate::engine::{
-    Batch, Elsewhere, Gates, Leader, Limits, Made, Port, Queued, Role, Settled, Slot, Wanted, settle,
+    Batch, Elsewhere, Found, Gates, Leader, Limits, Made, Port, Queued, Role, Settled, Slot, Wanted, settle,
 };
 use crate::error::{CreateError, RegionError};
 use crate::log_targets::REGION;
 use crate::observe::{EventKind, Spans};
-use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::shorten::Shortened;
 use crate::value::CacheValue;
@@ -122,12 +121,9 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
         }
     }
 
-    /// Returns the values of all keys, for a caller that found `slots`.
+    /// Returns the values of all keys, for a caller that `found` these.
     #[cold]
-    pub(super) async fn run(
-        &mut self,
-        mut slots: Vec<Slot<T>>,
-    ) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
+    pub(super) async fn run(&mut self, found: Vec<Found<T>>) -> Result<Vec<Settled<T>>, CreateError<C::Error>>
     where
         C::Error: fmt::Display,
     {
@@ -139,20 +135,11 @@ impl<'a, T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'a, T, C, F> {
             let made = F::apart(self.create(wanted, until)).await?;
             return Ok(made.into_iter().map(|made| Settled::created(made.value, false)).collect());
         }
+        let mut slots: Vec<Slot<T>> = found.into_iter().map(|found| Slot::of(found, &self.policy)).collect();
         settle(self, &mut slots).await?;
         let settled =
             slots.into_iter().map(|slot| slot.into_settled().expect("the protocol settles all slots"));
-        Ok(self.judged(settled.collect()))
-    }
-
-    /// Marks new values that the call got without its backend.
-    pub(super) fn judged(&self, mut values: Vec<Settled<T>>) -> Vec<Settled<T>> {
-        if self.policy.skips_backend {
-            let is_new =
-                |settled: &&mut Settled<T>| !matches!(settled.outcome, Outcome::Stale | Outcome::FailSafe);
-            values.iter_mut().filter(is_new).for_each(|settled| settled.outcome = Outcome::Degraded);
-        }
-        values
+        Ok(settled.collect())
     }
 
     /// Passes on something that concerns the keys at `places`.

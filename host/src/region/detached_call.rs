@@ -18,7 +18,7 @@ use super::plain_value::PlainValue;
 use super::task_spans::TaskSpans;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::{Found, Settled, Slot, asynchronous};
+use crate::engine::{Found, Settled, asynchronous};
 use crate::error::{CreateError, RegionError};
 use crate::observe::Request;
 use crate::value::CacheValue;
@@ -273,12 +273,11 @@ impl DetachedCall<'_> {
                 let still = |had: &Settled<T>| current.may_still_serve(&mangled, had, &policy);
                 let creation = async move {
                     let keys = region.call_keys(&[&key])?;
-                    let slots = vec![Slot::from(found)];
                     let policy = policy.without_limits();
                     let mut call = Call::new(region.tasks(), &region, keys, policy, creator, None)
                         .owning()
                         .within(spans.current());
-                    spans.end(region.polling(pin!(call.run(slots))).await).map(one)
+                    spans.end(region.polling(pin!(call.run(vec![found]))).await).map(one)
                 };
                 current.wait_for(creation, names, &policy, in_hand, still).await
             };
@@ -336,11 +335,11 @@ impl DetachedCall<'_> {
             let (owned, limitless) = (names.clone(), policy.without_limits());
             let creation = async move {
                 let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-                let (keys, slots) = (region.call_keys(&owned)?, found.into_iter().map(Slot::from).collect());
+                let keys = region.call_keys(&owned)?;
                 let mut call = Call::new(region.tasks(), &region, keys, limitless, creator, None)
                     .owning()
                     .within(spans.current());
-                spans.end(region.polling(pin!(call.run(slots))).await)
+                spans.end(region.polling(pin!(call.run(found))).await)
             };
             let still = |had: &Vec<Settled<T>>| {
                 let mut all = mangled.iter().zip(had);

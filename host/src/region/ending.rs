@@ -56,10 +56,8 @@ pub(super) fn end_read<T>(
 }
 
 /// Returns the outcome of a call with `policy` that found a fresh value.
-///
-/// This is the one rule for all forms of calls: a value that a call gets without its backend is degraded.
-pub(super) fn found_by(policy: &Policy) -> Outcome {
-    if policy.skips_backend { Outcome::Degraded } else { Outcome::Fresh }
+fn found_by(policy: &Policy) -> Outcome {
+    policy.outcome(Outcome::Fresh)
 }
 
 /// Returns a fresh value that a call with `policy` found.

@@ -15,7 +15,7 @@ use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::engine::blocking::drive;
-use crate::engine::{Found, Settled, Slot};
+use crate::engine::{Found, Settled};
 use crate::error::{CreateError, RegionError};
 use crate::observe::Request;
 use crate::policy::Policy;
@@ -223,7 +223,7 @@ where
     let key = CallKey::new(current, key, Cow::Borrowed(mangled));
     let mut call =
         Call::new(Blocking, current, vec![key], policy, creator, owned).within(request.begin_spans());
-    let settled = end(request, drive(call.run(vec![found.into()])))?;
+    let settled = end(request, drive(call.run(vec![found])))?;
     Ok(settled.into_iter().next().expect("a call for one key returns one value").value)
 }
 
@@ -249,7 +249,7 @@ where
         };
         let spans = request.begin_spans();
         let mut call = Call::new(Blocking, current, call_keys, policy, creator, owned).within(spans);
-        call.run(found.into_iter().map(Slot::from).collect()).await
+        call.run(found).await
     });
     end(request, settled)
 }

@@ -1,6 +1,5 @@
 //! [`InHand`]: what a caller has while a task creates, and when it takes that.
 
-use super::ending::found_by;
 use crate::decision::Reading;
 use crate::engine::{Found, Settled};
 use crate::outcome::Outcome;
@@ -22,10 +21,9 @@ impl<T: Clone> InHand<Vec<Settled<T>>> {
         let all = |accepts: fn(&Reading<T>) -> Option<(&T, Outcome)>| {
             let settled = |found: &Found<T>| {
                 let (value, outcome) = accepts(&found.reading)?;
-                let outcome = if outcome == Outcome::Fresh { found_by(policy) } else { outcome };
                 Some(Settled {
                     value: value.clone(),
-                    outcome,
+                    outcome: policy.outcome(outcome),
                     metadata: found.metadata.clone(),
                     is_stored: false,
                 })

@@ -16,7 +16,6 @@ use super::front_end::Blocking;
 use super::plain_value::PlainValue;
 use crate::created::{Aged, Created};
 use crate::decision::Reading;
-use crate::engine::Slot;
 use crate::engine::blocking::drive;
 use crate::error::{CreateError, RegionError};
 use crate::observe::Request;
@@ -188,7 +187,7 @@ impl OutcomeCall<'_> {
             }
             let spans = request.begin_spans();
             let mut call = Call::new(Blocking, &current, vec![key], policy, creator, None).within(spans);
-            let settled = call.run(vec![Slot::from(found)]).await?;
+            let settled = call.run(vec![found]).await?;
             Ok(settled.into_iter().next().expect("a call for one key returns one value"))
         });
         Ok(current.served(end_one(request, settled)?))

@@ -62,7 +62,7 @@ where
         let Some((batch, creator)) = taken.lock().take() else { return };
         let ended = catch_unwind(AssertUnwindSafe(|| {
             let mut call = Call::new(Blocking, &current, keys, policy, creator, None).owning().within(spans);
-            drive(create_batch(&mut call, batch)).map(|values| call.judged(values))
+            drive(create_batch(&mut call, batch))
         }));
         match ending.end(ended) {
             Some(Ok(Err(error))) => log_failed(&current, &names, &error),

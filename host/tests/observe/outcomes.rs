@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use dogpile::{Aged, Created, FailSafe, OnBackendFailure, OnStale, Outcome, RegionConfig, Served};
+use dogpile::{
+    Aged, CacheRegion, Created, FailSafe, OnBackendFailure, OnStale, Outcome, RegionConfig, Served,
+};
 
 use super::setup::{Failing, expiring, memory, outcomes, region, seconds, until};
 
@@ -95,6 +97,47 @@ fn call_without_its_backend_is_degraded() {
     assert_eq!(shown(call().get_or_create("key", || 1)), (1, Outcome::Degraded, 0));
     let task = smol::block_on(call().get_or_create_async("other", async || 2));
     assert_eq!(shown(task), (2, Outcome::Degraded, 0));
+}
+
+/// One key is fresh. The backend fails while the other one is created.
+#[test]
+fn key_that_was_served_before_its_backend_failed_is_not_degraded() {
+    type Form = fn(&CacheRegion, &Failing) -> Vec<Served<i32>>;
+    let forms: [Form; 3] = [
+        |region, store| {
+            let create = |keys: &[&str]| {
+                store.fails.store(true, SeqCst);
+                vec![2; keys.len()]
+            };
+            region.options().with_outcome().get_or_create_multi(&["new", "old"], create).unwrap()
+        },
+        |region, store| {
+            let create = async |keys: Vec<String>| {
+                store.fails.store(true, SeqCst);
+                vec![2; keys.len()]
+            };
+            let call = region.options().with_outcome();
+            smol::block_on(call.get_or_create_multi_async(&["new", "old"], create)).unwrap()
+        },
+        |region, store| {
+            let create = |keys: &[&str], _: Vec<Option<Aged<i32>>>| {
+                store.fails.store(true, SeqCst);
+                Ok::<_, &str>(keys.iter().map(|_| Created::new(2)).collect())
+            };
+            region.options().with_outcome().get_or_create_multi_with(&["new", "old"], create).unwrap()
+        },
+    ];
+    for call in forms {
+        for store in [Failing::default(), Failing::immediate()] {
+            let store = Arc::new(store);
+            let config = RegionConfig::from_instance(store.clone()).statistics(true);
+            let region = region(config.on_backend_failure(OnBackendFailure::Degrade));
+            region.set("old", 1).unwrap();
+            let served = call(&region, &store);
+            assert_eq!(all_shown(Ok::<_, ()>(served)), [(2, Outcome::Degraded, 0), (1, Outcome::Fresh, 0)]);
+            assert_eq!(outcomes(&region), [("hit", 1), ("degraded", 1)]);
+        }
+    }
 }
 
 fn all_shown<E: std::fmt::Debug>(served: Result<Vec<Served<i32>>, E>) -> Vec<(i32, Outcome, u64)> {

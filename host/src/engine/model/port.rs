@@ -72,7 +72,8 @@ impl<const IS_TASK: bool> ModelPort<IS_TASK> {
 
     pub(super) async fn get(mut self) -> Result<u32, &'static str> {
         let found = self.read(&[0]).await?;
-        let mut slots: Vec<Slot<u32>> = found.into_iter().map(Slot::from).collect();
+        let mut slots: Vec<Slot<u32>> =
+            found.into_iter().map(|found| Slot::of(found, &self.policy)).collect();
         settle(&mut self, &mut slots).await?;
         match slots.pop().map(|slot| slot.need) {
             Some(Need::Settled(value, _)) => Ok(value),

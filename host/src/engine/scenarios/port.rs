@@ -134,7 +134,8 @@ impl<const IS_TASK: bool> ScriptedPort<IS_TASK> {
         let places: Vec<usize> = (0..self.call.keys.len()).collect();
         let found = self.read(&places).await?;
         let was_stale = found.iter().any(|found| matches!(found.reading, Reading::Stale(_)));
-        let mut slots: Vec<Slot<u32>> = found.into_iter().map(Slot::from).collect();
+        let mut slots: Vec<Slot<u32>> =
+            found.into_iter().map(|found| Slot::of(found, &self.call.policy)).collect();
         settle(self, &mut slots).await?;
         if was_stale && self.reads == 1 {
             self.world.change(|state| state.see(Waiter));
