@@ -26,6 +26,8 @@ pub(crate) fn publish(configured: &Arc<Configured>) {
         return;
     };
     let weak = Arc::downgrade(configured);
+    let watched = weak.clone();
+    let is_gone = move || watched.strong_count() == 0;
     let read = move || {
         let configured = weak.upgrade()?;
         let gates = configured.stores.gates.get();
@@ -33,5 +35,6 @@ pub(crate) fn publish(configured: &Arc<Configured>) {
         Some(RegionReading { statistics: configured.statistics()?, creations })
     };
     // Its address distinguishes the statistics, which outlive the backend.
-    socket.publish(Source { identity: Arc::as_ptr(recorder).addr(), read: Box::new(read) });
+    let identity = Arc::as_ptr(recorder).addr();
+    socket.publish(Source { identity, is_gone: Box::new(is_gone), read: Box::new(read) });
 }

@@ -10,6 +10,8 @@ use super::snapshot::RegionReading;
 pub(crate) struct Source {
     /// What distinguishes the statistics. Those of a region stay the same when it gets another backend.
     pub(crate) identity: usize,
+    /// Returns whether the region is gone. Runs no foreign code.
+    pub(crate) is_gone: Box<dyn Fn() -> bool + Send + Sync>,
     /// Reads the statistics. Returns `None` if the region is gone.
     pub(crate) read: Box<dyn Fn() -> Option<RegionReading> + Send + Sync>,
 }
@@ -19,9 +21,11 @@ pub(crate) struct Source {
 pub(super) struct Published(Mutex<Vec<Arc<Source>>>);
 
 impl Published {
-    /// Adds a region. It replaces one with the same statistics.
+    /// Adds a region, and forgets those that are gone. It replaces one with the same statistics.
     pub(super) fn add(&self, source: Source) {
         let mut sources = self.0.lock();
+        // Nothing may ever read the socket of a program that configures regions again and again.
+        sources.retain(|present| !(present.is_gone)());
         match sources.iter_mut().find(|present| present.identity == source.identity) {
             Some(present) => *present = Arc::new(source),
             None => sources.push(Arc::new(source)),
@@ -56,7 +60,11 @@ mod tests {
         let name = name.to_owned();
         let statistics = move || RegionStatistics { region: name.clone(), ..Default::default() };
         let read = move || Some(RegionReading { statistics: statistics(), creations: Vec::new() });
-        Source { identity, read: Box::new(read) }
+        Source { identity, is_gone: Box::new(|| false), read: Box::new(read) }
+    }
+
+    fn gone(identity: usize) -> Source {
+        Source { identity, is_gone: Box::new(|| true), read: Box::new(|| None) }
     }
 
     fn names(published: &Published) -> Vec<String> {
@@ -70,8 +78,16 @@ mod tests {
         published.add(source(2, "b"));
         published.add(source(1, "a, configured again"));
         assert_eq!(names(&published), ["a, configured again", "b"]);
-        published.add(Source { identity: 2, read: Box::new(|| None) });
+        published.add(gone(2));
         assert_eq!(names(&published), ["a, configured again"]);
         assert_eq!(published.0.lock().len(), 1);
+    }
+
+    #[test]
+    fn regions_that_are_gone_do_not_pile_up_while_none_are_read() {
+        let published = Published::default();
+        published.add(source(0, "a"));
+        (1..100).for_each(|identity| published.add(gone(identity)));
+        assert_eq!(published.0.lock().len(), 2, "the one that exists, and the last one");
     }
 }

@@ -132,7 +132,7 @@ mod tests {
             drop(of_region.lock().take());
             None
         };
-        socket.publish(Source { identity: 1, read: Box::new(read) });
+        socket.publish(Source { identity: 1, is_gone: Box::new(|| false), read: Box::new(read) });
         *last.lock() = Some(socket);
         let mut client = UnixStream::connect(&path).unwrap();
         client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
