@@ -2,8 +2,9 @@
 
 // Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`, and `backends/file.py`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -50,8 +51,8 @@ struct Stripe {
 #[derive(Debug, Default)]
 struct Held {
     holder: Option<Holder>,
-    /// The keys for which the stripe is held.
-    keys: HashSet<String>,
+    /// The keys for which the stripe is held, each with the mutex that holds it.
+    keys: HashMap<String, u64>,
     lock: Option<StripeLock>,
     /// The process that holds the stripe.
     process: u32,
@@ -92,7 +93,9 @@ impl CreatorLocks {
 
     /// Creates a mutex for `key`.
     pub(crate) fn mutex(self: &Arc<Self>, key: &str) -> KeyReentrantMutex {
-        KeyReentrantMutex { locks: Arc::clone(self), number: self.number(key), key: key.to_owned() }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        KeyReentrantMutex { locks: Arc::clone(self), number: self.number(key), key: key.to_owned(), id }
     }
 
     /// Returns the stripe of `key`. All processes must agree on it, hence FNV-1a.
@@ -109,13 +112,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The mutex of one key. Any thread may release it.
+/// The mutex of one key. Any thread may release it, but no other mutex of the key.
 // Source: dogpile.cache `util/__init__.py`, `KeyReentrantMutex`.
 #[derive(Debug)]
 pub(crate) struct KeyReentrantMutex {
     locks: Arc<CreatorLocks>,
     number: usize,
     key: String,
+    /// Tells this mutex from others of the key.
+    id: u64,
 }
 
 impl KeyReentrantMutex {
@@ -133,11 +138,11 @@ impl KeyReentrantMutex {
     fn attempt(&self, held: &mut Held, open: &mut Option<PathLocks>) -> Result<bool, BackendError> {
         let this = thread::current().id();
         if let Some(holder) = held.holder {
-            return Ok(holder.thread == this && held.keys.insert(self.key.clone()));
+            return Ok(holder.thread == this && self.enter(held));
         }
         let Some(lock) = self.locks.locks.acquire(self.number, open)? else { return Ok(false) };
         held.holder = Some(Holder { thread: this, since: Instant::now() });
-        held.keys = HashSet::from([self.key.clone()]);
+        held.keys = HashMap::from([(self.key.clone(), self.id)]);
         held.lock = Some(lock);
         Ok(true)
     }
@@ -145,7 +150,16 @@ impl KeyReentrantMutex {
     /// Acquires the key if this process holds its stripe for other keys and has not held it for long.
     fn try_join(&self, held: &mut Held) -> bool {
         let joins = held.holder.is_some_and(|holder| holder.since.elapsed() < JOINED_FOR);
-        joins && held.keys.insert(self.key.clone())
+        joins && self.enter(held)
+    }
+
+    /// Takes the key of a stripe that this process holds, and returns whether the key was free.
+    fn enter(&self, held: &mut Held) -> bool {
+        let is_free = !held.keys.contains_key(&self.key);
+        if is_free {
+            held.keys.insert(self.key.clone(), self.id);
+        }
+        is_free
     }
 }
 
@@ -178,10 +192,11 @@ impl CacheMutex for KeyReentrantMutex {
 
     fn release(&self) -> Result<(), BackendError> {
         let mut held = self.held();
-        if !held.keys.remove(&self.key) {
+        if held.keys.get(&self.key) != Some(&self.id) {
             let message = format!("cannot release the mutex of key {:?}: it is not held", self.key);
             return Err(BackendError::new(ErrorKind::NotHeld, message).during("release").for_key(&self.key));
         }
+        held.keys.remove(&self.key);
         if !held.keys.is_empty() {
             return Ok(());
         }
@@ -194,7 +209,7 @@ impl CacheMutex for KeyReentrantMutex {
 
     fn locked(&self) -> Result<bool, BackendError> {
         let held = self.held();
-        if held.keys.contains(&self.key) {
+        if held.keys.contains_key(&self.key) {
             return Ok(true);
         }
         if held.holder.is_some() {

@@ -81,6 +81,22 @@ fn release_of_a_free_mutex_fails_and_names_the_key() {
     assert_eq!(foo.release().unwrap_err().kind(), ErrorKind::NotHeld);
 }
 
+#[test]
+fn other_mutex_of_a_held_key_does_not_release_it() {
+    for count in [1, 64] {
+        let folder = tempfile::tempdir().unwrap();
+        let locks = locks(&folder, count);
+        let (holder, other) = (locks.mutex("foo"), locks.mutex("foo"));
+        assert!(holder.try_acquire().unwrap());
+        assert_eq!(other.release().unwrap_err().kind(), ErrorKind::NotHeld, "{count} stripes");
+        assert!(holder.locked().unwrap() && !other.try_acquire().unwrap());
+        holder.release().unwrap();
+        assert!(other.try_acquire().unwrap());
+        assert_eq!(holder.release().unwrap_err().kind(), ErrorKind::NotHeld);
+        other.release().unwrap();
+    }
+}
+
 /// Behavior: `dbm-one-lock-reentrant-by-key`
 #[test]
 fn holder_of_a_stripe_acquires_its_other_keys_at_once() {
