@@ -96,8 +96,8 @@ impl Calls {
             return Operation::Delete { key, cas: None };
         }
         // The configured lifetime comes before the region's.
-        let lifetime = self.expire_time.or(entry.options.keep_for);
-        let expiry = lifetime.map_or(0, expiry::of);
+        let keep_for = || entry.options.keep_for.map(expiry::no_earlier_than);
+        let expiry = self.expire_time.map(expiry::of).or_else(keep_for).unwrap_or_default();
         Operation::Store { key, value, flags: *flags, expiry, when: When::Always }
     }
 

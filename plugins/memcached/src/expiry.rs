@@ -22,9 +22,24 @@ pub(crate) fn of(time: Duration) -> u32 {
     if date <= LATEST { date as u32 } else { NEVER }
 }
 
+/// Returns the number to send for an item that must not expire before `time` has passed.
+///
+/// The clock of a server ticks once a second, and a second of an item may begin shortly before a tick.
+pub(crate) fn no_earlier_than(time: Duration) -> u32 {
+    of(time.saturating_add(Duration::from_secs(1)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn started_second_does_not_shorten_a_lifetime() {
+        assert_eq!(no_earlier_than(Duration::from_millis(1)), 2);
+        assert_eq!(no_earlier_than(Duration::from_millis(1000)), 2);
+        assert_eq!(no_earlier_than(Duration::from_millis(1001)), 3);
+        assert_eq!(no_earlier_than(Duration::MAX), NEVER);
+    }
 
     #[test]
     fn time_beyond_thirty_days_becomes_a_date() {
