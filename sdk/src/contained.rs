@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::backend::{CacheBackend, KeyMangler};
 use crate::capabilities::Capabilities;
 use crate::contained_mutex::ContainedMutex;
+use crate::contained_operations::ContainedOperations;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
 use crate::no_mutex::NoMutex;
@@ -145,7 +146,8 @@ impl CacheBackend for ContainedBackend {
     }
 
     fn operations(&self) -> Option<Arc<dyn Operations>> {
-        without_panic(|| self.backend.operations()).flatten()
+        let operations = without_panic(|| self.backend.operations()).flatten()?;
+        Some(Arc::new(ContainedOperations::new(operations)))
     }
 }
 

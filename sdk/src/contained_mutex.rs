@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::contained_operations::ContainedOperations;
 use crate::error::BackendError;
 use crate::mutex::CacheMutex;
 use crate::no_mutex::NoMutex;
@@ -62,7 +63,8 @@ impl CacheMutex for ContainedMutex {
     }
 
     fn operations(&self) -> Option<Arc<dyn MutexOperations>> {
-        without_panic(|| self.mutex.operations()).flatten()
+        let operations = without_panic(|| self.mutex.operations()).flatten()?;
+        Some(Arc::new(ContainedOperations::new(operations)))
     }
 }
 

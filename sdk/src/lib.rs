@@ -53,6 +53,7 @@ mod capabilities;
 mod completion;
 mod contained;
 mod contained_mutex;
+mod contained_operations;
 mod entry;
 pub mod envelope;
 mod error;

@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dogpile_abi::panic_message;
 
+use crate::panicked::without_panic;
+
 /// An asynchronous call in progress, as returned by the methods of [`Operations`](crate::Operations).
 ///
 /// Dropping it does not cancel the call.
@@ -31,14 +33,23 @@ impl Running {
     }
 
     /// Requests an early end of the call. A panic of the backend is contained and logged.
-    pub fn cancel(self) {
-        let Some(cancel) = self.0 else { return };
+    pub fn cancel(mut self) {
+        let Some(cancel) = self.0.take() else { return };
         // A future cancels when it is dropped, perhaps during a panic. A second panic would end the process.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(cancel)) {
             log::error!(
                 "cannot cancel an asynchronous call: the backend panicked: {}",
                 panic_message(payload)
             );
+        }
+    }
+}
+
+/// Contains a panic of what the call has kept for its cancellation.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(cancel) = self.0.take() {
+            without_panic(|| drop(cancel));
         }
     }
 }
@@ -69,6 +80,22 @@ mod tests {
         assert_eq!(canceled.load(SeqCst), 0);
         running().cancel();
         assert_eq!(canceled.load(SeqCst), 1);
+    }
+
+    /// A future drops it when it has the outcome, perhaps during a panic.
+    #[test]
+    fn panic_of_a_dropped_cancel_is_contained() {
+        struct Bomb;
+
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                std::panic::resume_unwind(Box::new("planted"));
+            }
+        }
+
+        let bomb = Bomb;
+        let running = Running::new(move || drop(bomb));
+        drop(running);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use dogpile::registry::RegistryError;
 use dogpile::sdk::{
-    Arguments, BackendError, CacheBackend, CachedValue, Completion, ContainedBackend, CreationTime, Entry,
-    ErrorKind, Metadata, NoArguments, Operations, Payload, Running, StoreOptions, register_backend,
+    Arguments, BackendError, CacheBackend, CacheMutex, CachedValue, Completion, ContainedBackend,
+    CreationTime, Entry, ErrorKind, Metadata, MutexOperations, NoArguments, Operations, Payload, Running,
+    StoreOptions, register_backend,
 };
 use dogpile::{CacheRegion, RegionConfig, Registry};
 use dogpile_tests::errors::told;
@@ -190,6 +191,129 @@ fn panic_while_a_call_is_begun_is_an_error_with_file_and_line() {
         let text = told(&block_on(region.get_async::<i32>("tea")).unwrap_err());
         assert!(text.contains("panicked at tests/engine/linked_panics.rs:"), "{text}");
         assert!(text.contains(": planted panic at tea"), "{text}");
+    });
+}
+
+register_backend! {
+    name: "tests.panicking_drops",
+    config: NoArguments,
+    build: |_| Ok::<_, BackendError>(PanickingDrops),
+}
+
+/// A backend whose asynchronous calls panic when they are dropped.
+#[derive(Debug)]
+struct PanickingDrops;
+
+/// The asynchronous calls of the backend and of its mutex. Each call is dropped without an outcome.
+#[derive(Debug)]
+struct Dropped;
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        panic!("planted panic in drop");
+    }
+}
+
+impl CacheBackend for PanickingDrops {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Ok(None)
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn get_mutex(&self, _key: &str) -> Option<Arc<dyn CacheMutex>> {
+        Some(Arc::new(PanickingDrops))
+    }
+
+    fn operations(&self) -> Option<Arc<dyn Operations>> {
+        Some(Arc::new(Dropped))
+    }
+}
+
+impl CacheMutex for PanickingDrops {
+    fn try_acquire(&self) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn acquire_until(&self, _deadline: Instant) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn release(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn locked(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+
+    fn operations(&self) -> Option<Arc<dyn MutexOperations>> {
+        Some(Arc::new(Dropped))
+    }
+}
+
+impl Operations for Dropped {
+    fn begin_get(&self, _: &str, completion: Completion<Option<CachedValue>>) -> Running {
+        completion.complete(Ok(None));
+        // What a call keeps for its cancellation is dropped with the outcome.
+        let kept = Dropped;
+        Running::new(move || drop(kept))
+    }
+
+    fn begin_get_multi(&self, _: &[&str], _: Completion<Vec<Option<CachedValue>>>) -> Running {
+        Running::done()
+    }
+
+    fn begin_set(&self, _: &str, _: CachedValue, _: &StoreOptions, completion: Completion<()>) -> Running {
+        completion.complete(Ok(()));
+        Running::done()
+    }
+
+    fn begin_set_multi(&self, _: Vec<Entry>, _: Completion<()>) -> Running {
+        Running::done()
+    }
+
+    fn begin_delete(&self, _: &str, _: Completion<()>) -> Running {
+        Running::done()
+    }
+
+    fn begin_delete_multi(&self, _: &[&str], _: Completion<()>) -> Running {
+        Running::done()
+    }
+}
+
+impl MutexOperations for Dropped {
+    fn begin_try_acquire(&self, completion: Completion<bool>) -> Running {
+        completion.complete(Ok(true));
+        Running::done()
+    }
+
+    fn begin_acquire_until(&self, _: Instant, completion: Completion<bool>) -> Running {
+        completion.complete(Ok(true));
+        Running::done()
+    }
+
+    fn begin_release(&self, completion: Completion<()>) -> Running {
+        completion.complete(Ok(()));
+        Running::done()
+    }
+}
+
+/// Otherwise, the panics would reach a caller who makes a call or drops the region.
+#[test]
+fn panic_in_a_drop_of_asynchronous_calls_is_contained() {
+    bounded(|| {
+        let region = CacheRegion::new("dropped");
+        region.configure(RegionConfig::new("tests.panicking_drops")).unwrap();
+        assert_eq!(block_on(region.get_async::<i32>("tea")).unwrap(), None);
+        assert_eq!(block_on(region.get_or_create_async("tea", async || 350)).unwrap(), 350);
+        drop(region);
     });
 }
 
