@@ -1,14 +1,16 @@
 //! The asynchronous calls of the backend. The level is skipped if the backend has none.
 
 use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use dogpile_sdk::{
-    BackendError, CacheBackend, CachedValue, Completion, Entry, ErrorKind, Operations, StoreOptions,
+    BackendError, CacheBackend, CachedValue, Completion, Entry, ErrorKind, Operations, Pending, StoreOptions,
 };
 
 use crate::bad_input::{unusual, works_on};
 use crate::begun::Begun;
-use crate::containment::hostile;
+use crate::containment::{hostile, runtime};
 use crate::expect::{
     Outcome, Stop, described, ensure, ensure_absent, ensure_stored, ensure_value, shortened,
 };
@@ -20,13 +22,13 @@ use crate::store::ENVELOPE_BYTES;
 const MANY: usize = 100;
 
 /// What a case needs: the backend, and its asynchronous calls.
-struct Subject {
-    backend: Arc<dyn CacheBackend>,
-    calls: Arc<dyn Operations>,
+pub(crate) struct Subject {
+    pub(crate) backend: Arc<dyn CacheBackend>,
+    pub(crate) calls: Arc<dyn Operations>,
 }
 
 impl Subject {
-    fn new(setup: &Setup) -> Result<Self, Stop> {
+    pub(crate) fn new(setup: &Setup) -> Result<Self, Stop> {
         let backend = setup.backend()?;
         let calls = backend.operations();
         let calls = calls.ok_or_else(|| Stop::skipped("the backend has no asynchronous calls"))?;
@@ -39,32 +41,37 @@ impl Subject {
         vec![b'x'; limit.saturating_sub(ENVELOPE_BYTES).min(1 << 20) as usize]
     }
 
-    fn get(&self, key: &str) -> Result<Begun<Option<CachedValue>>, Stop> {
+    pub(crate) fn get(&self, key: &str) -> Result<Begun<Option<CachedValue>>, Stop> {
         Begun::new("begin_get", |done| self.calls.begin_get(key, done))
     }
 
-    fn get_multi(&self, keys: &[&str]) -> Result<Begun<Vec<Option<CachedValue>>>, Stop> {
+    pub(crate) fn get_multi(&self, keys: &[&str]) -> Result<Begun<Vec<Option<CachedValue>>>, Stop> {
         Begun::new("begin_get_multi", |done| self.calls.begin_get_multi(keys, done))
     }
 
-    fn set(&self, key: &str, value: &CachedValue) -> Result<Begun<()>, Stop> {
+    pub(crate) fn set(&self, key: &str, value: &CachedValue) -> Result<Begun<()>, Stop> {
         let (value, options) = (value.clone(), StoreOptions::new());
         Begun::new("begin_set", |done| self.calls.begin_set(key, value, &options, done))
     }
 
-    fn set_multi(&self, entries: Vec<Entry>) -> Result<Begun<()>, Stop> {
+    pub(crate) fn set_multi(&self, entries: Vec<Entry>) -> Result<Begun<()>, Stop> {
         Begun::new("begin_set_multi", |done| self.calls.begin_set_multi(entries, done))
     }
 
-    fn delete(&self, key: &str) -> Result<Begun<()>, Stop> {
+    pub(crate) fn delete(&self, key: &str) -> Result<Begun<()>, Stop> {
         Begun::new("begin_delete", |done| self.calls.begin_delete(key, done))
     }
 
-    fn delete_multi(&self, keys: &[&str]) -> Result<Begun<()>, Stop> {
+    pub(crate) fn delete_multi(&self, keys: &[&str]) -> Result<Begun<()>, Stop> {
         Begun::new("begin_delete_multi", |done| self.calls.begin_delete_multi(keys, done))
     }
 
-    fn ensure_begun_get(&self, setup: &Setup, key: &str, expected: Option<&CachedValue>) -> Outcome {
+    pub(crate) fn ensure_begun_get(
+        &self,
+        setup: &Setup,
+        key: &str,
+        expected: Option<&CachedValue>,
+    ) -> Outcome {
         let found = self.get(key)?.value(setup)?;
         ensure_value(&format!("begin_get of key {}", shortened(key)), found.as_ref(), expected)
     }
@@ -281,18 +288,21 @@ fn begin_each<T>(
     entries.iter().map(|(key, value)| begin(key, value)).collect()
 }
 
+/// The times in microseconds after which calls are canceled. Some have not begun by then, and others wait for the store.
+const BEFORE_CANCELING: [u64; 7] = [0, 20, 50, 100, 200, 1000, 3000];
+
 /// A canceled call completes, with any outcome. The backend works afterwards.
 pub fn canceled_calls_leave_the_backend_usable(setup: &Setup) -> Outcome {
     let subject = Subject::new(setup)?;
     let value = setup.value(&*subject.backend, b"x");
-    for round in 0..5 {
+    for (round, pause) in BEFORE_CANCELING.into_iter().map(Duration::from_micros).enumerate() {
         let key = setup.fresh_key();
-        canceled(setup, subject.set(&key, &value)?)?;
-        canceled(setup, subject.get(&key)?)?;
-        canceled(setup, subject.get_multi(&[&key])?)?;
-        canceled(setup, subject.set_multi(vec![Entry::new(&*key, value.clone())])?)?;
-        canceled(setup, subject.delete(&key)?)?;
-        canceled(setup, subject.delete_multi(&[&key])?)?;
+        canceled(setup, pause, subject.set(&key, &value)?)?;
+        canceled(setup, pause, subject.get(&key)?)?;
+        canceled(setup, pause, subject.get_multi(&[&key])?)?;
+        canceled(setup, pause, subject.set_multi(vec![Entry::new(&*key, value.clone())])?)?;
+        canceled(setup, pause, subject.delete(&key)?)?;
+        canceled(setup, pause, subject.delete_multi(&[&key])?)?;
         works_on(setup, &*subject.backend)?;
         let value = setup.value(&*subject.backend, format!("round {round}").as_bytes());
         subject.set(&key, &value)?.value(setup)?;
@@ -301,7 +311,8 @@ pub fn canceled_calls_leave_the_backend_usable(setup: &Setup) -> Outcome {
     Ok(())
 }
 
-fn canceled<T: Send + 'static>(setup: &Setup, mut call: Begun<T>) -> Outcome {
+fn canceled<T: Send + 'static>(setup: &Setup, pause: Duration, mut call: Begun<T>) -> Outcome {
+    thread::sleep(pause);
     call.cancel();
     // Whether it was canceled in time is the backend's affair.
     call.outcome(setup).map(drop)
@@ -347,6 +358,26 @@ pub fn dropping_the_backend_ends_calls_in_flight(setup: &Setup) -> Outcome {
     drop(subject);
     sets.iter().try_for_each(|call| call.outcome(setup).map(drop))?;
     gets.iter().try_for_each(|call| call.outcome(setup).map(drop))
+}
+
+/// Calls can be begun by a task, on a backend that was built by one. The task can drop the backend.
+///
+/// A backend that waits for a runtime of its own, instead of returning at once, panics there.
+pub fn begun_calls_work_inside_an_async_runtime(setup: &Setup) -> Outcome {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let (subject, key) = (Subject::new(setup)?, setup.fresh_key());
+        let (calls, options) = (&subject.calls, StoreOptions::new());
+        let value = setup.value(&*subject.backend, b"x");
+        Pending::begin(|done| calls.begin_set(&key, value.clone(), &options, done)).await?;
+        let found = Pending::begin(|done| calls.begin_get(&key, done)).await?;
+        ensure_value("begin_get by a task", found.as_ref(), Some(&value))?;
+        Pending::begin(|done| calls.begin_set_multi(vec![Entry::new(&*key, value.clone())], done)).await?;
+        let found = Pending::begin(|done| calls.begin_get_multi(&[&key], done)).await?;
+        ensure_value("begin_get_multi by a task", found.first().and_then(Option::as_ref), Some(&value))?;
+        Pending::begin(|done| calls.begin_delete_multi(&[&key], done)).await?;
+        Ok(Pending::begin(|done| calls.begin_delete(&key, done)).await?)
+    })
 }
 
 /// No call panics, whatever its arguments. The backend works afterwards.

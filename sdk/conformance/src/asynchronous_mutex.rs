@@ -17,6 +17,9 @@ const FAR: Duration = Duration::from_secs(600);
 /// The time after which a case stops waiting for a held mutex, and in which a call that waits notices a free one.
 const WAIT: Duration = Duration::from_millis(300);
 
+/// The number of calls that wait for one mutex at once. A runtime rarely has as many threads.
+const WAITS: usize = 32;
+
 /// A mutex, and its asynchronous calls.
 struct Subject {
     mutex: Arc<dyn CacheMutex>,
@@ -80,8 +83,8 @@ pub fn begun_mutex_calls_agree_with_blocking_ones(setup: &Setup) -> Outcome {
 
 /// Releasing a mutex that is not held is an error of the kind `NotHeld`.
 pub fn begun_release_of_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome {
-    let backend = setup.backend()?;
-    let subject = Subject::new(setup, &*backend, &setup.fresh_key())?;
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let subject = Subject::new(setup, &*backend, &key)?;
     let not_held = |when: &str| {
         let kind = subject.release()?.outcome(setup)?.err().map(|error| error.kind());
         ensure(kind == Some(ErrorKind::NotHeld), || {
@@ -90,6 +93,12 @@ pub fn begun_release_of_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome
     };
     not_held("before it was acquired")?;
     try_acquire(&*subject.mutex, true, "of a free mutex")?;
+    let twin = Subject::new(setup, &*backend, &key)?;
+    let kind = twin.release()?.outcome(setup)?.err().map(|error| error.kind());
+    ensure(kind == Some(ErrorKind::NotHeld), || {
+        format!("expected begin_release() of a mutex that its twin holds to fail with NotHeld, got {kind:?}")
+    })?;
+    locked(&*subject.mutex, true, "after its twin tried to release it")?;
     subject.release()?.value(setup)?;
     not_held("a second time")
 }
@@ -139,6 +148,34 @@ pub fn begun_acquire_until_past_deadline_tries_once(setup: &Setup) -> Outcome {
     returns("begin_acquire_until", "a past deadline, of a free mutex", true, attempt(&first)?)?;
     returns("begin_acquire_until", "a past deadline, while its twin is held", false, attempt(&second)?)?;
     first.release()?.value(setup)
+}
+
+/// Calls that wait for a mutex keep no thread that other calls need.
+pub fn waits_for_a_mutex_leave_other_calls_alone(setup: &Setup) -> Outcome {
+    let (backend, key, other) = (setup.backend()?, setup.fresh_key(), setup.fresh_key());
+    let (held, free) = (Subject::new(setup, &*backend, &key)?, Subject::new(setup, &*backend, &other)?);
+    try_acquire(&*held.mutex, true, "of a free mutex")?;
+    let wanted = (0..WAITS).map(|_| Subject::new(setup, &*backend, &key)).collect::<Result<Vec<_>, _>>()?;
+    let deadline = Instant::now() + FAR;
+    let waits = wanted.iter().map(|wanted| wanted.acquire_until(deadline)).collect::<Result<Vec<_>, _>>()?;
+    let acquired = completes_meanwhile(setup, &free.try_acquire()?)?;
+    returns("begin_try_acquire", "of a free mutex", true, acquired)?;
+    completes_meanwhile(setup, &free.release()?)?;
+    if let Some(calls) = backend.operations() {
+        completes_meanwhile(setup, &Begun::new("begin_get", |done| calls.begin_get(&other, done))?)?;
+    }
+    waits.into_iter().for_each(|mut wait| wait.cancel());
+    release(&*held.mutex)
+}
+
+/// Waits for a call to complete while others wait for a mutex, and returns its value.
+fn completes_meanwhile<T: Send + 'static>(setup: &Setup, call: &Begun<T>) -> Result<T, Stop> {
+    let (name, limit) = (call.name(), setup.time_limit() / 4);
+    let outcome = call.outcome_within(limit).ok_or_else(|| {
+        let waiting = format!("while {WAITS} calls of begin_acquire_until() wait for a mutex");
+        Stop::failed(format!("expected {name}() to complete {waiting}, it has not within {limit:?}"))
+    })?;
+    Ok(outcome?)
 }
 
 /// A canceled wait neither keeps the mutex nor takes it later for good.

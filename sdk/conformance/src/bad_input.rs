@@ -2,9 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, StoreOptions};
+use dogpile_sdk::{
+    BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Object, Payload, StoreOptions,
+};
 
-use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_value, shortened};
+use crate::capabilities::LONGEST_VALUE;
+use crate::expect::{
+    Outcome, Stop, described, ensure, ensure_absent, ensure_stored, ensure_value, shortened,
+};
 use crate::multi::{as_entries, fresh};
 use crate::setup::Setup;
 
@@ -44,6 +49,7 @@ pub fn keys_with_special_meaning_elsewhere_are_plain_keys(setup: &Setup) -> Outc
         "[a-z]",
         "{a}",
         "{}",
+        " ",
         "#",
         "\u{202e}",
         "\u{feff}",
@@ -80,11 +86,12 @@ pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {
         let good = fresh(setup, &*backend, 4);
         let mut entries = good.clone();
         entries.insert(2, (bad.clone(), setup.value(&*backend, b"bad")));
-        refused_as(
-            ErrorKind::InvalidKey,
-            "set_multi with a key that is not admitted",
-            backend.set_multi(as_entries(&entries)),
-        )?;
+        let asked = "set_multi with a key that is not admitted";
+        let stored = refused_as(ErrorKind::InvalidKey, asked, backend.set_multi(as_entries(&entries)))?;
+        if stored.is_some() {
+            // A success means that each of them was stored.
+            entries.iter().try_for_each(|(key, value)| ensure_stored(&*backend, key, value))?;
+        }
         for (key, value) in &good {
             let found = backend.get(key)?;
             ensure(found.as_ref().is_none_or(|found| found == value), || {
@@ -96,6 +103,7 @@ pub fn unadmitted_key_does_not_affect_other_keys(setup: &Setup) -> Outcome {
             backend.set(key, value.clone(), &StoreOptions::new())?;
         }
         asked_among(&*backend, &good, &bad)?;
+        deleted_among(&*backend, &good, &bad)?;
     }
     Ok(())
 }
@@ -115,6 +123,52 @@ fn asked_among(backend: &dyn CacheBackend, good: &[(String, CachedValue)], bad: 
     good.iter()
         .zip(&found)
         .try_for_each(|((_, value), found)| ensure_value(asked, found.as_ref(), Some(value)))
+}
+
+/// Deletes `good` together with the key `bad`. A success means that each of them was deleted.
+fn deleted_among(backend: &dyn CacheBackend, good: &[(String, CachedValue)], bad: &str) -> Outcome {
+    let mut keys: Vec<&str> = good.iter().map(|(key, _)| key.as_str()).collect();
+    keys.insert(2, bad);
+    let asked = "delete_multi with a key that is not admitted";
+    if refused_as(ErrorKind::InvalidKey, asked, backend.delete_multi(&keys))?.is_some() {
+        good.iter().try_for_each(|(key, _)| ensure_absent(backend, key))?;
+    }
+    Ok(())
+}
+
+/// If `set_multi` succeeds, it stored each value. One that the backend refuses does not silently end the call.
+pub fn refused_value_does_not_hide_the_others(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    for refused in doubtful_values(setup, &*backend) {
+        let good = fresh(setup, &*backend, 4);
+        let mut entries = good.clone();
+        entries.insert(2, (setup.fresh_key(), refused));
+        let asked = "set_multi with a value that may be refused";
+        let stored = refused_as(ErrorKind::InvalidValue, asked, backend.set_multi(as_entries(&entries)))?;
+        if stored.is_some() {
+            let asked = |key: &str| {
+                format!("get of key {key:?}, which set_multi stored together with another value,")
+            };
+            good.iter().try_for_each(|(key, value)| {
+                ensure_value(&asked(key), backend.get(key)?.as_ref(), Some(value))
+            })?;
+        }
+    }
+    works_on(setup, &*backend)
+}
+
+/// Returns values that some backends refuse: with an invalid creation time, larger than the limit, and of the wrong form.
+fn doubtful_values(setup: &Setup, backend: &dyn CacheBackend) -> Vec<CachedValue> {
+    let plain = setup.value(backend, b"x");
+    let mut timeless = plain.clone();
+    timeless.metadata.creation_time = CreationTime::from_seconds(f64::NAN);
+    let mut values = vec![timeless];
+    let limit = backend.capabilities().max_value_bytes.filter(|limit| *limit <= LONGEST_VALUE);
+    values.extend(limit.map(|limit| setup.value(backend, &vec![b'x'; limit as usize + 1])));
+    if backend.capabilities().serializer.is_some() {
+        values.push(CachedValue { payload: Payload::Object(Object::new(1)), ..plain });
+    }
+    values
 }
 
 /// A value with an invalid creation time comes back unchanged, or is refused.

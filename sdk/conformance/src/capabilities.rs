@@ -1,16 +1,18 @@
 //! The capabilities that a backend reports are true.
 
+use std::sync::Arc;
+
 use dogpile_sdk::{ErrorKind, StoreOptions};
 
 use crate::bad_input::unusual;
-use crate::expect::{Outcome, Stop, described, ensure};
+use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_value};
 use crate::setup::Setup;
-use crate::store::keep_apart;
+use crate::store::{ENVELOPE_BYTES, keep_apart};
 
 /// The longest key that is tried if there is no limit.
 const LONGEST_KEY: usize = 4096;
 /// The largest value limit that is tried.
-const LONGEST_VALUE: u64 = 16 << 20;
+pub(crate) const LONGEST_VALUE: u64 = 16 << 20;
 
 /// A key as long as the limit is stored whole. A key that differs only in its last character is another key.
 pub fn longest_admitted_key_is_kept(setup: &Setup) -> Outcome {
@@ -49,4 +51,55 @@ pub fn oversized_value_is_never_truncated(setup: &Setup) -> Outcome {
             described(found.as_ref())
         )
     })
+}
+
+/// A value as large as the limit is stored whole. The case is skipped if there is no limit below 16 MiB.
+pub fn largest_admitted_value_is_kept(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let limit = backend.capabilities().max_value_bytes.filter(|limit| *limit <= LONGEST_VALUE);
+    let limit = limit.ok_or_else(|| Stop::skipped("the backend accepts values of 16 MiB and more"))?;
+    let size = limit.saturating_sub(ENVELOPE_BYTES) as usize;
+    let value = setup.value(&*backend, &(0..size).map(|place| (place % 251) as u8).collect::<Vec<u8>>());
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
+    let asked = format!("get of a value of {size} bytes, within the limit of {limit},");
+    ensure_value(&asked, backend.get(&key)?.as_ref(), Some(&value))?;
+    Ok(backend.delete(&key)?)
+}
+
+/// The capabilities never change. A region asks for them once.
+pub fn capabilities_never_change(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let first = backend.capabilities();
+    backend.set(&key, setup.value(&*backend, b"x"), &StoreOptions::new())?;
+    let again = backend.capabilities();
+    ensure(first == again, || {
+        format!("expected capabilities() to return the same each time, got {first:?}, and later {again:?}")
+    })
+}
+
+/// Two backends with one scope find each other's values, and exclude each other's creators.
+///
+/// Regions over them wait for each other's creators, and hand over what these create.
+pub fn backends_of_one_scope_share_their_store(setup: &Setup) -> Outcome {
+    let (one, two, key) = (setup.backend()?, setup.backend()?, setup.fresh_key());
+    let (scope, other) = (one.capabilities().scope, two.capabilities().scope);
+    if scope.is_none() || scope != other || Arc::ptr_eq(&one, &two) {
+        return Err(Stop::skipped("no two backends of the setup have one scope"));
+    }
+    let value = setup.value(&*one, b"x");
+    one.set(&key, value.clone(), &StoreOptions::new())?;
+    let asked = format!("get of a value that another backend of the scope {scope:?} set");
+    ensure_value(&asked, two.get(&key)?.as_ref(), Some(&value))?;
+    two.delete(&key)?;
+    ensure_value(&asked, one.get(&key)?.as_ref(), None)?;
+    two.set(&key, value.clone(), &StoreOptions::new())?;
+    ensure_stored(&*one, &key, &value)?;
+    let (Some(held), Some(wanted)) = (one.get_mutex(&key), two.get_mutex(&key)) else { return Ok(()) };
+    let acquired = (held.try_acquire()?, wanted.try_acquire()?);
+    ensure(acquired == (true, false), || {
+        format!(
+            "expected one of two backends of the scope {scope:?} to acquire the mutex of a key, got {acquired:?}"
+        )
+    })?;
+    Ok(held.release()?)
 }

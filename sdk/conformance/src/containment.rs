@@ -2,6 +2,7 @@
 //!
 //! A panic of a plugin library reaches the host as an error of the kind `Panicked`, which fails a case too.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Instant;
@@ -12,6 +13,7 @@ use crate::bad_input::{unusual, works_on};
 use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, panic_text, shortened};
 use crate::multi::{as_entries, ensure_all, fresh};
 use crate::setup::Setup;
+use crate::store::{non_ascii, similar};
 
 /// Reading may fail, but it does not panic, and the backend keeps working.
 pub fn reading_never_panics(setup: &Setup) -> Outcome {
@@ -59,21 +61,41 @@ pub fn mutex_calls_never_panic(setup: &Setup) -> Outcome {
     })
 }
 
-/// Mangling a key does not panic, and returns one mangled key for one key.
+/// Mangling a key does not panic. It returns one mangled key for one key, and another one for another key.
 pub fn key_mangler_never_panics(setup: &Setup) -> Outcome {
     let mangler = setup.backend()?.key_mangler();
     let mangler = mangler.ok_or_else(|| Stop::skipped("the backend has no key mangler"))?;
-    for key in hostile(setup) {
+    let key = setup.fresh_key();
+    let keys = [hostile(setup), similar(&key), non_ascii(&key)].concat();
+    let mut keys_by_mangled = HashMap::new();
+    for key in &keys {
         let mut mangled = Vec::new();
-        contained("its key mangler", &key, || {
-            mangled.extend([mangler.mangle(&key), mangler.mangle(&key)]);
+        contained("its key mangler", key, || {
+            mangled.extend([mangler.mangle(key), mangler.mangle(key)]);
             Ok(())
         })?;
         ensure(mangled[0] == mangled[1], || {
             format!("expected one mangled key for one key, got {mangled:?}")
         })?;
+        let same = mangled.pop().and_then(|mangled| keys_by_mangled.insert(mangled, key));
+        ensure(same.is_none(), || {
+            let same = same.map_or("", |same| same.as_str());
+            format!("expected two mangled keys for {} and {}, got one", shortened(same), shortened(key))
+        })?;
     }
     Ok(())
+}
+
+/// A panic of the visitor of `get_with` passes the backend, and does not damage it.
+pub fn panic_of_a_visitor_passes_the_backend(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let value = setup.value(&*backend, b"x");
+    backend.set(&key, value.clone(), &StoreOptions::new())?;
+    let visit = || backend.get_with(&key, &mut |_| std::panic::resume_unwind(Box::new("visited")));
+    let panicked = catch_unwind(AssertUnwindSafe(visit)).is_err_and(|panic| panic_text(&*panic) == "visited");
+    ensure(panicked, || "expected a panic of the visitor of get_with to pass the backend".to_owned())?;
+    ensure_stored(&*backend, &key, &value)?;
+    works_on(setup, &*backend)
 }
 
 /// A value of the host that panics on drop does not damage the backend.
@@ -128,10 +150,13 @@ pub fn panicking_thread_leaves_backend_usable(setup: &Setup) -> Outcome {
 ///
 /// A blocking client that starts a runtime of its own for each call panics there.
 pub fn calls_work_inside_an_async_runtime(setup: &Setup) -> Outcome {
+    runtime()?.block_on(async { use_and_drop(setup) })
+}
+
+/// Starts a runtime that runs tasks on this thread.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Stop> {
     let started = tokio::runtime::Builder::new_current_thread().build();
-    let runtime =
-        started.map_err(|error| Stop::failed(format!("expected a tokio runtime to start: {error}")))?;
-    runtime.block_on(async { use_and_drop(setup) })
+    started.map_err(|error| Stop::failed(format!("expected a tokio runtime to start: {error}")))
 }
 
 /// Builds a backend, makes each kind of blocking call, and drops the backend.

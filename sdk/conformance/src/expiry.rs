@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use dogpile_sdk::{CacheBackend, Entry, StoreOptions};
 
-use crate::expect::{Outcome, ensure, ensure_stored};
+use crate::expect::{Outcome, ensure, ensure_stored, ensure_value};
+use crate::multi::ensure_multi;
 use crate::setup::Setup;
+use crate::store::ensure_lent;
 
 /// The lifetime of values that must expire. Some stores round it up to seconds.
 const SHORT: Duration = Duration::from_millis(100);
@@ -17,12 +19,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The lifetime of values that must not expire during a case.
 const LONG: Duration = Duration::from_secs(3600);
 
-fn kept_for(lifetime: Duration) -> StoreOptions {
+pub(crate) fn kept_for(lifetime: Duration) -> StoreOptions {
     StoreOptions::new().with_keep_for(lifetime)
 }
 
 /// Waits until the store has dropped the value of `key`.
-fn ensure_expires(backend: &dyn CacheBackend, key: &str) -> Outcome {
+pub(crate) fn ensure_expires(backend: &dyn CacheBackend, key: &str) -> Outcome {
     let begun = Instant::now();
     while backend.get(key)?.is_some() {
         ensure(begun.elapsed() < LONGEST_WAIT, || {
@@ -32,7 +34,9 @@ fn ensure_expires(backend: &dyn CacheBackend, key: &str) -> Outcome {
         })?;
         thread::sleep(Duration::from_millis(10));
     }
-    Ok(())
+    // An expired value is gone in each form of a read.
+    ensure_multi(backend, &[(key, None)])?;
+    ensure_lent(backend, key, None)
 }
 
 /// The store drops a value after its own lifetime, and no other value.
@@ -57,10 +61,50 @@ pub fn each_value_expires_after_its_own_lifetime(setup: &Setup) -> Outcome {
     [longer, endless, prolonged, freed].into_iter().try_for_each(|key| ensure_stored(&*backend, key, &value))
 }
 
-/// A lifetime that is longer than the store can express is as good as none.
-pub fn longest_lifetime_is_accepted(setup: &Setup) -> Outcome {
-    let (backend, key) = (setup.backend()?, setup.fresh_key());
+/// A value is not dropped before its lifetime has passed. A store that counts whole seconds rounds up.
+pub fn value_is_kept_for_its_whole_lifetime(setup: &Setup) -> Outcome {
+    let (backend, keys) = (setup.backend()?, setup.fresh_keys(3));
     let value = setup.value(&*backend, b"x");
-    backend.set(&key, value.clone(), &kept_for(Duration::MAX))?;
-    ensure_stored(&*backend, &key, &value)
+    let lifetimes = [400, 999, 1900].map(Duration::from_millis);
+    let begun = Instant::now();
+    let entries = keys.iter().zip(lifetimes);
+    for (number, (key, lifetime)) in entries.clone().enumerate() {
+        let entry = Entry::new(key, value.clone()).with_options(kept_for(lifetime));
+        match number % 2 {
+            0 => backend.set(key, value.clone(), &entry.options)?,
+            _ => backend.set_multi(vec![entry])?,
+        }
+    }
+    for (key, lifetime) in entries {
+        loop {
+            let found = backend.get(key)?;
+            // The lifetime began later than that.
+            let passed = begun.elapsed();
+            if passed >= lifetime {
+                break;
+            }
+            let asked = format!("get of key {key:?}, {passed:?} after it was stored for {lifetime:?},");
+            ensure_value(&asked, found.as_ref(), Some(&value))?;
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
+}
+
+/// Long lifetimes are kept. One that is longer than the store can express is as good as none.
+///
+/// memcached takes more than 30 days for a date. Some stores have no dates after January 2038.
+pub fn longest_lifetime_is_accepted(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let value = setup.value(&*backend, b"x");
+    let days =
+        [30, 31, 400, 20 * 365, 100 * 365, 10_000 * 365].map(|days| Duration::from_secs(days * 86_400));
+    let seconds = [u64::from(u32::MAX) + 1, i64::MAX as u64, u64::MAX].map(Duration::from_secs);
+    for lifetime in days.into_iter().chain(seconds).chain([Duration::MAX]) {
+        let key = setup.fresh_key();
+        backend.set(&key, value.clone(), &kept_for(lifetime))?;
+        let asked = format!("get of key {key:?}, which was stored for {lifetime:?},");
+        ensure_value(&asked, backend.get(&key)?.as_ref(), Some(&value))?;
+    }
+    Ok(())
 }

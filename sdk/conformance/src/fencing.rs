@@ -8,20 +8,24 @@ use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored};
 use crate::setup::Setup;
 
 /// Acquires a mutex for `key`.
-fn acquired(setup: &Setup, backend: &dyn CacheBackend, key: &str) -> Result<Arc<dyn CacheMutex>, Stop> {
+pub(crate) fn acquired(
+    setup: &Setup,
+    backend: &dyn CacheBackend,
+    key: &str,
+) -> Result<Arc<dyn CacheMutex>, Stop> {
     let mutex = setup.mutex(backend, key)?;
     ensure(mutex.try_acquire()?, || format!("expected the new mutex of {key:?} to be acquired, it is held"))?;
     Ok(mutex)
 }
 
 /// Returns store options with the fence of `mutex`, which is held.
-fn fenced(mutex: &dyn CacheMutex) -> Result<StoreOptions, Stop> {
+pub(crate) fn fenced(mutex: &dyn CacheMutex) -> Result<StoreOptions, Stop> {
     let fence =
         mutex.fence().ok_or_else(|| Stop::failed("expected a held mutex to have a fence, got none"))?;
     Ok(StoreOptions::new().with_fence(fence))
 }
 
-fn ensure_fenced(stored: Result<(), dogpile_sdk::BackendError>) -> Outcome {
+pub(crate) fn ensure_fenced(stored: Result<(), dogpile_sdk::BackendError>) -> Outcome {
     match stored {
         Err(error) if error.kind() == ErrorKind::Fenced => Ok(()),
         Err(error) => {

@@ -39,11 +39,14 @@ pub enum Level {
     Asynchronous,
     /// Calls end in time while the store does not reply, and succeed afterwards. Claimed with [`Setup::freezable`].
     Frozen,
+    /// A proxy passes on failures, mutexes, and the keys under which its store keeps values. Claimed with
+    /// [`Setup::proxy`].
+    Proxy,
 }
 
 impl Level {
     /// All levels, in the order in which they are reported.
-    pub const ALL: [Level; 14] = [
+    pub const ALL: [Level; 15] = [
         Level::Store,
         Level::Multi,
         Level::Metadata,
@@ -58,6 +61,7 @@ impl Level {
         Level::Containment,
         Level::Asynchronous,
         Level::Frozen,
+        Level::Proxy,
     ];
 
     /// Returns the name of the level in reports and in the names of tests.
@@ -77,6 +81,7 @@ impl Level {
             Level::Containment => "containment",
             Level::Asynchronous => "asynchronous",
             Level::Frozen => "frozen",
+            Level::Proxy => "proxy",
         }
     }
 
@@ -97,6 +102,7 @@ impl Level {
             Level::Containment => "no call panics, not even inside an async runtime",
             Level::Asynchronous => "asynchronous calls do what the blocking ones do",
             Level::Frozen => "calls end in time while the store does not reply",
+            Level::Proxy => "failures, mutexes, and keys of the store are passed on",
         }
     }
 
@@ -112,6 +118,7 @@ impl Level {
             Level::Expiry => claimed(setup.backend()?.capabilities().native_expiry, "native expiry"),
             Level::Fencing => claimed(setup.backend()?.capabilities().fencing, "fencing"),
             Level::Frozen => setup.freezer().map(drop),
+            Level::Proxy => setup.build_proxy().map(drop),
             Level::Asynchronous => match setup.backend()?.operations() {
                 Some(_) => Ok(()),
                 None => Err(Stop::skipped("the backend has no asynchronous calls")),

@@ -58,24 +58,27 @@
 //! ignored, with the reason.
 //!
 //! The store may be shared and need not be empty, because each case uses new keys. The values are left behind. The
-//! store needs room for a thousand small values and three of 1 MiB.
+//! store needs room for a thousand small values, three of 1 MiB, and a few of 2 MiB, or of the limit that it reports.
 
 #![forbid(unsafe_code)]
 
 pub mod asynchronous;
 pub mod asynchronous_mutex;
+pub mod asynchronous_options;
 pub mod bad_input;
 pub mod capabilities;
 pub mod concurrency;
 pub mod containment;
 pub mod expiry;
 pub mod fencing;
+pub mod forms;
 pub mod frozen;
 pub mod lease;
 pub mod lease_store;
 pub mod metadata;
 pub mod multi;
 pub mod mutex;
+pub mod proxied;
 pub mod store;
 
 mod begun;

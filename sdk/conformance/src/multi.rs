@@ -212,7 +212,7 @@ pub(crate) fn ensure_all(backend: &dyn CacheBackend, entries: &[(String, CachedV
     ensure_multi(backend, &expected)
 }
 
-fn ensure_multi(backend: &dyn CacheBackend, expected: &[(&str, Option<&CachedValue>)]) -> Outcome {
+pub(crate) fn ensure_multi(backend: &dyn CacheBackend, expected: &[(&str, Option<&CachedValue>)]) -> Outcome {
     let keys: Vec<&str> = expected.iter().map(|(key, _)| *key).collect();
     let found = backend.get_multi(&keys)?;
     ensure(found.len() == keys.len(), || {

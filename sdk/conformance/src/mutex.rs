@@ -233,6 +233,60 @@ pub fn releasing_a_mutex_that_is_not_held_fails(setup: &Setup) -> Outcome {
     release(&*mutex)
 }
 
+/// Of two mutexes for one key, only the one that acquired it can release it.
+///
+/// A creator whose lock was lost would otherwise free the lock of the next one.
+pub fn only_its_holder_releases_a_mutex(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (holder, twin) = (setup.mutex(&*backend, &key)?, setup.mutex(&*backend, &key)?);
+    acquire(&*holder, "a free mutex")?;
+    not_held(&*twin, "of a mutex that its twin holds")?;
+    locked(&*holder, true, "after its twin tried to release it")?;
+    try_acquire(&*twin, false, "after a release that failed")?;
+    release(&*holder)?;
+    try_acquire(&*twin, true, "after its twin's release")?;
+    not_held(&*holder, "of a mutex that its twin acquired since")?;
+    locked(&*twin, true, "after its former holder tried to release it")?;
+    release(&*twin)
+}
+
+/// A mutex works on after its backend was dropped.
+pub fn mutex_outlives_its_backend(setup: &Setup) -> Outcome {
+    let backend = setup.backend()?;
+    let mutex = setup.mutex(&*backend, &setup.fresh_key())?;
+    acquire(&*mutex, "a free mutex")?;
+    drop(backend);
+    locked(&*mutex, true, "after its backend was dropped")?;
+    release(&*mutex)?;
+    try_acquire(&*mutex, true, "after its backend was dropped")?;
+    release(&*mutex)
+}
+
+/// A key that is named like a lock has a value of its own. It neither frees the mutex nor holds it.
+///
+/// A store that keeps locks beside values declares the names of locks with
+/// [`with_reserved_prefix`](dogpile_sdk::Capabilities::with_reserved_prefix).
+pub fn keys_named_like_locks_leave_the_mutex_alone(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (mutex, capabilities) = (setup.mutex(&*backend, &key)?, backend.capabilities());
+    let before =
+        ["_lock", "_lock:", "lock", "lock:", "lock-", "locks:", "mutex:"].map(|mark| format!("{mark}{key}"));
+    let after = ["_lock", ":lock", ".lock", "-lock", ":mutex"].map(|mark| format!("{key}{mark}"));
+    let names = before.into_iter().chain(after);
+    for name in names.filter(|name| capabilities.admits_key(name) && !capabilities.reserves_key(name)) {
+        let value = setup.value(&*backend, b"x");
+        backend.set(&name, value.clone(), &StoreOptions::new())?;
+        locked(&*mutex, false, &format!("after key {name:?} was set"))?;
+        acquire(&*mutex, "a free mutex")?;
+        ensure_stored(&*backend, &name, &value)?;
+        backend.delete(&name)?;
+        locked(&*mutex, true, &format!("after key {name:?} was deleted"))?;
+        release(&*mutex)?;
+        ensure_absent(&*backend, &name)?;
+    }
+    Ok(())
+}
+
 /// The mutex of a key and its value are stored in different places.
 pub fn mutex_leaves_the_value_alone(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());

@@ -3,6 +3,7 @@
 mod asynchronous;
 mod mutex;
 mod store;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,8 @@ use dogpile_sdk::{
 use self::asynchronous::Calls;
 use self::mutex::KeyMutex;
 use self::store::Store;
+
+pub(crate) use self::watched::{FAILURE, Watched};
 
 /// A store in memory with every feature that a proxy may hide or break.
 ///

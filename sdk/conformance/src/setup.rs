@@ -16,6 +16,7 @@ use crate::reference::Reference;
 use crate::value::value_for;
 
 type Build = dyn Fn() -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
+type BuildProxy = dyn Fn(Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError> + Send + Sync;
 type BuildStore = dyn Fn() -> Result<Arc<dyn LeaseStore>, BackendError> + Send + Sync;
 
 /// One configuration of a backend, on which all cases run. Cloning it is cheap.
@@ -23,6 +24,8 @@ type BuildStore = dyn Fn() -> Result<Arc<dyn LeaseStore>, BackendError> + Send +
 pub struct Setup {
     name: String,
     build: Arc<Build>,
+    /// Builds the proxy around another store, if the setup is of a proxy.
+    proxy: Option<Arc<BuildProxy>>,
     ignored: Option<String>,
     time_limit: Duration,
     lease: Option<Lease>,
@@ -42,6 +45,7 @@ impl Setup {
         Setup {
             name: name.into(),
             build: Arc::new(build),
+            proxy: None,
             ignored: None,
             time_limit: Duration::from_secs(60),
             lease: None,
@@ -54,7 +58,8 @@ impl Setup {
     /// Creates a setup of a proxy around a [`Reference`], a store that has every feature.
     ///
     /// `build` wraps the proxy around the backend that it is given. Most faults of proxies are features that they hide or
-    /// forget, such as a form of a call, a mutex, or the options of a store.
+    /// forget, such as a form of a call, a mutex, or the options of a store. The level `proxy` also wraps it around a
+    /// store that fails.
     pub fn proxy(
         name: impl Into<String>,
         build: impl Fn(Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, BackendError>
@@ -62,7 +67,10 @@ impl Setup {
         + Sync
         + 'static,
     ) -> Self {
-        Setup::new(name, move || build(Arc::new(Reference::new())))
+        let proxy: Arc<BuildProxy> = Arc::new(build);
+        let build = Arc::clone(&proxy);
+        let setup = Setup::new(name, move || build(Arc::new(Reference::new())));
+        Setup { proxy: Some(proxy), ..setup }
     }
 
     /// Shows the cases as ignored for the reason `why`, for example a missing server.
@@ -169,6 +177,17 @@ impl Setup {
         (self.build)().map_err(|error| self.not_built("backend", &error))
     }
 
+    /// Builds the proxy around `store`.
+    pub(crate) fn proxy_around(&self, store: Arc<dyn CacheBackend>) -> Result<Arc<dyn CacheBackend>, Stop> {
+        (self.build_proxy()?)(store).map_err(|error| self.not_built("proxy", &error))
+    }
+
+    /// Returns the function that builds the proxy.
+    pub(crate) fn build_proxy(&self) -> Result<&BuildProxy, Stop> {
+        let proxy = self.proxy.as_deref();
+        proxy.ok_or_else(|| Stop::skipped("the setup is not of a proxy (`Setup::proxy`)"))
+    }
+
     /// Builds a lease store.
     pub(crate) fn lease_store(&self) -> Result<Arc<dyn LeaseStore>, Stop> {
         let build = self.lease_store.as_ref();
@@ -225,7 +244,8 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { name, build: _, ignored, time_limit, lease, lease_store, freezer, recovery } = self;
+        let Setup { name, build: _, proxy: _, ignored, time_limit, lease, lease_store, freezer, recovery } =
+            self;
         let mut shown = f.debug_struct("Setup");
         shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit);
         shown.field("lease", lease).field("lease_store", &lease_store.is_some());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dogpile_sdk::{Bytes, CacheBackend, CachedValue, Payload, StoreOptions};
 
-use crate::expect::{Outcome, Stop, ensure_absent, ensure_stored};
+use crate::expect::{Outcome, Stop, ensure, ensure_absent, ensure_stored, ensure_value, shortened};
 use crate::setup::Setup;
 
 /// More bytes than the envelope around a payload takes.
@@ -98,6 +98,46 @@ pub fn payload_of_1_mib_is_kept_whole(setup: &Setup) -> Outcome {
     keeps_large(setup, 1 << 20)
 }
 
+/// A payload of a little more than 2 MiB comes back whole. The case is skipped if the value limit is lower.
+pub fn payload_of_more_than_2_mib_is_kept_whole(setup: &Setup) -> Outcome {
+    keeps_large(setup, (2 << 20) + 1)
+}
+
+/// `get_with` lends the value that `get` returns, once. A region makes this call for each hit.
+pub fn lent_value_is_the_stored_one(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    ensure_lent(&*backend, &key, None)?;
+    let mut value = setup.value(&*backend, b"first");
+    value.metadata.version = 3;
+    for value in [value, setup.value(&*backend, b""), setup.value(&*backend, &[7; 5000])] {
+        backend.set(&key, value.clone(), &StoreOptions::new())?;
+        ensure_lent(&*backend, &key, Some(&value))?;
+        ensure_stored(&*backend, &key, &value)?;
+    }
+    backend.delete(&key)?;
+    ensure_lent(&*backend, &key, None)
+}
+
+/// The visitor of `get_with` may call the backend again, also for the same key.
+pub fn visitor_may_call_the_backend(setup: &Setup) -> Outcome {
+    let (backend, key) = (setup.backend()?, setup.fresh_key());
+    let (old, new) = (setup.value(&*backend, b"old"), setup.value(&*backend, b"new"));
+    backend.set(&key, old.clone(), &StoreOptions::new())?;
+    let mut visited =
+        Err(Stop::failed("expected get_with of a stored value to call its visitor, it did not"));
+    backend.get_with(&key, &mut |lent| {
+        visited = (|| {
+            ensure_value("get of a key that get_with lends", backend.get(&key)?.as_ref(), Some(&old))?;
+            backend.set(&key, new.clone(), &StoreOptions::new())?;
+            ensure_value("get of a key that get_with lends", backend.get(&key)?.as_ref(), Some(&new))?;
+            ensure_value("get_with, while its key is set,", Some(lent), Some(&old))?;
+            Ok(backend.delete(&key)?)
+        })();
+    })?;
+    visited?;
+    ensure_absent(&*backend, &key)
+}
+
 /// A backend that stores objects also stores bytes, because its region may have a serializer.
 ///
 /// Behavior: `memory-with-serializer`
@@ -115,15 +155,13 @@ pub fn object_store_keeps_bytes(setup: &Setup) -> Outcome {
 /// Keys that differ only in case or at their end are different keys.
 pub fn similar_keys_are_distinct(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    let suffixes = ["a", "A", "aa", "", "a0", "a-", "a_", "a.", "a:", "a/", "a%", "a\\", "a*", "a|"];
-    keep_apart(setup, &*backend, suffixes.map(|suffix| format!("{key}{suffix}")).into())
+    keep_apart(setup, &*backend, similar(&key))
 }
 
 /// Keys are Unicode strings and are not normalized.
 pub fn non_ascii_keys_are_distinct(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
-    let suffixes = ["\u{e9}", "e\u{301}", "\u{c9}", "e", "\u{65e5}\u{672c}", "\u{1f415}", "\u{df}", "ss"];
-    keep_apart(setup, &*backend, suffixes.map(|suffix| format!("{key}{suffix}")).into())
+    keep_apart(setup, &*backend, non_ascii(&key))
 }
 
 /// An equal string at another address is the same key.
@@ -168,6 +206,36 @@ pub fn closed_backend_stays_usable(setup: &Setup) -> Outcome {
     backend.close()?;
     ensure_stored(&*backend, &key, &value)?;
     Ok(backend.health()?)
+}
+
+/// Returns keys that differ from `key` only at their ends, or in case.
+pub(crate) fn similar(key: &str) -> Vec<String> {
+    let suffixes =
+        ["a", "A", "aa", "", "a0", "a-", "a_", "a.", "a:", "a/", "a%", "a\\", "a*", "a|", " ", "a "];
+    let prefixes = [" ", "a", "-", "0", "/", "./"];
+    let with_suffix = suffixes.map(|suffix| format!("{key}{suffix}"));
+    with_suffix.into_iter().chain(prefixes.map(|prefix| format!("{prefix}{key}"))).collect()
+}
+
+/// Returns keys that some stores consider equal, or do not tell from each other.
+pub(crate) fn non_ascii(key: &str) -> Vec<String> {
+    let suffixes =
+        ["\u{e9}", "e\u{301}", "\u{c9}", "e", "\u{65e5}\u{672c}", "\u{1f415}", "\u{1f408}", "\u{df}", "ss"];
+    suffixes.map(|suffix| format!("{key}{suffix}")).into()
+}
+
+/// Fails unless `get_with` lends `expected` once, or returns false if there is none.
+pub(crate) fn ensure_lent(backend: &dyn CacheBackend, key: &str, expected: Option<&CachedValue>) -> Outcome {
+    let mut lent = Vec::new();
+    let found = backend.get_with(key, &mut |value| lent.push(value.clone()))?;
+    let asked = format!("get_with of key {}", shortened(key));
+    ensure(lent.len() <= 1, || {
+        format!("expected {asked} to call its visitor once, it did {} times", lent.len())
+    })?;
+    ensure_value(&asked, lent.first(), expected)?;
+    ensure(found == expected.is_some(), || {
+        format!("expected {asked} to return {}, got {found}", expected.is_some())
+    })
 }
 
 fn keeps(setup: &Setup, bytes: &[u8]) -> Outcome {

@@ -49,6 +49,9 @@ const CASES: &[Case] = list! {
         bars_and_line_ends_in_a_payload_are_kept,
         payload_of_64_kib_and_a_byte_is_kept_whole,
         payload_of_1_mib_is_kept_whole,
+        payload_of_more_than_2_mib_is_kept_whole,
+        lent_value_is_the_stored_one,
+        visitor_may_call_the_backend,
         object_store_keeps_bytes,
         similar_keys_are_distinct,
         non_ascii_keys_are_distinct,
@@ -74,6 +77,11 @@ const CASES: &[Case] = list! {
         repeated_keys_are_deleted,
         large_values_pass_between_single_and_multi_calls,
     }
+    Multi: forms {
+        each_form_of_a_read_sees_each_form_of_a_write,
+        empty_payloads_pass_between_single_and_multi_calls,
+        similar_keys_are_distinct_in_multi_calls,
+    }
     Metadata: metadata {
         creation_time_keeps_every_bit,
         version_is_kept,
@@ -94,6 +102,9 @@ const CASES: &[Case] = list! {
         mutex_may_be_released_by_another_thread,
         waiting_thread_acquires_released_mutex,
         releasing_a_mutex_that_is_not_held_fails,
+        only_its_holder_releases_a_mutex,
+        mutex_outlives_its_backend,
+        keys_named_like_locks_leave_the_mutex_alone,
         mutex_leaves_the_value_alone,
     }
     Lease: lease {
@@ -119,6 +130,7 @@ const CASES: &[Case] = list! {
     }
     Expiry: expiry {
         each_value_expires_after_its_own_lifetime,
+        value_is_kept_for_its_whole_lifetime,
         longest_lifetime_is_accepted,
     }
     Fencing: fencing {
@@ -132,6 +144,9 @@ const CASES: &[Case] = list! {
         longest_admitted_key_is_kept,
         unusual_admitted_keys_are_kept,
         oversized_value_is_never_truncated,
+        largest_admitted_value_is_kept,
+        capabilities_never_change,
+        backends_of_one_scope_share_their_store,
     }
     BadInput: bad_input {
         empty_key_is_refused_or_kept,
@@ -140,6 +155,7 @@ const CASES: &[Case] = list! {
         unadmitted_key_is_refused_or_kept,
         unadmitted_key_has_no_value,
         unadmitted_key_does_not_affect_other_keys,
+        refused_value_does_not_hide_the_others,
         invalid_creation_time_is_refused_or_kept,
         mutex_of_unadmitted_key_is_refused_or_works,
     }
@@ -157,6 +173,7 @@ const CASES: &[Case] = list! {
         deleting_never_panics,
         mutex_calls_never_panic,
         key_mangler_never_panics,
+        panic_of_a_visitor_passes_the_backend,
         value_that_panics_on_drop_does_no_harm,
         panicking_thread_leaves_backend_usable,
         calls_work_inside_an_async_runtime,
@@ -177,7 +194,14 @@ const CASES: &[Case] = list! {
         canceling_one_call_leaves_others_alone,
         cancellation_after_the_outcome_changes_nothing,
         dropping_the_backend_ends_calls_in_flight,
+        begun_calls_work_inside_an_async_runtime,
         begun_calls_never_panic,
+    }
+    Asynchronous: asynchronous_options {
+        begun_sets_pass_on_lifetimes,
+        begun_sets_pass_on_fences,
+        begun_acquisition_has_a_fence,
+        begun_calls_keep_metadata,
     }
     Asynchronous: asynchronous_mutex {
         begun_mutex_calls_agree_with_blocking_ones,
@@ -185,6 +209,7 @@ const CASES: &[Case] = list! {
         begun_acquire_until_waits_without_its_caller,
         begun_acquire_until_gives_up_at_its_deadline,
         begun_acquire_until_past_deadline_tries_once,
+        waits_for_a_mutex_leave_other_calls_alone,
         canceled_wait_does_not_keep_the_mutex,
         canceled_attempt_does_not_keep_the_mutex,
     }
@@ -197,6 +222,13 @@ const CASES: &[Case] = list! {
         begun_calls_to_a_frozen_store_complete_in_time,
         first_calls_after_a_thaw_succeed,
         mutex_works_after_a_thaw,
+    }
+    Proxy: proxied {
+        failures_of_the_store_are_passed_on,
+        failures_of_mutexes_are_passed_on,
+        failures_of_begun_calls_are_passed_on,
+        store_key_is_the_key_of_the_value,
+        mutex_is_that_of_the_store_key,
     }
 };
 
@@ -361,18 +393,21 @@ mod tests {
         let sources = [
             include_str!("asynchronous.rs"),
             include_str!("asynchronous_mutex.rs"),
+            include_str!("asynchronous_options.rs"),
             include_str!("bad_input.rs"),
             include_str!("capabilities.rs"),
             include_str!("concurrency.rs"),
             include_str!("containment.rs"),
             include_str!("expiry.rs"),
             include_str!("fencing.rs"),
+            include_str!("forms.rs"),
             include_str!("frozen.rs"),
             include_str!("lease.rs"),
             include_str!("lease_store.rs"),
             include_str!("metadata.rs"),
             include_str!("multi.rs"),
             include_str!("mutex.rs"),
+            include_str!("proxied.rs"),
             include_str!("store.rs"),
         ];
         let written: usize = sources.map(|source| source.matches("\npub fn ").count()).iter().sum();

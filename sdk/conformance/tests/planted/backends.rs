@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -232,7 +232,8 @@ impl CacheBackend for Planted {
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
         let key = if self.bug == HasOneMutexForAllKeys { "all" } else { key };
-        Some(Arc::new(KeyMutex { bug: self.bug, key: key.to_owned(), held: Arc::clone(&self.held) }))
+        let (key, held) = (key.to_owned(), Arc::clone(&self.held));
+        Some(Arc::new(KeyMutex { bug: self.bug, key, held, is_ours: AtomicBool::new(false) }))
     }
 
     fn key_mangler(&self) -> Option<KeyMangler> {
@@ -266,6 +267,8 @@ struct KeyMutex {
     bug: Bug,
     key: String,
     held: Arc<Held>,
+    /// Whether this object holds the mutex.
+    is_ours: AtomicBool,
 }
 
 /// Unlocks a key when it is dropped.
@@ -305,6 +308,7 @@ impl CacheMutex for KeyMutex {
             keys = self.held.released.wait_timeout(keys, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         keys.insert(self.key.clone());
+        self.is_ours.store(true, Ordering::Relaxed);
         if self.bug == EndsItsLocksWithTheirThread {
             let guard = EndsWithItsThread(Arc::clone(&self.held), self.key.clone());
             OF_THIS_THREAD.with_borrow_mut(|guards| guards.push(guard));
@@ -314,7 +318,7 @@ impl CacheMutex for KeyMutex {
 
     fn release(&self) -> Result<(), BackendError> {
         let mut keys = self.held.keys();
-        if !keys.remove(&self.key) {
+        if !self.is_ours.swap(false, Ordering::Relaxed) || !keys.remove(&self.key) {
             return Err(BackendError::new(ErrorKind::NotHeld, "not held"));
         }
         if self.bug == UnlocksAnothersKey {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dogpile_conformance::{Level, Reference, Setup, report};
 use dogpile_sdk::{
-    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, Payload, ProxyBackend,
-    StoreOptions, ValueProxy, proxy, value_proxy,
+    BackendError, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, ErrorKind, Payload,
+    ProxyBackend, StoreOptions, ValueProxy, proxy, value_proxy,
 };
 
 use super::search::{Found, Search};
@@ -22,6 +22,13 @@ enum Bug {
     DropsStoreOptionsOfSetMulti,
     KeepsTheKeyLimit,
     SharesOneMutex,
+    TakesFailedReadsForMisses,
+    TakesFailedReadsOfManyForMisses,
+    IgnoresFailedWrites,
+    HidesMutexes,
+    ForgetsToRenameInStoreKey,
+    ForgetsToRenameInGetMutex,
+    ReportsHealthByItself,
 }
 
 use Bug::*;
@@ -30,7 +37,17 @@ use Bug::*;
 const FOUND: &[Found<Bug>] = &[
     (ForgetsGetMulti, &["large_values_pass_between_single_and_multi_calls"], ""),
     (ForgetsSetMulti, &["large_values_pass_between_single_and_multi_calls"], ""),
-    (ForgetsDeleteMulti, &["deleting_together_skips_absent_keys", "repeated_keys_are_deleted"], ""),
+    (
+        ForgetsDeleteMulti,
+        &[
+            "deleting_together_skips_absent_keys",
+            "repeated_keys_are_deleted",
+            "each_form_of_a_read_sees_each_form_of_a_write",
+            "similar_keys_are_distinct_in_multi_calls",
+            "unadmitted_key_does_not_affect_other_keys",
+        ],
+        "",
+    ),
     (
         DropsStoreOptions,
         &[
@@ -54,9 +71,26 @@ const FOUND: &[Found<Bug>] = &[
             "value_is_stored_while_its_mutex_is_held",
             "late_value_does_not_replace_the_next_holders",
             "values_stored_together_are_fenced_separately",
+            "mutex_is_that_of_the_store_key",
         ],
         "",
     ),
+    (TakesFailedReadsForMisses, &["failures_of_the_store_are_passed_on"], ""),
+    (TakesFailedReadsOfManyForMisses, &["failures_of_the_store_are_passed_on"], ""),
+    (IgnoresFailedWrites, &["failures_of_the_store_are_passed_on"], ""),
+    (HidesMutexes, &["failures_of_mutexes_are_passed_on", "mutex_is_that_of_the_store_key"], ""),
+    (ForgetsToRenameInStoreKey, &["store_key_is_the_key_of_the_value", "mutex_is_that_of_the_store_key"], ""),
+    (
+        ForgetsToRenameInGetMutex,
+        &[
+            "value_is_stored_while_its_mutex_is_held",
+            "late_value_does_not_replace_the_next_holders",
+            "values_stored_together_are_fenced_separately",
+            "mutex_is_that_of_the_store_key",
+        ],
+        "",
+    ),
+    (ReportsHealthByItself, &["failures_of_the_store_are_passed_on"], ""),
 ];
 
 /// The prefix that the proxy adds to keys.
@@ -87,6 +121,10 @@ fn prefixed(key: &str) -> String {
     format!("{PREFIX}{key}")
 }
 
+fn is_outage(error: &BackendError) -> bool {
+    error.kind() == ErrorKind::Unavailable
+}
+
 /// Inverts each byte of a large value. This stands for a compression: it must be undone.
 fn converted(value: CachedValue) -> CachedValue {
     let inverted = match &value.payload {
@@ -102,11 +140,17 @@ impl ProxyBackend for Planted {
     }
 
     fn get(&self, key: &str) -> Result<Option<CachedValue>, BackendError> {
-        Ok(self.proxied.get(&prefixed(key))?.map(converted))
+        match self.proxied.get(&prefixed(key)) {
+            Err(error) if self.bug == TakesFailedReadsForMisses && is_outage(&error) => Ok(None),
+            found => Ok(found?.map(converted)),
+        }
     }
 
     fn set(&self, key: &str, value: CachedValue, options: &StoreOptions) -> Result<(), BackendError> {
-        self.proxied.set(&prefixed(key), converted(value), &self.options(options, false))
+        match self.proxied.set(&prefixed(key), converted(value), &self.options(options, false)) {
+            Err(error) if self.bug == IgnoresFailedWrites && is_outage(&error) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     fn delete(&self, key: &str) -> Result<(), BackendError> {
@@ -115,7 +159,12 @@ impl ProxyBackend for Planted {
 
     fn get_multi(&self, keys: &[&str]) -> Result<Vec<Option<CachedValue>>, BackendError> {
         let keys: Vec<String> = keys.iter().map(|key| prefixed(key)).collect();
-        let found = self.proxied.get_multi(&keys.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let found = match self.proxied.get_multi(&keys.iter().map(String::as_str).collect::<Vec<_>>()) {
+            Err(error) if self.bug == TakesFailedReadsOfManyForMisses && is_outage(&error) => {
+                vec![None; keys.len()]
+            }
+            found => found?,
+        };
         if self.bug == ForgetsGetMulti {
             return Ok(found);
         }
@@ -138,11 +187,20 @@ impl ProxyBackend for Planted {
     }
 
     fn get_mutex(&self, key: &str) -> Option<Arc<dyn CacheMutex>> {
-        self.proxied.get_mutex(&if self.bug == SharesOneMutex { PREFIX.to_owned() } else { prefixed(key) })
+        match self.bug {
+            HidesMutexes => None,
+            SharesOneMutex => self.proxied.get_mutex(PREFIX),
+            ForgetsToRenameInGetMutex => self.proxied.get_mutex(key),
+            _ => self.proxied.get_mutex(&prefixed(key)),
+        }
     }
 
     fn store_key<'k>(&self, key: &'k str) -> Cow<'k, str> {
-        Cow::Owned(prefixed(key))
+        if self.bug == ForgetsToRenameInStoreKey { Cow::Borrowed(key) } else { Cow::Owned(prefixed(key)) }
+    }
+
+    fn health(&self) -> Result<(), BackendError> {
+        if self.bug == ReportsHealthByItself { Ok(()) } else { self.proxied.health() }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -161,7 +219,7 @@ fn reference_store_passes_every_level() {
     assert!(report.passed(), "{report}");
     let claimed: Vec<Level> =
         report.levels.iter().filter(|level| level.passed() > 0).map(|level| level.level).collect();
-    let unclaimed = [Level::Lease, Level::LeaseStore, Level::Frozen];
+    let unclaimed = [Level::Lease, Level::LeaseStore, Level::Frozen, Level::Proxy];
     assert_eq!(
         claimed,
         Level::ALL.into_iter().filter(|level| !unclaimed.contains(level)).collect::<Vec<_>>()
@@ -172,7 +230,7 @@ fn reference_store_passes_every_level() {
 fn proxy_without_a_bug_passes_every_level() {
     let report = report(&setup(Nothing));
     assert!(report.passed(), "{report}");
-    for level in [Level::Mutex, Level::Expiry, Level::Fencing, Level::Capabilities] {
+    for level in [Level::Mutex, Level::Expiry, Level::Fencing, Level::Capabilities, Level::Proxy] {
         let found = report.levels.iter().find(|found| found.level == level).unwrap();
         assert!(found.passed() > 0, "{report}");
     }
@@ -203,6 +261,6 @@ fn value_proxy_passes_every_level() {
 
 #[test]
 fn planted_bug_is_found_by_its_cases_alone() {
-    let search = Search { setup, in_all_levels: true, by_these_alone: true, side_by_side: false };
+    let search = Search { setup, in_all_levels: true, by_these_alone: true, side_by_side: true };
     search.finds(FOUND);
 }
