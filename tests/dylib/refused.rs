@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dogpile::registry::Manifest;
 use dogpile_tests::libraries::{Variant, library};
 use tempfile::{TempDir, tempdir};
 
-use super::{MEMORY, loaded, refusal};
+use super::{MEMORY, loaded, refusal, told};
 
 /// Returns a copy of the memory plugin's library, changed by `change`.
 fn changed(change: impl FnOnce(&mut Vec<u8>)) -> (TempDir, PathBuf) {
@@ -46,6 +47,19 @@ fn text_file_is_refused() {
     let path = folder.path().join("libtext.so");
     fs::write(&path, "INPUT(-lc)\n").unwrap();
     assert!(refusal(&path).contains("not a library"));
+}
+
+/// A manifest is text and could not name the file.
+#[test]
+#[cfg(unix)]
+fn library_whose_name_is_not_text_has_no_manifest() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempdir().unwrap();
+    let path = folder.path().join(std::ffi::OsStr::from_bytes(b"lib\xff.so"));
+    fs::copy(library("acme-dogpile-dylib"), &path).unwrap();
+    let reason = told(&Manifest::describe(&path).unwrap_err());
+    assert!(reason.contains("the file name is not valid UTF-8"), "{reason}");
 }
 
 #[test]

@@ -26,7 +26,8 @@ use super::name::check_name;
 /// "libacme_dogpile.so" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 /// ```
 ///
-/// A name may end in `*`, which matches any rest. The key of a pin is the file name of the library, or its whole path.
+/// A name may end in `*`, which matches any rest. The key of a pin is the file name of the library, or its whole path. If
+/// the library is a symbolic link, both the link and the file to which it leads can be named. A whole path goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     pub(crate) allow: Option<Vec<NamePattern>>,
@@ -66,7 +67,7 @@ impl Trust {
         Ok(self)
     }
 
-    /// Pins the library `file`, a file name or a whole path, to a hexadecimal SHA-256.
+    /// Pins the library `file`, a file name or a whole path, to a hexadecimal SHA-256. A symbolic link may be named, too.
     ///
     /// Once a library is pinned, libraries without a pin are not opened.
     ///
@@ -92,17 +93,19 @@ impl Trust {
         }
     }
 
-    /// Returns whether the library at `path` may provide the reserved `name`.
-    fn permits(&self, name: &str, path: &Path) -> bool {
+    /// Returns whether the library with these paths may provide the reserved `name`.
+    fn permits(&self, name: &str, paths: [&Path; 2]) -> bool {
         self.reserved.iter().any(|reserved| reserved.0.matches(name))
-            || matches!(self.pin_of(path), Ok(Some(_)))
+            || matches!(self.pin_of(paths), Ok(Some(_)))
     }
 
-    /// Returns the pin of the library at `path`, or `None` if no library is pinned.
-    fn pin_of(&self, path: &Path) -> Result<Option<&Pin>, NotPinned> {
-        let is_meant =
-            |file: &str| Path::new(file) == path || path.file_name().is_some_and(|name| name == file);
-        match self.pins.iter().find(|(file, _)| is_meant(file)) {
+    /// Returns the pin of the library with these paths, or `None` if no library is pinned. Both lead to one file.
+    fn pin_of(&self, paths: [&Path; 2]) -> Result<Option<&Pin>, NotPinned> {
+        let has_path = |file: &str| paths.iter().any(|path| *path == Path::new(file));
+        let has_name =
+            |file: &str| paths.iter().any(|path| path.file_name().is_some_and(|name| name == file));
+        let pin_if = |is_meant: &dyn Fn(&str) -> bool| self.pins.iter().find(|(file, _)| is_meant(file));
+        match pin_if(&has_path).or_else(|| pin_if(&has_name)) {
             Some((_, pin)) => Ok(Some(pin)),
             None if self.pins.is_empty() => Ok(None),
             None => Err(NotPinned),
@@ -215,21 +218,21 @@ impl Rules {
             return Ok(());
         }
         // The key of a pin may be the canonical path. A library that is missing is reported when it is opened.
-        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if self.0.read().iter().any(|trust| trust.permits(name, &path)) {
+        let canonical = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if self.0.read().iter().any(|trust| trust.permits(name, [path, &canonical])) {
             return Ok(());
         }
         Err(RegistryError::Reserved { name: name.to_owned(), origin: origin.clone() })
     }
 
-    /// Returns every SHA-256 that the library at the canonical `path` must have.
+    /// Returns every SHA-256 that the library at `path` must have. `canonical` is the file to which it leads.
     ///
     /// # Errors
     /// If other libraries are pinned and this one is not.
     #[cfg(feature = "plugins")]
-    pub(super) fn pins_of(&self, path: &Path) -> Result<Vec<String>, NotPinned> {
+    pub(super) fn pins_of(&self, path: &Path, canonical: &Path) -> Result<Vec<String>, NotPinned> {
         let rules = self.0.read();
-        let pins = rules.iter().filter_map(|trust| trust.pin_of(path).transpose());
+        let pins = rules.iter().filter_map(|trust| trust.pin_of([path, canonical]).transpose());
         pins.map(|pin| pin.map(|pin| pin.0.clone())).collect()
     }
 }
@@ -315,11 +318,24 @@ mod tests {
     fn pin_matches_file_name_or_path() {
         let (one, two) = ("a".repeat(64), "b".repeat(64));
         let trust = Trust::default().pin("one.so", &one).unwrap().pin("/lib/two.so", &two).unwrap();
-        let pin_of = |path| trust.pin_of(Path::new(path)).map(|pin| pin.unwrap().0.clone());
+        let pin_of = |path| trust.pin_of([Path::new(path); 2]).map(|pin| pin.unwrap().0.clone());
         assert_eq!(pin_of("/anywhere/one.so"), Ok(one));
         assert_eq!(pin_of("/lib/two.so"), Ok(two));
         assert_eq!(pin_of("/elsewhere/two.so"), Err(NotPinned));
-        assert_eq!(Trust::default().pin_of(Path::new("/lib/two.so")), Ok(None));
+        assert_eq!(Trust::default().pin_of([Path::new("/lib/two.so"); 2]), Ok(None));
+    }
+
+    #[test]
+    #[cfg(feature = "plugins")]
+    fn pin_names_a_link_or_its_target() {
+        let paths = ["/lib/acme.so", "/opt/acme.so.1"].map(Path::new);
+        for file in ["acme.so", "acme.so.1", "/lib/acme.so", "/opt/acme.so.1"] {
+            let trust = Trust::default().pin(file, &"a".repeat(64)).unwrap();
+            assert!(matches!(trust.pin_of(paths), Ok(Some(_))), "{file}");
+        }
+        let trust = Trust::default().pin("acme.so", &"a".repeat(64)).unwrap();
+        let trust = trust.pin("/opt/acme.so.1", &"b".repeat(64)).unwrap();
+        assert_eq!(trust.pin_of(paths).unwrap().unwrap().0, "b".repeat(64), "the whole path goes first");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::compiler;
-use super::library::{Opened, canonical, entries_of, open};
+use super::library::{Opened, entries_of, open};
 use super::manifest::{Manifest, ManifestEntry};
 use crate::registry::trust::Rules;
-use crate::registry::{LibraryError, RegistryError};
+use crate::registry::{LibraryError, LibraryProblem, RegistryError};
 
 /// What an opened plugin library reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +42,7 @@ impl LibraryDescription {
     pub fn read(path: impl AsRef<Path>, pin: Option<&str>) -> Result<Self, LibraryError> {
         let path = path.as_ref();
         let failed = |problem| LibraryError { path: path.to_owned(), problem };
-        let canonical = canonical(path)?;
-        let Opened { library: opened, inspected } =
-            open(&canonical, pin, &Rules::default()).map_err(failed)?;
+        let Opened { library: opened, path: canonical, inspected } = open(path, pin, &Rules::default())?;
         Ok(LibraryDescription {
             package: opened.package().to_owned(),
             version: opened.version().to_owned(),
@@ -63,8 +61,15 @@ impl Manifest {
     /// Opens the library at `path` and returns its manifest, which belongs in the library's folder.
     ///
     /// # Errors
-    /// If the library cannot be opened.
+    /// If the library cannot be opened, or its file name is not valid UTF-8.
     pub fn describe(path: &Path) -> Result<Self, RegistryError> {
+        // A manifest is text, so that it could not name the file.
+        if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+            let why = "the file name is not valid UTF-8, as a manifest is; rename the file".to_owned();
+            return Err(
+                LibraryError { path: path.to_owned(), problem: LibraryProblem::NotALibrary(why) }.into()
+            );
+        }
         let description = LibraryDescription::read(path, None)?;
         Ok(Manifest {
             name: description.package,

@@ -49,8 +49,7 @@ pub(super) fn announced(
 /// Opens the library at `path` and returns its entry points.
 pub(super) fn opened(path: &Path, rules: &Arc<Rules>) -> Result<Vec<(String, Offer)>, LibraryError> {
     let failed = |problem| LibraryError { path: path.to_owned(), problem };
-    let canonical = canonical(path)?;
-    let Opened { library: opened, .. } = open(&canonical, None, rules).map_err(failed)?;
+    let Opened { library: opened, path: canonical, .. } = open(path, None, rules)?;
     let entries = entries_of(opened).map_err(failed)?;
     let library = PluginLibrary {
         path: canonical,
@@ -63,34 +62,29 @@ pub(super) fn opened(path: &Path, rules: &Arc<Rules>) -> Result<Vec<(String, Off
     Ok(Arc::new(library).offers(&entries).collect())
 }
 
-/// Returns the canonical path of the library at `path`.
-///
-/// # Errors
-/// If there is no such file, or others can make the path lead elsewhere.
-pub(super) fn canonical(path: &Path) -> Result<PathBuf, LibraryError> {
-    let failed = |refusal| LibraryError { path: path.to_owned(), problem: inspect::refused(refusal) };
-    permission::resolve(path).map_err(failed)
-}
-
 /// A library that was opened.
 pub(super) struct Opened {
     pub(super) library: OpenLibrary,
+    /// The canonical path of the file.
+    pub(super) path: PathBuf,
     pub(super) inspected: Inspected,
 }
 
-/// Inspects and opens the library at the canonical `path`. `announced` is the SHA-256 in its manifest.
-pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryProblem> {
+/// Inspects and opens the library at `path`. `announced` is the SHA-256 in its manifest.
+pub(super) fn open(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryError> {
     let opened = open_silently(path, announced, rules)?;
-    log_opened(path, opened.library);
+    log_opened(&opened.path, opened.library);
     Ok(opened)
 }
 
 /// Does what [`open`] does, and logs nothing.
-fn open_silently(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryProblem> {
-    let pins = rules.pins_of(path).map_err(|NotPinned| LibraryProblem::NotPinned)?;
-    let inspected = inspect::read(path, announced, &pins)?;
-    let library = link(path, &inspected, !pins.is_empty())?;
-    Ok(Opened { library, inspected })
+fn open_silently(path: &Path, announced: Option<&str>, rules: &Rules) -> Result<Opened, LibraryError> {
+    let failed = |problem| LibraryError { path: path.to_owned(), problem };
+    let canonical = permission::resolve(path).map_err(|refusal| failed(inspect::refused(refusal)))?;
+    let pins = rules.pins_of(path, &canonical).map_err(|NotPinned| failed(LibraryProblem::NotPinned))?;
+    let inspected = inspect::read(&canonical, announced, &pins).map_err(failed)?;
+    let library = link(&canonical, &inspected, !pins.is_empty()).map_err(failed)?;
+    Ok(Opened { library, path: canonical, inspected })
 }
 
 fn log_opened(path: &Path, library: OpenLibrary) {
@@ -188,9 +182,7 @@ impl PluginLibrary {
             return Ok(opened);
         }
         let failed = |problem| LibraryError { path: self.path.clone(), problem };
-        let path = canonical(&self.path)?;
-        let Opened { library, .. } =
-            open_silently(&path, self.announced.as_deref(), &self.rules).map_err(failed)?;
+        let Opened { library, path, .. } = open_silently(&self.path, self.announced.as_deref(), &self.rules)?;
         let entries = entries_of(library).map_err(failed)?;
         if !entries.iter().any(|entry| entry.kind == kind && entry.name == name) {
             return Err(failed(not_inside(kind, name, &entries)));
