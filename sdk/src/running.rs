@@ -45,7 +45,7 @@ impl Running {
     }
 }
 
-/// Contains a panic of what the call has kept for its cancellation.
+/// Contains a panic in the drop of values that the call keeps for its cancellation.
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(cancel) = self.0.take() {

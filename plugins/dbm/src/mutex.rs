@@ -119,7 +119,7 @@ pub(crate) struct KeyReentrantMutex {
     locks: Arc<CreatorLocks>,
     number: usize,
     key: String,
-    /// Tells this mutex from others of the key.
+    /// Distinguishes this mutex from others of the key.
     id: u64,
 }
 

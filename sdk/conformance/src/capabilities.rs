@@ -66,7 +66,7 @@ pub fn largest_admitted_value_is_kept(setup: &Setup) -> Outcome {
     Ok(backend.delete(&key)?)
 }
 
-/// The capabilities never change. A region asks for them once.
+/// The capabilities never change. A region reads them once.
 pub fn capabilities_never_change(setup: &Setup) -> Outcome {
     let (backend, key) = (setup.backend()?, setup.fresh_key());
     let first = backend.capabilities();

@@ -217,7 +217,7 @@ pub(crate) fn similar(key: &str) -> Vec<String> {
     with_suffix.into_iter().chain(prefixes.map(|prefix| format!("{prefix}{key}"))).collect()
 }
 
-/// Returns keys that some stores consider equal, or do not tell from each other.
+/// Returns keys that some stores consider equal, or do not distinguish.
 pub(crate) fn non_ascii(key: &str) -> Vec<String> {
     let suffixes =
         ["\u{e9}", "e\u{301}", "\u{c9}", "e", "\u{65e5}\u{672c}", "\u{1f415}", "\u{1f408}", "\u{df}", "ss"];
