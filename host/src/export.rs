@@ -1,5 +1,6 @@
 //! Observers that pass events on to other crates.
 
+mod breaker_seen;
 #[cfg(feature = "metrics")]
 mod metrics_observer;
 #[cfg(feature = "opentelemetry")]

@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use dogpile::{CacheRegion, MetricsObserver, RegionConfig, metric_names};
+use dogpile::sdk::{BackendError, CacheBackend, CachedValue, ErrorKind, StoreOptions};
+use dogpile::{BreakerConfig, CacheRegion, MetricsObserver, RegionConfig, metric_names};
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 /// Keeps all metrics by their names and labels.
@@ -99,4 +101,49 @@ fn recorder_gets_all_metrics_under_their_stable_names() {
     let registered: BTreeSet<String> =
         counters.keys().chain(histograms.keys()).chain(gauges.keys()).map(name).collect();
     assert_eq!(registered, all);
+}
+
+/// A backend that is down.
+#[derive(Debug)]
+struct Down;
+
+impl CacheBackend for Down {
+    fn get(&self, _key: &str) -> Result<Option<CachedValue>, BackendError> {
+        Err(BackendError::new(ErrorKind::Unavailable, "planned: the backend is down"))
+    }
+
+    fn set(&self, _key: &str, _value: CachedValue, _options: &StoreOptions) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn delete(&self, _key: &str) -> Result<(), BackendError> {
+        Ok(())
+    }
+}
+
+/// Nothing learns that a breaker closes once its region is gone. Its gauge would raise an alarm until the process ends.
+#[test]
+fn breaker_is_not_open_once_its_region_is_gone() {
+    let recorder = Keeping::default();
+    let is_open = |backend: &str| {
+        let gauge = format!("dogpile_breaker_open{{region=gone,backend={backend}}}");
+        f64::from_bits(recorder.gauges.lock().unwrap()[&gauge].load(SeqCst)) == 1.0
+    };
+    metrics::with_local_recorder(&recorder, || {
+        let (region, down) = (CacheRegion::new("gone"), Arc::new(Down));
+        let breaker = BreakerConfig::default().failures(1).open_for(Duration::from_secs(3600));
+        let over = || RegionConfig::from_instance(down.clone()).breaker(breaker);
+        let observed = |config: RegionConfig| config.observer(Arc::new(MetricsObserver::new()));
+        region.configure(observed(over())).unwrap();
+        assert!(region.get::<i32>("key").is_err() && is_open("Down"));
+        region.configure(observed(over()).replace_existing_backend()).unwrap();
+        assert!(is_open("Down"), "it has the same backend");
+        let memory = RegionConfig::new("dogpile.cache.memory").replace_existing_backend();
+        region.configure(observed(memory)).unwrap();
+        assert!(!is_open("Down") && !is_open("dogpile.cache.memory"));
+        region.configure(observed(over()).replace_existing_backend()).unwrap();
+        assert!(region.get::<i32>("key").is_err() && is_open("Down"));
+        drop(region);
+        assert!(!is_open("Down"));
+    });
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{Unit, gauge, histogram};
 
+use super::breaker_seen::BreakerSeen;
 use crate::metric_names::{
     BACKEND_CALL_DURATION, BACKEND_ERRORS, BREAKER_OPEN, CREATION_DURATION, EARLY_REFRESHES,
     FAILED_CREATIONS, NOT_STORED, REQUESTS, WAIT_DURATION,
@@ -81,6 +82,7 @@ struct RegionMetrics {
     backend_call: Histogram,
     backend_errors: Counter,
     breaker_open: Gauge,
+    breaker: BreakerSeen,
 }
 
 impl RegionMetrics {
@@ -89,8 +91,8 @@ impl RegionMetrics {
         let not_stored =
             |reason: &'static str| counter!(NOT_STORED, "region" => region.clone(), "reason" => reason);
         let breaker_open = gauge!(BREAKER_OPEN, "region" => region.clone(), "backend" => backend.clone());
-        breaker_open.set(0.0);
-        RegionMetrics {
+        let breaker = BreakerSeen::new(&region, &backend);
+        let metrics = RegionMetrics {
             requests: ENDINGS
                 .map(|ending| counter!(REQUESTS, "region" => region.clone(), "outcome" => ending)),
             failed_creations: counter!(FAILED_CREATIONS, "region" => region.clone()),
@@ -104,7 +106,21 @@ impl RegionMetrics {
             backend_call: histogram!(BACKEND_CALL_DURATION, "region" => region.clone(), "backend" => backend.clone()),
             backend_errors: counter!(BACKEND_ERRORS, "region" => region.clone(), "backend" => backend.clone()),
             breaker_open,
-        }
+            breaker,
+        };
+        metrics.show_breaker(false);
+        metrics
+    }
+
+    fn show_breaker(&self, is_open: bool) {
+        self.breaker_open.set(f64::from(u8::from(self.breaker.note(is_open))));
+    }
+}
+
+/// The region was dropped or configured again. A breaker that it saw is not shown as open any more.
+impl Drop for RegionMetrics {
+    fn drop(&mut self) {
+        self.show_breaker(false);
     }
 }
 
@@ -139,9 +155,7 @@ impl Observer for RegionMetrics {
                 }
                 self.backend_errors.increment(u64::from(error.is_some()));
             }
-            EventKind::Breaker { state, .. } => {
-                self.breaker_open.set(f64::from(u8::from(state != BreakerState::Closed)));
-            }
+            EventKind::Breaker { state, .. } => self.show_breaker(state != BreakerState::Closed),
             ending => {
                 let place = ENDINGS.iter().position(|name| *name == ending.name());
                 if let Some(requests) = place.map(|place| &self.requests[place]) {

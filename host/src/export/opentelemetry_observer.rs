@@ -9,6 +9,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::trace::{Link, SpanBuilder, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
+use super::breaker_seen::BreakerSeen;
 use crate::observe::{CallSpan, Event, EventKind, Observer};
 use crate::outage::BreakerState;
 
@@ -123,11 +124,13 @@ impl fmt::Debug for OpenTelemetryObserver {
 impl Observer for OpenTelemetryObserver {
     fn for_region(&self, region: &str, backend: &str) -> Option<Arc<dyn Observer>> {
         let (shared, name) = (Arc::clone(&self.0), region.to_owned());
+        let breaker = BreakerSeen::new(region, backend);
         let region = KeyValue::new("region", name.clone());
         let backend = KeyValue::new("backend", backend.to_owned());
-        shared.instruments.breaker_open.record(0, &[region.clone(), backend.clone()]);
         let of_hits = [region.clone(), KeyValue::new("outcome", "hit")];
-        Some(Arc::new(RegionTelemetry { shared, name, region, backend, of_hits }))
+        let telemetry = RegionTelemetry { shared, name, region, backend, of_hits, breaker };
+        telemetry.show_breaker(false);
+        Some(Arc::new(telemetry))
     }
 }
 
@@ -138,6 +141,25 @@ struct RegionTelemetry {
     region: KeyValue,
     backend: KeyValue,
     of_hits: [KeyValue; 2],
+    breaker: BreakerSeen,
+}
+
+impl RegionTelemetry {
+    fn over_backend(&self) -> [KeyValue; 2] {
+        [self.region.clone(), self.backend.clone()]
+    }
+
+    fn show_breaker(&self, is_open: bool) {
+        let is_open = self.breaker.note(is_open);
+        self.shared.instruments.breaker_open.record(u64::from(is_open), &self.over_backend());
+    }
+}
+
+/// The region was dropped or configured again. A breaker that it saw is not shown as open any more.
+impl Drop for RegionTelemetry {
+    fn drop(&mut self) {
+        self.show_breaker(false);
+    }
 }
 
 impl fmt::Debug for RegionTelemetry {
@@ -158,7 +180,6 @@ impl Observer for RegionTelemetry {
     fn event(&self, event: &Event<'_>) {
         let (of, keys) = (&self.shared.instruments, event.keys.len() as u64);
         let region = std::slice::from_ref(&self.region);
-        let over_backend = || [self.region.clone(), self.backend.clone()];
         let not_stored = |reason: &'static str| {
             of.not_stored.add(keys, &[self.region.clone(), KeyValue::new("reason", reason)]);
         };
@@ -176,13 +197,11 @@ impl Observer for RegionTelemetry {
             EventKind::NotSerialized => not_stored("serialization"),
             EventKind::BackendCall { took, error, .. } => {
                 if let Some(took) = took {
-                    of.backend_call.record(took.as_secs_f64(), &over_backend());
+                    of.backend_call.record(took.as_secs_f64(), &self.over_backend());
                 }
-                of.backend_errors.add(u64::from(error.is_some()), &over_backend());
+                of.backend_errors.add(u64::from(error.is_some()), &self.over_backend());
             }
-            EventKind::Breaker { state, .. } => {
-                of.breaker_open.record(u64::from(state != BreakerState::Closed), &over_backend());
-            }
+            EventKind::Breaker { state, .. } => self.show_breaker(state != BreakerState::Closed),
             ending => {
                 let outcome = KeyValue::new("outcome", ending.name());
                 of.requests.add(keys, &[self.region.clone(), outcome]);
