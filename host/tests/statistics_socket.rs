@@ -108,6 +108,8 @@ fn socket_shows_what_regions_counted() {
     assert_eq!((creation["count"].as_u64(), in_buckets), (Some(2), 2), "{creation}");
     assert_eq!(region["backends"][0]["backend"], "dogpile.cache.memory");
     assert_eq!(region["backends"][0]["breaker"], "closed");
+    let not_stored = json!({ "superseded": 0, "lease_lost": 0, "backend": 0, "serialization": 0 });
+    assert_eq!(region["not_stored"], not_stored);
 }
 
 #[test]

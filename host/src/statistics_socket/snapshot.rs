@@ -47,6 +47,7 @@ fn region(RegionReading { statistics, creations }: &RegionReading) -> Value {
             "superseded": statistics.superseded,
             "lease_lost": statistics.lost_leases,
             "backend": statistics.not_stored,
+            "serialization": statistics.not_serialized,
         },
         "creation": histogram(&statistics.creation),
         "wait": histogram(&statistics.wait),
