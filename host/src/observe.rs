@@ -14,6 +14,7 @@ mod contained;
 mod counter;
 mod event;
 mod histogram;
+mod merged;
 mod meter;
 mod observer;
 mod prometheus;

@@ -115,6 +115,12 @@ impl Histogram {
             .map(|(bucket, count)| (bound(bucket).map(Duration::from_nanos), *count))
     }
 
+    /// Adds the durations of `other`.
+    pub(super) fn add(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, other)| *count += other);
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// Returns these durations without those of `earlier`, which was taken from the same region before.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let counts = self.counts.iter().zip(&earlier.counts);

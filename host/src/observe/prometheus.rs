@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::histogram::Histogram;
+use super::merged::merged;
 use super::statistics::{BackendStatistics, RegionStatistics};
 use crate::metric_names::{
     BACKEND_CALL_DURATION, BACKEND_ERRORS, BREAKER_OPEN, CREATION_DURATION, EARLY_REFRESHES,
@@ -12,7 +13,7 @@ use crate::outage::BreakerState;
 
 /// Returns the statistics of regions in the text format of Prometheus, version 0.0.4.
 ///
-/// The names are those of [`metric_names`](crate::metric_names). Serve the text with the type `text/plain; version=0.0.4`.
+/// The names are those of [`metric_names`](crate::metric_names). Regions that have one name are added up. Serve the text with the type `text/plain; version=0.0.4`.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, prometheus_text};
@@ -25,6 +26,7 @@ use crate::outage::BreakerState;
 /// # Ok::<(), dogpile::RegionError>(())
 /// ```
 pub fn prometheus_text(regions: &[RegionStatistics]) -> String {
+    let regions = &merged(regions)[..];
     let mut text = Text::default();
     text.family(REQUESTS, "counter", "Requested keys, by how their calls ended.");
     for (region, (outcome, count)) in

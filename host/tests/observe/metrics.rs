@@ -64,6 +64,32 @@ fn text_has_all_metrics_of_all_regions() {
     assert_eq!(of_two("dogpile_breaker_open"), 0.0);
 }
 
+/// Two samples with the same labels would make a text that Prometheus rejects.
+#[test]
+fn regions_of_one_name_are_added_up() {
+    let store = Arc::new(Failing::default());
+    let failing = || region(RegionConfig::from_instance(store.clone()).statistics(true));
+    let (one, two, three) = (region(memory()), failing(), failing());
+    for region in [&one, &two, &three] {
+        region.get_or_create("key", || 1).unwrap();
+    }
+    store.fails.store(true, SeqCst);
+    assert!(two.get::<i32>("key").is_err() && three.get::<i32>("key").is_err());
+    let samples = parsed(&prometheus_text(&[counted(&one), counted(&two), counted(&three)]));
+    for (sample, expected) in [
+        ("dogpile_requests_total{region=\"observed\",outcome=\"created\"}", 2.0),
+        ("dogpile_requests_total{region=\"observed\",outcome=\"hit\"}", 1.0),
+        ("dogpile_requests_total{region=\"observed\",outcome=\"failed\"}", 2.0),
+        ("dogpile_creation_duration_seconds_count{region=\"observed\"}", 2.0),
+        ("dogpile_creation_duration_seconds_bucket{region=\"observed\",le=\"+Inf\"}", 2.0),
+        ("dogpile_backend_errors_total{region=\"observed\",backend=\"Failing\"}", 2.0),
+        ("dogpile_backend_errors_total{region=\"observed\",backend=\"dogpile.cache.memory\"}", 0.0),
+        ("dogpile_breaker_open{region=\"observed\",backend=\"Failing\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(sample), Some(&expected), "{sample}");
+    }
+}
+
 #[test]
 fn buckets_of_the_text_never_decrease() {
     let region = region(memory());
