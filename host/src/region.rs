@@ -32,6 +32,7 @@ mod get_or_create;
 mod guards;
 mod idle;
 mod in_hand;
+mod instance_name;
 mod outcome_call;
 mod outcome_multi;
 mod plain_value;

@@ -1,6 +1,7 @@
 //! Stores that record their calls and fail on demand.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
@@ -17,7 +18,7 @@ use crate::threads::LIMIT;
 const ALL: &str = "all";
 
 /// A store in memory that records its calls and fails on demand. It can have mutexes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scripted {
     kept: Mutex<HashMap<String, CachedValue>>,
     calls: Mutex<Vec<(&'static str, String)>>,
@@ -25,6 +26,13 @@ pub struct Scripted {
     mutexes: Option<Mutex<HashMap<String, Arc<ScriptedMutex>>>>,
     key_mangler: Option<KeyMangler>,
     capabilities: Capabilities,
+}
+
+/// The scope, which tells its events from those of other stores.
+impl fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.capabilities.scope.as_deref().unwrap_or("Scripted"))
+    }
 }
 
 impl Scripted {

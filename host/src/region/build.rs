@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use dogpile_sdk::{CacheBackend, KeyMangler, did_you_mean};
 
 use super::configured::Configured;
+use super::instance_name::instance_name;
 use super::settings::{BackendChoice, Choice, Settings, Wrap};
 use super::store::Store;
 use super::stored_keys::StoredKeys;
@@ -183,7 +184,7 @@ impl Builder<'_> {
     /// Returns the backend and its name.
     fn actual_backend(&self) -> Result<(String, Arc<dyn CacheBackend>), RegionError> {
         match &self.settings.backend {
-            Some(BackendChoice::Instance(backend)) => Ok((format!("{backend:?}"), Arc::clone(backend))),
+            Some(BackendChoice::Instance(backend)) => Ok((instance_name(&**backend), Arc::clone(backend))),
             Some(BackendChoice::Named { name, arguments }) => {
                 let built = self.registry().build_backend(name, arguments.clone());
                 Ok((name.clone(), built.map_err(|error| self.entry_point(error))?))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dogpile_sdk::{Arguments, BackendError, CacheBackend, IntoProxy, KeyMangler};
 use serde::Serialize;
 
+use super::instance_name::instance_name;
 use crate::clock::Clock;
 use crate::expiration::Expiration;
 use crate::invalidation::RegionInvalidationStrategy;
@@ -439,12 +440,12 @@ fn no_arguments() -> BackendError {
     BackendError::new(dogpile_sdk::ErrorKind::Configuration, message)
 }
 
-/// Omits the arguments, which may be secret.
+/// Omits arguments and the fields of an instance, which may be secret.
 impl fmt::Debug for RegionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let backend: Option<String> = self.settings.backend.as_ref().map(|backend| match backend {
             BackendChoice::Named { name, .. } => name.clone(),
-            BackendChoice::Instance(backend) => format!("{backend:?}"),
+            BackendChoice::Instance(backend) => instance_name(&**backend),
         });
         f.debug_struct("RegionConfig")
             .field("backend", &backend)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use dogpile::{BreakerConfig, BreakerState, OnBackendFailure, RegionConfig};
+use dogpile::{BreakerConfig, BreakerState, OnBackendFailure, RegionConfig, prometheus_text};
 
 use super::setup::{Failing, Noting, counted, memory, outcomes, region, seconds};
 
@@ -32,6 +32,25 @@ fn calls_of_a_backend_in_memory_are_not_timed() {
     assert_eq!((counted.backends.len(), counted.backends[0].call.count()), (1, 0));
     assert_eq!(counted.backends[0].backend, "dogpile.cache.memory");
     assert!(!counted.backends[0].is_tier);
+}
+
+/// The debug form of an instance may contain all of its values. Labels, logs, and errors have only its type.
+#[test]
+fn instance_is_called_by_its_type() {
+    let (store, observer) = (Arc::new(Failing::default()), Noting::of_all());
+    let region = region(over(&store));
+    region.set("secret key", "hunter2".to_owned()).unwrap();
+    let again = over(&store).observer(observer).replace_existing_backend();
+    assert_eq!(
+        format!("{again:?}"),
+        "RegionConfig { backend: Some(\"Failing\"), expiration_time: None, .. }"
+    );
+    region.configure(again).unwrap();
+    let text = prometheus_text(&[counted(&region)]);
+    assert!(text.contains("backend=\"Failing\"") && !text.contains("secret"), "{text}");
+    store.fails.store(true, SeqCst);
+    let error = region.get::<String>("key").unwrap_err().to_string();
+    assert_eq!(error, "region \"observed\" could not get \"key\" in backend \"Failing\"");
 }
 
 #[test]
