@@ -396,9 +396,8 @@ fn rejected_deletion_is_lost_and_the_others_are_made() {
 #[test]
 fn opening_and_closing_are_logged_once_and_calls_are_not() {
     bounded(|| {
-        let store = Scripted::with_capabilities(Capabilities::default().with_scope("logged store"));
-        // An instance is called by its debug form.
-        let events = Events::with("backend", format!("{store:?}"));
+        let store = Scripted::with_capabilities(Capabilities::default().with_scope("logged-store"));
+        let events = Events::with("backend", "logged-store");
         let region = degrading("logged", &store, hasty());
         let of_region = Events::of_region("logged");
         store.fail_all(ErrorKind::Unavailable);
@@ -410,6 +409,9 @@ fn opening_and_closing_are_logged_once_and_calls_are_not() {
             of_region.take().into_iter().filter(|told| told.level <= tracing::Level::WARN).collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert_eq!(warnings[0].message, "a backend failed; the call goes on without it");
+        let fields = &warnings[0].fields;
+        assert_eq!((&*fields["key"], &*fields["operation"]), ("\"0\"", "get"));
+        assert!(fields["error"].contains("scripted failure"), "{fields:?}");
         store.heal();
         healed(&region);
         replayed(&region);

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use super::breaker::{Admission, Breaker, BreakerState, Change, Ending};
 use super::config::BreakerConfig;
 use super::deletions::{Batch, PendingDeletions};
-use super::log::{Event, RateLimit, TransitionLog};
+use super::log::{DegradedCall, Event, Failure, RateLimit, TransitionLog};
 use super::recent_values::RecentValues;
 use super::refusal::{refusal, was_refused};
 use super::state::BackendState;
@@ -67,7 +67,7 @@ pub(super) struct State {
     keeps_recent: bool,
     /// Values made before are missing, because some of them may have been deleted.
     lost_before: Option<CreationTime>,
-    last_error: Option<String>,
+    last_failure: Option<Failure>,
     opened_at: Option<Instant>,
     counts: Counts,
     /// The counts when the breaker opened.
@@ -208,7 +208,7 @@ impl Guard {
         let admitted = self.with(|state| {
             state.breaker.admit(now, may_probe).ok_or_else(|| {
                 state.counts.refused += 1;
-                (state.breaker.failures(), state.last_error.clone().unwrap_or_default())
+                (state.breaker.failures(), state.last_failure.clone().unwrap_or_default().error)
             })
         });
         match admitted {
@@ -218,11 +218,11 @@ impl Guard {
     }
 
     fn end(&self, admission: Admission, ending: Ending, error: Option<&BackendError>) {
-        let (now, error) = (Instant::now(), error.map(|error| format!("{error:#}")));
+        let (now, failure) = (Instant::now(), error.map(Failure::of));
         let own = self.own.get();
         let (change, event) = self.change(own, |state| {
-            if let Some(error) = error {
-                state.last_error = Some(error);
+            if failure.is_some() {
+                state.last_failure = failure;
             }
             let change = state.breaker.end(admission, ending, now);
             if ending == Ending::Succeeded && !state.deletions.is_empty() && state.retry_at.is_some() {
@@ -342,16 +342,14 @@ impl Guard {
         newer.or(found)
     }
 
-    /// Notes that a call of `region` goes on without the backend.
-    pub(crate) fn degraded(&self, region: &str, operation: &'static str, error: &BackendError) {
-        if was_refused(error) {
+    /// Notes that a call goes on without the backend.
+    pub(crate) fn degraded(&self, call: &DegradedCall<'_>) {
+        if was_refused(call.error) {
             return;
         }
         let now = Instant::now();
-        let passed = self.with(|state| state.degraded.pass(now));
-        if let Some(suppressed) = passed {
-            let (region, error) = (region.to_owned(), format!("{error:#}"));
-            Event::Degraded { region, operation, error, suppressed }.log(&self.name);
+        if let Some(suppressed) = self.with(|state| state.degraded.pass(now)) {
+            call.log(&self.name, suppressed);
         }
     }
 
@@ -362,7 +360,7 @@ impl Guard {
             breaker: state.breaker.state(),
             open_for: state.breaker.open_since().map(|since| now.saturating_duration_since(since)),
             consecutive_failures: state.breaker.failures(),
-            last_error: state.last_error.clone(),
+            last_error: state.last_failure.as_ref().map(|failure| failure.error.clone()),
             refused_calls: state.counts.refused,
             dropped_writes: state.counts.dropped,
             queued_deletions: state.deletions.len(),
@@ -416,9 +414,9 @@ impl State {
         match change {
             Change::Opened => {
                 (self.opened_with, self.opened_at) = (self.counts, Some(now));
-                let (failures, last_error) =
-                    (self.breaker.failures(), self.last_error.clone().unwrap_or_default());
-                suppressed.map(|suppressed| Event::Opened { failures, suppressed, last_error })
+                let (failures, last) =
+                    (self.breaker.failures(), self.last_failure.clone().unwrap_or_default());
+                suppressed.map(|suppressed| Event::Opened { failures, suppressed, last })
             }
             Change::OpenedAgain => Some(Event::OpenedAgain),
             Change::Closed => {

@@ -1,8 +1,12 @@
 //! The log of failing backends. A breaker logs when it opens and closes, and all other events are bounded.
 
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use dogpile_sdk::BackendError;
+
 use super::breaker::Change;
+use crate::shorten::Shortened;
 
 /// The target of these events.
 pub(crate) const TARGET: &str = crate::log_targets::OUTAGE;
@@ -29,13 +33,52 @@ impl RateLimit {
     }
 }
 
+/// A failure of a backend: its error with all causes, and the server that failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failure {
+    pub(super) error: String,
+    pub(super) server: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn of(error: &BackendError) -> Self {
+        Failure { error: format!("{error:#}"), server: error.server().map(str::to_owned) }
+    }
+}
+
+/// A call that goes on without its backend.
+pub(crate) struct DegradedCall<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) operation: &'static str,
+    /// The key or keys, unless the mutex of a key failed.
+    pub(crate) key: Option<&'a dyn Debug>,
+    pub(crate) error: &'a BackendError,
+}
+
+impl DegradedCall<'_> {
+    pub(super) fn log(&self, backend: &str, suppressed: u64) {
+        let DegradedCall { region, operation, key, error } = self;
+        tracing::warn!(
+            target: TARGET,
+            backend,
+            region,
+            operation,
+            key = key.map(|key| display(Shortened(key))),
+            server = error.server(),
+            error = format_args!("{error:#}"),
+            suppressed,
+            "a backend failed; the call goes on without it"
+        );
+    }
+}
+
 /// Something to log. It is logged without a lock, because a subscriber is foreign code that may use a region.
 #[derive(Debug)]
 pub(super) enum Event {
     Opened {
         failures: u32,
         suppressed: u64,
-        last_error: String,
+        last: Failure,
     },
     OpenedAgain,
     Closed {
@@ -43,13 +86,6 @@ pub(super) enum Event {
         refused: u64,
         dropped: u64,
         queued: usize,
-    },
-    /// A call went on without the backend.
-    Degraded {
-        region: String,
-        operation: &'static str,
-        error: String,
-        suppressed: u64,
     },
     /// Deletions were lost.
     Lost {
@@ -64,12 +100,13 @@ pub(super) enum Event {
 impl Event {
     pub(super) fn log(&self, backend: &str) {
         match self {
-            Event::Opened { failures, suppressed, last_error } => tracing::warn!(
+            Event::Opened { failures, suppressed, last: Failure { error, server } } => tracing::warn!(
                 target: TARGET,
                 backend,
                 failures,
+                server,
+                %error,
                 suppressed,
-                last_error,
                 "the breaker of a backend opened; its calls fail at once until a probe succeeds"
             ),
             Event::OpenedAgain => {
@@ -84,20 +121,11 @@ impl Event {
                 queued_deletions = queued,
                 "the breaker of a backend closed; its calls are made again"
             ),
-            Event::Degraded { region, operation, error, suppressed } => tracing::warn!(
-                target: TARGET,
-                backend,
-                region,
-                operation,
-                error,
-                suppressed,
-                "a backend failed; the call goes on without it"
-            ),
             Event::Lost { keys, problem } => tracing::error!(
                 target: TARGET,
                 backend,
                 keys,
-                problem,
+                %problem,
                 "deletions were lost; this process ignores all values from before, and others may see the old ones"
             ),
             Event::Replayed { keys } => {

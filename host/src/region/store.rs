@@ -13,7 +13,7 @@ use super::unreadable::Unreadable;
 use crate::engine::HeldMutex;
 use crate::error::RegionError;
 use crate::observe::{BackendStatistics, Meter, Watch};
-use crate::outage::{Guard, is_outage};
+use crate::outage::{DegradedCall, Guard, is_outage};
 use crate::policy::Policy;
 use crate::round_trip::RoundTrips;
 use crate::serializer::Serializer;
@@ -24,7 +24,7 @@ use crate::value::CacheValue;
 pub(crate) struct Store {
     /// The region, for errors and logs.
     pub(crate) region: Arc<str>,
-    /// The backend's entry point, or the debug form of an instance.
+    /// The backend's entry point, or the name of an instance.
     pub(crate) name: String,
     /// The outermost proxy, or the backend if it has none.
     pub(crate) backend: Arc<dyn CacheBackend>,
@@ -226,7 +226,8 @@ impl Store {
         key: &dyn Debug,
         error: BackendError,
     ) -> Result<(), RegionError> {
-        self.go_on_without(policy, operation, error).map_err(|error| self.failed(operation, key, error))
+        self.go_on_without(policy, operation, Some(key), error)
+            .map_err(|error| self.failed(operation, key, error))
     }
 
     /// Lets a call go on without the backend, or returns the backend's error.
@@ -235,13 +236,14 @@ impl Store {
         &self,
         policy: &mut Policy,
         operation: &'static str,
+        key: Option<&dyn Debug>,
         error: BackendError,
     ) -> Result<(), BackendError> {
         if !policy.degrades() || !is_outage(error.kind()) {
             return Err(error);
         }
         policy.skips_backend = true;
-        self.guard.degraded(&self.region, operation, &error);
+        self.guard.degraded(&DegradedCall { region: &self.region, operation, key, error: &error });
         Ok(())
     }
 

@@ -101,7 +101,7 @@ where
     }
 
     fn go_on_without_mutex(&mut self, error: BackendError) -> Result<(), BackendError> {
-        self.current.stores.bottom.go_on_without(&mut self.policy, "acquire", error)
+        self.current.stores.bottom.go_on_without(&mut self.policy, "acquire", None, error)
     }
 
     fn is_lost(&self, mutex: &HeldMutex) -> bool {
