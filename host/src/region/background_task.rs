@@ -129,7 +129,7 @@ impl<T> Drop for Waiting<T> {
 }
 
 /// Awaits `future`, and catches its panic.
-async fn catch_panic<F: Future>(future: F) -> Ended<F::Output> {
+pub(super) async fn catch_panic<F: Future>(future: F) -> Ended<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(polled) => polled.map(Ok),

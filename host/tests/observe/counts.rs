@@ -100,6 +100,33 @@ fn panicking_creator_is_canceled() {
     assert_eq!(outcomes(&region), [("canceled", 1)]);
 }
 
+/// A panic ends the call of a creator, wherever it runs.
+#[test]
+fn panicking_creator_is_a_failed_creation() {
+    let (region, clock) = expiring(memory().async_creation_runner(runner()));
+    let panic = || -> i32 { std::panic::panic_any("planned") };
+    let failed = |creations: u64| {
+        let counted = counted(&region);
+        (counted.failed_creations, counted.creation.count()) == (creations, creations)
+    };
+    let thread = || region.get_or_create("thread", panic);
+    assert!(catch_unwind(AssertUnwindSafe(thread)).is_err() && failed(1));
+    let many = || region.get_or_create_multi(&["a", "b"], |_| vec![panic(); 2]);
+    assert!(catch_unwind(AssertUnwindSafe(many)).is_err() && failed(2));
+    let task = || smol::block_on(region.get_or_create_async("task", async || panic()));
+    assert!(catch_unwind(AssertUnwindSafe(task)).is_err() && failed(3));
+    let detached = || {
+        let call = region.options().detach();
+        smol::block_on(call.get_or_create_async("detached", async move || panic()))
+    };
+    assert!(catch_unwind(AssertUnwindSafe(detached)).is_err() && failed(4));
+    region.set_multi([("stale", 1)]).unwrap();
+    clock.advance(seconds(200));
+    assert_eq!(region.options().background().get_or_create("stale", panic).unwrap(), 1);
+    until(|| failed(5));
+    assert_eq!(outcomes(&region), [("stale_served", 1), ("canceled", 5)]);
+}
+
 #[test]
 fn errors_are_counted_by_their_kind() {
     let limits = CreatorTimeout::OFF.hard(Duration::from_millis(10));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::pending;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::log_targets::CREATION;
 use crate::observe::{EventKind, within};
 use crate::outage::was_refused;
 use crate::policy::Policy;
+use crate::region::background_task::catch_panic;
 use crate::region::creator::Creator;
 use crate::region::front_end::FrontEnd;
 use crate::region::release::release_later;
@@ -143,12 +145,13 @@ where
         let spans = self.spans.clone();
         let created = {
             let mut creating = pin!(self.call_creator(wanted));
-            unless(within(spans.as_ref(), creating.as_mut()), limit).await
+            unless(catch_panic(within(spans.as_ref(), creating.as_mut())), limit).await
         };
         if let Some(began) = began {
-            let succeeded = matches!(created, Some(Ok(_)));
+            let succeeded = matches!(created, Some(Ok(Ok(_))));
             self.note(&places, EventKind::Creation { took: began.elapsed(), succeeded });
         }
+        let created = created.map(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic)));
         let limit = self.policy.creator_timeout.hard.unwrap_or_default();
         created.unwrap_or_else(|| Err(self.timed_out_all(&places, limit).into()))
     }
