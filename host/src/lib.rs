@@ -83,6 +83,7 @@ mod policy;
 pub mod proxy;
 mod python_names;
 mod region;
+mod region_limits;
 pub mod registry;
 mod round_trip;
 mod runner;

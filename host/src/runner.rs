@@ -15,7 +15,18 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::log_targets::{CREATION, RUNTIME};
 use crate::outage::RateLimit;
+use crate::region_limits::RegionLimits;
 use crate::runtime::{Runtime, RuntimeFuture};
+use crate::shorten::shown_keys;
+
+/// The limits of the warnings about creators that panic in the background.
+static CREATOR_PANICS: RegionLimits = RegionLimits::new();
+
+/// The limits of the warnings about runners that panic.
+static RUNNER_PANICS: RegionLimits = RegionLimits::new();
+
+/// The limits of the warnings about threads that cannot be started.
+static NO_THREAD: RegionLimits = RegionLimits::new();
 
 /// Runs the creations that can outlive their callers, for blocking and asynchronous calls.
 ///
@@ -70,7 +81,8 @@ pub trait Runner: fmt::Debug + Send + Sync + 'static {
 pub(crate) fn contained(region: &str, hand_over: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(hand_over)) {
         let panic = dogpile_abi::panic_message(payload);
-        tracing::error!(target: CREATION, region, panic, "the runner of a region panicked, and made no creation");
+        let Some(suppressed) = RUNNER_PANICS.pass(region) else { return };
+        tracing::error!(target: CREATION, region, panic, suppressed, "the runner of a region panicked, and made no creation");
     }
 }
 
@@ -104,8 +116,9 @@ impl Creation {
     pub fn run(self) {
         let (region, work) = (self.region, self.work);
         if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
-            let panic = dogpile_abi::panic_message(payload);
-            tracing::error!(target: CREATION, region = &*region, keys = ?self.keys, panic, "a background creator panicked");
+            let (panic, key) = (dogpile_abi::panic_message(payload), shown_keys(&self.keys));
+            let Some(suppressed) = CREATOR_PANICS.pass(&region) else { return };
+            tracing::error!(target: CREATION, region = &*region, %key, panic, suppressed, "a background creator panicked");
         }
     }
 }
@@ -172,10 +185,12 @@ impl Runner for ThreadRunner {
         let thread = std::thread::Builder::new().name("dogpile-creation".to_owned());
         if let Err(error) = thread.spawn(move || creation.run()) {
             // The creation was dropped with the closure, which released its keys.
+            let Some(suppressed) = NO_THREAD.pass(&region) else { return };
             tracing::warn!(
                 target: RUNTIME,
                 region = &*region,
                 error = &error as &dyn std::error::Error,
+                suppressed,
                 "cannot start a thread for a background creation"
             );
         }
@@ -281,13 +296,10 @@ impl Runner for PoolRunner {
     fn run(&self, creation: Creation) {
         let workers = self.workers.get();
         if let Err(error) = workers.start() {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(
-                target: RUNTIME,
-                region = creation.region(),
-                error,
-                "cannot start a thread for background creations"
-            );
+            let (region, error) = (creation.region(), &error as &dyn std::error::Error);
+            if let Some(suppressed) = NO_THREAD.pass(region) {
+                tracing::warn!(target: RUNTIME, region, error, suppressed, "cannot start a thread for background creations");
+            }
             if workers.threads.lock().is_empty() {
                 return;
             }
@@ -302,7 +314,8 @@ impl Runner for PoolRunner {
         let passed = queue.dropped.pass(Instant::now());
         drop(queue);
         let Some(suppressed) = passed else { return };
-        tracing::warn!(target: CREATION, region = creation.region(), keys = ?creation.keys(), suppressed, "dropped a background creation: the queue of its pool is full");
+        let (region, key) = (creation.region(), shown_keys(creation.keys()));
+        tracing::warn!(target: CREATION, region, %key, suppressed, "dropped a background creation: the queue of its pool is full");
     }
 }
 

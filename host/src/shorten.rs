@@ -30,6 +30,14 @@ impl<T: fmt::Debug> fmt::Display for Shortened<T> {
     }
 }
 
+/// Returns one key or several keys, quoted and shortened.
+pub(crate) fn shown_keys(keys: &[String]) -> String {
+    match keys {
+        [key] => Shortened(key).to_string(),
+        keys => Shortened(keys).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

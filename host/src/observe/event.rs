@@ -60,7 +60,7 @@ pub enum EventKind<'a> {
     /// Ending: the call was dropped, or it panicked.
     Canceled,
 
-    /// A creator returned. One event for each call of a creator, which may make several keys.
+    /// A creator returned or panicked. One event for each call of a creator, which may make several keys.
     Creation {
         /// How long the creator ran.
         took: Duration,
@@ -84,7 +84,7 @@ pub enum EventKind<'a> {
     NotSerialized,
     /// A call of the backend ended. A successful call of a backend that never blocks is not reported.
     BackendCall {
-        /// The entry point of the backend, or the debug form of an instance.
+        /// The entry point of the backend, or the first word of an instance's debug form.
         backend: &'a str,
         /// The operation, such as `get_multi`.
         operation: &'static str,
@@ -97,7 +97,7 @@ pub enum EventKind<'a> {
     ///
     /// It is also reported when a region is configured over a backend whose breaker is not closed.
     Breaker {
-        /// The entry point of the backend, or the debug form of an instance.
+        /// The entry point of the backend, or the first word of an instance's debug form.
         backend: &'a str,
         /// The new state.
         state: BreakerState,

@@ -34,8 +34,9 @@ use super::span::CallSpan;
 /// ```
 ///
 /// Events are passed on by the thread or task in which they happen, outside of all locks of the region. An observer delays its
-/// caller, so it should neither block nor take long. It may call regions, except for the one that it observes, and configure
-/// any region. If it panics, the panic is logged, and the call goes on.
+/// caller, so it should neither block nor take long. It may call and configure regions. What it causes in the region that it
+/// observes is counted, but not passed on to it. If it panics, the panic is logged, at most once in ten seconds, and the
+/// call goes on.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Returns whether the observer receives [`Hit`](crate::EventKind::Hit)s. Default: no, so that a hit costs nothing.
     ///

@@ -20,8 +20,9 @@ pub(crate) struct Spans {
 impl Spans {
     /// Begins the spans of a call for `keys`.
     pub(super) fn begin(region: &Arc<str>, observers: &[Arc<dyn Observer>], keys: &[&str]) -> Option<Self> {
-        let begin =
-            |observer: &Arc<dyn Observer>| contained(region, || observer.begin(region, keys)).flatten();
+        let begin = |observer: &Arc<dyn Observer>| {
+            contained(region, &**observer, |observer| observer.begin(region, keys)).flatten()
+        };
         Spans::of(region, observers.iter().filter_map(begin).collect())
     }
 
@@ -31,18 +32,21 @@ impl Spans {
 
     /// Begins the spans of a refresh in the background.
     pub(crate) fn refresh(&self, keys: &[&str]) -> Option<Self> {
-        let refresh = |span: &Arc<dyn CallSpan>| contained(&self.region, || span.refresh(keys)).flatten();
+        let refresh =
+            |span: &Arc<dyn CallSpan>| contained(&self.region, &**span, |span| span.refresh(keys)).flatten();
         Spans::of(&self.region, self.spans.iter().filter_map(refresh).collect())
     }
 
     pub(crate) fn end(&self, ending: &EventKind<'_>) {
         for span in self.spans.iter() {
-            contained(&self.region, || span.end(ending));
+            contained(&self.region, &**span, |span| span.end(ending));
         }
     }
 
     fn enter(&self) -> Vec<Option<Box<dyn Any>>> {
-        self.spans.iter().map(|span| contained(&self.region, || span.enter()).flatten()).collect()
+        let enter =
+            |span: &Arc<dyn CallSpan>| contained(&self.region, &**span, |span| span.enter()).flatten();
+        self.spans.iter().map(enter).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub struct RegionStatistics {
     /// Requests that were dropped before their end, or panicked.
     pub canceled: u64,
 
-    /// Calls of creators that failed, whatever their callers got.
+    /// Calls of creators that failed or panicked, whatever their callers got.
     pub failed_creations: u64,
     /// Keys of fresh values for which an early refresh began.
     pub early_refreshes: u64,
@@ -69,7 +69,7 @@ pub struct RegionStatistics {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackendStatistics {
-    /// The entry point of the backend, or the debug form of an instance.
+    /// The entry point of the backend, or the first word of an instance's debug form.
     pub backend: String,
     /// Whether the backend is a local tier above another one.
     pub is_tier: bool,

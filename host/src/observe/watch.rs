@@ -28,12 +28,14 @@ impl Watch {
         observers: impl IntoIterator<Item = Arc<dyn Observer>>,
     ) -> Self {
         let own = |observer: Arc<dyn Observer>| {
-            let own = contained(region, || observer.for_region(region, backend)).flatten();
+            let own =
+                contained(region, &*observer, |observer| observer.for_region(region, backend)).flatten();
             own.unwrap_or(observer)
         };
         let observers: Vec<Arc<dyn Observer>> = observers.into_iter().map(own).collect();
-        let wants_hits =
-            |observer: &&Arc<dyn Observer>| contained(region, || observer.wants_hits()) == Some(true);
+        let wants_hits = |observer: &&Arc<dyn Observer>| {
+            contained(region, &***observer, |observer| observer.wants_hits()) == Some(true)
+        };
         let of_hits: Vec<_> = observers.iter().filter(wants_hits).cloned().collect();
         Watch { region: region.into(), recorder, observers, of_hits }
     }
@@ -91,7 +93,7 @@ impl Watch {
     fn tell(&self, observers: &[Arc<dyn Observer>], keys: &[&str], kind: EventKind<'_>) {
         let event = Event::new(&self.region, keys, kind);
         for observer in observers {
-            contained(&self.region, || observer.event(&event));
+            contained(&self.region, &**observer, |observer| observer.event(&event));
         }
     }
 }

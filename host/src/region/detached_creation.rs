@@ -20,7 +20,7 @@ use crate::error::{CreateError, RegionError};
 use crate::policy::Policy;
 use crate::runner::{TaskCreation, contained};
 use crate::runtime::{RuntimeFuture, runtime_for};
-use crate::shorten::Shortened;
+use crate::shorten::shown_keys;
 
 /// A creation that has not begun. The task takes it when it begins, and the caller if it does not.
 type Unbegun<F> = Arc<Mutex<Option<Pin<Box<F>>>>>;
@@ -71,7 +71,7 @@ impl Configured {
                 (Some(ended), _) => ended,
                 (None, Some(old)) if still(&old) => return Ok(old),
                 (None, _) => {
-                    let (region, key) = (self.region.to_string(), shown(&keys));
+                    let (region, key) = (self.region.to_string(), shown_keys(&keys));
                     return Err(RegionError::CreatorTimedOut { region, key, limit: hard }.into());
                 }
             },
@@ -81,7 +81,8 @@ impl Configured {
             Some(Ok(outcome)) => outcome,
             Some(Err(panic)) => resume_unwind(panic),
             None => {
-                Err(RegionError::TaskDropped { region: self.region.to_string(), key: shown(&keys) }.into())
+                Err(RegionError::TaskDropped { region: self.region.to_string(), key: shown_keys(&keys) }
+                    .into())
             }
         }
     }
@@ -160,21 +161,13 @@ impl Configured {
     }
 }
 
-/// Returns one key or several keys, quoted and shortened.
-fn shown(keys: &[String]) -> String {
-    match keys {
-        [key] => Shortened(key).to_string(),
-        keys => Shortened(keys).to_string(),
-    }
-}
-
 /// Logs the failure of a creation without waiters.
 fn log_unseen<R, E: fmt::Display>(
     current: &Configured,
     keys: &[String],
     ended: Ended<Option<Result<R, CreateError<E>>>>,
 ) {
-    let key = shown(keys);
+    let key = shown_keys(keys);
     match ended {
         Ok(Some(Ok(_)) | None) => {}
         Ok(Some(Err(error))) => {

@@ -22,7 +22,7 @@ use crate::engine::{Batch, Elsewhere, Led, Limits, Queued, create_batch, create_
 use crate::error::CreateError;
 use crate::policy::Policy;
 use crate::runner::{Creation, contained};
-use crate::shorten::Shortened;
+use crate::shorten::shown_keys;
 use crate::value::CacheValue;
 
 /// What a call can do whose creator owns what it uses.
@@ -180,7 +180,7 @@ fn log_unseen<R, E: fmt::Debug + fmt::Display + 'static>(
         Ok(Err(error)) => log_failed(current, names, &error),
         Err(payload) => {
             let panic = dogpile_abi::panic_message(payload);
-            current.warn(Warning::BackgroundFailed, Concerns::key(&shown(names)).because(&panic, None));
+            current.warn(Warning::BackgroundFailed, Concerns::key(&shown_keys(names)).because(&panic, None));
         }
     }
 }
@@ -190,12 +190,5 @@ fn log_failed<E: fmt::Debug + fmt::Display + 'static>(
     names: &[String],
     error: &CreateError<E>,
 ) {
-    current.warn(Warning::BackgroundFailed, Concerns::key(&shown(names)).because_of(error));
-}
-
-fn shown(names: &[String]) -> String {
-    match names {
-        [key] => Shortened(key).to_string(),
-        keys => Shortened(keys).to_string(),
-    }
+    current.warn(Warning::BackgroundFailed, Concerns::key(&shown_keys(names)).because_of(error));
 }

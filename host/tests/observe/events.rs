@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use dogpile::{CacheRegion, Event, EventKind, Observer, RegionConfig, Registry};
 
-use super::setup::{Noting, expiring, region, seconds};
+use super::setup::{Noting, expiring, outcomes, region, seconds};
 
 fn observed(observer: &Arc<Noting>) -> RegionConfig {
     RegionConfig::new("dogpile.cache.memory").observer(observer.clone())
@@ -123,6 +123,43 @@ fn events_are_reported_outside_of_locks() {
     *observer.0.lock().unwrap() = Arc::downgrade(&region);
     region.get_or_create("key", || 1).unwrap();
     assert_eq!(region.get::<i32>("from the observer").unwrap(), Some(1));
+}
+
+/// Requests its region at each event.
+#[derive(Debug, Default)]
+struct Asking(Mutex<(Weak<CacheRegion>, Vec<&'static str>)>);
+
+impl Observer for Asking {
+    fn wants_hits(&self) -> bool {
+        true
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let region = {
+            let mut inner = self.0.lock().unwrap();
+            inner.1.push(event.kind.name());
+            inner.0.upgrade()
+        };
+        if let Some(region) = region {
+            region.get_or_create("asked", || 1).unwrap();
+            region.get::<i32>("never").unwrap();
+        }
+    }
+}
+
+/// Its own calls are counted, and other observers learn of them. Otherwise it would call itself until the stack ends.
+#[test]
+fn observer_that_calls_its_region_is_not_called_again() {
+    let (asking, other) = (Arc::new(Asking::default()), Noting::of_all());
+    let config = observed(&other).observer(asking.clone()).statistics(true);
+    let region = Arc::new(region(config));
+    asking.0.lock().unwrap().0 = Arc::downgrade(&region);
+    region.get_or_create("key", || 1).unwrap();
+    region.get::<i32>("key").unwrap();
+    assert_eq!(asking.0.lock().unwrap().1, ["creation", "created", "hit"]);
+    assert_eq!(outcomes(&region), [("hit", 3), ("created", 2), ("miss", 3)]);
+    let endings = other.take().into_iter().filter(|told| !told.starts_with("creation ")).count();
+    assert_eq!(endings, 8);
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! [`RegionLimits`]: the limits of warnings that are logged where no region is at hand, by the names of regions.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::outage::RateLimit;
+
+/// How many regions have a limit of their own. Further ones share one.
+const REGIONS: usize = 1_000;
+
+/// Lets one warning of each region pass in ten seconds, and counts the others.
+pub(crate) struct RegionLimits(Mutex<BTreeMap<String, RateLimit>>);
+
+impl RegionLimits {
+    pub(crate) const fn new() -> Self {
+        RegionLimits(Mutex::new(BTreeMap::new()))
+    }
+
+    /// Returns how many warnings of `region` were suppressed before this one, or `None` to suppress this one too.
+    pub(crate) fn pass(&self, region: &str) -> Option<u64> {
+        self.pass_at(region, Instant::now())
+    }
+
+    fn pass_at(&self, region: &str, now: Instant) -> Option<u64> {
+        let mut limits = self.0.lock();
+        if let Some(limit) = limits.get_mut(region) {
+            return limit.pass(now);
+        }
+        let of_its_own = if limits.len() < REGIONS { region } else { "" };
+        limits.entry(of_its_own.to_owned()).or_default().pass(now)
+    }
+}
+
+#[cfg(all(test, not(dogpile_loom)))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn regions_have_limits_of_their_own_up_to_a_bound() {
+        let (limits, now) = (RegionLimits::new(), Instant::now());
+        assert_eq!(["a", "a", "b"].map(|region| limits.pass_at(region, now)), [Some(0), None, Some(0)]);
+        assert_eq!(limits.pass_at("a", now + Duration::from_secs(10)), Some(1));
+        for number in 0..2 * REGIONS {
+            limits.pass_at(&number.to_string(), now);
+        }
+        assert_eq!(limits.0.lock().len(), REGIONS + 1);
+    }
+}
