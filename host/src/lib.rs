@@ -82,6 +82,7 @@ mod outcome;
 mod policy;
 pub mod proxy;
 mod python_names;
+mod redacted;
 mod region;
 mod region_limits;
 pub mod registry;

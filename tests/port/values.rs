@@ -107,8 +107,43 @@ fn warning_about_a_large_value_is_short() {
     region.set("key", "x".repeat(1_000_000)).unwrap();
     assert_eq!(region.get::<u32>("key").unwrap(), None);
     let warnings = warnings(&events);
-    assert!(warnings[0].fields["error"].starts_with("invalid type: string \"xxx"), "{warnings:?}");
+    assert!(
+        warnings[0].fields["error"].starts_with("invalid type: string \"...\", expected u32"),
+        "{warnings:?}"
+    );
     assert!(warnings[0].fields["error"].len() < 400, "{warnings:?}");
+}
+
+/// A value that reads a string where it writes a number, and the other way round.
+#[derive(Clone, Debug)]
+struct Swapped(&'static str);
+
+impl serde::Serialize for Swapped {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Swapped {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u32::deserialize(deserializer).map(|_| Swapped("a number"))
+    }
+}
+
+/// Values may be secret. A reason that quotes one is logged without it.
+#[test]
+fn warnings_do_not_show_values() {
+    for serializer in SERIALIZERS {
+        let (region, _) = region_reading("secretive", serializer);
+        let events = Events::of_region("secretive");
+        region.set("key", "hunter2".to_owned()).unwrap();
+        assert_eq!(region.get::<u32>("key").unwrap(), None);
+        assert_eq!(region.get::<Option<bool>>("key").unwrap(), None);
+        region.get_or_create("swapped", || Swapped("hunter3")).unwrap();
+        let told = events.take();
+        assert_eq!(told.iter().filter(|told| told.level == tracing::Level::WARN).count(), 2, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter"), "{told:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@
 use std::any::type_name;
 use std::collections::HashSet;
 use std::error::Error;
-use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 
 use crate::log_targets::REGION;
+use crate::redacted::Redacted;
 use crate::serializer::{Serializer, guess_format, shown_name};
 use crate::shorten::Shortened;
 
@@ -76,8 +76,8 @@ impl Unreadable {
         error: Option<&(dyn Error + Send + Sync + 'static)>,
     ) {
         let (key, value_type) = (Shortened(mangled), type_name::<T>());
-        // The reason may contain the value, which may be large.
-        let error = error.map(|error| tracing::field::display(Shortened(Reason(error))));
+        // The reason may be as large as the value.
+        let error = error.map(|error| tracing::field::display(Shortened(Redacted(error))));
         if let Some(problem) = self.problem(mangled, found, serializer, value_type) {
             tracing::warn!(target: REGION, region, key = %key, value_type, error, "{problem}");
         } else {
@@ -134,15 +134,6 @@ impl Unreadable {
         }
         let format = guess_format(bytes).filter(|format| *format != shown_name(serializer))?;
         (!self.is_foreign_reported.swap(true, Relaxed)).then_some(format)
-    }
-}
-
-/// The message of an error, for [`Shortened`].
-struct Reason<'e>(&'e (dyn Error + Send + Sync + 'static));
-
-impl fmt::Debug for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.0, f)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::{StoreInProgress, Storing};
 use crate::error::RegionError;
 use crate::observe::EventKind;
 use crate::outage::was_refused;
+use crate::redacted::Redacted;
 use crate::region::call_key::CallKey;
 use crate::region::creator::Creator;
 use crate::region::front_end::FrontEnd;
@@ -88,7 +89,9 @@ impl<T: CacheValue, C: Creator<T>, F: FrontEnd> Call<'_, T, C, F> {
             return;
         }
         let key = self.shown_all(places);
-        let concerns = Concerns::key(&key).because(error, error.backend_error());
+        // The reason why a value cannot be serialized may quote it.
+        let redacted = Redacted(error);
+        let concerns = Concerns::key(&key).because(&redacted, error.backend_error());
         self.current.warn(Warning::NotStored, concerns);
     }
 }
