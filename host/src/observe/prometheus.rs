@@ -13,7 +13,8 @@ use crate::outage::BreakerState;
 
 /// Returns the statistics of regions in the text format of Prometheus, version 0.0.4.
 ///
-/// The names are those of [`metric_names`](crate::metric_names). Regions that have one name are added up. Serve the text with the type `text/plain; version=0.0.4`.
+/// The names are those of [`metric_names`](crate::metric_names). Regions that have one name are added up. Serve the text with
+/// the type `text/plain; version=0.0.4`.
 ///
 /// ```
 /// use dogpile::{CacheRegion, RegionConfig, prometheus_text};

@@ -74,7 +74,7 @@ mod tests {
     fn word_ends_where_a_name_would() {
         let word = |text: &str| {
             let mut word = FirstWord(String::new());
-            let _ = write!(word, "{}{text}", "");
+            let _ = word.write_str(text);
             word.0
         };
         assert_eq!(["Kept(1)", "a::B { c", "[1]", ""].map(word), ["Kept", "a::B", "", ""]);
