@@ -11,8 +11,12 @@ mod asynchronous;
 mod backends;
 #[path = "planted/batches.rs"]
 mod batches;
+#[path = "planted/forms.rs"]
+mod forms;
 #[path = "planted/lease_store.rs"]
 mod lease_store;
+#[path = "planted/operations.rs"]
+mod operations;
 #[path = "planted/options.rs"]
 mod options;
 #[path = "planted/proxies.rs"]

@@ -1,24 +1,22 @@
 //! Backends that break one promise each, of those that are easily forgotten. The case that tests the promise finds it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails")]
-
-#[path = "planted_forms/mutex.rs"]
+#[path = "forms/mutex.rs"]
 mod mutex;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use dogpile_conformance::{Level, Setup, report, report_of};
+use dogpile_conformance::{Setup, report};
 use dogpile_sdk::{
     BackendError, Bytes, CacheBackend, CacheMutex, CachedValue, Capabilities, Entry, ErrorKind, KeyMangler,
     Payload, StoreOptions,
 };
 
 use self::mutex::{KeyMutex, Locks};
+use super::search::{Found, Search};
 
 /// The bug of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,75 +53,30 @@ enum Bug {
 
 use Bug::*;
 
-/// Each bug with the level and the name of the case that finds it, and a part of its message.
-const FOUND: &[(Bug, Level, &str, &str)] = &[
-    (LosesMoreThanAMebibyte, Level::Store, "payload_of_more_than_2_mib_is_kept_whole", "got no value"),
-    (
-        LosesLessThanItsLimit,
-        Level::Capabilities,
-        "largest_admitted_value_is_kept",
-        "within the limit of 4194304",
-    ),
-    (TrimsKeys, Level::Store, "similar_keys_are_distinct", "expected get of key"),
-    (LendsWithoutReporting, Level::Store, "lent_value_is_the_stored_one", "to return true, got false"),
-    (LendsTwice, Level::Store, "lent_value_is_the_stored_one", "to call its visitor once, it did 2 times"),
-    (LendsUnderItsLock, Level::Store, "visitor_may_call_the_backend", "it still runs"),
-    (
-        SwallowsPanicsOfVisitors,
-        Level::Containment,
-        "panic_of_a_visitor_passes_the_backend",
-        "to pass the backend",
-    ),
-    (LendsWhatItRemembers, Level::Store, "lent_value_is_the_stored_one", "expected get_with of key"),
-    (
-        RemembersManyValues,
-        Level::Multi,
-        "each_form_of_a_read_sees_each_form_of_a_write",
-        "get_multi of 2 keys",
-    ),
-    (
-        MissesEmptyValuesAmongMany,
-        Level::Multi,
-        "empty_payloads_pass_between_single_and_multi_calls",
-        "got no value",
-    ),
-    (FoldsCaseAmongMany, Level::Multi, "similar_keys_are_distinct_in_multi_calls", "get_multi of"),
-    (
-        StopsStoringSilently,
-        Level::BadInput,
-        "refused_value_does_not_hide_the_others",
-        "which set_multi stored",
-    ),
-    (
-        StopsDeletingSilently,
-        Level::BadInput,
-        "unadmitted_key_does_not_affect_other_keys",
-        "to return no value",
-    ),
-    (
-        RoundsLifetimesDown,
-        Level::Expiry,
-        "value_is_kept_for_its_whole_lifetime",
-        "after it was stored for 400ms",
-    ),
-    (TakesLongLifetimesForDates, Level::Expiry, "longest_lifetime_is_accepted", "was stored for 2678400s"),
-    (
-        ReturnsExpiredValuesAmongMany,
-        Level::Expiry,
-        "each_value_expires_after_its_own_lifetime",
-        "get_multi of 1 keys",
-    ),
-    (ReleasesForAnybody, Level::Mutex, "only_its_holder_releases_a_mutex", "that its twin holds"),
-    (EndsItsMutexesWithItself, Level::Mutex, "mutex_outlives_its_backend", "the backend is gone"),
-    (KeepsLocksAmongValues, Level::Mutex, "keys_named_like_locks_leave_the_mutex_alone", "was set"),
-    (ChangesItsCapabilities, Level::Capabilities, "capabilities_never_change", "the same each time"),
-    (
-        ReportsTheScopeOfAnotherStore,
-        Level::Capabilities,
-        "backends_of_one_scope_share_their_store",
-        "got no value",
-    ),
-    (ManglesToLowerCase, Level::Containment, "key_mangler_never_panics", "expected two mangled keys"),
+/// Each bug with the name of the case that finds it, and a part of its message.
+const FOUND: &[Found<Bug>] = &[
+    (LosesMoreThanAMebibyte, &["payload_of_more_than_2_mib_is_kept_whole"], "got no value"),
+    (LosesLessThanItsLimit, &["largest_admitted_value_is_kept"], "within the limit of 4194304"),
+    (TrimsKeys, &["similar_keys_are_distinct"], "expected get of key"),
+    (LendsWithoutReporting, &["lent_value_is_the_stored_one"], "to return true, got false"),
+    (LendsTwice, &["lent_value_is_the_stored_one"], "to call its visitor once, it did 2 times"),
+    (LendsUnderItsLock, &["visitor_may_call_the_backend"], "it still runs"),
+    (SwallowsPanicsOfVisitors, &["panic_of_a_visitor_passes_the_backend"], "to pass the backend"),
+    (LendsWhatItRemembers, &["lent_value_is_the_stored_one"], "expected get_with of key"),
+    (RemembersManyValues, &["each_form_of_a_read_sees_each_form_of_a_write"], "get_multi of 2 keys"),
+    (MissesEmptyValuesAmongMany, &["empty_payloads_pass_between_single_and_multi_calls"], "got no value"),
+    (FoldsCaseAmongMany, &["similar_keys_are_distinct_in_multi_calls"], "get_multi of"),
+    (StopsStoringSilently, &["refused_value_does_not_hide_the_others"], "which set_multi stored"),
+    (StopsDeletingSilently, &["unadmitted_key_does_not_affect_other_keys"], "to return no value"),
+    (RoundsLifetimesDown, &["value_is_kept_for_its_whole_lifetime"], "after it was stored for 400ms"),
+    (TakesLongLifetimesForDates, &["longest_lifetime_is_accepted"], "was stored for 2678400s"),
+    (ReturnsExpiredValuesAmongMany, &["each_value_expires_after_its_own_lifetime"], "get_multi of 1 keys"),
+    (ReleasesForAnybody, &["only_its_holder_releases_a_mutex"], "that its twin holds"),
+    (EndsItsMutexesWithItself, &["mutex_outlives_its_backend"], "the backend is gone"),
+    (KeepsLocksAmongValues, &["keys_named_like_locks_leave_the_mutex_alone"], "was set"),
+    (ChangesItsCapabilities, &["capabilities_never_change"], "the same each time"),
+    (ReportsTheScopeOfAnotherStore, &["backends_of_one_scope_share_their_store"], "got no value"),
+    (ManglesToLowerCase, &["key_mangler_never_panics"], "expected two mangled keys"),
 ];
 
 const MEBIBYTE: usize = 1 << 20;
@@ -318,17 +271,8 @@ fn backend_without_a_bug_passes_every_level() {
 
 #[test]
 fn planted_bug_is_found_by_its_case() {
-    let find = |(bug, level, case, says): &(Bug, Level, &str, &str)| {
-        let report = report_of(*level, &setup(*bug));
-        let found = report.failures().any(|(name, said)| name == *case && said.contains(says));
-        (!found).then(|| format!("{bug:?} should have failed {case}, saying {says:?}; instead:\n{report}"))
-    };
-    // Some bugs are found only by waiting, so that they are looked for side by side.
-    let missed: Vec<_> = thread::scope(|scope| {
-        let searches: Vec<_> = FOUND.iter().map(|planted| scope.spawn(move || find(planted))).collect();
-        searches.into_iter().filter_map(|search| search.join().unwrap()).collect()
-    });
-    assert!(missed.is_empty(), "{}", missed.join("\n"));
+    let search = Search { setup, in_all_levels: false, by_these_alone: false, side_by_side: true };
+    search.finds(FOUND);
 }
 
 /// Stands for a lock among the values.
