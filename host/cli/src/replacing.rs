@@ -45,8 +45,8 @@ impl Replacement {
 
 /// Writes `text`, which may contain passwords, to the file at `path`. Only its owner can read a new file.
 ///
-/// If the file exists, it is overwritten as a whole. It keeps its mode and its group. A symbolic link is followed.
-/// Returns the mode of the file, if other users can read it.
+/// If the file exists, it is overwritten as a whole. It keeps its owner, its group, and its mode, except that users outside
+/// of the group lose access. A symbolic link is followed. Returns the mode of the file, if its group can read it.
 ///
 /// # Errors
 /// If the file exists and `overwrites` is false, or it cannot be written.
@@ -68,7 +68,7 @@ pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result
     let new = Replacement::new(&old, PRIVATE, |file| file.write_all(text.as_bytes()))?;
     let mode = like(&new, &metadata).map_err(CommandError::file("written", path))?;
     new.take_place(&old)?;
-    Ok(Some(mode).filter(|mode| mode & 0o044 != 0))
+    Ok(Some(mode).filter(|mode| mode & 0o040 != 0))
 }
 
 /// Creates the file at `path`, which only its owner can read.
@@ -87,14 +87,14 @@ fn exists(path: &Path) -> CommandError {
     ))
 }
 
-/// Gives `new` the owner, the group, and the mode of the `old` file, and returns the mode.
+/// Gives `new` the owner, the group, and the mode of the `old` file, without access for others, and returns the mode.
 ///
 /// If the group cannot be kept, the members of another one cannot use the file.
 #[cfg(unix)]
 fn like(new: &Replacement, old: &Metadata) -> io::Result<u32> {
     use std::os::unix::fs::{MetadataExt, fchown};
 
-    let (file, mode) = (new.0.as_file(), old.mode() & 0o777);
+    let (file, mode) = (new.0.as_file(), old.mode() & 0o770);
     // Only root can give files away.
     let _ = fchown(file, Some(old.uid()), None);
     let has_group = file.metadata()?.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
@@ -138,7 +138,7 @@ mod tests {
     /// A reader that has the old file open still reads all of it.
     #[cfg(unix)]
     #[test]
-    fn overwritten_file_is_another_one_with_the_same_mode() {
+    fn overwritten_file_is_another_one_without_access_for_others() {
         use std::io::Read;
         use std::os::unix::fs::PermissionsExt;
 
@@ -146,7 +146,7 @@ mod tests {
         let (path, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&path, "old").unwrap();
         std::os::unix::fs::symlink("file", &link).unwrap();
-        for (mode, readable) in [(0o640, Some(0o640)), (0o600, None)] {
+        for (mode, readable) in [(0o644, Some(0o640)), (0o640, Some(0o640)), (0o600, None)] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let mut open = File::open(&path).unwrap();
             assert_eq!(write_private(&link, "new", true).ok(), Some(readable));
@@ -154,9 +154,9 @@ mod tests {
             open.read_to_string(&mut read).unwrap();
             assert_eq!(
                 (&*read, &*fs::read_to_string(&path).unwrap()),
-                (if readable.is_some() { "old" } else { "new" }, "new")
+                (if mode == 0o644 { "old" } else { "new" }, "new")
             );
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode & 0o770);
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
