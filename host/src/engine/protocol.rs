@@ -321,7 +321,7 @@ async fn take<P: Port>(
     match outcome {
         Outcome::Value(handed) => match accept(port, place, &handed, refused) {
             Some(value) => {
-                slots[place].settle_handed(value, handed.found.clone(), handed.is_old, port.policy())
+                slots[place].settle_handed(value, handed.found.clone(), handed.is_old, port.policy());
             }
             None => read_awaited(port, slots).await?,
         },
