@@ -9,7 +9,7 @@ use std::time::Duration;
 use dogpile::Registry;
 use dogpile::registry::{EntryKind, LibraryDescription, ManifestEntry, Trust};
 use dogpile::sdk::{Arguments, BackendError, CacheBackend, ErrorKind};
-use dogpile_conformance::{LevelReport, Reference, Setup, Stop, Verdict};
+use dogpile_conformance::{LevelReport, Setup, Stop, Verdict};
 use serde::Serialize;
 
 use crate::answer::{Answer, Answered, to_json};
@@ -100,7 +100,7 @@ pub(super) fn hold(asked: &Hold) -> Result<(), CommandError> {
     let entry = told.entry_points.into_iter().find(|entry| entry.name == asked.name);
     let entry = entry.ok_or_else(|| CommandError::other(format!("the library has no {:?}", asked.name)))?;
     let arguments = tables(asked.arguments.as_deref())?.get(&asked.name).cloned();
-    let backend = build(&registry, &entry, arguments)?;
+    let backend = build(&registry, &entry.name, arguments, None)?;
     dogpile_conformance::hold(&*backend, &asked.key).map_err(|stop| CommandError::other(stop.to_string()))
 }
 
@@ -150,27 +150,34 @@ fn known(name: &str, told: &LibraryDescription) -> Result<(), CommandError> {
     Err(CommandError::other(format!("the library has no entry point {name:?} (it has: {names}){hint}")))
 }
 
-/// Builds the entry point for each case: a backend by itself, or a proxy around a store that has every feature.
+/// Builds the entry point for each case: a backend by itself, or a proxy around the stores of the suite.
 fn setup(registry: &Registry, entry: &ManifestEntry, arguments: Option<toml::Value>) -> Setup {
-    let (registry, entry) = (registry.clone(), entry.clone());
-    Setup::new(entry.name.clone(), move || {
-        build(&registry, &entry, arguments.clone()).map_err(|error| match error {
+    let (registry, kind, name) = (registry.clone(), entry.kind, entry.name.clone());
+    let entry_point = name.clone();
+    let build = move |proxied| {
+        build(&registry, &entry_point, arguments.clone(), proxied).map_err(|error| match error {
             CommandError::Backend(error) => error,
             error => BackendError::new(ErrorKind::Configuration, causes(&error).join(": ")),
         })
-    })
+    };
+    match kind {
+        EntryKind::Proxy => Setup::proxy(name, move |proxied| build(Some(proxied))),
+        _ => Setup::new(name, move || build(None)),
+    }
 }
 
+/// Builds the entry point `name`, around `proxied` if it is a proxy.
 fn build(
     registry: &Registry,
-    entry: &ManifestEntry,
+    name: &str,
     arguments: Option<toml::Value>,
+    proxied: Option<Arc<dyn CacheBackend>>,
 ) -> Result<Arc<dyn CacheBackend>, CommandError> {
     let arguments = arguments.map(Arguments::from_serialize).transpose()?.unwrap_or_default();
-    if entry.kind == EntryKind::Backend {
-        return Ok(registry.build_backend(&entry.name, arguments)?);
-    }
-    Ok(registry.build_proxy(&entry.name, arguments, Arc::new(Reference::new()))?)
+    Ok(match proxied {
+        Some(proxied) => registry.build_proxy(name, arguments, proxied)?,
+        None => registry.build_backend(name, arguments)?,
+    })
 }
 
 fn report(entry: &ManifestEntry, setup: &Setup) -> SetupReport {
