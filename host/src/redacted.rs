@@ -1,4 +1,4 @@
-//! [`Redacted`]: the reason why a value cannot be read or written, without the parts of the value that serde quotes.
+//! [`Redacted`]: an error of serde without the parts of the value that it quotes.
 
 use std::fmt;
 

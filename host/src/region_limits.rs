@@ -1,4 +1,6 @@
-//! [`RegionLimits`]: the limits of warnings that are logged where no region is at hand, by the names of regions.
+//! [`RegionLimits`]: limits of warnings, by the names of regions.
+//!
+//! For code that logs warnings of a region and does not have the region.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! [`shell_word`]: a path as a word of a shell command that an error tells users to run.
+//! [`shell_word`]: a path as a word of a shell command.
 
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;

@@ -61,8 +61,9 @@ impl Events {
         Events::listen(field, value.into(), None)
     }
 
-    /// Collects events whose `field` is `value`, and calls `reaction` where the first of them is logged. With the field
-    /// `message`, `value` is a part of the message.
+    /// Collects events whose `field` is `value`, and calls `reaction` at the first one.
+    ///
+    /// The thread that logs the event makes the call. With the field `message`, `value` is a part of the message.
     pub fn reacting(
         field: &'static str,
         value: impl Into<String>,

@@ -28,7 +28,7 @@ pub struct Scripted {
     capabilities: Capabilities,
 }
 
-/// The scope, which tells its events from those of other stores.
+/// The scope, by which tests find the events of this store.
 impl fmt::Debug for Scripted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.capabilities.scope.as_deref().unwrap_or("Scripted"))

@@ -1,4 +1,6 @@
-//! [`BreakerSeen`]: whether a breaker is open, for a gauge that all regions with one name and one backend share.
+//! [`BreakerSeen`]: whether a breaker is open, for the gauge of an exporter.
+//!
+//! All regions with one name and one backend share the gauge.
 
 use std::collections::BTreeMap;
 

@@ -101,7 +101,7 @@ fn call_without_its_backend_is_degraded() {
 
 /// One key is fresh. The backend fails while the other one is created.
 #[test]
-fn key_that_was_served_before_its_backend_failed_is_not_degraded() {
+fn key_that_was_served_before_an_outage_is_not_degraded() {
     type Form = fn(&CacheRegion, &Failing) -> Vec<Served<i32>>;
     let forms: [Form; 3] = [
         |region, store| {

@@ -4,8 +4,9 @@ use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::BorrowedFd;
 
-/// The process at the other end of a unix socket: the one that called `connect`, `listen`, or `socketpair`.
+/// The process at the other end of a unix socket.
 ///
+/// It is the one that called `connect`, `listen`, or `socketpair`.
 /// A process that it forked may have the socket by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {

@@ -6,12 +6,12 @@ use dogpile_sdk::{
     BackendError, CacheBackend, CachedValue, CreationTime, ErrorKind, Object, Payload, StoreOptions,
 };
 
-use crate::capabilities::LONGEST_VALUE;
 use crate::expect::{
     Outcome, Stop, described, ensure, ensure_absent, ensure_stored, ensure_value, shortened,
 };
 use crate::multi::{as_entries, fresh};
 use crate::setup::Setup;
+use crate::value::LONGEST_VALUE;
 
 /// An empty key is refused, or works like any other key.
 pub fn empty_key_is_refused_or_kept(setup: &Setup) -> Outcome {

@@ -8,11 +8,10 @@ use crate::bad_input::unusual;
 use crate::expect::{Outcome, Stop, described, ensure, ensure_stored, ensure_value};
 use crate::setup::Setup;
 use crate::store::{ENVELOPE_BYTES, keep_apart};
+use crate::value::LONGEST_VALUE;
 
 /// The longest key that is tried if there is no limit.
 const LONGEST_KEY: usize = 4096;
-/// The largest value limit that is tried.
-pub(crate) const LONGEST_VALUE: u64 = 16 << 20;
 
 /// A key as long as the limit is stored whole. A key that differs only in its last character is another key.
 pub fn longest_admitted_key_is_kept(setup: &Setup) -> Outcome {
