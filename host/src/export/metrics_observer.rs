@@ -91,7 +91,7 @@ impl RegionMetrics {
         let not_stored =
             |reason: &'static str| counter!(NOT_STORED, "region" => region.clone(), "reason" => reason);
         let breaker_open = gauge!(BREAKER_OPEN, "region" => region.clone(), "backend" => backend.clone());
-        let breaker = BreakerSeen::new(&region, &backend);
+        let breaker = BreakerSeen::new("metrics", &region, &backend);
         let metrics = RegionMetrics {
             requests: ENDINGS
                 .map(|ending| counter!(REQUESTS, "region" => region.clone(), "outcome" => ending)),
@@ -113,7 +113,7 @@ impl RegionMetrics {
     }
 
     fn show_breaker(&self, is_open: bool) {
-        self.breaker_open.set(f64::from(u8::from(self.breaker.note(is_open))));
+        self.breaker.show(is_open, |is_open| self.breaker_open.set(f64::from(u8::from(is_open))));
     }
 }
 

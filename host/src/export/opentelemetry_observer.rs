@@ -124,7 +124,7 @@ impl fmt::Debug for OpenTelemetryObserver {
 impl Observer for OpenTelemetryObserver {
     fn for_region(&self, region: &str, backend: &str) -> Option<Arc<dyn Observer>> {
         let (shared, name) = (Arc::clone(&self.0), region.to_owned());
-        let breaker = BreakerSeen::new(region, backend);
+        let breaker = BreakerSeen::new("opentelemetry", region, backend);
         let region = KeyValue::new("region", name.clone());
         let backend = KeyValue::new("backend", backend.to_owned());
         let of_hits = [region.clone(), KeyValue::new("outcome", "hit")];
@@ -150,8 +150,8 @@ impl RegionTelemetry {
     }
 
     fn show_breaker(&self, is_open: bool) {
-        let is_open = self.breaker.note(is_open);
-        self.shared.instruments.breaker_open.record(u64::from(is_open), &self.over_backend());
+        let gauge = &self.shared.instruments.breaker_open;
+        self.breaker.show(is_open, |is_open| gauge.record(u64::from(is_open), &self.over_backend()));
     }
 }
 
