@@ -76,9 +76,7 @@ impl Connector {
         let socket = match &self.endpoint {
             Endpoint::Unix(path) => {
                 let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-                // It ends the wait for a server whose queue of connections is full.
-                socket.set_write_timeout(Some(left_until(deadline)?))?;
-                socket.connect(&SockAddr::unix(path)?)?;
+                connect_unix(&socket, &SockAddr::unix(path)?, deadline)?;
                 Socket::Unix(Bounded::new(socket.into(), deadline))
             }
             Endpoint::Tcp { host, port } => {
@@ -112,6 +110,19 @@ impl Connector {
             }
         }
         Err(last.into())
+    }
+}
+
+/// Connects by `deadline`, also to a server whose queue of connections is full.
+fn connect_unix(socket: &socket2::Socket, server: &SockAddr, deadline: Instant) -> io::Result<()> {
+    loop {
+        // The system counts in microseconds, and takes none for no limit.
+        socket.set_write_timeout(Some(left_until(deadline)?.max(Duration::from_micros(1))))?;
+        match socket.connect(server) {
+            // A signal ends the wait for the queue.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            connected => return connected,
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout_at;
+use tokio::time::{sleep, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::resolver::address;
@@ -17,6 +18,9 @@ use super::{Connector, Endpoint};
 use crate::async_stream::{AsyncSocket, AsyncStream};
 use crate::bounded::left_until;
 use crate::failure::Failure;
+
+/// The time between two attempts to connect to a unix socket whose queue is full.
+const QUEUE_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Connector {
     /// Opens a connection, without blocking the task's thread. Ends by `deadline`: name resolution, TCP, and TLS included.
@@ -28,7 +32,7 @@ impl Connector {
     pub async fn connect_async(self: &Arc<Self>, deadline: Instant) -> Result<AsyncStream, Failure> {
         match &self.endpoint {
             Endpoint::Unix(path) => {
-                let unix = bounded(deadline, UnixStream::connect(path)).await?;
+                let unix = bounded(deadline, connect_unix(path)).await?;
                 Ok(AsyncStream::new(AsyncSocket::Unix(unix)))
             }
             Endpoint::Tcp { host, port } => {
@@ -88,6 +92,17 @@ impl Connector {
     }
 }
 
+/// Connects to a unix socket. Waits while the server's queue of connections is full.
+async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            // The system has no event for room in the queue.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(QUEUE_INTERVAL).await,
+            connected => return connected,
+        }
+    }
+}
+
 /// Waits for `work` until `deadline`.
 async fn bounded<T>(deadline: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout_at(deadline.into(), work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -99,9 +114,9 @@ mod tests {
     use std::future::poll_fn;
     use std::io::Write;
     use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
     use std::pin::Pin;
     use std::thread;
-    use std::time::Duration;
 
     use tokio::io::{AsyncRead, ReadBuf};
 
@@ -152,6 +167,27 @@ mod tests {
         drop(listener);
         let Failure::Broken(cause) = connect(&connector).unwrap_err() else { panic!("it is refused") };
         assert_eq!(cause.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn connecting_to_a_full_unix_socket_waits_until_the_deadline() {
+        let path = std::env::temp_dir().join(format!("dogpile-net-tasks-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let connector = Arc::new(Connector::new(Endpoint::Unix(path.clone())));
+        let mut open = Vec::new();
+        // The length of the queue depends on the system, and is a few thousand at most.
+        let (failure, took) = loop {
+            let begun = Instant::now();
+            match connect(&connector) {
+                Ok(stream) => open.push(stream),
+                Err(failure) => break (failure, begun.elapsed()),
+            }
+            assert!(open.len() < 10_000, "the queue has an end");
+        };
+        std::fs::remove_file(&path).unwrap();
+        drop(listener);
+        assert!(matches!(failure, Failure::TimedOut), "{failure:?}");
+        assert!((LIMIT..HANGING).contains(&took), "{took:?}");
     }
 
     #[test]
