@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
-use crate::error::CommandError;
+use crate::error::{CommandError, causes};
 
 /// The mode of a file that only its owner can read.
 const PRIVATE: u32 = 0o600;
@@ -53,6 +53,11 @@ impl Replacement {
 pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result<Option<u32>, CommandError> {
     let old = match path.canonicalize() {
         Ok(old) => old,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+            return Err(CommandError::other(format!(
+                "{path:?} cannot be written: it is a link to a file that does not exist; remove the link"
+            )));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return create(path, text).map(|()| None),
         Err(error) => return Err(CommandError::file("written", path)(error)),
     };
@@ -65,9 +70,16 @@ pub(crate) fn write_private(path: &Path, text: &str, overwrites: bool) -> Result
             "{path:?} cannot be written: it is not a file; name a file"
         )));
     }
-    let new = Replacement::new(&old, PRIVATE, |file| file.write_all(text.as_bytes()))?;
-    let mode = like(&new, &metadata).map_err(CommandError::file("written", path))?;
-    new.take_place(&old)?;
+    let replace = || {
+        let new = Replacement::new(&old, PRIVATE, |file| file.write_all(text.as_bytes()))?;
+        let mode = like(&new, &old, &metadata).map_err(CommandError::file("written", path))?;
+        new.take_place(&old).map(|()| mode)
+    };
+    let mode = replace().map_err(|error| {
+        let advice = "a file is replaced as a whole by its owner or root, in a folder that is writable, and not if it is a \
+                      mount; write another file, and copy it";
+        CommandError::other(format!("{}; {advice}", causes(&error).join(": ")))
+    })?;
     Ok(Some(mode).filter(|mode| mode & 0o040 != 0))
 }
 
@@ -89,22 +101,37 @@ fn exists(path: &Path) -> CommandError {
 
 /// Gives `new` the owner, the group, and the mode of the `old` file, without access for others, and returns the mode.
 ///
-/// If the group cannot be kept, the members of another one cannot use the file.
+/// If the group or an access control list cannot be kept, only the owner has access.
+///
+/// # Errors
+/// If the owner cannot be kept: only root can give files away.
 #[cfg(unix)]
-fn like(new: &Replacement, old: &Metadata) -> io::Result<u32> {
+fn like(new: &Replacement, path: &Path, old: &Metadata) -> io::Result<u32> {
     use std::os::unix::fs::{MetadataExt, fchown};
 
     let (file, mode) = (new.0.as_file(), old.mode() & 0o770);
-    // Only root can give files away.
-    let _ = fchown(file, Some(old.uid()), None);
+    if file.metadata()?.uid() != old.uid() {
+        fchown(file, Some(old.uid()), None)?;
+    }
     let has_group = file.metadata()?.gid() == old.gid() || fchown(file, None, Some(old.gid())).is_ok();
-    let mode = if has_group { mode } else { mode & !0o070 };
+    let mode = if has_group && !has_access_list(path) { mode } else { mode & !0o070 };
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
     Ok(mode)
 }
 
+/// Returns whether the file has an access control list. The group bits of its mode are then the mask of the list.
+#[cfg(target_os = "linux")]
+fn has_access_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok_and(|size| size > 0)
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn has_access_list(_path: &Path) -> bool {
+    false
+}
+
 #[cfg(not(unix))]
-fn like(_new: &Replacement, _old: &Metadata) -> io::Result<u32> {
+fn like(_new: &Replacement, _path: &Path, _old: &Metadata) -> io::Result<u32> {
     Ok(PRIVATE)
 }
 
@@ -160,6 +187,21 @@ mod tests {
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn link_to_a_missing_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("missing", &link).unwrap();
+        for overwrites in [false, true] {
+            let error = write_private(&link, "new", overwrites).err().unwrap().to_string();
+            assert!(
+                error.ends_with("it is a link to a file that does not exist; remove the link"),
+                "{error}"
+            );
+        }
     }
 
     /// Root could replace a device such as /dev/null.

@@ -225,8 +225,8 @@ impl Answer for Checked {
             page.line(format!("wrote {}", path.display()));
             if let Some(mode) = self.mode {
                 let note = format!(
-                    "it still has the mode {mode:o} of the file that was there; if it contains passwords, let only its owner \
-                     read it (mode 600)"
+                    "its group can read it (mode {mode:o}), as it could the file that was there; if it contains passwords, let \
+                     only its owner read it (mode 600)"
                 );
                 page.wrapped("  ", "  ", &note);
             }
