@@ -58,7 +58,15 @@ pub(super) fn run(asked: &Folders) -> Answered {
     let mut problems: Vec<String> = refused.iter().map(|error| causes(error).join(": ")).collect();
     for problem in registry.problems() {
         match Line::of_ignored(&problem, &entry_points, &mut opened) {
-            Some(line) => entry_points.push(line),
+            Some(mut line) => {
+                let mut ignored = entry_points.iter().filter(|other| other.replaced_by.is_some());
+                if let Some(other) =
+                    ignored.find(|other| other.name == line.name).and_then(|other| other.library.as_ref())
+                {
+                    line.state = format!("provided twice: also by {}; remove one", other.display());
+                }
+                entry_points.push(line);
+            }
             None => problems.push(causes(&*problem).join(": ")),
         }
     }
