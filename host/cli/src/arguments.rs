@@ -181,6 +181,9 @@ pub(crate) struct Verify {
     /// Time limit of one case, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) time_limit: u64,
+    /// Claim that the proxies handle failures of their stores, and skip the cases that expect them to fail
+    #[arg(long)]
+    pub(crate) handles_failures: bool,
     /// Claim and verify that a mutex is free this many seconds after its holder was killed or stopped
     ///
     /// The suite allows two leases and two seconds, and starts processes that it kills and stops. It fails too if a stopped

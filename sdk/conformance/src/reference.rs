@@ -17,7 +17,7 @@ use self::asynchronous::Calls;
 use self::mutex::KeyMutex;
 use self::store::Store;
 
-pub(crate) use self::watched::{FAILURE, Watched};
+pub(crate) use self::watched::Watched;
 
 /// A store in memory with every feature that a proxy may hide or break.
 ///

@@ -26,6 +26,8 @@ pub struct Setup {
     build: Arc<Build>,
     /// Builds the proxy around another store, if the setup is of a proxy.
     proxy: Option<Arc<BuildProxy>>,
+    /// Whether the proxy handles failures of its store.
+    pub(crate) handles_failures: bool,
     ignored: Option<String>,
     time_limit: Duration,
     lease: Option<Lease>,
@@ -46,6 +48,7 @@ impl Setup {
             name: name.into(),
             build: Arc::new(build),
             proxy: None,
+            handles_failures: false,
             ignored: None,
             time_limit: Duration::from_secs(60),
             lease: None,
@@ -71,6 +74,15 @@ impl Setup {
         let build = Arc::clone(&proxy);
         let setup = Setup::new(name, move || build(Arc::new(Reference::new())));
         Setup { proxy: Some(proxy), ..setup }
+    }
+
+    /// Claims that the proxy handles failures of its store, for example with old values.
+    ///
+    /// The cases that expect a proxy to fail if its store fails are then skipped.
+    #[must_use]
+    pub fn handling_failures(mut self) -> Self {
+        self.handles_failures = true;
+        self
     }
 
     /// Shows the cases as ignored for the reason `why`, for example a missing server.
@@ -244,11 +256,22 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { name, build: _, proxy: _, ignored, time_limit, lease, lease_store, freezer, recovery } =
-            self;
+        let Setup {
+            name,
+            build: _,
+            proxy: _,
+            handles_failures,
+            ignored,
+            time_limit,
+            lease,
+            lease_store,
+            freezer,
+            recovery,
+        } = self;
         let mut shown = f.debug_struct("Setup");
         shown.field("name", name).field("ignored", ignored).field("time_limit", time_limit);
         shown.field("lease", lease).field("lease_store", &lease_store.is_some());
+        shown.field("handles_failures", handles_failures);
         shown.field("freezer", freezer).field("recovery", recovery).finish()
     }
 }

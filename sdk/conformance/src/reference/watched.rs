@@ -10,9 +10,6 @@ use dogpile_sdk::{
 
 use super::Reference;
 
-/// The kind of all failures of a store that fails.
-pub(crate) const FAILURE: ErrorKind = ErrorKind::Unavailable;
-
 /// A reference store that notes the keys of stored values and of mutexes. It may fail all calls.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
@@ -49,7 +46,7 @@ fn locked(keys: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
 }
 
 fn failure() -> BackendError {
-    BackendError::new(FAILURE, "the store fails on purpose")
+    BackendError::new(ErrorKind::Unavailable, "the store fails on purpose")
 }
 
 impl CacheBackend for Watched {

@@ -78,6 +78,7 @@ pub(super) fn run(asked: &Verify) -> Answered {
     let reports = wanted.into_iter().map(|entry| {
         let given = arguments.get(&entry.name).cloned();
         let setup = setup(&registry, &entry, given).with_time_limit(limit);
+        let setup = if asked.handles_failures { setup.handling_failures() } else { setup };
         report(&entry, &leased(setup, asked, library, &entry))
     });
     Ok(Box::new(Verified {
