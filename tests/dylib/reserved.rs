@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dogpile::registry::{Manifest, Origin, RegistryError, Trust};
+use dogpile::registry::{LibraryDescription, Manifest, Origin, RegistryError, Trust};
 use dogpile::sdk::Arguments;
 use dogpile::{Configuration, Registry};
 use dogpile_tests::libraries::{install, library};
@@ -110,6 +110,21 @@ fn pinned_library_may_provide_reserved_names() {
         let registry = Registry::empty();
         registry.restrict(Trust::default().pin(file, sha256.as_deref().unwrap()).unwrap());
         registry.add_folder(folder.path()).unwrap();
+        registry.build_backend(MEMORY, Arguments::default()).unwrap();
+    }
+}
+
+/// A pin may name a link to the library.
+#[test]
+fn pin_of_a_link_permits_reserved_names() {
+    let folder = tempdir().unwrap();
+    let link = folder.path().join("libacme.so");
+    std::os::unix::fs::symlink(library("dogpile-memory-dylib"), &link).unwrap();
+    let sha256 = LibraryDescription::read(&link, None).unwrap().sha256;
+    for file in ["libacme.so", link.to_str().unwrap()] {
+        let registry = Registry::empty();
+        registry.restrict(Trust::default().pin(file, &sha256).unwrap());
+        registry.add_library(&link).unwrap();
         registry.build_backend(MEMORY, Arguments::default()).unwrap();
     }
 }

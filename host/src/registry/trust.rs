@@ -99,13 +99,17 @@ impl Trust {
             || matches!(self.pin_of(paths), Ok(Some(_)))
     }
 
-    /// Returns the pin of the library with these paths, or `None` if no library is pinned. Both lead to one file.
+    /// Returns the pin of the library with these paths, or `None` if no library is pinned. Both lead to one file, of which the
+    /// second is the canonical one.
+    ///
+    /// If several pins match, that of a whole path holds, and then that of the canonical one.
     fn pin_of(&self, paths: [&Path; 2]) -> Result<Option<&Pin>, NotPinned> {
-        let has_path = |file: &str| paths.iter().any(|path| *path == Path::new(file));
-        let has_name =
-            |file: &str| paths.iter().any(|path| path.file_name().is_some_and(|name| name == file));
-        let pin_if = |is_meant: &dyn Fn(&str) -> bool| self.pins.iter().find(|(file, _)| is_meant(file));
-        match pin_if(&has_path).or_else(|| pin_if(&has_name)) {
+        let [path, canonical] = paths;
+        let pin_of = |is_meant: &dyn Fn(&str) -> bool| self.pins.iter().find(|(file, _)| is_meant(file));
+        let by_path = |path: &Path| pin_of(&|file| path == Path::new(file));
+        let by_name = |path: &Path| pin_of(&|file| path.file_name().is_some_and(|name| name == file));
+        let found = by_path(canonical).or_else(|| by_path(path));
+        match found.or_else(|| by_name(canonical)).or_else(|| by_name(path)) {
             Some((_, pin)) => Ok(Some(pin)),
             None if self.pins.is_empty() => Ok(None),
             None => Err(NotPinned),
@@ -336,6 +340,12 @@ mod tests {
         let trust = Trust::default().pin("acme.so", &"a".repeat(64)).unwrap();
         let trust = trust.pin("/opt/acme.so.1", &"b".repeat(64)).unwrap();
         assert_eq!(trust.pin_of(paths).unwrap().unwrap().0, "b".repeat(64), "the whole path goes first");
+        for [link, target] in [["a.so", "b.so"], ["b.so", "a.so"]] {
+            let trust = Trust::default().pin(link, &"a".repeat(64)).unwrap();
+            let trust = trust.pin(target, &"b".repeat(64)).unwrap();
+            let found = trust.pin_of([link, target].map(Path::new)).unwrap().unwrap();
+            assert_eq!(found.0, "b".repeat(64), "the file goes before the link");
+        }
     }
 
     #[test]

@@ -49,10 +49,11 @@ pub(super) fn announced(
 /// Opens the library at `path` and returns its entry points.
 pub(super) fn opened(path: &Path, rules: &Arc<Rules>) -> Result<Vec<(String, Offer)>, LibraryError> {
     let failed = |problem| LibraryError { path: path.to_owned(), problem };
-    let Opened { library: opened, path: canonical, .. } = open(path, None, rules)?;
+    let Opened { library: opened, .. } = open(path, None, rules)?;
     let entries = entries_of(opened).map_err(failed)?;
     let library = PluginLibrary {
-        path: canonical,
+        // Not the canonical one: a pin may name the link.
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         package: opened.package().to_owned(),
         version: opened.version().to_owned(),
         announced: None,
