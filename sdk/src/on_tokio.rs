@@ -83,7 +83,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Dropping the backend and its [`operations`](CacheBackend::operations) ends the runtime without waiting for it, so
 /// that the last owner may die on any thread. Calls in progress are canceled; a release in progress is completed first.
 /// Dropping the [`AsyncBytesBackend`] itself may happen outside of the runtime. The mutexes of a backend are owners too.
-/// With [leases](Self::with_leases), dropping the last owner waits for a renewal in progress.
+/// With [leases](Self::with_leases), dropping the last owner waits for a renewal in progress. An acquisition in progress is
+/// an owner, too: cancel it. A lock whose removal waits for the background is then left to the end of its lease.
 ///
 /// The runtime belongs to a process. A fork is supported while no other thread makes a call. The first call of the child
 /// starts a new runtime and builds a new backend on it. The parent's are abandoned in the child and never dropped there.

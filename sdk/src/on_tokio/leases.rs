@@ -78,7 +78,8 @@ impl<B: AsyncBytesBackend + AsyncLeaseStore> LeaseStore for TokioLeases<B> {
     }
 
     fn renew(&self, key: &str, token: &str, lease: Duration) -> Result<bool, BackendError> {
-        self.call("renew", |store, completion| {
+        // A third of the lease, so that another attempt follows before the lease ends.
+        self.with_limit(self.0.limit().min(lease / 3)).call("renew", |store, completion| {
             let (key, token) = (key.to_owned(), token.to_owned());
             store.0.begin("renew", completion, |site| async move {
                 site.backend().await?.renew(&key, &token, lease).await

@@ -220,10 +220,22 @@ fn lease_release_outlives_the_backend() {
     until("the backend is dropped", || Control::strong_count(&control) == 1);
 }
 
+/// A renewal without a reply ends after a third of the lease, whatever the time limit of calls.
+#[test]
+fn hung_renewal_is_followed_by_another_one() {
+    let (backend, control) = leased(1, short);
+    let backend = backend.with_call_timeout(Duration::MAX);
+    let mutex = backend.get_mutex("gate_renew").unwrap();
+    assert!(mutex.try_acquire().unwrap());
+    until("other renewals follow", || control.renewals.load(SeqCst) > 2);
+    control.open();
+    drop((backend, mutex));
+}
+
 /// The last owner waits for a renewal, which needs the only thread of the runtime.
 #[test]
 fn last_owner_may_die_on_the_only_thread_during_a_renewal() {
-    let (backend, control) = leased(1, short);
+    let (backend, control) = leased(1, |options| options.lease = Duration::from_secs(2));
     let backend = backend.with_call_timeout(Duration::MAX);
     let mutex = backend.get_mutex("gate_renew").unwrap();
     assert!(mutex.try_acquire().unwrap());
