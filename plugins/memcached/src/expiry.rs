@@ -22,7 +22,7 @@ pub(crate) fn of(time: Duration) -> u32 {
     if date <= LATEST { date as u32 } else { NEVER }
 }
 
-/// Returns the number to send for an item that must not expire before `time` has passed.
+/// Returns the number to send for an item, such as a lock, that must not expire before `time` has passed.
 ///
 /// The clock of a server ticks once a second, and a second of an item may begin shortly before a tick.
 pub(crate) fn no_earlier_than(time: Duration) -> u32 {

@@ -112,7 +112,7 @@ impl LockItems {
     }
 
     fn stored<'o>(&self, key: &'o str, token: &'o str, lease: Duration, when: When) -> Operation<'o> {
-        let (value, expiry) = (token.as_bytes(), expiry::of(lease));
+        let (value, expiry) = (token.as_bytes(), expiry::no_earlier_than(lease));
         Operation::Store { key, value, flags: self.flags, expiry, when }
     }
 
