@@ -5,47 +5,53 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::contained::contained;
+use super::contained::{Identity, Own, contained};
 use super::event::EventKind;
-use super::observer::Observer;
 use super::span::CallSpan;
 
 /// The spans of a call, one for each observer that began one.
 #[derive(Clone)]
 pub(crate) struct Spans {
     region: Arc<str>,
-    spans: Arc<[Arc<dyn CallSpan>]>,
+    spans: Arc<[OwnSpan]>,
 }
+
+/// A span, and the observer that began it.
+type OwnSpan = (Identity, Arc<dyn CallSpan>);
 
 impl Spans {
     /// Begins the spans of a call for `keys`.
-    pub(super) fn begin(region: &Arc<str>, observers: &[Arc<dyn Observer>], keys: &[&str]) -> Option<Self> {
-        let begin = |observer: &Arc<dyn Observer>| {
-            contained(region, &**observer, |observer| observer.begin(region, keys)).flatten()
+    pub(super) fn begin(region: &Arc<str>, observers: &[Own], keys: &[&str]) -> Option<Self> {
+        let begin = |Own { identity, observer }: &Own| {
+            let span = contained(region, *identity, &**observer, |observer| observer.begin(region, keys));
+            Some((*identity, span.flatten()?))
         };
         Spans::of(region, observers.iter().filter_map(begin).collect())
     }
 
-    fn of(region: &Arc<str>, spans: Vec<Arc<dyn CallSpan>>) -> Option<Self> {
+    fn of(region: &Arc<str>, spans: Vec<OwnSpan>) -> Option<Self> {
         (!spans.is_empty()).then(|| Spans { region: Arc::clone(region), spans: spans.into() })
     }
 
     /// Begins the spans of a refresh in the background.
     pub(crate) fn refresh(&self, keys: &[&str]) -> Option<Self> {
-        let refresh =
-            |span: &Arc<dyn CallSpan>| contained(&self.region, &**span, |span| span.refresh(keys)).flatten();
+        let refresh = |(identity, span): &OwnSpan| {
+            let refresh = contained(&self.region, *identity, &**span, |span| span.refresh(keys));
+            Some((*identity, refresh.flatten()?))
+        };
         Spans::of(&self.region, self.spans.iter().filter_map(refresh).collect())
     }
 
     pub(crate) fn end(&self, ending: &EventKind<'_>) {
-        for span in self.spans.iter() {
-            contained(&self.region, &**span, |span| span.end(ending));
+        for (identity, span) in self.spans.iter() {
+            contained(&self.region, *identity, &**span, |span| span.end(ending));
         }
     }
 
     fn enter(&self) -> Vec<Option<Box<dyn Any>>> {
-        let enter =
-            |span: &Arc<dyn CallSpan>| contained(&self.region, &**span, |span| span.enter()).flatten();
+        let enter = |(identity, span): &OwnSpan| {
+            contained(&self.region, *identity, &**span, |span| span.enter()).flatten()
+        };
         self.spans.iter().map(enter).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::contained::contained;
+use super::contained::{Identity, Own, contained};
 use super::counter::Counter;
 use super::event::{Event, EventKind};
 use super::observer::Observer;
@@ -14,9 +14,9 @@ use super::spans::Spans;
 pub(crate) struct Watch {
     region: Arc<str>,
     recorder: Option<Arc<Recorder>>,
-    observers: Vec<Arc<dyn Observer>>,
+    observers: Vec<Own>,
     /// Those of the observers that want hits.
-    of_hits: Vec<Arc<dyn Observer>>,
+    of_hits: Vec<Own>,
 }
 
 impl Watch {
@@ -27,14 +27,15 @@ impl Watch {
         recorder: Option<Arc<Recorder>>,
         observers: impl IntoIterator<Item = Arc<dyn Observer>>,
     ) -> Self {
-        let own = |observer: Arc<dyn Observer>| {
+        let own = |registered: Arc<dyn Observer>| {
+            let identity = Identity::of(region, &registered);
             let own =
-                contained(region, &*observer, |observer| observer.for_region(region, backend)).flatten();
-            own.unwrap_or(observer)
+                contained(region, identity, &*registered, |observer| observer.for_region(region, backend));
+            Own { identity, observer: own.flatten().unwrap_or(registered) }
         };
-        let observers: Vec<Arc<dyn Observer>> = observers.into_iter().map(own).collect();
-        let wants_hits = |observer: &&Arc<dyn Observer>| {
-            contained(region, &***observer, |observer| observer.wants_hits()) == Some(true)
+        let observers: Vec<Own> = observers.into_iter().map(own).collect();
+        let wants_hits = |own: &&Own| {
+            contained(region, own.identity, &*own.observer, |observer| observer.wants_hits()) == Some(true)
         };
         let of_hits: Vec<_> = observers.iter().filter(wants_hits).cloned().collect();
         Watch { region: region.into(), recorder, observers, of_hits }
@@ -90,10 +91,10 @@ impl Watch {
         self.tell(observers, keys, kind);
     }
 
-    fn tell(&self, observers: &[Arc<dyn Observer>], keys: &[&str], kind: EventKind<'_>) {
+    fn tell(&self, observers: &[Own], keys: &[&str], kind: EventKind<'_>) {
         let event = Event::new(&self.region, keys, kind);
-        for observer in observers {
-            contained(&self.region, &**observer, |observer| observer.event(&event));
+        for own in observers {
+            contained(&self.region, own.identity, &*own.observer, |observer| observer.event(&event));
         }
     }
 }
