@@ -29,6 +29,12 @@ pub enum RegionError {
         /// The region's present backend.
         backend: String,
     },
+    /// Others configured the region each time that this call was about to.
+    #[non_exhaustive]
+    ConfiguredByOthers {
+        /// The name of the region.
+        region: String,
+    },
     /// A setting is invalid.
     #[non_exhaustive]
     Setting {
@@ -157,6 +163,7 @@ impl RegionError {
         match self {
             RegionError::NotConfigured { region }
             | RegionError::AlreadyConfigured { region, .. }
+            | RegionError::ConfiguredByOthers { region }
             | RegionError::Setting { region, .. }
             | RegionError::Arguments { region, .. }
             | RegionError::EntryPoint { region, .. }
@@ -257,6 +264,11 @@ impl RegionError {
             RegionError::NotConfigured { .. } => {
                 write!(f, "region {region:?} is not configured; call `configure` before using it")
             }
+            RegionError::ConfiguredByOthers { .. } => write!(
+                f,
+                "region {region:?} was not configured, because others configured it again and again meanwhile; configure it \
+                 in one place, and neither in an observer's `for_region` nor in the function of `wrap`"
+            ),
             RegionError::AlreadyConfigured { backend, .. } => write!(
                 f,
                 "region {region:?} is already configured, with backend {backend:?}; call `replace_existing_backend` to \

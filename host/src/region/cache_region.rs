@@ -23,6 +23,9 @@ use crate::outage::BackendState;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
+/// How often a region is built anew because it was configured meanwhile.
+const TRIES: usize = 100;
+
 /// A named front end over one backend. It is created first, for example as a `static`, and configured later.
 ///
 /// ```
@@ -74,13 +77,13 @@ impl CacheRegion {
     ///
     /// # Errors
     /// If the region is already configured and `config` does not set `replace_existing_backend`, or if a setting is
-    /// wrong. The region is unchanged then.
+    /// wrong. The region is unchanged then. Also if others configured the region 100 times meanwhile.
     pub fn configure(&self, config: RegionConfig) -> Result<&Self, RegionError> {
         if let Some(problem) = config.problem {
             return Err(RegionError::Arguments { region: self.name().to_owned(), source: problem });
         }
         // Building runs foreign code, which may configure this region, too. So no lock is held meanwhile.
-        loop {
+        for _ in 0..TRIES {
             let present = self.state.current.load_full();
             let mut settings = config.settings.clone();
             if let Some(present) = &present {
@@ -99,6 +102,7 @@ impl CacheRegion {
                 return Ok(self);
             }
         }
+        Err(RegionError::ConfiguredByOthers { region: self.name().to_owned() })
     }
 
     /// Wraps the backend of a configured region in another proxy, which becomes the outermost.
@@ -107,13 +111,14 @@ impl CacheRegion {
     /// meanwhile, and whenever another backend replaces this one. Calls in progress end without the proxy.
     ///
     /// # Errors
-    /// If the region is not configured, or if the capabilities of the proxy name an unknown serializer.
+    /// If the region is not configured, if the capabilities of the proxy name an unknown serializer, or if others configured
+    /// the region 100 times meanwhile.
     pub fn wrap<P: IntoProxy<Form>, Form>(
         &self,
         make: impl Fn(Arc<dyn CacheBackend>) -> P + Send + Sync + 'static,
     ) -> Result<&Self, RegionError> {
         let make: ProxyFn = Arc::new(move |proxied| make(proxied).into_backend());
-        loop {
+        for _ in 0..TRIES {
             let present = self.state.shared()?;
             let backend = make(Arc::clone(&present.stores.bottom.backend));
             let mut settings = present.settings.clone();
@@ -122,6 +127,7 @@ impl CacheRegion {
                 return Ok(self);
             }
         }
+        Err(RegionError::ConfiguredByOthers { region: self.name().to_owned() })
     }
 
     /// Returns whether the region is configured.

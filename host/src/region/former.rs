@@ -8,6 +8,7 @@ use super::gates::StoreGates;
 use super::work::Work;
 
 /// What is in progress with a configuration. It does not keep the backend.
+#[derive(Clone)]
 pub(super) struct Former {
     region: Arc<str>,
     /// Calls in progress keep it, and may still begin something.

@@ -65,8 +65,12 @@ impl RegionState {
     /// Returns whether nothing is in progress, also with configurations that were replaced.
     pub(super) fn is_idle(&self) -> bool {
         // The present one first: it may be replaced meanwhile.
-        self.current.load().as_ref().is_none_or(|current| Former::of(current).is_idle())
-            && self.former.lock().iter().all(Former::is_idle)
+        if !self.current.load().as_ref().is_none_or(|current| Former::of(current).is_idle()) {
+            return false;
+        }
+        // Not under the lock: values that were handed over may be dropped.
+        let former = self.former.lock().clone();
+        former.iter().all(Former::is_idle)
     }
 
     /// Returns the present configuration.

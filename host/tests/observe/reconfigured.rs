@@ -1,6 +1,6 @@
 //! Regions that are configured by the code that configuring them runs.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
@@ -80,6 +80,65 @@ fn observer_of_an_open_breaker_may_configure_its_region() {
         let region = Arc::new(CacheRegion::new("second"));
         region.configure(config.observer(Arc::new(Leaving(Moves::of(&region))))).unwrap();
         assert!(is_in_memory(&region));
+    });
+}
+
+/// Configures its region over the same backend whenever a breaker is open.
+#[derive(Debug)]
+struct Restless(Weak<CacheRegion>, AtomicUsize);
+
+impl Observer for Restless {
+    fn event(&self, event: &Event<'_>) {
+        if let (EventKind::Breaker { state: BreakerState::Open, .. }, Some(region)) =
+            (event.kind, self.0.upgrade())
+        {
+            self.1.fetch_add(1, SeqCst);
+            region.configure(RegionConfig::default().replace_existing_backend()).unwrap();
+        }
+    }
+}
+
+/// The open breaker is passed on to the observers of the new configuration, except to the one that made it.
+#[test]
+fn observer_is_not_called_for_the_configuration_that_it_makes() {
+    bounded(|| {
+        let store = Arc::new(Failing::default());
+        let region = Arc::new(CacheRegion::new("restless"));
+        let observer = Arc::new(Restless(Arc::downgrade(&region), AtomicUsize::new(0)));
+        let breaker = BreakerConfig::default().failures(1).open_for(seconds(3600));
+        let config = RegionConfig::from_instance(store.clone()).breaker(breaker).observer(observer.clone());
+        region.configure(config.on_backend_failure(OnBackendFailure::Degrade)).unwrap();
+        store.fails.store(true, SeqCst);
+        assert_eq!(region.get::<i32>("key").unwrap(), None);
+        assert_eq!(observer.1.load(SeqCst), 1);
+    });
+}
+
+/// Configures its region each time that it is being configured.
+#[derive(Debug)]
+struct Always(Weak<CacheRegion>);
+
+impl Observer for Always {
+    fn for_region(&self, _region: &str, _backend: &str) -> Option<Arc<dyn Observer>> {
+        self.0.upgrade().unwrap().configure(memory()).unwrap();
+        None
+    }
+}
+
+#[test]
+fn configuration_that_is_always_replaced_ends_with_an_error() {
+    bounded(|| {
+        let region = Arc::new(CacheRegion::new("busy"));
+        let config = memory().observer(Arc::new(Always(Arc::downgrade(&region))));
+        let error = region.configure(config).unwrap_err();
+        assert!(matches!(error, RegionError::ConfiguredByOthers { .. }), "{error}");
+        assert!(is_in_memory(&region));
+        let shared = region.clone();
+        let wrapped = region.wrap(move |proxied| {
+            shared.configure(memory()).unwrap();
+            Plain(proxied)
+        });
+        assert!(matches!(wrapped, Err(RegionError::ConfiguredByOthers { .. })));
     });
 }
 
