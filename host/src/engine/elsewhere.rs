@@ -79,7 +79,7 @@ fn leave<P: Port>(
                     return Err(port.timed_out(*place, limit));
                 }
             }
-            _ => slots[*place].settle_for_stale(port.policy()),
+            _ => slots[*place].settle_for_stale(),
         }
     }
     Ok(())

@@ -101,7 +101,7 @@ async fn lead_free<P: Port>(port: &mut P, slots: &mut [Slot<P::Value>]) -> Resul
             Arrival::Closed(_) => {}
         }
         if !awaits && led.last().is_none_or(|led| led.place != place) {
-            slots[place].settle_for_stale(port.policy());
+            slots[place].settle_for_stale();
         }
     }
     // Do not keep the gate of a key whose mutex is held elsewhere while creators of other keys run.
@@ -232,7 +232,7 @@ async fn last_look<P: Port>(
     age: Duration,
 ) -> Result<Next, P::Error> {
     read_awaited(port, slots).await?;
-    slots[place].settle_for_stale(port.policy());
+    slots[place].settle_for_stale();
     settle_for_rescue(port, &mut slots[place], place);
     if slots[place].is_settled() {
         return Ok(Next::Done);

@@ -77,7 +77,7 @@ pub(super) fn settle_for_stale<P: Port>(port: &P, slot: &mut Slot<P::Value>, pla
         return;
     }
     if may_take_stale(port, slot, place) {
-        slot.settle_for_stale(port.policy());
+        slot.settle_for_stale();
     } else {
         slot.age();
     }
@@ -92,7 +92,7 @@ pub(super) fn may_take_stale<P: Port>(port: &P, slot: &Slot<P::Value>, place: us
 /// Settles for the old value that was read last, if it may be served because no new one came in time.
 pub(super) fn settle_for_rescue<P: Port>(port: &P, slot: &mut Slot<P::Value>, place: usize) {
     if slot.has_old() && slot.metadata.as_ref().is_some_and(|metadata| port.may_rescue(place, metadata)) {
-        slot.settle_for_old(port.policy());
+        slot.settle_for_old();
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn keep<P: Port>(
 /// Returns what the caller read before its backend failed, if it is needed should the creator fail.
 pub(super) fn keep_of_slot<P: Port>(port: &P, slot: &Slot<P::Value>) -> Option<Rescue<P::Value>> {
     let (value, is_early) = match &slot.need {
-        Need::Early(value) => (value, true),
+        Need::Early(value, _) => (value, true),
         Need::Stale(value) | Need::Grace(value) if port.policy().fail_safe.is_on() => (value, false),
         _ => return None,
     };

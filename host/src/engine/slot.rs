@@ -22,8 +22,8 @@ pub(crate) struct Slot<V> {
 pub(crate) enum Need<V> {
     /// The value to return, and where it came from.
     Settled(V, Outcome),
-    /// A fresh value. A new one is created unless another caller does.
-    Early(V),
+    /// A fresh value, and where it came from. A new one is created unless another caller does.
+    Early(V, Outcome),
     /// A stale value. The policy decides whether the caller waits for the new one.
     Stale(V),
     /// A value that is returned only if the creator fails.
@@ -55,7 +55,7 @@ impl<V> Slot<V> {
     pub(crate) fn of(found: Found<V>, policy: &Policy) -> Self {
         let need = match found.reading {
             Reading::Fresh(value) => Need::Settled(value, policy.outcome(Outcome::Fresh)),
-            Reading::Early(value) => Need::Early(value),
+            Reading::Early(value) => Need::Early(value, policy.outcome(Outcome::Fresh)),
             Reading::Stale(old) => Need::Stale(old),
             Reading::Grace(old) => Need::Grace(old),
             Reading::Missing => Need::Missing,
@@ -78,7 +78,7 @@ impl<V> Slot<V> {
     }
 
     pub(super) fn is_early(&self) -> bool {
-        matches!(self.need, Need::Early(_))
+        matches!(self.need, Need::Early(..))
     }
 
     pub(super) fn is_stale(&self) -> bool {
@@ -87,13 +87,13 @@ impl<V> Slot<V> {
 
     /// Returns whether the caller has a value that it may get if the creator fails.
     pub(super) fn has_old(&self) -> bool {
-        matches!(self.need, Need::Early(_) | Need::Stale(_) | Need::Grace(_))
+        matches!(self.need, Need::Early(..) | Need::Stale(_) | Need::Grace(_))
     }
 
     /// Returns whether the caller waits for a new value if another caller creates it.
     pub(super) fn awaits(&self, policy: &Policy) -> bool {
         match self.need {
-            Need::Settled(..) | Need::Early(_) => false,
+            Need::Settled(..) | Need::Early(..) => false,
             Need::Stale(_) => policy.stale.waits(),
             Need::Grace(_) | Need::Missing => true,
         }
@@ -139,24 +139,24 @@ impl<V> Slot<V> {
     /// The value is no longer served. It is kept in case the creator or the mutex fails, and is judged again then.
     pub(super) fn age(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) | Need::Stale(old) => Need::Grace(old),
+            Need::Early(old, _) | Need::Stale(old) => Need::Grace(old),
             other => other,
         };
     }
 
     /// Settles for the stale value, if there is one.
-    pub(super) fn settle_for_stale(&mut self, policy: &Policy) {
+    pub(super) fn settle_for_stale(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) => Need::Settled(old, policy.outcome(Outcome::Fresh)),
+            Need::Early(old, outcome) => Need::Settled(old, outcome),
             Need::Stale(old) => Need::Settled(old, Outcome::Stale),
             other => other,
         };
     }
 
     /// Settles for the old value, whatever its stage.
-    pub(super) fn settle_for_old(&mut self, policy: &Policy) {
+    pub(super) fn settle_for_old(&mut self) {
         self.need = match std::mem::replace(&mut self.need, Need::Missing) {
-            Need::Early(old) => Need::Settled(old, policy.outcome(Outcome::Fresh)),
+            Need::Early(old, outcome) => Need::Settled(old, outcome),
             Need::Stale(old) | Need::Grace(old) => Need::Settled(old, Outcome::FailSafe),
             other => other,
         };
