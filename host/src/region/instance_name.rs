@@ -11,23 +11,29 @@ const LONGEST: usize = 100;
 ///
 /// The rest may contain passwords and all stored values. It is not even written, because that may take long.
 pub(super) fn instance_name(backend: &dyn CacheBackend) -> String {
-    let mut word = FirstWord(String::new());
+    let mut word = FirstWord::default();
     // An error means that the word is complete.
     let _ = write!(word, "{backend:?}");
-    if word.0.is_empty() { "instance".to_owned() } else { word.0 }
+    if word.text.is_empty() { "instance".to_owned() } else { word.text }
 }
 
 /// Keeps the first word that is written to it, and then returns errors.
-struct FirstWord(String);
+#[derive(Default)]
+struct FirstWord {
+    text: String,
+    /// A debug form may go on writing after an error.
+    is_over: bool,
+}
 
 impl Write for FirstWord {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let is_of_word = |character: char| character.is_alphanumeric() || "_-.:".contains(character);
         for character in part.chars() {
-            if !is_of_word(character) || self.0.len() + character.len_utf8() > LONGEST {
+            self.is_over |= !is_of_word(character) || self.text.len() + character.len_utf8() > LONGEST;
+            if self.is_over {
                 return Err(fmt::Error);
             }
-            self.0.push(character);
+            self.text.push(character);
         }
         Ok(())
     }
@@ -73,11 +79,12 @@ mod tests {
     #[test]
     fn word_ends_where_a_name_would() {
         let word = |text: &str| {
-            let mut word = FirstWord(String::new());
+            let mut word = FirstWord::default();
             let _ = word.write_str(text);
-            word.0
+            let _ = word.write_str("after");
+            word.text
         };
-        assert_eq!(["Kept(1)", "a::B { c", "[1]", ""].map(word), ["Kept", "a::B", "", ""]);
+        assert_eq!(["Kept(1)", "a::B { c", "[1]", ""].map(word), ["Kept", "a::B", "", "after"]);
         assert_eq!(word(&"ä".repeat(100)).len(), LONGEST);
     }
 }
