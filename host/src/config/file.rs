@@ -29,7 +29,7 @@ fn text(mut file: File, limit: Duration) -> io::Result<String> {
         match file.read(&mut part) {
             Ok(0) => break,
             Ok(length) if bytes.len() + length > LARGEST => {
-                let problem = format!("it is larger than {} MiB; name a configuration", LARGEST >> 20);
+                let problem = format!("larger than {} MiB; name a configuration", LARGEST >> 20);
                 return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
             }
             Ok(length) => bytes.extend_from_slice(&part[..length]),
@@ -37,7 +37,8 @@ fn text(mut file: File, limit: Duration) -> io::Result<String> {
             Err(error) => return Err(error),
         }
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "not UTF-8 text; name a configuration"))
 }
 
 /// Opens the file at `path`. Opening a pipe does not wait for its writer.
@@ -63,8 +64,7 @@ fn wait(file: &File, deadline: Instant) -> io::Result<()> {
     let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) as _ };
     match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&timeout)) {
         Ok(0) => {
-            let problem =
-                "it is a pipe into which no process writes; write a configuration into it, or name a file";
+            let problem = "a pipe that was not written to its end in time; write a configuration into it, or name a file";
             Err(io::Error::new(ErrorKind::TimedOut, problem))
         }
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -98,7 +98,7 @@ mod tests {
         let (_folder, path) = fifo();
         let error = text(open(&path).unwrap(), Duration::from_millis(20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert!(error.to_string().starts_with("it is a pipe into which no process writes"), "{error}");
+        assert!(error.to_string().starts_with("a pipe that was not written to its end"), "{error}");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn endless_file_is_refused() {
         let error = read(Path::new("/dev/zero")).unwrap_err();
-        assert_eq!(error.to_string(), "it is larger than 16 MiB; name a configuration");
+        assert_eq!(error.to_string(), "larger than 16 MiB; name a configuration");
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(read(folder.path()).unwrap_err().kind(), ErrorKind::IsADirectory);
         let path = folder.path().join("bytes");
         fs::write(&path, b"a\xff").unwrap();
-        assert_eq!(read(&path).unwrap_err().to_string(), "it is not UTF-8 text");
+        assert_eq!(read(&path).unwrap_err().to_string(), "not UTF-8 text; name a configuration");
         assert_eq!(read(&folder.path().join("absent")).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

@@ -32,7 +32,7 @@ fn configuration_that_is_not_a_file_is_refused() {
     let place = place();
     for (file, problem) in [
         ("folder", "Is a directory"),
-        ("/dev/zero", "it is larger than 16 MiB; name a configuration"),
+        ("/dev/zero", "larger than 16 MiB; name a configuration"),
         ("absent.toml", "does not exist; name another file with --config"),
     ] {
         for arguments in [
