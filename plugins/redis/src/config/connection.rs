@@ -19,9 +19,10 @@ use crate::connection::{Login, Profile};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConnectionOptions {
-    /// User name for the server. Default: the backend's argument.
+    /// User name for the server. Default: the backend's argument; for sentinels, none if only the servers have TLS.
     pub username: Option<String>,
-    /// Password for the server. An empty one means none. Default: the backend's argument.
+    /// Password for the server. An empty one means none. Default: the backend's argument; for sentinels, none if only the
+    /// servers have TLS.
     pub password: Option<String>,
     /// Database number. Default: the backend's argument. Sentinels have none.
     pub db: Option<i64>,
