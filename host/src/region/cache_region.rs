@@ -23,7 +23,7 @@ use crate::outage::BackendState;
 use crate::serializer::Serializer;
 use crate::value::CacheValue;
 
-/// How often a region is built anew because it was configured meanwhile.
+/// How often a configuration is built again because another one came before it.
 const TRIES: usize = 100;
 
 /// A named front end over one backend. It is created first, for example as a `static`, and configured later.
