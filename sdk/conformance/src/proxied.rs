@@ -18,24 +18,24 @@ pub fn failures_of_the_store_are_passed_on(setup: &Setup) -> Outcome {
     let (value, options) = (setup.value(&*proxy, b"x"), StoreOptions::new());
     // Each call has a key of its own, of which the proxy cannot know anything.
     let key = || setup.fresh_key();
-    fails("get", proxy.get(&key()))?;
-    fails("get_with", proxy.get_with(&key(), &mut |_| ()))?;
-    fails("get_multi", proxy.get_multi(&[&key(), &key()]))?;
-    fails("set", proxy.set(&key(), value.clone(), &options))?;
-    fails("set_multi", proxy.set_multi(vec![Entry::new(key(), value.clone()), Entry::new(key(), value)]))?;
-    fails("delete", proxy.delete(&key()))?;
-    fails("delete_multi", proxy.delete_multi(&[&key(), &key()]))?;
-    fails("health", proxy.health())?;
-    fails("close", proxy.close())
+    fails("get", &proxy.get(&key()))?;
+    fails("get_with", &proxy.get_with(&key(), &mut |_| ()))?;
+    fails("get_multi", &proxy.get_multi(&[&key(), &key()]))?;
+    fails("set", &proxy.set(&key(), value.clone(), &options))?;
+    fails("set_multi", &proxy.set_multi(vec![Entry::new(key(), value.clone()), Entry::new(key(), value)]))?;
+    fails("delete", &proxy.delete(&key()))?;
+    fails("delete_multi", &proxy.delete_multi(&[&key(), &key()]))?;
+    fails("health", &proxy.health())?;
+    fails("close", &proxy.close())
 }
 
 /// A mutex of the proxy fails if that of the store fails.
 pub fn failures_of_mutexes_are_passed_on(setup: &Setup) -> Outcome {
     let proxy = around_failures(setup)?;
     let mutex = mutex_of(&*proxy, &setup.fresh_key())?;
-    fails("try_acquire", mutex.try_acquire())?;
-    fails("acquire_until", mutex.acquire_until(Instant::now()))?;
-    fails("locked", mutex.locked())
+    fails("try_acquire", &mutex.try_acquire())?;
+    fails("acquire_until", &mutex.acquire_until(Instant::now()))?;
+    fails("locked", &mutex.locked())
 }
 
 /// An asynchronous call fails if the store fails. The case is skipped if the proxy has no such calls.
@@ -115,11 +115,11 @@ fn begun_fails<T: Send + 'static>(
     call: &'static str,
     begin: impl FnOnce(Completion<T>) -> Running,
 ) -> Outcome {
-    fails(call, Begun::new(call, begin)?.outcome(setup)?)
+    fails(call, &Begun::new(call, begin)?.outcome(setup)?)
 }
 
 /// Fails unless `outcome` is an error. A proxy may change its kind.
-fn fails<T>(call: &str, outcome: Result<T, BackendError>) -> Outcome {
+fn fails<T>(call: &str, outcome: &Result<T, BackendError>) -> Outcome {
     ensure(outcome.is_err(), || {
         format!("expected {call} of the proxy to fail as its store does, it succeeded")
     })
