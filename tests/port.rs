@@ -16,8 +16,6 @@ mod creators;
 mod decisions;
 #[path = "port/foreign_code.rs"]
 mod foreign_code;
-#[path = "port/fuzz.rs"]
-mod fuzz;
 #[path = "port/invalidation.rs"]
 mod invalidation;
 #[path = "port/keys.rs"]

@@ -27,8 +27,8 @@ const SOCKET_TIMEOUT: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
-    // One after the other: many of them have deadlines.
-    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    // Few at a time: many of them have deadlines. Each has its own server and processes, and mostly waits.
+    let arguments = Arguments { test_threads: Some(3), ..Arguments::from_args() };
     let trials = queries::trials().into_iter().chain(outages::trials()).chain(shutdown::trials());
     run(&arguments, trials.collect()).exit_code()
 }

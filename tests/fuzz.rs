@@ -2,6 +2,8 @@
 //!
 //! `PROPTEST_CASES=20000` makes many of them; `tests/deep` does.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use dogpile::sdk::{CreationTime, Metadata, envelope};
 use dogpile::{CacheRegion, Configuration, Expiration, RegionConfig};
 use dogpile_tests::scripted::ByteStore;
