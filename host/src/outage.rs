@@ -21,7 +21,7 @@ mod replay;
 mod state;
 
 pub(crate) use self::guard::{Guard, Permit};
-pub(crate) use self::log::{DegradedCall, RateLimit};
+pub(crate) use self::log::DegradedCall;
 pub(crate) use self::refusal::{is_outage, was_refused};
 pub(crate) use self::replay::queue_deletions;
 

@@ -8,13 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
-use dogpile_sdk::PerProcess;
+use dogpile_sdk::{LogLimit, PerProcess, Suppressed};
 use parking_lot::{Condvar, Mutex};
 
 use crate::log_targets::{CREATION, RUNTIME};
-use crate::outage::RateLimit;
 use crate::region_limits::RegionLimits;
 use crate::runtime::{Runtime, RuntimeFuture};
 use crate::shorten::shown_keys;
@@ -233,7 +231,7 @@ struct Queue {
     waiting: VecDeque<Creation>,
     closed: bool,
     /// The limit of warnings about creations that were dropped.
-    dropped: RateLimit,
+    dropped: LogLimit,
 }
 
 impl PoolRunner {
@@ -311,9 +309,9 @@ impl Runner for PoolRunner {
             pool.changed.notify_one();
             return;
         }
-        let passed = queue.dropped.pass(Instant::now());
+        let passed = queue.dropped.pass();
         drop(queue);
-        let Some(suppressed) = passed else { return };
+        let Some(suppressed) = passed.map(Suppressed::count) else { return };
         let (region, key) = (creation.region(), shown_keys(creation.keys()));
         tracing::warn!(target: CREATION, region, %key, suppressed, "dropped a background creation: the queue of its pool is full");
     }

@@ -60,6 +60,7 @@ mod error;
 mod error_chain;
 mod ignoring;
 pub mod lease;
+mod log_limit;
 mod mutex;
 mod nearest;
 mod no_mutex;
@@ -93,6 +94,7 @@ pub use crate::contained::ContainedBackend;
 pub use crate::entry::{BackendEntry, BuildBackend, BuildProxy, IntoProxy, ProxyEntry, TranslateArguments};
 pub use crate::error::{BackendError, ErrorKind};
 pub use crate::error_chain::{ErrorChain, error_chain};
+pub use crate::log_limit::{LogLimit, Suppressed};
 pub use crate::mutex::CacheMutex;
 pub use crate::nearest::{did_you_mean, nearest};
 #[cfg(feature = "tokio")]

@@ -100,7 +100,8 @@ impl CacheBackend for Down {
     }
 }
 
-/// Both records of an outage have the same fields as all others: the whole cause, which is not quoted, and the server.
+/// Both records of an outage have the same fields as all others: the whole cause, which is not quoted, and the server. A
+/// breaker belongs to a store, so that its record names all regions over it.
 #[test]
 fn outage_is_logged_with_server_and_cause() {
     let events = Events::with("backend", "Down");
@@ -124,6 +125,7 @@ fn outage_is_logged_with_server_and_cause() {
         assert_eq!(told.fields["error"], "no reply: the \"cable\" is cut", "{told:?}");
     }
     assert_eq!((&*told[0].fields["region"], &*told[0].fields["key"]), ("cut off", "\"tea\""));
+    assert_eq!(told[1].fields["regions"], "cut off");
 }
 
 /// Panics at each event.

@@ -5,9 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dogpile::CacheRegion;
+use dogpile_tests::events::Events;
 use dogpile_tests::memcached::MemcachedServer;
 use dogpile_tests::peer::Peer;
 use dogpile_tests::relay::Relay;
+use dogpile_tests::servers::ClosedPort;
 use dogpile_tests::threads::{LIMIT, bounded, together, until};
 use serde_json::json;
 
@@ -162,6 +164,24 @@ fn all_servers_down_cause_only_misses() {
                 region.set_multi(keys.iter().map(|key| (key, 7))).unwrap();
                 region.get_multi::<i32>(&keys).unwrap() == vec![Some(7); 100]
             });
+        }
+    });
+}
+
+/// Each creation goes on without a lock, but not each one logs it.
+#[test]
+fn server_that_is_down_does_not_fill_the_log() {
+    bounded(|| {
+        for backend in impatient() {
+            let closed = ClosedPort::new();
+            let region = region(&backend, &[closed.port()]);
+            let events = Events::with("message", format!("127.0.0.1:{}", closed.port()));
+            for number in 0..100 {
+                assert_eq!(region.get_or_create(&format!("key:{number}"), || number).unwrap(), number);
+            }
+            let messages = events.messages();
+            let locks = messages.iter().filter(|message| message.contains("without a lock")).count();
+            assert!(locks == 1 && messages.len() < 5, "{messages:#?}");
         }
     });
 }

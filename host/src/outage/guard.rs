@@ -6,13 +6,13 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, Metadata, PerProcess};
+use dogpile_sdk::{BackendError, CacheBackend, CachedValue, CreationTime, LogLimit, Metadata, PerProcess};
 use parking_lot::{Condvar, Mutex};
 
 use super::breaker::{Admission, Breaker, BreakerState, Change, Ending};
 use super::config::BreakerConfig;
 use super::deletions::{Batch, PendingDeletions};
-use super::log::{DegradedCall, Event, Failure, RateLimit, TransitionLog};
+use super::log::{DegradedCall, Event, Failure, TransitionLog};
 use super::recent_values::RecentValues;
 use super::refusal::{refusal, was_refused};
 use super::state::BackendState;
@@ -36,6 +36,8 @@ pub(crate) struct Guard {
     own: PerProcess<Own>,
     /// Called when the breaker changes.
     observers: Mutex<Vec<Observed>>,
+    /// The names of the regions over the store, for logs. Each belongs to the region's configuration.
+    regions: Mutex<Vec<Weak<str>>>,
 }
 
 /// What is called when a breaker changes, as long as its owner exists.
@@ -73,8 +75,8 @@ pub(super) struct State {
     /// The counts when the breaker opened.
     opened_with: Counts,
     transitions: TransitionLog,
-    degraded: RateLimit,
-    losses: RateLimit,
+    degraded: LogLimit,
+    losses: LogLimit,
     /// Whether a thread gives the backend the deletions that wait.
     pub(super) is_replaying: bool,
     /// When the next deletions are tried. `None`: now.
@@ -122,7 +124,29 @@ impl Guard {
     pub(crate) fn new(backend: &str) -> Self {
         let (name, flags, config) = (backend.to_owned(), AtomicU64::new(0), ArcSwapOption::empty());
         let own = PerProcess::new(Own::default, |_| {});
-        Guard { name, flags, config, own, observers: Mutex::default() }
+        Guard { name, flags, config, own, observers: Mutex::default(), regions: Mutex::default() }
+    }
+
+    /// Has logs name `region`, as long as its owner keeps the name.
+    pub(crate) fn serve(&self, region: &Arc<str>) {
+        let mut regions = self.regions.lock();
+        // Regions are configured again and again.
+        regions.retain(|region| region.strong_count() > 0);
+        regions.push(Arc::downgrade(region));
+    }
+
+    /// Returns the names of the regions over the store, for logs.
+    pub(super) fn regions(&self) -> String {
+        let mut names: Vec<_> = self.regions.lock().iter().filter_map(Weak::upgrade).collect();
+        names.sort();
+        names.dedup();
+        listed(&names)
+    }
+
+    fn log(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            event.log(&self.name, &self.regions());
+        }
     }
 
     /// Has `on_change` called, without a lock, with the new state whenever the breaker changes, as long as its `owner` exists.
@@ -231,9 +255,7 @@ impl Guard {
             }
             (change, change.and_then(|change| state.changed(change, now)))
         });
-        if let Some(event) = event {
-            event.log(&self.name);
-        }
+        self.log(event);
         if let Some(change) = change {
             self.tell(change);
         }
@@ -302,9 +324,7 @@ impl Guard {
             let problem = format!("{waiting} deletions wait already");
             if lost > 0 { state.lose(lost, now, problem) } else { None }
         });
-        if let Some(event) = event {
-            event.log(&self.name);
-        }
+        self.log(event);
     }
 
     /// Counts values that are not stored.
@@ -347,9 +367,8 @@ impl Guard {
         if was_refused(call.error) {
             return;
         }
-        let now = Instant::now();
-        if let Some(suppressed) = self.with(|state| state.degraded.pass(now)) {
-            call.log(&self.name, suppressed);
+        if let Some(suppressed) = self.with(|state| state.degraded.pass()) {
+            call.log(&self.name, suppressed.count());
         }
     }
 
@@ -378,9 +397,7 @@ impl Guard {
             let keys = batch.keys.len();
             state.deletions.is_empty().then_some(Event::Replayed { keys })
         });
-        if let Some(event) = event {
-            event.log(&self.name);
-        }
+        self.log(event);
     }
 
     /// Gives up a deletion that the backend rejects.
@@ -389,10 +406,17 @@ impl Guard {
             batch.keys.iter().for_each(|(key, number)| state.deletions.remove(key, *number));
             state.lose(batch.keys.len(), CreationTime::now(), format!("{error:#}"))
         });
-        if let Some(event) = event {
-            event.log(&self.name);
-        }
+        self.log(event);
     }
+}
+
+/// Returns the first `names`, and how many there are more.
+fn listed(names: &[Arc<str>]) -> String {
+    const MOST: usize = 5;
+
+    let (first, more) = names.split_at(names.len().min(MOST));
+    let first = first.join(", ");
+    if more.is_empty() { first } else { format!("{first}, and {} more", more.len()) }
 }
 
 impl State {
@@ -410,7 +434,7 @@ impl State {
 
     /// Returns what to log of a change of the breaker.
     fn changed(&mut self, change: Change, now: Instant) -> Option<Event> {
-        let suppressed = self.transitions.pass(change, now);
+        let suppressed = self.transitions.pass(change);
         match change {
             Change::Opened => {
                 (self.opened_with, self.opened_at) = (self.counts, Some(now));
@@ -436,7 +460,7 @@ impl State {
         self.counts.lost += keys as u64;
         self.lost_before =
             Some(self.lost_before.map_or(now, |before| if before > now { before } else { now }));
-        self.losses.pass(Instant::now()).map(|_| Event::Lost { keys, problem })
+        self.losses.pass().map(|_| Event::Lost { keys, problem })
     }
 
     /// Returns when the backend may be called again, if the breaker is open.
@@ -481,6 +505,26 @@ mod tests {
         guard.configure(BreakerConfig::default().failures(1));
         fail(&guard);
         assert_eq!((guard.observers.lock().len(), &**noted.lock()), (1, &[BreakerState::Open][..]));
+    }
+
+    #[test]
+    fn regions_are_named_as_long_as_they_exist() {
+        let guard = Guard::new("shared");
+        let named = |name: &str| {
+            let name: Arc<str> = name.into();
+            guard.serve(&name);
+            name
+        };
+        let kept = ["b", "a", "b"].map(named);
+        for _ in 0..100 {
+            named("gone");
+        }
+        assert!(guard.regions.lock().len() <= 4, "{}", guard.regions.lock().len());
+        assert_eq!(guard.regions(), "a, b");
+        let more: Vec<_> = (1..=9).map(|number| named(&format!("c{number}"))).collect();
+        assert_eq!(guard.regions(), "a, b, c1, c2, c3, and 6 more");
+        drop((kept, more));
+        assert_eq!(guard.regions(), "");
     }
 
     #[test]

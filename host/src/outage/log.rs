@@ -1,37 +1,15 @@
 //! The log of failing backends. A breaker logs when it opens and closes, and all other events are bounded.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dogpile_sdk::BackendError;
+use dogpile_sdk::{BackendError, LogLimit, Suppressed};
 
 use super::breaker::Change;
 use crate::shorten::Shortened;
 
 /// The target of these events.
 pub(crate) const TARGET: &str = crate::log_targets::OUTAGE;
-
-/// The least time between two events of one kind.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// Lets one event pass in ten seconds, and counts the others.
-#[derive(Debug, Default)]
-pub(crate) struct RateLimit {
-    last: Option<Instant>,
-    suppressed: u64,
-}
-
-impl RateLimit {
-    /// Returns how many events were suppressed before this one, or `None` to suppress this one too.
-    pub(crate) fn pass(&mut self, now: Instant) -> Option<u64> {
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
-    }
-}
 
 /// A failure of a backend: its error with all causes, and the server that failed.
 #[derive(Clone, Debug, Default)]
@@ -98,11 +76,13 @@ pub(super) enum Event {
 }
 
 impl Event {
-    pub(super) fn log(&self, backend: &str) {
+    /// Logs the event of a backend, which `regions` use.
+    pub(super) fn log(&self, backend: &str, regions: &str) {
         match self {
             Event::Opened { failures, suppressed, last: Failure { error, server } } => tracing::warn!(
                 target: TARGET,
                 backend,
+                regions,
                 failures,
                 server,
                 %error,
@@ -110,11 +90,12 @@ impl Event {
                 "the breaker of a backend opened; its calls fail at once until a probe succeeds"
             ),
             Event::OpenedAgain => {
-                tracing::debug!(target: TARGET, backend, "a probe of a backend failed; its breaker stays open");
+                tracing::debug!(target: TARGET, backend, regions, "a probe of a backend failed; its breaker stays open");
             }
             Event::Closed { after, refused, dropped, queued } => tracing::info!(
                 target: TARGET,
                 backend,
+                regions,
                 ?after,
                 refused_calls = refused,
                 dropped_writes = dropped,
@@ -124,12 +105,13 @@ impl Event {
             Event::Lost { keys, problem } => tracing::error!(
                 target: TARGET,
                 backend,
+                regions,
                 keys,
                 %problem,
                 "deletions were lost; this process ignores all values from before, and others may see the old ones"
             ),
             Event::Replayed { keys } => {
-                tracing::info!(target: TARGET, backend, keys, "a backend made the deletions that waited for it");
+                tracing::info!(target: TARGET, backend, regions, keys, "a backend made the deletions that waited for it");
             }
         }
     }
@@ -138,17 +120,17 @@ impl Event {
 /// Which changes of the breaker are logged: the first opening within ten seconds, and the closing after it.
 #[derive(Debug, Default)]
 pub(super) struct TransitionLog {
-    limit: RateLimit,
+    limit: LogLimit,
     /// Whether the last opening was logged.
     is_told: bool,
 }
 
 impl TransitionLog {
     /// Returns how many openings were suppressed before, if this change is to be logged.
-    pub(super) fn pass(&mut self, change: Change, now: Instant) -> Option<u64> {
+    pub(super) fn pass(&mut self, change: Change) -> Option<u64> {
         match change {
             Change::Opened => {
-                let passed = self.limit.pass(now);
+                let passed = self.limit.pass().map(Suppressed::count);
                 self.is_told = passed.is_some();
                 passed
             }
@@ -163,17 +145,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_event_passes_in_ten_seconds_and_counts_the_others() {
-        let (mut limit, start) = (RateLimit::default(), Instant::now());
-        let passed: Vec<_> =
-            [0, 1, 9, 10, 19, 20].map(|second| limit.pass(start + Duration::from_secs(second))).to_vec();
-        assert_eq!(passed, [Some(0), None, None, Some(2), None, Some(1)]);
-    }
-
-    #[test]
     fn closing_is_logged_if_its_opening_was() {
-        let (mut log, now) = (TransitionLog::default(), Instant::now());
+        let mut log = TransitionLog::default();
         let changes = [Change::Opened, Change::Closed, Change::Opened, Change::Closed];
-        assert_eq!(changes.map(|change| log.pass(change, now)), [Some(0), Some(0), None, None]);
+        assert_eq!(changes.map(|change| log.pass(change)), [Some(0), Some(0), None, None]);
     }
 }

@@ -56,8 +56,8 @@ fn start(guard: &Arc<Guard>) {
     if let Err(error) = started {
         // The next deletion that is queued tries again.
         guard.with(|state| state.is_replaying = false);
-        let (backend, error) = (&*guard.name, &error as &(dyn std::error::Error + 'static));
-        tracing::error!(target: TARGET, backend, error, "cannot start the thread that makes queued deletions");
+        let (backend, regions) = (&*guard.name, &*guard.regions());
+        tracing::error!(target: TARGET, backend, regions, %error, "cannot start the thread that makes queued deletions");
     }
 }
 

@@ -6,15 +6,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
-use std::time::Instant;
 
-use dogpile_sdk::{PerProcess, error_chain};
-use parking_lot::Mutex;
+use dogpile_sdk::{LogLimit, PerProcess, Suppressed, error_chain};
 
 use super::work::Working;
 use crate::engine::HeldMutex;
 use crate::log_targets::CREATION;
-use crate::outage::RateLimit;
 use crate::runtime::Threads;
 
 /// How many threads there are at most. A server that hangs keeps one of them busy.
@@ -35,9 +32,9 @@ pub(super) fn release_later(mutex: HeldMutex, working: Working) {
 
 /// Returns how many warnings were suppressed before this one, or `None` to suppress this one too.
 fn pass() -> Option<u64> {
-    static WARNINGS: LazyLock<Mutex<RateLimit>> = LazyLock::new(Mutex::default);
+    static WARNINGS: LogLimit = LogLimit::new();
 
-    WARNINGS.lock().pass(Instant::now())
+    WARNINGS.pass().map(Suppressed::count)
 }
 
 /// Releases `mutex`, and logs a failure. A panic of the backend does not end the thread.

@@ -50,9 +50,10 @@ impl Store {
         [backend, actual_backend]: [Arc<dyn CacheBackend>; 2],
         serializer: Option<Arc<dyn Serializer>>,
     ) -> Self {
-        let (region, capabilities) = (region.into(), backend.capabilities());
+        let (region, capabilities): (Arc<str>, _) = (region.into(), backend.capabilities());
         let access = Access::of(&backend, &actual_backend, &capabilities);
         let guard = guard_of(&name, &actual_backend);
+        guard.serve(&region);
         let (round_trips, unreadable) = (RoundTrips::default(), Unreadable::default());
         Store {
             region,

@@ -6,10 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Instant;
 
-use dogpile_sdk::{CachedValue, Entry, Metadata, StoreOptions, error_chain};
-use parking_lot::Mutex;
+use dogpile_sdk::{CachedValue, Entry, LogLimit, Metadata, StoreOptions, Suppressed, error_chain};
 
 use super::front_end::FrontEnd;
 use super::gates::{StoreGates, gates_of};
@@ -18,7 +16,6 @@ use super::store_writes::Write;
 use crate::engine::StoreInProgress;
 use crate::error::RegionError;
 use crate::log_targets::REGION;
-use crate::outage::RateLimit;
 use crate::policy::Policy;
 use crate::shorten::Shortened;
 use crate::time::RegionTime;
@@ -34,7 +31,7 @@ pub(crate) struct Stores {
     /// Whether a read has more to do than to call the bottom store.
     reads_closely: bool,
     /// The limit of warnings about tiers that are not filled.
-    fills: Mutex<RateLimit>,
+    fills: LogLimit,
 }
 
 /// A value in the form of each store.
@@ -51,7 +48,7 @@ impl Stores {
     pub(crate) fn new(bottom: Store, tiers: Vec<Store>) -> Self {
         let gates = gates_of(&bottom.actual_backend);
         let reads_closely = !tiers.is_empty() || bottom.is_timed();
-        Stores { bottom, tiers, gates, reads_closely, fills: Mutex::default() }
+        Stores { bottom, tiers, gates, reads_closely, fills: LogLimit::new() }
     }
 
     /// Returns whether a read has more to do than to call the bottom store: there are tiers, or calls are timed.
@@ -165,8 +162,7 @@ impl Stores {
 
     #[cold]
     fn warn_of_unfilled(&self, tier: &Store, keys: &dyn Debug, error: &RegionError) {
-        let passed = self.fills.lock().pass(Instant::now());
-        if let Some(suppressed) = passed {
+        if let Some(suppressed) = self.fills.pass().map(Suppressed::count) {
             let (region, error) = (&*tier.region, error_chain(error));
             tracing::warn!(target: REGION, region, key = %Shortened(keys), %error, suppressed, "a value was not copied into a local tier");
         }
@@ -239,6 +235,7 @@ mod tests {
     use std::time::Duration;
 
     use dogpile_sdk::{BackendError, CacheBackend, ErrorKind, Payload};
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::clock::ManualClock;

@@ -1,12 +1,6 @@
 //! [`Warnings`]: warnings about creations, of which one of each kind is logged in ten seconds.
 
-use std::time::Duration;
-
-use dogpile_sdk::CreationTime;
-use parking_lot::Mutex;
-
-/// The least time between two warnings of one kind.
-const PAUSE: Duration = Duration::from_secs(10);
+use dogpile_sdk::{CreationTime, LogLimit, Suppressed};
 
 /// A kind of warning about creations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,30 +48,12 @@ impl Warning {
 
 /// Lets one warning of each kind pass in ten seconds of the region's clock, and counts the others.
 #[derive(Debug, Default)]
-pub(crate) struct Warnings(Mutex<[Limit; KINDS]>);
-
-#[derive(Debug, Default)]
-struct Limit {
-    last: Option<CreationTime>,
-    suppressed: u64,
-}
-
-impl Limit {
-    fn pass(&mut self, now: CreationTime) -> Option<u64> {
-        // The clock may have been set back.
-        if self.last.is_some_and(|last| last <= now && last.age(now) < PAUSE) {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.suppressed))
-    }
-}
+pub(crate) struct Warnings([LogLimit; KINDS]);
 
 impl Warnings {
     /// Returns how many warnings of this kind were suppressed before this one, or `None` to suppress this one too.
     pub(super) fn pass(&self, warning: Warning, now: CreationTime) -> Option<u64> {
-        self.0.lock()[warning as usize].pass(now)
+        self.0[warning as usize].pass_at(now).map(Suppressed::count)
     }
 }
 

@@ -156,7 +156,7 @@ impl MemcachedBackend {
         let rejected = Calls::rejected(operations.iter().map(Operation::key), outcomes);
         let deletes: Vec<_> = rejected.into_iter().map(|key| Operation::Delete { key, cas: None }).collect();
         if !deletes.is_empty() {
-            Calls::log_remaining(self.client.run_until(&deletes, deadline));
+            self.calls.log_remaining(self.client.run_until(&deletes, deadline));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, BytesEntry, ErrorKind, error_chain};
+use dogpile_sdk::{BackendError, BytesEntry, ErrorKind, LogLimit, error_chain};
 
 use crate::client::{Client, Error, Operation, Outcome, Refusal, Reply, When, check_key};
 #[cfg(feature = "tokio")]
@@ -21,6 +21,9 @@ pub(crate) struct Calls {
     expire_time: Option<Duration>,
     retries: Retries,
     scope: String,
+    /// The limits of warnings about values that were ignored, and about old values that may be served.
+    ignored: LogLimit,
+    remaining: LogLimit,
 }
 
 impl Calls {
@@ -36,6 +39,8 @@ impl Calls {
             expire_time: config.memcached_expire_time,
             retries: config.retries(),
             scope: format!("memcached://{}", servers.join(",")),
+            ignored: LogLimit::new(),
+            remaining: LogLimit::new(),
         })
     }
 
@@ -116,9 +121,12 @@ impl Calls {
     }
 
     /// Logs the deletions of rejected values that failed.
-    pub(crate) fn log_remaining(deletions: Vec<Outcome>) {
+    pub(crate) fn log_remaining(&self, deletions: Vec<Outcome>) {
         for error in deletions.into_iter().filter_map(Result::err) {
-            log::warn!("an old value may be served instead of a rejected one: {}", error_chain(&*error));
+            if let Some(suppressed) = self.remaining.pass() {
+                let error = error_chain(&*error);
+                log::warn!("an old value may be served instead of a rejected one: {error}{suppressed}");
+            }
         }
     }
 
@@ -155,7 +163,9 @@ impl Calls {
         match decoded {
             Ok(value) => Ok(Some(value)),
             Err(error @ Unreadable::Damaged(_)) => {
-                log::warn!("ignored a value of {}: {}", self.scope, error_chain(&error));
+                if let Some(suppressed) = self.ignored.pass() {
+                    log::warn!("ignored a value of {}: {}{suppressed}", self.scope, error_chain(&error));
+                }
                 Ok(None)
             }
             Err(Unreadable::TooLarge(limit)) => {

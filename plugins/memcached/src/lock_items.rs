@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, ErrorKind, error_chain};
+use dogpile_sdk::{BackendError, ErrorKind, LogLimit, error_chain};
 
 use crate::client::{Operation, Outcome, Reply, When, check_key};
 use crate::{error, expiry};
@@ -22,6 +22,7 @@ pub(crate) struct LockItems {
     /// The tokens of locks whose server was down or full when they were acquired. Such a lock excludes no
     /// other process. In this process, the region's gate still does.
     without_server: Mutex<HashSet<String>>,
+    unlocked: LogLimit,
 }
 
 /// The state of a lock on its server.
@@ -34,7 +35,7 @@ pub(crate) enum Found {
 
 impl LockItems {
     pub(crate) fn new(flags: u32) -> Self {
-        LockItems { flags, without_server: Mutex::default() }
+        LockItems { flags, without_server: Mutex::default(), unlocked: LogLimit::new() }
     }
 
     /// Returns the name of the lock of `key`, or an error if it is not a valid key.
@@ -68,7 +69,10 @@ impl LockItems {
             Ok(replies) => Ok(matches!(&replies[..], [Reply::Done, _])
                 || matches!(&replies[..], [_, Reply::Value { data, .. }] if data == token.as_bytes())),
             Err(error) if error::is_outage(&error) || error::is_full(&error) => {
-                log::warn!("creating the value of key {key:?} without a lock: {}", error_chain(&*error));
+                if let Some(suppressed) = self.unlocked.pass() {
+                    let error = error_chain(&*error);
+                    log::warn!("creating the value of key {key:?} without a lock: {error}{suppressed}");
+                }
                 self.without_server().insert(token.to_owned());
                 Ok(true)
             }

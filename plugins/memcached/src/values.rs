@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, LogLimit};
 
 use crate::compression::{COMPRESSED, Unreadable, deflate, inflate};
 use crate::config::{MemcachedConfig, Sizes, Variant};
@@ -15,6 +15,7 @@ pub(crate) struct Values {
     compressed_from: Option<usize>,
     sizes: Sizes,
     skips_oversized: bool,
+    skipped: LogLimit,
 }
 
 impl Values {
@@ -24,6 +25,7 @@ impl Values {
             compressed_from: config.compressed_from(variant),
             sizes: config.sizes()?,
             skips_oversized: config.skip_oversized,
+            skipped: LogLimit::new(),
         })
     }
 
@@ -72,7 +74,9 @@ impl Values {
              \"skip_oversized\" to skip such values"
         );
         if self.skips_oversized {
-            log::warn!("skipped an oversized value: {why}");
+            if let Some(suppressed) = self.skipped.pass() {
+                log::warn!("skipped an oversized value: {why}{suppressed}");
+            }
             return Ok(());
         }
         Err(BackendError::new(ErrorKind::InvalidValue, why))

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use dogpile_net::{Busy, Connector, Loan, PoolLimits};
-use dogpile_sdk::BackendError;
 use dogpile_sdk::bounds::invalid;
+use dogpile_sdk::{BackendError, LogLimit};
 
 use crate::command::{Repeat, Reply, Request};
 use crate::config::{ConnectionOptions, RedisConfig};
@@ -69,6 +69,7 @@ pub(crate) struct Pool {
     /// Whether the last exchange ended in a timeout.
     is_stuck: Arc<AtomicBool>,
     guards: Guards,
+    unrequested: LogLimit,
 }
 
 /// A connection on loan from a pool, for one exchange.
@@ -82,12 +83,20 @@ pub(crate) struct Lent<'p> {
     guard: Option<Expected>,
 }
 
+/// Logs that a connection was closed because of a reply that belongs to no command.
+pub(crate) fn warn_of_unrequested(limit: &LogLimit, address: &str) {
+    if let Some(suppressed) = limit.pass() {
+        log::warn!("closed a connection to Redis server {address}: it sent an unrequested reply{suppressed}");
+    }
+}
+
 impl Pool {
     pub(crate) fn new(server: Server, limits: Limits) -> Self {
         let (address, connector) = (server.address.to_string().into(), server.connector());
         let connections = dogpile_net::Pool::new(limits.connections);
         let (is_stuck, guards) = (Arc::default(), Guards::new(limits.check_replies));
-        Pool { server, address, connector, limits, connections, is_stuck, guards }
+        let unrequested = LogLimit::new();
+        Pool { server, address, connector, limits, connections, is_stuck, guards, unrequested }
     }
 
     /// Returns the server's address.
@@ -217,10 +226,7 @@ impl Lent<'_> {
             Err(_) => false,
         };
         if is_confused {
-            log::warn!(
-                "closed a connection to Redis server {}: it sent an unrequested reply",
-                self.pool.address
-            );
+            warn_of_unrequested(&self.pool.unrequested, &self.pool.address);
             self.loan.close();
         }
     }

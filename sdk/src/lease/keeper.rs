@@ -15,6 +15,7 @@ use super::lanes::{Lanes, Slot};
 use super::store::LeaseStore;
 use super::time::after;
 use crate::blocking::blocking;
+use crate::log_limit::LogLimit;
 
 /// The maximum number of threads. If as many servers hang at once, the leases on others wait for one of them.
 const MAX_THREADS: usize = 32;
@@ -62,6 +63,10 @@ struct Shared {
     /// Wakes a thread without work.
     needed: Condvar,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The limits of records about leases that were lost, leases that ended, and panics of the store.
+    losses: LogLimit,
+    ends: LogLimit,
+    panics: LogLimit,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +85,8 @@ impl Keeper {
     /// Creates a keeper without threads. They start when needed.
     pub(super) fn new(store: Arc<dyn LeaseStore>, lease: Duration) -> Self {
         let (work, changed, needed, threads) = Default::default();
-        let shared = Shared { store, lease, work, changed, needed, threads };
+        let (losses, ends, panics) = Default::default();
+        let shared = Shared { store, lease, work, changed, needed, threads, losses, ends, panics };
         Keeper { shared: Arc::new(shared), process: process::id() }
     }
 
@@ -255,8 +261,10 @@ impl Shared {
             Task::Remove { key, claim, until } => self.remove(server, key, claim, until),
         }));
         // Continue, because the other leases still need their renewals.
-        if performed.is_err() {
-            log::error!("{:?} panicked while it renewed a lease or removed a lock", self.store);
+        if performed.is_err()
+            && let Some(suppressed) = self.panics.pass()
+        {
+            log::error!("{:?} panicked while it renewed a lease or removed a lock{suppressed}", self.store);
         }
     }
 
@@ -292,14 +300,21 @@ impl Shared {
             Ok(false) if claim.is_given_up() => None,
             Ok(false) => {
                 holding.lose(claim);
-                log::warn!("the lease of key {key:?} was lost while its mutex was held");
+                if let Some(suppressed) = self.losses.pass() {
+                    log::warn!("the lease of key {key:?} was lost while its mutex was held{suppressed}");
+                }
                 Some(Instant::now())
             }
             Err(error) => {
-                if holding.is_lost(Instant::now()) && !was_lost {
-                    log::warn!("the lease of key {key:?} ended: it could not be renewed: {error}");
-                } else {
-                    log::debug!("cannot renew the lease of key {key:?} yet: {error}");
+                match holding.is_lost(Instant::now()) && !was_lost {
+                    false => log::debug!("cannot renew the lease of key {key:?} yet: {error}"),
+                    true => {
+                        if let Some(suppressed) = self.ends.pass() {
+                            log::warn!(
+                                "the lease of key {key:?} ended: it could not be renewed: {error}{suppressed}"
+                            );
+                        }
+                    }
                 }
                 Some(after(asked, self.lease / 12))
             }

@@ -10,6 +10,7 @@ use super::outcome::within;
 use crate::async_mutex::{AsyncMutex, BoxedMutex};
 use crate::error::{BackendError, ErrorKind};
 use crate::error_chain::error_chain;
+use crate::log_limit::LogLimit;
 
 /// The pause after the first attempt. Each pause is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -93,5 +94,10 @@ impl Acquiring {
 
 /// Logs that a mutex could not be released in the background.
 pub(super) fn log_failure(error: &BackendError) {
-    log::warn!("cannot release a mutex that was acquired too late: {}", error_chain(error));
+    static LIMIT: LogLimit = LogLimit::new();
+
+    if let Some(suppressed) = LIMIT.pass() {
+        let error = error_chain(error);
+        log::warn!("cannot release a mutex that was acquired too late: {error}{suppressed}");
+    }
 }

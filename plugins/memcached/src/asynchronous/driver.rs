@@ -116,8 +116,7 @@ impl Driver {
 
     fn close(&self, link: Link, failure: &Failure) {
         if link.is_idle() && matches!(failure, Failure::Invalid(Invalid::Unread)) {
-            let name = self.target.name();
-            log::warn!("closed a connection to memcached server {name}: it sent an unrequested reply");
+            self.target.warn_of_unrequested();
         }
         self.lane.put_back(link.close(failure));
     }

@@ -72,13 +72,14 @@ impl MemcachedOperations {
                 let rejected = Calls::rejected(keys, &outcomes).into_iter();
                 let deletes = rejected.map(|key| Owned::new(&Operation::Delete { key, cas: None }));
                 let deletes: Vec<_> = deletes.collect();
+                let logging = Arc::clone(&calls);
                 let end = move || complete(all_stored(&calls, &sent, &lengths, outcomes));
                 if deletes.is_empty() {
                     return end();
                 }
                 // It goes on even if its caller no longer waits.
-                drop(client.run(deletes, deadline, |deleted| {
-                    Calls::log_remaining(deleted.unwrap_or_default());
+                drop(client.run(deletes, deadline, move |deleted| {
+                    logging.log_remaining(deleted.unwrap_or_default());
                     end();
                 }));
             }

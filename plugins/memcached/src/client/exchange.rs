@@ -22,12 +22,22 @@ pub(super) struct Exchange<'e> {
     value_limit: usize,
     /// The bytes of values that may still be received.
     left: usize,
+    /// The number of values that the server rejected and that were sent without waiting for a reply.
+    unstored: usize,
 }
 
 impl<'e> Exchange<'e> {
     pub(super) fn new(operations: &'e [&'e Operation<'e>], server: &'e Arc<str>, value_limit: usize) -> Self {
         let outcomes = operations.iter().map(|_| None).collect();
-        Exchange { operations, outcomes, next: 0, server, value_limit, left: TOTAL.max(value_limit) }
+        Exchange {
+            operations,
+            outcomes,
+            next: 0,
+            server,
+            value_limit,
+            left: TOTAL.max(value_limit),
+            unstored: 0,
+        }
     }
 
     /// Sends the operations without an outcome, and receives their replies.
@@ -44,7 +54,7 @@ impl<'e> Exchange<'e> {
             let end = self.next + sent_together(left).min(alike.count());
             sent.clear();
             let reported = connection.send(self.operations, self.next..end, &mut sent)?;
-            self.report(reported);
+            self.unstored += reported;
             for &request in &sent {
                 self.confirm(request.index);
                 self.receive(connection, request)?;
@@ -77,13 +87,9 @@ impl<'e> Exchange<'e> {
         self.next = self.next.max(end);
     }
 
-    fn report(&self, reported: usize) {
-        if reported > 0 {
-            log::warn!(
-                "memcached server {} did not store {reported} values that were sent without waiting for a reply",
-                self.server
-            );
-        }
+    /// Returns how many values the server rejected that were sent without waiting for a reply.
+    pub(super) fn unstored(&self) -> usize {
+        self.unstored
     }
 
     /// Returns whether repeating the operations without an outcome is harmless.

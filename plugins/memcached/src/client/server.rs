@@ -69,6 +69,7 @@ impl Server {
             loan.close();
             ended = self.attempt(&mut loan, &mut exchange, deadline);
         }
+        self.target.warn_of_unstored(exchange.unstored());
         match ended {
             Ok(()) => {
                 self.target.succeeded();
@@ -103,10 +104,7 @@ impl Server {
         connection.set_deadline(deadline);
         // A broken connection is noticed, and perhaps replaced, when the requests are sent.
         if let Ok(true) = connection.has_unread() {
-            log::warn!(
-                "closed a connection to memcached server {}: it sent an unrequested reply",
-                self.target.name()
-            );
+            self.target.warn_of_unrequested();
             loan.close();
         }
     }

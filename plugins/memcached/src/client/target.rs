@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dogpile_net::Connector;
-use dogpile_sdk::error_chain;
+use dogpile_sdk::{LogLimit, error_chain};
 
 use super::address::Address;
 use super::error::Error;
@@ -29,6 +29,10 @@ pub(crate) struct Target {
     options: Options,
     connector: Arc<Connector>,
     health: Health,
+    /// The limits of warnings about failures, unrequested replies, and values that were not stored.
+    failures: LogLimit,
+    unrequested: LogLimit,
+    unstored: LogLimit,
 }
 
 impl Target {
@@ -40,6 +44,9 @@ impl Target {
             connector: Arc::new(connector),
             health: Health::new(options.patience),
             options: options.clone(),
+            failures: LogLimit::new(),
+            unrequested: LogLimit::new(),
+            unstored: LogLimit::new(),
         }
     }
 
@@ -76,10 +83,35 @@ impl Target {
     pub(crate) fn failed(&self, failure: &Failure) -> Error {
         let error = self.error(failure);
         if !matches!(error, Error::TooLarge { .. }) {
-            log::warn!("{}", error_chain(&error));
+            if let Some(suppressed) = self.failures.pass() {
+                log::warn!("{}{suppressed}", error_chain(&error));
+            }
             self.health.failed(Instant::now());
         }
         error
+    }
+
+    /// Logs that a connection was closed because of a reply that belongs to no request.
+    pub(crate) fn warn_of_unrequested(&self) {
+        if let Some(suppressed) = self.unrequested.pass() {
+            let name = &self.name;
+            log::warn!(
+                "closed a connection to memcached server {name}: it sent an unrequested reply{suppressed}"
+            );
+        }
+    }
+
+    /// Logs that the server rejected values that were sent without waiting for a reply.
+    pub(super) fn warn_of_unstored(&self, count: usize) {
+        if count > 0
+            && let Some(suppressed) = self.unstored.pass()
+        {
+            log::warn!(
+                "memcached server {} did not store {count} values that were sent without waiting for a \
+                 reply{suppressed}",
+                self.name
+            );
+        }
     }
 
     /// Returns the error of operations that failed.

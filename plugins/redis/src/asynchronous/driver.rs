@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use dogpile_net::{Alarm, Connector};
+use dogpile_sdk::LogLimit;
 
 use super::call::{Call, Delivery};
 use super::link::Link;
 use super::route::{Open, Route};
 use crate::connection::{Deadlines, Failure, Login};
-use crate::pool::Limits;
+use crate::pool::{Limits, warn_of_unrequested};
 use crate::resp::Invalid;
 
 /// The task that carries the calls of a lane to a server. It opens the connection, and closes it when it is idle.
@@ -27,6 +28,7 @@ pub(super) struct Driver {
     pub(super) limits: Limits,
     /// Whether the server rejects guards.
     pub(super) is_unguarded: Arc<AtomicBool>,
+    pub(super) unrequested: Arc<LogLimit>,
     /// Whether the lane is idle. Another driver may serve it from then on.
     pub(super) has_ended: bool,
 }
@@ -126,7 +128,7 @@ impl Driver {
 
     fn close(&self, link: Link, failure: &Failure) {
         if link.is_idle() && matches!(failure, Failure::Invalid(Invalid::Unread)) {
-            log::warn!("closed a connection to Redis server {}: it sent an unrequested reply", self.address);
+            warn_of_unrequested(&self.unrequested, &self.address);
         }
         self.route.lane.put_back(link.close(failure));
     }

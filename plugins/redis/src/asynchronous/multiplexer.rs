@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use dogpile_net::{Added, Cancellation, Connector, Lane};
-use dogpile_sdk::{BackendError, ErrorKind};
+use dogpile_sdk::{BackendError, ErrorKind, LogLimit};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -47,6 +47,7 @@ pub(super) struct Multiplexer {
     is_stuck: Arc<AtomicBool>,
     /// Whether the server rejects guards.
     is_unguarded: Arc<AtomicBool>,
+    unrequested: Arc<LogLimit>,
 }
 
 /// How a request is sent.
@@ -76,6 +77,7 @@ impl Multiplexer {
             runtime,
             is_stuck,
             is_unguarded,
+            unrequested: Arc::default(),
         }
     }
 
@@ -139,6 +141,7 @@ impl Multiplexer {
             address: Arc::clone(&self.address),
             limits: self.limits.clone(),
             is_unguarded: Arc::clone(&self.is_unguarded),
+            unrequested: Arc::clone(&self.unrequested),
             has_ended: false,
         }
     }
