@@ -6,7 +6,6 @@ use std::thread;
 
 use crate::error::{BackendError, ErrorKind};
 use crate::error_chain::error_chain;
-use crate::log_limit::LogLimit;
 
 /// Receives the outcome of one asynchronous call, exactly once, on any thread.
 ///
@@ -68,14 +67,10 @@ impl<T> fmt::Debug for Completion<T> {
 
 /// Logs an outcome that comes after the one that counted.
 pub(crate) fn log_second_outcome<T>(outcome: &Result<T, BackendError>) {
-    static LIMIT: LogLimit = LogLimit::new();
-
-    let Some(suppressed) = LIMIT.pass() else { return };
     let second =
         outcome.as_ref().map_or_else(|error| error_chain(error).to_string(), |_| "a success".to_owned());
     log::warn!(
-        "ignored a second outcome of an asynchronous call, which the backend had completed before: \
-         {second}{suppressed}"
+        "ignored a second outcome of an asynchronous call, which the backend had completed before: {second}"
     );
 }
 

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dogpile_abi::panic_message;
 
-use crate::log_limit::LogLimit;
 use crate::panicked::without_panic;
 
 /// An asynchronous call in progress, as returned by the methods of [`Operations`](crate::Operations).
@@ -38,12 +37,10 @@ impl Running {
         let Some(cancel) = self.0.take() else { return };
         // A future cancels when it is dropped, perhaps during a panic. A second panic would end the process.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(cancel)) {
-            static LIMIT: LogLimit = LogLimit::new();
-
-            let panic = panic_message(payload);
-            if let Some(suppressed) = LIMIT.pass() {
-                log::error!("cannot cancel an asynchronous call: the backend panicked: {panic}{suppressed}");
-            }
+            log::error!(
+                "cannot cancel an asynchronous call: the backend panicked: {}",
+                panic_message(payload)
+            );
         }
     }
 }

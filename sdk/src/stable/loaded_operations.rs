@@ -17,7 +17,6 @@ use super::error::from_abi;
 use super::options::{lend_entries, to_stable};
 use crate::completion::{Completion, Sink, abandoned};
 use crate::error::BackendError;
-use crate::log_limit::LogLimit;
 use crate::operations::{MutexOperations, Operations};
 use crate::options::{Entry, StoreOptions};
 use crate::running::Running;
@@ -185,12 +184,7 @@ fn loaded_running(running: RunningObject, origin: &Arc<str>) -> Running {
     let origin = Arc::clone(origin);
     Running::new(move || {
         if let Err(error) = running.cancel() {
-            static LIMIT: LogLimit = LogLimit::new();
-
-            if let Some(suppressed) = LIMIT.pass() {
-                let error = from_abi(error, &origin);
-                log::error!("cannot cancel an asynchronous call: {error}{suppressed}");
-            }
+            log::error!("cannot cancel an asynchronous call: {}", from_abi(error, &origin));
         }
     })
 }
