@@ -17,6 +17,7 @@ mod guard;
 mod log;
 mod recent_values;
 mod refusal;
+mod region_names;
 mod replay;
 mod state;
 

@@ -15,6 +15,7 @@ use super::deletions::{Batch, PendingDeletions};
 use super::log::{DegradedCall, Event, Failure, TransitionLog};
 use super::recent_values::RecentValues;
 use super::refusal::{refusal, was_refused};
+use super::region_names::RegionNames;
 use super::state::BackendState;
 
 /// The bits of a guard's flags.
@@ -36,8 +37,8 @@ pub(crate) struct Guard {
     own: PerProcess<Own>,
     /// Called when the breaker changes.
     observers: Mutex<Vec<Observed>>,
-    /// The names of the regions over the store, for logs. Each belongs to the region's configuration.
-    regions: Mutex<Vec<Weak<str>>>,
+    /// The regions over the store, for logs.
+    pub(super) regions: RegionNames,
 }
 
 /// What is called when a breaker changes, as long as its owner exists.
@@ -124,28 +125,17 @@ impl Guard {
     pub(crate) fn new(backend: &str) -> Self {
         let (name, flags, config) = (backend.to_owned(), AtomicU64::new(0), ArcSwapOption::empty());
         let own = PerProcess::new(Own::default, |_| {});
-        Guard { name, flags, config, own, observers: Mutex::default(), regions: Mutex::default() }
+        Guard { name, flags, config, own, observers: Mutex::default(), regions: RegionNames::default() }
     }
 
     /// Has logs name `region`, as long as its owner keeps the name.
     pub(crate) fn serve(&self, region: &Arc<str>) {
-        let mut regions = self.regions.lock();
-        // Regions are configured again and again.
-        regions.retain(|region| region.strong_count() > 0);
-        regions.push(Arc::downgrade(region));
-    }
-
-    /// Returns the names of the regions over the store, for logs.
-    pub(super) fn regions(&self) -> String {
-        let mut names: Vec<_> = self.regions.lock().iter().filter_map(Weak::upgrade).collect();
-        names.sort();
-        names.dedup();
-        listed(&names)
+        self.regions.add(region);
     }
 
     fn log(&self, event: Option<Event>) {
         if let Some(event) = event {
-            event.log(&self.name, &self.regions());
+            event.log(&self.name, &self.regions.shown());
         }
     }
 
@@ -410,15 +400,6 @@ impl Guard {
     }
 }
 
-/// Returns the first `names`, and how many there are more.
-fn listed(names: &[Arc<str>]) -> String {
-    const MOST: usize = 5;
-
-    let (first, more) = names.split_at(names.len().min(MOST));
-    let first = first.join(", ");
-    if more.is_empty() { first } else { format!("{first}, and {} more", more.len()) }
-}
-
 impl State {
     fn flags(&mut self) -> u64 {
         if !self.recent.is_empty() {
@@ -505,26 +486,6 @@ mod tests {
         guard.configure(BreakerConfig::default().failures(1));
         fail(&guard);
         assert_eq!((guard.observers.lock().len(), &**noted.lock()), (1, &[BreakerState::Open][..]));
-    }
-
-    #[test]
-    fn regions_are_named_as_long_as_they_exist() {
-        let guard = Guard::new("shared");
-        let named = |name: &str| {
-            let name: Arc<str> = name.into();
-            guard.serve(&name);
-            name
-        };
-        let kept = ["b", "a", "b"].map(named);
-        for _ in 0..100 {
-            named("gone");
-        }
-        assert!(guard.regions.lock().len() <= 4, "{}", guard.regions.lock().len());
-        assert_eq!(guard.regions(), "a, b");
-        let more: Vec<_> = (1..=9).map(|number| named(&format!("c{number}"))).collect();
-        assert_eq!(guard.regions(), "a, b, c1, c2, c3, and 6 more");
-        drop((kept, more));
-        assert_eq!(guard.regions(), "");
     }
 
     #[test]

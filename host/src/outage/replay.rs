@@ -56,7 +56,7 @@ fn start(guard: &Arc<Guard>) {
     if let Err(error) = started {
         // The next deletion that is queued tries again.
         guard.with(|state| state.is_replaying = false);
-        let (backend, regions) = (&*guard.name, &*guard.regions());
+        let (backend, regions) = (&*guard.name, &*guard.regions.shown());
         tracing::error!(target: TARGET, backend, regions, %error, "cannot start the thread that makes queued deletions");
     }
 }
