@@ -168,20 +168,47 @@ fn all_servers_down_cause_only_misses() {
     });
 }
 
+/// Fails unless one of the `messages` with this `part` was logged in each ten seconds since `begun`.
+fn assert_limited(messages: &[String], part: &str, begun: Instant) {
+    let logged = messages.iter().filter(|message| message.contains(part)).count();
+    let most = begun.elapsed().as_secs() as usize / 10 + 1;
+    assert!((1..=most).contains(&logged), "{part:?} was logged {logged} times: {messages:#?}");
+}
+
 /// Each creation goes on without a lock, but not each one logs it.
 #[test]
 fn server_that_is_down_does_not_fill_the_log() {
     bounded(|| {
         for backend in impatient() {
-            let closed = ClosedPort::new();
+            let (closed, begun) = (ClosedPort::new(), Instant::now());
             let region = region(&backend, &[closed.port()]);
             let events = Events::with("message", format!("127.0.0.1:{}", closed.port()));
             for number in 0..100 {
                 assert_eq!(region.get_or_create(&format!("key:{number}"), || number).unwrap(), number);
             }
             let messages = events.messages();
-            let locks = messages.iter().filter(|message| message.contains("without a lock")).count();
-            assert!(locks == 1 && messages.len() < 5, "{messages:#?}");
+            let (locks, failures): (Vec<_>, Vec<_>) =
+                messages.into_iter().partition(|message| message.contains("without a lock"));
+            assert_limited(&locks, "without a lock", begun);
+            assert_limited(&failures, "memcached server", begun);
+        }
+    });
+}
+
+#[cfg_attr(missing_memcached, ignore = "needs memcached")]
+#[test]
+fn skipped_values_do_not_fill_the_log() {
+    bounded(|| {
+        for (limit, (backend, mut more)) in (4_321..).zip(impatient()) {
+            let (server, begun) = (server(), Instant::now());
+            more["skip_oversized"] = true.into();
+            more["max_value_bytes"] = limit.into();
+            let region = region(&(backend, more), &[server.port()]);
+            let events = Events::with("message", format!("the limit is {limit} bytes"));
+            for number in 0..100 {
+                region.set(&format!("key:{number}"), "x".repeat(10_000)).unwrap();
+            }
+            assert_limited(&events.messages(), "skipped an oversized value", begun);
         }
     });
 }

@@ -128,7 +128,7 @@ impl Guard {
         Guard { name, flags, config, own, observers: Mutex::default(), regions: RegionNames::default() }
     }
 
-    /// Has logs name `region`, as long as its owner keeps the name.
+    /// Names `region` in logs, as long as its owner keeps the name.
     pub(crate) fn serve(&self, region: &Arc<str>) {
         self.regions.add(region);
     }
@@ -415,7 +415,7 @@ impl State {
 
     /// Returns what to log of a change of the breaker.
     fn changed(&mut self, change: Change, now: Instant) -> Option<Event> {
-        let suppressed = self.transitions.pass(change);
+        let suppressed = self.transitions.pass(change, CreationTime::now());
         match change {
             Change::Opened => {
                 (self.opened_with, self.opened_at) = (self.counts, Some(now));

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use dogpile_sdk::{BackendError, LogLimit, Suppressed};
+use dogpile_sdk::{BackendError, CreationTime, LogLimit, Suppressed};
 
 use super::breaker::Change;
 use crate::shorten::Shortened;
@@ -127,10 +127,10 @@ pub(super) struct TransitionLog {
 
 impl TransitionLog {
     /// Returns how many openings were suppressed before, if this change is to be logged.
-    pub(super) fn pass(&mut self, change: Change) -> Option<u64> {
+    pub(super) fn pass(&mut self, change: Change, now: CreationTime) -> Option<u64> {
         match change {
             Change::Opened => {
-                let passed = self.limit.pass().map(Suppressed::count);
+                let passed = self.limit.pass_at(now).map(Suppressed::count);
                 self.is_told = passed.is_some();
                 passed
             }
@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn closing_is_logged_if_its_opening_was() {
-        let mut log = TransitionLog::default();
+        let (mut log, now) = (TransitionLog::default(), CreationTime::from_seconds(1000.0));
         let changes = [Change::Opened, Change::Closed, Change::Opened, Change::Closed];
-        assert_eq!(changes.map(|change| log.pass(change)), [Some(0), Some(0), None, None]);
+        assert_eq!(changes.map(|change| log.pass(change, now)), [Some(0), Some(0), None, None]);
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct LockItems {
     /// The tokens of locks whose server was down or full when they were acquired. Such a lock excludes no
     /// other process. In this process, the region's gate still does.
     without_server: Mutex<HashSet<String>>,
+    /// The limit of warnings about creations without a lock.
     unlocked: LogLimit,
 }
 

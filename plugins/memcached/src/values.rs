@@ -15,6 +15,7 @@ pub(crate) struct Values {
     compressed_from: Option<usize>,
     sizes: Sizes,
     skips_oversized: bool,
+    /// The limit of warnings about oversized values.
     skipped: LogLimit,
 }
 

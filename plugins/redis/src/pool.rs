@@ -69,6 +69,7 @@ pub(crate) struct Pool {
     /// Whether the last exchange ended in a timeout.
     is_stuck: Arc<AtomicBool>,
     guards: Guards,
+    /// The limit of warnings about unrequested replies.
     unrequested: LogLimit,
 }
 

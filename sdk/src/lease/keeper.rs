@@ -306,15 +306,13 @@ impl Shared {
                 Some(Instant::now())
             }
             Err(error) => {
-                match holding.is_lost(Instant::now()) && !was_lost {
-                    false => log::debug!("cannot renew the lease of key {key:?} yet: {error}"),
-                    true => {
-                        if let Some(suppressed) = self.ends.pass() {
-                            log::warn!(
-                                "the lease of key {key:?} ended: it could not be renewed: {error}{suppressed}"
-                            );
-                        }
-                    }
+                let has_ended = holding.is_lost(Instant::now()) && !was_lost;
+                if !has_ended {
+                    log::debug!("cannot renew the lease of key {key:?} yet: {error}");
+                } else if let Some(suppressed) = self.ends.pass() {
+                    log::warn!(
+                        "the lease of key {key:?} ended: it could not be renewed: {error}{suppressed}"
+                    );
                 }
                 Some(after(asked, self.lease / 12))
             }

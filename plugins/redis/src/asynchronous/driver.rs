@@ -28,6 +28,7 @@ pub(super) struct Driver {
     pub(super) limits: Limits,
     /// Whether the server rejects guards.
     pub(super) is_unguarded: Arc<AtomicBool>,
+    /// The limit of warnings about unrequested replies.
     pub(super) unrequested: Arc<LogLimit>,
     /// Whether the lane is idle. Another driver may serve it from then on.
     pub(super) has_ended: bool,

@@ -47,6 +47,7 @@ pub(super) struct Multiplexer {
     is_stuck: Arc<AtomicBool>,
     /// Whether the server rejects guards.
     is_unguarded: Arc<AtomicBool>,
+    /// The limit of warnings about unrequested replies.
     unrequested: Arc<LogLimit>,
 }
 
